@@ -1,0 +1,135 @@
+"""Results as plain objects: what the lean wire says, put back together."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ciosidecar.v1 import result_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP call to Customer.io, complete in itself."""
+
+    method: str
+    url: str
+    endpoint_path: str
+    """The call without identifiers, by which routers key their throttles: v1/customers, …"""
+    headers: dict[str, str]
+    """Authorization included: a secret."""
+    body: bytes
+    """The bytes to send; b"" for none."""
+    positions: tuple[int, ...]
+    """The positions in the batch of the events it covers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:  # noqa: A001 - the field's own word
+    """Something that was repaired or left out. The requests are good all the same."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """Why an event became no request."""
+
+    code: str
+    """As in docs/rules.md: INVALID_JSON, MISSING_IDENTITY, …"""
+    type: str
+    """instrumentation, configuration, delivery or internal."""
+    message: str
+    """For people. Holds no personal data and no secrets."""
+    retryable: bool
+    retry_after_s: float | None = None
+    """When it is worth another try, where that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one event came to."""
+
+    position: int
+    """The event's position in its batch."""
+    status: int
+    """200 transformed, 298 filtered, 4xx refused for good (but 408, 429), 5xx try again later."""
+    requests: tuple[Request, ...] = ()
+    """What it became. A request that covers several events is with the first of them."""
+    error: Error | None = None
+    warnings: tuple[Warning, ...] = ()
+    filter_reason: str | None = None
+    """DEVICE_MODE or CONSENT, with status 298."""
+    tag: bytes = field(default=b"", repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the event was transformed, or rightly filtered."""
+        return self.status < 300
+
+
+def read_results(results: result_pb2.Results) -> Iterator[Result]:
+    """The results of one message, in the order of their positions in it."""
+    requests = _requests_by_position(results)
+    details = {detail.position: detail for detail in results.details}
+    positions = results.positions or range(
+        results.first_position, results.first_position + len(results.statuses)
+    )
+    for position, status in zip(positions, results.statuses, strict=True):
+        detail = details.get(position)
+        if detail is None:
+            yield Result(position, status, requests.get(position, ()))
+        else:
+            yield _with_detail(position, status, requests.get(position, ()), detail)
+
+
+def _requests_by_position(results: result_pb2.Results) -> dict[int, tuple[Request, ...]]:
+    templates = [
+        (one.method, one.base_url, one.endpoint_path, dict(one.headers))
+        for one in results.templates
+    ]
+    found: dict[int, tuple[Request, ...]] = {}
+    for one in results.requests:
+        method, base_url, endpoint_path, headers = templates[one.template]
+        positions = tuple(one.positions) or (one.position,)
+        request = Request(method, base_url + one.path, endpoint_path, headers, one.body, positions)
+        found[positions[0]] = (*found.get(positions[0], ()), request)
+    return found
+
+
+def _with_detail(
+    position: int, status: int, requests: tuple[Request, ...], detail: result_pb2.Detail
+) -> Result:
+    return Result(
+        position,
+        status,
+        requests,
+        error=_error(detail.error) if detail.HasField("error") else None,
+        warnings=tuple(
+            Warning(_word(result_pb2.WarningCode, one.code, "WARNING_CODE_"), one.text)
+            for one in detail.warnings
+        ),
+        filter_reason=_word(result_pb2.FilterReason, detail.filter_reason, "FILTER_REASON_")
+        if detail.filter_reason
+        else None,
+        tag=detail.tag,
+    )
+
+
+def _error(error: result_pb2.Error) -> Error:
+    return Error(
+        code=_word(result_pb2.ErrorCode, error.code, "ERROR_CODE_"),
+        type=_word(result_pb2.ErrorType, error.type, "ERROR_TYPE_").lower(),
+        message=error.text,
+        retryable=error.retryable,
+        retry_after_s=error.retry_after.ToTimedelta().total_seconds()
+        if error.HasField("retry_after")
+        else None,
+    )
+
+
+def _word(enum: object, number: int, prefix: str) -> str:
+    """The enum's word without its prefix; a number of a newer contract as it is."""
+    try:
+        return str(enum.Name(number)).removeprefix(prefix)  # type: ignore[attr-defined]
+    except ValueError:
+        return str(number)

@@ -1,0 +1,95 @@
+"""Writes the stubs of protos/ into the clients. `make gen` runs it; nobody edits what it writes.
+
+With --check it writes nothing and fails if a stub is not what it would write.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PROTOS = Path(__file__).parent
+PYTHON = PROTOS.parent / "client" / "python"
+BIN = Path(sys.executable).parent
+_STUBS = Path("ciosidecar", "v1")
+
+
+def main() -> None:
+    if "--check" in sys.argv[1:]:
+        check()
+        return
+    for path in (PYTHON / _STUBS).glob("*.py*"):
+        path.unlink()
+    write_python(PYTHON)
+
+
+def check() -> None:
+    """Fails, naming the files, unless the stubs are those of protos/."""
+    with tempfile.TemporaryDirectory() as directory:
+        write_python(Path(directory))
+        fresh = {path.name: path.read_bytes() for path in Path(directory, _STUBS).glob("*.py*")}
+    found = {path.name: path.read_bytes() for path in (PYTHON / _STUBS).glob("*.py*")}
+    stale = sorted(name for name in fresh | found if fresh.get(name) != found.get(name))
+    if stale:
+        sys.exit(f"stale stubs in {PYTHON / _STUBS}: {', '.join(stale)}; run make gen")
+
+
+def write_python(root: Path) -> None:
+    """The Python package ciosidecar.v1, below a folder."""
+    files = sorted(
+        path.relative_to(PROTOS).as_posix() for path in PROTOS.glob("ciosidecar/**/*.proto")
+    )
+    (root / _STUBS).mkdir(parents=True, exist_ok=True)
+    protoc(
+        *files,
+        f"--python_out={root}",
+        f"--plugin=protoc-gen-mypy={BIN / 'protoc-gen-mypy'}",
+        f"--mypy_out=quiet:{root}",
+    )
+    protoc(
+        "ciosidecar/v1/service.proto",
+        f"--grpc_python_out={root}",
+        f"--plugin=protoc-gen-mypy_grpc={BIN / 'protoc-gen-mypy_grpc'}",
+        f"--mypy_grpc_out=quiet:{root}",
+    )
+    (root / _STUBS / "__init__.py").write_text(package_init(files))
+
+
+def protoc(*arguments: str) -> None:
+    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", *arguments]
+    subprocess.run(command, cwd=PROTOS, check=True)
+
+
+def package_init(files: list[str]) -> str:
+    """Every message and enum of the package under its own name, and the service's stub."""
+    lines = ['"""Generated from protos/ciosidecar/v1 by `make gen`. Do not edit."""', ""]
+    names = []
+    for file in files:
+        text = (PROTOS / file).read_text()
+        found = sorted(re.findall(r"^(?:message|enum) (\w+)", text, re.MULTILINE))
+        lines += [
+            f"from ciosidecar.v1.{Path(file).stem}_pb2 import (",
+            *(f"    {name}," for name in found),
+            ")",
+        ]
+        names += found
+    lines += [
+        "from ciosidecar.v1.service_pb2_grpc import (",
+        "    SidecarServiceServicer,",
+        "    SidecarServiceStub,",
+        "    add_SidecarServiceServicer_to_server,",
+        ")",
+    ]
+    names += [
+        "SidecarServiceServicer",
+        "SidecarServiceStub",
+        "add_SidecarServiceServicer_to_server",
+    ]
+    return "\n".join(
+        [*lines, "", "__all__ = [", *(f'    "{name}",' for name in sorted(names)), "]", ""]
+    )
+
+
+if __name__ == "__main__":
+    main()

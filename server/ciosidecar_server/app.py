@@ -1,0 +1,131 @@
+"""Puts the server together: services, health, reflection, addresses, drain."""
+
+import asyncio
+import signal
+import socket
+from pathlib import Path
+
+from ciosidecar.v1 import service_pb2, service_pb2_grpc
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from .rpc.servicer import Servicer
+from .rpc.stream import Draining
+from .settings import Settings
+
+SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
+
+
+class CannotListen(Exception):
+    """An address cannot be listened on; the text says which and what to do."""
+
+
+class Sidecar:
+    """One server in this process's event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._draining = Draining()
+        self._server = aio.server(
+            options=[
+                # On by default: a second server would take the same port and half the connections.
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", settings.max_message_bytes),
+                ("grpc.max_send_message_length", settings.max_message_bytes),
+                # grpc-go pings no more often than every 10 s; without this it is sent away.
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.keepalive_time_ms", 30_000),
+                ("grpc.keepalive_timeout_ms", 10_000),
+            ]
+        )
+        self._health = health.aio.HealthServicer()
+        service_pb2_grpc.add_SidecarServiceServicer_to_server(
+            Servicer(settings, self._draining), self._server
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if settings.reflection:
+            names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._server)
+
+    async def start(self) -> list[str]:
+        """Listens; answers the addresses really bound. Raises CannotListen."""
+        bound = [self._listen(address) for address in self._settings.listen]
+        await self._server.start()
+        for name in ("", SERVICE_NAME):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        return bound
+
+    def _listen(self, address: str) -> str:
+        if address.startswith("unix:"):
+            _check_socket_path(address)
+        elif not _is_host_and_port(address):
+            raise CannotListen(f"{address!r} is neither host:port nor unix:PATH")
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError:
+            port = 0
+        if port == 0:
+            raise CannotListen(
+                f"cannot listen on {address}: it is taken, or not an address of this machine;"
+                " name another with --listen"
+            )
+        if address.startswith("unix:"):
+            return address
+        return f"{address.rpartition(':')[0]}:{port}"
+
+    async def drain(self) -> None:
+        """Takes no new calls, answers what was received, and ends within the grace."""
+        await self._health.enter_graceful_shutdown()
+        self._draining.begin(self._settings.grace_s)
+        await self._server.stop(self._settings.grace_s)
+
+    async def stop_at_once(self) -> None:
+        """Ends every call."""
+        await self._server.stop(None)
+
+
+def _is_host_and_port(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    return bool(host) and port.isdecimal() and int(port) < 65_536
+
+
+def _check_socket_path(address: str) -> None:
+    """gRPC takes a socket file over from whoever listens on it: ask first."""
+    path = Path(address.removeprefix("unix:").removeprefix("//"))
+    if not path.parent.is_dir():
+        raise CannotListen(f"cannot listen on {address}: the directory does not exist")
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise CannotListen(f"cannot listen on {address}: there is a file that is not a socket")
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return
+    raise CannotListen(f"cannot listen on {address}: another server does")
+
+
+async def serve(settings: Settings, ready: "asyncio.Future[list[str]] | None" = None) -> None:
+    """Runs a server until SIGTERM or Ctrl-C; a second signal ends it at once.
+
+    ready: gets the addresses once the server listens.
+    """
+    sidecar = Sidecar(settings)
+    bound = await sidecar.start()
+    loop = asyncio.get_running_loop()
+    signals = asyncio.Queue[None]()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signals.put_nowait, None)
+    if ready is not None:
+        ready.set_result(bound)
+    await signals.get()
+    draining = asyncio.ensure_future(sidecar.drain())
+    impatient = asyncio.ensure_future(signals.get())
+    await asyncio.wait((draining, impatient), return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        await sidecar.stop_at_once()
+    impatient.cancel()
+    await draining

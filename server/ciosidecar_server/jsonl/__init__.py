@@ -1,0 +1,1 @@
+"""JSON lines in, JSON lines out: what `ciosidecar transform` reads and prints."""

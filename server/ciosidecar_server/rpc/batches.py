@@ -1,0 +1,71 @@
+"""One batch → its results, without holding up anybody else's."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+from ciosidecar.v1 import event_pb2 as pb
+
+from ..settings import Settings
+from ..transform import BatchTransform, ErrorCode, Outcome, Refused
+from .destinations import KnownDestinations
+from .failures import ProtocolError
+from .items import event_json
+from .results import Response, ResultsWriter
+
+# About a millisecond of work, after which other callers get their turn.
+_EVENTS_BETWEEN_YIELDS = 50
+
+
+async def answer_batch(
+    batch: pb.Batch,
+    known: KnownDestinations,
+    settings: Settings,
+    new_response: Callable[[], Response],
+    max_receive_bytes: int | None,
+) -> AsyncIterator[Response]:
+    """The results of a batch, in order, in as few responses as fit.
+
+    Raises ProtocolError for a batch of too many events.
+    """
+    items = batch.items
+    if len(items) > settings.max_batch_events:
+        raise ProtocolError(
+            "batch.items",
+            f"{len(items)} events where a batch may hold {settings.max_batch_events}",
+        )
+    writer = ResultsWriter(
+        new_response,
+        batch.batch_id,
+        max_receive_bytes,
+        lambda: transform.flush(),  # noqa: PLW0108 - each needs the other
+    )
+    transform = BatchTransform(int(time.time()), writer)
+    max_event_bytes = settings.max_event_bytes
+    for position, item in enumerate(items):
+        if position % _EVENTS_BETWEEN_YIELDS == 0 and position:
+            for response in writer.finished:
+                yield response
+            writer.finished.clear()
+            await asyncio.sleep(0)
+        try:
+            destination = known.get(item.destination or batch.destination)
+            if isinstance(destination, Refused):
+                raise destination
+            event = item.json or event_json(item)
+            if len(event) > max_event_bytes:
+                raise Refused(
+                    ErrorCode.TOO_LARGE, f"the event has more than {max_event_bytes} bytes"
+                )
+        except Refused as refusal:
+            error = refusal.error()
+            outcome = Outcome(error.status, [], error=error)
+        else:
+            outcome = transform.add(
+                position, event, destination, source_type=item.source_type, alone=item.dont_batch
+            )
+        writer.answer(outcome, item.tag)
+    transform.flush()
+    writer.finish()
+    for response in writer.finished:
+        yield response

@@ -1,0 +1,110 @@
+"""Destinations on the wire → in the domain, and who stands under which number."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import grpc
+from ciosidecar.v1 import destination_pb2 as pb
+from msgspec.json import encode
+
+from ..transform import Destination, Refused, SettingProblem, read_destination
+from ..transform.destination import unusable
+from ..transform.result import ErrorCode
+from .failures import ProtocolError
+
+_REGIONS = {pb.REGION_US: "US", pb.REGION_EU: "EU"}
+_API_VERSIONS = {pb.API_VERSION_V1: "v1", pb.API_VERSION_V2: "v2"}
+_IDENTIFY_FALLBACKS = {
+    pb.IDENTIFY_FALLBACK_ANONYMOUS_ID: "anonymousId",
+    pb.IDENTIFY_FALLBACK_EMAIL: "email",
+}
+_CREATED_AT_FALLBACKS = {
+    pb.CREATED_AT_FALLBACK_TIMESTAMP: "timestamp",
+    pb.CREATED_AT_FALLBACK_NONE: "none",
+}
+_EVENT_IDS = {pb.EVENT_IDS_ULID: "ulid", pb.EVENT_IDS_NONE: "none"}
+
+
+def config_json(destination: pb.Destination) -> bytes:
+    """The destination's settings as the dashboard's JSON, so that there is one path behind it."""
+    if destination.WhichOneof("settings") != "typed":
+        return destination.config_json
+    typed = destination.typed
+    config: dict[str, Any] = {
+        "siteID": typed.site_id or None,
+        "apiKey": typed.api_key or None,
+        "datacenter": _named(typed.region, _REGIONS),
+        "deviceTokenEventName": typed.device_token_event_name,
+        "apiVersion": _named(typed.api_version, _API_VERSIONS),
+        "identifyFallback": _named(typed.identify_fallback, _IDENTIFY_FALLBACKS),
+        "createdAtFallback": _named(typed.created_at_fallback, _CREATED_AT_FALLBACKS),
+        "eventIds": _named(typed.event_ids, _EVENT_IDS),
+        "connectionMode": dict(typed.connection_mode),
+        "useNativeSDK": dict(typed.use_native_sdk),
+        "consentManagement": [
+            {
+                "provider": rule.provider,
+                "resolutionStrategy": rule.resolution_strategy,
+                "consents": [{"consent": consent} for consent in rule.consents],
+            }
+            for rule in typed.consent_rules
+        ],
+        "oneTrustCookieCategories": [
+            {"oneTrustCookieCategory": category} for category in typed.one_trust_cookie_categories
+        ],
+        "ketchConsentPurposes": [{"purpose": purpose} for purpose in typed.ketch_consent_purposes],
+    }
+    return encode(config)
+
+
+def _named(number: int, names: dict[Any, str]) -> str | None:
+    """The setting's word, None where it was not set, "?" for a number of a newer contract."""
+    return names.get(number, "?") if number else None
+
+
+class KnownDestinations:
+    """What one stream, or one unary call, has declared, by number."""
+
+    def __init__(self, max_destinations: int) -> None:
+        self._max_destinations = max_destinations
+        self._by_number: dict[int, Destination | Refused] = {}
+
+    def upsert(self, destinations: Iterable[pb.Destination]) -> list[pb.SettingProblem]:
+        """Declares destinations, or replaces them; answers what is wrong with their settings.
+
+        Raises ProtocolError for a number of 0 or too many destinations.
+        """
+        found = []
+        for declared in destinations:
+            if declared.number == 0:
+                raise ProtocolError("destinations.number", "must be greater than 0")
+            destination, problems = read_destination(config_json(declared))
+            self._by_number[declared.number] = destination or unusable(problems)
+            if len(self._by_number) > self._max_destinations:
+                raise ProtocolError(
+                    "destinations",
+                    f"more than {self._max_destinations} destinations are declared here",
+                    grpc.StatusCode.RESOURCE_EXHAUSTED,
+                )
+            found += problem_messages(problems, declared.number)
+        return found
+
+    def get(self, number: int) -> Destination | Refused:
+        """The destination, or what each event for it is refused with. SPEC 12.1."""
+        return self._by_number.get(number) or _UNKNOWN
+
+
+_UNKNOWN = Refused(
+    ErrorCode.UNKNOWN_DESTINATION,
+    "no destination was declared under this number: declare it and send the event again (12.1)",
+)
+
+
+def problem_messages(problems: Iterable[SettingProblem], number: int) -> list[pb.SettingProblem]:
+    """Setting problems on the wire."""
+    return [
+        pb.SettingProblem(
+            destination=number, key=problem.key, text=problem.text, fatal=problem.fatal
+        )
+        for problem in problems
+    ]

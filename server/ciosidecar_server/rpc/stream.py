@@ -1,0 +1,151 @@
+"""The life of one stream: opened, fed, drained or finished."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from typing import Any
+
+import grpc
+from ciosidecar.v1 import service_pb2 as pb
+from google.protobuf.duration_pb2 import Duration
+from grpc import aio
+
+from ..settings import Settings
+from .batches import answer_batch
+from .destinations import KnownDestinations
+from .failures import ProtocolError
+from .limits import limits
+
+MIN_RECEIVE_BYTES = 65_536
+_DEFAULT_RECEIVE_BYTES = 4_194_304
+# After Drain, a caller that sends nothing for so long has sent everything.
+_QUIET_S = 0.2
+
+_log = logging.getLogger(__name__)
+
+_Context = aio.ServicerContext[pb.TransformStreamRequest, pb.TransformStreamResponse]
+
+
+class Draining:
+    """Whether the server is going away, and how long streams have."""
+
+    def __init__(self) -> None:
+        self._begun = asyncio.Event()
+        self.grace_s = 0.0
+
+    def begin(self, grace_s: float) -> None:
+        """Tells every open stream, and every one that opens from now on."""
+        self.grace_s = grace_s
+        self._begun.set()
+
+    async def begun(self) -> None:
+        """Returns when the server starts to go away."""
+        await self._begun.wait()
+
+
+class Stream:
+    """One caller's stream."""
+
+    def __init__(self, context: _Context, settings: Settings, draining: Draining) -> None:
+        self._context = context
+        self._settings = settings
+        self._draining = draining
+        self._known = KnownDestinations(settings.max_destinations)
+        self._max_receive_bytes = _DEFAULT_RECEIVE_BYTES
+        self._session_id = secrets.token_hex(8)
+        # gRPC takes one write at a time, and Drain comes from beside.
+        self._writing = asyncio.Lock()
+        self._messages_read = 0
+        self._reading = False
+
+    async def run(self) -> None:
+        """Serves the stream to its end. Raises ProtocolError where the caller breaks the contract."""
+        serving = asyncio.ensure_future(self._serve())
+        draining = asyncio.ensure_future(self._draining.begun())
+        try:
+            await asyncio.wait((serving, draining), return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                await self._drain(serving)
+            await serving
+        finally:
+            # However it ends, nothing of a stream outlives it.
+            for task in (draining, serving):
+                if not task.done():
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await task
+
+    async def _serve(self) -> None:
+        first = await self._read()
+        if first is None:
+            return
+        if first.WhichOneof("message") != "open":
+            raise ProtocolError("open", "must be the first message of a stream")
+        await self._open(first.open)
+        while (message := await self._read()) is not None:
+            kind = message.WhichOneof("message")
+            if kind == "batch":
+                async for response in answer_batch(
+                    message.batch,
+                    self._known,
+                    self._settings,
+                    pb.TransformStreamResponse,
+                    self._max_receive_bytes,
+                ):
+                    await self._write(response)
+            elif kind == "upsert_destinations":
+                self._known.upsert(message.upsert_destinations.destinations)
+            elif kind == "finish":
+                return
+            elif kind == "open":
+                raise ProtocolError("open", "the stream is open already")
+            else:
+                raise ProtocolError("message", "holds nothing this server knows")
+
+    async def _open(self, opening: pb.Open) -> None:
+        if opening.HasField("delivery"):
+            raise ProtocolError(
+                "open.delivery", "this server does not deliver", grpc.StatusCode.UNIMPLEMENTED
+            )
+        if opening.max_receive_bytes:
+            if opening.max_receive_bytes < MIN_RECEIVE_BYTES:
+                raise ProtocolError(
+                    "open.max_receive_bytes", f"must be at least {MIN_RECEIVE_BYTES}"
+                )
+            self._max_receive_bytes = opening.max_receive_bytes
+        response = pb.TransformStreamResponse()
+        response.opened.session_id = self._session_id
+        response.opened.limits.CopyFrom(limits(self._settings))
+        response.opened.problems.extend(self._known.upsert(opening.destinations))
+        await self._write(response)
+
+    async def _read(self) -> pb.TransformStreamRequest | None:
+        """The next message, or None at the end of the stream.
+
+        gRPC tells a half-close from neither a cancelled call nor a vanished peer: that is what
+        Finish is for.
+        """
+        self._reading = True
+        message: Any = await self._context.read()
+        self._reading = False
+        self._messages_read += 1
+        return None if message is aio.EOF else message
+
+    async def _write(self, response: pb.TransformStreamResponse) -> None:
+        async with self._writing:
+            await self._context.write(response)
+
+    async def _drain(self, serving: "asyncio.Future[None]") -> None:
+        """Tells the caller, answers what he has sent, and ends the stream."""
+        grace = Duration()
+        grace.FromMilliseconds(int(self._draining.grace_s * 1000))
+        await self._write(pb.TransformStreamResponse(drain=pb.Drain(grace=grace)))
+        while not serving.done():
+            read_before = self._messages_read
+            await asyncio.wait((serving,), timeout=_QUIET_S)
+            if self._reading and self._messages_read == read_before and not serving.done():
+                serving.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await serving
+                return

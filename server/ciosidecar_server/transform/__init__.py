@@ -1,0 +1,63 @@
+"""The meaning: pure functions from a RudderStack event to a Customer.io request. SPEC.md in code.
+
+No I/O, no protobuf, no clock but the one handed in; usable without a server:
+
+    destination, problems = read_destination(b'{"siteID": "…", "apiKey": "…"}')
+    outcome, requests = transform(event_json, destination)
+"""
+
+import time
+
+from .batch import EVENT_TYPES, BatchTransform, RequestList, Sink
+from .destination import Destination, SettingProblem, read_destination
+from .request import Request, RequestTemplate
+from .result import (
+    Error,
+    ErrorCode,
+    ErrorType,
+    FilterReason,
+    Outcome,
+    Refused,
+    Warning,
+    WarningCode,
+)
+
+
+def transform(
+    event_json: bytes,
+    destination: Destination,
+    *,
+    source_type: str = "",
+    now: int | None = None,
+) -> tuple[Outcome, list[Request]]:
+    """What one event comes to, and the requests it becomes; a group is a batch of one.
+
+    now: seconds since 1970; the system's clock if not given.
+    """
+    sink = RequestList()
+    batch = BatchTransform(int(time.time()) if now is None else now, sink)
+    outcome = batch.add(0, event_json, destination, source_type=source_type)
+    batch.flush()
+    return outcome, [request for request, _ in sink.requests]
+
+
+__all__ = [
+    "EVENT_TYPES",
+    "BatchTransform",
+    "Destination",
+    "Error",
+    "ErrorCode",
+    "ErrorType",
+    "FilterReason",
+    "Outcome",
+    "Refused",
+    "Request",
+    "RequestList",
+    "RequestTemplate",
+    "SettingProblem",
+    "Sink",
+    "Warning",
+    "WarningCode",
+    "read_destination",
+    "transform",
+]

@@ -1,0 +1,99 @@
+"""An event, decoded once: what every rule reads is a field, what is passed on stays JSON text."""
+
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw, Struct, field
+from msgspec.json import Decoder
+
+from .json_text import ABSENT, members, repair_surrogates, value
+from .result import ErrorCode, Refused
+
+# Scalars are typed Any, so that one odd member does not refuse the whole event (1.5). Fields hold
+# nothing but what the JSON says: a cache in here could be set from outside.
+
+
+class Context(Struct, rename="camel", gc=False):
+    """The event's `context`, one level deep."""
+
+    traits: Raw = ABSENT
+    mapped_to_destination: Any = None
+    external_id: Raw = ABSENT
+    device: Raw = ABSENT
+    os: Raw = ABSENT
+    app: Raw = ABSENT
+    library: Raw = ABSENT
+    locale: Raw = ABSENT
+    consent_management: Raw = ABSENT
+    timestamp: Raw = ABSENT
+
+
+class Event(Struct, rename="camel", gc=False):
+    """One RudderStack event. Scalars are Python values, everything else is its JSON text."""
+
+    type: Any = None
+    message_id: Any = None
+    user_id: Any = None
+    anonymous_id: Any = None
+    previous_id: Any = None
+    group_id: Any = None
+    event: Any = None
+    name: Any = None
+    channel: Any = None
+    timestamp: Any = None
+    original_timestamp: Any = None
+    traits: Raw = ABSENT
+    properties: Raw = ABSENT
+    user_properties: Raw = field(default=ABSENT, name="user_properties")
+    context: Context = field(default_factory=Context)
+
+
+_Fields = TypeVar("_Fields", bound=Struct)
+
+_decode_event = Decoder(Event).decode
+_decode_members = Decoder(dict[str, Raw]).decode
+
+
+def decode(data: bytes) -> tuple[Event, bool]:
+    """The event, and whether lone surrogates had to be repaired. SPEC 1.1.
+
+    Raises Refused(INVALID_JSON).
+    """
+    # msgspec does not look inside the strings it skips: check the whole once.
+    if not data.isascii():
+        try:
+            str(data, "utf-8")
+        except UnicodeDecodeError:
+            raise Refused(ErrorCode.INVALID_JSON, "the event is not UTF-8 (1.1)") from None
+    try:
+        return _decode_event(data), False
+    except msgspec.ValidationError:
+        return _decode_loosely(data), False
+    except (msgspec.DecodeError, RecursionError) as problem:
+        if isinstance(problem, msgspec.DecodeError) and b"\\u" in data:
+            repaired = repair_surrogates(data)
+            if repaired != data:
+                return decode(repaired)[0], True
+        raise Refused(
+            ErrorCode.INVALID_JSON, "the event is not JSON, or nested too deeply (1.1)"
+        ) from None
+
+
+def _decode_loosely(data: bytes) -> Event:
+    """For events with a member of an unexpected type, or a number no double can hold."""
+    try:
+        found = _decode_members(data)
+    except msgspec.ValidationError:
+        raise Refused(ErrorCode.INVALID_JSON, "the event is not a JSON object (1.1)") from None
+    event = _fill(Event(), found, skip="context")
+    event.context = _fill(Context(), members(found.get("context", ABSENT)))
+    return event
+
+
+def _fill(into: _Fields, found: dict[str, Raw], skip: str = "") -> _Fields:
+    """Sets each field from its member: JSON text as it is, a scalar as its value."""
+    for name, key in zip(into.__struct_fields__, into.__struct_encode_fields__, strict=True):
+        raw = found.get(key)
+        if raw and name != skip:
+            setattr(into, name, raw if type(getattr(into, name)) is Raw else value(raw))
+    return into

@@ -1,0 +1,107 @@
+"""JSON as text: reading only what a rule looks into, and measuring what is passed on as it came."""
+
+import re
+from typing import Any
+
+from msgspec import DecodeError, Raw, Struct, ValidationError
+from msgspec.json import Decoder, encode
+
+ABSENT = Raw()
+"""A member that is not there. It is falsy; a null is not."""
+NULL = Raw(b"null")
+
+
+class VastNumber(Struct, frozen=True):
+    """A JSON number that a double cannot hold, or an integer of thousands of digits."""
+
+    literal: str
+
+
+_decode_any = Decoder(Any).decode
+_decode_members = Decoder(dict[str, Raw]).decode
+_decode_elements = Decoder(list[Raw]).decode
+
+# An escape of six characters that is one half of a pair, among all escapes, so that "\\ud83d" with
+# an escaped backslash is not mistaken for one.
+_ESCAPES = re.compile(
+    rb"\\(?:u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+_STRING_OR_SPACE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[ \t\r\n]+', re.DOTALL)
+
+
+def repair_surrogates(data: bytes) -> bytes:
+    """The same text with every lone surrogate escape made U+FFFD. SPEC 1.1."""
+    return _ESCAPES.sub(lambda escape: rb"\ufffd" if escape["lone"] else escape[0], data)
+
+
+def members(raw: Raw) -> dict[str, Raw]:
+    """The members of an object, in order, the last of equal names; {} for anything else."""
+    if not raw:
+        return {}
+    try:
+        return _decode_members(raw)
+    except ValidationError:
+        return {}
+
+
+def elements(raw: Raw) -> list[Raw]:
+    """The elements of an array; [] for anything else."""
+    try:
+        return _decode_elements(raw) if raw else []
+    except ValidationError:
+        return []
+
+
+def value(raw: Raw) -> Any:
+    """The value itself, or None if absent. Numbers beyond a double are a VastNumber."""
+    if not raw:
+        return None
+    try:
+        return _decode_any(raw)
+    except ValidationError:
+        text = bytes(raw)
+        # Inside an object or array the number does not matter: no rule looks that deep.
+        return VastNumber(text.decode()) if text[:1] in b"-0123456789" else {}
+
+
+def text_of(raw: Raw) -> str | None:
+    """The text, or None for any other value."""
+    found = value(raw)
+    return found if type(found) is str else None
+
+
+def first_byte(raw: Raw) -> bytes:
+    """What tells the JSON type: { [ " t f n, a digit or a minus; b"" if absent."""
+    return bytes(raw)[:1]
+
+
+def compact_size(raw: Raw) -> int:
+    """Bytes of the value as compact JSON with no escapes but the necessary ones. SPEC 4.9."""
+    text = bytes(raw)
+    size = len(text)
+    for match in _STRING_OR_SPACE.finditer(text):
+        token = match[0]
+        if token[:1] != b'"':
+            size -= len(token)
+        elif b"\\" in token:
+            size -= len(token) - len(encode(_decode_any(token)))
+    return size
+
+
+__all__ = [
+    "ABSENT",
+    "NULL",
+    "DecodeError",
+    "Raw",
+    "VastNumber",
+    "compact_size",
+    "elements",
+    "encode",
+    "first_byte",
+    "members",
+    "repair_surrogates",
+    "text_of",
+    "value",
+]

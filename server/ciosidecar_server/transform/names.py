@@ -1,0 +1,28 @@
+"""An event's name: where it comes from, and how long it may be. SPEC 5.2-5.5."""
+
+from .identity import is_blank
+from .limits import cut
+from .result import ErrorCode, Refused, Warning, WarningCode
+
+MAX_EVENT_NAME_BYTES = 100
+
+
+def first_name(*candidates: object) -> str:
+    """The first text that is not blank. Raises Refused(MISSING_EVENT_NAME)."""
+    for found in candidates:
+        if isinstance(found, str) and not is_blank(found):
+            return found
+    raise Refused(ErrorCode.MISSING_EVENT_NAME, "the event has no name that is a text (5.5)")
+
+
+def cut_name(name: str, warnings: list[Warning], *, max_bytes: int = MAX_EVENT_NAME_BYTES) -> str:
+    """The name in at most so many bytes; a longer one is cut, with a warning. SPEC 5.5."""
+    if len(name) * 4 <= max_bytes or len(name.encode()) <= max_bytes:
+        return name
+    warnings.append(
+        Warning(
+            WarningCode.EVENT_NAME_CUT,
+            f"the event's name was cut to {MAX_EVENT_NAME_BYTES} bytes (5.5)",
+        )
+    )
+    return cut(name, max_bytes)

@@ -1,0 +1,67 @@
+"""A device and what is known of it. SPEC 6.2, 6.3."""
+
+from msgspec import Raw
+
+from ..event import Event
+from ..json_text import ABSENT, NULL, encode, first_byte, members, text_of
+from ..limits import named, within_limits
+from ..operations import AddDevice, Attributes
+from ..platforms import Platform, platform_of_library, platform_of_name
+from ..result import Warning, WarningCode
+from ..times import event_time
+
+_BLANK = Raw(b'""')
+
+
+def platform(event: Event) -> Platform | None:
+    """6.2"""
+    context = event.context
+    return (
+        platform_of_name(text_of(members(context.device).get("type", ABSENT)))
+        or platform_of_name(text_of(members(context.os).get("name", ABSENT)))
+        or platform_of_library(text_of(members(context.library).get("name", ABSENT)))
+    )
+
+
+def add_device(
+    event: Event,
+    person: str,
+    token: str,
+    on: Platform,
+    warnings: list[Warning],
+) -> AddDevice:
+    """6.3"""
+    context = event.context
+    known = {
+        "device_os": members(context.os).get("name", ABSENT),
+        "device_model": members(context.device).get("model", ABSENT),
+        "app_version": members(context.app).get("version", ABSENT),
+        "device_locale": context.locale,
+    }
+    attributes = {name: raw for name, raw in known.items() if raw and raw != _BLANK}
+    if event.properties and event.properties != NULL and first_byte(event.properties) != b"{":
+        warnings.append(
+            Warning(WarningCode.WRONG_TYPE, "properties is not an object and was passed over (5.1)")
+        )
+    attributes |= members(event.properties)
+    attributes = within_limits(_as_texts(attributes, warnings), warnings)
+    return AddDevice(person, token, on, event_time(event, "track", warnings), attributes)
+
+
+def _as_texts(attributes: Attributes, warnings: list[Warning]) -> Attributes:
+    """Customer.io wants texts: 789 becomes "789", null nothing at all."""
+    texts = {}
+    for name, raw in attributes.items():
+        kind = first_byte(raw)
+        if kind == b'"':
+            texts[name] = raw
+        elif kind in (b"{", b"["):
+            warnings.append(
+                Warning(
+                    WarningCode.DEVICE_ATTRIBUTE_LEFT_OUT,
+                    f"device {named(name)} is an object or array and was left out (6.3)",
+                )
+            )
+        elif kind != b"n":
+            texts[name] = Raw(encode(bytes(raw).decode()))
+    return texts

@@ -1,0 +1,60 @@
+"""What track, page and screen have in common. SPEC 3.4, 5.1, 5.6, 5.7."""
+
+from typing import Literal
+
+from msgspec import Raw
+
+from .. import identity
+from ..destination import Destination
+from ..event import Event
+from ..event_id import event_id
+from ..json_text import ABSENT, NULL, compact_size, first_byte
+from ..operations import SendEvent
+from ..result import ErrorCode, Refused, Warning, WarningCode
+from ..times import event_time
+
+MAX_DATA_BYTES = 100_000
+_EMPTY = Raw(b"{}")
+
+
+def send_event(
+    event: Event,
+    kind: Literal["track", "page", "screen"],
+    name: str,
+    person: str | None,
+    destination: Destination,
+    warnings: list[Warning],
+) -> SendEvent:
+    """The operation, once the name and the known person, if any, are settled."""
+    anonymous_id = None
+    if person is None:
+        anonymous_id = identity.anonymous_id(event)
+        if anonymous_id is None:
+            raise Refused(
+                ErrorCode.MISSING_IDENTITY,
+                f"a {kind} needs a userId, an email or an anonymousId (3.4)",
+            )
+    data = event.properties
+    if first_byte(data) != b"{":
+        if data and data != NULL:
+            warnings.append(
+                Warning(
+                    WarningCode.WRONG_TYPE, "properties is not an object and was passed over (5.1)"
+                )
+            )
+        data = ABSENT
+    elif len(data) > MAX_DATA_BYTES and compact_size(data) > MAX_DATA_BYTES:
+        raise Refused(
+            ErrorCode.TOO_LARGE, f"properties have more than {MAX_DATA_BYTES} bytes (5.7)"
+        )
+    return SendEvent(
+        person,
+        anonymous_id,
+        kind,
+        name,
+        data or _EMPTY,
+        event_time(event, kind, warnings),
+        event_id(event, kind, name, person or anonymous_id or "", data)
+        if destination.event_ids
+        else None,
+    )

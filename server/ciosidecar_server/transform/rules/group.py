@@ -1,0 +1,61 @@
+"""group: an object and its relationship to a person. SPEC 8."""
+
+from .. import identity
+from ..destination import Destination
+from ..event import Event
+from ..json_text import ABSENT, NULL, first_byte, members, text_of
+from ..limits import within_limits
+from ..operations import UpdateObject
+from ..result import ErrorCode, Refused, Warning, WarningCode
+
+_ACTIONS = frozenset(("identify", "delete", "add_relationships", "delete_relationships"))
+
+
+def operation(
+    event: Event, _destination: Destination, warnings: list[Warning], _now: int
+) -> UpdateObject:
+    """What a group tells Customer.io."""
+    if event.traits and event.traits != NULL and first_byte(event.traits) != b"{":
+        warnings.append(
+            Warning(WarningCode.WRONG_TYPE, "traits is not an object and was passed over (8.4)")
+        )
+    own_traits = members(event.traits)
+    object_id = identity.top_level_id(event.group_id, "groupId")
+    if object_id is None:
+        object_id = identity.nested_id(own_traits.get("groupId", ABSENT))
+    if object_id is None:
+        raise Refused(ErrorCode.MISSING_GROUP_ID, "a group needs a groupId (8.2)")
+    traits = identity.with_mapped_id(own_traits, event)
+    return UpdateObject(
+        action=_action(event),
+        object_type_id=identity.nested_id(own_traits.get("objectTypeId", ABSENT)) or "1",
+        object_id=identity.within_limit(object_id, "the group id"),
+        attributes=within_limits(
+            {name: raw for name, raw in traits.items() if name != "action"}, warnings
+        ),
+        person=_person(event),
+    )
+
+
+def _action(event: Event) -> str:
+    """8.3"""
+    for raw in (event.traits, event.properties):
+        found = text_of(members(raw).get("action", ABSENT))
+        if found:
+            return found if found in _ACTIONS else "identify"
+    return "identify"
+
+
+def _person(event: Event) -> str | None:
+    """8.5: never the group's own traits.id."""
+    found = identity.own_user_id(event)
+    if found is None:
+        context_traits = members(event.context.traits)
+        for name in ("userId", "id"):
+            found = identity.nested_id(context_traits.get(name, ABSENT))
+            if found is not None:
+                break
+    if found is not None:
+        return identity.within_limit(found, "the user id")
+    found = identity.first_email(event.context.traits, event.properties)
+    return found if found is None else identity.within_limit(found, "the email")

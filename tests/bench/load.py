@@ -1,0 +1,138 @@
+"""A server in a process of its own, and load on it from this one, a core each."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ciosidecar import v1
+from grpc import aio
+
+from .events import CONFIG
+
+SERVER_CORE, LOAD_CORE = 0, 1
+_TICKS = os.sysconf("SC_CLK_TCK")
+OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one run showed."""
+
+    events: int
+    wall_s: float
+    server_cpu_s: float
+
+    @property
+    def events_per_s(self) -> float:
+        return self.events / self.wall_s
+
+    @property
+    def server_cpu_us_per_event(self) -> float:
+        return self.server_cpu_s / self.events * 1e6
+
+
+class ServerProcess:
+    """A server that prints a ready line, on a core of its own."""
+
+    def __init__(self, *command: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        if len(os.sched_getaffinity(0)) > 1:
+            os.sched_setaffinity(self._process.pid, {SERVER_CORE})
+        assert self._process.stdout is not None
+        self.address: str = json.loads(self._process.stdout.readline())["listen"][0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.terminate()
+        self._process.communicate(timeout=20)
+
+    def cpu_s(self) -> float:
+        """User and system time so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def memory_bytes(self) -> int:
+        """Resident memory now."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def batches(events: Sequence[bytes], size: int) -> list[v1.Batch]:
+    """The events in batches of a size."""
+    return [
+        v1.Batch(
+            batch_id=start // size,
+            destination=1,
+            items=[v1.Item(json=event) for event in events[start : start + size]],
+        )
+        for start in range(0, len(events), size)
+    ]
+
+
+async def stream(server: ServerProcess, events: Sequence[bytes], size: int, rounds: int) -> Figures:
+    """All events through one stream, so many a message, with a few messages ahead."""
+    messages = [v1.TransformStreamRequest(batch=batch) for batch in batches(events, size)]
+    async with aio.insecure_channel(server.address, options=OPTIONS) as channel:
+        call = v1.SidecarServiceStub(channel).TransformStream()
+        opening = v1.Open(
+            destinations=[v1.Destination(number=1, config_json=CONFIG)], max_receive_bytes=1 << 26
+        )
+        await call.write(v1.TransformStreamRequest(open=opening))
+        await call.read()
+        credit = asyncio.Semaphore(max(4, 64 // size))
+
+        async def send() -> None:
+            for _ in range(rounds):
+                for message in messages:
+                    await credit.acquire()
+                    await call.write(message)
+
+        cpu, start = server.cpu_s(), time.perf_counter()
+        sending = asyncio.ensure_future(send())
+        left = len(messages) * rounds
+        while left:
+            response: Any = await call.read()
+            if response.results.batch_complete:
+                left -= 1
+                credit.release()
+        await sending
+        figures = Figures(len(events) * rounds, time.perf_counter() - start, server.cpu_s() - cpu)
+        await call.done_writing()
+        return figures
+
+
+async def unary(server: ServerProcess, events: Sequence[bytes], size: int, rounds: int) -> Figures:
+    """All events by unary calls, so many a message, a few calls at once."""
+    destination = v1.Destination(number=1, config_json=CONFIG)
+    requests = [
+        v1.TransformRequest(destinations=[destination], batch=batch)
+        for batch in batches(events, size)
+    ] * rounds
+    async with aio.insecure_channel(server.address, options=OPTIONS) as channel:
+        stub = v1.SidecarServiceStub(channel)
+        waiting = iter(requests)
+
+        async def caller() -> None:
+            for request in waiting:
+                await stub.Transform(request)
+
+        cpu, start = server.cpu_s(), time.perf_counter()
+        await asyncio.gather(*(caller() for _ in range(4)))
+        return Figures(len(events) * rounds, time.perf_counter() - start, server.cpu_s() - cpu)
