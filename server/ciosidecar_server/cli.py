@@ -158,10 +158,11 @@ def check_command(*, config: Path, target: Target = None, json: bool = False) ->
     json
         Print one line of JSON: {"usable": …, "problems": [{"key", "text", "fatal"}]}.
     """
-    _run(_check(_read_file(config), target, json=json))
+    _run(_check(config, target, json=json))
 
 
-async def _check(config_json: bytes, target: str | None, *, json: bool) -> None:
+async def _check(config: Path, target: str | None, *, json: bool) -> None:
+    config_json = _read_file(config)
     async with _channel(target) as channel:
         answer = await v1.SidecarServiceStub(channel).CheckDestination(
             v1.CheckDestinationRequest(destination=v1.Destination(config_json=config_json))

@@ -93,10 +93,10 @@ class Summary:
                     table.add_row(group, name, f"{number:,}")
             console.print(table)
         else:
-            console.print(f"{self.lines} events", highlight=False)
+            lines = [f"{self.lines} events"]
             for group, counter in groups:
-                for name, number in counter.most_common():
-                    console.print(f"{group}\t{name}\t{number}", highlight=False, soft_wrap=True)
+                lines += [f"{group}\t{name}\t{number}" for name, number in counter.most_common()]
+            console.file.write("\n".join([*lines, ""]))
 
 
 _KNOWN_TYPES = frozenset(["identify", "track", "page", "screen", "alias", "group", "record"])

@@ -67,7 +67,7 @@ def _message_json(message: pb.Message) -> bytes:
 
 def _object(found: pb.Json, field: str) -> Raw | dict[str, Any] | None:
     form = found.WhichOneof("form")
-    if form is None:
+    if form is None or (form == "json" and not found.json):
         return None
     if form == "fields":
         return _struct(found.fields)

@@ -67,7 +67,8 @@ class Stream:
             await asyncio.wait((serving, draining), return_when=asyncio.FIRST_COMPLETED)
             if not serving.done():
                 await self._drain(serving)
-            await serving
+            if not serving.cancelled():
+                await serving
         finally:
             # However it ends, nothing of a stream outlives it.
             for task in (draining, serving):

@@ -91,15 +91,15 @@ class _Reader:
         older = self.first("datacenterEU")[1]
         if isinstance(older, str) and _TEMPLATE.search(older):
             self.refuse("datacenterEU", "is a template that nobody resolved")
-        region = found.upper() if isinstance(found, str) else found
-        if region is None:
+        if found is None:
             return "EU" if older is True else "US"
+        region = found.upper() if isinstance(found, str) else ""
         if region not in BASE_URLS:
             self.refuse(key, 'must be "US" or "EU"')
             return "US"
         if older is True and region != "EU":
             self.refuse(key, "contradicts datacenterEU")
-        return str(region)
+        return region
 
     def device_token_event(self) -> tuple[str, ...]:
         key, found = self.first("deviceTokenEventName")

@@ -34,7 +34,9 @@ def id_text(found: object) -> str | None:
     Raises ValueError for a JSON type, or a number, that no id can be.
     """
     if type(found) is str:
-        return found if found.strip(_WHITE_SPACE) else None
+        if found and not found.isspace():
+            return found
+        return None if is_blank(found) else found
     if found is None:
         return None
     if type(found) is int:
@@ -59,8 +61,8 @@ def nested_id(raw: Raw) -> str | None:
 
 def top_level_id(found: object, field: str) -> str | None:
     """A usable id that the event itself names, or None. Raises Refused(INVALID_ID). SPEC 2.1."""
-    if type(found) is str and found.isascii() and found.isalnum():
-        return found
+    if found is None:
+        return None
     try:
         return id_text(found)
     except ValueError:

@@ -11,7 +11,6 @@ from ..operations import Attributes, Identify
 from ..result import ErrorCode, Refused, Warning, WarningCode
 from ..times import event_time, is_given, seconds_or_warn
 
-_NOT_ATTRIBUTES = ("address", "createdAt", "userId", "anonymousId")
 _ADDRESS_PARTS = ("city", "country", "postalCode", "state", "street")
 _YES = frozenset(("true", "yes", "y", "t", "on", "1"))
 _NO = frozenset(("false", "no", "n", "f", "off", "0"))
@@ -26,13 +25,14 @@ def operation(
     now: seconds since 1970, for people nobody gave a sign-up time (4.5).
     """
     person = _person(event, destination, warnings)
-    traits = identity.with_mapped_id(_traits_in_use(event, warnings), event)
+    own = members(event.traits)
+    traits = identity.with_mapped_id(_traits_in_use(event, own, warnings), event)
     attributes = _from_traits(traits)
     if event.user_properties:
         attributes |= members(event.user_properties)
     _drop_foreign_ids(attributes, person, warnings)
     timestamp = event_time(event, "identify", warnings)
-    created_at = _created_at(event, destination, attributes, warnings, timestamp, now)
+    created_at = _created_at(event, own, destination, attributes, warnings, timestamp, now)
     if created_at is not None:
         attributes["created_at"] = Raw(b"%d" % created_at)
     if timestamp is not None:
@@ -71,45 +71,38 @@ def _person(event: Event, destination: Destination, warnings: list[Warning]) -> 
     return identity.within_limit(found, "the email")
 
 
-def _traits_in_use(event: Event, warnings: list[Warning]) -> Attributes:
-    """4.1"""
+def _traits_in_use(event: Event, own: Attributes, warnings: list[Warning]) -> Attributes:
+    """4.1. own: the members of `traits`."""
+    if own:
+        return own
     for field, raw in (("traits", event.traits), ("context.traits", event.context.traits)):
-        if raw:
-            found = members(raw)
-            if found:
-                return found
-            if raw != NULL and first_byte(raw) != b"{":
-                warnings.append(
-                    Warning(
-                        WarningCode.WRONG_TYPE,
-                        f"{field} is not an object and was passed over (4.1)",
-                    )
+        if raw and raw != NULL and first_byte(raw) != b"{":
+            warnings.append(
+                Warning(
+                    WarningCode.WRONG_TYPE, f"{field} is not an object and was passed over (4.1)"
                 )
-    return {}
+            )
+    return members(event.context.traits)
 
 
 def _from_traits(traits: Attributes) -> Attributes:
     """4.2, 4.3"""
-    if "address" not in traits:
-        attributes = traits.copy()
-        for name in ("createdAt", "userId", "anonymousId"):
-            if name in attributes:
-                del attributes[name]
-        return attributes
-    address = traits["address"]
-    attributes = {}
+    address = traits.get("address", NULL)
     if first_byte(address) == b"{":
         parts = members(address)
-        for name in _ADDRESS_PARTS:
-            if name in parts:
-                attributes[name] = parts.pop(name)
-        if parts:
-            attributes["address"] = Raw(encode(parts))
-    elif address != NULL:
+        moved = {name: parts.pop(name) for name in _ADDRESS_PARTS if name in parts}
+        # What is left stands first, as the address does in the order of 4.9.
+        attributes = {"address": ABSENT, **moved, **traits}
+        address = Raw(encode(parts)) if parts else ABSENT
+    else:
+        attributes = {"address": ABSENT, **traits}
+    for name in ("createdAt", "userId", "anonymousId"):
+        if name in attributes:
+            del attributes[name]
+    if address and address != NULL:
         attributes["address"] = address
-    for name, raw in traits.items():
-        if name not in _NOT_ATTRIBUTES:
-            attributes[name] = raw
+    else:
+        del attributes["address"]
     return attributes
 
 
@@ -133,6 +126,7 @@ def _as_text(raw: Raw) -> str | None:
 
 def _created_at(
     event: Event,
+    own: Attributes,
     destination: Destination,
     attributes: Attributes,
     warnings: list[Warning],
@@ -141,10 +135,10 @@ def _created_at(
 ) -> int | None:
     """4.5"""
     given = False
-    for field, raw in (("traits", event.traits), ("context.traits", event.context.traits)):
-        found = members(raw).get("createdAt", ABSENT) if raw else ABSENT
-        if found:
-            time = value(found)
+    for field in ("traits", "context.traits"):
+        traits = own if field == "traits" else members(event.context.traits)
+        if "createdAt" in traits:
+            time = value(traits["createdAt"])
             created_at = seconds_or_warn(time, f"{field}.createdAt", warnings)
             if created_at is not None:
                 return created_at

@@ -1,0 +1,90 @@
+"""What tests of every kind share: a real server in this process, and a stream to it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from ciosidecar import v1
+from ciosidecar_server.app import Sidecar
+from ciosidecar_server.settings import Settings
+from grpc import aio
+
+CONFIG = b'{"siteID": "site", "apiKey": "key"}'
+UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+
+# The generated types know which form a stub has only where it is made.
+Stub = Any
+Connect = Callable[..., Awaitable[Stub]]
+Stream = aio.StreamStreamCall[v1.TransformStreamRequest, v1.TransformStreamResponse]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Starts a server with the given settings and answers a stub of it."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**settings: Any) -> Any:
+            sidecar = Sidecar(Settings(listen=("127.0.0.1:0",), **settings))
+            (address,) = await sidecar.start()
+            stack.push_async_callback(sidecar.stop_at_once)
+            channel = aio.insecure_channel(address, options=UNLIMITED)
+            await stack.enter_async_context(channel)
+            return v1.SidecarServiceStub(channel)
+
+        yield start
+
+
+@pytest.fixture
+async def stub(connect: Connect) -> Stub:
+    """A stub of a server with the default settings."""
+    return await connect()
+
+
+def destination(number: int = 1, config: bytes = CONFIG) -> v1.Destination:
+    """A destination by its dashboard JSON."""
+    return v1.Destination(number=number, config_json=config)
+
+
+def batch(*events: bytes, batch_id: int = 1, number: int = 1) -> v1.Batch:
+    """A batch of events as JSON for one destination."""
+    return v1.Batch(
+        batch_id=batch_id, destination=number, items=[v1.Item(json=event) for event in events]
+    )
+
+
+async def opened(stub: Stub, **opening: Any) -> tuple[Stream, v1.Opened]:
+    """A stream with destination 1 declared, and what the server said to it."""
+    call: Any = stub.TransformStream()
+    opening.setdefault("destinations", [destination()])
+    await call.write(v1.TransformStreamRequest(open=v1.Open(**opening)))
+    response = await asyncio.wait_for(call.read(), 10)
+    assert response.WhichOneof("message") == "opened"
+    return call, response.opened
+
+
+async def results_of(call: Stream, batch_id: int = 1) -> list[v1.Results]:
+    """The Results messages of one batch, to its completion."""
+    found = []
+    while True:
+        response: Any = await asyncio.wait_for(call.read(), 10)
+        assert response.WhichOneof("message") == "results", response
+        assert response.results.batch_id == batch_id
+        found.append(response.results)
+        if response.results.batch_complete:
+            return found
+
+
+async def end_of(call: Stream) -> tuple[Any, str]:
+    """The status a stream ends with, once its messages are read."""
+    while await asyncio.wait_for(_read(call), 10) is not aio.EOF:
+        pass
+    return await call.code(), await call.details()
+
+
+async def _read(call: Stream) -> Any:
+    try:
+        return await call.read()
+    except aio.AioRpcError:
+        return aio.EOF

@@ -1,0 +1,62 @@
+"""Real processes: the command as a user starts it, ended by process id whatever happens."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+COMMAND = (sys.executable, "-m", "ciosidecar_server")
+TIMEOUT_S = 30
+
+
+class Server:
+    """`ciosidecar serve` in a process of its own."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        assert process.stdout is not None
+        self.ready_line: dict[str, Any] = json.loads(process.stdout.readline() or "{}")
+
+    @property
+    def addresses(self) -> list[str]:
+        """What it says it listens on."""
+        return list(self.ready_line["listen"])
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends a signal."""
+        self.process.send_signal(number)
+
+    def end(self) -> tuple[int, str]:
+        """Exit code and stderr, once it ends."""
+        _, errors = self.process.communicate(timeout=TIMEOUT_S)
+        return self.process.returncode, errors
+
+
+@contextmanager
+def server(*arguments: str) -> Iterator[Server]:
+    """A server with the given arguments; ended at the latest with the block."""
+    with subprocess.Popen(
+        [*COMMAND, "serve", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield Server(process)
+        finally:
+            process.kill()
+
+
+def run(*arguments: str, stdin: bytes = b"", **found: Any) -> "subprocess.CompletedProcess[bytes]":
+    """A command from start to end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        input=stdin,
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=False,
+        **found,
+    )

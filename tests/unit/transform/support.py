@@ -1,0 +1,163 @@
+"""One event through the transform, and what it comes to."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ciosidecar_server.transform import (
+    BatchTransform,
+    Destination,
+    Outcome,
+    Request,
+    RequestList,
+    read_destination,
+    transform,
+)
+
+NOW = 1_700_000_000
+TIME, TIME_S = "2024-01-02T03:04:05.678Z", 1704164645
+Event = dict[str, Any] | bytes
+
+
+def destination(**config: object) -> Destination:
+    """A destination with the given settings beside good credentials."""
+    settings = {"siteID": "site", "apiKey": "key"} | config
+    found, problems = read_destination(json.dumps(settings).encode())
+    assert found is not None, problems
+    return found
+
+
+def as_json(event: Event) -> bytes:
+    """The event in UTF-8, without escapes where that is possible."""
+    if isinstance(event, bytes):
+        return event
+    try:
+        return json.dumps(event, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(event).encode()
+
+
+def sent(
+    event: Event, *, source_type: str = "", **config: object
+) -> tuple[Outcome, list[dict[str, Any]]]:
+    """The outcome of an event, and its requests: method, url, path, body (None for none), raw."""
+    outcome, requests = transform(
+        as_json(event), destination(**config), source_type=source_type, now=NOW
+    )
+    return outcome, [as_dict(request) for request in requests]
+
+
+def as_dict(request: Request) -> dict[str, Any]:
+    """A request with its template resolved. The body is read when asked for as JSON."""
+    template = request.template
+    return {
+        "method": template.method,
+        "url": template.base_url + request.path,
+        "path": request.path,
+        "endpoint_path": template.endpoint_path,
+        "headers": template.headers,
+        "raw": request.body,
+        "body": _loaded(request.body) if request.body else None,
+    }
+
+
+def _loaded(body: bytes) -> Any:
+    # Numbers of thousands of digits are no int in Python: as text they do as well.
+    return json.loads(body, parse_int=lambda text: int(text) if len(text) < 4000 else text)
+
+
+def codes(outcome: Outcome) -> list[str]:
+    """The codes of the warnings, sorted."""
+    return sorted(warning.code.value for warning in outcome.warnings)
+
+
+def request_of(
+    event: Event, *warnings: str, source_type: str = "", **config: object
+) -> dict[str, Any]:
+    """The one request of a good event, which warns of exactly the given codes."""
+    outcome, requests = sent(event, source_type=source_type, **config)
+    assert (outcome.status, outcome.error) == (200, None)
+    assert codes(outcome) == sorted(warnings)
+    assert len(requests) == 1
+    return requests[0]
+
+
+def body_of(event: Event, *warnings: str, **config: object) -> Any:
+    """The body of the one request of a good event."""
+    return request_of(event, *warnings, **config)["body"]
+
+
+def item_of(event: Event, *warnings: str, **config: object) -> Any:
+    """The one item of the batch that a group becomes."""
+    (item,) = body_of(event, *warnings, **config)["batch"]
+    return item
+
+
+def refusal_of(event: Event, **config: object) -> str:
+    """The code with which an event is refused for good, without a request."""
+    outcome, requests = sent(event, **config)
+    assert (outcome.status, requests) == (400, [])
+    assert outcome.error is not None
+    return outcome.error.code.value
+
+
+def of_type(kind: str, **members: object) -> dict[str, Any]:
+    """An event of a type that has all it needs but a person; None takes a member away."""
+    needed: dict[str, dict[str, object]] = {
+        "track": {"event": "e"},
+        "page": {"name": "e"},
+        "screen": {"name": "e"},
+        "alias": {"previousId": "old"},
+        "group": {"groupId": "g"},
+    }
+    return {"type": kind} | needed.get(kind, {}) | members
+
+
+def identify(**members: object) -> dict[str, Any]:
+    """An identify of user u."""
+    return {"type": "identify", "userId": "u"} | members
+
+
+def attributes_of(event: Event, *warnings: str, **config: object) -> Any:
+    """What an identify sends, without a made-up created_at."""
+    return body_of(event, *warnings, **{"createdAtFallback": "none"} | config)
+
+
+def track(**members: object) -> dict[str, Any]:
+    """A track of user u."""
+    return {"type": "track", "event": "e", "userId": "u"} | members
+
+
+def group(**members: object) -> dict[str, Any]:
+    """A group g of user u."""
+    return {"type": "group", "groupId": "g", "userId": "u"} | members
+
+
+def packed(
+    events: Sequence[Event], *, alone: Sequence[int] = (), on: Sequence[Destination] = ()
+) -> list[tuple[dict[str, Any], list[int]]]:
+    """The requests of a batch of good events, in order, each with the positions it covers.
+
+    alone: the positions that share with nobody. on: each event's destination.
+    """
+    sink = RequestList()
+    batch = BatchTransform(NOW, sink)
+    usual = destination()
+    for position, event in enumerate(events):
+        outcome = batch.add(
+            position,
+            as_json(event),
+            on[position] if on else usual,
+            alone=position in alone,
+        )
+        assert outcome.status == 200
+    batch.flush()
+    return [
+        (as_dict(request), [covered] if isinstance(covered, int) else covered)
+        for request, covered in sink.requests
+    ]
+
+
+def text_of_bytes(size: int, letter: str = "é") -> str:
+    """A text of so many UTF-8 bytes, of the letter and, where it does not fit, an `a` in front."""
+    return "a" * (size % len(letter.encode())) + letter * (size // len(letter.encode()))
