@@ -5,6 +5,7 @@ import signal
 import socket
 from pathlib import Path
 
+import grpc
 from ciosidecar.v1 import service_pb2, service_pb2_grpc
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -40,6 +41,7 @@ class Sidecar:
                 ("grpc.keepalive_timeout_ms", 10_000),
             ]
         )
+        self._credentials = _tls(settings)
         self._health = health.aio.HealthServicer()
         service_pb2_grpc.add_SidecarServiceServicer_to_server(
             Servicer(settings, self._draining), self._server
@@ -63,7 +65,10 @@ class Sidecar:
         elif not _is_host_and_port(address):
             raise CannotListen(f"{address!r} is neither host:port nor unix:PATH")
         try:
-            port = self._server.add_insecure_port(address)
+            if self._credentials is None or address.startswith("unix:"):
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, self._credentials)
         except RuntimeError:
             port = 0
         if port == 0:
@@ -84,6 +89,19 @@ class Sidecar:
     async def stop_at_once(self) -> None:
         """Ends every call."""
         await self._server.stop(None)
+
+
+def _tls(settings: Settings) -> grpc.ServerCredentials | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        if settings.tls_cert or settings.tls_key or settings.tls_client_ca:
+            raise CannotListen("TLS needs both --tls-cert and --tls-key")
+        return None
+    try:
+        pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
+        client_ca = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
+    except OSError as problem:
+        raise CannotListen(f"cannot read {problem.filename}: {problem.strerror}") from None
+    return grpc.ssl_server_credentials([pair], client_ca, require_client_auth=bool(client_ca))
 
 
 def _is_host_and_port(address: str) -> bool:

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, BinaryIO, NoReturn
@@ -14,9 +14,8 @@ from typing import Annotated, Any, BinaryIO, NoReturn
 import cyclopts
 import cyclopts.config
 import uvloop
-from ciosidecar import v1
+from ciosidecar import AsyncClient, Result, SidecarError, StreamOptions
 from cyclopts import App, Parameter
-from grpc import aio
 from msgspec.json import encode
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -24,7 +23,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from . import PROTOCOL_VERSION, __version__
 from .app import CannotListen, Sidecar, serve
 from .jsonl.reading import chunks_of_lines
-from .jsonl.transforming import Batch, LineTransform, ServerWentAway
+from .jsonl.transforming import LineTransform
 from .jsonl.writing import Summary, result_line
 from .settings import Settings
 
@@ -38,6 +37,7 @@ app = App(
     version=__version__,
     config=cyclopts.config.Env("CIOSIDECAR_", command=False),
 )
+_STREAM = StreamOptions(client_name="ciosidecar transform", reconnect_for_s=5)
 _stderr = Console(stderr=True)
 
 Target = Annotated[
@@ -127,19 +127,16 @@ async def _transform(
     with _open_input(file) as lines, _progress() as progress:
         task = progress.add_task("events", total=None)
 
-        def done(batch: Batch) -> None:
-            for event, answer in zip(batch.events, batch.answers, strict=True):
-                assert answer is not None  # noqa: S101 - a batch is complete when it comes here
-                out.write(result_line(answer, batch.line_numbers, show_secrets=show_secrets))
-                summary.count(event, answer)
+        def done(event: bytes, result: Result, line_of: Mapping[int, int]) -> None:
+            out.write(result_line(result, line_of, show_secrets=show_secrets))
             out.flush()
-            progress.update(task, advance=len(batch.events))
+            summary.count(event, result)
+            progress.update(task, advance=1)
 
         try:
-            async with _channel(target) as channel:
-                await LineTransform(channel, config_json, pack=pack, done=done).run(
-                    chunks_of_lines(lines)
-                )
+            async with _client(target) as client, client.stream(options=_STREAM) as stream:
+                transform = LineTransform(stream, config_json, pack=pack, done=done)
+                await transform.run(chunks_of_lines(lines))
         finally:
             progress.stop()
             summary.show(_stderr)
@@ -163,10 +160,8 @@ def check_command(*, config: Path, target: Target = None, json: bool = False) ->
 
 async def _check(config: Path, target: str | None, *, json: bool) -> None:
     config_json = _read_file(config)
-    async with _channel(target) as channel:
-        answer = await v1.SidecarServiceStub(channel).CheckDestination(
-            v1.CheckDestinationRequest(destination=v1.Destination(config_json=config_json))
-        )
+    async with _client(target) as client:
+        answer = await client.check(config_json)
     if json:
         problems = [
             {"key": one.key, "text": one.text, "fatal": one.fatal} for one in answer.problems
@@ -183,20 +178,19 @@ async def _check(config: Path, target: str | None, *, json: bool) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _channel(target: str | None) -> AsyncIterator[aio.Channel]:
-    """A channel to a running sidecar, or to one started for the occasion."""
-    options = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+async def _client(target: str | None) -> AsyncIterator[AsyncClient]:
+    """A client of a running sidecar, or of one started for the occasion."""
     if target is not None:
-        async with aio.insecure_channel(target, options=options) as channel:
-            yield channel
+        async with AsyncClient(target) as client:
+            yield client
         return
     with TemporaryDirectory(prefix="ciosidecar-") as directory:
         address = f"unix:{directory}/sidecar.sock"
         sidecar = Sidecar(Settings(listen=(address,)))
         await sidecar.start()
         try:
-            async with aio.insecure_channel(address, options=options) as channel:
-                yield channel
+            async with AsyncClient(address) as client:
+                yield client
         finally:
             await sidecar.stop_at_once()
 
@@ -237,10 +231,8 @@ def _run(command: Coroutine[Any, Any, None]) -> None:
         uvloop.run(command)
     except (Failed, CannotListen) as problem:
         _give_up(str(problem), getattr(problem, "code", EXIT_FAILED))
-    except aio.AioRpcError as problem:
-        _give_up(f"the sidecar answered {problem.code().name}: {problem.details()}", EXIT_FAILED)
-    except ServerWentAway:
-        _give_up("the sidecar went away before every line was answered", EXIT_FAILED)
+    except SidecarError as problem:
+        _give_up(f"no answer from the sidecar: {problem}", EXIT_FAILED)
     except BrokenPipeError:
         # Whoever read our output has enough, which is no error; what is still buffered has no reader.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

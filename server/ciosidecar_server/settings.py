@@ -1,6 +1,7 @@
 """How a server is set up: the same names as flags, in the environment and in a file."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -14,6 +15,15 @@ class Settings:
 
     listen: tuple[str, ...] = (DEFAULT_LISTEN,)
     """Address to listen on, repeatable: host:port (port 0: any free one), or unix:PATH."""
+
+    tls_cert: Path | None = None
+    """File of PEM with the server's certificate chain: TLS on every address but unix sockets."""
+
+    tls_key: Path | None = None
+    """File of PEM with the certificate's key."""
+
+    tls_client_ca: Path | None = None
+    """File of PEM with whom to believe; callers then need a certificate of theirs."""
 
     grace_s: Annotated[float, Parameter(alias="--grace")] = 10.0
     """Seconds that open streams get to finish after SIGTERM or Ctrl-C."""

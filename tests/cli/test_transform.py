@@ -201,7 +201,7 @@ def test_a_running_sidecar_can_be_named(tmp_path: Path) -> None:
         (("no-such-file",), 2, "cannot read no-such-file"),
         (("--config", "no-such-file"), 2, "cannot read no-such-file"),
         (("--no-such-flag",), 2, "--no-such-flag"),
-        (("--target", "127.0.0.1:1"), 1, "UNAVAILABLE"),
+        (("--target", "127.0.0.1:1"), 1, "no answer from the sidecar"),
         ((".",), 2, "cannot read ."),
     ],
     ids=["file", "config", "flag", "target", "folder"],

@@ -154,11 +154,29 @@ async def test_a_typed_message_becomes_its_json_form(stub: Stub) -> None:
     structured.properties.fields.CopyFrom(fields)
     results = await transform(stub, v1.Item(message=message), v1.Item(message=structured))
     first, second = (one.requests[0].body for one in read_results(results))
-    assert b'"data":{"big": 12345678901234567890, "f": 1.0}' in first
+    assert b'"data":{"big":12345678901234567890,"f":1.0}' in first
     assert json.loads(first)["timestamp"] == 1_704_164_645
     assert json.loads(first)["id"].startswith("01HK421N50")
     assert b'"n":42' in second
     assert json.loads(second)["data"]["list"] == [1, None, True, {"a": "b"}]
+
+
+async def test_the_event_id_of_a_typed_message_does_not_depend_on_spelling(stub: Stub) -> None:
+    """5.6: neither the order of a Struct's fields nor white space in JSON makes another event."""
+    bodies = []
+    for names in ("abcdefgh", "hgfedcba"):
+        message = v1.Message(type="track", user_id="u1", event="Order", message_id="m1")
+        for name in names:
+            message.properties.fields.fields[name].number_value = 1
+        results = await transform(stub, v1.Item(message=message))
+        bodies += [one.requests[0].body for one in read_results(results)]
+    for text in (b'{"a":1,"b":[2]}', b' { "a" : 1 ,\n "b" : [ 2 ] } '):
+        message = v1.Message(type="track", user_id="u1", event="Order", message_id="m1")
+        message.properties.json = text
+        results = await transform(stub, v1.Item(message=message))
+        bodies += [one.requests[0].body for one in read_results(results)]
+    ids = [json.loads(body)["id"] for body in bodies]
+    assert ids[0] == ids[1] != ids[2] == ids[3]
 
 
 @pytest.mark.parametrize(

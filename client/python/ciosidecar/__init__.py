@@ -1,5 +1,34 @@
-"""ciosidecar's client: talk to the sidecar from Python. The stubs are in `ciosidecar.v1`."""
+"""ciosidecar's client: RudderStack events in, Customer.io requests out, from Python.
 
+`Client` and `AsyncClient` transform batches and keep streams; the stubs are in `ciosidecar.v1`, and
+`ciosidecar.testing` starts a sidecar inside a test.
+"""
+
+from ciosidecar._connection import StreamOptions, Tls
+from ciosidecar._ledger import Answer
+from ciosidecar.async_stream import AsyncStream
+from ciosidecar.client import AsyncClient, Client
+from ciosidecar.errors import CallFailed, SidecarError, Unavailable
+from ciosidecar.events import Destination, Event
 from ciosidecar.results import Error, Request, Result, Warning, read_results
+from ciosidecar.stream import Stream
 
-__all__ = ["Error", "Request", "Result", "Warning", "read_results"]
+__all__ = [
+    "Answer",
+    "AsyncClient",
+    "AsyncStream",
+    "CallFailed",
+    "Client",
+    "Destination",
+    "Error",
+    "Event",
+    "Request",
+    "Result",
+    "SidecarError",
+    "Stream",
+    "StreamOptions",
+    "Tls",
+    "Unavailable",
+    "Warning",
+    "read_results",
+]

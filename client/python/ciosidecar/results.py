@@ -1,6 +1,6 @@
 """Results as plain objects: what the lean wire says, put back together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ciosidecar.v1 import result_pb2
@@ -19,7 +19,7 @@ class Request:
     body: bytes
     """The bytes to send; b"" for none."""
     positions: tuple[int, ...]
-    """The positions in the batch of the events it covers."""
+    """The positions of the events it covers, as in `Result.position`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Result:
     """What one event came to."""
 
     position: int
-    """The event's position in its batch."""
+    """The event's position: in its batch, or, on a stream, among all events sent on it."""
     status: int
     """200 transformed, 298 filtered, 4xx refused for good (but 408, 429), 5xx try again later."""
     requests: tuple[Request, ...] = ()
@@ -67,22 +67,36 @@ class Result:
         return self.status < 300
 
 
-def read_results(results: result_pb2.Results) -> Iterator[Result]:
-    """The results of one message, in the order of their positions in it."""
-    requests = _requests_by_position(results)
+def read_results(
+    results: result_pb2.Results, numbers: Sequence[int] | None = None
+) -> Iterator[Result]:
+    """The results of one message, in the order of `answered_positions`.
+
+    numbers: what stands for each position of the batch in the results; the position itself if not
+    given.
+    """
+    numbers = numbers or range(1 << 32)
+    requests = _requests_by_position(results, numbers)
     details = {detail.position: detail for detail in results.details}
-    positions = results.positions or range(
-        results.first_position, results.first_position + len(results.statuses)
-    )
-    for position, status in zip(positions, results.statuses, strict=True):
+    for position, status in zip(answered_positions(results), results.statuses, strict=True):
+        number = numbers[position]
         detail = details.get(position)
         if detail is None:
-            yield Result(position, status, requests.get(position, ()))
+            yield Result(number, status, requests.get(position, ()))
         else:
-            yield _with_detail(position, status, requests.get(position, ()), detail)
+            yield _with_detail(number, status, requests.get(position, ()), detail)
 
 
-def _requests_by_position(results: result_pb2.Results) -> dict[int, tuple[Request, ...]]:
+def answered_positions(results: result_pb2.Results) -> Sequence[int]:
+    """The positions of the batch that a message answers, one a status."""
+    return results.positions or range(
+        results.first_position, results.first_position + len(results.statuses)
+    )
+
+
+def _requests_by_position(
+    results: result_pb2.Results, numbers: Sequence[int]
+) -> dict[int, tuple[Request, ...]]:
     templates = [
         (one.method, one.base_url, one.endpoint_path, dict(one.headers))
         for one in results.templates
@@ -91,8 +105,10 @@ def _requests_by_position(results: result_pb2.Results) -> dict[int, tuple[Reques
     for one in results.requests:
         method, base_url, endpoint_path, headers = templates[one.template]
         positions = tuple(one.positions) or (one.position,)
-        request = Request(method, base_url + one.path, endpoint_path, headers, one.body, positions)
-        found[positions[0]] = (*found.get(positions[0], ()), request)
+        covered = tuple([numbers[position] for position in positions])
+        request = Request(method, base_url + one.path, endpoint_path, headers, one.body, covered)
+        first = positions[0]
+        found[first] = (*found[first], request) if first in found else (request,)
     return found
 
 

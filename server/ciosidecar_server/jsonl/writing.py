@@ -1,7 +1,7 @@
 """Results → lines, and the summary at the end."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ciosidecar import Error, Request, Result
@@ -13,10 +13,10 @@ from rich.table import Table
 MASKED = "Basic ***"
 
 
-def result_line(result: Result, lines: Sequence[int], *, show_secrets: bool) -> bytes:
+def result_line(result: Result, lines: Mapping[int, int], *, show_secrets: bool) -> bytes:
     """The line for one result, with its newline.
 
-    lines: the input's line number for each position of the result's batch.
+    lines: the number in the input of the line each position in the result was on.
     """
     found: dict[str, Any] = {"status": result.status}
     if result.filter_reason is not None:
@@ -41,7 +41,7 @@ def _error(error: Error) -> dict[str, Any]:
     }
 
 
-def _request(request: Request, lines: Sequence[int], *, show_secrets: bool) -> dict[str, Any]:
+def _request(request: Request, lines: Mapping[int, int], *, show_secrets: bool) -> dict[str, Any]:
     headers = request.headers
     if not show_secrets and "Authorization" in headers:
         headers = headers | {"Authorization": MASKED}

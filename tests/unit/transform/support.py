@@ -76,9 +76,9 @@ def request_of(
 ) -> dict[str, Any]:
     """The one request of a good event, which warns of exactly the given codes."""
     outcome, requests = sent(event, source_type=source_type, **config)
-    assert (outcome.status, outcome.error) == (200, None)
-    assert codes(outcome) == sorted(warnings)
-    assert len(requests) == 1
+    assert outcome.status == 200, outcome.error
+    assert codes(outcome) == sorted(warnings), codes(outcome)
+    assert len(requests) == 1, requests
     return requests[0]
 
 
@@ -96,8 +96,8 @@ def item_of(event: Event, *warnings: str, **config: object) -> Any:
 def refusal_of(event: Event, **config: object) -> str:
     """The code with which an event is refused for good, without a request."""
     outcome, requests = sent(event, **config)
-    assert (outcome.status, requests) == (400, [])
-    assert outcome.error is not None
+    assert outcome.error is not None, requests
+    assert (outcome.status, requests) == (400, []), outcome.error
     return outcome.error.code.value
 
 
@@ -150,7 +150,7 @@ def packed(
             on[position] if on else usual,
             alone=position in alone,
         )
-        assert outcome.status == 200
+        assert outcome.status == 200, outcome.error
     batch.flush()
     return [
         (as_dict(request), [covered] if isinstance(covered, int) else covered)

@@ -162,9 +162,8 @@ def test_2_2_a_number_of_5000_digits_is_too_long() -> None:
 @pytest.mark.parametrize("letter", ["a", "é"])
 def test_2_2_an_email_that_addresses_a_person_has_the_same_limit(kind: str, letter: str) -> None:
     """A valid email of 151 bytes is refused where it would address somebody."""
-    domain = "@" + ".".join(["b" * 40, "c" * 40, "com"])
     for size, good in ((150, True), (151, False)):
-        email = text_of_bytes(size - len(domain), letter) + domain
+        email = text_of_bytes(40, letter) + "@" + "b" * (size - 45) + ".com"
         event = of_type(kind, context={"traits": {"email": email}})
         if good:
             assert request_of(event)["raw"]

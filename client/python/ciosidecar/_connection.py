@@ -1,0 +1,169 @@
+"""How a client reaches its sidecars: addresses, credentials, balancing, patience."""
+
+import json
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+
+from ciosidecar.errors import Unavailable
+
+DEFAULT_ADDRESS = "127.0.0.1:50550"
+_SERVICE = "ciosidecar.v1.SidecarService"
+_MAX_MESSAGE_BYTES = 64 << 20
+_FIRST_PAUSE_S = 0.1
+_MAX_PAUSE_S = 5.0
+
+# gRPC's own: each address has its connection, those whose health is not SERVING get no calls, calls
+# take turns, and a unary call that found nobody is made again.
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {"serviceName": _SERVICE},
+    "methodConfig": [
+        {
+            "name": [
+                {"service": _SERVICE, "method": method}
+                for method in ("GetCapabilities", "CheckDestination", "Transform")
+            ],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """TLS to the sidecar. Every field is the PEM text, or None."""
+
+    root_certificates: bytes | None = None
+    """Whom to believe; the system's trust if None."""
+    private_key: bytes | None = field(default=None, repr=False)
+    """The client's own key, where the sidecar asks for one."""
+    certificate_chain: bytes | None = None
+    """The client's own certificate, where the sidecar asks for one."""
+    server_name: str | None = None
+    """The name in the sidecar's certificate, where it is not the address."""
+
+    @classmethod
+    def from_files(
+        cls,
+        root_certificates: str | None = None,
+        private_key: str | None = None,
+        certificate_chain: str | None = None,
+        server_name: str | None = None,
+    ) -> "Tls":
+        """The same from files of PEM."""
+
+        def read(path: str | None) -> bytes | None:
+            return None if path is None else Path(path).read_bytes()
+
+        return cls(
+            root_certificates=read(root_certificates),
+            private_key=read(private_key),
+            certificate_chain=read(certificate_chain),
+            server_name=server_name,
+        )
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """As gRPC wants them."""
+        return grpc.ssl_channel_credentials(
+            self.root_certificates, self.private_key, self.certificate_chain
+        )
+
+
+def target_of(addresses: str | Sequence[str]) -> str:
+    """One gRPC target for all addresses.
+
+    Several must be of one kind: IP addresses with ports, or unix sockets. Raises ValueError.
+    """
+    found = [addresses] if isinstance(addresses, str) else list(addresses)
+    if len(found) == 1:
+        return found[0]
+    if found and all(one.startswith("unix:") for one in found):
+        return "unix:" + ",".join(one.removeprefix("unix:") for one in found)
+    if found and all(one.startswith("[") for one in found):
+        return "ipv6:" + ",".join(found)
+    if found and all(_is_ipv4(one.rpartition(":")[0]) for one in found):
+        return "ipv4:" + ",".join(found)
+    raise ValueError(
+        "several addresses must all be IPv4:port, all [IPv6]:port or all unix:PATH; a name that"
+        " stands for several addresses can be given alone, as dns:///name:port"
+    )
+
+
+def _is_ipv4(host: str) -> bool:
+    parts = host.split(".")
+    return len(parts) == 4 and all(part.isdecimal() for part in parts)
+
+
+def channel_options(tls: Tls | None) -> list[tuple[str, str | int]]:
+    """Options of a channel, sync or async."""
+    options: list[tuple[str, str | int]] = [
+        ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+        ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+        # A peer that vanished without a word is noticed within a minute.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 5_000),
+    ]
+    if tls is not None and tls.server_name is not None:
+        options.append(("grpc.ssl_target_name_override", tls.server_name))
+    return options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOptions:
+    """How a stream gathers events, and how long it keeps trying."""
+
+    max_batch_events: int = 200
+    """Events a message holds at most."""
+    max_batch_bytes: int = 1 << 20
+    """Bytes of events a message holds at most, but for one larger event."""
+    linger_s: float = 0.005
+    """How long an event may wait for others to share its message."""
+    max_owed_events: int = 10_000
+    """Events sent whose answers the user has not taken; more have to wait."""
+    max_owed_bytes: int = 32 << 20
+    """Bytes of such events; more have to wait."""
+    max_receive_bytes: int = 16 << 20
+    """The largest message the sidecar may send."""
+    reconnect_for_s: float = 60.0
+    """How long to go on trying when no sidecar answers, before the stream fails."""
+    client_name: str = "ciosidecar-python"
+    """What the sidecar's log calls this client."""
+
+
+class Patience:
+    """How long to wait before connecting again, and when to give up."""
+
+    def __init__(self, reconnect_for_s: float) -> None:
+        self._reconnect_for_s = reconnect_for_s
+        self._failing_since: float | None = None
+        self._limit_s = _FIRST_PAUSE_S
+
+    def pause_s(self, lasted_s: float, reason: str, *, progress: bool) -> float:
+        """After a connection that lasted so long: how long to wait, anywhere below a limit that doubles.
+
+        progress: whether anything was answered on it. Raises Unavailable once there was none, and no
+        connection that lasted, for as long as we were told to try.
+        """
+        now = time.monotonic()
+        if progress or lasted_s > _MAX_PAUSE_S:
+            self._failing_since, self._limit_s = None, _FIRST_PAUSE_S
+        if self._failing_since is None:
+            self._failing_since = now
+        elif now - self._failing_since > self._reconnect_for_s:
+            raise Unavailable(f"no answer for {self._reconnect_for_s:g} s: {reason}")
+        limit_s, self._limit_s = self._limit_s, min(self._limit_s * 2, _MAX_PAUSE_S)
+        return random.uniform(0, limit_s)  # noqa: S311 - not a secret

@@ -1,0 +1,269 @@
+"""A stream for threads: events in one at a time, answers out in order."""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from ciosidecar import v1
+from ciosidecar._connection import Patience, StreamOptions
+from ciosidecar._ledger import Answer, Ledger
+from ciosidecar.errors import SidecarError, call_failed, worth_another_try
+from ciosidecar.events import Destination, Event, encode_event
+
+
+class Stream:
+    """Events in, one at a time; answers out, in order, each beside its sender's own object.
+
+    Gathers events into messages, keeps within the credit, and, when the sidecar goes away, opens
+    another stream and sends again what has no answer. Send from one thread and iterate in another,
+    or use `map`, which does both. Made by `Client.stream`.
+    """
+
+    def __init__(self, stub: Any, destination: Destination | None, options: StreamOptions) -> None:
+        self._stub = stub
+        self._destination = destination
+        self._options = options
+        self._ledger = Ledger(
+            max_batch_events=options.max_batch_events, max_batch_bytes=options.max_batch_bytes
+        )
+        self._finished = False
+        self._closed = False
+        self._failure: SidecarError | None = None
+        # One lock for the ledger and all of the above; each condition is one reason to wait.
+        self._lock = threading.Lock()
+        self._to_send = threading.Condition(self._lock)
+        self._answered = threading.Condition(self._lock)
+        self._room = threading.Condition(self._lock)
+        self._due_at: float | None = None
+        self._connection = 0
+        self._call: Any = None
+        self._thread = threading.Thread(target=self._run, name="ciosidecar-stream", daemon=True)
+        self.reconnects = 0
+        """How often the stream had to be opened anew."""
+
+    def __enter__(self) -> Self:
+        """Starts to connect; events may be sent at once."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Ends the stream. Answers not taken by now are lost: `finish` and iterate first."""
+        with self._lock:
+            self._closed = True
+            call = self._call
+            for condition in (self._to_send, self._answered, self._room):
+                condition.notify_all()
+        if call is not None:
+            call.cancel()
+        self._thread.join()
+
+    def send(
+        self,
+        event: Event,
+        item: Any = None,
+        *,
+        destination: Destination | bytes | Mapping[str, Any] | None = None,
+        **fields: Any,
+    ) -> None:
+        """Takes an event; waits while too many are owed an answer.
+
+        item: whatever should come back beside the result; the event itself if None.
+        destination: where it goes, if not where the stream goes by default.
+        fields: of v1.Item: source_type, dont_batch, ordering_key, attempt, traceparent, tag.
+
+        Raises SidecarError once the stream has failed.
+        """
+        ledger, options = self._ledger, self._options
+        encoded = encode_event(event)
+        target = self._destination if destination is None else Destination.of(destination)
+        if target is None:
+            raise ValueError("name a destination here or where the stream is made")
+        with self._lock:
+            if self._finished or self._closed:
+                raise ValueError("the stream is finished")
+            while ledger.owed >= options.max_owed_events or (
+                ledger.owed_bytes >= options.max_owed_bytes and ledger.owed
+            ):
+                self._raise_failure()
+                self._send_now()
+                self._room.wait()
+            self._raise_failure()
+            ledger.add(encoded, event if item is None else item, target, fields or None)
+            if self._due_at is None:
+                self._due_at = time.monotonic() + options.linger_s
+                self._to_send.notify()
+            elif ledger.batch_is_full:
+                self._to_send.notify()
+
+    def finish(self) -> None:
+        """Says that nothing more will be sent: iteration ends after the last answer."""
+        with self._lock:
+            self._finished = True
+            self._send_now()
+            self._answered.notify_all()
+
+    def __iter__(self) -> Iterator[Answer]:
+        """Answers as they come, in the order in which the events were sent."""
+        while True:
+            with self._lock:
+                while not (answers := list(self._ledger.take_answers())):
+                    if self._finished and not self._ledger.owed:
+                        return
+                    self._raise_failure()
+                    self._answered.wait()
+                self._room.notify_all()
+            yield from answers
+
+    def map(
+        self, events: Iterable[Event], *, destination: Destination | None = None
+    ) -> Iterator[Answer]:
+        """Sends all events and yields all answers; then the stream is finished.
+
+        The events are read in a thread of their own.
+        """
+        failures: list[Exception] = []
+
+        def feed() -> None:
+            try:
+                for event in events:
+                    self.send(event, destination=destination)
+            except Exception as failure:  # noqa: BLE001 - raised where it can be seen
+                failures.append(failure)
+            finally:
+                self.finish()
+
+        feeding = threading.Thread(target=feed, name="ciosidecar-map", daemon=True)
+        feeding.start()
+        yield from self
+        feeding.join()
+        if failures:
+            raise failures[0]
+
+    def _send_now(self) -> None:
+        self._due_at = 0.0
+        self._to_send.notify_all()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._closed:
+            raise SidecarError("the stream was closed")
+
+    def _run(self) -> None:
+        """Keeps a connection until all is answered, or no hope is left."""
+        failure: SidecarError | None = None
+        try:
+            self._keep_connected()
+        except SidecarError as problem:
+            failure = problem
+        except Exception as fault:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+            failure = SidecarError(f"internal error in the client: {fault!r}")
+        with self._lock:
+            self._failure = failure
+            self._answered.notify_all()
+            self._room.notify_all()
+
+    def _keep_connected(self) -> None:
+        patience = Patience(self._options.reconnect_for_s)
+        while True:
+            answered, began = self._ledger.answered, time.monotonic()
+            try:
+                self._one_connection()
+                reason = "the sidecar ended the stream"
+            except grpc.RpcError as failure:
+                reason = str(failure.details())
+                if not self._closed and not worth_another_try(failure.code()):
+                    raise call_failed(failure) from failure
+            with self._lock:
+                if self._closed or (self._finished and not self._ledger.unanswered):
+                    return
+                progress = self._ledger.answered > answered
+                pause_s = patience.pause_s(time.monotonic() - began, reason, progress=progress)
+                self._to_send.wait_for(lambda: self._closed, timeout=pause_s)
+                self.reconnects += 1
+
+    def _one_connection(self) -> None:
+        """One stream from open to end."""
+        with self._lock:
+            self._connection += 1
+            self._opened = self._draining = False
+            call = self._call = self._stub.TransformStream(self._messages(self._connection))
+        try:
+            for response in call:
+                kind = response.WhichOneof("message")
+                with self._lock:
+                    if kind == "results":
+                        self._ledger.answer(response.results)
+                        self._answered.notify_all()
+                    elif kind == "opened":
+                        self._ledger.connect(response.opened.limits)
+                        self._opened = True
+                        self._send_now()
+                    elif kind == "drain":
+                        self._draining = True
+                        self._to_send.notify_all()
+        finally:
+            call.cancel()
+            with self._lock:
+                self._connection += 1
+                self._to_send.notify_all()
+
+    def _messages(self, connection: int) -> Iterator[v1.TransformStreamRequest]:
+        """What one connection sends; gRPC takes it in a thread of its own."""
+        opening = v1.Open(
+            client_name=self._options.client_name,
+            max_receive_bytes=self._options.max_receive_bytes,
+        )
+        yield v1.TransformStreamRequest(open=opening)
+        while True:
+            with self._lock:
+                while not self._may_send(connection):
+                    if self._is_over(connection):
+                        break
+                    self._to_send.wait(self._patience_s())
+                if connection != self._connection or self._closed:
+                    return
+                messages = [] if self._is_over(connection) else self._ledger.take_messages()
+                if not self._ledger.waiting:
+                    self._due_at = None
+            if not messages:
+                break
+            yield from messages
+        yield v1.TransformStreamRequest(finish=v1.Finish())
+
+    def _may_send(self, connection: int) -> bool:
+        ledger = self._ledger
+        return (
+            connection == self._connection
+            and self._opened
+            and not self._draining
+            and ledger.waiting
+            and (
+                ledger.batch_is_full
+                or (self._due_at is not None and time.monotonic() >= self._due_at)
+            )
+        )
+
+    def _is_over(self, connection: int) -> bool:
+        """Whether this connection sends no more."""
+        return (
+            connection != self._connection
+            or self._closed
+            or self._draining
+            or (self._opened and self._finished and not self._ledger.waiting)
+        )
+
+    def _patience_s(self) -> float | None:
+        """Until when the oldest waiting event may linger; None if nothing waits, or nobody listens."""
+        if not self._opened or self._due_at is None or not self._ledger.waiting:
+            return None
+        return max(0.0, self._due_at - time.monotonic())

@@ -1,0 +1,82 @@
+"""The two clients under one face, so that one test holds both to the same behaviour."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ciosidecar import Answer, AsyncClient, Client, StreamOptions
+from ciosidecar.testing import run_in_background
+
+Run = Callable[..., list[Answer]]
+
+CONFIG = b'{"siteID": "site", "apiKey": "key"}'
+TRACK = b'{"type":"track","userId":"u1","event":"Order"}'
+
+
+def run_sync(
+    addresses: Any,
+    sends: Iterable[tuple[Any, dict[str, Any]]],
+    options: StreamOptions | None = None,
+    **found: Any,
+) -> tuple[list[Answer], int]:
+    """Sends (event, keywords) from one thread and gathers answers in another; and reconnects."""
+    with Client(addresses, **found) as client, client.stream(CONFIG, options) as stream:
+        failures: list[Exception] = []
+
+        def feed() -> None:
+            try:
+                for event, keywords in sends:
+                    stream.send(event, **keywords)
+            except Exception as failure:  # noqa: BLE001 - raised below
+                failures.append(failure)
+            finally:
+                stream.finish()
+
+        feeding = threading.Thread(target=feed)
+        feeding.start()
+        try:
+            answers = list(stream)
+        finally:
+            feeding.join()
+        if failures:
+            raise failures[0]
+        return answers, stream.reconnects
+
+
+def run_async(
+    addresses: Any,
+    sends: Iterable[tuple[Any, dict[str, Any]]],
+    options: StreamOptions | None = None,
+    **found: Any,
+) -> tuple[list[Answer], int]:
+    """The same with the asynchronous client, in a loop of its own."""
+
+    async def main() -> tuple[list[Answer], int]:
+        async with (
+            AsyncClient(addresses, **found) as client,
+            client.stream(CONFIG, options) as stream,
+        ):
+
+            async def feed() -> None:
+                try:
+                    for event, keywords in sends:
+                        await stream.send(event, **keywords)
+                finally:
+                    stream.finish()
+
+            feeding = asyncio.create_task(feed())
+            try:
+                answers = [answer async for answer in stream]
+            finally:
+                (failure,) = await asyncio.gather(feeding, return_exceptions=True)
+            if isinstance(failure, BaseException):
+                raise failure
+            return answers, stream.reconnects
+
+    return run_in_background(main())
+
+
+def plain(events: Iterable[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Events with nothing beside them."""
+    return ((event, {}) for event in events)

@@ -1,0 +1,135 @@
+"""A sidecar that does what a test tells it to, over a real socket, in a thread of its own."""
+
+import queue
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from ciosidecar import v1
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+Script = Callable[["Connection"], None]
+SERVICE = "ciosidecar.v1.SidecarService"
+
+
+class Connection:
+    """One stream, from the server's side."""
+
+    def __init__(self, requests: Iterator[v1.TransformStreamRequest], context: Any) -> None:
+        self._requests = requests
+        self._context = context
+        self.answers: queue.SimpleQueue[v1.TransformStreamResponse | None] = queue.SimpleQueue()
+        self.opening: v1.Open | None = None
+        self.declared: dict[int, bytes] = {}
+
+    def open(self, **limits: int) -> None:
+        """Takes Open and answers it."""
+        self.opening = next(self._requests).open
+        defaults = {"max_batch_events": 10_000, "max_destinations": 1000}
+        answer = v1.TransformStreamResponse()
+        answer.opened.limits.CopyFrom(v1.Limits(**(defaults | limits)))
+        self.answers.put(answer)
+
+    def batch(self) -> v1.Batch | None:
+        """The next batch, or None once the caller has finished."""
+        for request in self._requests:
+            kind = request.WhichOneof("message")
+            if kind == "batch":
+                return request.batch
+            if kind == "finish":
+                return None
+            for one in request.upsert_destinations.destinations:
+                self.declared[one.number] = one.config_json
+        return None
+
+    def answer(self, batch: v1.Batch, *positions: int, complete: bool = True) -> None:
+        """Answers some positions of a batch, or all, with 200."""
+        found = positions or tuple(range(len(batch.items)))
+        response = v1.TransformStreamResponse()
+        response.results.batch_id = batch.batch_id
+        response.results.positions.extend(found)
+        response.results.statuses.extend([200] * len(found))
+        response.results.batch_complete = complete
+        self.answers.put(response)
+
+    def answer_everything(self) -> None:
+        """Answers every batch until the caller has finished."""
+        while (batch := self.batch()) is not None:
+            self.answer(batch)
+
+    def drain(self) -> None:
+        """Says that the server is going away."""
+        response = v1.TransformStreamResponse()
+        response.drain.grace.seconds = 5
+        self.answers.put(response)
+
+    def fail(self, code: grpc.StatusCode, details: str = "scripted") -> None:
+        """Ends the stream with a status, after what was answered."""
+        self.answers.put(None)
+        self._failure = (code, details)
+        raise _Ended
+
+    _failure: tuple[grpc.StatusCode, str] | None = None
+
+
+class _Ended(Exception):
+    pass
+
+
+class ScriptedSidecar(v1.SidecarServiceServicer):
+    """Plays one script for each stream, in turn; the last one again for all that follow."""
+
+    def __init__(self, *scripts: Script) -> None:
+        self._scripts = list(scripts)
+        self.connections: list[Connection] = []
+
+    def GetCapabilities(self, request: Any, context: Any) -> v1.GetCapabilitiesResponse:  # noqa: N802
+        return v1.GetCapabilitiesResponse(server_version="scripted")
+
+    def CheckDestination(self, request: Any, context: Any) -> v1.CheckDestinationResponse:  # noqa: N802
+        return v1.CheckDestinationResponse(usable=True)
+
+    def Transform(self, request: v1.TransformRequest, context: Any) -> v1.TransformResponse:  # noqa: N802
+        return v1.TransformResponse()
+
+    def TransformStream(  # noqa: N802
+        self, requests: Iterator[v1.TransformStreamRequest], context: Any
+    ) -> Iterator[v1.TransformStreamResponse]:
+        script = self._scripts[min(len(self.connections), len(self._scripts) - 1)]
+        connection = Connection(requests, context)
+        self.connections.append(connection)
+        with ThreadPoolExecutor(1) as pool:
+            played = pool.submit(self._play, script, connection)
+            while (response := connection.answers.get()) is not None:
+                yield response
+            played.result()
+        if connection._failure is not None:
+            context.abort(*connection._failure)
+
+    @staticmethod
+    def _play(script: Script, connection: Connection) -> None:
+        try:
+            script(connection)
+        except (_Ended, grpc.RpcError, StopIteration):
+            pass
+        finally:
+            connection.answers.put(None)
+
+
+@contextmanager
+def scripted(*scripts: Script) -> Iterator[tuple[str, ScriptedSidecar]]:
+    """The address of a scripted sidecar, and the sidecar."""
+    servicer = ScriptedSidecar(*scripts)
+    server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+    v1.add_SidecarServiceServicer_to_server(servicer, server)
+    checks = health.HealthServicer()
+    checks.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}", servicer
+    finally:
+        server.stop(None).wait()
