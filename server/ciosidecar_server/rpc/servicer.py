@@ -17,6 +17,7 @@ from .batches import answer_batch
 from .destinations import KnownDestinations, config_json, problem_messages
 from .failures import ProtocolError, fail
 from .limits import limits
+from .memory import give_back_after
 from .stream import Draining, Stream
 
 _Request = TypeVar("_Request")
@@ -82,6 +83,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         async for response in answer_batch(
             request.batch, known, self._settings, pb.TransformResponse, None
         ):
+            give_back_after(request)
             return response
         raise AssertionError("a batch without limit has one response")
 

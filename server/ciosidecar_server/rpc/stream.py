@@ -16,6 +16,7 @@ from .batches import answer_batch
 from .destinations import KnownDestinations
 from .failures import ProtocolError
 from .limits import limits
+from .memory import give_back_after
 
 MIN_RECEIVE_BYTES = 65_536
 _DEFAULT_RECEIVE_BYTES = 4_194_304
@@ -84,25 +85,35 @@ class Stream:
         if first.WhichOneof("message") != "open":
             raise ProtocolError("open", "must be the first message of a stream")
         await self._open(first.open)
-        while (message := await self._read()) is not None:
-            kind = message.WhichOneof("message")
-            if kind == "batch":
-                async for response in answer_batch(
-                    message.batch,
-                    self._known,
-                    self._settings,
-                    pb.TransformStreamResponse,
-                    self._max_receive_bytes,
-                ):
-                    await self._write(response)
-            elif kind == "upsert_destinations":
-                self._known.upsert(message.upsert_destinations.destinations)
-            elif kind == "finish":
-                return
-            elif kind == "open":
-                raise ProtocolError("open", "the stream is open already")
-            else:
-                raise ProtocolError("message", "holds nothing this server knows")
+        while await self._serve_one():
+            pass
+
+    async def _serve_one(self) -> bool:
+        """Reads a message and does what it says; whether there may be another.
+
+        The message is gone with the call: while the next one is waited for, nothing of it is held.
+        """
+        message = await self._read()
+        kind = None if message is None else message.WhichOneof("message")
+        if message is None or kind == "finish":
+            return False
+        if kind == "batch":
+            async for response in answer_batch(
+                message.batch,
+                self._known,
+                self._settings,
+                pb.TransformStreamResponse,
+                self._max_receive_bytes,
+            ):
+                await self._write(response)
+            give_back_after(message)
+        elif kind == "upsert_destinations":
+            self._known.upsert(message.upsert_destinations.destinations)
+        elif kind == "open":
+            raise ProtocolError("open", "the stream is open already")
+        else:
+            raise ProtocolError("message", "holds nothing this server knows")
+        return True
 
     async def _open(self, opening: pb.Open) -> None:
         if opening.HasField("delivery"):

@@ -200,7 +200,7 @@ def interpret(
 ) -> Operation:
     """Event → operation. Raises Refused. SPEC 1.2."""
     kind = event.type
-    rule = _RULES.get(kind.lower()) if isinstance(kind, str) else None
+    rule = _RULES.get(kind.lower()) if type(kind) is str else None
     if rule is None:
         raise Refused(
             ErrorCode.UNSUPPORTED_TYPE, f"type must be one of {', '.join(EVENT_TYPES)} (1.2)"

@@ -2,8 +2,6 @@
 
 from hashlib import sha256
 
-from msgspec import Raw
-
 from .event import Event
 from .identity import id_text
 from .times import first_millis
@@ -13,11 +11,11 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
-def event_id(event: Event, kind: str, name: str, addressed: str, properties: Raw) -> str | None:
+def event_id(event: Event, kind: str, name: str, addressed: str, properties: bytes) -> str | None:
     """The event's ULID, 26 characters, or None without a usable messageId.
 
     kind: the event's type in lower case. name: as sent. addressed: the id, email or anonymous id
-    that the event is addressed by. properties: the member as it came, or absent.
+    that the event is addressed by. properties: the member as it came, b"" if it is no object.
     """
     message_id = event.message_id
     if type(message_id) is not str or message_id.isspace():
@@ -28,7 +26,7 @@ def event_id(event: Event, kind: str, name: str, addressed: str, properties: Raw
     if not message_id:
         return None
     known = f"{message_id}\x1f{kind}\x1f{name}\x1f{addressed}\x1f".encode()
-    digest = sha256(b"".join((known, properties or b"")))
+    digest = sha256(known + properties)
     return ulid(first_millis(event), digest.digest()[:10])
 
 

@@ -33,7 +33,7 @@ class SendEvent(Struct, frozen=True, gc=False):
     """What addresses the visitor; None for a known person."""
     kind: Literal["track", "page", "screen"]
     name: str
-    data: Raw
+    data: bytes
     """The properties, an object, as they came."""
     timestamp: int | None
     event_id: str | None

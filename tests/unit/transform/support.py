@@ -19,7 +19,7 @@ TIME, TIME_S = "2024-01-02T03:04:05.678Z", 1704164645
 Event = dict[str, Any] | bytes
 
 
-def destination(**config: object) -> Destination:
+def destination(**config: Any) -> Destination:
     """A destination with the given settings beside good credentials."""
     settings = {"siteID": "site", "apiKey": "key"} | config
     found, problems = read_destination(json.dumps(settings).encode())
@@ -38,7 +38,7 @@ def as_json(event: Event) -> bytes:
 
 
 def sent(
-    event: Event, *, source_type: str = "", **config: object
+    event: Event, *, source_type: str = "", **config: Any
 ) -> tuple[Outcome, list[dict[str, Any]]]:
     """The outcome of an event, and its requests: method, url, path, body (None for none), raw."""
     outcome, requests = transform(
@@ -72,7 +72,7 @@ def codes(outcome: Outcome) -> list[str]:
 
 
 def request_of(
-    event: Event, *warnings: str, source_type: str = "", **config: object
+    event: Event, *warnings: str, source_type: str = "", **config: Any
 ) -> dict[str, Any]:
     """The one request of a good event, which warns of exactly the given codes."""
     outcome, requests = sent(event, source_type=source_type, **config)
@@ -82,18 +82,18 @@ def request_of(
     return requests[0]
 
 
-def body_of(event: Event, *warnings: str, **config: object) -> Any:
+def body_of(event: Event, *warnings: str, **config: Any) -> Any:
     """The body of the one request of a good event."""
     return request_of(event, *warnings, **config)["body"]
 
 
-def item_of(event: Event, *warnings: str, **config: object) -> Any:
+def item_of(event: Event, *warnings: str, **config: Any) -> Any:
     """The one item of the batch that a group becomes."""
     (item,) = body_of(event, *warnings, **config)["batch"]
     return item
 
 
-def refusal_of(event: Event, **config: object) -> str:
+def refusal_of(event: Event, **config: Any) -> str:
     """The code with which an event is refused for good, without a request."""
     outcome, requests = sent(event, **config)
     assert outcome.error is not None, requests
@@ -118,7 +118,7 @@ def identify(**members: object) -> dict[str, Any]:
     return {"type": "identify", "userId": "u"} | members
 
 
-def attributes_of(event: Event, *warnings: str, **config: object) -> Any:
+def attributes_of(event: Event, *warnings: str, **config: Any) -> Any:
     """What an identify sends, without a made-up created_at."""
     return body_of(event, *warnings, **{"createdAtFallback": "none"} | config)
 

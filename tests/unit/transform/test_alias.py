@@ -43,7 +43,16 @@ def test_7_1_kinds_of_both_people_are_told() -> None:
         {"previousId": 0},
         {"previousId": None, "anonymousId": "a", "traits": {"previousId": "p"}},
     ],
-    ids=["no-user", "email", "anonymous", "blank", "no-previous", "blank-previous", "0", "elsewhere"],
+    ids=[
+        "no-user",
+        "email",
+        "anonymous",
+        "blank",
+        "no-previous",
+        "blank-previous",
+        "0",
+        "elsewhere",
+    ],
 )
 def test_7_1_either_missing_is_refused(members: dict[str, Any]) -> None:
     """Neither an email trait nor an anonymousId stands in for an id."""
@@ -52,7 +61,11 @@ def test_7_1_either_missing_is_refused(members: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "members",
-    [{"previousId": "u"}, {"userId": "5", "previousId": 5}, {"userId": None, "traits": {"id": "old"}}],
+    [
+        {"previousId": "u"},
+        {"userId": "5", "previousId": 5},
+        {"userId": None, "traits": {"id": "old"}},
+    ],
     ids=["texts", "number-and-text", "trait"],
 )
 def test_7_1_both_the_same_is_refused(members: dict[str, Any]) -> None:

@@ -5,15 +5,15 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-
 from ciosidecar_server.transform import SettingProblem, read_destination
 from ciosidecar_server.transform.destination import unusable
+
 from tests.unit.transform.support import identify, of_type, request_of, track
 
 GOOD = {"siteID": "site", "apiKey": "key"}
 
 
-def problems(**config: object) -> list[SettingProblem]:
+def problems(**config: Any) -> list[SettingProblem]:
     """What makes a destination with these settings unusable; null takes a setting away."""
     found, listed = read_destination(json.dumps(GOOD | config).encode())
     fatal = [problem for problem in listed if problem.fatal]
@@ -21,12 +21,12 @@ def problems(**config: object) -> list[SettingProblem]:
     return fatal
 
 
-def keys(**config: object) -> list[str]:
+def keys(**config: Any) -> list[str]:
     """The keys that make a destination unusable."""
     return [problem.key for problem in problems(**config)]
 
 
-def host(**config: object) -> str:
+def host(**config: Any) -> str:
     """The host that a destination with these settings talks to."""
     return str(request_of(identify(), **config)["url"].split("/")[2])
 
@@ -65,7 +65,19 @@ def test_11_1_usable_settings(config: dict[str, Any]) -> None:
     assert listed == []
 
 
-BAD_TEXTS = [5, True, [], {}, ["site"], "", " ", "\t\u3000", "{{ a.b || c }}", "x{{a||b}}y", "env.KEY"]
+BAD_TEXTS = [
+    5,
+    True,
+    [],
+    {},
+    ["site"],
+    "",
+    " ",
+    "\t\u3000",
+    "{{ a.b || c }}",
+    "x{{a||b}}y",
+    "env.KEY",
+]
 
 
 @pytest.mark.parametrize("value", BAD_TEXTS, ids=ascii)
@@ -111,7 +123,9 @@ def test_11_2_the_region_chooses_the_host(config: dict[str, Any], region: str) -
     assert host(**config) == f"{region}.customer.io"
 
 
-@pytest.mark.parametrize("value", ["AP", "EU ", "Europe", "{{ r || EU }}", 1, True, [], {}], ids=repr)
+@pytest.mark.parametrize(
+    "value", ["AP", "EU ", "Europe", "{{ r || EU }}", 1, True, [], {}], ids=repr
+)
 @pytest.mark.parametrize("key", ["datacenter", "region"])
 def test_11_1_an_unknown_region_is_refused(key: str, value: object) -> None:
     """A region is US or EU; nobody's data goes to the wrong one by a typo."""
@@ -125,7 +139,8 @@ def test_11_1_a_contradictory_region_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["apiVersion", "identifyFallback", "createdAtFallback", "eventIds", "deviceTokenEventName"]
+    "key",
+    ["apiVersion", "identifyFallback", "createdAtFallback", "eventIds", "deviceTokenEventName"],
 )
 @pytest.mark.parametrize("value", [5, True, [], {}, "{{ a || b }}", "a{{ b || c }}d"], ids=repr)
 def test_11_1_a_setting_of_another_type_or_a_template_is_refused(key: str, value: object) -> None:
@@ -155,7 +170,17 @@ def test_11_1_a_wrong_value_is_refused(key: str, value: str) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"[]", b"null", b"5", b'"x"', b"{", b'{"siteID":"\xff"}', b"\xef\xbb\xbf{}", b"[" * 10_000],
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"5",
+        b'"x"',
+        b"{",
+        b'{"siteID":"\xff"}',
+        b"\xef\xbb\xbf{}",
+        b"[" * 10_000,
+    ],
     ids=ascii,
 )
 def test_11_1_settings_are_a_json_object(raw: bytes) -> None:
@@ -207,5 +232,7 @@ def test_11_2_requests_are_authorised(site_id: str, api_key: str) -> None:
 def test_11_2_a_delete_has_no_content_type() -> None:
     """Where there is no body there is none to describe."""
     context = {"device": {"token": "t"}}
-    request = request_of(of_type("track", userId="u", event="Application Uninstalled", context=context))
+    request = request_of(
+        of_type("track", userId="u", event="Application Uninstalled", context=context)
+    )
     assert list(request["headers"]) == ["Authorization"]

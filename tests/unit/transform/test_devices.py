@@ -32,7 +32,13 @@ def test_6_1_a_person_known_by_email_will_do() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["application opened", "Application Opened ", "Application  Opened", "Application Updated", "Mine"],
+    [
+        "application opened",
+        "Application Opened ",
+        "Application  Opened",
+        "Application Updated",
+        "Mine",
+    ],
 )
 def test_6_1_another_name_is_an_ordinary_event(name: str) -> None:
     """The names are taken exactly as they are written."""
@@ -87,7 +93,17 @@ def test_6_only_a_track_is_about_a_device(kind: str) -> None:
 
 PLATFORMS: dict[str, tuple[dict[str, Any], str | None]] = {
     name: ({"device": {"type": name}}, "android" if name.lower() == "android" else "ios")
-    for name in ["ios", "iOS", "IPADOS", "tvOS", "watchos", "iPhone OS", "iPhone", "iPad", "Android"]
+    for name in [
+        "ios",
+        "iOS",
+        "IPADOS",
+        "tvOS",
+        "watchos",
+        "iPhone OS",
+        "iPhone",
+        "iPad",
+        "Android",
+    ]
 }
 PLATFORMS |= {
     "os": ({"os": {"name": "Android"}}, "android"),

@@ -26,44 +26,60 @@ def id_of(event: dict[str, Any] | bytes, *warnings: str) -> Any:
 
 WORKED = [
     (
-        '{"type":"track","messageId":"m1","userId":"u","event":"Order Completed",'
-        '"originalTimestamp":"2024-01-02T03:04:04.000Z","timestamp":"2024-01-02T03:04:05.678Z",'
-        '"properties":{"a":1}}',
+        (
+            '{"type":"track","messageId":"m1","userId":"u","event":"Order Completed",'
+            '"originalTimestamp":"2024-01-02T03:04:04.000Z","timestamp":"2024-01-02T03:04:05.678Z",'
+            '"properties":{"a":1}}'
+        ),
         "01HK421N5033S3AST0AB7P7010",
     ),
     (
-        '{"type":"Track","messageId":"m1","userId":"u","event":"Order Completed",'
-        '"originalTimestamp":"2024-01-02T03:04:04.000Z","properties":{ "a" : 1.0 }}',
+        (
+            '{"type":"Track","messageId":"m1","userId":"u","event":"Order Completed",'
+            '"originalTimestamp":"2024-01-02T03:04:04.000Z","properties":{ "a" : 1.0 }}'
+        ),
         "01HK421N50FKR7NDMGVVB8SC70",
     ),
     (
-        '{"type":"track","messageId":"m1","userId":7.0,"event":"e",'
-        '"timestamp":"2024-01-02T03:04:04Z"}',
+        (
+            '{"type":"track","messageId":"m1","userId":7.0,"event":"e",'
+            '"timestamp":"2024-01-02T03:04:04Z"}'
+        ),
         "01HK421N50GYPQ0W8ENY4PATAT",
     ),
     (
-        '{"type":"track","messageId":"m1","userId":"u","event":"e",'
-        '"timestamp":"2024-01-02T03:04:04Z","properties":null}',
+        (
+            '{"type":"track","messageId":"m1","userId":"u","event":"e",'
+            '"timestamp":"2024-01-02T03:04:04Z","properties":null}'
+        ),
         "01HK421N50ZRMQEGQ0JADDV28B",
     ),
     (
-        '{"type":"page","messageId":42,"userId":"u","name":"Home",'
-        '"originalTimestamp":"2024-01-02T03:04:04Z","properties":{}}',
+        (
+            '{"type":"page","messageId":42,"userId":"u","name":"Home",'
+            '"originalTimestamp":"2024-01-02T03:04:04Z","properties":{}}'
+        ),
         "01HK421N50RGTRVTJC4X306MZC",
     ),
     (
-        '{"type":"screen","messageId":"m2","anonymousId":"an","event":"Main",'
-        '"originalTimestamp":"2024-01-02T03:04:04Z","properties":{"x":"\\u00e9"}}',
+        (
+            '{"type":"screen","messageId":"m2","anonymousId":"an","event":"Main",'
+            '"originalTimestamp":"2024-01-02T03:04:04Z","properties":{"x":"\\u00e9"}}'
+        ),
         "01HK421N50F16H2SGC4GPY8P0T",
     ),
     (
-        '{"type":"track","messageId":"m3","traits":{"email":"jane@example.com"},"event":"e",'
-        '"properties":{"k":"日本"}}',
+        (
+            '{"type":"track","messageId":"m3","traits":{"email":"jane@example.com"},"event":"e",'
+            '"properties":{"k":"日本"}}'
+        ),
         "0000000000HP10Z3KJ00QK86M8",
     ),
     (
-        '{"type":"track","messageId":"m5","userId":"u","event":"e",'
-        '"originalTimestamp":"1969-12-31T23:59:59Z"}',
+        (
+            '{"type":"track","messageId":"m5","userId":"u","event":"e",'
+            '"originalTimestamp":"1969-12-31T23:59:59Z"}'
+        ),
         "000000000065D5YCS675K08SPR",
     ),
 ]
@@ -139,6 +155,7 @@ def test_5_6_no_usable_message_id_no_id(raw: bytes) -> None:
         ({"timestamp": 1704164645678901}, MILLIS),
         ({"timestamp": 1704164645.678}, MILLIS),
         ({"timestamp": "2024-01-02T03:04:05.678999999Z"}, MILLIS),
+        ({"timestamp": "2024-01-02T03:04:05.678000000Z"}, MILLIS),
         ({"originalTimestamp": "1969-01-01", "timestamp": TIME}, 0),
         ({"originalTimestamp": -1704164645}, 0),
         ({}, 0),
@@ -150,6 +167,7 @@ def test_5_6_no_usable_message_id_no_id(raw: bytes) -> None:
         "microseconds",
         "seconds",
         "nanoseconds",
+        "whole-milliseconds",
         "negative",
         "negative-number",
         "none",
@@ -168,7 +186,8 @@ def test_5_6_a_broken_original_timestamp_does_not_warn_for_the_id() -> None:
 
 
 @pytest.mark.parametrize(
-    ("members", "warnings"), [({}, []), ({"properties": None}, []), ({"properties": [1]}, ["WRONG_TYPE"])]
+    ("members", "warnings"),
+    [({}, []), ({"properties": None}, []), ({"properties": [1]}, ["WRONG_TYPE"])],
 )
 def test_5_6_properties_that_are_no_object_are_hashed_as_nothing(
     members: dict[str, Any], warnings: list[str]
@@ -187,7 +206,10 @@ def test_5_6_properties_are_hashed_after_repair() -> None:
         id_of(event % b"\\ufffd"),
         id_of(event % "\ufffd".encode()),
     ]
-    hashed = [expected("m", "track", "e", "u", b'{"a":"%b"}' % raw) for raw in (b"\\ufffd", "\ufffd".encode())]
+    hashed = [
+        expected("m", "track", "e", "u", b'{"a":"%b"}' % raw)
+        for raw in (b"\\ufffd", "\ufffd".encode())
+    ]
     assert ids[0] in hashed
     assert ids[1:] == hashed
 

@@ -37,7 +37,8 @@ def test_5_1_an_event_of_a_visitor() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_5_1_absent_properties_are_an_empty_object(kind: str) -> None:
     """No properties, null and {} all give `{}` without a warning."""
-    for members in ({}, {"properties": None}, {"properties": {}}):
+    nothing: list[dict[str, object]] = [{}, {"properties": None}, {"properties": {}}]
+    for members in nothing:
         assert body_of(of_type(kind, userId="u", **members))["data"] == {}
 
 
@@ -159,9 +160,7 @@ DATA: dict[str, Written] = {
     ),
     "three-bytes": lambda size: b'{"k":"%b"}' % text_of_bytes(size - 8, "日").encode(),
     "four-bytes": lambda size: b'{"k":"%b"}' % text_of_bytes(size - 8, "😀").encode(),
-    "escapes": lambda size: (
-        b'{"k":"%b%b"}' % (b"a" * (size % 2), b"\\u00e9" * ((size - 8) // 2))
-    ),
+    "escapes": lambda size: b'{"k":"%b%b"}' % (b"a" * (size % 2), b"\\u00e9" * ((size - 8) // 2)),
     "pairs": lambda size: (
         b'{"k":"%b%b"}' % (b"a" * (size % 4), b"\\ud83d\\ude00" * ((size - 8) // 4))
     ),

@@ -4,14 +4,14 @@ import json
 from typing import Any
 
 import pytest
-
 from ciosidecar_server.transform import read_destination
+
 from tests.unit.transform.support import sent, track
 
 IOS, ANDROID = {"os": {"name": "iPadOS"}}, {"os": {"name": "Android"}}
 
 
-def reason(event: dict[str, Any] | bytes, source_type: str = "", **config: object) -> str | None:
+def reason(event: dict[str, Any] | bytes, source_type: str = "", **config: Any) -> str | None:
     """Why an event is filtered, or None for one that is sent."""
     outcome, requests = sent(event, source_type=source_type, **config)
     assert outcome.error is None
@@ -23,7 +23,7 @@ def reason(event: dict[str, Any] | bytes, source_type: str = "", **config: objec
     return outcome.filtered.value
 
 
-def mode(event: dict[str, Any], source_type: str = "", **config: object) -> bool:
+def mode(event: dict[str, Any], source_type: str = "", **config: Any) -> bool:
     """Whether device mode filters an event."""
     found = reason(event, source_type, **config)
     assert found in (None, "DEVICE_MODE")
@@ -119,8 +119,10 @@ def denying(*ids: object, **management: object) -> dict[str, Any]:
     return track(channel="web", context={"consentManagement": found})
 
 
-ONE_TRUST = {"oneTrustCookieCategories": [{"oneTrustCookieCategory": one} for one in ("a", "b")]}
-KETCH = {"ketchConsentPurposes": [{"purpose": one} for one in ("a", "b")]}
+ONE_TRUST: dict[str, Any] = {
+    "oneTrustCookieCategories": [{"oneTrustCookieCategory": one} for one in ("a", "b")]
+}
+KETCH: dict[str, Any] = {"ketchConsentPurposes": [{"purpose": one} for one in ("a", "b")]}
 CUSTOM_AND = {"consentManagement": [rule("custom", "a", "b")]}
 CUSTOM_OR = {"consentManagement": [rule("custom", "a", "b", strategy="or")]}
 ONE_TRUST_RULE = {"consentManagement": [rule("oneTrust", "a", "b", strategy="or")]}
@@ -281,7 +283,9 @@ def test_11_3_event_filtering_is_the_sdks_business() -> None:
         "ketchConsentPurposes",
     ],
 )
-@pytest.mark.parametrize("value", [5, {"web": 5}, {"web": {"a": 1}}, {"web": "{{ a || b }}"}], ids=str)
+@pytest.mark.parametrize(
+    "value", [5, {"web": 5}, {"web": {"a": 1}}, {"web": "{{ a || b }}"}], ids=str
+)
 def test_11_3_malformed_settings_are_reported_and_ignored(key: str, value: object) -> None:
     """A filter nobody understands must not stop the mail; CheckDestination hears of it (11.1)."""
     event = denying("a", "b")

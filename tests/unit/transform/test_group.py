@@ -50,14 +50,21 @@ def test_8_1_a_group_goes_to_its_own_region(region: str) -> None:
     ],
     ids=["groupId", "trait", "number-trait", "number", "no-kind"],
 )
-def test_8_2_the_object_id_is_group_id_or_the_trait(members: dict[str, Any], object_id: str) -> None:
+def test_8_2_the_object_id_is_group_id_or_the_trait(
+    members: dict[str, Any], object_id: str
+) -> None:
     """groupId, else traits.groupId; an object's id has no kinds."""
     assert item_of(group(**members))["identifiers"]["object_id"] == object_id
 
 
 @pytest.mark.parametrize(
     "members",
-    [{}, {"traits": {"id": "x"}}, {"context": {"traits": {"groupId": "x"}}}, {"traits": {"groupId": []}}],
+    [
+        {},
+        {"traits": {"id": "x"}},
+        {"context": {"traits": {"groupId": "x"}}},
+        {"traits": {"groupId": []}},
+    ],
     ids=["none", "traits.id", "context.traits", "odd"],
 )
 def test_8_2_without_an_object_id_a_group_is_refused(members: dict[str, Any]) -> None:
@@ -120,7 +127,8 @@ def test_8_4_traits_of_another_type_warn(odd: object) -> None:
     """What is no object gives no attributes and a warning; null and {} give none silently."""
     event = group(traits=odd, context={"traits": {"a": 1}})
     assert item_of(event, "WRONG_TYPE")["attributes"] == {}
-    for empty in (None, {}):
+    nothing: list[object] = [None, {}]
+    for empty in nothing:
         assert item_of(group(traits=empty, context={"traits": {"a": 1}}))["attributes"] == {}
 
 

@@ -8,7 +8,6 @@ from tests.unit.transform.support import (
     TIME,
     TIME_S,
     attributes_of,
-    body_of,
     identify,
     request_of,
 )
@@ -110,7 +109,9 @@ def test_4_2_a_foreign_id_is_left_out_with_a_warning(
     assert attributes_of(event, "ID_ATTRIBUTE_LEFT_OUT") == {"a": 1}
 
 
-@pytest.mark.parametrize(("user_id", "same"), [("u", "u"), ("5", 5), (5, "5"), (5, 5), ("7.5", 7.5)])
+@pytest.mark.parametrize(
+    ("user_id", "same"), [("u", "u"), ("5", 5), (5, "5"), (5, 5), ("7.5", 7.5)]
+)
 @pytest.mark.parametrize("name", ["id", "cio_id"])
 def test_4_2_the_same_id_is_left_out_silently(user_id: object, same: object, name: str) -> None:
     """An id that says, as text, what the path says is not worth a warning, nor a member."""
@@ -127,7 +128,15 @@ def test_4_2_a_trait_id_that_addresses_the_person_is_not_foreign() -> None:
     ("traits", "expected"),
     [
         (
-            {"address": {"city": "C", "country": None, "postalCode": 1, "state": "S", "street": []}},
+            {
+                "address": {
+                    "city": "C",
+                    "country": None,
+                    "postalCode": 1,
+                    "state": "S",
+                    "street": [],
+                }
+            },
             {"city": "C", "country": None, "postalCode": 1, "state": "S", "street": []},
         ),
         ({"address": {"city": "C"}, "city": "T"}, {"city": "T"}),
@@ -169,7 +178,13 @@ def test_4_4_user_properties_go_over_the_traits() -> None:
     """All members of user_properties are added, over traits and the parts of the address."""
     event = identify(
         traits={"a": 1, "b": 1, "address": {"city": "C", "zip": 1}},
-        user_properties={"b": 2, "city": "D", "address": {"city": "E"}, "userId": 7, "createdAt": "x"},
+        user_properties={
+            "b": 2,
+            "city": "D",
+            "address": {"city": "E"},
+            "userId": 7,
+            "createdAt": "x",
+        },
     )
     assert attributes_of(event) == {
         "a": 1,

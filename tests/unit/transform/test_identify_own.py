@@ -100,7 +100,24 @@ def test_4_7_the_anonymous_id_is_attached(
 
 YES = [True, 1, "true", "TRUE", "Yes", "y", "T", "on", "ON", "1"]
 NO = [False, 0, "false", "False", "NO", "n", "f", "Off", "0"]
-NEITHER = [None, "", " ", "maybe", " true", "2", "-1", 2, -1, 0.5, [], [True], {}, "p", "oui", "нет"]
+NEITHER: list[object] = [
+    None,
+    "",
+    " ",
+    "maybe",
+    " true",
+    "2",
+    "-1",
+    2,
+    -1,
+    0.5,
+    [],
+    [True],
+    {},
+    "p",
+    "oui",
+    "нет",
+]
 
 
 @pytest.mark.parametrize(

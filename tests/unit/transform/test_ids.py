@@ -40,6 +40,8 @@ USABLE = [
 ]
 ABSENT = [b"null", b'""', b'" "', b'"\\t\\n"', '"\u3000\u0085\u00a0"'.encode()]
 ABSENT += [b"0", b"-0", b"0.0", b"-0.0", b"0e9"]
+SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000"
+SPACES += "".join(map(chr, range(0x2000, 0x200B)))
 WRONG = [b"true", b"false", b"{}", b"[]", b'["u"]', b"1e21", b"-1e21", b"1.5e300", b"1e400"]
 TYPES = ["track", "page", "screen"]
 
@@ -60,13 +62,21 @@ def test_2_1_usable_ids_become_text(raw: bytes, text: str) -> None:
 @pytest.mark.parametrize("raw", ABSENT, ids=str)
 def test_2_1_null_blank_and_0_are_absent(raw: bytes) -> None:
     """null, "", white space and 0 count as no id at all."""
-    assert refusal_of(b'{"type":"track","event":"e","userId":%b,"anonymousId":%b}' % (raw, raw)) == (
-        "MISSING_IDENTITY"
-    )
+    assert refusal_of(
+        b'{"type":"track","event":"e","userId":%b,"anonymousId":%b}' % (raw, raw)
+    ) == ("MISSING_IDENTITY")
     assert refusal_of(b'{"type":"alias","userId":"u","previousId":%b}' % raw) == "MISSING_IDENTITY"
     assert refusal_of(b'{"type":"group","groupId":%b}' % raw) == "MISSING_GROUP_ID"
     event = b'{"type":"identify","userId":"u","anonymousId":%b}' % raw
     assert attributes_of(event) == {}
+
+
+@pytest.mark.parametrize("space", SPACES, ids=ascii)
+def test_2_1_every_white_space_of_unicode_is_blank(space: str) -> None:
+    """A text of nothing but White_Space is no id and no name; a letter beside it makes it one."""
+    assert refusal_of({"type": "track", "event": "e", "userId": space}) == "MISSING_IDENTITY"
+    assert refusal_of(track(event=space)) == "MISSING_EVENT_NAME"
+    assert body_of(of_type("track", anonymousId=space + "x"))["anonymous_id"] == space + "x"
 
 
 @pytest.mark.parametrize("raw", WRONG, ids=str)

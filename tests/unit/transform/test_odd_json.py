@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-
 from ciosidecar_server.transform import transform
+
 from tests.unit.transform.support import NOW, destination
 
 FIELDS = [
@@ -26,7 +26,7 @@ FIELDS = [
     "integrations",
     "traits",
 ]
-PATHS = [(field,) for field in FIELDS]
+PATHS: list[tuple[str, ...]] = [(field,) for field in FIELDS]
 PATHS += [
     ("traits", name)
     for name in [

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-
 from ciosidecar_server.transform import ErrorCode, ErrorType, Refused
+
 from tests.unit.transform.support import (
     TIME,
     group,
@@ -32,7 +32,11 @@ REFUSED: dict[str, tuple[dict[str, Any] | bytes, str, str]] = {
     "dots": (identify(userId=".."), "INVALID_ID", "3.6"),
     "nobody": (of_type("track", properties={"email": SECRET}), "MISSING_IDENTITY", "userId"),
     "nobody-to-identify": (of_type("identify", traits={SECRET: 1}), "MISSING_IDENTITY", "userId"),
-    "no-previous": (of_type("alias", userId=SECRET, previousId=None), "MISSING_IDENTITY", "previous"),
+    "no-previous": (
+        of_type("alias", userId=SECRET, previousId=None),
+        "MISSING_IDENTITY",
+        "previous",
+    ),
     "no-name": (track(event=[SECRET]), "MISSING_EVENT_NAME", "name"),
     "data": (track(properties={"k": SECRET * 10_000}), "TOO_LARGE", "properties"),
     "item": (

@@ -30,9 +30,25 @@ EVENTS = ["track", "page", "screen"]
         ({"context": {"traits": {"userId": "4", "id": "5"}}}, "4"),
         ({"context": {"traits": {"id": 5}}}, "5"),
         ({"userId": 0, "traits": {"userId": "", "id": " "}, "context": {"traits": {"id": 5}}}, "5"),
-        ({"userId": None, "traits": {"userId": {}, "id": True}, "context": {"traits": {"id": 6}}}, "6"),
+        (
+            {
+                "userId": None,
+                "traits": {"userId": {}, "id": True},
+                "context": {"traits": {"id": 6}},
+            },
+            "6",
+        ),
     ],
-    ids=["userId", "number", "traits.userId", "traits.id", "c.userId", "c.id", "skip-0", "skip-odd"],
+    ids=[
+        "userId",
+        "number",
+        "traits.userId",
+        "traits.id",
+        "c.userId",
+        "c.id",
+        "skip-0",
+        "skip-odd",
+    ],
 )
 def test_3_1_the_user_id_is_the_first_usable(members: dict[str, Any], person: str) -> None:
     """userId, traits.userId, traits.id, context.traits.userId, context.traits.id, in this order."""
@@ -157,11 +173,14 @@ def test_3_4_events_prefer_user_id_then_email_then_anonymous_id(kind: str) -> No
 @pytest.mark.parametrize("kind", EVENTS)
 def test_3_4_an_anonymous_id_that_is_not_needed_is_not_read(kind: str) -> None:
     """A broken anonymousId does not touch the event of a known person."""
-    for broken in ([], {}, True, "a" * 151):
+    odd: list[object] = [[], {}, True, "a" * 151]
+    for broken in odd:
         assert request_of(of_type(kind, userId="u", anonymousId=broken))["path"].endswith("/events")
 
 
-def mapped(kind: str, id_: object = "ext", flag: object = True, **members: object) -> dict[str, Any]:
+def mapped(
+    kind: str, id_: object = "ext", flag: object = True, **members: object
+) -> dict[str, Any]:
     external = [{"id": id_, "type": "CUSTOMERIO-customers", "identifierType": "crm"}]
     context = {"mappedToDestination": flag, "externalId": external}
     return of_type(kind, channel="sources", context=context, **members)

@@ -2,19 +2,16 @@
 
 from typing import Literal
 
-from msgspec import Raw
-
 from .. import identity
 from ..destination import Destination
 from ..event import Event
 from ..event_id import event_id
-from ..json_text import ABSENT, NULL, compact_size, first_byte
+from ..json_text import NULL, compact_size
 from ..operations import SendEvent
 from ..result import ErrorCode, Refused, Warning, WarningCode
 from ..times import event_time
 
 MAX_DATA_BYTES = 100_000
-_EMPTY = Raw(b"{}")
 
 
 def send_event(
@@ -34,16 +31,17 @@ def send_event(
                 ErrorCode.MISSING_IDENTITY,
                 f"a {kind} needs a userId, an email or an anonymousId (3.4)",
             )
-    data = event.properties
-    if first_byte(data) != b"{":
-        if data and data != NULL:
+    properties = event.properties
+    data = bytes(properties)
+    if data[:1] != b"{":
+        if properties and properties != NULL:
             warnings.append(
                 Warning(
                     WarningCode.WRONG_TYPE, "properties is not an object and was passed over (5.1)"
                 )
             )
-        data = ABSENT
-    elif len(data) > MAX_DATA_BYTES and compact_size(data) > MAX_DATA_BYTES:
+        data = b""
+    elif len(data) > MAX_DATA_BYTES and compact_size(properties) > MAX_DATA_BYTES:
         raise Refused(
             ErrorCode.TOO_LARGE, f"properties have more than {MAX_DATA_BYTES} bytes (5.7)"
         )
@@ -52,7 +50,7 @@ def send_event(
         anonymous_id,
         kind,
         name,
-        data or _EMPTY,
+        data or b"{}",
         event_time(event, kind, warnings),
         event_id(event, kind, name, person or anonymous_id or "", data)
         if destination.event_ids

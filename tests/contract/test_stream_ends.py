@@ -1,0 +1,186 @@
+"""However a stream ends, nothing of it is left, and nobody else is the worse for it."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import pytest
+from ciosidecar import v1
+from ciosidecar.testing import async_server
+from ciosidecar_server.rpc import destinations
+from ciosidecar_server.transform import batch as transform_batch
+from grpc import aio
+
+from tests.conftest import Stub, batch, destination, end_of, opened, results_of
+
+TRACK = b'{"type":"track","userId":"u1","event":"Order"}'
+
+
+def message(**found: Any) -> v1.TransformStreamRequest:
+    return v1.TransformStreamRequest(**found)
+
+
+def stream_tasks() -> int:
+    """Tasks of the server's streams in this loop."""
+    names = ("Stream.", "Draining.", "TransformStream")
+    return sum(any(name in repr(task.get_coro()) for name in names) for task in asyncio.all_tasks())
+
+
+async def until(condition: Callable[[], bool], *, timeout_s: float = 10) -> None:
+    """Waits for something that must come, by letting the loop go on."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 - a state of the server, not of this test
+            await asyncio.sleep(0.005)
+
+
+async def finish(call: Any) -> None:
+    await call.write(message(finish=v1.Finish()))
+    assert (await end_of(call))[0] == grpc.StatusCode.OK
+
+
+async def half_close(call: Any) -> None:
+    await call.done_writing()
+    assert (await end_of(call))[0] == grpc.StatusCode.OK
+
+
+async def cancel(call: Any) -> None:
+    call.cancel()
+
+
+async def breach(call: Any) -> None:
+    await call.write(message(open=v1.Open()))
+    assert (await end_of(call))[0] == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def cancel_in_the_middle(call: Any) -> None:
+    await call.write(message(batch=batch(*[TRACK] * 5000, batch_id=2)))
+    call.cancel()
+
+
+@pytest.mark.parametrize(
+    "end", [finish, half_close, cancel, breach, cancel_in_the_middle], ids=lambda end: end.__name__
+)
+async def test_no_task_outlives_its_stream(
+    stub: Stub, end: Callable[[Any], Awaitable[None]]
+) -> None:
+    """Finish, half-close, cancel, a breach: every task of the stream ends."""
+    await until(lambda: stream_tasks() == 0)
+    call, _ = await opened(stub)
+    await call.write(message(batch=batch(TRACK)))
+    await results_of(call)
+    assert stream_tasks() > 0
+    await end(call)
+    await until(lambda: stream_tasks() == 0)
+
+
+async def test_a_deadline_ends_the_stream(stub: Stub) -> None:
+    """The RPC's own deadline bounds the stream (T7)."""
+    call: Any = stub.TransformStream(timeout=0.3)
+    await call.write(message(open=v1.Open()))
+    assert (await end_of(call))[0] == grpc.StatusCode.DEADLINE_EXCEEDED
+    await until(lambda: stream_tasks() == 0)
+
+
+async def test_a_stream_closed_before_it_was_opened(stub: Stub) -> None:
+    """Nothing sent at all: the stream ends with OK."""
+    call: Any = stub.TransformStream()
+    await call.done_writing()
+    assert (await end_of(call))[0] == grpc.StatusCode.OK
+
+
+async def test_what_comes_after_finish_is_not_read(stub: Stub) -> None:
+    """Finish is the caller's last word."""
+    call, _ = await opened(stub)
+    await call.write(message(finish=v1.Finish()))
+    assert (await end_of(call))[0] == grpc.StatusCode.OK
+
+
+async def test_a_small_batch_is_answered_while_a_huge_one_is_in_work(stub: Stub) -> None:
+    """Fairness: the loop is yielded within a batch, so a later, small one overtakes it."""
+    huge, _ = await opened(stub)
+    small, _ = await opened(stub)
+    order: list[str] = []
+
+    async def watch(call: Any, name: str, batch_id: int) -> None:
+        await results_of(call, batch_id)
+        order.append(name)
+
+    await huge.write(message(batch=batch(*[TRACK] * 10_000, batch_id=1)))
+    await small.write(message(batch=batch(TRACK, batch_id=2)))
+    async with asyncio.timeout(30):
+        await asyncio.gather(watch(huge, "huge", 1), watch(small, "small", 2))
+    assert order == ["small", "huge"]
+
+
+async def test_a_fault_in_an_event_tells_its_caller_nothing(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """T1: an exception in one event is its INTERNAL; its text is neither in the result nor the log."""
+
+    def broken(event: Any, *_: Any) -> Any:
+        if event.user_id == "cursed":
+            raise ValueError(f"secret of {event.user_id}")
+        return original(event, *_)
+
+    original = transform_batch._RULES["track"]
+    monkeypatch.setitem(transform_batch._RULES, "track", broken)
+    cursed = b'{"type":"track","userId":"cursed","event":"E"}'
+    call, _ = await opened(stub)
+    with caplog.at_level(logging.ERROR):
+        await call.write(message(batch=batch(TRACK, cursed, TRACK)))
+        (results,) = await results_of(call)
+    assert list(results.statuses) == [200, 500, 200]
+    error = results.details[0].error
+    assert error.code == v1.ErrorCode.ERROR_CODE_INTERNAL
+    assert error.retryable
+    assert "test_stream_ends.py" in caplog.text
+    for text in (error.text, caplog.text):
+        assert "cursed" not in text
+        assert "secret" not in text
+
+
+async def test_a_fault_in_a_call_tells_its_caller_nothing(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """T1: INTERNAL with a number to find it by, on unary calls and streams alike."""
+
+    text_of_the_fault = "secret-api-key"
+
+    def broken(_: bytes) -> Any:
+        raise ValueError(text_of_the_fault)
+
+    monkeypatch.setattr(destinations, "read_destination", broken)
+    call: Any = stub.TransformStream()
+    with caplog.at_level(logging.ERROR):
+        await call.write(message(open=v1.Open(destinations=[destination()])))
+        code, text = await end_of(call)
+        request = v1.TransformRequest(destinations=[destination()], batch=batch(TRACK))
+        with pytest.raises(aio.AioRpcError) as failure:
+            await stub.Transform(request)
+    assert code == failure.value.code() == grpc.StatusCode.INTERNAL
+    for said in (text, str(failure.value.details())):
+        assert said.rpartition(" ")[2] in caplog.text
+        assert text_of_the_fault not in said
+    assert text_of_the_fault not in caplog.text
+
+
+async def test_draining_after_a_breach_does_not_take_the_grace() -> None:
+    """T13: an aborted call is over; the server does not wait for it."""
+    async with async_server(grace_s=60) as address, aio.insecure_channel(address) as channel:
+        call: Any = v1.SidecarServiceStub(channel).TransformStream()
+        await call.write(message(finish=v1.Finish()))
+        assert (await end_of(call))[0] == grpc.StatusCode.INVALID_ARGUMENT
+    await until(lambda: stream_tasks() == 0)
+
+
+async def test_a_thousand_cancelled_streams_leave_no_task(stub: Stub) -> None:
+    """T12: cancelled while it answers, each stream is gone with everything it held."""
+    for _ in range(20):
+        calls = [(await opened(stub))[0] for _ in range(50)]
+        for call in calls:
+            await call.write(message(batch=batch(*[TRACK] * 200)))
+        for call in calls:
+            call.cancel()
+    await until(lambda: stream_tasks() == 0)
