@@ -292,7 +292,7 @@ async def test_what_a_router_holds_survives(stub: Stub) -> None:
 
 async def test_groups_share_a_request_and_say_whose_it_is(stub: Stub) -> None:
     """8.1, 10.3: one request to v2/batch covers the groups of a batch; dont_batch keeps one out."""
-    groups = [b'{"type":"group","userId":"u%d","groupId":"g"}' % index for index in range(4)]
+    groups = [b'{"type":"group","userId":"u%d","groupId":"g%d"}' % (n, n) for n in range(4)]
     items = [v1.Item(json=event) for event in groups]
     items[2].dont_batch = True
     call, _ = await opened(stub)

@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 
 from tests.conftest import CONFIG, Stub, batch, destination
 
+WITH = b'{"siteID": "site", "apiKey": "key", %b}'
 CASES = [
     json.loads(line) for line in Path("tests/vectors/track_v1.jsonl").read_bytes().splitlines()
 ]
@@ -67,9 +68,28 @@ async def test_capabilities(stub: Stub) -> None:
         (CONFIG, True, None),
         (b'{"siteID": "site", "apiKey": "{{ a || b }}"}', False, "apiKey"),
         (b'{"siteID": "site", "apiKey": "key", "apiVersion": "v3"}', False, "apiVersion"),
-        (b'{"siteID": "site", "apiKey": "key", "connectionMode": 5}', True, "connectionMode"),
+        (WITH % b'"connectionMode": 5', True, "connectionMode"),
+        (WITH % b'"connectionMode": {"web": "{{ a || cloud }}"}', True, "connectionMode"),
+        (WITH % b'"useNativeSDK": {"web": "yes"}', True, "useNativeSDK"),
+        (WITH % b'"consentManagement": {"web": 5}', True, "consentManagement"),
+        (WITH % b'"consentManagement": [{"provider": "custom"}]', True, "consentManagement"),
+        (WITH % b'"ketchConsentPurposes": [{"purpose": 5}]', True, "ketchConsentPurposes"),
+        (WITH % b'"oneTrustCookieCategories": ["c"]', True, "oneTrustCookieCategories"),
+        (WITH % b'"oneTrustCookieCategories": [{"oneTrustCookieCategory": ""}]', True, None),
     ],
-    ids=["good", "template", "choice", "ignored"],
+    ids=[
+        "good",
+        "template",
+        "choice",
+        "mode-number",
+        "mode-template",
+        "native-text",
+        "consent-number",
+        "consent-entry",
+        "purpose-number",
+        "category-text",
+        "blank-is-usual",
+    ],
 )
 async def test_check_destination(stub: Stub, config: bytes, usable: bool, key: str | None) -> None:
     """11.1, 11.3: what is wrong, by key, and whether it matters."""

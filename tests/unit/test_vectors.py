@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-
 from ciosidecar_server.transform import read_destination, transform
 
 # These say INVALID_ID for a number of 1e21 inside traits, of an event that has a good userId. By

@@ -8,6 +8,7 @@ from ciosidecar.v1 import event_pb2 as pb
 
 from ..settings import Settings
 from ..transform import BatchTransform, ErrorCode, Outcome, Refused
+from ..transform.result import refused
 from .destinations import KnownDestinations
 from .failures import ProtocolError
 from .items import event_json
@@ -48,22 +49,26 @@ async def answer_batch(
                 yield response
             writer.finished.clear()
             await asyncio.sleep(0)
-        try:
-            destination = known.get(item.destination or batch.destination)
-            if isinstance(destination, Refused):
-                raise destination
-            event = item.json or event_json(item)
-            if len(event) > max_event_bytes:
-                raise Refused(
-                    ErrorCode.TOO_LARGE, f"the event has more than {max_event_bytes} bytes"
-                )
-        except Refused as refusal:
-            error = refusal.error()
-            outcome = Outcome(error.status, [], error=error)
+        destination = known.get(item.destination or batch.destination)
+        if isinstance(destination, Outcome):
+            outcome = destination
         else:
-            outcome = transform.add(
-                position, event, destination, source_type=item.source_type, alone=item.dont_batch
-            )
+            try:
+                event = item.json or event_json(item)
+                if len(event) > max_event_bytes:
+                    raise Refused(
+                        ErrorCode.TOO_LARGE, f"the event has more than {max_event_bytes} bytes"
+                    )
+            except Refused as refusal:
+                outcome = refused(refusal)
+            else:
+                outcome = transform.add(
+                    position,
+                    event,
+                    destination,
+                    source_type=item.source_type,
+                    alone=item.dont_batch,
+                )
         writer.answer(outcome, item.tag)
     transform.flush()
     writer.finish()

@@ -7,9 +7,9 @@ import grpc
 from ciosidecar.v1 import destination_pb2 as pb
 from msgspec.json import encode
 
-from ..transform import Destination, Refused, SettingProblem, read_destination
+from ..transform import Destination, Outcome, Refused, SettingProblem, read_destination
 from ..transform.destination import unusable
-from ..transform.result import ErrorCode
+from ..transform.result import ErrorCode, refused
 from .failures import ProtocolError
 
 _REGIONS = {pb.REGION_US: "US", pb.REGION_EU: "EU"}
@@ -67,7 +67,7 @@ class KnownDestinations:
 
     def __init__(self, max_destinations: int) -> None:
         self._max_destinations = max_destinations
-        self._by_number: dict[int, Destination | Refused] = {}
+        self._by_number: dict[int, Destination | Outcome] = {}
 
     def upsert(self, destinations: Iterable[pb.Destination]) -> list[pb.SettingProblem]:
         """Declares destinations, or replaces them; answers what is wrong with their settings.
@@ -79,7 +79,7 @@ class KnownDestinations:
             if declared.number == 0:
                 raise ProtocolError("destinations.number", "must be greater than 0")
             destination, problems = read_destination(config_json(declared))
-            self._by_number[declared.number] = destination or unusable(problems)
+            self._by_number[declared.number] = destination or refused(unusable(problems))
             if len(self._by_number) > self._max_destinations:
                 raise ProtocolError(
                     "destinations",
@@ -89,14 +89,16 @@ class KnownDestinations:
             found += problem_messages(problems, declared.number)
         return found
 
-    def get(self, number: int) -> Destination | Refused:
-        """The destination, or what each event for it is refused with. SPEC 12.1."""
+    def get(self, number: int) -> Destination | Outcome:
+        """The destination, or the outcome of every event for it. SPEC 12.1."""
         return self._by_number.get(number) or _UNKNOWN
 
 
-_UNKNOWN = Refused(
-    ErrorCode.UNKNOWN_DESTINATION,
-    "no destination was declared under this number: declare it and send the event again (12.1)",
+_UNKNOWN = refused(
+    Refused(
+        ErrorCode.UNKNOWN_DESTINATION,
+        "no destination was declared under this number: declare it and send the event again (12.1)",
+    )
 )
 
 

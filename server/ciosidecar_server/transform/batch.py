@@ -5,10 +5,10 @@ from typing import Protocol
 
 from .destination import Destination
 from .event import Event, decode
-from .identity import comparable, has_user_id, identifiers
-from .operations import Operation
+from .identity import comparable, identifiers, is_email
+from .operations import Operation, UpdateObject
 from .request import BatchItem, Request, RequestTemplate
-from .result import Error, ErrorCode, ErrorType, Outcome, Refused, Warning, WarningCode
+from .result import Error, ErrorCode, ErrorType, Outcome, Refused, Warning, WarningCode, refused
 from .rules import alias, group, identify, page, record, screen, track
 from .track_v1 import request
 
@@ -73,6 +73,7 @@ class _SharedRequest:
         self.positions: list[int] = []
         self.size = _ENVELOPE_BYTES
         self._people: set[str] = set()
+        self._objects: set[tuple[str, str]] = set()
         self._someone_without_id = False
 
     def takes(self, item: BatchItem) -> bool:
@@ -81,16 +82,23 @@ class _SharedRequest:
             len(self.items) < MAX_BATCH_ITEMS and self.size + 1 + len(item.body) <= MAX_BATCH_BYTES
         )
 
-    def add(self, position: int, item: BatchItem, event: Event) -> None:
+    def add(self, position: int, item: BatchItem, operation: Operation, event: Event) -> None:
         """Takes an item and everything its person may be known by."""
         self.size += len(item.body) + bool(self.items)
         self.items.append(item.body)
         self.positions.append(position)
-        self._people |= identifiers(event)
-        self._someone_without_id = self._someone_without_id or not has_user_id(event)
+        self._people |= identifiers(event) | {comparable(one) for one in operation.people}
+        if type(operation) is UpdateObject:
+            self._objects.add((operation.object_type_id, operation.object_id))
+        if not operation.people or any(map(is_email, operation.people)):
+            self._someone_without_id = True
 
     def concerns(self, operation: Operation, event: Event) -> bool:
-        """Whether someone in here may be whom the operation is about."""
+        """Whether someone or something in here may be what the operation is about."""
+        if type(operation) is UpdateObject and (
+            (operation.object_type_id, operation.object_id) in self._objects
+        ):
+            return True
         # Two different user ids are two people. Only someone without one can be met under an
         # email that the event does not go by, and looking for those takes reading its traits.
         if self._someone_without_id:
@@ -143,8 +151,7 @@ class BatchTransform:
                 self._sink.claim(destination.endpoints.batch, len(made.body) + _ENVELOPE_BYTES)
                 self._share(position, made, operation, event, destination, alone=alone)
         except Refused as refusal:
-            error = refusal.error()
-            return Outcome(error.status, warnings, error=error)
+            return refused(refusal, warnings)
         except Exception as fault:  # noqa: BLE001 - one event's fault is not its neighbours' (1.4)
             # The exception's own text may quote the event: only its kind and place are logged.
             _log.error("internal error in an event: %s", _where(fault))
@@ -152,7 +159,7 @@ class BatchTransform:
         return Outcome(200, warnings) if warnings else _PLAIN
 
     def _let_pass(self, operation: Operation, event: Event, destination: Destination) -> None:
-        """Closes the shared request in which the operation's person waits: it comes after that."""
+        """Closes the shared request in which the operation's person or object waits."""
         shared = self._shared.get(destination)
         if shared is not None and shared.concerns(operation, event):
             self._close(destination)
@@ -177,7 +184,7 @@ class BatchTransform:
             shared = None
         if shared is None:
             shared = self._shared[destination] = _SharedRequest()
-        shared.add(position, item, event)
+        shared.add(position, item, operation, event)
 
     def _close(self, destination: Destination) -> None:
         shared = self._shared.pop(destination)

@@ -66,17 +66,30 @@ def decode(data: bytes) -> tuple[Event, bool]:
         except UnicodeDecodeError:
             raise Refused(ErrorCode.INVALID_JSON, "the event is not UTF-8 (1.1)") from None
     try:
-        return _decode_event(data), False
+        return _decode_strictly(data), False
+    except msgspec.DecodeError:
+        # Half an emoji makes msgspec refuse the whole: repair, on this path only.
+        repaired = repair_surrogates(data) if b"\\u" in data else data
+        if repaired == data:
+            raise _not_json() from None
+    except RecursionError:
+        raise _not_json() from None
+    try:
+        return _decode_strictly(repaired), True
+    except (msgspec.DecodeError, RecursionError):
+        raise _not_json() from None
+
+
+def _not_json() -> Refused:
+    return Refused(ErrorCode.INVALID_JSON, "the event is not JSON, or nested too deeply (1.1)")
+
+
+def _decode_strictly(data: bytes) -> Event:
+    """The usual way. Raises DecodeError or RecursionError for what is not JSON."""
+    try:
+        return _decode_event(data)
     except msgspec.ValidationError:
-        return _decode_loosely(data), False
-    except (msgspec.DecodeError, RecursionError) as problem:
-        if isinstance(problem, msgspec.DecodeError) and b"\\u" in data:
-            repaired = repair_surrogates(data)
-            if repaired != data:
-                return decode(repaired)[0], True
-        raise Refused(
-            ErrorCode.INVALID_JSON, "the event is not JSON, or nested too deeply (1.1)"
-        ) from None
+        return _decode_loosely(data)
 
 
 def _decode_loosely(data: bytes) -> Event:

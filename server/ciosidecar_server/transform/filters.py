@@ -14,6 +14,10 @@ Setting = Callable[[str], Any]
 """Called with a key of the config; answers its value, or None."""
 Report = Callable[[str, str], None]
 """Called with a key and what is wrong with it."""
+Complain = Callable[[str], None]
+"""Called with what is wrong with the setting that is being read."""
+
+_CONNECTION_MODES = ("cloud", "device", "hybrid")
 
 
 class ConsentRule(Struct, frozen=True):
@@ -105,7 +109,7 @@ def _source_type(event: Event) -> str | None:
 def read_filters(setting: Setting, report: Report) -> Filters:
     """The filters of a destination. What cannot be understood is reported and ignored."""
     return Filters(
-        connection_mode=_per_source(setting, "connectionMode", _text, report),
+        connection_mode=_per_source(setting, "connectionMode", _connection_mode, report),
         use_native_sdk=_per_source(setting, "useNativeSDK", _flag, report),
         consent_rules=_per_source(setting, "consentManagement", _consent_rules, report),
         one_trust_categories=_per_source(
@@ -118,65 +122,82 @@ def read_filters(setting: Setting, report: Report) -> Filters:
 
 
 def _per_source(
-    setting: Setting, key: str, read: Callable[[Any], Any], report: Report
+    setting: Setting, key: str, read: Callable[[Any, Complain], Any], report: Report
 ) -> PerSource:
+    def complain(text: str) -> None:
+        report(key, f"{text} (11.3)")
+
     found = setting(key)
     if found is None:
         return PerSource()
-    by_source = {}
-    try:
-        if not isinstance(found, dict):
-            return PerSource(plain=read(found))
-    except ValueError as problem:
-        report(key, f"{problem}; it is ignored (11.3)")
-        return PerSource()
-    for source_type, one in found.items():
-        try:
-            if one is not None:
-                by_source[source_type] = read(one)
-        except ValueError as problem:
-            report(key, f"{problem} for each source type; one is ignored (11.3)")
-    return PerSource(by_source=by_source)
+    if not isinstance(found, dict):
+        return PerSource(plain=read(found, complain))
+    by_source = {
+        source_type: read(one, complain) for source_type, one in found.items() if one is not None
+    }
+    return PerSource(
+        by_source={source_type: one for source_type, one in by_source.items() if one is not None}
+    )
 
 
-def _text(found: object) -> str:
+def _connection_mode(found: object, complain: Complain) -> str | None:
     if not isinstance(found, str):
-        raise ValueError("must be a text")  # noqa: TRY004 - caught with the others
+        complain("must be a text; it is ignored")
+        return None
+    if found not in _CONNECTION_MODES:
+        # It is given, if not understood: it keeps useNativeSDK from counting, and filters nothing.
+        complain(f"is none of {', '.join(_CONNECTION_MODES)}; nothing is filtered by it")
     return found
 
 
-def _flag(found: object) -> bool:
+def _flag(found: object, complain: Complain) -> bool | None:
     if not isinstance(found, bool):
-        raise ValueError("must be true or false")  # noqa: TRY004
+        complain("must be true or false; it is ignored")
+        return None
     return found
 
 
-def _list(found: object) -> list[Any]:
+def _entries(found: object, name: str, complain: Complain) -> list[Any] | None:
+    """The entries of a list that have a member of a name; the others are complained of."""
     if not isinstance(found, list):
-        raise ValueError("must be a list")  # noqa: TRY004
-    return found
+        complain("must be a list; it is ignored")
+        return None
+    entries = [one for one in found if isinstance(one, dict) and name in one]
+    if len(entries) < len(found):
+        complain(f'has entries without "{name}"; they are ignored')
+    return entries
 
 
-def _texts_under(name: str) -> Callable[[Any], list[str]]:
-    """Reads [{name: text}, …], passing over entries that are blank or of another shape."""
+def _texts_under(name: str) -> Callable[[Any, Complain], list[str] | None]:
+    """Reads [{name: text}, …], passing over blank texts, which the dashboard leaves behind."""
 
-    def read(found: object) -> list[str]:
-        texts = (one.get(name) for one in _list(found) if isinstance(one, dict))
+    def read(found: object, complain: Complain) -> list[str] | None:
+        entries = _entries(found, name, complain)
+        if entries is None:
+            return None
+        texts = [one[name] for one in entries]
+        if not all(isinstance(text, str) for text in texts):
+            complain(f'has entries whose "{name}" is no text; they are ignored')
         return [text for text in texts if isinstance(text, str) and text.strip()]
 
     return read
 
 
-def _consent_rules(found: object) -> list[ConsentRule]:
+_read_consents = _texts_under("consent")
+
+
+def _consent_rules(found: object, complain: Complain) -> list[ConsentRule] | None:
+    entries = _entries(found, "consents", complain)
+    if entries is None:
+        return None
     rules = []
-    for one in _list(found):
-        if isinstance(one, dict):
-            consents = one.get("consents")
-            texts = _texts_under("consent")(consents) if isinstance(consents, list) else []
-            provider = one.get("provider") or ""
-            strategy = one.get("resolutionStrategy")
-            if texts and isinstance(provider, str):
-                rules.append(
-                    ConsentRule(provider, strategy if isinstance(strategy, str) else "", texts)
-                )
+    for one in entries:
+        texts = _read_consents(one["consents"], complain)
+        provider, strategy = one.get("provider") or "", one.get("resolutionStrategy")
+        if not isinstance(provider, str):
+            complain("has entries whose provider is no text; they are ignored")
+        elif texts:
+            rules.append(
+                ConsentRule(provider, strategy if isinstance(strategy, str) else "", texts)
+            )
     return rules

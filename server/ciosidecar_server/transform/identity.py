@@ -210,14 +210,6 @@ def comparable(identifier: str) -> str:
     return identifier.casefold() if "@" in identifier else identifier
 
 
-def has_user_id(event: Event) -> bool:
-    """Whether the event's person has a user id, and is no one else for that."""
-    try:
-        return user_id(event) is not None
-    except Refused:
-        return False
-
-
 def identifiers(event: Event) -> set[str]:
     """Everything the event's people may be known by, comparable."""
     found = set()

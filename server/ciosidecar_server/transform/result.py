@@ -164,3 +164,9 @@ class Outcome(msgspec.Struct, gc=False):
     warnings: list[Warning]
     error: Error | None = None
     filtered: FilterReason | None = None
+
+
+def refused(refusal: Refused, warnings: list[Warning] | None = None) -> Outcome:
+    """The outcome of an event that was refused."""
+    error = refusal.error()
+    return Outcome(error.status, warnings or [], error=error)

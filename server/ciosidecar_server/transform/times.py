@@ -74,6 +74,7 @@ def unix_millis(found: object) -> int | None:
             and found[4] == "-"
             and found[7] == "-"
             and found[19] == "."
+            and found[22] != " "
             and found[11:13] != "24"
         ):
             try:
