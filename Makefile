@@ -6,7 +6,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test lint format gen check-gen bench clean
+.PHONY: help setup demo test lint format gen check-gen bench soak clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -38,6 +38,9 @@ check-gen: $(VENV)/dev ## Fail if the stubs are not those of protos/
 
 bench: $(VENV)/dev ## Measure, on this machine, beside an echo of the same bytes
 	$(BIN)/python -m tests.bench
+
+soak: $(VENV)/dev ## Ten minutes of callers that come and go, and servers too
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
 
 clean: ## Remove what was set up
 	rm -rf $(VENV)

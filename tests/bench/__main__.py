@@ -1,5 +1,6 @@
 """`make bench`: the service beside an echo of the same bytes, and the transform alone."""
 
+import asyncio
 import json
 import os
 import statistics
@@ -44,9 +45,9 @@ def transform_alone(rounds: int = 5) -> dict[str, float]:
     return best
 
 
-async def service(repeats: int = 3) -> dict[str, dict[str, dict[str, float]]]:
+async def service(repeats: int = 3) -> dict[str, Any]:
     """By server, call and events a message: events a second and server CPU an event."""
-    found: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
+    found: dict[str, Any] = defaultdict(dict)
     mix = [event for _, event in events(EVENTS)]
     with load.ServerProcess(*_ECHO) as echo, load.ServerProcess(*_SERVE) as sidecar:
         for size in SIZES:
@@ -69,8 +70,45 @@ async def service(repeats: int = 3) -> dict[str, dict[str, dict[str, float]]]:
                         one.server_cpu_us_per_event for one in figures
                     ),
                 }
-        found["memory"] = {"server": {"mb": sidecar.memory_bytes() / 1e6}}
+        found["clients"] = await clients(sidecar, mix)
+        found["beside_full_load_ms"] = await latencies(sidecar, mix)
+    with load.ServerProcess(*_SERVE) as sidecar:
+        found["memory_mb"] = await memory(sidecar, mix)
     return found
+
+
+async def clients(sidecar: load.ServerProcess, mix: list[bytes]) -> dict[str, Any]:
+    """Events a second: one at a time from eight callers, and through the coalescing clients."""
+    long = mix * 5
+    eight = await load.one_at_a_time(sidecar, mix[:4000], 8)
+    asynchronous = await load.async_client(sidecar, long)
+    synchronous = await asyncio.to_thread(load.sync_client, sidecar, long)
+    return {
+        "one_at_a_time_from_eight": eight.events_per_s,
+        "async_client": asynchronous.events_per_s,
+        "sync_client": synchronous.events_per_s,
+    }
+
+
+async def latencies(sidecar: load.ServerProcess, mix: list[bytes]) -> dict[str, Any]:
+    """Milliseconds, median and 99th percentile, beside two callers with batches of 10,000."""
+    found = await load.beside_full_load(sidecar, mix, 500)
+    (server_load,) = found.pop("server_load")
+    return {"server_load": server_load} | {
+        name: {
+            "p50": statistics.median(times) * 1e3,
+            "p99": statistics.quantiles(times, n=100)[98] * 1e3,
+        }
+        for name, times in found.items()
+    }
+
+
+async def memory(sidecar: load.ServerProcess, mix: list[bytes]) -> dict[str, float]:
+    """The server's memory after a first run of events, and after a million more."""
+    await load.stream(sidecar, mix, 100, 1)
+    before = sidecar.memory_bytes() / 1e6
+    await load.stream(sidecar, mix, 100, 100)
+    return {"before": before, "after_a_million_events": sidecar.memory_bytes() / 1e6}
 
 
 def show(alone: dict[str, float], found: dict[str, Any]) -> None:
@@ -89,6 +127,21 @@ def show(alone: dict[str, float], found: dict[str, Any]) -> None:
     for kind, micros in alone.items():
         table.add_row(kind, f"{micros:.1f}")
     console.print(table)
+    table = Table("clients", "events a second")
+    for name, rate in found["clients"].items():
+        table.add_row(name.replace("_", " "), f"{rate:,.0f}")
+    console.print(table)
+    beside = dict(found["beside_full_load_ms"])
+    busy = f"the server at {beside.pop('server_load'):.0%} of a core"
+    table = Table(f"beside full load ({busy})", "p50, ms", "p99, ms")
+    for name, one in beside.items():
+        table.add_row(name.replace("_", " "), f"{one['p50']:.1f}", f"{one['p99']:.1f}")
+    console.print(table)
+    held = found["memory_mb"]
+    console.print(
+        f"server memory: {held['before']:.0f} MB,"
+        f" after a million events {held['after_a_million_events']:.0f} MB"
+    )
     print(json.dumps({"transform_alone_us": alone, **found}))
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ciosidecar import v1
+from ciosidecar import AsyncClient, Client, v1
 from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from .events import CONFIG
 
@@ -115,6 +116,78 @@ async def stream(server: ServerProcess, events: Sequence[bytes], size: int, roun
         figures = Figures(len(events) * rounds, time.perf_counter() - start, server.cpu_s() - cpu)
         await call.done_writing()
         return figures
+
+
+async def one_at_a_time(server: ServerProcess, events: Sequence[bytes], callers: int) -> Figures:
+    """Callers that each send one event and wait for its answer before the next."""
+    waiting = iter([v1.TransformStreamRequest(batch=batch) for batch in batches(events, 1)])
+
+    async def caller(stub: Any) -> None:
+        call = stub.TransformStream()
+        opening = v1.Open(destinations=[v1.Destination(number=1, config_json=CONFIG)])
+        await call.write(v1.TransformStreamRequest(open=opening))
+        await call.read()
+        for message in waiting:
+            await call.write(message)
+            await call.read()
+        await call.done_writing()
+
+    async with aio.insecure_channel(server.address, options=OPTIONS) as channel:
+        stub = v1.SidecarServiceStub(channel)
+        cpu, start = server.cpu_s(), time.perf_counter()
+        await asyncio.gather(*(caller(stub) for _ in range(callers)))
+        return Figures(len(events), time.perf_counter() - start, server.cpu_s() - cpu)
+
+
+async def async_client(server: ServerProcess, events: Sequence[bytes]) -> Figures:
+    """One producer that hands events one at a time to the asynchronous client."""
+    async with AsyncClient(server.address) as client, client.stream(CONFIG) as stream:
+        cpu, start = server.cpu_s(), time.perf_counter()
+        answered = sum([1 async for _ in stream.map(events)])
+        return Figures(answered, time.perf_counter() - start, server.cpu_s() - cpu)
+
+
+def sync_client(server: ServerProcess, events: Sequence[bytes]) -> Figures:
+    """One producer that hands events one at a time to the synchronous client."""
+    with Client(server.address) as client, client.stream(CONFIG) as stream:
+        cpu, start = server.cpu_s(), time.perf_counter()
+        answered = sum(1 for _ in stream.map(events))
+        return Figures(answered, time.perf_counter() - start, server.cpu_s() - cpu)
+
+
+async def beside_full_load(
+    server: ServerProcess, events: Sequence[bytes], samples: int
+) -> dict[str, list[float]]:
+    """Seconds that a health check and a small batch take while others send batches of 10,000.
+
+    And how much of a core the server used meanwhile.
+    """
+    small = v1.TransformRequest(
+        destinations=[v1.Destination(number=1, config_json=CONFIG)],
+        batch=batches(events[:10], 10)[0],
+    )
+    found: dict[str, list[float]] = {"health": [], "small_batch": [], "server_load": []}
+    command = (sys.executable, "-m", "tests.bench.flood", server.address)
+    flood = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert flood.stdout is not None
+    await flood.stdout.readline()
+    try:
+        async with aio.insecure_channel(server.address, options=OPTIONS) as channel:
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            stub: Any = v1.SidecarServiceStub(channel)
+            cpu, began = server.cpu_s(), time.perf_counter()
+            for _ in range(samples):
+                start = time.perf_counter()
+                await health.Check(health_pb2.HealthCheckRequest())
+                found["health"].append(time.perf_counter() - start)
+                start = time.perf_counter()
+                await stub.Transform(small)
+                found["small_batch"].append(time.perf_counter() - start)
+            found["server_load"] = [(server.cpu_s() - cpu) / (time.perf_counter() - began)]
+    finally:
+        flood.kill()
+        await flood.wait()
+    return found
 
 
 async def unary(server: ServerProcess, events: Sequence[bytes], size: int, rounds: int) -> Figures:

@@ -280,7 +280,7 @@ def test_more_destinations_than_the_server_keeps(run: Any) -> None:
 
 def test_fields_of_an_item_travel_with_it(run: Any) -> None:
     """source_type, dont_batch and tag reach the server; requests name the stream's positions."""
-    groups = [b'{"type":"group","userId":"u%d","groupId":"g"}' % index for index in range(3)]
+    groups = [b'{"type":"group","userId":"u%d","groupId":"g%d"}' % (n, n) for n in range(3)]
     config = b'{"siteID":"site","apiKey":"key","connectionMode":{"web":"device"}}'
     sends: list[Any] = [(event, {}) for event in groups]
     sends[1] = (groups[1], {"dont_batch": True})

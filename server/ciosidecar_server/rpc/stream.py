@@ -45,6 +45,10 @@ class Draining:
         await self._begun.wait()
 
 
+class _PeerGone(Exception):
+    """Nobody is there to take an answer: the stream is over, and nobody's fault."""
+
+
 class Stream:
     """One caller's stream."""
 
@@ -69,14 +73,13 @@ class Stream:
             if not serving.done():
                 await self._drain(serving)
             if not serving.cancelled():
-                await serving
+                with contextlib.suppress(_PeerGone):
+                    await serving
         finally:
             # However it ends, nothing of a stream outlives it.
             for task in (draining, serving):
-                if not task.done():
-                    task.cancel()
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await task
+                task.cancel()
+            await asyncio.gather(draining, serving, return_exceptions=True)
 
     async def _serve(self) -> None:
         first = await self._read()
@@ -146,7 +149,11 @@ class Stream:
 
     async def _write(self, response: pb.TransformStreamResponse) -> None:
         async with self._writing:
-            await self._context.write(response)
+            try:
+                await self._context.write(response)
+            except aio.BaseError as fault:
+                # A peer that cancels, or is gone, makes the pending write fail like this.
+                raise _PeerGone from fault
 
     async def _drain(self, serving: "asyncio.Future[None]") -> None:
         """Tells the caller, answers what he has sent, and ends the stream."""
