@@ -37,12 +37,6 @@ class Settings:
     max_message_bytes: int = 67_108_864
     """Bytes one gRPC message may have, either way."""
 
-    max_events_in_flight: int = 20_000
-    """Events of one stream that may be unanswered before the server reads no further."""
-
-    max_bytes_in_flight: int = 67_108_864
-    """Bytes of one stream that may be unanswered before the server reads no further."""
-
     max_destinations: int = 10_000
     """Destinations, and connections, that one stream or call may declare."""
 

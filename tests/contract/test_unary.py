@@ -197,6 +197,7 @@ async def test_the_event_id_of_a_typed_message_does_not_depend_on_spelling(stub:
         bodies += [one.requests[0].body for one in read_results(results)]
     ids = [json.loads(body)["id"] for body in bodies]
     assert ids[0] == ids[1] != ids[2] == ids[3]
+    assert list(json.loads(bodies[0])["data"]) == list("abcdefgh")
 
 
 @pytest.mark.parametrize(

@@ -174,9 +174,8 @@ class Ledger:
         numbers = [entry.position for entry in entries]
         answered = zip(answered_positions(results), read_results(results, numbers), strict=True)
         for position, result in answered:
-            if entries[position].result is None:
-                entries[position].result = result
-                self.answered += 1
+            entries[position].result = result
+            self.answered += 1
         if results.batch_complete:
             del self._sent[results.batch_id]
 

@@ -69,7 +69,7 @@ async def answer_batch(
                     source_type=item.source_type,
                     alone=item.dont_batch,
                 )
-        writer.answer(outcome, item.tag)
+        writer.answer(outcome, item)
     transform.flush()
     writer.finish()
     for response in writer.finished:

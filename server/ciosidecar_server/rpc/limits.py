@@ -11,7 +11,8 @@ def limits(settings: Settings) -> pb.Limits:
         max_batch_events=settings.max_batch_events,
         max_message_bytes=settings.max_message_bytes,
         max_event_bytes=settings.max_event_bytes,
-        max_events_in_flight=settings.max_events_in_flight,
-        max_bytes_in_flight=settings.max_bytes_in_flight,
+        # A stream has one batch in work; the next is read once its results are written.
+        max_events_in_flight=settings.max_batch_events,
+        max_bytes_in_flight=settings.max_message_bytes,
         max_destinations=settings.max_destinations,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from ciosidecar.v1 import event_pb2
 from ciosidecar.v1 import result_pb2 as pb
 
 from ..transform import ErrorCode, Outcome, Refused, Request, RequestTemplate
@@ -109,11 +110,11 @@ class ResultsWriter(Generic[Response]):
                 template=index, path=request.path, body=request.body, positions=position
             )
 
-    def answer(self, outcome: Outcome, tag: bytes) -> None:
-        """Adds the next position's status, and its detail where one is due."""
+    def answer(self, outcome: Outcome, item: event_pb2.Item) -> None:
+        """Adds the status of the next position, where the item stands, and a detail if one is due."""
         self._add_status(outcome.status)
         if outcome.error is not None or outcome.warnings or outcome.filtered is not None:
-            self._size += self._add_detail(outcome, tag)
+            self._size += self._add_detail(outcome, item.tag)
         self._next_position += 1
 
     def _add_detail(self, outcome: Outcome, tag: bytes) -> int:
