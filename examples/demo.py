@@ -71,7 +71,7 @@ def what_became_of_it(result: Result) -> tuple[str, str]:
     if result.filter_reason is not None:
         return "", f"[yellow]filtered: {result.filter_reason}[/]"
     if not result.requests:
-        return "[dim]in the batch above[/]", remarks
+        return "[dim]in the batch below[/]", remarks
     request = result.requests[0]
     path = request.url.split("/api", 1)[1]
     events = f" ({len(request.positions)} events)" if len(request.positions) > 1 else ""

@@ -22,25 +22,29 @@ class CannotListen(Exception):
     """An address cannot be listened on; the text says which and what to do."""
 
 
+def server_options(settings: Settings) -> list[tuple[str, int]]:
+    """gRPC's options for a server with these settings."""
+    return [
+        # On by default: a second server would take the same port and half the connections.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        # grpc-go pings every 10 s at the most, also without a call; by default it is sent off.
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # A caller that vanished without a word is noticed within a minute.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+    ]
+
+
 class Sidecar:
     """One server in this process's event loop."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._draining = Draining()
-        self._server = aio.server(
-            options=[
-                # On by default: a second server would take the same port and half the connections.
-                ("grpc.so_reuseport", 0),
-                ("grpc.max_receive_message_length", settings.max_message_bytes),
-                ("grpc.max_send_message_length", settings.max_message_bytes),
-                # grpc-go pings no more often than every 10 s; without this it is sent away.
-                ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-                ("grpc.keepalive_permit_without_calls", 1),
-                ("grpc.keepalive_time_ms", 30_000),
-                ("grpc.keepalive_timeout_ms", 10_000),
-            ]
-        )
+        self._server = aio.server(options=server_options(settings))
         self._credentials = _tls(settings)
         self._health = health.aio.HealthServicer()
         service_pb2_grpc.add_SidecarServiceServicer_to_server(

@@ -1,9 +1,13 @@
 """The command line: parse, call, print."""
 
+import os
+
+# gRPC's core reads this when it is imported; its notices are not for whoever reads our stderr.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
@@ -25,6 +29,7 @@ from .app import CannotListen, Sidecar, serve
 from .jsonl.reading import chunks_of_lines
 from .jsonl.transforming import LineTransform
 from .jsonl.writing import Summary, result_line
+from .sandbox.settings import CannotStart, SandboxSettings
 from .settings import Settings
 
 EXIT_FAILED = 1
@@ -110,7 +115,7 @@ def transform_command(
     config
         File with the destination's settings as the RudderStack dashboard's JSON, for all lines.
     pack
-        Let group events share requests, as on the wire. The request is shown on the first line it
+        Let group events share requests, as on the wire. The request is shown on the last line it
         covers, with the numbers of all its lines.
     show_secrets
         Print Authorization headers instead of masking them.
@@ -177,6 +182,41 @@ async def _check(config: Path, target: str | None, *, json: bool) -> None:
         raise SystemExit(EXIT_FAILED)
 
 
+sandbox_app = App(
+    name="sandbox",
+    help="Run a Customer.io of your own on loopback, in memory.",
+    # Its own prefix: CIOSIDECAR_LISTEN is where `serve` listens.
+    config=cyclopts.config.Env("CIOSIDECAR_SANDBOX_", command=False),
+)
+app.command(sandbox_app)
+
+
+@sandbox_app.default
+def sandbox_command(
+    settings: Annotated[SandboxSettings, Parameter(name="*")] = SandboxSettings(),  # noqa: B008 - frozen
+) -> None:
+    """Run a Customer.io of your own on loopback, in memory, until SIGTERM or Ctrl-C.
+
+    It takes all calls of the Track API, v1 and v2, and shows what became of them. Prints one line
+    of JSON when it is ready: the URL really listened on, the version and the process id.
+
+    Every option can also be set in the environment: CIOSIDECAR_SANDBOX_KEEP=1000.
+    """
+    _run(_sandbox(settings))
+
+
+async def _sandbox(settings: SandboxSettings) -> None:
+    from .sandbox.server import run  # noqa: PLC0415 - the other commands do without a web framework
+
+    logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    await run(settings, _print_sandbox_ready)
+
+
+def _print_sandbox_ready(url: str) -> None:
+    line = {"ready": True, "url": url, "version": __version__, "pid": os.getpid()}
+    print(encode(line).decode(), flush=True)
+
+
 @contextlib.asynccontextmanager
 async def _client(target: str | None) -> AsyncIterator[AsyncClient]:
     """A client of a running sidecar, or of one started for the occasion."""
@@ -229,7 +269,7 @@ def _run(command: Coroutine[Any, Any, None]) -> None:
     """Runs a command; what goes wrong becomes a sentence on stderr and an exit code."""
     try:
         uvloop.run(command)
-    except (Failed, CannotListen) as problem:
+    except (Failed, CannotListen, CannotStart) as problem:
         _give_up(str(problem), getattr(problem, "code", EXIT_FAILED))
     except SidecarError as problem:
         _give_up(f"no answer from the sidecar: {problem}", EXIT_FAILED)

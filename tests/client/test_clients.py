@@ -1,12 +1,23 @@
 """`Client` and `AsyncClient`: one batch, addresses, TLS, failures."""
 
+import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
-from ciosidecar import AsyncClient, CallFailed, Client, Destination, StreamOptions, Tls, Unavailable
+from ciosidecar import (
+    AsyncClient,
+    CallFailed,
+    Client,
+    Destination,
+    SidecarError,
+    StreamOptions,
+    Tls,
+    Unavailable,
+)
 from ciosidecar.testing import async_server, run_in_background, server
 
 from tests.client.both import CONFIG, TRACK, plain, run_async, run_sync
@@ -45,8 +56,8 @@ def test_one_batch_in_its_results_out(call: Any) -> None:
     assert [result.status for result in results] == [200, 400, 200, 200]
     assert [result.ok for result in results] == [True, False, True, True]
     assert results[1].error.code == "MISSING_EVENT_NAME"
-    assert results[2].requests[0].positions == (2, 3)
-    assert results[3].requests == ()
+    assert results[2].requests == ()
+    assert results[3].requests[0].positions == (2, 3)
 
 
 @both
@@ -209,6 +220,64 @@ def test_tls_with_a_client_certificate(
 
 async def test_a_server_in_the_tests_own_loop() -> None:
     """`async_server` for tests that run in asyncio themselves."""
-    async with async_server() as address, AsyncClient(address) as client:
+    async with async_server() as sidecar, AsyncClient(sidecar.address) as client:
         (result,) = await client.transform([TRACK], CONFIG)
     assert result.status == 200
+
+
+async def test_an_async_stream_that_was_left_fails_whoever_still_uses_it() -> None:
+    """Nobody waits for ever: sending and iterating raise after the block, as in the sync form."""
+    options = StreamOptions(max_owed_events=1)
+    async with AsyncClient("127.0.0.1:1") as client:
+        async with client.stream(CONFIG, options) as stream:
+            await stream.send(TRACK)
+            waiting = asyncio.create_task(stream.send(TRACK))
+            await asyncio.sleep(0)
+        with pytest.raises(SidecarError):
+            await asyncio.wait_for(waiting, 10)
+        with pytest.raises(SidecarError):
+            await asyncio.wait_for(stream.send(TRACK), 10)
+        with pytest.raises(SidecarError):
+            await asyncio.wait_for(anext(aiter(stream)), 10)
+
+
+async def test_an_async_stream_maps_an_async_iterable() -> None:
+    """Events may come from asyncio too."""
+
+    async def events() -> AsyncIterator[bytes]:
+        for _ in range(5):
+            yield TRACK
+
+    async with (
+        async_server() as sidecar,
+        AsyncClient(sidecar.address) as client,
+        client.stream(CONFIG) as stream,
+    ):
+        assert [answer.result.status async for answer in stream.map(events())] == [200] * 5
+
+
+async def test_a_draining_sidecar_can_be_tested_in_asyncio() -> None:
+    """`async_server` can do what `server` can."""
+    async with async_server() as sidecar, AsyncClient(sidecar.address) as client:
+        assert (await client.transform([TRACK], CONFIG))[0].ok
+        await sidecar.drain()
+        with pytest.raises(Unavailable):
+            await client.transform([TRACK], CONFIG, timeout_s=20)
+
+
+def test_leaving_the_iteration_loses_no_answer() -> None:
+    """Whoever breaks off and iterates again gets the rest."""
+    with server() as sidecar, Client(sidecar.address) as client, client.stream(CONFIG) as stream:
+        for index in range(100):
+            stream.send(TRACK, index)
+        stream.finish()
+        first = next(iter(stream))
+        assert [first.item, *(answer.item for answer in stream)] == list(range(100))
+
+
+def test_results_can_be_hashed_and_logged_without_their_secrets() -> None:
+    """A repr shows no Authorization header; equal requests have equal hashes."""
+    with server() as sidecar, Client(sidecar.address) as client:
+        first, second = (client.transform([TRACK], CONFIG)[0] for _ in range(2))
+    assert "Basic" not in repr(first)
+    assert hash(first) == hash(second)

@@ -288,7 +288,7 @@ def test_fields_of_an_item_travel_with_it(run: Any) -> None:
     with server() as sidecar:
         answers, _ = run(sidecar.address, sends, StreamOptions(linger_s=0.2))
     covered = [request.positions for answer in answers for request in answer.result.requests]
-    assert covered == [(0, 2), (1,)]
+    assert covered == [(1,), (0, 2)]
     assert answers[3].result.filter_reason == "DEVICE_MODE"
     assert answers[3].result.tag == b"\xff"
 
@@ -312,3 +312,29 @@ def test_half_an_emoji_in_a_dict_travels(run: Any) -> None:
         event = {"type": "track", "userId": "u", "event": "E \ud83d"}
         ((_, result),), _ = run(sidecar.address, plain([event]))
     assert [warning.code for warning in result.warnings] == ["LONE_SURROGATE"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "failure"),
+    [({"nonsense": 1}, ValueError), ({"tag": "text"}, TypeError), ({"attempt": -1}, ValueError)],
+    ids=["name", "type", "value"],
+)
+def test_a_wrong_field_is_refused_where_it_is_sent(
+    run: Any, fields: dict[str, Any], failure: type[Exception]
+) -> None:
+    """The caller's own line, not a broken stream later."""
+    with server() as sidecar, pytest.raises(failure):
+        run(sidecar.address, [(TRACK, fields)])
+
+
+def test_requests_in_the_order_of_results_keep_each_persons_order(run: Any) -> None:
+    """A shared request is with the last event it covers: a person's earlier request comes first."""
+    events = [
+        b'{"type":"group","userId":"u1","groupId":"g1"}',
+        b'{"type":"track","userId":"u2","event":"E"}',
+        b'{"type":"group","userId":"u2","groupId":"g2"}',
+    ]
+    with server() as sidecar:
+        answers, _ = run(sidecar.address, plain(events), StreamOptions(linger_s=0.2))
+    requests = [request for answer in answers for request in answer.result.requests]
+    assert [request.positions for request in requests] == [(1,), (0, 2)]

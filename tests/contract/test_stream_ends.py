@@ -168,10 +168,15 @@ async def test_a_fault_in_a_call_tells_its_caller_nothing(
 
 async def test_draining_after_a_breach_does_not_take_the_grace() -> None:
     """T13: an aborted call is over; the server does not wait for it."""
-    async with async_server(grace_s=60) as address, aio.insecure_channel(address) as channel:
+    async with (
+        async_server(grace_s=60) as sidecar,
+        aio.insecure_channel(sidecar.address) as channel,
+    ):
         call: Any = v1.SidecarServiceStub(channel).TransformStream()
         await call.write(message(finish=v1.Finish()))
         assert (await end_of(call))[0] == grpc.StatusCode.INVALID_ARGUMENT
+        async with asyncio.timeout(30):
+            await sidecar.drain()
     await until(lambda: stream_tasks() == 0)
 
 

@@ -4,6 +4,7 @@
 `ciosidecar.testing` starts a sidecar inside a test.
 """
 
+from ciosidecar import v1
 from ciosidecar._connection import StreamOptions, Tls
 from ciosidecar._ledger import Answer
 from ciosidecar.async_stream import AsyncStream
@@ -31,4 +32,5 @@ __all__ = [
     "Unavailable",
     "Warning",
     "read_results",
+    "v1",
 ]

@@ -91,7 +91,9 @@ class Ledger:
         destination: Destination,
         options: dict[str, Any] | None = None,
     ) -> None:
-        """Takes an event. options: further fields of its v1.Item."""
+        """Takes an event. options: further fields of its v1.Item; ValueError or TypeError if wrong."""
+        if options is not None:
+            v1.Item(**options)
         entry = _Entry(self._next_position, event, item, destination, options)
         self._next_position += 1
         size = entry.size()

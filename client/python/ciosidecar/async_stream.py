@@ -1,9 +1,8 @@
 """A stream for asyncio: events in one at a time, answers out in order."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -61,8 +60,11 @@ class AsyncStream:
             self._linger.cancel()
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._failure is None:
+            self._failure = SidecarError("the stream was closed")
+        self._answered.set()
+        self._room.set()
 
     async def send(
         self,
@@ -114,14 +116,21 @@ class AsyncStream:
         return self._answers()
 
     async def map(
-        self, events: Iterable[Event], *, destination: Destination | None = None
+        self,
+        events: Iterable[Event] | AsyncIterable[Event],
+        *,
+        destination: Destination | bytes | Mapping[str, Any] | None = None,
     ) -> AsyncIterator[Answer]:
         """Sends all events and yields all answers, from one task; then the stream is finished."""
 
         async def feed() -> None:
             try:
-                for event in events:
-                    await self.send(event, destination=destination)
+                if isinstance(events, AsyncIterable):
+                    async for event in events:
+                        await self.send(event, destination=destination)
+                else:
+                    for event in events:
+                        await self.send(event, destination=destination)
             finally:
                 self.finish()
 
@@ -176,7 +185,7 @@ class AsyncStream:
                 reason = "the sidecar ended the stream"
             except aio.AioRpcError as failure:
                 if not worth_another_try(failure.code()):
-                    raise call_failed(failure) from failure
+                    raise call_failed(failure.code(), failure.details() or "") from failure
                 reason = str(failure.details())
             if self._finished and not self._ledger.unanswered:
                 return

@@ -85,7 +85,7 @@ class Client:
         try:
             return self._stub.GetCapabilities(v1.GetCapabilitiesRequest(), timeout=timeout_s)
         except grpc.RpcError as failure:
-            raise call_failed(failure) from failure
+            raise call_failed(failure.code(), failure.details() or "") from failure
 
     def check(
         self, destination: AnyDestination, *, timeout_s: float | None = 10
@@ -94,7 +94,7 @@ class Client:
         try:
             return self._stub.CheckDestination(_check_request(destination), timeout=timeout_s)
         except grpc.RpcError as failure:
-            raise call_failed(failure) from failure
+            raise call_failed(failure.code(), failure.details() or "") from failure
 
     def transform(
         self,
@@ -109,7 +109,7 @@ class Client:
                 _transform_request(events, destination), timeout=timeout_s
             )
         except grpc.RpcError as failure:
-            raise call_failed(failure) from failure
+            raise call_failed(failure.code(), failure.details() or "") from failure
         return list(read_results(answer.results))
 
     def stream(
@@ -166,7 +166,7 @@ class AsyncClient:
         try:
             return await self._stub.GetCapabilities(v1.GetCapabilitiesRequest(), timeout=timeout_s)
         except aio.AioRpcError as failure:
-            raise call_failed(failure) from failure
+            raise call_failed(failure.code(), failure.details() or "") from failure
 
     async def check(
         self, destination: AnyDestination, *, timeout_s: float | None = 10
@@ -175,7 +175,7 @@ class AsyncClient:
         try:
             return await self._stub.CheckDestination(_check_request(destination), timeout=timeout_s)
         except aio.AioRpcError as failure:
-            raise call_failed(failure) from failure
+            raise call_failed(failure.code(), failure.details() or "") from failure
 
     async def transform(
         self,
@@ -189,7 +189,7 @@ class AsyncClient:
         try:
             answer = await self._stub.Transform(request, timeout=timeout_s)
         except aio.AioRpcError as failure:
-            raise call_failed(failure) from failure
+            raise call_failed(failure.code(), failure.details() or "") from failure
         return list(read_results(answer.results))
 
     def stream(

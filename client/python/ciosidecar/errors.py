@@ -2,7 +2,7 @@
 
 SidecarError
 ├── Unavailable     nobody answered for as long as we were told to try
-└── CallFailed      the sidecar refused the call: it would again
+└── CallFailed      the call was refused, or its deadline passed
 """
 
 import grpc
@@ -17,7 +17,7 @@ class Unavailable(SidecarError):
 
 
 class CallFailed(SidecarError):
-    """The sidecar refused the call, and would again: the protocol was broken, or a limit exceeded."""
+    """The call was refused (the protocol was broken, a limit exceeded), or its deadline passed."""
 
     def __init__(self, code: grpc.StatusCode, details: str) -> None:
         super().__init__(f"{code.name}: {details}")
@@ -37,10 +37,8 @@ def worth_another_try(code: grpc.StatusCode) -> bool:
     return code in _WORTH_ANOTHER_TRY
 
 
-def call_failed(failure: grpc.RpcError) -> SidecarError:
-    """The RPC's failure as one of ours."""
-    code: grpc.StatusCode = failure.code()
-    details = str(failure.details() or "")
-    if code == grpc.StatusCode.UNAVAILABLE:
-        return Unavailable(details)
-    return CallFailed(code, details)
+def call_failed(code: grpc.StatusCode, details: str) -> SidecarError:
+    """The status of a failed RPC as one of our errors."""
+    return (
+        Unavailable(details) if code == grpc.StatusCode.UNAVAILABLE else CallFailed(code, details)
+    )

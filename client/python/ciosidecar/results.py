@@ -14,7 +14,7 @@ class Request:
     url: str
     endpoint_path: str
     """The call without identifiers, by which routers key their throttles: v1/customers, …"""
-    headers: dict[str, str]
+    headers: dict[str, str] = field(repr=False, hash=False)
     """Authorization included: a secret."""
     body: bytes
     """The bytes to send; b"" for none."""
@@ -54,7 +54,8 @@ class Result:
     status: int
     """200 transformed, 298 filtered, 4xx refused for good (but 408, 429), 5xx try again later."""
     requests: tuple[Request, ...] = ()
-    """What it became. A request that covers several events is with the first of them."""
+    """What it became. A request that covers several events is with the last of them: requests in
+    the order of their results are in the order in which they must be sent for any one person."""
     error: Error | None = None
     warnings: tuple[Warning, ...] = ()
     filter_reason: str | None = None
@@ -107,8 +108,8 @@ def _requests_by_position(
         positions = tuple(one.positions) or (one.position,)
         covered = tuple([numbers[position] for position in positions])
         request = Request(method, base_url + one.path, endpoint_path, headers, one.body, covered)
-        first = positions[0]
-        found[first] = (*found[first], request) if first in found else (request,)
+        last = positions[-1]
+        found[last] = (*found[last], request) if last in found else (request,)
     return found
 
 

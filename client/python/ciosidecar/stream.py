@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import grpc
 
@@ -13,6 +13,11 @@ from ciosidecar._connection import Patience, StreamOptions
 from ciosidecar._ledger import Answer, Ledger
 from ciosidecar.errors import SidecarError, call_failed, worth_another_try
 from ciosidecar.events import Destination, Event, encode_event
+
+
+class _Status(NamedTuple):
+    code: grpc.StatusCode
+    details: str
 
 
 class Stream:
@@ -115,16 +120,19 @@ class Stream:
         """Answers as they come, in the order in which the events were sent."""
         while True:
             with self._lock:
-                while not (answers := list(self._ledger.take_answers())):
+                while (answer := next(self._ledger.take_answers(), None)) is None:
                     if self._finished and not self._ledger.owed:
                         return
                     self._raise_failure()
                     self._answered.wait()
-                self._room.notify_all()
-            yield from answers
+                self._room.notify()
+            yield answer
 
     def map(
-        self, events: Iterable[Event], *, destination: Destination | None = None
+        self,
+        events: Iterable[Event],
+        *,
+        destination: Destination | bytes | Mapping[str, Any] | None = None,
     ) -> Iterator[Answer]:
         """Sends all events and yields all answers; then the stream is finished.
 
@@ -176,13 +184,12 @@ class Stream:
         patience = Patience(self._options.reconnect_for_s)
         while True:
             answered, began = self._ledger.answered, time.monotonic()
-            try:
-                self._one_connection()
-                reason = "the sidecar ended the stream"
-            except grpc.RpcError as failure:
-                reason = str(failure.details())
-                if not self._closed and not worth_another_try(failure.code()):
-                    raise call_failed(failure) from failure
+            failure = self._one_connection()
+            reason = "the sidecar ended the stream"
+            if failure is not None:
+                reason = failure.details
+                if not self._closed and not worth_another_try(failure.code):
+                    raise call_failed(failure.code, reason)
             with self._lock:
                 if self._closed or (self._finished and not self._ledger.unanswered):
                     return
@@ -191,30 +198,39 @@ class Stream:
                 self._to_send.wait_for(lambda: self._closed, timeout=pause_s)
                 self.reconnects += 1
 
-    def _one_connection(self) -> None:
-        """One stream from open to end."""
+    def _one_connection(self) -> "_Status | None":
+        """One stream from open to end; the status it failed with, if it did."""
         with self._lock:
             self._connection += 1
             self._opened = self._draining = False
             call = self._call = self._stub.TransformStream(self._messages(self._connection))
         try:
             for response in call:
-                kind = response.WhichOneof("message")
-                with self._lock:
-                    if kind == "results":
-                        self._ledger.answer(response.results)
-                        self._answered.notify_all()
-                    elif kind == "opened":
-                        self._ledger.connect(response.opened.limits)
-                        self._opened = True
-                        self._send_now()
-                    elif kind == "drain":
-                        self._draining = True
-                        self._to_send.notify_all()
+                self._take(response)
+        except grpc.RpcError as failure:
+            # The failure is the call itself, and a call that lives until the interpreter ends may
+            # wait for ever there for a lock of gRPC's: only what it says is kept.
+            return _Status(failure.code(), str(failure.details()))
         finally:
             call.cancel()
             with self._lock:
+                self._call = None
                 self._connection += 1
+                self._to_send.notify_all()
+        return None
+
+    def _take(self, response: v1.TransformStreamResponse) -> None:
+        kind = response.WhichOneof("message")
+        with self._lock:
+            if kind == "results":
+                self._ledger.answer(response.results)
+                self._answered.notify_all()
+            elif kind == "opened":
+                self._ledger.connect(response.opened.limits)
+                self._opened = True
+                self._send_now()
+            elif kind == "drain":
+                self._draining = True
                 self._to_send.notify_all()
 
     def _messages(self, connection: int) -> Iterator[v1.TransformStreamRequest]:

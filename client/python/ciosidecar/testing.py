@@ -24,23 +24,50 @@ from ciosidecar_server.settings import Settings
 _T = TypeVar("_T")
 
 
+class AsyncTestServer:
+    """A sidecar that listens on loopback while the block lasts, in the test's own event loop."""
+
+    def __init__(self, sidecar: Sidecar, addresses: list[str]) -> None:
+        self._sidecar = sidecar
+        self.addresses = addresses
+        """Everything it listens on."""
+
+    @property
+    def address(self) -> str:
+        """What a client connects to: the first of its addresses."""
+        return self.addresses[0]
+
+    async def drain(self) -> None:
+        """What SIGTERM does: every stream is told, what was received is answered, then it is gone."""
+        await self._sidecar.drain()
+
+    async def stop(self) -> None:
+        """Ends at once, whatever is going on."""
+        await self._sidecar.stop_at_once()
+
+
 class TestServer:
-    """A sidecar that listens on loopback while the block lasts."""
+    """A sidecar that listens on loopback while the block lasts, in a thread beside the test."""
 
     __test__ = False  # pytest: the name is for the user, not for the collector
 
-    def __init__(self, sidecar: Sidecar, address: str) -> None:
-        self._sidecar = sidecar
-        self.address = address
-        """What a client connects to."""
+    def __init__(self, inner: AsyncTestServer) -> None:
+        self._inner = inner
+        self.addresses = inner.addresses
+        """Everything it listens on."""
+
+    @property
+    def address(self) -> str:
+        """What a client connects to: the first of its addresses."""
+        return self.addresses[0]
 
     def drain(self) -> None:
         """What SIGTERM does: every stream is told, what was received is answered, then it is gone."""
-        run_in_background(self._sidecar.drain())
+        run_in_background(self._inner.drain())
 
     def stop(self) -> None:
         """Ends at once, whatever is going on."""
-        run_in_background(self._sidecar.stop_at_once())
+        run_in_background(self._inner.stop())
 
 
 @contextmanager
@@ -49,7 +76,7 @@ def server(**settings: Any) -> Iterator[TestServer]:
 
     settings: as in `ciosidecar_server.settings.Settings`; `listen` is ("127.0.0.1:0",) if not given.
     """
-    found = run_in_background(_start(settings))
+    found = TestServer(run_in_background(_start(settings)))
     try:
         yield found
     finally:
@@ -57,19 +84,18 @@ def server(**settings: Any) -> Iterator[TestServer]:
 
 
 @asynccontextmanager
-async def async_server(**settings: Any) -> AsyncIterator[str]:
-    """The address of a sidecar on a free port of loopback, in the running event loop."""
+async def async_server(**settings: Any) -> AsyncIterator[AsyncTestServer]:
+    """The same in the running event loop."""
     found = await _start(settings)
     try:
-        yield found.address
+        yield found
     finally:
-        await found._sidecar.stop_at_once()  # noqa: SLF001 - the same module
+        await found.stop()
 
 
-async def _start(settings: dict[str, Any]) -> TestServer:
+async def _start(settings: dict[str, Any]) -> AsyncTestServer:
     sidecar = Sidecar(Settings(**{"listen": ("127.0.0.1:0",)} | settings))
-    (address, *_) = await sidecar.start()
-    return TestServer(sidecar, address)
+    return AsyncTestServer(sidecar, await sidecar.start())
 
 
 def run_in_background(coroutine: Coroutine[Any, Any, _T]) -> _T:

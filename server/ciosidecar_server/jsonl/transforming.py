@@ -9,6 +9,8 @@ from ciosidecar import Answer, AsyncStream, Destination, Error, Result
 from .reading import BadLine, parse_line
 
 _MAX_KNOWN_DESTINATIONS = 1000
+# More events than lie between the first and the last that one request covers.
+_REQUEST_SPAN = 20_000
 
 Done = Callable[[bytes, Result, Mapping[int, int]], None]
 """Called for each line, in order, with its event (b"" if it has none), its result, and the line
@@ -31,6 +33,7 @@ class LineTransform:
         self._local: deque[tuple[int, Result]] = deque()
         self._lines_read = 0
         self._sent = 0
+        self._handed_out = 0
         self._line_of: dict[int, int] = {}
 
     async def run(self, chunks: Iterator[list[bytes | None]]) -> None:
@@ -51,7 +54,7 @@ class LineTransform:
                 for line in lines:
                     self._lines_read += 1
                     await self._send(line)
-                if not self._line_of:
+                if self._handed_out == self._sent:
                     self._hand_out_local(self._lines_read + 1)
         finally:
             self._stream.finish()
@@ -79,7 +82,8 @@ class LineTransform:
         position = answer.result.position
         self._hand_out_local(self._line_of[position])
         self._done(answer.item, answer.result, self._line_of)
-        del self._line_of[position]
+        self._handed_out += 1
+        self._line_of.pop(position - _REQUEST_SPAN, None)
 
     def _hand_out_local(self, before: int) -> None:
         """Hands out the lines that never reached the server, up to a line."""

@@ -66,16 +66,23 @@ def decode(data: bytes) -> tuple[Event, bool]:
         except UnicodeDecodeError:
             raise Refused(ErrorCode.INVALID_JSON, "the event is not UTF-8 (1.1)") from None
     try:
-        return _decode_strictly(data), False
+        return _decode_event(data), False
+    except (msgspec.DecodeError, RecursionError):
+        return _decode_otherwise(data)
+
+
+def _decode_otherwise(data: bytes) -> tuple[Event, bool]:
+    """For what the usual way refuses: an odd member, half an emoji, or what is no event at all."""
+    try:
+        return _decode_loosely(data), False
+    except RecursionError:
+        raise _not_json() from None
     except msgspec.DecodeError:
-        # Half an emoji makes msgspec refuse the whole: repair, on this path only.
         repaired = repair_surrogates(data) if b"\\u" in data else data
         if repaired == data:
             raise _not_json() from None
-    except RecursionError:
-        raise _not_json() from None
     try:
-        return _decode_strictly(repaired), True
+        return _decode_loosely(repaired), True
     except (msgspec.DecodeError, RecursionError):
         raise _not_json() from None
 
@@ -84,16 +91,8 @@ def _not_json() -> Refused:
     return Refused(ErrorCode.INVALID_JSON, "the event is not JSON, or nested too deeply (1.1)")
 
 
-def _decode_strictly(data: bytes) -> Event:
-    """The usual way. Raises DecodeError or RecursionError for what is not JSON."""
-    try:
-        return _decode_event(data)
-    except msgspec.ValidationError:
-        return _decode_loosely(data)
-
-
 def _decode_loosely(data: bytes) -> Event:
-    """For events with a member of an unexpected type, or a number no double can hold."""
+    """Member by member: an odd one, or a number no double can hold, is then only its own matter."""
     try:
         found = _decode_members(data)
     except msgspec.ValidationError:

@@ -121,7 +121,10 @@ def own_user_id(event: Event) -> str | None:
         found = mapped_id(event)
         if found is not None:
             return nested_id(found)
-    return top_level_id(event.user_id, "userId")
+    own = event.user_id
+    if type(own) is str and own and not own.isspace():
+        return own  # the usual case, a call early
+    return top_level_id(own, "userId")
 
 
 def user_id(event: Event) -> str | None:

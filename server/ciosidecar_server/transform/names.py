@@ -10,7 +10,7 @@ MAX_EVENT_NAME_BYTES = 100
 def first_name(*candidates: object) -> str:
     """The first text that is not blank. Raises Refused(MISSING_EVENT_NAME)."""
     for found in candidates:
-        if isinstance(found, str) and not is_blank(found):
+        if type(found) is str and found and not (found.isspace() and is_blank(found)):
             return found
     raise Refused(ErrorCode.MISSING_EVENT_NAME, "the event has no name that is a text (5.5)")
 

@@ -416,7 +416,7 @@ class Open(_message.Message):
     """(Optional) Its release, for logs."""
     max_receive_bytes: _builtins.int
     """(Optional) The largest message the caller takes, in bytes; results are split to fit. MUST be
-    at least 1024. 0: 4194304, what gRPC's own default lets through.
+    at least 65536. 0: 4194304, what gRPC's own default lets through.
     """
     @_builtins.property
     def destinations(self) -> _containers.RepeatedCompositeFieldContainer[_destination_pb2.Destination]:
