@@ -73,6 +73,12 @@ async def service(repeats: int = 3) -> dict[str, Any]:
         found["clients"] = await clients(sidecar, mix)
         found["beside_full_load_ms"] = await latencies(sidecar, mix)
     with load.ServerProcess(*_SERVE) as sidecar:
+        alone, beside = await load.beside_bad_peers(sidecar, mix, 500)
+        found["small_batch_beside_bad_peers_ms"] = {
+            "alone": statistics.median(alone) * 1e3,
+            "beside": statistics.median(beside) * 1e3,
+        }
+    with load.ServerProcess(*_SERVE) as sidecar:
         found["memory_mb"] = await memory(sidecar, mix)
     return found
 
@@ -137,6 +143,11 @@ def show(alone: dict[str, float], found: dict[str, Any]) -> None:
     for name, one in beside.items():
         table.add_row(name.replace("_", " "), f"{one['p50']:.1f}", f"{one['p99']:.1f}")
     console.print(table)
+    peers = found["small_batch_beside_bad_peers_ms"]
+    console.print(
+        f"a small batch takes {peers['alone']:.2f} ms, beside a thousand idle streams, callers that"
+        f" never read and half-open connections {peers['beside']:.2f} ms"
+    )
     held = found["memory_mb"]
     console.print(
         f"server memory: {held['before']:.0f} MB,"

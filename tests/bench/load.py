@@ -1,6 +1,7 @@
 """A server in a process of its own, and load on it from this one, a core each."""
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -188,6 +189,60 @@ async def beside_full_load(
         flood.kill()
         await flood.wait()
     return found
+
+
+async def small_batches(
+    server: ServerProcess, events: Sequence[bytes], samples: int
+) -> list[float]:
+    """Seconds that a batch of ten takes, one after another."""
+    small = v1.TransformRequest(
+        destinations=[v1.Destination(number=1, config_json=CONFIG)],
+        batch=batches(events[:10], 10)[0],
+    )
+    found = []
+    async with aio.insecure_channel(server.address, options=OPTIONS) as channel:
+        stub: Any = v1.SidecarServiceStub(channel)
+        for _ in range(samples):
+            start = time.perf_counter()
+            await stub.Transform(small)
+            found.append(time.perf_counter() - start)
+    return found
+
+
+async def beside_bad_peers(
+    server: ServerProcess, events: Sequence[bytes], samples: int
+) -> tuple[list[float], list[float]]:
+    """The same alone, then beside a thousand idle streams, callers that never read, and half-said hellos."""
+    alone = await small_batches(server, events, samples)
+    opening = v1.TransformStreamRequest(
+        open=v1.Open(destinations=[v1.Destination(number=1, config_json=CONFIG)])
+    )
+    hundred = v1.TransformStreamRequest(batch=batches(events[:100], 100)[0])
+    host, _, port = server.address.rpartition(":")
+    hellos = [await asyncio.open_connection(host, int(port)) for _ in range(50)]
+    for _, writer in hellos:
+        writer.write(b"PRI * HT")
+    async with (
+        aio.insecure_channel(server.address, options=OPTIONS) as idle,
+        aio.insecure_channel(server.address, options=OPTIONS) as deaf,
+    ):
+        calls = [v1.SidecarServiceStub(idle).TransformStream() for _ in range(1000)]
+        for call in calls:
+            await call.write(opening)
+            await call.read()
+        for _ in range(5):
+            call = v1.SidecarServiceStub(deaf).TransformStream()
+            calls.append(call)
+            await call.write(opening)
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    await asyncio.wait_for(call.write(hundred), 0.5)
+        beside = await small_batches(server, events, samples)
+        for call in calls:
+            call.cancel()
+    for _, writer in hellos:
+        writer.close()
+    return alone, beside
 
 
 async def unary(server: ServerProcess, events: Sequence[bytes], size: int, rounds: int) -> Figures:

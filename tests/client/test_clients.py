@@ -1,6 +1,7 @@
 """`Client` and `AsyncClient`: one batch, addresses, TLS, failures."""
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -281,3 +282,31 @@ def test_results_can_be_hashed_and_logged_without_their_secrets() -> None:
         first, second = (client.transform([TRACK], CONFIG)[0] for _ in range(2))
     assert "Basic" not in repr(first)
     assert hash(first) == hash(second)
+
+
+@pytest.mark.parametrize("leave", ["finished", "early", "refused"])
+def test_no_call_of_grpcs_outlives_its_stream(leave: str) -> None:
+    """One that waits for the garbage collector may hang the interpreter when it ends."""
+
+    def calls() -> int:
+        return sum(type(one).__name__ == "_MultiThreadedRendezvous" for one in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = calls()
+        with (
+            server(max_batch_events=100) as sidecar,
+            Client(sidecar.address) as client,
+            client.stream(CONFIG, StreamOptions(max_batch_events=10)) as stream,
+        ):
+            for _ in range(100):
+                stream.send(TRACK)
+            if leave == "finished":
+                stream.finish()
+                assert len(list(stream)) == 100
+            elif leave == "refused":
+                sidecar.stop()
+        assert calls() == before
+    finally:
+        gc.enable()

@@ -11,7 +11,9 @@ from typing import Any
 import grpc
 import pytest
 from ciosidecar import v1
+from ciosidecar_server.app import SERVICE_NAME
 from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.conftest import batch, end_of, opened, results_of
 from tests.processes import run, server
@@ -142,6 +144,38 @@ async def test_sigterm_drains_an_open_stream() -> None:
             assert await end_of(call) == (grpc.StatusCode.OK, "")
         code, errors = await asyncio.to_thread(running.end)
         assert (code, errors) == (0, "")
+
+
+async def test_health_says_so_before_the_server_goes() -> None:
+    """On SIGTERM whoever watches the health sees NOT_SERVING, while streams still go on."""
+    with server("--listen", LOOPBACK) as running:
+        async with aio.insecure_channel(running.addresses[0]) as channel:
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            watch = health.Watch(health_pb2.HealthCheckRequest(service=SERVICE_NAME))
+            assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+            call, _ = await opened(v1.SidecarServiceStub(channel))
+            running.signal(signal.SIGTERM)
+            answer = await asyncio.wait_for(watch.read(), 10)
+            assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+            await call.write(v1.TransformStreamRequest(batch=batch(TRACK)))
+            while (await _next(call)) != "results":
+                pass
+            watch.cancel()
+        assert (await asyncio.to_thread(running.end))[0] == 0
+
+
+async def test_the_grace_bounds_a_stream_that_never_rests() -> None:
+    """A caller that sends on after Drain is ended with the grace, and the exit code is 0 still."""
+    with server("--listen", LOOPBACK, "--grace", "1") as running:
+        async with aio.insecure_channel(running.addresses[0]) as channel:
+            call, _ = await opened(v1.SidecarServiceStub(channel))
+            busy = asyncio.ensure_future(_keep_busy(call))
+            running.signal(signal.SIGTERM)
+            while (await _next(call)) is not None:
+                pass
+            busy.cancel()
+            await asyncio.gather(busy, return_exceptions=True)
+        assert (await asyncio.to_thread(running.end))[0] == 0
 
 
 async def test_an_idle_stream_does_not_hold_up_the_exit() -> None:

@@ -208,8 +208,9 @@ class Stream:
             for response in call:
                 self._take(response)
         except grpc.RpcError as failure:
-            # The failure is the call itself, and a call that lives until the interpreter ends may
-            # wait for ever there for a lock of gRPC's: only what it says is kept.
+            # The failure is the call itself, and its traceback would keep it, in a circle, until
+            # the interpreter ends: there it may wait for ever for a lock of gRPC's dead threads.
+            failure.with_traceback(None)
             return _Status(failure.code(), str(failure.details()))
         finally:
             call.cancel()
