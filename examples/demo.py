@@ -1,59 +1,63 @@
-"""What `make demo` shows: a hundred events through a real sidecar, and what became of each."""
+"""What `make demo` shows: a hundred events through a real sidecar, their requests to a sandbox.
+
+With KEEP=1 in the environment both stay up until Ctrl-C, to be looked at.
+"""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-import grpc
-from ciosidecar import Result, read_results, v1
+import httpx
+from ciosidecar import Answer, Client, Request, Result, StreamOptions
 from rich.console import Console
 from rich.table import Table
 
 HERE = Path(__file__).parent
 _WIDTH = 132
+_SANDBOXED = "https://track-eu.customer.io"
 
 
 @contextmanager
-def running_sidecar() -> Iterator[str]:
-    """A sidecar in a process of its own; its address."""
+def running(*arguments: str) -> Iterator[dict[str, Any]]:
+    """A command of ours in a process of its own; what it says when it is ready."""
     command = Path(sys.executable).with_name("ciosidecar")
-    server = subprocess.Popen(
-        [command, "serve", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert server.stdout is not None
-        ready = json.loads(server.stdout.readline())
-        yield ready["listen"][0]
-    finally:
-        server.terminate()
-        server.communicate(timeout=15)
+    with subprocess.Popen([command, *arguments], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready = process.stdout.readline()
+            if not ready:
+                raise SystemExit(1)  # it has said why
+            yield json.loads(ready)
+        finally:
+            process.terminate()
 
 
-def requests(events: list[bytes], config: bytes) -> Iterator[v1.TransformStreamRequest]:
-    """The stream's messages: open, batches of 25, finish."""
-    destination = v1.Destination(number=1, destination_ref="demo", config_json=config)
-    yield v1.TransformStreamRequest(open=v1.Open(destinations=[destination]))
-    for start in range(0, len(events), 25):
-        items = [v1.Item(json=event) for event in events[start : start + 25]]
-        batch = v1.Batch(batch_id=start, destination=1, items=items)
-        yield v1.TransformStreamRequest(batch=batch)
-    yield v1.TransformStreamRequest(finish=v1.Finish())
+def transform(address: str, events: list[bytes], destination: bytes) -> list[Answer]:
+    """Every event with its result, in order."""
+    options = StreamOptions(max_batch_events=25, client_name="demo")
+    with Client(address) as client, client.stream(destination, options) as stream:
+        return list(stream.map(events))
 
 
-def stream(address: str, events: list[bytes], config: bytes) -> dict[int, Result]:
-    """Each event's result, by its place among the events."""
-    found = {}
-    with grpc.insecure_channel(address) as channel:
-        stub = v1.SidecarServiceStub(channel)
-        for response in stub.TransformStream(requests(events, config), timeout=60):
-            if response.HasField("results"):
-                for result in read_results(response.results):
-                    found[response.results.batch_id + result.position] = result
-    return found
+def deliver(url: str, requests: list[Request]) -> Counter[int]:
+    """Sends the requests to the sandbox, one after another; how often it answered what."""
+    statuses = Counter[int]()
+    with httpx.Client(trust_env=False) as client:
+        for request in requests:
+            target = request.url.replace(_SANDBOXED, url)
+            answer = client.request(
+                request.method, target, content=request.body, headers=request.headers
+            )
+            statuses[answer.status_code] += 1
+    return statuses
 
 
 def what_came_in(event: bytes) -> tuple[str, str]:
@@ -71,34 +75,61 @@ def what_became_of_it(result: Result) -> tuple[str, str]:
     if result.filter_reason is not None:
         return "", f"[yellow]filtered: {result.filter_reason}[/]"
     if not result.requests:
-        return "[dim]in the batch below[/]", remarks
+        return "[dim]in a batch below[/]", remarks
     request = result.requests[0]
     path = request.url.split("/api", 1)[1]
     events = f" ({len(request.positions)} events)" if len(request.positions) > 1 else ""
     return f"{request.method} {path[:46]}{events}", f"[yellow]{remarks}[/]"
 
 
+def show(console: Console, answers: list[Answer]) -> None:
+    """The table: what came in, what it became."""
+    table = Table("#", "event", "name", "status", "Customer.io request", "remarks", box=None)
+    for number, (event, result) in enumerate(answers, 1):
+        request, remarks = what_became_of_it(result)
+        kind, name = what_came_in(event)
+        table.add_row(str(number), kind, name, str(result.status), request, remarks)
+    console.print(table)
+    outcomes = Counter(result.status for _, result in answers)
+    console.print(
+        f"\n{len(answers)} events, one result each: {outcomes[200]} became requests,"
+        f" {outcomes[298]} were filtered, {outcomes[400]} were refused with a reason."
+    )
+
+
 def main() -> None:
-    """Starts the sidecar, streams the events, prints the table."""
+    """Starts both, streams the events, prints what became of them."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that both end with this
     events = (HERE / "events.jsonl").read_bytes().splitlines()
-    config = (HERE / "destination.json").read_bytes()
-    with running_sidecar() as address:
-        results = stream(address, events, config)
+    destination = (HERE / "destination.json").read_bytes()
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=_WIDTH)
-    table = Table("#", "event", "name", "status", "Customer.io request", "remarks", box=None)
-    for index, event in enumerate(events):
-        request, remarks = what_became_of_it(results[index])
-        kind, name = what_came_in(event)
-        table.add_row(str(index + 1), kind, name, str(results[index].status), request, remarks)
-    console.print(table)
-    outcomes = Counter(result.status for result in results.values())
-    console.print(
-        f"\n{len(results)} events, one result each: {outcomes[200]} became requests,"
-        f" {outcomes[298]} were filtered, {outcomes[400]} were refused with a reason.\n"
-        "The same by hand: .venv/bin/ciosidecar transform examples/events.jsonl"
-        " --config examples/destination.json"
-    )
+    keep = bool(os.environ.get("KEEP"))
+    listen = "127.0.0.1:8089" if keep else "127.0.0.1:0"
+    with (
+        running("serve", "--listen", "127.0.0.1:0") as sidecar,
+        running("sandbox", "--listen", listen) as sandbox,
+    ):
+        answers = transform(sidecar["listen"][0], events, destination)
+        show(console, answers)
+        requests = [request for _, result in answers for request in result.requests]
+        statuses = deliver(sandbox["url"], requests)
+        counters = httpx.get(f"{sandbox['url']}/sandbox/counters", trust_env=False).json()
+        console.print(
+            f"{len(requests)} requests to a Customer.io on loopback, answered {dict(statuses)}:"
+            f" it has {counters['people']} people, {counters['events']} events and"
+            f" {counters['objects']} objects now."
+        )
+        console.print("The same by hand: .venv/bin/ciosidecar transform examples/events.jsonl")
+        console.print("                     --config examples/destination.json")
+        if keep:
+            console.print(f"Look at them on {sandbox['url']}/ until Ctrl-C.")
+            with suppress(KeyboardInterrupt):
+                threading.Event().wait()
+        else:
+            console.print(
+                f"They were on {sandbox['url']}/; make demo KEEP=1 lets you look at them."
+            )
 
 
 if __name__ == "__main__":

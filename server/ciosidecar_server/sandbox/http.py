@@ -1,0 +1,137 @@
+"""Requests as the API reads them, from the wire to bytes, and answers back."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, NamedTuple
+
+from msgspec import Raw, ValidationError
+from msgspec.json import decode, encode
+
+from .outcome import Refusal
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+MAX_BODY_BYTES = 50 * 1024 * 1024
+"""Beyond it a body is refused with 413 as soon as that is known."""
+MAX_BODY_BYTES_KEPT = 1024 * 1024
+"""No call of the API may be as long; what comes after is counted and thrown away."""
+ABSENT = Raw()
+
+
+class Gone(Exception):
+    """The client went away before its request was complete."""
+
+
+class Answer(NamedTuple):
+    """Status, body and headers beyond type and length."""
+
+    status: int
+    body: bytes = b"{}"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: bytes = b"application/json"
+
+
+EMPTY = Answer(200)
+NO_CONTENT = Answer(204, b"")
+
+
+class Call(NamedTuple):
+    """One request, complete."""
+
+    method: str
+    path: bytes
+    """Percent-encoded, as sent, without the query."""
+    query: bytes
+    body: bytes
+
+
+def error(status: int, message: str, *headers: tuple[bytes, bytes]) -> Answer:
+    """An error in v1's shape: {"meta": {"error": text}}."""
+    return Answer(status, encode({"meta": {"error": message}}), headers)
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """The first header of that lower-case name."""
+    for found, value in scope["headers"]:
+        if found == name:
+            return bytes(value)
+    return None
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """The whole body. Raises Refusal(413), or Gone."""
+    declared = header(scope, b"content-length")
+    if declared is not None and declared.isdigit() and int(declared) > MAX_BODY_BYTES:
+        raise _too_large()
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        return bytes(message.get("body", b""))
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] != "http.request":
+            raise Gone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
+        if size <= MAX_BODY_BYTES_KEPT:
+            parts.append(part)
+        if not message.get("more_body"):
+            break
+        message = await receive()
+    if size > MAX_BODY_BYTES_KEPT:
+        raise Refusal(f"a request cannot be longer than {MAX_BODY_BYTES_KEPT} bytes", "body")
+    return b"".join(parts)
+
+
+def _too_large() -> Refusal:
+    return Refusal(f"a request cannot be longer than {MAX_BODY_BYTES} bytes", "body", status=413)
+
+
+def check_content_type(scope: Scope) -> None:
+    """Raises Refusal(415) unless the body is said to be JSON in UTF-8."""
+    found = header(scope, b"content-type")
+    if found == b"application/json":
+        return
+    kind, _, parameters = (found or b"").partition(b";")
+    if kind.strip().lower() != b"application/json":
+        said = kind.decode("latin-1").strip() or "none"
+        raise Refusal(f"Content-Type must be application/json, not {said}", status=415)
+    for parameter in parameters.split(b";"):
+        name, _, value = parameter.partition(b"=")
+        if name.strip().lower() == b"charset" and value.strip(b' "').lower() not in (
+            b"utf-8",
+            b"utf8",
+        ):
+            raise Refusal("JSON is in UTF-8: another charset is not read", status=415)
+
+
+def read_object(body: bytes | Raw) -> dict[str, Any]:
+    """A body that must be a JSON object. Raises Refusal."""
+    found = read_json(body)
+    if type(found) is not dict:
+        raise Refusal("the body must be a JSON object")
+    return found
+
+
+def read_json(body: bytes | Raw) -> Any:
+    """Any JSON value. Raises Refusal."""
+    try:
+        return decode(body)
+    except ValidationError:
+        raise Refusal("the body has a number that is out of range") from None
+    except (ValueError, RecursionError):
+        raise Refusal("the body is not valid JSON") from None
+
+
+async def send_answer(send: Send, answer: Answer) -> None:
+    """Sends an answer as a whole."""
+    headers = [(b"content-length", b"%d" % len(answer.body))] if answer.status != 204 else []
+    if answer.body:
+        headers.append((b"content-type", answer.content_type))
+    headers += answer.headers
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

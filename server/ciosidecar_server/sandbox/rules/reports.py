@@ -1,0 +1,49 @@
+"""What comes from outside: forms that were filled in, and the fate of messages."""
+
+from typing import Any
+
+from msgspec.json import encode
+
+from ..identifiers import Identifier
+from ..outcome import Effect, Outcome, applied, dropped
+from ..workspace import Form, Metric, Workspace
+from .identify import identify
+from .tracking import track
+
+RESERVED_FORM_KEYS = frozenset(["form_id", "form_name", "form_type", "form_url", "form_url_param"])
+
+
+def submit_form(
+    workspace: Workspace, form_id: str, who: Identifier, fields: dict[str, str]
+) -> Effect:
+    """Makes the form if it is new, identifies the person, and notes the submission."""
+    form = workspace.forms.get(form_id)
+    new = form is None
+    if form is None:
+        form = workspace.forms[form_id] = Form(form_id)
+        if len(workspace.forms) > workspace.keep:
+            workspace.forms.popitem(last=False)
+    form.submissions += 1
+    fields = {name: value for name, value in fields.items() if name not in RESERVED_FORM_KEYS}
+    effect = identify(workspace, who, fields)
+    if not effect.person or effect.outcome is Outcome.DROPPED:
+        return effect
+    track(workspace, Identifier("cio_id", effect.person), "form", form_id, encode(fields))
+    if new and not effect.reason:
+        return applied(effect.person, ["a form connection was made for it"])
+    return effect
+
+
+def report_metric(
+    workspace: Workspace, delivery_id: str, metric: str, timestamp: Any, recipient: str
+) -> Effect:
+    """Notes what became of a message. There are no messages here to look it up in."""
+    remarks: list[str] = []
+    at = workspace.time_of(timestamp, remarks)
+    workspace.metrics.append(Metric(workspace.clock(), at, delivery_id, metric, recipient))
+    return applied("", remarks)
+
+
+def unsubscribe(delivery_id: str) -> Effect:
+    """Unsubscribes whom a delivery went to, which is nobody: no messages are sent from here."""
+    return dropped(f"no delivery has the id {delivery_id}, so nobody was unsubscribed")

@@ -1,0 +1,31 @@
+"""One sandbox for all tests, empty at the beginning of each."""
+
+from collections.abc import Iterator
+
+import pytest
+from ciosidecar_server.sandbox.testing import Running, running_sandbox
+
+from tests.sandbox.support import Track
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Running]:
+    """A sandbox in a thread of this process."""
+    with running_sandbox() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def connected(shared: Running) -> Iterator[Track]:
+    """Its client."""
+    track = Track(shared)
+    with track.http:
+        yield track
+
+
+@pytest.fixture
+def track(connected: Track) -> Track:
+    """A client of an empty sandbox without faults."""
+    connected.fault("")
+    connected.http.post("/sandbox/reset").raise_for_status()
+    return connected

@@ -1,0 +1,144 @@
+"""A client of the sandbox under test, and sandboxes in processes of their own."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from ciosidecar_server.sandbox.testing import Running
+
+from tests.processes import COMMAND
+
+AUTH = ("site", "key")
+TIMEOUT_S = 20
+
+
+class Track:
+    """The Track API as a caller sees it, and what the sandbox says became of the calls."""
+
+    def __init__(self, running: Running) -> None:
+        self.running = running
+        self.url = running.url
+        self.http = httpx.Client(base_url=running.url, auth=AUTH, timeout=TIMEOUT_S)
+
+    def put(self, path: str, body: Any) -> httpx.Response:
+        return self.http.put(path, json=body)
+
+    def post(self, path: str, body: Any) -> httpx.Response:
+        return self.http.post(path, json=body)
+
+    def identify(self, who: str, **attributes: Any) -> None:
+        """A v1 identify that is answered with 200, whatever becomes of it."""
+        answer = self.put(f"/api/v1/customers/{who}", attributes)
+        assert (answer.status_code, answer.json()) == (200, {})
+
+    def event(self, who: str, name: str, **more: Any) -> None:
+        """A v1 event that is answered with 200, whatever becomes of it."""
+        answer = self.post(f"/api/v1/customers/{who}/events", {"name": name, **more})
+        assert (answer.status_code, answer.json()) == (200, {})
+
+    def anonymous(self, anonymous_id: str, name: str, **more: Any) -> None:
+        """A v1 anonymous event."""
+        body = {"anonymous_id": anonymous_id, "name": name, **more}
+        assert self.post("/api/v1/events", body).status_code == 200
+
+    def entity(self, operation: dict[str, Any]) -> httpx.Response:
+        """A single v2 operation."""
+        return self.post("/api/v2/entity", operation)
+
+    def person_op(self, action: str, identifiers: Any, **more: Any) -> httpx.Response:
+        """A single v2 operation on a person."""
+        return self.entity({"type": "person", "action": action, "identifiers": identifiers, **more})
+
+    def merge(self, primary: dict[str, str], secondary: dict[str, str]) -> None:
+        """A v1 merge that is answered with 200, whatever becomes of it."""
+        body = {"primary": primary, "secondary": secondary}
+        assert self.post("/api/v1/merge_customers", body).status_code == 200
+
+    def find(self, **by: str) -> dict[str, Any] | None:
+        """A person by any identifier, or None."""
+        answer = self.http.get("/sandbox/person", params=by)
+        if answer.status_code == 404:
+            return None
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
+
+    def person(self, **by: str) -> dict[str, Any]:
+        """A person who must be there."""
+        found = self.find(**by)
+        assert found is not None, by
+        return found
+
+    def attributes(self, **by: str) -> dict[str, Any]:
+        """The attributes of a person who must be there."""
+        found: dict[str, Any] = self.person(**by)["attributes"]
+        return found
+
+    def event_names(self, **by: str) -> list[str]:
+        """A person's timeline by name, oldest first."""
+        return [event["name"] for event in reversed(self.person(**by)["events"])]
+
+    def rows(self, **by: str) -> list[dict[str, Any]]:
+        """The log, newest first."""
+        found: list[dict[str, Any]] = self.get("/sandbox/requests", **by)["requests"]
+        return found
+
+    def last(self) -> tuple[str, str]:
+        """Outcome and reason of the latest operation."""
+        row = self.rows(limit="1")[0]
+        return row["outcome"], row["reason"]
+
+    def get(self, path: str, **query: str) -> dict[str, Any]:
+        """JSON for programs."""
+        found: dict[str, Any] = self.http.get(path, params=query).raise_for_status().json()
+        return found
+
+    def fault(self, spec: str, **more: Any) -> None:
+        """Other faults from now on."""
+        self.http.put("/sandbox/faults", json={"spec": spec, **more}).raise_for_status()
+
+
+class Process:
+    """`ciosidecar sandbox` in a process of its own."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        assert process.stdout is not None
+        self.ready_line: dict[str, Any] = json.loads(process.stdout.readline() or "{}")
+
+    @property
+    def url(self) -> str:
+        return str(self.ready_line["url"])
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.url.removeprefix("http://").rpartition(":")
+        return host, int(port)
+
+    def resident_bytes(self) -> int:
+        """Memory the process has."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * 4096
+
+    def end(self) -> tuple[int, str]:
+        """Exit code and stderr, once it ends."""
+        _, errors = self.process.communicate(timeout=TIMEOUT_S)
+        return self.process.returncode, errors
+
+
+@contextmanager
+def sandbox_process(*arguments: str, listen: str = "127.0.0.1:0") -> Iterator[Process]:
+    """A sandbox with the given arguments; ended at the latest with the block."""
+    with subprocess.Popen(
+        [*COMMAND, "sandbox", "--listen", listen, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield Process(process)
+        finally:
+            process.kill()
