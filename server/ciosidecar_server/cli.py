@@ -245,6 +245,8 @@ def _read_file(path: Path) -> bytes:
 @contextlib.contextmanager
 def _open_input(file: str) -> Iterator[BinaryIO]:
     if file == "-":
+        if sys.stdin.isatty():
+            _stderr.print("reading events from the terminal, one a line; Ctrl-D ends", style="dim")
         yield sys.stdin.buffer
         return
     try:
