@@ -103,7 +103,10 @@ class _SharedRequest:
         # email that the event does not go by, and looking for those takes reading its traits.
         if self._someone_without_id:
             return not self._people.isdisjoint(identifiers(event))
-        return any(comparable(one) in self._people for one in operation.people)
+        for one in operation.people:  # noqa: SIM110 - a generator costs more than the rest
+            if comparable(one) in self._people:
+                return True
+        return False
 
 
 class BatchTransform:
