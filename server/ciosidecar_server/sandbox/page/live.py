@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ..request_log import LogRow, RequestLog
+from .query import whole_number
 from .rendering import HEADERS, render
 from .views import LogFilter
 
@@ -28,6 +29,27 @@ MAX_VIEWERS = 20
 """Open streams; each costs every request a little."""
 
 
+NO_ROW = "0"
+"""The cursor of an empty log."""
+
+
+def cursor(log: RequestLog) -> str:
+    """Names the newest row so that no row of another run, or of before a reset, is taken for it."""
+    newest = next(log.newest_first(), None)
+    return NO_ROW if newest is None else f"{newest.number}-{newest.at}"
+
+
+def _row_at(log: RequestLog, at_cursor: str) -> LogRow | None:
+    text, _, at = at_cursor.partition("-")
+    row = _numbered(log, whole_number(text) or 0)
+    return row if row is not None and str(row.at) == at else None
+
+
+def _numbered(log: RequestLog, number: int) -> LogRow | None:
+    row = next(log.newest_first(number + 1), None)
+    return row if row is not None and row.number == number else None
+
+
 def rows_since(log: RequestLog, wanted: LogFilter, after: int) -> tuple[list[LogRow], int]:
     """The latest wanted rows after a row, newest first, and how many more there were."""
     new = takewhile(lambda row: row.number > after, log.newest_first())
@@ -36,31 +58,27 @@ def rows_since(log: RequestLog, wanted: LogFilter, after: int) -> tuple[list[Log
 
 
 class LiveLog(Response):
-    """A stream of messages, each {rows: HTML, shown, skipped, reset, frame}, with ids run-number."""
+    """A stream of messages, each {rows: HTML, shown, skipped, reset, frame}, with cursors for ids."""
 
     def __init__(
         self,
         log: RequestLog,
         wanted: LogFilter,
         *,
-        run: str,
         after: str,
         frame: Callable[[], dict[str, Any]],
         stopping: asyncio.Event,
         watched: Callable[[int], None],
     ) -> None:
-        """run: names this run of the sandbox, so that row numbers of another are not taken for its own.
+        """after: cursor of the last row that is known; rows from there on are sent first.
 
-        after: id of the last row that is known; rows from there on are sent first.
         watched: is told 1 when it begins and -1 when it ends.
         """
-        self._log, self._wanted, self._run, self._frame = log, wanted, run, frame
-        self._stopping, self._watched = stopping, watched
-        known_run, _, number = after.rpartition("-")
-        known = int(number) if number.isascii() and number.isdigit() and len(number) < 16 else -1
-        self._reset = known_run != run or not 0 <= known <= log.written
-        self._after = 0 if self._reset else known
+        self._log, self._wanted, self._frame = log, wanted, frame
+        self._last = _row_at(log, after)
+        self._reset = self._last is None and after != NO_ROW
         self._shown: dict[str, Any] = {}
+        self._stopping, self._watched = stopping, watched
         super().__init__(headers=HEADERS, media_type="text/event-stream")
         del self.headers["content-length"]
 
@@ -104,14 +122,14 @@ class LiveLog(Response):
 
     def _message(self) -> bytes:
         """What is new, or nothing."""
-        log, frame = self._log, self._frame()
-        reset = self._reset or log.written < self._after
-        if reset:
-            self._after = 0
-        if not reset and log.written == self._after and frame == self._shown:
+        log, frame, last = self._log, self._frame(), self._last
+        # What has become of the row is how a reset shows, even if as many rows came after it.
+        reset = self._reset or (last is not None and _numbered(log, last.number) is not last)
+        after = 0 if reset or last is None else last.number
+        if not reset and log.written == after and frame == self._shown:
             return b""
-        rows, skipped = rows_since(log, self._wanted, self._after)
-        self._reset, self._after, self._shown = False, log.written, frame
+        rows, skipped = rows_since(log, self._wanted, after)
+        self._reset, self._last, self._shown = False, next(log.newest_first(), None), frame
         message = encode(
             {
                 "rows": render("log_rows.html", {"rows": rows}) if rows else "",
@@ -121,7 +139,7 @@ class LiveLog(Response):
                 "frame": frame,
             }
         )
-        return b"id: %s-%d\ndata: %s\n\n" % (self._run.encode(), self._after, message)
+        return b"id: %s\ndata: %s\n\n" % (cursor(log).encode(), message)
 
 
 _FIRST = asyncio.FIRST_COMPLETED

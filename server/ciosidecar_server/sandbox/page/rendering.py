@@ -65,11 +65,12 @@ def excerpt(data_json: bytes) -> str:
 
 def pretty(json: str | bytes) -> str:
     """JSON with a member a line; what is no JSON, as it is."""
+    text = json.decode(errors="replace") if isinstance(json, bytes) else json
     try:
-        decode(json)
-        return indented(json if type(json) is str else json.decode(), indent=2)
+        decode(text)
+        return indented(text, indent=2)
     except (ValueError, RecursionError):
-        return json.decode(errors="replace") if isinstance(json, bytes) else json
+        return text
 
 
 def _environment() -> Environment:

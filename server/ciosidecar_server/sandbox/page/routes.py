@@ -1,7 +1,6 @@
 """The addresses of the page, and what answers at each."""
 
 import asyncio
-import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from ..faults import Faults
 from ..people import Person
 from ..workspace import Workspace
 from . import views
-from .live import MAX_VIEWERS, LiveLog
+from .live import MAX_VIEWERS, LiveLog, cursor
 from .query import (
     address,
     after_these,
@@ -57,7 +56,6 @@ class _Site:
 
     def __init__(self, workspace: Workspace, faults: Faults, stopping: asyncio.Event) -> None:
         self._workspace, self._faults, self._stopping = workspace, faults, stopping
-        self._run = secrets.token_hex(4)
         self._viewers = 0
 
     def _page(self, template: str, here: str, status: int = 200, **more: Any) -> Response:
@@ -73,10 +71,9 @@ class _Site:
         if named is not None:
             return self._to_person(named)
         wanted, before = wanted_rows(request), number(request, "before")
-        known = self._workspace.log.written
         found = views.log_page(self._workspace, wanted, before)
         person = self._workspace.people.by_cio_id.get(wanted.person)
-        live = {**wanted._asdict(), "after": f"{self._run}-{known}"}
+        live = {**wanted._asdict(), "after": cursor(self._workspace.log)}
         return self._page(
             "log.html",
             "requests",
@@ -92,19 +89,19 @@ class _Site:
 
     async def live(self, request: Request) -> Response:
         """Rows of the log as they come."""
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream")
         if self._viewers >= MAX_VIEWERS:
             return PlainTextResponse("too many pages are watching; close one", 503)
         query = request.query_params
-        stream = LiveLog(
+        return LiveLog(
             self._workspace.log,
             wanted_rows(request),
-            run=self._run,
             after=request.headers.get("last-event-id", query.get("after", "")),
             frame=lambda: views.frame(self._workspace, self._faults),
             stopping=self._stopping,
             watched=self._watched,
         )
-        return stream
 
     def _watched(self, change: int) -> None:
         self._viewers += change

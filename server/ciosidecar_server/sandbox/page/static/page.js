@@ -108,7 +108,7 @@ function gap(skipped) {
   const cell = row.insertCell();
   row.className = "gap";
   cell.colSpan = 7;
-  cell.textContent = `${skipped.toLocaleString("en")} more came at once; reload to page through them`;
+  cell.textContent = `${skipped.toLocaleString("en")} more are not shown; reload to page through them`;
   return row;
 }
 
