@@ -43,13 +43,17 @@ async def answer_batch(
     )
     transform = BatchTransform(int(time.time()), writer)
     max_event_bytes = settings.max_event_bytes
+    default_number = known_number = batch.destination
+    destination = known.get(known_number)
     for position, item in enumerate(items):
         if position % _EVENTS_BETWEEN_YIELDS == 0 and position:
             for response in writer.finished:
                 yield response
             writer.finished.clear()
             await asyncio.sleep(0)
-        destination = known.get(item.destination or batch.destination)
+        number = item.destination or default_number
+        if number != known_number:
+            known_number, destination = number, known.get(number)
         if isinstance(destination, Outcome):
             outcome = destination
         else:

@@ -113,7 +113,7 @@ class ResultsWriter(Generic[Response]):
     def answer(self, outcome: Outcome, item: event_pb2.Item) -> None:
         """Adds the status of the next position, where the item stands, and a detail if one is due."""
         self._add_status(outcome.status)
-        if outcome.error is not None or outcome.warnings or outcome.filtered is not None:
+        if outcome.warnings or outcome.status != 200:
             self._size += self._add_detail(outcome, item.tag)
         self._next_position += 1
 

@@ -71,16 +71,14 @@ def unix_millis(found: object) -> int | None:
             len(found) == 24
             and found[10] == "T"
             and found[23] == "Z"
-            and found[4] == "-"
             and found[7] == "-"
             and found[19] == "."
-            and found[22] != " "
             and found[11:13] != "24"
         ):
             try:
                 since = datetime.fromisoformat(found) - _EPOCH
             except ValueError:
-                raise UnusableTime from None
+                return _of_text(found.strip())
             return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
         return _of_text(found.strip())
     if found is None or found is False:
