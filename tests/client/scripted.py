@@ -32,6 +32,10 @@ class Connection:
         answer.opened.limits.CopyFrom(v1.Limits(**(defaults | limits)))
         self.answers.put(answer)
 
+    def hear(self) -> None:
+        """Takes Open and says nothing."""
+        self.opening = next(self._requests).open
+
     def batch(self) -> v1.Batch | None:
         """The next batch, or None once the caller has finished."""
         for request in self._requests:

@@ -242,6 +242,7 @@ def test_a_refused_call_is_not_tried_again(run: Any) -> None:
     """INVALID_ARGUMENT would be answered again: it is raised, with its code."""
 
     def refuses(connection: Connection) -> None:
+        connection.hear()
         connection.fail(grpc.StatusCode.INVALID_ARGUMENT, "no")
 
     with scripted(refuses) as (address, sidecar):

@@ -27,6 +27,8 @@ class CallFailed(SidecarError):
         """What the sidecar said of it."""
 
 
+# INTERNAL is also what grpc.aio makes of a write that meets the end of its stream: the status that
+# the sidecar gave is lost then, and another try brings it to light.
 _WORTH_ANOTHER_TRY = frozenset(
     (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED, grpc.StatusCode.INTERNAL)
 )
