@@ -225,12 +225,13 @@ async def test_messages_of_63_mb_are_answered_and_their_memory_given_back(
 async def test_a_compressed_bomb_is_refused(running: Server) -> None:
     """100 MB that travel as 100 KB count as what they are: RESOURCE_EXHAUSTED, memory bounded."""
     before = memory_bytes(running)
-    bomb = message(batch=batch(bytes(100 * MB)))
+    bomb = v1.TransformRequest(batch=batch(bytes(100 * MB)))
     async with aio.insecure_channel(
         running.addresses[0], options=UNLIMITED, compression=grpc.Compression.Gzip
     ) as channel:
-        call, _ = await opened(v1.SidecarServiceStub(channel))
-        await call.write(bomb)
-        assert (await end_of(call))[0] == grpc.StatusCode.RESOURCE_EXHAUSTED
+        stub: Any = v1.SidecarServiceStub(channel)
+        with pytest.raises(aio.AioRpcError) as failure:
+            await stub.Transform(bomb)
+        assert failure.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     await one_event(running)
     assert memory_bytes(running) - before < 150 * MB

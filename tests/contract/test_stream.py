@@ -193,9 +193,9 @@ async def test_what_was_answered_before_a_breach_stays_answered(connect: Connect
 
 async def test_a_message_beyond_the_limit_is_resource_exhausted(connect: Connect) -> None:
     """A message larger than the server takes fails the call, by gRPC's own hand."""
-    stub = await connect(max_message_bytes=100_000)
+    stub = await connect(max_message_bytes=10_000)
     call, _ = await opened(stub)
-    await call.write(message(batch=batch(b"x" * 100_001)))
+    await call.write(message(batch=batch(b"x" * 10_001)))
     assert (await end_of(call))[0] == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
