@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import secrets
 from typing import Any
 
@@ -22,8 +21,6 @@ MIN_RECEIVE_BYTES = 65_536
 _DEFAULT_RECEIVE_BYTES = 4_194_304
 # After Drain, a caller that sends nothing for so long has sent everything.
 _QUIET_S = 0.2
-
-_log = logging.getLogger(__name__)
 
 _Context = aio.ServicerContext[pb.TransformStreamRequest, pb.TransformStreamResponse]
 

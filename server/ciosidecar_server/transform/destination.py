@@ -30,7 +30,6 @@ class SettingProblem(NamedTuple):
 class Destination(Struct, frozen=True, eq=False):
     """A Customer.io workspace, ready to use: everything that does not vary by event is computed."""
 
-    site_id: str
     endpoints: Endpoints
     """Methods, hosts and headers of its calls. Holds the credentials."""
     device_events: tuple[str, ...]
@@ -145,7 +144,6 @@ def read_destination(config_json: bytes) -> tuple[Destination | None, list[Setti
     if any(problem.fatal for problem in reader.problems):
         return None, reader.problems
     destination = Destination(
-        site_id=site_id,
         endpoints=endpoints(BASE_URLS[region], site_id, api_key),
         device_events=(*DEVICE_EVENTS, *device_token_event),
         identify_by_email=identify_fallback == "email",
