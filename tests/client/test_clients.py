@@ -2,11 +2,13 @@
 
 import asyncio
 import gc
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import trustme
 from ciosidecar import (
@@ -18,10 +20,12 @@ from ciosidecar import (
     StreamOptions,
     Tls,
     Unavailable,
+    v1,
 )
 from ciosidecar.testing import async_server, run_in_background, server
 
 from tests.client.both import CONFIG, TRACK, plain, run_async, run_sync
+from tests.client.scripted import Connection, scripted
 
 GROUP = {"type": "group", "userId": "u", "groupId": "g"}
 
@@ -310,3 +314,45 @@ def test_no_call_of_grpcs_outlives_its_stream(leave: str) -> None:
         assert calls() == before
     finally:
         gc.enable()
+
+
+def test_an_event_after_a_quiet_time_is_not_held_back() -> None:
+    """The stream is open and has nothing to send: the next event must still start the clock."""
+    opened = threading.Event()
+
+    class Responses:
+        """A call's responses; asking for the second says that the first has been dealt with."""
+
+        def __init__(self, call: Any) -> None:
+            self._call = call
+            self._asked = 0
+
+        def __iter__(self) -> "Responses":
+            return self
+
+        def __next__(self) -> v1.TransformStreamResponse:
+            self._asked += 1
+            if self._asked == 2:
+                opened.set()
+            response: v1.TransformStreamResponse = next(self._call)
+            return response
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._call, name)
+
+    class Listening(grpc.StreamStreamClientInterceptor):
+        def intercept_stream_stream(
+            self, continuation: Any, client_call_details: Any, request_iterator: Any
+        ) -> Any:
+            return Responses(continuation(client_call_details, request_iterator))
+
+    def script(connection: Connection) -> None:
+        connection.open()
+        connection.answer_everything()
+
+    with scripted(script) as (address, _), grpc.insecure_channel(address) as channel:
+        listening = grpc.intercept_channel(channel, Listening())
+        with Client(channel=listening) as client, client.stream(CONFIG) as stream:
+            assert opened.wait(20)
+            stream.send(TRACK, "alone")
+            assert next(iter(stream)).item == "alone"

@@ -157,7 +157,9 @@ class Stream:
             raise failures[0]
 
     def _send_now(self) -> None:
-        self._due_at = 0.0
+        """What waits goes at once; if nothing does, the next event still starts the clock."""
+        if self._ledger.waiting:
+            self._due_at = 0.0
         self._to_send.notify_all()
 
     def _raise_failure(self) -> None:
