@@ -10,7 +10,7 @@ import pytest
 from ciosidecar import v1
 from ciosidecar.testing import async_server
 from ciosidecar_server.rpc import destinations
-from ciosidecar_server.transform import batch as transform_batch
+from ciosidecar_server.transform import event_to_call
 from grpc import aio
 
 from tests.conftest import Stub, batch, destination, end_of, opened, results_of
@@ -124,8 +124,8 @@ async def test_a_fault_in_an_event_tells_its_caller_nothing(
             raise ValueError(f"secret of {event.user_id}")
         return original(event, *_)
 
-    original = transform_batch._RULES["track"]
-    monkeypatch.setitem(transform_batch._RULES, "track", broken)
+    original = event_to_call._RULES["track"]
+    monkeypatch.setitem(event_to_call._RULES, "track", broken)
     cursed = b'{"type":"track","userId":"cursed","event":"E"}'
     call, _ = await opened(stub)
     with caplog.at_level(logging.ERROR):

@@ -8,9 +8,10 @@ No I/O, no protobuf, no clock but the one handed in; usable without a server:
 
 import time
 
-from .batch import EVENT_TYPES, BatchTransform, RequestList, Sink
+from .batch import BatchTransform, RequestList, Sink
 from .destination import Destination, SettingProblem, read_destination
-from .request import Request, RequestTemplate
+from .event_to_call import EVENT_TYPES, Transformed, transform_event
+from .request import BatchItem, Request, RequestTemplate
 from .result import (
     Error,
     ErrorCode,
@@ -43,6 +44,7 @@ def transform(
 
 __all__ = [
     "EVENT_TYPES",
+    "BatchItem",
     "BatchTransform",
     "Destination",
     "Error",
@@ -56,8 +58,10 @@ __all__ = [
     "RequestTemplate",
     "SettingProblem",
     "Sink",
+    "Transformed",
     "Warning",
     "WarningCode",
     "read_destination",
     "transform",
+    "transform_event",
 ]

@@ -1,0 +1,101 @@
+"""One event, all the way: bytes → Event → Operation → the call it becomes. SPEC 1."""
+
+import logging
+from typing import NamedTuple
+
+from .destination import Destination
+from .event import Event, decode
+from .operations import Operation
+from .request import BatchItem, Request
+from .result import Error, ErrorCode, ErrorType, Outcome, Refused, Warning, WarningCode, refused
+from .rules import alias, group, identify, page, record, screen, track
+from .track_v1 import request
+
+_RULES = {
+    "identify": identify.operation,
+    "track": track.operation,
+    "page": page.operation,
+    "screen": screen.operation,
+    "alias": alias.operation,
+    "group": group.operation,
+    "record": record.operation,
+}
+EVENT_TYPES = tuple(_RULES)
+
+_log = logging.getLogger(__name__)
+_PLAIN = Outcome(200, [])
+_INTERNAL = Error(
+    ErrorCode.INTERNAL,
+    ErrorType.INTERNAL,
+    "internal error; the server's log says where",
+    500,
+    retryable=True,
+)
+
+
+class Transformed(NamedTuple):
+    """What one event came to. The last three are None unless it became a call."""
+
+    outcome: Outcome
+    call: Request | BatchItem | None = None
+    operation: Operation | None = None
+    event: Event | None = None
+
+
+def transform_event(
+    event_json: bytes, destination: Destination, *, source_type: str, now: int
+) -> Transformed:
+    """What an event comes to. Never raises: one event's fault is not its neighbours'. SPEC 1.4.
+
+    source_type: the type of the event's source, "" to go by its channel (11.3).
+    now: seconds since 1970.
+    """
+    warnings: list[Warning] = []
+    try:
+        event, repaired = decode(event_json)
+        if repaired:
+            warnings.append(
+                Warning(WarningCode.LONE_SURROGATE, "half of an emoji became U+FFFD (1.1)")
+            )
+        if destination.filters is not None:
+            reason = destination.filters.reason(event, source_type)
+            if reason is not None:
+                return Transformed(Outcome(298, warnings, filtered=reason))
+        operation = interpret(event, destination, warnings, now)
+        call = request(operation, destination)
+    except Refused as refusal:
+        return Transformed(refused(refusal, warnings))
+    except Exception as fault:  # noqa: BLE001
+        return Transformed(internal_error(fault, warnings))
+    return Transformed(Outcome(200, warnings) if warnings else _PLAIN, call, operation, event)
+
+
+def interpret(
+    event: Event, destination: Destination, warnings: list[Warning], now: int
+) -> Operation:
+    """Event → operation. Raises Refused. SPEC 1.2."""
+    kind = event.type
+    rule = _RULES.get(kind.lower()) if type(kind) is str else None
+    if rule is None:
+        raise Refused(
+            ErrorCode.UNSUPPORTED_TYPE, f"type must be one of {', '.join(EVENT_TYPES)} (1.2)"
+        )
+    return rule(event, destination, warnings, now)
+
+
+def internal_error(fault: Exception, warnings: list[Warning]) -> Outcome:
+    """The outcome of an event that met a fault of ours. The log gets the place of the fault.
+
+    The exception's own text may quote the event: only its kind and place are logged.
+    """
+    _log.error("internal error in an event: %s", _where(fault))
+    return Outcome(500, warnings, error=_INTERNAL)
+
+
+def _where(fault: Exception) -> str:
+    """The kind of an exception and the line it came from, without its text."""
+    trace = fault.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    line = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "an unknown line"
+    return f"{type(fault).__name__} at {line}"
