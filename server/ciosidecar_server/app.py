@@ -11,6 +11,7 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from .delivery.delivery import Delivery
 from .rpc.servicer import Servicer
 from .rpc.stream import Draining
 from .settings import Settings
@@ -47,8 +48,9 @@ class Sidecar:
         self._server = aio.server(options=server_options(settings))
         self._credentials = _tls(settings)
         self._health = health.aio.HealthServicer()
+        self._delivery = Delivery(settings)
         service_pb2_grpc.add_SidecarServiceServicer_to_server(
-            Servicer(settings, self._draining), self._server
+            Servicer(settings, self._draining, self._delivery), self._server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
@@ -88,11 +90,14 @@ class Sidecar:
         """Takes no new calls, answers what was received, and ends within the grace."""
         await self._health.enter_graceful_shutdown()
         self._draining.begin(self._settings.grace_s)
+        self._delivery.drain(self._settings.grace_s)
         await self._server.stop(self._settings.grace_s)
+        await self._delivery.aclose()
 
     async def stop_at_once(self) -> None:
         """Ends every call."""
         await self._server.stop(None)
+        await self._delivery.aclose()
 
 
 def _tls(settings: Settings) -> grpc.ServerCredentials | None:

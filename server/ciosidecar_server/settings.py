@@ -40,6 +40,39 @@ class Settings:
     max_destinations: int = 10_000
     """Destinations, and connections, that one stream or call may declare."""
 
+    max_events_in_flight: int = 10_000
+    """Events of one delivering stream that may be unanswered before no more is read."""
+
+    max_bytes_in_flight: int = 67_108_864
+    """Bytes of one delivering stream that may be unanswered before no more is read."""
+
+    delivery_rate: float = 900.0
+    """Requests a second to one Customer.io workspace. Customer.io asks for at most 1,000."""
+
+    delivery_concurrency: int = 64
+    """Requests to one workspace that may be unanswered at a time."""
+
+    delivery_timeout_s: float = 60.0
+    """Seconds the delivery of a batch may take, retries included, where its caller sets no other."""
+
+    request_timeout_s: float = 10.0
+    """Seconds one request to Customer.io may take."""
+
+    connect_timeout_s: float = 5.0
+    """Seconds that connecting to Customer.io may take, TLS included."""
+
+    max_connections: int = 256
+    """Connections to Customer.io, over all workspaces."""
+
+    http2: bool = False
+    """Offer HTTP/2 to Customer.io."""
+
+    customerio_url: str | None = None
+    """Deliver here in place of Customer.io: the sandbox's URL, for instance."""
+
+    customerio_eu_url: str | None = None
+    """Deliver here what is meant for the EU region; --customerio-url if not given."""
+
     reflection: bool = True
     """Answer gRPC server reflection, which is how grpcurl finds its way."""
 

@@ -5,13 +5,21 @@
 """
 
 from ciosidecar import v1
-from ciosidecar._connection import StreamOptions, Tls
+from ciosidecar._connection import Deliver, StreamOptions, Tls
 from ciosidecar._ledger import Answer
 from ciosidecar.async_stream import AsyncStream
 from ciosidecar.client import AsyncClient, Client
 from ciosidecar.errors import CallFailed, SidecarError, Unavailable
 from ciosidecar.events import Destination, Event
-from ciosidecar.results import Error, Request, Result, Warning, read_results
+from ciosidecar.results import (
+    Delivery,
+    Error,
+    FailedItem,
+    Request,
+    Result,
+    Warning,
+    read_results,
+)
 from ciosidecar.stream import Stream
 
 __all__ = [
@@ -20,9 +28,12 @@ __all__ = [
     "AsyncStream",
     "CallFailed",
     "Client",
+    "Deliver",
+    "Delivery",
     "Destination",
     "Error",
     "Event",
+    "FailedItem",
     "Request",
     "Result",
     "SidecarError",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grpc
 
+from ciosidecar import v1
 from ciosidecar.errors import Unavailable
 
 DEFAULT_ADDRESS = "127.0.0.1:50550"
@@ -142,6 +143,42 @@ class StreamOptions:
     """How long to go on trying when no sidecar answers, before the stream fails."""
     client_name: str = "ciosidecar-python"
     """What the sidecar's log calls this client."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliver:
+    """That a stream's events are delivered, and what to tell of it."""
+
+    timeout_s: float | None = None
+    """How long delivery of a batch may take, retries included; the sidecar's own limit if None.
+    What is not done by then comes back with a retryable error."""
+    detail_for_every_item: bool = True
+    """False: `Result.delivery` is set only where something went wrong or was tried again, which is
+    faster."""
+    include_requests: bool = False
+    """True: results have their requests, too."""
+
+    @classmethod
+    def of(cls, deliver: "Deliver | bool") -> "Deliver | None":
+        """The options for what a caller said: True for the usual ones, False for no delivery."""
+        if isinstance(deliver, Deliver):
+            return deliver
+        return cls() if deliver else None
+
+
+def opening(options: StreamOptions, deliver: Deliver | None) -> v1.TransformStreamRequest:
+    """The first message of a stream."""
+    request = v1.TransformStreamRequest()
+    request.open.client_name = options.client_name
+    request.open.max_receive_bytes = options.max_receive_bytes
+    if deliver is not None:
+        delivery = request.open.delivery
+        delivery.SetInParent()
+        delivery.detail_for_every_item = deliver.detail_for_every_item
+        delivery.include_requests = deliver.include_requests
+        if deliver.timeout_s is not None:
+            delivery.default_timeout.FromMilliseconds(round(deliver.timeout_s * 1000))
+    return request
 
 
 class Patience:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ciosidecar import v1
-from ciosidecar.events import Destination
+from ciosidecar.events import Destination, Encoded
 from ciosidecar.results import Result, answered_positions, read_results
 
 
@@ -26,9 +26,9 @@ class _Entry:
     def __init__(
         self,
         position: int,
-        event: bytes | v1.Message,
+        event: Encoded,
         item: Any,
-        destination: Destination,
+        destination: Destination | None,
         options: dict[str, Any] | None,
     ) -> None:
         self.position = position
@@ -86,9 +86,9 @@ class Ledger:
 
     def add(
         self,
-        event: bytes | v1.Message,
+        event: Encoded,
         item: Any,
-        destination: Destination,
+        destination: Destination | None,
         options: dict[str, Any] | None = None,
     ) -> None:
         """Takes an event. options: further fields of its v1.Item; ValueError or TypeError if wrong."""
@@ -127,18 +127,9 @@ class Ledger:
             size += entry.size()
             if entries and (len(entries) == self._max_batch_events or size > self._max_batch_bytes):
                 break
-            number = self._numbers.get(entry.destination)
+            number = self._number(entry.destination, named, declared)
             if number is None:
-                number = self._number(entry.destination, named)
-                if number is None:
-                    break
-                declared.append(
-                    v1.Destination(
-                        number=number,
-                        destination_ref=entry.destination.ref,
-                        config_json=entry.destination.config,
-                    )
-                )
+                break
             named.add(number)
             entries.append(self._waiting.popleft())
             if entry.options is None and isinstance(entry.event, bytes):
@@ -156,16 +147,27 @@ class Ledger:
         upsert = v1.UpsertDestinations(destinations=declared)
         return [v1.TransformStreamRequest(upsert_destinations=upsert), message]
 
-    def _number(self, destination: Destination, named: set[int]) -> int | None:
-        """A number for a new destination, or None if this batch needs all there are."""
+    def _number(
+        self, destination: Destination | None, named: set[int], declared: list[v1.Destination]
+    ) -> int | None:
+        """The number of a destination, declared if it is new; None if this batch needs all there are."""
+        if destination is None:
+            return 0  # a prepared request needs none
+        number = self._numbers.get(destination)
+        if number is not None:
+            return number
         if len(self._numbers) < self._max_destinations:
             number = len(self._numbers) + 1
-        elif (oldest := next(iter(self._numbers.values()))) not in named:
-            number = self._numbers.popitem(last=False)[1]
-            assert number == oldest  # noqa: S101 - the same end of the same dictionary
+        elif next(iter(self._numbers.values())) not in named:
+            _, number = self._numbers.popitem(last=False)
         else:
             return None
         self._numbers[destination] = number
+        declared.append(
+            v1.Destination(
+                number=number, destination_ref=destination.ref, config_json=destination.config
+            )
+        )
         return number
 
     def answer(self, results: v1.Results) -> None:
@@ -189,6 +191,8 @@ class Ledger:
             yield Answer(entry.item, result)
 
 
-def payload(event: bytes | v1.Message) -> dict[str, Any]:
+def payload(event: Encoded) -> dict[str, Any]:
     """The field of v1.Item that an event travels in."""
-    return {"json": event} if isinstance(event, bytes) else {"message": event}
+    if isinstance(event, bytes):
+        return {"json": event}
+    return {"prepared" if isinstance(event, v1.PreparedRequest) else "message": event}

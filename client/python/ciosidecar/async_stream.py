@@ -9,7 +9,7 @@ from typing import Any, Self
 from grpc import aio
 
 from ciosidecar import v1
-from ciosidecar._connection import Patience, StreamOptions
+from ciosidecar._connection import Deliver, Patience, StreamOptions, opening
 from ciosidecar._ledger import Answer, Ledger
 from ciosidecar.errors import SidecarError, call_failed, worth_another_try
 from ciosidecar.events import Destination, Event, encode_event
@@ -24,8 +24,15 @@ class AsyncStream:
     another stream and sends again what has no answer. Made by `AsyncClient.stream`.
     """
 
-    def __init__(self, stub: Any, destination: Destination | None, options: StreamOptions) -> None:
+    def __init__(
+        self,
+        stub: Any,
+        destination: Destination | None,
+        options: StreamOptions,
+        deliver: Deliver | None,
+    ) -> None:
         self._stub = stub
+        self._deliver = deliver
         self._destination = destination
         self._options = options
         self._ledger = Ledger(
@@ -87,7 +94,7 @@ class AsyncStream:
             raise ValueError("the stream is finished")
         encoded = encode_event(event)
         target = self._destination if destination is None else Destination.of(destination)
-        if target is None:
+        if target is None and not isinstance(encoded, v1.PreparedRequest):
             raise ValueError("name a destination here or where the stream is made")
         while ledger.owed >= options.max_owed_events or (
             ledger.owed_bytes >= options.max_owed_bytes and ledger.owed
@@ -200,11 +207,7 @@ class AsyncStream:
         sending: asyncio.Task[None] | None = None
         self._draining = False
         try:
-            opening = v1.Open(
-                client_name=self._options.client_name,
-                max_receive_bytes=self._options.max_receive_bytes,
-            )
-            await call.write(v1.TransformStreamRequest(open=opening))
+            await call.write(opening(self._options, self._deliver))
             async for response in call:
                 kind = response.WhichOneof("message")
                 if kind == "results":

@@ -10,6 +10,7 @@ from grpc import aio
 from ciosidecar import v1
 from ciosidecar._connection import (
     DEFAULT_ADDRESS,
+    Deliver,
     StreamOptions,
     Tls,
     channel_options,
@@ -35,9 +36,9 @@ def _transform_request(events: Iterable[Event], destination: AnyDestination) -> 
     return request
 
 
-def _check_request(destination: AnyDestination) -> v1.CheckDestinationRequest:
+def _check_request(destination: AnyDestination, *, probe: bool) -> v1.CheckDestinationRequest:
     config = Destination.of(destination).config
-    return v1.CheckDestinationRequest(destination=v1.Destination(config_json=config))
+    return v1.CheckDestinationRequest(destination=v1.Destination(config_json=config), probe=probe)
 
 
 class Client:
@@ -88,11 +89,20 @@ class Client:
             raise call_failed(failure.code(), failure.details() or "") from failure
 
     def check(
-        self, destination: AnyDestination, *, timeout_s: float | None = 10
+        self,
+        destination: AnyDestination,
+        *,
+        probe: bool = False,
+        timeout_s: float | None = 15,
     ) -> v1.CheckDestinationResponse:
-        """Whether a destination's settings can work. Raises SidecarError."""
+        """Whether a destination's settings can work. Raises SidecarError.
+
+        probe: ask Customer.io, too, whether it takes the credentials, and which region they are of.
+        """
         try:
-            return self._stub.CheckDestination(_check_request(destination), timeout=timeout_s)
+            return self._stub.CheckDestination(
+                _check_request(destination, probe=probe), timeout=timeout_s
+            )
         except grpc.RpcError as failure:
             raise call_failed(failure.code(), failure.details() or "") from failure
 
@@ -113,14 +123,20 @@ class Client:
         return list(read_results(answer.results))
 
     def stream(
-        self, destination: AnyDestination | None = None, options: StreamOptions | None = None
+        self,
+        destination: AnyDestination | None = None,
+        options: StreamOptions | None = None,
+        *,
+        deliver: Deliver | bool = False,
     ) -> Stream:
         """A stream that takes events one at a time; a context manager.
 
         destination: for events that name none themselves.
+        deliver: True, or how: the sidecar sends the requests to Customer.io, and each result says
+        what it answered. Otherwise they are only made.
         """
         target = None if destination is None else Destination.of(destination)
-        return Stream(self._stub, target, options or StreamOptions())
+        return Stream(self._stub, target, options or StreamOptions(), Deliver.of(deliver))
 
 
 class AsyncClient:
@@ -169,11 +185,20 @@ class AsyncClient:
             raise call_failed(failure.code(), failure.details() or "") from failure
 
     async def check(
-        self, destination: AnyDestination, *, timeout_s: float | None = 10
+        self,
+        destination: AnyDestination,
+        *,
+        probe: bool = False,
+        timeout_s: float | None = 15,
     ) -> v1.CheckDestinationResponse:
-        """Whether a destination's settings can work. Raises SidecarError."""
+        """Whether a destination's settings can work. Raises SidecarError.
+
+        probe: ask Customer.io, too, whether it takes the credentials, and which region they are of.
+        """
         try:
-            return await self._stub.CheckDestination(_check_request(destination), timeout=timeout_s)
+            return await self._stub.CheckDestination(
+                _check_request(destination, probe=probe), timeout=timeout_s
+            )
         except aio.AioRpcError as failure:
             raise call_failed(failure.code(), failure.details() or "") from failure
 
@@ -193,11 +218,17 @@ class AsyncClient:
         return list(read_results(answer.results))
 
     def stream(
-        self, destination: AnyDestination | None = None, options: StreamOptions | None = None
+        self,
+        destination: AnyDestination | None = None,
+        options: StreamOptions | None = None,
+        *,
+        deliver: Deliver | bool = False,
     ) -> AsyncStream:
         """A stream that takes events one at a time; an async context manager.
 
         destination: for events that name none themselves.
+        deliver: True, or how: the sidecar sends the requests to Customer.io, and each result says
+        what it answered. Otherwise they are only made.
         """
         target = None if destination is None else Destination.of(destination)
-        return AsyncStream(self._stub, target, options or StreamOptions())
+        return AsyncStream(self._stub, target, options or StreamOptions(), Deliver.of(deliver))

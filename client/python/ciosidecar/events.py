@@ -6,18 +6,34 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ciosidecar import v1
+from ciosidecar.results import Request
 
-Event = bytes | Mapping[str, Any] | v1.Message
-"""A RudderStack event: its JSON in UTF-8 (the fast path, and the lossless one), a dict, or typed."""
+Event = bytes | Mapping[str, Any] | v1.Message | Request
+"""A RudderStack event: its JSON in UTF-8 (the fast path, and the lossless one), a dict, or typed.
+
+Or a request that an earlier transform gave out, which a stream that delivers sends as it is.
+"""
+Encoded = bytes | v1.Message | v1.PreparedRequest
+"""The same as it travels."""
 
 
-def encode_event(event: Event) -> bytes | v1.Message:
+def encode_event(event: Event) -> Encoded:
     """The event as it travels. Raises TypeError or ValueError for what is no event."""
     if isinstance(event, (bytes, v1.Message)):
         return event
+    if isinstance(event, Request):
+        return v1.PreparedRequest(
+            method=event.method,
+            url=event.url,
+            endpoint_path=event.endpoint_path,
+            headers=event.headers,
+            body=event.body,
+        )
     if isinstance(event, Mapping):
         return _encode_json(event)
-    raise TypeError(f"an event is bytes, a dict or a v1.Message, not {type(event).__name__}")
+    raise TypeError(
+        f"an event is bytes, a dict, a v1.Message or a Request, not {type(event).__name__}"
+    )
 
 
 def _encode_json(found: Mapping[str, Any]) -> bytes:

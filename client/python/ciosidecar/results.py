@@ -46,13 +46,41 @@ class Error:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedItem:
+    """An item of a prepared request's body that Customer.io refused."""
+
+    index: int
+    reason: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What Customer.io answered."""
+
+    attempts: int
+    """How many times a request that covers the event was sent."""
+    http_status: int
+    """Its last answer; 0 if there was none."""
+    reason: str
+    """In its own words, or why there was no answer."""
+    field: str
+    """The field it named, if it named one."""
+    latency_s: float
+    """From the first attempt to the last answer."""
+    failed_items: tuple[FailedItem, ...] = ()
+    """With status 207, for a prepared request to v2/batch: what was refused of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What one event came to."""
 
     position: int
     """The event's position: in its batch, or, on a stream, among all events sent on it."""
     status: int
-    """200 transformed, 298 filtered, 4xx refused for good (but 408, 429), 5xx try again later."""
+    """200 transformed or delivered, 298 filtered, 4xx refused for good (but 408, 429), 5xx try again
+    later; 207 a prepared request that was taken in part."""
     requests: tuple[Request, ...] = ()
     """What it became. A request that covers several events is with the last of them: requests in
     the order of their results are in the order in which they must be sent for any one person."""
@@ -60,12 +88,14 @@ class Result:
     warnings: tuple[Warning, ...] = ()
     filter_reason: str | None = None
     """DEVICE_MODE or CONSENT, with status 298."""
+    delivery: Delivery | None = None
+    """On a stream that delivers, where there is more to say than the status."""
     tag: bytes = field(default=b"", repr=False)
 
     @property
     def ok(self) -> bool:
-        """Whether the event was transformed, or rightly filtered."""
-        return self.status < 300
+        """Whether the event was transformed, delivered, or rightly filtered."""
+        return self.status < 300 and self.error is None
 
 
 def read_results(
@@ -128,6 +158,7 @@ def _with_detail(
         filter_reason=_word(result_pb2.FilterReason, detail.filter_reason, "FILTER_REASON_")
         if detail.filter_reason
         else None,
+        delivery=_delivery(detail.delivery) if detail.HasField("delivery") else None,
         tag=detail.tag,
     )
 
@@ -141,6 +172,19 @@ def _error(error: result_pb2.Error) -> Error:
         retry_after_s=error.retry_after.ToTimedelta().total_seconds()
         if error.HasField("retry_after")
         else None,
+    )
+
+
+def _delivery(told: result_pb2.Delivery) -> Delivery:
+    return Delivery(
+        attempts=told.attempts,
+        http_status=told.http_status,
+        reason=told.reason,
+        field=told.field,
+        latency_s=told.latency.ToTimedelta().total_seconds(),
+        failed_items=tuple(
+            FailedItem(one.index, one.reason, one.field) for one in told.failed_items
+        ),
     )
 
 

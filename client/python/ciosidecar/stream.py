@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 import grpc
 
 from ciosidecar import v1
-from ciosidecar._connection import Patience, StreamOptions
+from ciosidecar._connection import Deliver, Patience, StreamOptions, opening
 from ciosidecar._ledger import Answer, Ledger
 from ciosidecar.errors import SidecarError, call_failed, worth_another_try
 from ciosidecar.events import Destination, Event, encode_event
@@ -28,8 +28,15 @@ class Stream:
     or use `map`, which does both. Made by `Client.stream`.
     """
 
-    def __init__(self, stub: Any, destination: Destination | None, options: StreamOptions) -> None:
+    def __init__(
+        self,
+        stub: Any,
+        destination: Destination | None,
+        options: StreamOptions,
+        deliver: Deliver | None,
+    ) -> None:
         self._stub = stub
+        self._deliver = deliver
         self._destination = destination
         self._options = options
         self._ledger = Ledger(
@@ -90,7 +97,7 @@ class Stream:
         ledger, options = self._ledger, self._options
         encoded = encode_event(event)
         target = self._destination if destination is None else Destination.of(destination)
-        if target is None:
+        if target is None and not isinstance(encoded, v1.PreparedRequest):
             raise ValueError("name a destination here or where the stream is made")
         with self._lock:
             if self._finished or self._closed:
@@ -238,11 +245,7 @@ class Stream:
 
     def _messages(self, connection: int) -> Iterator[v1.TransformStreamRequest]:
         """What one connection sends; gRPC takes it in a thread of its own."""
-        opening = v1.Open(
-            client_name=self._options.client_name,
-            max_receive_bytes=self._options.max_receive_bytes,
-        )
-        yield v1.TransformStreamRequest(open=opening)
+        yield opening(self._options, self._deliver)
         while True:
             with self._lock:
                 while not self._may_send(connection):

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from ciosidecar.v1 import event_pb2 as pb
 
 from ..settings import Settings
-from ..transform import BatchTransform, ErrorCode, Outcome, Refused
+from ..transform import BatchTransform, Outcome, Refused
 from ..transform.result import refused
 from .destinations import KnownDestinations
 from .failures import ProtocolError
@@ -15,7 +15,7 @@ from .items import event_json
 from .results import Response, ResultsWriter
 
 # About a millisecond of work, after which other callers get their turn.
-_EVENTS_BETWEEN_YIELDS = 50
+EVENTS_BETWEEN_YIELDS = 50
 
 
 async def answer_batch(
@@ -29,12 +29,8 @@ async def answer_batch(
 
     Raises ProtocolError for a batch of too many events.
     """
+    check_size(batch, settings)
     items = batch.items
-    if len(items) > settings.max_batch_events:
-        raise ProtocolError(
-            "batch.items",
-            f"{len(items)} events where a batch may hold {settings.max_batch_events}",
-        )
     writer = ResultsWriter(
         new_response,
         batch.batch_id,
@@ -45,8 +41,10 @@ async def answer_batch(
     max_event_bytes = settings.max_event_bytes
     default_number = known_number = batch.destination
     destination = known.get(known_number)
+    default_connection = batch.connection
+    connection_of = known.connections.get
     for position, item in enumerate(items):
-        if position % _EVENTS_BETWEEN_YIELDS == 0 and position:
+        if position % EVENTS_BETWEEN_YIELDS == 0 and position:
             for response in writer.finished:
                 yield response
             writer.finished.clear()
@@ -58,11 +56,7 @@ async def answer_batch(
             outcome = destination
         else:
             try:
-                event = item.json or event_json(item)
-                if len(event) > max_event_bytes:
-                    raise Refused(
-                        ErrorCode.TOO_LARGE, f"the event has more than {max_event_bytes} bytes"
-                    )
+                event = event_json(item, max_event_bytes)
             except Refused as refusal:
                 outcome = refused(refusal)
             else:
@@ -72,9 +66,19 @@ async def answer_batch(
                     destination,
                     source_type=item.source_type,
                     alone=item.dont_batch,
+                    connection=connection_of(item.connection or default_connection),
                 )
         writer.answer(outcome, item)
     transform.flush()
     writer.finish()
     for response in writer.finished:
         yield response
+
+
+def check_size(batch: pb.Batch, settings: Settings) -> None:
+    """Raises ProtocolError for a batch of too many events."""
+    if len(batch.items) > settings.max_batch_events:
+        raise ProtocolError(
+            "batch.items",
+            f"{len(batch.items)} events where a batch may hold {settings.max_batch_events}",
+        )

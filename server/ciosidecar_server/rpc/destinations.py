@@ -10,9 +10,11 @@ from msgspec.json import encode
 from ..transform import Destination, Outcome, Refused, SettingProblem, read_destination
 from ..transform.destination import unusable
 from ..transform.result import ErrorCode, refused
+from .connections import KnownConnections
 from .failures import ProtocolError
 
-_REGIONS = {pb.REGION_US: "US", pb.REGION_EU: "EU"}
+REGIONS = {"US": pb.REGION_US, "EU": pb.REGION_EU}
+_REGIONS = {number: name for name, number in REGIONS.items()}
 _API_VERSIONS = {pb.API_VERSION_V1: "v1", pb.API_VERSION_V2: "v2"}
 _IDENTIFY_FALLBACKS = {
     pb.IDENTIFY_FALLBACK_ANONYMOUS_ID: "anonymousId",
@@ -68,12 +70,18 @@ class KnownDestinations:
     def __init__(self, max_destinations: int) -> None:
         self._max_destinations = max_destinations
         self._by_number: dict[int, Destination | Outcome] = {}
+        self.connections = KnownConnections(max_destinations)
 
-    def upsert(self, destinations: Iterable[pb.Destination]) -> list[pb.SettingProblem]:
-        """Declares destinations, or replaces them; answers what is wrong with their settings.
+    def upsert(
+        self,
+        destinations: Iterable[pb.Destination],
+        connections: Iterable[pb.Connection] = (),
+    ) -> list[pb.SettingProblem]:
+        """Declares both, or replaces them; answers what is wrong with destinations' settings.
 
-        Raises ProtocolError for a number of 0 or too many destinations.
+        Raises ProtocolError for a number of 0 or too many of either.
         """
+        self.connections.upsert(connections)
         found = []
         for declared in destinations:
             if declared.number == 0:

@@ -33,8 +33,15 @@ _OBJECTS = {
 }
 
 
-def event_json(item: pb.Item) -> bytes:
-    """The event of an item. Raises Refused(INVALID_ITEM) where there is none to transform."""
+def event_json(item: pb.Item, max_bytes: int) -> bytes:
+    """The event of an item. Raises Refused where there is none to transform, or it is too large."""
+    found = item.json or _event_json(item)
+    if len(found) > max_bytes:
+        raise Refused(ErrorCode.TOO_LARGE, f"the event has more than {max_bytes} bytes")
+    return found
+
+
+def _event_json(item: pb.Item) -> bytes:
     payload = item.WhichOneof("payload")
     if payload == "json":
         return item.json

@@ -31,8 +31,8 @@ MAX_TAG_BYTES = 4096
 _MAX_WARNINGS = 16
 # What a message may grow by beyond what was claimed: one event's detail, with its tag and as many
 # warnings as are told.
-_RESERVE_BYTES = 8192
-_PER_EVENT_BYTES = 32
+RESERVE_BYTES = 8192
+PER_EVENT_BYTES = 32
 _PER_TEMPLATE_BYTES = 1024
 
 
@@ -52,7 +52,7 @@ class ResultsWriter(Generic[Response]):
         """
         self._new_response = new_response
         self._batch_id = batch_id
-        self._max_bytes = max_bytes - _RESERVE_BYTES if max_bytes is not None else None
+        self._max_bytes = max_bytes - RESERVE_BYTES if max_bytes is not None else None
         self._before_split = before_split
         self.finished: list[Response] = []
         """Responses that are complete and in order."""
@@ -72,7 +72,7 @@ class ResultsWriter(Generic[Response]):
 
     def claim(self, template: RequestTemplate, size: int) -> None:
         """Makes room for one more request, or item of a shared one. Raises Refused(TOO_LARGE)."""
-        size += _PER_EVENT_BYTES
+        size += PER_EVENT_BYTES
         if template not in self._claimed:
             self._claimed.add(template)
             size += _PER_TEMPLATE_BYTES
@@ -95,12 +95,7 @@ class ResultsWriter(Generic[Response]):
         index = self._templates.get(template)
         if index is None:
             index = self._templates[template] = len(self._templates)
-            self._results.templates.add(
-                method=template.method,
-                base_url=template.base_url,
-                endpoint_path=template.endpoint_path,
-                headers=template.headers,
-            )
+            add_template(self._results, template)
         if type(position) is int:
             self._add_request(
                 template=index, path=request.path, body=request.body, position=position
@@ -119,16 +114,8 @@ class ResultsWriter(Generic[Response]):
 
     def _add_detail(self, outcome: Outcome, tag: bytes) -> int:
         detail = self._results.details.add(position=self._next_position, tag=tag[:MAX_TAG_BYTES])
-        if outcome.error is not None:
-            detail.error.code = ERROR_CODES[outcome.error.code]
-            detail.error.type = ERROR_TYPES[outcome.error.type]
-            detail.error.text = outcome.error.text
-            detail.error.retryable = outcome.error.retryable
-        for warning in outcome.warnings[:_MAX_WARNINGS]:
-            detail.warnings.add(code=WARNING_CODES[warning.code], text=warning.text)
-        if outcome.filtered is not None:
-            detail.filter_reason = FILTER_REASONS[outcome.filtered]
-        return detail.ByteSize() + _PER_EVENT_BYTES
+        fill_detail(detail, outcome)
+        return detail.ByteSize() + PER_EVENT_BYTES
 
     def finish(self) -> None:
         """Closes the last response. All positions are then answered."""
@@ -137,3 +124,26 @@ class ResultsWriter(Generic[Response]):
 
     def _finish_response(self) -> None:
         self.finished.append(self._response)
+
+
+def add_template(results: pb.Results, template: RequestTemplate) -> None:
+    """Adds what requests of this template have in common."""
+    results.templates.add(
+        method=template.method,
+        base_url=template.base_url,
+        endpoint_path=template.endpoint_path,
+        headers=template.headers,
+    )
+
+
+def fill_detail(detail: pb.Detail, outcome: Outcome) -> None:
+    """Writes what an outcome has to say beside its status."""
+    if outcome.error is not None:
+        detail.error.code = ERROR_CODES[outcome.error.code]
+        detail.error.type = ERROR_TYPES[outcome.error.type]
+        detail.error.text = outcome.error.text
+        detail.error.retryable = outcome.error.retryable
+    for warning in outcome.warnings[:_MAX_WARNINGS]:
+        detail.warnings.add(code=WARNING_CODES[warning.code], text=warning.text)
+    if outcome.filtered is not None:
+        detail.filter_reason = FILTER_REASONS[outcome.filtered]

@@ -5,17 +5,20 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-import grpc
 from ciosidecar.v1 import destination_pb2, service_pb2_grpc
 from ciosidecar.v1 import service_pb2 as pb
 from grpc import aio
 
 from .. import PROTOCOL_VERSION, __version__
+from ..delivery.delivery import Delivery
+from ..delivery.probe import probe
 from ..settings import Settings
-from ..transform import EVENT_TYPES, read_destination
+from ..transform import EVENT_TYPES, Destination, SettingProblem, read_destination
+from ..transform.dynamic import AnyDestination
+from ..transform.request import BASE_URLS
 from .batches import answer_batch
-from .destinations import KnownDestinations, config_json, problem_messages
-from .failures import ProtocolError, fail
+from .destinations import REGIONS, KnownDestinations, config_json, problem_messages
+from .failures import fail
 from .limits import limits
 from .memory import give_back_after
 from .stream import Draining, Stream
@@ -41,9 +44,10 @@ def _answering(call: _Call[_Request, _Response]) -> _Call[_Request, _Response]:
 class Servicer(service_pb2_grpc.SidecarServiceServicer):
     """SidecarService over one Settings."""
 
-    def __init__(self, settings: Settings, draining: Draining) -> None:
+    def __init__(self, settings: Settings, draining: Draining, delivery: Delivery) -> None:
         self._settings = settings
         self._draining = draining
+        self._delivery = delivery
 
     @_answering
     async def GetCapabilities(  # noqa: N802 - the contract's name
@@ -53,8 +57,9 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         return pb.GetCapabilitiesResponse(
             server_version=__version__,
             protocol_version=PROTOCOL_VERSION,
-            api_versions=[destination_pb2.API_VERSION_V1],
+            api_versions=[destination_pb2.API_VERSION_V1, destination_pb2.API_VERSION_V2],
             event_types=EVENT_TYPES,
+            features=[pb.FEATURE_DELIVERY, pb.FEATURE_PROBE],
             limits=limits(self._settings),
         )
 
@@ -63,15 +68,35 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         self, request: pb.CheckDestinationRequest, _context: Any
     ) -> pb.CheckDestinationResponse:
         """Whether a destination's settings can work."""
-        if request.probe:
-            raise ProtocolError(
-                "probe", "this server does not probe", grpc.StatusCode.UNIMPLEMENTED
-            )
         destination, problems = read_destination(config_json(request.destination))
-        return pb.CheckDestinationResponse(
-            usable=destination is not None,
-            problems=problem_messages(problems, request.destination.number),
+        answer = pb.CheckDestinationResponse(usable=destination is not None)
+        if request.probe and destination is not None:
+            problems += await self._probe(destination, answer.probe)
+        answer.problems.extend(problem_messages(problems, request.destination.number))
+        return answer
+
+    async def _probe(self, destination: AnyDestination, answer: pb.Probe) -> list[SettingProblem]:
+        """Asks Customer.io; answers what that says of the settings."""
+        if not isinstance(destination, Destination):
+            answer.reason = "the settings come from each event: there is nothing to ask with"
+            return []
+        template = destination.endpoints.batch
+        found = await probe(
+            template,
+            self._delivery.transport,
+            self._delivery.hosts,
+            self._settings.request_timeout_s,
         )
+        answer.credentials_accepted = found.credentials_accepted
+        answer.environment_id = found.environment_id
+        answer.reason = found.reason
+        if found.region is None:
+            return []
+        answer.region = REGIONS[found.region]
+        if BASE_URLS[found.region] == template.base_url:
+            return []
+        text = f"the workspace lives in {found.region}: every request takes the long way (11.2)"
+        return [SettingProblem("datacenter", text, fatal=False)]
 
     @_answering
     async def Transform(  # noqa: N802
@@ -79,7 +104,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
     ) -> pb.TransformResponse:
         """One batch in, one batch out."""
         known = KnownDestinations(self._settings.max_destinations)
-        known.upsert(request.destinations)
+        known.upsert(request.destinations, request.connections)
         async for response in answer_batch(
             request.batch, known, self._settings, pb.TransformResponse, None
         ):
@@ -94,7 +119,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
     ) -> None:
         """Batches in, results out, until the caller or the server has enough."""
         try:
-            await Stream(context, self._settings, self._draining).run()
+            await Stream(context, self._settings, self._draining, self._delivery).run()
         except asyncio.CancelledError:
             raise  # swallowing it leaks the call in grpc.aio (grpc#43360)
         except Exception as fault:  # noqa: BLE001

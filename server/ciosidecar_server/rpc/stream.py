@@ -5,13 +5,14 @@ import contextlib
 import secrets
 from typing import Any
 
-import grpc
 from ciosidecar.v1 import service_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 from grpc import aio
 
+from ..delivery.delivery import Delivery
 from ..settings import Settings
 from .batches import answer_batch
+from .delivering import DeliveringStream
 from .destinations import KnownDestinations
 from .failures import ProtocolError
 from .limits import limits
@@ -49,10 +50,14 @@ class _PeerGone(Exception):
 class Stream:
     """One caller's stream."""
 
-    def __init__(self, context: _Context, settings: Settings, draining: Draining) -> None:
+    def __init__(
+        self, context: _Context, settings: Settings, draining: Draining, delivery: Delivery
+    ) -> None:
         self._context = context
         self._settings = settings
         self._draining = draining
+        self._delivery = delivery
+        self._delivering: DeliveringStream | None = None
         self._known = KnownDestinations(settings.max_destinations)
         self._max_receive_bytes = _DEFAULT_RECEIVE_BYTES
         self._session_id = secrets.token_hex(8)
@@ -77,6 +82,8 @@ class Stream:
             for task in (draining, serving):
                 task.cancel()
             await asyncio.gather(draining, serving, return_exceptions=True)
+            if self._delivering is not None:
+                await self._delivering.aclose()
 
     async def _serve(self) -> None:
         first = await self._read()
@@ -87,6 +94,8 @@ class Stream:
         await self._open(first.open)
         while await self._serve_one():
             pass
+        if self._delivering is not None:
+            await self._delivering.finish()
 
     async def _serve_one(self) -> bool:
         """Reads a message and does what it says; whether there may be another.
@@ -97,7 +106,9 @@ class Stream:
         kind = None if message is None else message.WhichOneof("message")
         if message is None or kind == "finish":
             return False
-        if kind == "batch":
+        if kind == "batch" and self._delivering is not None:
+            await self._delivering.take(message.batch)
+        elif kind == "batch":
             async for response in answer_batch(
                 message.batch,
                 self._known,
@@ -108,7 +119,8 @@ class Stream:
                 await self._write(response)
             give_back_after(message)
         elif kind == "upsert_destinations":
-            self._known.upsert(message.upsert_destinations.destinations)
+            declared = message.upsert_destinations
+            self._known.upsert(declared.destinations, declared.connections)
         elif kind == "open":
             raise ProtocolError("open", "the stream is open already")
         else:
@@ -116,20 +128,29 @@ class Stream:
         return True
 
     async def _open(self, opening: pb.Open) -> None:
-        if opening.HasField("delivery"):
-            raise ProtocolError(
-                "open.delivery", "this server does not deliver", grpc.StatusCode.UNIMPLEMENTED
-            )
         if opening.max_receive_bytes:
             if opening.max_receive_bytes < MIN_RECEIVE_BYTES:
                 raise ProtocolError(
                     "open.max_receive_bytes", f"must be at least {MIN_RECEIVE_BYTES}"
                 )
             self._max_receive_bytes = opening.max_receive_bytes
+        if opening.HasField("delivery"):
+            self._delivering = DeliveringStream(
+                self._delivery,
+                self._known,
+                self._settings,
+                opening.delivery,
+                self._max_receive_bytes,
+                self._write,
+            )
         response = pb.TransformStreamResponse()
         response.opened.session_id = self._session_id
-        response.opened.limits.CopyFrom(limits(self._settings))
-        response.opened.problems.extend(self._known.upsert(opening.destinations))
+        response.opened.limits.CopyFrom(
+            limits(self._settings, delivering=self._delivering is not None)
+        )
+        response.opened.problems.extend(
+            self._known.upsert(opening.destinations, opening.connections)
+        )
         await self._write(response)
 
     async def _read(self) -> pb.TransformStreamRequest | None:
@@ -160,7 +181,9 @@ class Stream:
         while not serving.done():
             read_before = self._messages_read
             await asyncio.wait((serving,), timeout=_QUIET_S)
-            if self._reading and self._messages_read == read_before and not serving.done():
+            quiet = self._reading and self._messages_read == read_before
+            owes_nothing = self._delivering is None or self._delivering.idle
+            if quiet and owes_nothing and not serving.done():
                 serving.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await serving

@@ -197,6 +197,8 @@ class _WarningCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WarningCo
     """The merge names an anonymous id, which Customer.io does not merge. [7.2]"""
     WARNING_CODE_WRONG_REGION: _WarningCode.ValueType  # 16
     """Customer.io redirected to the other region. [11.2]"""
+    WARNING_CODE_UNATTRIBUTED_ERROR: _WarningCode.ValueType  # 17
+    """Customer.io reported an error in the item's request without saying of which item. [12.1]"""
 
 class WarningCode(_WarningCode, metaclass=_WarningCodeEnumTypeWrapper):
     """What was repaired or left out. The numbers in brackets are those of docs/rules.md."""
@@ -235,6 +237,8 @@ WARNING_CODE_MERGE_OF_ANONYMOUS: WarningCode.ValueType  # 15
 """The merge names an anonymous id, which Customer.io does not merge. [7.2]"""
 WARNING_CODE_WRONG_REGION: WarningCode.ValueType  # 16
 """Customer.io redirected to the other region. [11.2]"""
+WARNING_CODE_UNATTRIBUTED_ERROR: WarningCode.ValueType  # 17
+"""Customer.io reported an error in the item's request without saying of which item. [12.1]"""
 Global___WarningCode: _TypeAlias = WarningCode  # noqa: Y015
 
 class _FilterReason:
@@ -292,7 +296,8 @@ class Results(_message.Message):
     @_builtins.property
     def statuses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """One a position, in their order: 200 transformed or delivered; 298 filtered; 400 and other 4xx
-        refused for good; 408, 429 and 5xx worth another try later.
+        refused for good; 408, 429 and 5xx worth another try later; 207 a prepared request some of
+        whose items were refused.
         """
 
     @_builtins.property
@@ -389,6 +394,7 @@ class Error(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     RETRYABLE_FIELD_NUMBER: _builtins.int
     RETRY_AFTER_FIELD_NUMBER: _builtins.int
+    BLOCKED_BY_FIELD_NUMBER: _builtins.int
     code: Global___ErrorCode.ValueType
     """Which rule was broken."""
     type: Global___ErrorType.ValueType
@@ -401,6 +407,10 @@ class Error(_message.Message):
     def retry_after(self) -> _duration_pb2.Duration:
         """When it is worth another try, where that is known."""
 
+    @_builtins.property
+    def blocked_by(self) -> Global___ItemRef:
+        """With BLOCKED: the earlier item that failed. Unset where that came on another stream."""
+
     def __init__(
         self,
         *,
@@ -409,14 +419,41 @@ class Error(_message.Message):
         text: _builtins.str = ...,
         retryable: _builtins.bool = ...,
         retry_after: _duration_pb2.Duration | None = ...,
+        blocked_by: Global___ItemRef | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_after", b"retry_after"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blocked_by", b"blocked_by", "retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "retry_after", b"retry_after", "retryable", b"retryable", "text", b"text", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked_by", b"blocked_by", "code", b"code", "retry_after", b"retry_after", "retryable", b"retryable", "text", b"text", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Error: _TypeAlias = Error  # noqa: Y015
+
+@_typing.final
+class ItemRef(_message.Message):
+    """An item that was sent on the same stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    batch_id: _builtins.int
+    """The number of its batch."""
+    position: _builtins.int
+    """Its position in the batch."""
+    def __init__(
+        self,
+        *,
+        batch_id: _builtins.int = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemRef: _TypeAlias = ItemRef  # noqa: Y015
 
 @_typing.final
 class Warning(_message.Message):
@@ -455,6 +492,7 @@ class Delivery(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
     LATENCY_FIELD_NUMBER: _builtins.int
+    FAILED_ITEMS_FIELD_NUMBER: _builtins.int
     attempts: _builtins.int
     """How many times a request that covers this item was sent."""
     http_status: _builtins.int
@@ -467,6 +505,12 @@ class Delivery(_message.Message):
     def latency(self) -> _duration_pb2.Duration:
         """From the first attempt to the last answer."""
 
+    @_builtins.property
+    def failed_items(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailedItem]:
+        """With status 207, for a prepared request to v2/batch: the items of its body that were refused.
+        The others were accepted.
+        """
+
     def __init__(
         self,
         *,
@@ -475,11 +519,42 @@ class Delivery(_message.Message):
         reason: _builtins.str = ...,
         field: _builtins.str = ...,
         latency: _duration_pb2.Duration | None = ...,
+        failed_items: _abc.Iterable[Global___FailedItem] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["latency", b"latency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "field", b"field", "http_status", b"http_status", "latency", b"latency", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "failed_items", b"failed_items", "field", b"field", "http_status", b"http_status", "latency", b"latency", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Delivery: _TypeAlias = Delivery  # noqa: Y015
+
+@_typing.final
+class FailedItem(_message.Message):
+    """An item of a prepared request's body that Customer.io refused."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    index: _builtins.int
+    """Which one, from 0."""
+    reason: _builtins.str
+    """Customer.io's own reason, cut to 1024 bytes."""
+    field: _builtins.str
+    """The field Customer.io named, if it named one."""
+    def __init__(
+        self,
+        *,
+        index: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        field: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "index", b"index", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailedItem: _TypeAlias = FailedItem  # noqa: Y015

@@ -1,0 +1,118 @@
+"""What Customer.io's answer to a request means. SPEC 12.1.
+
+Its errors come in four shapes: `{"errors": [{"batch_index", "reason", "field", "message"}]}` (v2),
+`{"meta": {"error": "…"}}` and `{"meta": {"errors": ["…"]}}` (v1), `{"errors": [{"detail",
+"status"}]}` (its other hosts). Anything may be missing, null or of another type.
+"""
+
+from enum import Enum
+from typing import Any, NamedTuple
+
+from msgspec import DecodeError
+from msgspec.json import decode
+
+from .transport import Answer
+
+MAX_REASON_BYTES = 1024
+REDIRECTS = (301, 302, 307, 308)
+THROTTLED = 429
+_TRY_AGAIN = (408, 425, THROTTLED)
+
+
+class Meaning(Enum):
+    """What has to be done about an answer."""
+
+    DELIVERED = "delivered"
+    """All of it was taken, but for the items that `failures` names."""
+    REFUSED = "refused"
+    """None of it was taken, for good: if it is a batch, because of some item."""
+    WRONG_CREDENTIALS = "wrong credentials"
+    """None of it was taken, and nothing else will be."""
+    TRY_AGAIN = "try again"
+    """None of it was taken, which may change: throttled, failing, or redirected nowhere we know."""
+
+
+class Failure(NamedTuple):
+    """One error that Customer.io reports."""
+
+    item: int | None
+    """The item of the batch it is about, from 0; None if it does not say, or says nonsense."""
+    reason: str
+    """Customer.io's own words, on one line, at most 1,024 bytes."""
+    field: str
+    """The field it names, or ""."""
+
+
+class Verdict(NamedTuple):
+    """An answer, read."""
+
+    meaning: Meaning
+    failures: list[Failure]
+    """What is wrong, in Customer.io's words; may be empty."""
+
+
+def read_answer(answer: Answer) -> Verdict:
+    """What an answer means."""
+    status = answer.status
+    if status in (200, 204):
+        failures = read_failures(answer.body) if answer.body not in (b"", b"{}") else []
+        return Verdict(Meaning.DELIVERED, failures)
+    failures = read_failures(answer.body)
+    if 200 <= status < 300:
+        return Verdict(Meaning.DELIVERED, failures)
+    if status in (401, 403):
+        return Verdict(Meaning.WRONG_CREDENTIALS, failures)
+    if 400 <= status < 500 and status not in _TRY_AGAIN:
+        return Verdict(Meaning.REFUSED, failures)
+    return Verdict(Meaning.TRY_AGAIN, failures)
+
+
+def read_failures(body: bytes) -> list[Failure]:
+    """The errors a body reports, in any of the four shapes; [] if it cannot be read."""
+    try:
+        found: Any = decode(body)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return []
+    if not isinstance(found, dict):
+        return []
+    failures = [_failure(one) for one in _listed(found.get("errors"))]
+    meta = found.get("meta")
+    if isinstance(meta, dict):
+        told = (*_listed(meta.get("errors")), *_listed(meta.get("error")))
+        failures.extend(map(_failure, told))
+    return failures
+
+
+def _listed(found: Any) -> list[Any]:
+    if isinstance(found, list):
+        return found
+    return [] if found is None else [found]
+
+
+def _failure(told: Any) -> Failure:
+    if not isinstance(told, dict):
+        return Failure(None, one_line(told) if isinstance(told, str) else "", "")
+    texts = [one_line(told[key]) for key in ("reason", "message", "detail") if key in told]
+    reason = ": ".join(text for text in texts if text)
+    field = one_line(told.get("field"))
+    return Failure(_index(told.get("batch_index")), _cut(reason), field)
+
+
+def _index(found: Any) -> int | None:
+    """0 and up, as a number or as text."""
+    if isinstance(found, str) and found.isdecimal() and len(found) < 10:
+        found = int(found)
+    if isinstance(found, float) and found.is_integer():
+        found = int(found)
+    return found if type(found) is int and found >= 0 else None
+
+
+def one_line(found: Any) -> str:
+    """A text of Customer.io's that may be shown: printable, one line, at most 1,024 bytes."""
+    if not isinstance(found, str):
+        return ""
+    return _cut("".join(letter if letter.isprintable() else " " for letter in found).strip())
+
+
+def _cut(text: str) -> str:
+    return text.encode("utf-8", "replace")[:MAX_REASON_BYTES].decode("utf-8", "ignore")

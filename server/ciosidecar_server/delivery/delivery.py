@@ -1,0 +1,78 @@
+"""Delivers to every workspace there is: one of these serves all streams of a process."""
+
+import asyncio
+from collections.abc import Mapping
+
+from ..settings import Settings
+from ..transform.request import RequestTemplate
+from .hosts import Hosts
+from .job import Job
+from .transport import HttpxTransport, Transport
+from .workspace import Pace, Workspace
+
+_LINGER_S = 0.005
+_MAX_IDLE_WORKSPACES = 1_000
+
+
+class Delivery:
+    """The workspaces that are sent to, by address and credentials."""
+
+    def __init__(self, settings: Settings, transport: Transport | None = None) -> None:
+        """transport: how requests travel; by HTTP with connections of its own if not given."""
+        self.hosts = Hosts(settings.customerio_url, settings.customerio_eu_url)
+        self.transport = transport or HttpxTransport(
+            connect_timeout_s=settings.connect_timeout_s,
+            max_connections=settings.max_connections,
+            http2=settings.http2,
+        )
+        self._pace = Pace(
+            rate_per_s=settings.delivery_rate,
+            concurrency=settings.delivery_concurrency,
+            request_timeout_s=settings.request_timeout_s,
+            linger_s=_LINGER_S,
+            max_waiting_when_down=1_000,
+        )
+        self._workspaces: dict[tuple[str, str], Workspace] = {}
+        self._draining = False
+
+    def submit(self, job: Job) -> None:
+        """Takes a job. Its owner hears of it exactly once, perhaps before this returns."""
+        self.workspace(job.call.template).submit(job)
+
+    def workspace(self, template: RequestTemplate) -> Workspace:
+        """The workspace that requests of this template go to."""
+        key = (template.base_url, authorization(template.headers))
+        found = self._workspaces.get(key)
+        if found is None:
+            if len(self._workspaces) >= _MAX_IDLE_WORKSPACES:
+                self._workspaces = {
+                    key: one for key, one in self._workspaces.items() if not one.idle
+                }
+            found = self._workspaces[key] = Workspace(
+                self.hosts.real(template.base_url), self.transport, self.hosts, self._pace
+            )
+            if self._draining:
+                found.drain()
+        return found
+
+    def drain(self, grace_s: float) -> None:
+        """Sends nothing more. What is in flight has until shortly before the grace is over."""
+        self._draining = True
+        for workspace in self._workspaces.values():
+            workspace.drain()
+        asyncio.get_running_loop().call_later(grace_s * 0.8, self._give_up)
+
+    def _give_up(self) -> None:
+        for workspace in self._workspaces.values():
+            workspace.give_up()
+
+    async def aclose(self) -> None:
+        """Ends everything at once."""
+        for workspace in self._workspaces.values():
+            await workspace.aclose()
+        await self.transport.aclose()
+
+
+def authorization(headers: Mapping[str, str]) -> str:
+    """The credentials of a request."""
+    return headers.get("Authorization", "")

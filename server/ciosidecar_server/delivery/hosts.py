@@ -1,0 +1,88 @@
+"""Where requests may go: Customer.io's two hosts, or what the server was started with instead."""
+
+from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
+
+from ..transform.request import BASE_URLS
+
+_API_PATHS = ("/api/v1/", "/api/v2/")
+
+
+class Hosts:
+    """The base URLs that requests name, and those that are really called."""
+
+    def __init__(self, us_url: str | None = None, eu_url: str | None = None) -> None:
+        """us_url, eu_url: called in place of Customer.io's own, which take their names from SPEC 11.2."""
+        self._real = {
+            BASE_URLS["US"]: _base(us_url or BASE_URLS["US"]),
+            BASE_URLS["EU"]: _base(eu_url or us_url or BASE_URLS["EU"]),
+        }
+        self._known = {_base(real): _base(real) for real in self._real.values()} | self._real
+
+    def knows(self, base_url: str) -> bool:
+        """Whether requests may go there."""
+        return base_url in self._known
+
+    def real(self, base_url: str) -> str:
+        """The base URL to call for one that a request names. Raises KeyError for a strange one."""
+        return self._known[base_url]
+
+    def redirected(self, location: str | None) -> str | None:
+        """The base URL a redirect leads to, or None if it leads elsewhere."""
+        if location is None:
+            return None
+        return self._known.get(_base(location))
+
+    def region(self, real_base_url: str) -> str | None:
+        """US or EU; None where one address stands for both."""
+        regions = [name for name, url in BASE_URLS.items() if self._real[url] == real_base_url]
+        return regions[0] if len(regions) == 1 else None
+
+
+def _base(url: str) -> str:
+    """Scheme, host and port, in lower case and without a slash at the end; "" if it is no URL."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return ""
+    if parts.username is not None or parts.password is not None or not parts.hostname:
+        return ""
+    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    return f"{parts.scheme}://{parts.hostname}" + ("" if port in (None, usual) else f":{port}")
+
+
+def split_url(url: str) -> tuple[str, str] | None:
+    """The base URL and the path of a Track API call, or None if it is none.
+
+    The path comes back as it is, byte for byte; what could leave /api/v1/ or /api/v2/ does not pass.
+    """
+    base = _base(url)
+    if not base or not url.isascii() or any(letter <= " " for letter in url):
+        return None
+    scheme, _, rest = url.partition("://")
+    path = rest[rest.find("/") :] if "/" in rest else ""
+    segments = path.partition("?")[0].split("/")
+    if (
+        not path.startswith(_API_PATHS)
+        or "#" in url
+        or "\\" in url
+        or any(unquote(segment) in (".", "..") for segment in segments)
+        or scheme.lower() not in ("http", "https")
+    ):
+        return None
+    return base, path
+
+
+def sendable_headers(headers: Mapping[str, str]) -> dict[str, str] | None:
+    """Of a prepared request's headers those that are sent, or None if one cannot be.
+
+    Authorization and Content-Type; the rest is the transport's own matter.
+    """
+    found = {}
+    for name, text in headers.items():
+        if name.lower() in ("authorization", "content-type"):
+            if not (text.isascii() and text.isprintable()):
+                return None
+            found[name.title()] = text
+    return found

@@ -1,0 +1,226 @@
+"""What became of a batch in delivery → Results messages, as its items are answered."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from ciosidecar.v1 import event_pb2, service_pb2
+from ciosidecar.v1 import result_pb2 as pb
+
+from ..delivery.delivery import Delivery, authorization
+from ..delivery.job import Job, Place, Report
+from ..transform import Outcome, Warning
+from ..transform.packing import OpenRequest
+from ..transform.request import Request
+from .results import MAX_TAG_BYTES, PER_EVENT_BYTES, RESERVE_BYTES, add_template, fill_detail
+
+if TYPE_CHECKING:
+    from .delivering import DeliveringStream
+
+
+class Reporting(NamedTuple):
+    """How a stream's results are told."""
+
+    max_bytes: int
+    """Of one message."""
+    detail_for_every_item: bool
+    include_requests: bool
+
+
+class _Answer(NamedTuple):
+    position: int
+    outcome: Outcome
+    job: Job | None = None
+    report: Report | None = None
+
+
+class BatchInWork:
+    """A batch of which some items are not answered yet."""
+
+    def __init__(self, stream: "DeliveringStream", batch: event_pb2.Batch) -> None:
+        self.stream = stream
+        self.batch_id = batch.batch_id
+        self._unanswered = len(batch.items)
+        self._tags = {position: item.tag for position, item in enumerate(batch.items) if item.tag}
+        self._warnings: dict[int, list[Warning]] = {}
+        self._answers: list[_Answer] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self.size = batch.ByteSize()
+        self.deadline = 0.0
+        self.jobs: list[Job] = []
+
+    @property
+    def complete(self) -> bool:
+        """Whether every item has its answer."""
+        return self._unanswered == 0
+
+    def expire_at(self, deadline: float, expire: Callable[["BatchInWork"], None]) -> None:
+        """Sets when delivery of the batch must be over, and who is told if it is not."""
+        self.deadline = deadline
+        self._timer = asyncio.get_running_loop().call_at(deadline, expire, self)
+
+    def expire(self, delivery: Delivery) -> None:
+        """The time is over: what is not in flight comes back."""
+        for job in self.jobs:
+            delivery.workspace(job.call.template).expire((job,))
+
+    def abandon(self, delivery: Delivery) -> None:
+        """Nobody waits any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for job in self.jobs:
+            delivery.workspace(job.call.template).forget((job,))
+
+    def note(self, position: int, outcome: Outcome) -> None:
+        """What the transform said of an item that is to be delivered."""
+        if outcome.warnings:
+            self._warnings[position] = outcome.warnings
+
+    def answer(self, position: int, outcome: Outcome) -> None:
+        """An item that is not delivered: filtered or refused."""
+        self._add(_Answer(position, outcome))
+
+    def settled(self, job: Job, report: Report) -> None:
+        """An item that was delivered, or not."""
+        if report.error is not None and report.error.retryable:
+            self.stream.hold(job, Place(self.batch_id, job.position))
+        warnings = self._warnings.pop(job.position, None)
+        if report.warnings:
+            warnings = [*(warnings or ()), *report.warnings]
+        outcome = Outcome(report.status, warnings or [], report.error)
+        self._add(_Answer(job.position, outcome, job, report))
+
+    def place(self, job: Job) -> Place | None:
+        """Where a job of the same stream came from."""
+        owner = job.owner
+        if isinstance(owner, BatchInWork) and owner.stream is self.stream:
+            return Place(owner.batch_id, job.position)
+        return None
+
+    def _add(self, answer: _Answer) -> None:
+        self._answers.append(answer)
+        self._unanswered -= 1
+        if self._unanswered == 0 and self._timer is not None:
+            self._timer.cancel()
+        self.stream.answered(self)
+
+    def take_responses(
+        self, reporting: Reporting
+    ) -> Iterator[tuple[service_pb2.TransformStreamResponse, int]]:
+        """The answers since the last time, in as few responses as fit, and how many are in each."""
+        answers, self._answers = sorted(self._answers, key=lambda one: one.position), []
+        complete = self.complete
+        while answers or complete:
+            response = service_pb2.TransformStreamResponse()
+            told = _Message(response.results, reporting, self._tags).tell(answers)
+            positions = [one.position for one in answers[:told]]
+            del answers[:told]
+            response.results.batch_id = self.batch_id
+            if positions and positions[-1] - positions[0] + 1 == len(positions):
+                response.results.first_position = positions[0]
+            else:
+                response.results.positions.extend(positions)
+            response.results.batch_complete = complete and not answers
+            yield response, told
+            if not answers:
+                return
+
+
+class _Message:
+    """One Results message that is being filled."""
+
+    def __init__(self, results: pb.Results, reporting: Reporting, tags: dict[int, bytes]) -> None:
+        self._results = results
+        self._reporting = reporting
+        self._tags = tags
+        self._size = 0
+        self._max_bytes = reporting.max_bytes - RESERVE_BYTES
+        self._templates: dict[tuple[str, str, str], int] = {}
+
+    def tell(self, answers: list[_Answer]) -> int:
+        """Adds as many answers as fit, one at least; says how many."""
+        told = 0
+        calls = []
+        for position, outcome, job, report in answers:
+            body_bytes = 0
+            if job is not None and self._reporting.include_requests:
+                body_bytes = len(job.call.body) + len(job.call.path) + PER_EVENT_BYTES
+                if body_bytes < self._max_bytes:
+                    if self._size + body_bytes > self._max_bytes:
+                        break
+                    calls.append(job)
+                    self._size += body_bytes
+            self._results.statuses.append(outcome.status)
+            self._size += PER_EVENT_BYTES
+            if (
+                outcome.status != 200
+                or outcome.warnings
+                or self._reporting.detail_for_every_item
+                or (job is not None and job.attempts > 1)
+            ):
+                self._add_detail(position, outcome, job, report)
+            told += 1
+            if self._size > self._max_bytes:
+                break
+        self._add_requests(calls)
+        return told
+
+    def _add_detail(
+        self, position: int, outcome: Outcome, job: Job | None, report: Report | None
+    ) -> None:
+        detail = self._results.details.add(position=position)
+        detail.tag = self._tags.get(position, b"")[:MAX_TAG_BYTES]
+        fill_detail(detail, outcome)
+        if job is not None and report is not None:
+            delivery = detail.delivery
+            delivery.attempts = job.attempts
+            delivery.http_status = report.http_status
+            delivery.reason = report.reason
+            delivery.field = report.field
+            if job.attempts:
+                delivery.latency.FromMilliseconds(
+                    round((job.answered_at - job.first_sent_at) * 1000)
+                )
+            for failure in report.failed_items:
+                delivery.failed_items.add(
+                    index=failure.item or 0, reason=failure.reason, field=failure.field
+                )
+            if report.retry_after_s is not None:
+                detail.error.retry_after.FromMilliseconds(round(report.retry_after_s * 1000))
+            if report.blocked_by is not None:
+                detail.error.blocked_by.batch_id = report.blocked_by.batch_id
+                detail.error.blocked_by.position = report.blocked_by.position
+        self._size += detail.ByteSize()
+
+    def _add_requests(self, jobs: list[Job]) -> None:
+        """The jobs' requests: items that may share one do, whatever they shared on the way."""
+        shared: dict[tuple[str, str], tuple[OpenRequest, list[int]]] = {}
+        for job in jobs:
+            call = job.call
+            if isinstance(call, Request):
+                self._add_request(call, [job.position])
+                continue
+            key = (call.template.endpoint_path, call.path)
+            found = shared.get(key)
+            if found is not None and not found[0].takes(call):
+                self._add_request(found[0].request(), found[1])
+                found = None
+            if found is None:
+                found = shared[key] = (OpenRequest(call.template, call.path), [])
+            found[0].add(call)
+            found[1].append(job.position)
+        for request, positions in shared.values():
+            self._add_request(request.request(), positions)
+
+    def _add_request(self, request: Request, positions: list[int]) -> None:
+        template = request.template
+        key = (template.base_url, template.endpoint_path, authorization(template.headers))
+        index = self._templates.get(key)
+        if index is None:
+            index = self._templates[key] = len(self._templates)
+            add_template(self._results, template)
+        added = self._results.requests.add(template=index, path=request.path, body=request.body)
+        if len(positions) == 1:
+            added.position = positions[0]
+        else:
+            added.positions.extend(positions)

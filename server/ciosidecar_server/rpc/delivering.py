@@ -1,0 +1,241 @@
+"""A stream that delivers: batches in, jobs out to Customer.io, results back as they come."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from ciosidecar.v1 import event_pb2, service_pb2
+from google.protobuf.duration_pb2 import Duration
+
+from ..delivery import reports
+from ..delivery.delivery import Delivery
+from ..delivery.job import Job, Place
+from ..delivery.prepared import prepared_keys, prepared_request
+from ..settings import Settings
+from ..transform import Outcome, Refused, Request, transform_event
+from ..transform.ordering import ordering_keys
+from ..transform.request import BatchItem
+from ..transform.result import refused
+from .batches import EVENTS_BETWEEN_YIELDS, check_size
+from .delivered_results import BatchInWork, Reporting
+from .destinations import KnownDestinations
+from .holds import Holds
+from .items import event_json
+
+# Results of one batch gather for so long before they are written, unless they complete it.
+_GATHER_S = 0.02
+
+
+class DeliveringStream:
+    """What one stream has in delivery. Its owner reads batches, and writes what comes back."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        known: KnownDestinations,
+        settings: Settings,
+        options: service_pb2.DeliveryOptions,
+        max_receive_bytes: int,
+        write: Callable[[service_pb2.TransformStreamResponse], Awaitable[None]],
+    ) -> None:
+        """write: sends one response to the caller; raises if nobody is there."""
+        self._delivery = delivery
+        self._known = known
+        self._settings = settings
+        self._default_timeout_s = (
+            _seconds(options.default_timeout)
+            if options.HasField("default_timeout")
+            else settings.delivery_timeout_s
+        )
+        self._reporting = Reporting(
+            max_bytes=max_receive_bytes,
+            detail_for_every_item=options.detail_for_every_item,
+            include_requests=options.include_requests,
+        )
+        self._write = write
+        self._loop = asyncio.get_running_loop()
+        self._holds = Holds()
+        self._batches: dict[BatchInWork, None] = {}
+        self._answered: dict[BatchInWork, None] = {}
+        self._owed_events = 0
+        self._owed_bytes = 0
+        self._something_to_write = asyncio.Event()
+        self._gathering: asyncio.TimerHandle | None = None
+        self._changed = asyncio.Event()
+        self._writing = self._loop.create_task(self._write_results())
+
+    async def take(self, batch: event_pb2.Batch) -> None:
+        """Puts a batch into delivery; returns when there is credit for another.
+
+        Raises ProtocolError for a batch of too many events.
+        """
+        check_size(batch, self._settings)
+        in_work = BatchInWork(self, batch)
+        self._batches[in_work] = None
+        self._owed_events += len(batch.items)
+        self._owed_bytes += in_work.size
+        timeout_s = (
+            _seconds(batch.timeout) if batch.HasField("timeout") else self._default_timeout_s
+        )
+        in_work.expire_at(self._loop.time() + timeout_s, self._expire)
+        if not batch.items:
+            self.answered(in_work)
+        await self._submit(batch, in_work)
+        settings = self._settings
+        await self._until(
+            lambda: (
+                self._owed_events < settings.max_events_in_flight
+                and self._owed_bytes < settings.max_bytes_in_flight
+            )
+        )
+
+    async def finish(self) -> None:
+        """Returns when everything is answered and written."""
+        await self._until(lambda: not self._batches)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is owed."""
+        return not self._batches
+
+    async def aclose(self) -> None:
+        """Nobody waits any more: what is not sent yet is not sent."""
+        for batch in self._batches:
+            batch.abandon(self._delivery)
+        self._batches.clear()
+        if self._gathering is not None:
+            self._gathering.cancel()
+        self._writing.cancel()
+        await asyncio.gather(self._writing, return_exceptions=True)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Waits for a condition. Raises what the writing of results failed with."""
+        while not condition():
+            self._changed.clear()
+            changed = self._loop.create_task(self._changed.wait())
+            await asyncio.wait((changed, self._writing), return_when=asyncio.FIRST_COMPLETED)
+            changed.cancel()
+            if self._writing.done():
+                self._writing.result()
+
+    async def _submit(self, batch: event_pb2.Batch, in_work: BatchInWork) -> None:
+        now = int(time.time())
+        for position, item in enumerate(batch.items):
+            if position % EVENTS_BETWEEN_YIELDS == 0 and position:
+                await asyncio.sleep(0)
+            if item.WhichOneof("payload") == "prepared":
+                self._submit_prepared(position, item, in_work)
+            else:
+                self._submit_event(position, item, batch, in_work, now)
+
+    def _submit_event(
+        self,
+        position: int,
+        item: event_pb2.Item,
+        batch: event_pb2.Batch,
+        in_work: BatchInWork,
+        now: int,
+    ) -> None:
+        destination = self._known.get(item.destination or batch.destination)
+        if isinstance(destination, Outcome):
+            in_work.answer(position, destination)
+            return
+        try:
+            event_bytes = event_json(item, self._settings.max_event_bytes)
+        except Refused as refusal:
+            in_work.answer(position, refused(refusal))
+            return
+        outcome, call, operation, event = transform_event(
+            event_bytes, destination, source_type=item.source_type, now=now
+        )
+        if call is None or operation is None or event is None:
+            in_work.answer(position, outcome)
+            return
+        in_work.note(position, outcome)
+        keys = ordering_keys(operation, event) if not item.ordering_key else _own_key(item)
+        self._submit_call(position, item, in_work, call, keys, hash(event_bytes))
+
+    def _submit_prepared(self, position: int, item: event_pb2.Item, in_work: BatchInWork) -> None:
+        told = item.prepared
+        try:
+            call = prepared_request(
+                told.method,
+                told.url,
+                told.endpoint_path,
+                told.headers,
+                told.body,
+                self._delivery.hosts,
+            )
+        except Refused as refusal:
+            in_work.answer(position, refused(refusal))
+            return
+        keys = prepared_keys(call) if not item.ordering_key else _own_key(item)
+        self._submit_call(position, item, in_work, call, keys, hash((told.url, told.body)))
+
+    def _submit_call(
+        self,
+        position: int,
+        item: event_pb2.Item,
+        in_work: BatchInWork,
+        call: Request | BatchItem,
+        keys: set[str],
+        fingerprint: int,
+    ) -> None:
+        job = Job(
+            call,
+            keys,
+            in_work.deadline,
+            in_work,
+            position,
+            fingerprint,
+            alone=item.dont_batch,
+            prepared=item.WhichOneof("payload") == "prepared",
+        )
+        if self._holds:
+            cause = self._holds.cause(keys, fingerprint, again=item.attempt > 0)
+            if cause is not None:
+                in_work.settled(job, reports.held(cause))
+                return
+        in_work.jobs.append(job)
+        self._delivery.submit(job)
+
+    def hold(self, job: Job, place: Place) -> None:
+        """A job failed and may be tried again: later ones of the same person wait for the caller."""
+        self._holds.add(job.keys, job.fingerprint, place)
+
+    def answered(self, batch: BatchInWork) -> None:
+        """There are results of a batch to write."""
+        self._answered[batch] = None
+        if batch.complete:
+            self._something_to_write.set()
+        elif self._gathering is None:
+            self._gathering = self._loop.call_later(_GATHER_S, self._something_to_write.set)
+
+    def _expire(self, batch: BatchInWork) -> None:
+        batch.expire(self._delivery)
+
+    async def _write_results(self) -> None:
+        while True:
+            await self._something_to_write.wait()
+            self._something_to_write.clear()
+            if self._gathering is not None:
+                self._gathering.cancel()
+                self._gathering = None
+            batches, self._answered = self._answered, {}
+            for batch in batches:
+                for response, events in batch.take_responses(self._reporting):
+                    await self._write(response)
+                    self._owed_events -= events
+                if batch.complete and batch not in self._answered:
+                    self._batches.pop(batch, None)
+                    self._owed_bytes -= batch.size
+                self._changed.set()
+
+
+def _own_key(item: event_pb2.Item) -> set[str]:
+    # The line feed keeps it apart from every person's id.
+    return {f"key\n{item.ordering_key}"}
+
+
+def _seconds(duration: Duration) -> float:
+    return max(0.0, duration.seconds + duration.nanos / 1e9)
