@@ -39,7 +39,9 @@ check-gen: $(VENV)/dev ## Fail if the stubs are not those of protos/
 bench: $(VENV)/dev ## Measure, on this machine, beside an echo of the same bytes
 	$(BIN)/python -m tests.bench
 
-soak: $(VENV)/dev ## Ten minutes of callers that come and go, and servers too
+soak: $(VENV)/dev ## Callers and servers that come and go, and 100,000 events to a Customer.io that fails
+	$(BIN)/python -m tests.soak.delivery
+	$(BIN)/python -m tests.soak.delivery --kill
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
 
 clean: ## Remove what was set up

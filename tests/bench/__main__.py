@@ -1,5 +1,6 @@
-"""`make bench`: the service beside an echo of the same bytes, and the transform alone."""
+"""`make bench`: the service beside an echo of the same bytes, the transform alone, delivery."""
 
+import argparse
 import asyncio
 import json
 import os
@@ -13,7 +14,7 @@ from ciosidecar_server.transform import BatchTransform, RequestList, read_destin
 from rich.console import Console
 from rich.table import Table
 
-from . import load
+from . import delivery, destinations, load, packing
 from .events import CONFIG, events
 
 EVENTS = 10_000
@@ -117,9 +118,8 @@ async def memory(sidecar: load.ServerProcess, mix: list[bytes]) -> dict[str, flo
     return {"before": before, "after_a_million_events": sidecar.memory_bytes() / 1e6}
 
 
-def show(alone: dict[str, float], found: dict[str, Any]) -> None:
-    """The tables for people, then one line of JSON for programs."""
-    console = Console()
+def show(alone: dict[str, float], found: dict[str, Any], console: Console) -> None:
+    """The tables for people."""
     table = Table("events a message", title="server CPU, µs an event (events a second)")
     for name in ("echo", "stream", "unary"):
         table.add_column(name, justify="right")
@@ -153,17 +153,39 @@ def show(alone: dict[str, float], found: dict[str, Any]) -> None:
         f"server memory: {held['before']:.0f} MB,"
         f" after a million events {held['after_a_million_events']:.0f} MB"
     )
-    print(json.dumps({"transform_alone_us": alone, **found}))
+
+
+PARTS = ("service", "packing", "delivery", "destinations")
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measures and prints: tables for people, then one line of JSON for programs."""
+    options = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    options.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; or all")
+    parts = options.parse_args().parts or PARTS
+    if unknown := set(parts) - set(PARTS):
+        options.error(f"there is no {', '.join(unknown)}")
     if len(os.sched_getaffinity(0)) > 1:
         os.sched_setaffinity(0, {load.LOAD_CORE})
-    size = statistics.mean(len(event) for _, event in events(EVENTS))
-    Console(stderr=True).print(f"{EVENTS} events of {size:.0f} bytes on average")
-    alone = transform_alone()
-    show(alone, uvloop.run(service()))
+    console = Console()
+    found: dict[str, Any] = {}
+    if "service" in parts:
+        size = statistics.mean(len(event) for _, event in events(EVENTS))
+        Console(stderr=True).print(f"{EVENTS} events of {size:.0f} bytes on average")
+        alone = transform_alone()
+        found |= uvloop.run(service())
+        show(alone, found, console)
+        found["transform_alone_us"] = alone
+    if "packing" in parts:
+        found["packing"] = packing.dialects_alone()
+        packing.show(found["packing"])
+    if "delivery" in parts:
+        found["delivery"] = uvloop.run(delivery.measure())
+        delivery.show(found["delivery"], console)
+    if "destinations" in parts:
+        found["destinations"] = uvloop.run(destinations.measure())
+        destinations.show(found["destinations"], console)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

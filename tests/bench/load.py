@@ -49,6 +49,7 @@ class ServerProcess:
         )
         if len(os.sched_getaffinity(0)) > 1:
             os.sched_setaffinity(self._process.pid, {SERVER_CORE})
+        self.pid = self._process.pid
         assert self._process.stdout is not None
         self.address: str = json.loads(self._process.stdout.readline())["listen"][0]
 

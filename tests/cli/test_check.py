@@ -27,7 +27,7 @@ def test_what_is_wrong_is_said_by_key_and_never_by_value(tmp_path: Path) -> None
     text = done.stdout.decode()
     assert done.returncode == 1
     assert text.startswith("not usable\n")
-    for key in ("error siteID", "error apiKey", "error datacenter", "ignored useNativeSDK"):
+    for key in ("error apiKey", "error datacenter", "note siteID", "note useNativeSDK"):
         assert key in text
     assert "s3cret" not in text
     assert "MOON" not in text
@@ -60,12 +60,16 @@ def test_a_config_that_is_not_there() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), ("serve", "transform", "check")),
+        ((), ("serve", "transform", "deliver", "check", "sandbox")),
         (("serve",), ("--listen", "--grace", "SIGTERM")),
         (("transform",), ("--config", "--target", "--pack", "--show-secrets")),
-        (("check",), ("--config", "--json")),
+        (
+            ("deliver",),
+            ("--config", "--target", "--customerio-url", "--timeout-s", "--with-requests"),
+        ),
+        (("check",), ("--config", "--json", "--probe", "--customerio-url")),
     ],
-    ids=["all", "serve", "transform", "check"],
+    ids=["all", "serve", "transform", "deliver", "check"],
 )
 def test_help_teaches(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
     """--help names every option and ends with exit code 0."""

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ciosidecar import Answer, AsyncClient, Client, StreamOptions
+from ciosidecar import Answer, AsyncClient, Client, Deliver, StreamOptions
 from ciosidecar.testing import run_in_background
 
 Run = Callable[..., list[Answer]]
@@ -18,10 +18,14 @@ def run_sync(
     addresses: Any,
     sends: Iterable[tuple[Any, dict[str, Any]]],
     options: StreamOptions | None = None,
+    deliver: Deliver | bool = False,
     **found: Any,
 ) -> tuple[list[Answer], int]:
     """Sends (event, keywords) from one thread and gathers answers in another; and reconnects."""
-    with Client(addresses, **found) as client, client.stream(CONFIG, options) as stream:
+    with (
+        Client(addresses, **found) as client,
+        client.stream(CONFIG, options, deliver=deliver) as stream,
+    ):
         failures: list[Exception] = []
 
         def feed() -> None:
@@ -48,6 +52,7 @@ def run_async(
     addresses: Any,
     sends: Iterable[tuple[Any, dict[str, Any]]],
     options: StreamOptions | None = None,
+    deliver: Deliver | bool = False,
     **found: Any,
 ) -> tuple[list[Answer], int]:
     """The same with the asynchronous client, in a loop of its own."""
@@ -55,7 +60,7 @@ def run_async(
     async def main() -> tuple[list[Answer], int]:
         async with (
             AsyncClient(addresses, **found) as client,
-            client.stream(CONFIG, options) as stream,
+            client.stream(CONFIG, options, deliver=deliver) as stream,
         ):
 
             async def feed() -> None:

@@ -23,6 +23,7 @@ class Connection:
         self.answers: queue.SimpleQueue[v1.TransformStreamResponse | None] = queue.SimpleQueue()
         self.opening: v1.Open | None = None
         self.declared: dict[int, bytes] = {}
+        self.connections: dict[int, bytes] = {}
 
     def open(self, **limits: int) -> None:
         """Takes Open and answers it."""
@@ -46,6 +47,8 @@ class Connection:
                 return None
             for one in request.upsert_destinations.destinations:
                 self.declared[one.number] = one.config_json
+            for rows in request.upsert_destinations.connections:
+                self.connections[rows.number] = rows.config_json
         return None
 
     def answer(self, batch: v1.Batch, *positions: int, complete: bool = True) -> None:
@@ -56,6 +59,18 @@ class Connection:
         response.results.positions.extend(found)
         response.results.statuses.extend([200] * len(found))
         response.results.batch_complete = complete
+        self.answers.put(response)
+
+    def block(self, batch: v1.Batch, position: int, batch_id: int, by: int) -> None:
+        """Answers one position of a batch as blocked by an item of another, or of the same."""
+        response = v1.TransformStreamResponse()
+        response.results.batch_id = batch.batch_id
+        response.results.first_position = position
+        response.results.statuses.append(503)
+        error = response.results.details.add(position=position).error
+        error.code = v1.ErrorCode.ERROR_CODE_BLOCKED
+        error.blocked_by.batch_id = batch_id
+        error.blocked_by.position = by
         self.answers.put(response)
 
     def answer_everything(self) -> None:

@@ -208,15 +208,6 @@ async def test_too_many_destinations_are_resource_exhausted(connect: Connect) ->
     assert (await end_of(call))[0] == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_delivery_is_refused_where_it_is_not_offered(stub: Stub) -> None:
-    """Open with delivery: UNIMPLEMENTED, as the capabilities foretell."""
-    found = await stub.GetCapabilities(v1.GetCapabilitiesRequest())
-    assert v1.Feature.FEATURE_DELIVERY not in found.features
-    call: Any = stub.TransformStream()
-    await call.write(message(open=v1.Open(delivery=v1.DeliveryOptions())))
-    assert (await end_of(call))[0] == grpc.StatusCode.UNIMPLEMENTED
-
-
 async def test_a_half_close_is_taken_for_finish(stub: Stub) -> None:
     """What was sent is answered, then the stream ends with OK."""
     call, _ = await opened(stub)

@@ -19,6 +19,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 from tests.conftest import CONFIG, Stub, batch, destination
+from tests.unit.test_vectors import AGAINST_THE_RULES, RESOLVED
 
 WITH = b'{"siteID": "site", "apiKey": "key", %b}'
 CASES = [
@@ -58,7 +59,9 @@ async def test_capabilities(stub: Stub) -> None:
     """Versions, dialects, event types: what a caller asks once."""
     found: Any = await stub.GetCapabilities(v1.GetCapabilitiesRequest())
     assert found.protocol_version == "ciosidecar.v1"
-    assert list(found.api_versions) == [v1.ApiVersion.API_VERSION_V1]
+    both = [v1.ApiVersion.API_VERSION_V1, v1.ApiVersion.API_VERSION_V2]
+    assert list(found.api_versions) == both
+    assert set(found.features) == {v1.Feature.FEATURE_DELIVERY, v1.Feature.FEATURE_PROBE}
     assert set(found.event_types) >= {"identify", "track", "page", "screen", "alias", "group"}
 
 
@@ -66,7 +69,8 @@ async def test_capabilities(stub: Stub) -> None:
     ("config", "usable", "key"),
     [
         (CONFIG, True, None),
-        (b'{"siteID": "site", "apiKey": "{{ a || b }}"}', False, "apiKey"),
+        (b'{"siteID": "site", "apiKey": "{{ a || b }}"}', True, "apiKey"),
+        (b'{"siteID": "site", "apiKey": "{{ a b || c }}"}', False, "apiKey"),
         (b'{"siteID": "site", "apiKey": "key", "apiVersion": "v3"}', False, "apiVersion"),
         (WITH % b'"connectionMode": 5', True, "connectionMode"),
         (WITH % b'"connectionMode": {"web": "{{ a || cloud }}"}', True, "connectionMode"),
@@ -80,6 +84,7 @@ async def test_capabilities(stub: Stub) -> None:
     ids=[
         "good",
         "template",
+        "broken-template",
         "choice",
         "mode-number",
         "mode-template",
@@ -98,14 +103,6 @@ async def test_check_destination(stub: Stub, config: bytes, usable: bool, key: s
     assert answer.usable is usable
     assert [problem.key for problem in answer.problems] == ([key] if key else [])
     assert all(problem.fatal is not usable for problem in answer.problems)
-
-
-async def test_probe_is_not_offered(stub: Stub) -> None:
-    """A probe that nobody can make is UNIMPLEMENTED, not silently left out."""
-    request = v1.CheckDestinationRequest(destination=destination(), probe=True)
-    with pytest.raises(aio.AioRpcError) as failure:
-        await stub.CheckDestination(request)
-    assert failure.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
 async def test_typed_settings_mean_the_same_as_the_dashboards(stub: Stub) -> None:
@@ -240,7 +237,7 @@ async def test_every_vector_through_the_server(stub: Stub) -> None:
         for case, status in zip(CASES, results.statuses, strict=True)
         if by_kind[next(iter(case["expect"].keys() & by_kind.keys()))] != status
     }
-    assert disagree == {"alias-273", "identify-855"}  # see tests/unit/transform/test_vectors.py
+    assert disagree == AGAINST_THE_RULES["v1"] | RESOLVED["v1"]
 
 
 async def test_health_and_reflection() -> None:

@@ -10,7 +10,7 @@ from ciosidecar._ledger import Answer
 from ciosidecar.async_stream import AsyncStream
 from ciosidecar.client import AsyncClient, Client
 from ciosidecar.errors import CallFailed, SidecarError, Unavailable
-from ciosidecar.events import Destination, Event
+from ciosidecar.events import Connection, Destination, Event
 from ciosidecar.results import (
     Delivery,
     Error,
@@ -28,6 +28,7 @@ __all__ = [
     "AsyncStream",
     "CallFailed",
     "Client",
+    "Connection",
     "Deliver",
     "Delivery",
     "Destination",

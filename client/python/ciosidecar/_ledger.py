@@ -1,12 +1,16 @@
 """What a stream owes its user: every event until it is answered. No I/O, no clock, no lock."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ciosidecar import v1
-from ciosidecar.events import Destination, Encoded
+from ciosidecar._numbering import Numbering
+from ciosidecar.events import Connection, Destination, Encoded
 from ciosidecar.results import Result, answered_positions, read_results
+
+# Answered batches whose events an error may still name: an event waits for one that failed earlier.
+_MAX_REMEMBERED_BATCHES = 10_000
 
 
 class Answer(NamedTuple):
@@ -21,7 +25,7 @@ class Answer(NamedTuple):
 class _Entry:
     """An event between `add` and `take_answers`."""
 
-    __slots__ = ("destination", "event", "item", "options", "position", "result")
+    __slots__ = ("connection", "destination", "event", "item", "options", "position", "result")
 
     def __init__(
         self,
@@ -29,12 +33,14 @@ class _Entry:
         event: Encoded,
         item: Any,
         destination: Destination | None,
+        connection: Connection | None,
         options: dict[str, Any] | None,
     ) -> None:
         self.position = position
         self.event = event
         self.item = item
         self.destination = destination
+        self.connection = connection
         self.options = options
         self.result: Result | None = None
 
@@ -48,12 +54,13 @@ class Ledger:
     def __init__(self, *, max_batch_events: int, max_batch_bytes: int) -> None:
         self._max_batch_events = max_batch_events
         self._max_batch_bytes = max_batch_bytes
-        self._max_destinations = 1
         self._in_order: deque[_Entry] = deque()
         self._waiting: deque[_Entry] = deque()
         self._waiting_bytes = 0
         self._sent: dict[int, list[_Entry]] = {}
-        self._numbers: OrderedDict[Destination, int] = OrderedDict()
+        self._answered_positions: OrderedDict[int, Sequence[int]] = OrderedDict()
+        self._destinations = Numbering[Destination]()
+        self._connections = Numbering[Connection]()
         self._next_batch_id = 1
         self._next_position = 0
         self.owed_bytes = 0
@@ -90,11 +97,12 @@ class Ledger:
         item: Any,
         destination: Destination | None,
         options: dict[str, Any] | None = None,
+        connection: Connection | None = None,
     ) -> None:
         """Takes an event. options: further fields of its v1.Item; ValueError or TypeError if wrong."""
         if options is not None:
             v1.Item(**options)
-        entry = _Entry(self._next_position, event, item, destination, options)
+        entry = _Entry(self._next_position, event, item, destination, connection, options)
         self._next_position += 1
         size = entry.size()
         self._in_order.append(entry)
@@ -104,9 +112,10 @@ class Ledger:
 
     def connect(self, limits: v1.Limits) -> None:
         """Begins anew with a server: what it had not answered is to be sent again, in order."""
-        self._max_destinations = max(1, limits.max_destinations)
+        self._destinations.begin_anew(limits.max_destinations)
+        self._connections.begin_anew(limits.max_destinations)
+        self._answered_positions.clear()
         self._max_batch_events = min(self._max_batch_events, limits.max_batch_events)
-        self._numbers.clear()
         unanswered = [
             entry for entries in self._sent.values() for entry in entries if entry.result is None
         ]
@@ -117,71 +126,79 @@ class Ledger:
     def take_messages(self) -> list[v1.TransformStreamRequest]:
         """The next batch to send, after the destinations it is the first to name; [] for none."""
         entries: list[_Entry] = []
-        declared: list[v1.Destination] = []
         message = v1.TransformStreamRequest()
         add_item = message.batch.items.add
-        named: set[int] = set()
+        destinations: set[int] = {0}
+        connections: set[int] = {0}
         size = 0
         while self._waiting:
             entry = self._waiting[0]
             size += entry.size()
             if entries and (len(entries) == self._max_batch_events or size > self._max_batch_bytes):
                 break
-            number = self._number(entry.destination, named, declared)
-            if number is None:
+            # 0 stands for none: a prepared request needs no destination, only a record a connection.
+            to: int | None = 0
+            rows: int | None = 0
+            if entry.destination is not None:
+                to = self._destinations.number(entry.destination, destinations)
+            if entry.connection is not None:
+                rows = self._connections.number(entry.connection, connections)
+            if to is None or rows is None:
                 break
-            named.add(number)
+            destinations.add(to)
+            connections.add(rows)
             entries.append(self._waiting.popleft())
-            if entry.options is None and isinstance(entry.event, bytes):
-                add_item(json=entry.event, destination=number)
+            if entry.options is None and rows == 0 and isinstance(entry.event, bytes):
+                add_item(json=entry.event, destination=to)
             else:
-                add_item(destination=number, **payload(entry.event), **(entry.options or {}))
+                fields = payload(entry.event) | (entry.options or {})
+                add_item(destination=to, connection=rows, **fields)
         if not entries:
             return []
         self._waiting_bytes -= sum(entry.size() for entry in entries)
         message.batch.batch_id = self._next_batch_id
         self._sent[self._next_batch_id] = entries
         self._next_batch_id += 1
-        if not declared:
+        upsert = self._declare()
+        if not upsert.destinations and not upsert.connections:
             return [message]
-        upsert = v1.UpsertDestinations(destinations=declared)
         return [v1.TransformStreamRequest(upsert_destinations=upsert), message]
 
-    def _number(
-        self, destination: Destination | None, named: set[int], declared: list[v1.Destination]
-    ) -> int | None:
-        """The number of a destination, declared if it is new; None if this batch needs all there are."""
-        if destination is None:
-            return 0  # a prepared request needs none
-        number = self._numbers.get(destination)
-        if number is not None:
-            return number
-        if len(self._numbers) < self._max_destinations:
-            number = len(self._numbers) + 1
-        elif next(iter(self._numbers.values())) not in named:
-            _, number = self._numbers.popitem(last=False)
-        else:
-            return None
-        self._numbers[destination] = number
-        declared.append(
-            v1.Destination(
+    def _declare(self) -> v1.UpsertDestinations:
+        upsert = v1.UpsertDestinations()
+        for number, destination in self._destinations.take_undeclared():
+            upsert.destinations.add(
                 number=number, destination_ref=destination.ref, config_json=destination.config
             )
-        )
-        return number
+        for number, connection in self._connections.take_undeclared():
+            upsert.connections.add(
+                number=number, connection_ref=connection.ref, config_json=connection.config
+            )
+        return upsert
 
     def answer(self, results: v1.Results) -> None:
         """Takes what the server answered. What it answers twice counts once."""
         entries = self._sent.get(results.batch_id)
         if entries is None:
             return
-        numbers = [entry.position for entry in entries]
-        answered = zip(answered_positions(results), read_results(results, numbers), strict=True)
-        for position, result in answered:
+        numbers = _compact([entry.position for entry in entries])
+        found = read_results(results, numbers, self._position_of)
+        for position, result in zip(answered_positions(results), found, strict=True):
             entries[position].result = result
             self.answered += 1
         if results.batch_complete:
             del self._sent[results.batch_id]
+            self._answered_positions[results.batch_id] = numbers
+            if len(self._answered_positions) > _MAX_REMEMBERED_BATCHES:
+                self._answered_positions.popitem(last=False)
+
+    def _position_of(self, batch_id: int, position: int) -> int | None:
+        """Where on the stream an event of a batch was; None for a batch that is not remembered."""
+        sent = self._sent.get(batch_id)
+        if sent is not None:
+            return sent[position].position if position < len(sent) else None
+        answered = self._answered_positions.get(batch_id, ())
+        return answered[position] if position < len(answered) else None
 
     def take_answers(self) -> Iterator[Answer]:
         """Answers that are due, in the order in which the events were added."""
@@ -189,6 +206,13 @@ class Ledger:
             entry = self._in_order.popleft()
             self.owed_bytes -= entry.size()
             yield Answer(entry.item, result)
+
+
+def _compact(positions: list[int]) -> Sequence[int]:
+    """The same positions, as a range where they are one, as they are but for what is sent again."""
+    if positions and positions[-1] - positions[0] + 1 == len(positions):
+        return range(positions[0], positions[-1] + 1)
+    return positions
 
 
 def payload(event: Encoded) -> dict[str, Any]:

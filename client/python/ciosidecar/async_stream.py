@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,7 +12,14 @@ from ciosidecar import v1
 from ciosidecar._connection import Deliver, Patience, StreamOptions, opening
 from ciosidecar._ledger import Answer, Ledger
 from ciosidecar.errors import SidecarError, call_failed, worth_another_try
-from ciosidecar.events import Destination, Event, encode_event
+from ciosidecar.events import (
+    AnyConnection,
+    AnyDestination,
+    Connection,
+    Destination,
+    Event,
+    encode_event,
+)
 
 _Call = aio.StreamStreamCall[v1.TransformStreamRequest, v1.TransformStreamResponse]
 
@@ -78,13 +85,15 @@ class AsyncStream:
         event: Event,
         item: Any = None,
         *,
-        destination: Destination | bytes | Mapping[str, Any] | None = None,
+        destination: AnyDestination | None = None,
+        connection: AnyConnection | None = None,
         **fields: Any,
     ) -> None:
         """Takes an event; waits while too many are owed an answer.
 
         item: whatever should come back beside the result; the event itself if None.
         destination: where it goes, if not where the stream goes by default.
+        connection: what the row becomes, where the event is a record.
         fields: of v1.Item: source_type, dont_batch, ordering_key, attempt, traceparent, tag.
 
         Raises SidecarError once the stream has failed.
@@ -94,6 +103,7 @@ class AsyncStream:
             raise ValueError("the stream is finished")
         encoded = encode_event(event)
         target = self._destination if destination is None else Destination.of(destination)
+        rows = None if connection is None else Connection.of(connection)
         if target is None and not isinstance(encoded, v1.PreparedRequest):
             raise ValueError("name a destination here or where the stream is made")
         while ledger.owed >= options.max_owed_events or (
@@ -104,7 +114,7 @@ class AsyncStream:
             self._raise_failure()
             await self._room.wait()
         self._raise_failure()
-        ledger.add(encoded, event if item is None else item, target, fields or None)
+        ledger.add(encoded, event if item is None else item, target, fields or None, rows)
         if self._linger is None:
             loop = asyncio.get_running_loop()
             self._linger = loop.call_later(options.linger_s, self._send_now)
@@ -126,7 +136,8 @@ class AsyncStream:
         self,
         events: Iterable[Event] | AsyncIterable[Event],
         *,
-        destination: Destination | bytes | Mapping[str, Any] | None = None,
+        destination: AnyDestination | None = None,
+        connection: AnyConnection | None = None,
     ) -> AsyncIterator[Answer]:
         """Sends all events and yields all answers, from one task; then the stream is finished."""
 
@@ -134,10 +145,10 @@ class AsyncStream:
             try:
                 if isinstance(events, AsyncIterable):
                     async for event in events:
-                        await self.send(event, destination=destination)
+                        await self.send(event, destination=destination, connection=connection)
                 else:
                     for event in events:
-                        await self.send(event, destination=destination)
+                        await self.send(event, destination=destination, connection=connection)
             finally:
                 self.finish()
 

@@ -1,8 +1,8 @@
 """Clients of the sidecar: `Client` for threads, `AsyncClient` for asyncio."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import grpc
 from grpc import aio
@@ -19,18 +19,27 @@ from ciosidecar._connection import (
 from ciosidecar._ledger import payload
 from ciosidecar.async_stream import AsyncStream
 from ciosidecar.errors import call_failed
-from ciosidecar.events import Destination, Event, encode_event
+from ciosidecar.events import (
+    AnyConnection,
+    AnyDestination,
+    Connection,
+    Destination,
+    Event,
+    encode_event,
+)
 from ciosidecar.results import Result, read_results
 from ciosidecar.stream import Stream
 
-AnyDestination = Destination | bytes | Mapping[str, Any]
-"""A destination as a caller may hold it: made before, the dashboard's JSON, or that as a dict."""
 
-
-def _transform_request(events: Iterable[Event], destination: AnyDestination) -> v1.TransformRequest:
+def _transform_request(
+    events: Iterable[Event], destination: AnyDestination, connection: AnyConnection | None
+) -> v1.TransformRequest:
     request = v1.TransformRequest()
     request.destinations.add(number=1, config_json=Destination.of(destination).config)
     request.batch.destination = 1
+    if connection is not None:
+        request.connections.add(number=1, config_json=Connection.of(connection).config)
+        request.batch.connection = 1
     for event in events:
         request.batch.items.add(**payload(encode_event(event)))
     return request
@@ -111,12 +120,16 @@ class Client:
         events: Iterable[Event],
         destination: AnyDestination,
         *,
+        connection: AnyConnection | None = None,
         timeout_s: float | None = 30,
     ) -> list[Result]:
-        """One batch in, its results out, one an event, in order. Raises SidecarError."""
+        """One batch in, its results out, one an event, in order. Raises SidecarError.
+
+        connection: what rows become, where the events are records.
+        """
         try:
             answer = self._stub.Transform(
-                _transform_request(events, destination), timeout=timeout_s
+                _transform_request(events, destination, connection), timeout=timeout_s
             )
         except grpc.RpcError as failure:
             raise call_failed(failure.code(), failure.details() or "") from failure
@@ -207,10 +220,14 @@ class AsyncClient:
         events: Iterable[Event],
         destination: AnyDestination,
         *,
+        connection: AnyConnection | None = None,
         timeout_s: float | None = 30,
     ) -> list[Result]:
-        """One batch in, its results out, one an event, in order. Raises SidecarError."""
-        request = _transform_request(events, destination)
+        """One batch in, its results out, one an event, in order. Raises SidecarError.
+
+        connection: what rows become, where the events are records.
+        """
+        request = _transform_request(events, destination, connection)
         try:
             answer = await self._stub.Transform(request, timeout=timeout_s)
         except aio.AioRpcError as failure:

@@ -1,4 +1,4 @@
-"""What callers hand in: events in one of three forms, and the destinations they are for."""
+"""What callers hand in: events in one of four forms, where they go, and what their rows are."""
 
 import json
 from collections.abc import Mapping
@@ -58,8 +58,32 @@ class Destination:
     @classmethod
     def of(cls, config: "Destination | bytes | Mapping[str, Any]") -> "Destination":
         """A destination from any of the forms a caller may hold."""
-        if isinstance(config, Destination):
-            return config
-        if isinstance(config, bytes):
-            return cls(config)
-        return cls(json.dumps(config, sort_keys=True).encode())
+        return config if isinstance(config, Destination) else cls(_config_json(config))
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What warehouse rows of one source become, as the user configured it.
+
+    Records need one, and nothing else does. Equal configs are one connection.
+    """
+
+    config: bytes = field(repr=False)
+    """The dashboard's config JSON in UTF-8."""
+    ref: str = field(default="", compare=False)
+    """The caller's own name for it, safe to log."""
+
+    @classmethod
+    def of(cls, config: "Connection | bytes | Mapping[str, Any]") -> "Connection":
+        """A connection from any of the forms a caller may hold."""
+        return config if isinstance(config, Connection) else cls(_config_json(config))
+
+
+AnyDestination = Destination | bytes | Mapping[str, Any]
+"""A destination as a caller may hold it: made before, the dashboard's JSON, or that as a dict."""
+AnyConnection = Connection | bytes | Mapping[str, Any]
+"""A connection likewise."""
+
+
+def _config_json(config: bytes | Mapping[str, Any]) -> bytes:
+    return config if isinstance(config, bytes) else json.dumps(config, sort_keys=True).encode()

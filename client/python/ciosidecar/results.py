@@ -1,6 +1,6 @@
 """Results as plain objects: what the lean wire says, put back together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ciosidecar.v1 import result_pb2
@@ -32,7 +32,7 @@ class Warning:  # noqa: A001 - the field's own word
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """Why an event became no request."""
+    """Why an event became no request, or was not delivered."""
 
     code: str
     """As in docs/rules.md: INVALID_JSON, MISSING_IDENTITY, …"""
@@ -43,6 +43,9 @@ class Error:
     retryable: bool
     retry_after_s: float | None = None
     """When it is worth another try, where that is known."""
+    blocked_by: int | None = None
+    """With code BLOCKED: the position of the earlier event that failed and that this one waits for,
+    as in `Result.position`. None where that was another stream's, or is no longer remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +101,25 @@ class Result:
         return self.status < 300 and self.error is None
 
 
+NumberOf = Callable[[int, int], int | None]
+"""A batch's id and a position in it → what stands for that event in the results, if it is known."""
+
+
 def read_results(
-    results: result_pb2.Results, numbers: Sequence[int] | None = None
+    results: result_pb2.Results,
+    numbers: Sequence[int] | None = None,
+    number_of: NumberOf | None = None,
 ) -> Iterator[Result]:
     """The results of one message, in the order of `answered_positions`.
 
     numbers: what stands for each position of the batch in the results; the position itself if not
     given.
+    number_of: the same for an event of any batch, for `Error.blocked_by`; where it is not given,
+    events of other batches are not known.
     """
     numbers = numbers or range(1 << 32)
+    if number_of is None:
+        number_of = _within(results.batch_id, numbers)
     requests = _requests_by_position(results, numbers)
     details = {detail.position: detail for detail in results.details}
     for position, status in zip(answered_positions(results), results.statuses, strict=True):
@@ -115,7 +128,14 @@ def read_results(
         if detail is None:
             yield Result(number, status, requests.get(position, ()))
         else:
-            yield _with_detail(number, status, requests.get(position, ()), detail)
+            yield _with_detail(number, status, requests.get(position, ()), detail, number_of)
+
+
+def _within(batch_id: int, numbers: Sequence[int]) -> NumberOf:
+    def number_of(other_id: int, position: int) -> int | None:
+        return numbers[position] if other_id == batch_id else None
+
+    return number_of
 
 
 def answered_positions(results: result_pb2.Results) -> Sequence[int]:
@@ -144,13 +164,17 @@ def _requests_by_position(
 
 
 def _with_detail(
-    position: int, status: int, requests: tuple[Request, ...], detail: result_pb2.Detail
+    position: int,
+    status: int,
+    requests: tuple[Request, ...],
+    detail: result_pb2.Detail,
+    number_of: NumberOf,
 ) -> Result:
     return Result(
         position,
         status,
         requests,
-        error=_error(detail.error) if detail.HasField("error") else None,
+        error=_error(detail.error, number_of) if detail.HasField("error") else None,
         warnings=tuple(
             Warning(_word(result_pb2.WarningCode, one.code, "WARNING_CODE_"), one.text)
             for one in detail.warnings
@@ -163,7 +187,7 @@ def _with_detail(
     )
 
 
-def _error(error: result_pb2.Error) -> Error:
+def _error(error: result_pb2.Error, number_of: NumberOf) -> Error:
     return Error(
         code=_word(result_pb2.ErrorCode, error.code, "ERROR_CODE_"),
         type=_word(result_pb2.ErrorType, error.type, "ERROR_TYPE_").lower(),
@@ -171,6 +195,9 @@ def _error(error: result_pb2.Error) -> Error:
         retryable=error.retryable,
         retry_after_s=error.retry_after.ToTimedelta().total_seconds()
         if error.HasField("retry_after")
+        else None,
+        blocked_by=number_of(error.blocked_by.batch_id, error.blocked_by.position)
+        if error.HasField("blocked_by")
         else None,
     )
 

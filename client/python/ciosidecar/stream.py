@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -12,7 +12,14 @@ from ciosidecar import v1
 from ciosidecar._connection import Deliver, Patience, StreamOptions, opening
 from ciosidecar._ledger import Answer, Ledger
 from ciosidecar.errors import SidecarError, call_failed, worth_another_try
-from ciosidecar.events import Destination, Event, encode_event
+from ciosidecar.events import (
+    AnyConnection,
+    AnyDestination,
+    Connection,
+    Destination,
+    Event,
+    encode_event,
+)
 
 
 class _Status(NamedTuple):
@@ -83,13 +90,15 @@ class Stream:
         event: Event,
         item: Any = None,
         *,
-        destination: Destination | bytes | Mapping[str, Any] | None = None,
+        destination: AnyDestination | None = None,
+        connection: AnyConnection | None = None,
         **fields: Any,
     ) -> None:
         """Takes an event; waits while too many are owed an answer.
 
         item: whatever should come back beside the result; the event itself if None.
         destination: where it goes, if not where the stream goes by default.
+        connection: what the row becomes, where the event is a record.
         fields: of v1.Item: source_type, dont_batch, ordering_key, attempt, traceparent, tag.
 
         Raises SidecarError once the stream has failed.
@@ -97,6 +106,7 @@ class Stream:
         ledger, options = self._ledger, self._options
         encoded = encode_event(event)
         target = self._destination if destination is None else Destination.of(destination)
+        rows = None if connection is None else Connection.of(connection)
         if target is None and not isinstance(encoded, v1.PreparedRequest):
             raise ValueError("name a destination here or where the stream is made")
         with self._lock:
@@ -109,7 +119,7 @@ class Stream:
                 self._send_now()
                 self._room.wait()
             self._raise_failure()
-            ledger.add(encoded, event if item is None else item, target, fields or None)
+            ledger.add(encoded, event if item is None else item, target, fields or None, rows)
             if self._due_at is None:
                 self._due_at = time.monotonic() + options.linger_s
                 self._to_send.notify()
@@ -139,7 +149,8 @@ class Stream:
         self,
         events: Iterable[Event],
         *,
-        destination: Destination | bytes | Mapping[str, Any] | None = None,
+        destination: AnyDestination | None = None,
+        connection: AnyConnection | None = None,
     ) -> Iterator[Answer]:
         """Sends all events and yields all answers; then the stream is finished.
 
@@ -150,7 +161,7 @@ class Stream:
         def feed() -> None:
             try:
                 for event in events:
-                    self.send(event, destination=destination)
+                    self.send(event, destination=destination, connection=connection)
             except Exception as failure:  # noqa: BLE001 - raised where it can be seen
                 failures.append(failure)
             finally:

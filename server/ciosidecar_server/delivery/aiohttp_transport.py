@@ -135,4 +135,4 @@ async def _once(
         raise httpx.RemoteProtocolError(str(fault)) from fault
 
 
-_DISCONNECTED = aiohttp.ServerDisconnectedError().message
+_DISCONNECTED = str(aiohttp.ServerDisconnectedError())

@@ -16,6 +16,8 @@ from .transport import Answer
 MAX_REASON_BYTES = 1024
 REDIRECTS = (301, 302, 307, 308)
 THROTTLED = 429
+# More than any batch has items.
+_MAX_INDEX = 1_000_000
 _TRY_AGAIN = (408, 425, THROTTLED)
 
 
@@ -86,7 +88,7 @@ def read_failures(body: bytes) -> list[Failure]:
 def _listed(found: Any) -> list[Any]:
     if isinstance(found, list):
         return found
-    return [] if found is None else [found]
+    return [found] if found else []
 
 
 def _failure(told: Any) -> Failure:
@@ -100,11 +102,11 @@ def _failure(told: Any) -> Failure:
 
 def _index(found: Any) -> int | None:
     """0 and up, as a number or as text."""
-    if isinstance(found, str) and found.isdecimal() and len(found) < 10:
+    if isinstance(found, str) and found.isdecimal() and len(found) < len(str(_MAX_INDEX)):
         found = int(found)
     if isinstance(found, float) and found.is_integer():
         found = int(found)
-    return found if type(found) is int and found >= 0 else None
+    return found if type(found) is int and 0 <= found < _MAX_INDEX else None
 
 
 def one_line(found: Any) -> str:

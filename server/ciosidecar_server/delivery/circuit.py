@@ -1,5 +1,7 @@
 """When a workspace is better left alone: its credentials are refused, or it keeps failing."""
 
+from collections.abc import Collection
+
 from . import reports
 from .answers import Failure
 from .backoff import jittered_delay_s
@@ -15,6 +17,7 @@ class Circuit:
 
     def __init__(self) -> None:
         self._failures = 0
+        self._failed_at = 0.0
         self._not_before = 0.0
         self._refusals = 0
         self._probe_at = 0.0
@@ -38,20 +41,31 @@ class Circuit:
         self._refusals = 0
         self._refusal = self.probe = None
 
-    def failed(self, report: Report, now: float) -> None:
+    def failed(self, report: Report, sent_at: float, now: float) -> None:
         """A request was not answered, or with an error of the server's."""
-        self._failures += 1
         self._last_failure = report
+        if self.down and sent_at < self._failed_at:
+            return  # it was on its way already when another one failed: it says nothing new
+        self._failures += 1
+        self._failed_at = now
         if self.down:
             self._not_before = now + jittered_delay_s(self._failures - FAILURES_UNTIL_DOWN + 1)
 
-    def credentials_refused(self, http_status: int, failures: list[Failure], now: float) -> Report:
-        """The credentials were refused; answers with the report of everything that waits."""
-        self._refusals += 1
-        pause_s = min(_MAX_PROBE_S, _FIRST_PROBE_S * 2.0 ** min(self._refusals - 1, 10))
-        self._probe_at = now + pause_s
-        self.probe = None
-        self._refusal = reports.credentials_refused(http_status, failures, pause_s)
+    def credentials_refused(
+        self, jobs: Collection[Job], http_status: int, failures: list[Failure], now: float
+    ) -> Report:
+        """The credentials were refused; answers with the report of everything that waits.
+
+        jobs: those that were sent with them.
+        """
+        # What was on its way already when another one was refused says nothing new.
+        if self._refusal is None or self.probe in jobs:
+            self._refusals += 1
+            pause_s = min(_MAX_PROBE_S, _FIRST_PROBE_S * 2.0 ** min(self._refusals - 1, 10))
+            self._probe_at = now + pause_s
+            self.probe = None
+        left_s = max(0.0, self._probe_at - now)
+        self._refusal = reports.credentials_refused(http_status, failures, left_s)
         return self._refusal
 
     def turns_away(self, job: Job, waiting: int, max_waiting: int, now: float) -> Report | None:

@@ -1,7 +1,6 @@
 """Delivers to every workspace there is: one of these serves all streams of a process."""
 
 import asyncio
-from collections.abc import Mapping
 
 from ..settings import Settings
 from ..transform.request import RequestTemplate
@@ -11,6 +10,8 @@ from .transport import HttpxTransport, Transport
 from .workspace import Pace, Workspace
 
 _LINGER_S = 0.005
+# What streams need at the end of a grace to say what became of everything, and to end.
+_TO_REPORT_S = 0.6
 _MAX_IDLE_WORKSPACES = 1_000
 
 
@@ -36,12 +37,12 @@ class Delivery:
         self._draining = False
 
     def submit(self, job: Job) -> None:
-        """Takes a job. Its owner hears of it exactly once, perhaps before this returns."""
+        """Takes a job. Its owner hears of it once, perhaps before this returns, if he is there to."""
         self.workspace(job.call.template).submit(job)
 
     def workspace(self, template: RequestTemplate) -> Workspace:
         """The workspace that requests of this template go to."""
-        key = (template.base_url, authorization(template.headers))
+        key = workspace_key(template)
         found = self._workspaces.get(key)
         if found is None:
             if len(self._workspaces) >= _MAX_IDLE_WORKSPACES:
@@ -60,7 +61,8 @@ class Delivery:
         self._draining = True
         for workspace in self._workspaces.values():
             workspace.drain()
-        asyncio.get_running_loop().call_later(grace_s * 0.8, self._give_up)
+        reporting_s = max(_TO_REPORT_S, 0.2 * grace_s)
+        asyncio.get_running_loop().call_later(max(0.0, grace_s - reporting_s), self._give_up)
 
     def _give_up(self) -> None:
         for workspace in self._workspaces.values():
@@ -73,6 +75,6 @@ class Delivery:
         await self.transport.aclose()
 
 
-def authorization(headers: Mapping[str, str]) -> str:
-    """The credentials of a request."""
-    return headers.get("Authorization", "")
+def workspace_key(template: RequestTemplate) -> tuple[str, str]:
+    """What tells workspaces apart: the base URL and the credentials of their requests."""
+    return template.base_url, template.headers.get("Authorization", "")

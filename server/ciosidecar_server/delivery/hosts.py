@@ -58,7 +58,7 @@ def split_url(url: str) -> tuple[str, str] | None:
     The path comes back as it is, byte for byte; what could leave /api/v1/ or /api/v2/ does not pass.
     """
     base = _base(url)
-    if not base or not url.isascii() or any(letter <= " " for letter in url):
+    if not base or any(not "!" <= letter <= "~" for letter in url):
         return None
     scheme, _, rest = url.partition("://")
     path = rest[rest.find("/") :] if "/" in rest else ""

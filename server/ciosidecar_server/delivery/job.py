@@ -28,6 +28,7 @@ class Job:
     __slots__ = (
         "alone",
         "answered_at",
+        "arrival",
         "attempts",
         "call",
         "deadline",
@@ -35,6 +36,7 @@ class Job:
         "fingerprint",
         "first_sent_at",
         "followers",
+        "forgotten",
         "keys",
         "owner",
         "position",
@@ -70,6 +72,8 @@ class Job:
         self.fingerprint = fingerprint
         self.alone = alone
         self.prepared = prepared
+        self.arrival = 0
+        """Counts what its caller has sent; what is sent again keeps its number."""
         self.state = State.WAITING
         self.attempts = 0
         """How many times a request that covers it was sent."""
@@ -81,6 +85,8 @@ class Job:
         """How many earlier jobs it waits for."""
         self.followers: list[Job] = []
         """The later jobs that wait for it."""
+        self.forgotten = False
+        """Whether its owner is gone: nobody is to hear of it, and it is not tried again."""
         self.failure: Report | None = None
         """What the last attempt came to, if it may be tried again."""
 
@@ -118,4 +124,4 @@ class Owner(Protocol):
         """Where a job came from, if it came from the same caller."""
 
     def settled(self, job: Job, report: Report) -> None:
-        """Called once for every job, when nothing more will be tried."""
+        """Called once for every job that is not forgotten, when nothing more will be tried."""

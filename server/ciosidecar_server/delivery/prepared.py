@@ -8,10 +8,12 @@ from msgspec import DecodeError
 from msgspec.json import decode
 
 from ..transform.identity import comparable
-from ..transform.request import Request, RequestTemplate
+from ..transform.request import BATCH_PATH, Request, RequestTemplate
 from ..transform.result import ErrorCode, Refused
 from .hosts import Hosts, sendable_headers, split_url
 
+# Its template carries none, either.
+_PATH_WITHOUT_CREDENTIALS = "/api/v1/metrics"
 _METHODS = ("PUT", "POST", "DELETE")
 _PERSON_MEMBERS = ("id", "email", "cio_id", "anonymous_id", "phone")
 
@@ -33,6 +35,8 @@ def prepared_request(
         problem = "url must be one of Customer.io's Track API, with https"
     elif sent_headers is None:
         problem = "Authorization and Content-Type must be printable ASCII"
+    elif "Authorization" not in sent_headers and parts[1] != _PATH_WITHOUT_CREDENTIALS:
+        problem = "headers must have Authorization"
     else:
         template = RequestTemplate(method, parts[0], endpoint_path, sent_headers)
         return Request(template, parts[1], body)
@@ -56,6 +60,18 @@ def prepared_keys(request: Request) -> set[str]:
             if isinstance(item, dict):
                 _add_people(keys, item)
     return keys
+
+
+def items_of(request: Request) -> int | None:
+    """How many items a prepared request to /api/v2/batch has; None if it is no such request."""
+    if request.path != BATCH_PATH:
+        return None
+    try:
+        body: Any = decode(request.body)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    batch = body.get("batch") if isinstance(body, dict) else None
+    return len(batch) if isinstance(batch, list) else None
 
 
 def _add_people(keys: set[str], told: dict[str, Any]) -> None:

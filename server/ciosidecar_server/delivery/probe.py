@@ -58,12 +58,12 @@ async def probe(
         found: Any = decode(answer.body)
     except (DecodeError, UnicodeDecodeError, RecursionError):
         found = None
-    if not isinstance(found, dict):
+    region = found.get("region") if isinstance(found, dict) else None
+    if not isinstance(region, str):
         return Probed("what answers at Customer.io's address is not Customer.io")
-    region = found.get("region")
-    named = region.upper() if isinstance(region, str) else ""
+    named = region.upper()
     number = found.get("environment_id")
     return Probed(
         region=named if named in BASE_URLS else None,
-        environment_id=number if isinstance(number, int) and 0 <= number < 2**64 else 0,
+        environment_id=number if type(number) is int and 0 <= number < 2**64 else 0,
     )

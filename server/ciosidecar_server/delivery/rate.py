@@ -44,4 +44,5 @@ class TokenBucket:
         """Slows down, because Customer.io said so."""
         if now - self._lowered_at >= _BETWEEN_LOWERINGS_S:
             self._lowered_at = now
-            self.rate_per_s = max(_SLOWEST_PER_S, self.rate_per_s * _LOWERING)
+            slowest = min(_SLOWEST_PER_S, self._full_rate)
+            self.rate_per_s = max(slowest, self.rate_per_s * _LOWERING)

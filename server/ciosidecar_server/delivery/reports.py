@@ -61,10 +61,14 @@ def item_refused(http_status: int, failure: Failure) -> Report:
     return Report(400, error, (), http_status, failure.reason, failure.field)
 
 
-def of_prepared(http_status: int, failures: list[Failure], warnings: Sequence[Warning]) -> Report:
-    """Customer.io took a prepared batch, but for the items it names."""
-    named = {one.item: one for one in reversed(failures) if one.item is not None}
-    if any(one.item is None for one in failures):
+def of_prepared(
+    http_status: int, failures: list[Failure], items: int, warnings: Sequence[Warning]
+) -> Report:
+    """Customer.io took a prepared batch, but for the items it names. items: how many it has."""
+    named = {
+        one.item: one for one in reversed(failures) if one.item is not None and one.item < items
+    }
+    if any(one.item not in named for one in failures):
         warnings = [*warnings, UNATTRIBUTED_ERROR]
     if not named:
         return DELIVERED._replace(http_status=http_status, warnings=warnings)

@@ -40,7 +40,10 @@ class Shipment:
     def halves(self) -> "Shipment":
         """The first half, which the second one follows."""
         middle = len(self.jobs) // 2
-        return Shipment(self.jobs[:middle], then=Shipment(self.jobs[middle:], then=self.then))
+        second = Shipment(self.jobs[middle:], then=self.then)
+        first = Shipment(self.jobs[:middle], then=second)
+        first.redirected = second.redirected = self.redirected
+        return first
 
 
 _Share = tuple[str, str]

@@ -70,7 +70,7 @@ class Transport(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Closes all connections; requests under way come to NoAnswer."""
+        """Closes all connections; requests under way, and any later one, come to NoAnswer."""
         ...
 
 
@@ -93,6 +93,7 @@ class HttpxTransport:
         self._proxies = getproxies()
         self._given_up = _GIVEN_UP_HTTP2 if http2 else _GIVEN_UP
         self._timeout = httpx.Timeout(None, connect=connect_timeout_s).as_dict()
+        self._closed = False
         # One entry a host, of which Customer.io has two.
         self._origins: dict[str, _Origin] = {}
         self._ways: dict[str | None, _Ways] = {}
@@ -101,6 +102,8 @@ class HttpxTransport:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float
     ) -> Answer:
         """As in Transport."""
+        if self._closed:
+            raise NoAnswer("no connection: closed", timed_out=False)
         if (parts := _URL.fullmatch(url)) is None:
             raise ValueError("not a URL to send to")
         at, target = parts.groups()
@@ -122,7 +125,7 @@ class HttpxTransport:
                 try:
                     response = await origin.ways.kept.handle_async_request(request)
                 except self._given_up:
-                    if attempt.connected:
+                    if attempt.connected or self._closed:
                         raise
                     # A kept connection that its server had already given up: not the request's fault.
                     response = await origin.ways.new.handle_async_request(request)
@@ -141,12 +144,16 @@ class HttpxTransport:
 
     async def aclose(self) -> None:
         """As in Transport."""
+        self._closed = True
         for ways in self._ways.values():
             await ways.kept.aclose()
             await ways.new.aclose()
 
     def _learn(self, at: str) -> "_Origin":
-        url = httpx.URL(at)
+        try:
+            url = httpx.URL(at)
+        except httpx.InvalidURL:
+            raise ValueError("not a URL to send to") from None
         name = url.netloc.decode("ascii")
         try:
             url.host.encode("idna")

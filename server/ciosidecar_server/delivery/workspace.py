@@ -12,7 +12,8 @@ from .backoff import jittered_delay_s, retry_after_s
 from .circuit import Circuit
 from .hosts import Hosts
 from .job import Job, Report, State
-from .lanes import Lanes, released
+from .lanes import Lanes, behind
+from .prepared import items_of
 from .rate import TokenBucket
 from .shipment import ReadyJobs, Shipment
 from .transport import Answer, NoAnswer, Transport
@@ -65,11 +66,14 @@ class Workspace:
         return not self._open
 
     def submit(self, job: Job) -> None:
-        """Takes a job. Its owner hears of it exactly once."""
+        """Takes a job. Its owner hears of it exactly once, unless it is forgotten."""
         self._open[job] = None
         now = self._loop.time()
         if self._draining:
             self._finish(job, reports.drained(job))
+            return
+        if now >= job.deadline:
+            self._finish(job, reports.not_sent(job))
             return
         report = self._circuit.turns_away(
             job, len(self._open), self._pace.max_waiting_when_down, now
@@ -87,11 +91,14 @@ class Workspace:
                 self._finish(job, reports.not_sent(job))
 
     def forget(self, jobs: Iterable[Job]) -> None:
-        """Nobody waits for these jobs any more: what is not in flight is not sent."""
+        """Nobody waits for these jobs any more: what is not in flight is not sent.
+
+        What is in flight still keeps its place, so that it is not overtaken by what is sent again.
+        """
         for job in jobs:
+            job.forgotten = True
             if job.state in (State.WAITING, State.SHIPPED):
                 self._close(job)
-                self._release(job)
         self._pump_soon()
 
     def drain(self) -> None:
@@ -159,9 +166,10 @@ class Workspace:
         until = min(now + self._pace.request_timeout_s, *(job.deadline for job in shipment.jobs))
         try:
             answer = await self._ask(shipment, until)
+            self._judge(shipment, answer, now, self._landed(shipment))
         except NoAnswer as failure:
             report = reports.unanswered(failure.text, timed_out=failure.timed_out)
-            self._circuit.failed(report, self._landed(shipment))
+            self._circuit.failed(report, now, self._landed(shipment))
             self._try_again(shipment, report)
         except asyncio.CancelledError:
             self._landed(shipment)
@@ -173,8 +181,6 @@ class Workspace:
             _log.error("internal error in delivery: %s", type(fault).__name__)
             self._landed(shipment)
             self._try_again(shipment, reports.unanswered("internal error", timed_out=False))
-        else:
-            self._judge(shipment, answer, self._landed(shipment))
         if shipment.then is not None and all(job.state is State.DONE for job in shipment.jobs):
             self._again.append(shipment.then)
         self._pump()
@@ -186,8 +192,9 @@ class Workspace:
             self._in_flight.pop(task, None)
         now = self._loop.time()
         for job in shipment.jobs:
-            job.answered_at = now
-            job.state = State.SHIPPED
+            if job.state is State.IN_FLIGHT:
+                job.answered_at = now
+                job.state = State.SHIPPED
         return now
 
     async def _ask(self, shipment: Shipment, until: float) -> Answer:
@@ -215,7 +222,7 @@ class Workspace:
             self._base_url = base_url
         return answer
 
-    def _judge(self, shipment: Shipment, answer: Answer, now: float) -> None:
+    def _judge(self, shipment: Shipment, answer: Answer, sent_at: float, now: float) -> None:
         """Does what the answer asks for."""
         meaning, failures = read_answer(answer)
         jobs, status = shipment.jobs, answer.status
@@ -225,10 +232,10 @@ class Workspace:
             if status == THROTTLED:
                 self._bucket.lower(now)
             else:
-                self._circuit.failed(report, now)
+                self._circuit.failed(report, sent_at, now)
             self._try_again(shipment, report)
         elif meaning is Meaning.WRONG_CREDENTIALS:
-            report = self._circuit.credentials_refused(status, failures, now)
+            report = self._circuit.credentials_refused(jobs, status, failures, now)
             waiting = [job for job in self._open if job.state is not State.IN_FLIGHT]
             for job in jobs:
                 self._finish(job, report)
@@ -239,10 +246,19 @@ class Workspace:
             if meaning is Meaning.DELIVERED:
                 self._delivered(shipment, status, failures)
             elif len(jobs) > 1 and status in _TOO_MUCH_TOGETHER:
-                self._again.appendleft(shipment.halves())
+                self._split(shipment)
             else:
                 for job in jobs:
                     self._finish(job, reports.refused(status, failures))
+
+    def _split(self, shipment: Shipment) -> None:
+        """Sends the halves one after the other, to find what Customer.io does not want."""
+        for job in shipment.jobs:
+            if self._draining or job.forgotten:
+                self._finish(job, reports.drained(job))
+        shipment.drop_done()
+        if shipment.jobs:
+            self._again.appendleft(shipment.halves())
 
     def _delivered(self, shipment: Shipment, status: int, failures: list[Failure]) -> None:
         """Customer.io has taken the request, but for what it names."""
@@ -253,8 +269,9 @@ class Workspace:
                 self._finish(job, reports.DELIVERED)
             return
         alone = len(jobs) == 1
-        if alone and jobs[0].prepared and shipment.request().path == "/api/v2/batch":
-            self._finish(jobs[0], reports.of_prepared(status, failures, warnings))
+        items = items_of(shipment.request()) if alone and jobs[0].prepared else None
+        if items is not None:
+            self._finish(jobs[0], reports.of_prepared(status, failures, items, warnings))
             return
         named: dict[int, Failure] = {}
         for failure in failures:
@@ -277,7 +294,7 @@ class Workspace:
         at = self._loop.time() + delay_s
         for job in shipment.jobs:
             job.failure = report
-            if self._draining or at >= job.deadline:
+            if self._draining or job.forgotten or at >= job.deadline:
                 self._finish(job, report)
         shipment.drop_done()
         if shipment.jobs:
@@ -288,28 +305,26 @@ class Workspace:
         self._pump()
 
     def _finish(self, job: Job, report: Report) -> None:
-        """Settles a job, and those that wait for it if it failed for now; else they may go."""
-        cause = job
-        pending = deque([(job, report)])
-        while pending:
-            job, report = pending.popleft()
-            if job.state is State.DONE:
-                continue
-            self._close(job)
-            if report.error is not None and report.error.retryable:
-                followers, job.followers = job.followers, []
-                pending.extend((one, reports.following(cause, report, one)) for one in followers)
-            else:
-                self._release(job)
-            job.owner.settled(job, report)
-
-    def _release(self, job: Job) -> None:
-        for follower in released(job):
-            self._ready.add(follower, self._loop.time())
+        """Settles a job, and all that wait for it if it failed for now; else they may go."""
+        if job.state is State.DONE:
+            return
+        settled = [(job, report)]
+        failed_for_now = report.error is not None and report.error.retryable
+        if failed_for_now and not job.forgotten:
+            settled += (
+                (one, reports.following(job, report, one))
+                for one in behind(job)
+                if one.state is not State.DONE
+            )
+        for one, its_report in settled:
+            self._close(one)
+            if not one.forgotten:
+                one.owner.settled(one, its_report)
 
     def _close(self, job: Job) -> None:
         job.state = State.DONE
         del self._open[job]
-        self._lanes.leave(job)
+        for follower in self._lanes.leave(job):
+            self._ready.add(follower, self._loop.time())
         if self._circuit.probe is job:
             self._circuit.probe = None

@@ -1,1 +1,1 @@
-"""JSON lines in, JSON lines out: what `ciosidecar transform` reads and prints."""
+"""JSON lines in, JSON lines out: what `ciosidecar transform` and `deliver` read and print."""

@@ -1,8 +1,11 @@
 """Lines of a file → events and the destinations they are for, as the bytes they are."""
 
+import asyncio
 import json
-from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, BinaryIO, NamedTuple
 
 from msgspec import DecodeError, Raw, Struct, ValidationError
 from msgspec.json import Decoder
@@ -16,6 +19,8 @@ class Line(NamedTuple):
 
     event: bytes
     config: bytes
+    connection: bytes = b""
+    """The config of the connection that a record is of; b"" for none."""
 
 
 class BadLine(ValueError):
@@ -25,6 +30,7 @@ class BadLine(ValueError):
 class _Wrapped(Struct):
     event: Raw = Raw()
     config: Raw = Raw()
+    connection: Raw = Raw()
 
 
 _decode_wrapped = Decoder(_Wrapped).decode
@@ -34,11 +40,11 @@ _SCANNER = json.JSONDecoder()
 def chunks_of_lines(file: BinaryIO) -> Iterator[list[bytes | None]]:
     """The lines of a file, as many at a time as are there; None for one that is far too long.
 
+    file: unbuffered; with a buffer, `read` waits until it is full.
     Holds one chunk and one line at most, whatever the size of the file.
     """
-    read = getattr(file, "read1", file.read)
     rest, too_long = b"", False
-    while chunk := read(CHUNK_BYTES):
+    while chunk := file.read(CHUNK_BYTES):
         lines: list[bytes | None] = [*(rest + chunk).split(b"\n")]
         rest = lines.pop() or b""
         if lines and too_long:
@@ -51,17 +57,47 @@ def chunks_of_lines(file: BinaryIO) -> Iterator[list[bytes | None]]:
         yield [None if too_long else rest]
 
 
+async def next_chunk(chunks: Iterator[list[bytes | None]]) -> list[bytes | None] | None:
+    """The next lines of `chunks_of_lines`, or None at the end.
+
+    Read in a thread that nobody waits for: a read from a pipe or a terminal may never return, and
+    Ctrl-C is to end the command all the same.
+    """
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[bytes | None] | None] = loop.create_future()
+
+    def settle_in_loop(settle: Callable[[Any], None], outcome: Any) -> None:
+        if not found.done():
+            settle(outcome)
+
+    def tell(settle: Callable[[Any], None], outcome: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle_in_loop, settle, outcome)
+
+    def read() -> None:
+        try:
+            chunk = next(chunks, None)
+        except Exception as failure:  # noqa: BLE001 - raised where it is awaited
+            tell(found.set_exception, failure)
+        else:
+            tell(found.set_result, chunk)
+
+    threading.Thread(target=read, name="ciosidecar-read", daemon=True).start()
+    return await found
+
+
 def parse_line(line: bytes, config: bytes | None) -> Line:
     """The event of a line and its destination's config, both as the bytes they are in it.
 
     config: the config of all lines, which are bare events then; None where each line has its own:
-    {"event": {…}, "config": {…}}. Raises BadLine.
+    {"event": {…}, "config": {…}}, and for a record beside them {"connection": {…}}.
+    Raises BadLine.
     """
     if config is not None:
         return Line(line, config)
     try:
         wrapped = _decode_wrapped(line)
-        found = Line(bytes(wrapped.event), bytes(wrapped.config))
+        found = Line(bytes(wrapped.event), bytes(wrapped.config), bytes(wrapped.connection))
     except ValidationError:
         raise BadLine("the line is not a JSON object") from None
     except (DecodeError, RecursionError):
@@ -84,7 +120,7 @@ def _scan_wrapped(line: bytes) -> Line:
             name, at = _SCANNER.raw_decode(text, _skip_space(text, at))
             start = _skip_space(text, _expect(text, at, ":"))
             _, at = _SCANNER.raw_decode(text, start)
-            if name in ("event", "config"):
+            if name in Line._fields:
                 members[name] = text[start:at].encode()
             at = _skip_space(text, at)
             if text[at : at + 1] == "}":
@@ -94,7 +130,7 @@ def _scan_wrapped(line: bytes) -> Line:
             raise ValueError
     except (ValueError, RecursionError):
         raise BadLine("the line is not JSON in UTF-8, or nested too deeply") from None
-    return Line(members.get("event", b""), members.get("config", b""))
+    return Line(*(members.get(name, b"") for name in Line._fields))
 
 
 def _skip_space(text: str, at: int) -> int:

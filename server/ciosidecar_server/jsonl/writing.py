@@ -1,20 +1,17 @@
-"""Results → lines, and the summary at the end."""
+"""Results → lines."""
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from ciosidecar import Error, Request, Result
-from msgspec import DecodeError, Raw, Struct
-from msgspec.json import Decoder, encode
-from rich.console import Console
-from rich.table import Table
+from ciosidecar import Delivery, Error, Request, Result
+from msgspec import Raw
+from msgspec.json import encode
 
 MASKED = "Basic ***"
 
 
 def result_line(result: Result, lines: Mapping[int, int], *, show_secrets: bool) -> bytes:
-    """The line for one result, with its newline.
+    """The line for one result of a transform, with its newline.
 
     lines: the number in the input of the line each position in the result was on.
     """
@@ -24,11 +21,30 @@ def result_line(result: Result, lines: Mapping[int, int], *, show_secrets: bool)
     elif result.error is not None:
         found["error"] = _error(result.error)
     else:
-        found["requests"] = [
-            _request(request, lines, show_secrets=show_secrets) for request in result.requests
-        ]
+        found["requests"] = _requests(result, lines, show_secrets=show_secrets)
     if result.warnings or result.filter_reason is None:
-        found["warnings"] = [{"code": one.code, "message": one.text} for one in result.warnings]
+        found["warnings"] = _warnings(result)
+    return encode(found) + b"\n"
+
+
+def delivered_line(
+    result: Result, lines: Mapping[int, int], *, with_requests: bool, show_secrets: bool
+) -> bytes:
+    """The line for one result of a delivery, with its newline.
+
+    lines: as above. with_requests: whether the requests are shown, too.
+    """
+    found: dict[str, Any] = {"status": result.status}
+    if result.filter_reason is not None:
+        found["reason"] = result.filter_reason
+    if result.error is not None:
+        found["error"] = _error(result.error) | _further(result.error, lines)
+    if result.delivery is not None:
+        found["delivery"] = _delivery(result.delivery)
+    if with_requests and result.filter_reason is None:
+        found["requests"] = _requests(result, lines, show_secrets=show_secrets)
+    if result.warnings or result.filter_reason is None:
+        found["warnings"] = _warnings(result)
     return encode(found) + b"\n"
 
 
@@ -39,6 +55,37 @@ def _error(error: Error) -> dict[str, Any]:
         "message": error.message,
         "retryable": error.retryable,
     }
+
+
+def _further(error: Error, lines: Mapping[int, int]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if error.retry_after_s is not None:
+        found["retry_after_s"] = error.retry_after_s
+    if error.blocked_by is not None and error.blocked_by in lines:
+        found["blocked_by_line"] = lines[error.blocked_by]
+    return found
+
+
+def _delivery(delivery: Delivery) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "attempts": delivery.attempts,
+        "http_status": delivery.http_status,
+        "reason": delivery.reason,
+        "latency_ms": round(delivery.latency_s * 1000),
+    }
+    if delivery.field:
+        found["field"] = delivery.field
+    return found
+
+
+def _warnings(result: Result) -> list[dict[str, str]]:
+    return [{"code": one.code, "message": one.text} for one in result.warnings]
+
+
+def _requests(
+    result: Result, lines: Mapping[int, int], *, show_secrets: bool
+) -> list[dict[str, Any]]:
+    return [_request(request, lines, show_secrets=show_secrets) for request in result.requests]
 
 
 def _request(request: Request, lines: Mapping[int, int], *, show_secrets: bool) -> dict[str, Any]:
@@ -55,57 +102,3 @@ def _request(request: Request, lines: Mapping[int, int], *, show_secrets: bool) 
     if len(request.positions) > 1:
         found["lines"] = [lines[position] for position in request.positions]
     return found
-
-
-class _Typed(Struct):
-    type: Any = None
-
-
-_decode_type = Decoder(_Typed).decode
-
-
-class Summary:
-    """What became of all lines, for the person who waited."""
-
-    def __init__(self) -> None:
-        self.lines = 0
-        self.types: Counter[str] = Counter()
-        self.outcomes: Counter[str] = Counter()
-        self.warnings: Counter[str] = Counter()
-
-    def count(self, event: bytes, result: Result) -> None:
-        """Adds one line. event: its event, b"" if it has none."""
-        self.lines += 1
-        self.types[_type_of(event)] += 1
-        if result.error is not None:
-            self.outcomes[f"{result.status} {result.error.code}"] += 1
-        else:
-            self.outcomes[f"{result.status} {result.filter_reason or 'transformed'}"] += 1
-        self.warnings.update({warning.code for warning in result.warnings})
-
-    def show(self, console: Console) -> None:
-        """Prints it, as a table where a person watches."""
-        groups = (("type", self.types), ("outcome", self.outcomes), ("warning", self.warnings))
-        if console.is_terminal:
-            table = Table("", "", "events", title=f"{self.lines:,} events", box=None)
-            for group, counter in groups:
-                for name, number in counter.most_common():
-                    table.add_row(group, name, f"{number:,}")
-            console.print(table)
-        else:
-            lines = [f"{self.lines} events"]
-            for group, counter in groups:
-                lines += [f"{group}\t{name}\t{number}" for name, number in counter.most_common()]
-            console.file.write("\n".join([*lines, ""]))
-
-
-_KNOWN_TYPES = frozenset(["identify", "track", "page", "screen", "alias", "group", "record"])
-
-
-def _type_of(event: bytes) -> str:
-    """The event's type, or a dash: nothing from the event itself that is not known to be harmless."""
-    try:
-        found = _decode_type(event).type
-    except (DecodeError, RecursionError):
-        return "-"
-    return found.lower() if isinstance(found, str) and found.lower() in _KNOWN_TYPES else "-"

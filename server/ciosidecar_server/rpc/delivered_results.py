@@ -1,17 +1,19 @@
 """What became of a batch in delivery → Results messages, as its items are answered."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from ciosidecar.v1 import event_pb2, service_pb2
 from ciosidecar.v1 import result_pb2 as pb
 
-from ..delivery.delivery import Delivery, authorization
+from ..delivery.answers import Failure
+from ..delivery.delivery import Delivery
 from ..delivery.job import Job, Place, Report
 from ..transform import Outcome, Warning
-from ..transform.packing import OpenRequest
-from ..transform.request import Request
+from ..transform.packing import OpenRequest, envelope_bytes
+from ..transform.request import BatchItem, Request, RequestTemplate
 from .results import MAX_TAG_BYTES, PER_EVENT_BYTES, RESERVE_BYTES, add_template, fill_detail
 
 if TYPE_CHECKING:
@@ -25,6 +27,15 @@ class Reporting(NamedTuple):
     """Of one message."""
     detail_for_every_item: bool
     include_requests: bool
+
+
+_TemplateKey = tuple[str, str, str, tuple[tuple[str, str], ...]]
+
+
+def _template_key(template: RequestTemplate) -> _TemplateKey:
+    """By what it says: prepared requests have a template each."""
+    headers = tuple(template.headers.items())
+    return template.method, template.base_url, template.endpoint_path, headers
 
 
 class _Answer(NamedTuple):
@@ -135,39 +146,50 @@ class _Message:
         self._tags = tags
         self._size = 0
         self._max_bytes = reporting.max_bytes - RESERVE_BYTES
-        self._templates: dict[tuple[str, str, str], int] = {}
+        self._claimed: set[_TemplateKey] = set()
+        self._templates: dict[_TemplateKey, int] = {}
 
     def tell(self, answers: list[_Answer]) -> int:
         """Adds as many answers as fit, one at least; says how many."""
         told = 0
-        calls = []
-        for position, outcome, job, report in answers:
-            body_bytes = 0
-            if job is not None and self._reporting.include_requests:
-                body_bytes = len(job.call.body) + len(job.call.path) + PER_EVENT_BYTES
-                if body_bytes < self._max_bytes:
-                    if self._size + body_bytes > self._max_bytes:
-                        break
-                    calls.append(job)
-                    self._size += body_bytes
-            self._results.statuses.append(outcome.status)
-            self._size += PER_EVENT_BYTES
-            if (
-                outcome.status != 200
-                or outcome.warnings
-                or self._reporting.detail_for_every_item
-                or (job is not None and job.attempts > 1)
-            ):
-                self._add_detail(position, outcome, job, report)
-            told += 1
-            if self._size > self._max_bytes:
+        jobs = []
+        for answer in answers:
+            size = PER_EVENT_BYTES
+            details = self._results.details
+            if self._says_more(answer):
+                size += self._add_detail(answer)
+            job = answer.job if self._reporting.include_requests else None
+            if job is not None:
+                request_bytes = self._request_bytes(job)
+                if size + request_bytes > self._max_bytes:
+                    job = None  # no message of the caller's could hold it
+                else:
+                    size += request_bytes
+            if told and self._size + size > self._max_bytes:
+                if details and details[-1].position == answer.position:
+                    del details[-1]
                 break
-        self._add_requests(calls)
+            self._results.statuses.append(answer.outcome.status)
+            self._size += size
+            if job is not None:
+                self._claimed.add(_template_key(job.call.template))
+                jobs.append(job)
+            told += 1
+        self._add_requests(jobs)
         return told
 
-    def _add_detail(
-        self, position: int, outcome: Outcome, job: Job | None, report: Report | None
-    ) -> None:
+    def _says_more(self, answer: _Answer) -> bool:
+        outcome, job = answer.outcome, answer.job
+        return (
+            outcome.status != 200
+            or bool(outcome.warnings)
+            or self._reporting.detail_for_every_item
+            or (job is not None and job.attempts > 1)
+        )
+
+    def _add_detail(self, answer: _Answer) -> int:
+        """Adds what there is to say beside the status; how many bytes that takes."""
+        position, outcome, job, report = answer
         detail = self._results.details.add(position=position)
         detail.tag = self._tags.get(position, b"")[:MAX_TAG_BYTES]
         fill_detail(detail, outcome)
@@ -181,16 +203,35 @@ class _Message:
                 delivery.latency.FromMilliseconds(
                     round((job.answered_at - job.first_sent_at) * 1000)
                 )
-            for failure in report.failed_items:
-                delivery.failed_items.add(
-                    index=failure.item or 0, reason=failure.reason, field=failure.field
-                )
+            self._add_failed_items(delivery, report.failed_items)
             if report.retry_after_s is not None:
                 detail.error.retry_after.FromMilliseconds(round(report.retry_after_s * 1000))
             if report.blocked_by is not None:
                 detail.error.blocked_by.batch_id = report.blocked_by.batch_id
                 detail.error.blocked_by.position = report.blocked_by.position
-        self._size += detail.ByteSize()
+        return detail.ByteSize() + PER_EVENT_BYTES
+
+    def _add_failed_items(self, delivery: pb.Delivery, failures: Sequence[Failure]) -> None:
+        """Which items failed is always told, and why while half of the message has room for it."""
+        bytes_left = self._max_bytes // 2
+        for failure in failures:
+            item = delivery.failed_items.add(
+                index=failure.item or 0, reason=failure.reason, field=failure.field
+            )
+            bytes_left -= item.ByteSize()
+            if bytes_left < 0:
+                item.reason = item.field = ""
+
+    def _request_bytes(self, job: Job) -> int:
+        call = job.call
+        size = len(call.body) + len(call.path) + PER_EVENT_BYTES
+        if isinstance(call, BatchItem):
+            size += envelope_bytes(call.template)
+        if _template_key(call.template) not in self._claimed:
+            template = call.template
+            texts = (template.base_url, template.endpoint_path, *chain(*template.headers.items()))
+            size += sum(map(len, texts)) + PER_EVENT_BYTES
+        return size
 
     def _add_requests(self, jobs: list[Job]) -> None:
         """The jobs' requests: items that may share one do, whatever they shared on the way."""
@@ -214,7 +255,7 @@ class _Message:
 
     def _add_request(self, request: Request, positions: list[int]) -> None:
         template = request.template
-        key = (template.base_url, template.endpoint_path, authorization(template.headers))
+        key = _template_key(template)
         index = self._templates.get(key)
         if index is None:
             index = self._templates[key] = len(self._templates)

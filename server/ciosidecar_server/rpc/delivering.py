@@ -8,7 +8,7 @@ from ciosidecar.v1 import event_pb2, service_pb2
 from google.protobuf.duration_pb2 import Duration
 
 from ..delivery import reports
-from ..delivery.delivery import Delivery
+from ..delivery.delivery import Delivery, workspace_key
 from ..delivery.job import Job, Place
 from ..delivery.prepared import prepared_keys, prepared_request
 from ..settings import Settings
@@ -23,7 +23,7 @@ from .holds import Holds
 from .items import event_json
 
 # Results of one batch gather for so long before they are written, unless they complete it.
-_GATHER_S = 0.02
+_GATHER_S = 0.005
 
 
 class DeliveringStream:
@@ -113,8 +113,10 @@ class DeliveringStream:
         while not condition():
             self._changed.clear()
             changed = self._loop.create_task(self._changed.wait())
-            await asyncio.wait((changed, self._writing), return_when=asyncio.FIRST_COMPLETED)
-            changed.cancel()
+            try:
+                await asyncio.wait((changed, self._writing), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                changed.cancel()
             if self._writing.done():
                 self._writing.result()
 
@@ -145,14 +147,23 @@ class DeliveringStream:
         except Refused as refusal:
             in_work.answer(position, refused(refusal))
             return
-        outcome, call, operation, event = transform_event(
-            event_bytes, destination, source_type=item.source_type, now=now
+        done = transform_event(
+            event_bytes,
+            destination,
+            source_type=item.source_type,
+            now=now,
+            connection=self._known.connections.get(item.connection or batch.connection),
         )
+        outcome, call, operation, event = done.outcome, done.call, done.operation, done.event
         if call is None or operation is None or event is None:
             in_work.answer(position, outcome)
             return
         in_work.note(position, outcome)
-        keys = ordering_keys(operation, event) if not item.ordering_key else _own_key(item)
+        if item.ordering_key:
+            keys = _own_key(item)
+        else:
+            by_phone = destination.phone_as_identifier
+            keys = ordering_keys(operation, event, by_phone=by_phone)
         self._submit_call(position, item, in_work, call, keys, hash(event_bytes))
 
     def _submit_prepared(self, position: int, item: event_pb2.Item, in_work: BatchInWork) -> None:
@@ -191,17 +202,19 @@ class DeliveringStream:
             alone=item.dont_batch,
             prepared=item.WhichOneof("payload") == "prepared",
         )
-        if self._holds:
-            cause = self._holds.cause(keys, fingerprint, again=item.attempt > 0)
-            if cause is not None:
-                in_work.settled(job, reports.held(cause))
-                return
+        job.arrival, cause = self._holds.arrive(
+            workspace_key(call.template), keys, fingerprint, again=item.attempt > 0
+        )
+        if cause is not None:
+            in_work.settled(job, reports.held(cause))
+            return
         in_work.jobs.append(job)
         self._delivery.submit(job)
 
     def hold(self, job: Job, place: Place) -> None:
         """A job failed and may be tried again: later ones of the same person wait for the caller."""
-        self._holds.add(job.keys, job.fingerprint, place)
+        workspace = workspace_key(job.call.template)
+        self._holds.add(workspace, job.keys, job.fingerprint, job.arrival, place)
 
     def answered(self, batch: BatchInWork) -> None:
         """There are results of a batch to write."""
@@ -221,15 +234,22 @@ class DeliveringStream:
             if self._gathering is not None:
                 self._gathering.cancel()
                 self._gathering = None
-            batches, self._answered = self._answered, {}
-            for batch in batches:
-                for response, events in batch.take_responses(self._reporting):
-                    await self._write(response)
-                    self._owed_events -= events
-                if batch.complete and batch not in self._answered:
-                    self._batches.pop(batch, None)
-                    self._owed_bytes -= batch.size
-                self._changed.set()
+            await self._write_answered()
+
+    async def _write_answered(self) -> None:
+        """Writes what is answered by now; with the call, all of it is gone."""
+        batches, self._answered = self._answered, {}
+        for batch in batches:
+            # What came while others were written goes along.
+            self._answered.pop(batch, None)
+            complete = batch.complete
+            for response, events in batch.take_responses(self._reporting):
+                await self._write(response)
+                self._owed_events -= events
+            if complete:
+                self._batches.pop(batch, None)
+                self._owed_bytes -= batch.size
+            self._changed.set()
 
 
 def _own_key(item: event_pb2.Item) -> set[str]:

@@ -7,7 +7,7 @@ import grpc
 from ciosidecar.v1 import destination_pb2 as pb
 from msgspec.json import encode
 
-from ..transform import Destination, Outcome, Refused, SettingProblem, read_destination
+from ..transform import AnyDestination, Outcome, Refused, SettingProblem, read_destination
 from ..transform.destination import unusable
 from ..transform.result import ErrorCode, refused
 from .connections import KnownConnections
@@ -23,6 +23,15 @@ _IDENTIFY_FALLBACKS = {
 _CREATED_AT_FALLBACKS = {
     pb.CREATED_AT_FALLBACK_TIMESTAMP: "timestamp",
     pb.CREATED_AT_FALLBACK_NONE: "none",
+}
+_GROUP_RELATIONSHIPS = {
+    pb.GROUP_RELATIONSHIPS_PLAIN: "plain",
+    pb.GROUP_RELATIONSHIPS_FULL: "full",
+}
+_EMPTY_STRINGS = {pb.EMPTY_STRINGS_KEEP: "keep", pb.EMPTY_STRINGS_DROP: "drop"}
+_RESERVED_PROPERTIES = {
+    pb.RESERVED_PROPERTIES_KEEP: "keep",
+    pb.RESERVED_PROPERTIES_PREFIX: "prefix",
 }
 _EVENT_IDS = {pb.EVENT_IDS_ULID: "ulid", pb.EVENT_IDS_NONE: "none"}
 
@@ -41,6 +50,15 @@ def config_json(destination: pb.Destination) -> bytes:
         "identifyFallback": _named(typed.identify_fallback, _IDENTIFY_FALLBACKS),
         "createdAtFallback": _named(typed.created_at_fallback, _CREATED_AT_FALLBACKS),
         "eventIds": _named(typed.event_ids, _EVENT_IDS),
+        "semanticEvents": typed.semantic_events,
+        "groupRelationships": _named(typed.group_relationships, _GROUP_RELATIONSHIPS),
+        "phoneAsIdentifier": typed.phone_as_identifier,
+        "updateOnly": typed.update_only,
+        "convertDates": typed.convert_dates,
+        "convertDatesAllow": list(typed.convert_dates_allow),
+        "convertDatesDeny": list(typed.convert_dates_deny),
+        "emptyStrings": _named(typed.empty_strings, _EMPTY_STRINGS),
+        "reservedProperties": _named(typed.reserved_properties, _RESERVED_PROPERTIES),
         "connectionMode": dict(typed.connection_mode),
         "useNativeSDK": dict(typed.use_native_sdk),
         "consentManagement": [
@@ -69,7 +87,7 @@ class KnownDestinations:
 
     def __init__(self, max_destinations: int) -> None:
         self._max_destinations = max_destinations
-        self._by_number: dict[int, Destination | Outcome] = {}
+        self._by_number: dict[int, AnyDestination | Outcome] = {}
         self.connections = KnownConnections(max_destinations)
 
     def upsert(
@@ -97,7 +115,7 @@ class KnownDestinations:
             found += problem_messages(problems, declared.number)
         return found
 
-    def get(self, number: int) -> Destination | Outcome:
+    def get(self, number: int) -> AnyDestination | Outcome:
         """The destination, or the outcome of every event for it. SPEC 12.1."""
         return self._by_number.get(number) or _UNKNOWN
 

@@ -9,7 +9,10 @@ No I/O, no protobuf, no clock but the one handed in; usable without a server:
 import time
 
 from .batch import BatchTransform, RequestList, Sink
-from .destination import Destination, SettingProblem, read_destination
+from .config_reader import SettingProblem
+from .connection import Connection, read_connection
+from .destination import Destination
+from .dynamic import AnyDestination, DynamicDestination, read_destination
 from .event_to_call import EVENT_TYPES, Transformed, transform_event
 from .request import BatchItem, Request, RequestTemplate
 from .result import (
@@ -26,27 +29,31 @@ from .result import (
 
 def transform(
     event_json: bytes,
-    destination: Destination,
+    destination: AnyDestination,
     *,
     source_type: str = "",
     now: int | None = None,
+    connection: Connection | None = None,
 ) -> tuple[Outcome, list[Request]]:
-    """What one event comes to, and the requests it becomes; a group is a batch of one.
+    """What one event comes to, and the requests it becomes; what could share one has its own.
 
-    now: seconds since 1970; the system's clock if not given.
+    now: seconds since 1970; the system's clock if not given. connection: what a record is about.
     """
     sink = RequestList()
     batch = BatchTransform(int(time.time()) if now is None else now, sink)
-    outcome = batch.add(0, event_json, destination, source_type=source_type)
+    outcome = batch.add(0, event_json, destination, source_type=source_type, connection=connection)
     batch.flush()
     return outcome, [request for request, _ in sink.requests]
 
 
 __all__ = [
     "EVENT_TYPES",
+    "AnyDestination",
     "BatchItem",
     "BatchTransform",
+    "Connection",
     "Destination",
+    "DynamicDestination",
     "Error",
     "ErrorCode",
     "ErrorType",
@@ -61,6 +68,7 @@ __all__ = [
     "Transformed",
     "Warning",
     "WarningCode",
+    "read_connection",
     "read_destination",
     "transform",
     "transform_event",

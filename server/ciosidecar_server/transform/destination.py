@@ -1,30 +1,20 @@
 """What the user configured, checked once. SPEC 11."""
 
-import re
-from typing import Any, NamedTuple
+from msgspec import Raw, Struct
 
-from msgspec import Raw, Struct, ValidationError
-from msgspec.json import Decoder
-
+from . import destination_settings as known
+from . import track_v1, track_v2
+from .config_reader import ConfigReader, SettingProblem
+from .dates import DateNames
 from .filters import Filters, read_filters
-from .json_text import DecodeError, repair_surrogates, value
-from .request import BASE_URLS, Endpoints, endpoints
+from .request import BASE_URLS, Endpoints, Writers, endpoints
 from .result import ErrorCode, Refused
+from .semantic_names import SEMANTIC_NAMES
+from .values import ValueChanges
 
 DEVICE_EVENTS = ("Application Installed", "Application Opened")
-_TEMPLATE = re.compile(r"\{\{.*\}\}", re.DOTALL)
-_decode_config = Decoder(dict[str, Raw]).decode
-
-
-class SettingProblem(NamedTuple):
-    """Something wrong with a destination's settings."""
-
-    key: str
-    """As the dashboard's JSON names it."""
-    text: str
-    """What is wrong and what would be right. Never quotes the value."""
-    fatal: bool
-    """True: the destination cannot be used. False: the setting is ignored."""
+_DIALECTS = {"v1": track_v1.WRITERS, "v2": track_v2.WRITERS}
+_FILTERS = {setting.key: setting for setting in known.SETTINGS if setting.kind == "filter"}
 
 
 class Destination(Struct, frozen=True, eq=False):
@@ -32,6 +22,10 @@ class Destination(Struct, frozen=True, eq=False):
 
     endpoints: Endpoints
     """Methods, hosts and headers of its calls. Holds the credentials."""
+    writers: Writers
+    """How operations are written in the dialect it speaks (10)."""
+    closes_requests: bool
+    """Whether a call that cannot share closes the shared requests before it (10.2)."""
     device_events: tuple[str, ...]
     """The track events that register a device token (6.1)."""
     identify_by_email: bool
@@ -42,124 +36,83 @@ class Destination(Struct, frozen=True, eq=False):
     """Whether events carry a ULID (5.6)."""
     filters: Filters | None
     """What it does not want, or None if it wants everything (11.3)."""
+    semantic_events: bool
+    """Whether events named as in Customer.io's pipelines do what they say (13.2)."""
+    full_relationships: bool
+    """Whether groups say all they know of a relationship (13.3)."""
+    phone_as_identifier: bool
+    """Whether a phone number addresses someone without user id and email (13.4)."""
+    update_only: bool
+    """Whether an identify changes people who exist only (13.5)."""
+    changes: ValueChanges | None
+    """What is done to values on their way, or None if nothing is (13.6-13.8)."""
 
 
-class _Reader:
-    """Reads settings from a config and collects what is wrong with them."""
+def settled(
+    config: dict[str, Raw], *, combined: bool = True
+) -> tuple[Destination | None, list[SettingProblem]]:
+    """The destination of a config without templates, or None, and what is wrong with the config.
 
-    def __init__(self, config: dict[str, Raw]) -> None:
-        self.config = config
-        self.problems: list[SettingProblem] = []
-
-    def refuse(self, key: str, text: str) -> None:
-        self.problems.append(SettingProblem(key, f"{text} (11.1)", fatal=True))
-
-    def ignore(self, key: str, text: str) -> None:
-        self.problems.append(SettingProblem(key, text, fatal=False))
-
-    def first(self, *keys: str, blank_counts: bool = True) -> tuple[str, Any]:
-        """The first key that is given, and its value; null counts as not given."""
-        for key in keys:
-            found = value(self.config[key]) if key in self.config else None
-            if found is not None and (blank_counts or found != ""):
-                return key, found
-        return keys[0], None
-
-    def credential(self, *keys: str) -> str:
-        key, found = self.first(*keys)
-        if found is None:
-            self.refuse(key, "is missing: copy it from Customer.io, Settings, API credentials")
-        elif not isinstance(found, str) or not found.strip():
-            self.refuse(key, "must be a text that is not blank")
-        elif _is_reference(found):
-            self.refuse(key, "is a template or an env. reference that nobody resolved")
-        else:
-            return found
-        return ""
-
-    def choice(self, key: str, default: str, other: str) -> str:
-        _, found = self.first(key)
-        if found is None:
-            return default
-        if found not in (default, other):
-            self.refuse(key, f'must be "{default}" or "{other}"')
-        return found if isinstance(found, str) else default
-
-    def region(self) -> str:
-        key, found = self.first("datacenter", "region", blank_counts=False)
-        older = self.first("datacenterEU")[1]
-        if isinstance(older, str) and _TEMPLATE.search(older):
-            self.refuse("datacenterEU", "is a template that nobody resolved")
-        if found is None:
-            return "EU" if older is True else "US"
-        region = found.upper() if isinstance(found, str) else ""
-        if region not in BASE_URLS:
-            self.refuse(key, 'must be "US" or "EU"')
-            return "US"
-        if older is True and region != "EU":
-            self.refuse(key, "contradicts datacenterEU")
-        return region
-
-    def device_token_event(self) -> tuple[str, ...]:
-        key, found = self.first("deviceTokenEventName")
-        if found is None or found == "":
-            return ()
-        if not isinstance(found, str):
-            self.refuse(key, "must be a text")
-            return ()
-        if _TEMPLATE.search(found):
-            self.refuse(key, "is a template that nobody resolved")
-        return (found,)
-
-
-def _is_reference(text: str) -> bool:
-    return text.strip().startswith("env.") or _TEMPLATE.search(text) is not None
-
-
-def read_destination(config_json: bytes) -> tuple[Destination | None, list[SettingProblem]]:
-    """The destination of a dashboard's config, or None, and what is wrong with the config.
-
-    config_json: the config as a JSON object in UTF-8. Unknown keys are ignored.
+    combined: whether settings are held against each other too.
     """
-    try:
-        str(config_json, "utf-8")
-        config: dict[str, Raw] | None = _decode_config(config_json)
-    except (UnicodeDecodeError, DecodeError, RecursionError):
-        config = _decode_repaired(config_json)
-    if config is None:
-        return None, [
-            SettingProblem("", "the config must be a JSON object in UTF-8 (11.1)", fatal=True)
-        ]
-    reader = _Reader(config)
-    site_id = reader.credential("siteID", "siteId")
-    api_key = reader.credential("apiKey")
+    reader = ConfigReader(config)
+    site_id = reader.credential(known.SITE_ID)
+    api_key = reader.credential(known.API_KEY)
     region = reader.region()
-    device_token_event = reader.device_token_event()
-    if reader.choice("apiVersion", "v1", "v2") == "v2":
-        reader.refuse("apiVersion", 'this server speaks "v1" only')
-    identify_fallback = reader.choice("identifyFallback", "anonymousId", "email")
-    created_at_fallback = reader.choice("createdAtFallback", "timestamp", "none")
-    event_ids = reader.choice("eventIds", "ulid", "none")
-    filters = read_filters(lambda key: reader.first(key)[1], reader.ignore)
+    device_token_event = reader.event_name(known.DEVICE_TOKEN_EVENT)
+    api_version = reader.choice(known.API_VERSION)
+    identify_fallback = reader.choice(known.IDENTIFY_FALLBACK)
+    created_at_fallback = reader.choice(known.CREATED_AT_FALLBACK)
+    event_ids = reader.choice(known.EVENT_IDS)
+    semantic_events = reader.flag(known.SEMANTIC_EVENTS)
+    group_relationships = reader.choice(known.GROUP_RELATIONSHIPS)
+    phone_as_identifier = reader.flag(known.PHONE_AS_IDENTIFIER)
+    update_only = reader.flag(known.UPDATE_ONLY)
+    changes = _value_changes(reader)
+    filters = read_filters(lambda key: reader.given(_FILTERS[key])[1], reader.note)
+    if combined and phone_as_identifier and api_version != "v2":
+        reader.refuse(
+            known.PHONE_AS_IDENTIFIER.key, 'needs apiVersion "v2": v1 has no phone numbers', "13.4"
+        )
+    if combined and semantic_events and device_token_event in SEMANTIC_NAMES:
+        reader.refuse(
+            known.DEVICE_TOKEN_EVENT.key,
+            "names an event that semanticEvents gives a meaning",
+            "13.2",
+        )
     if any(problem.fatal for problem in reader.problems):
         return None, reader.problems
     destination = Destination(
         endpoints=endpoints(BASE_URLS[region], site_id, api_key),
-        device_events=(*DEVICE_EVENTS, *device_token_event),
+        writers=_DIALECTS[api_version],
+        closes_requests=api_version == "v2",
+        device_events=(*DEVICE_EVENTS, device_token_event) if device_token_event else DEVICE_EVENTS,
         identify_by_email=identify_fallback == "email",
         fill_created_at=created_at_fallback == "timestamp",
         event_ids=event_ids == "ulid",
         filters=filters or None,
+        semantic_events=semantic_events,
+        full_relationships=group_relationships == "full",
+        phone_as_identifier=phone_as_identifier,
+        update_only=update_only,
+        changes=changes or None,
     )
     return destination, reader.problems
 
 
-def _decode_repaired(config_json: bytes) -> dict[str, Raw] | None:
-    try:
-        str(config_json, "utf-8")
-        return _decode_config(repair_surrogates(config_json))
-    except (UnicodeDecodeError, ValidationError, DecodeError, RecursionError):
-        return None
+def _value_changes(reader: ConfigReader) -> ValueChanges:
+    convert_dates = reader.flag(known.CONVERT_DATES)
+    lists = [known.CONVERT_DATES_ALLOW, known.CONVERT_DATES_DENY]
+    allowed, denied = (reader.name_list(setting) for setting in lists)
+    if not convert_dates:
+        for setting, names in zip(lists, (allowed, denied), strict=True):
+            if names:
+                reader.note(setting.key, "changes nothing without convertDates (13.6)")
+    return ValueChanges(
+        dates=DateNames(allowed, denied) if convert_dates else None,
+        drop_empty=reader.choice(known.EMPTY_STRINGS) == "drop",
+        prefix_reserved=reader.choice(known.RESERVED_PROPERTIES) == "prefix",
+    )
 
 
 def unusable(problems: list[SettingProblem]) -> Refused:

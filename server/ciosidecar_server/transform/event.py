@@ -42,8 +42,10 @@ class Event(Struct, rename="camel", gc=False):
     channel: Any = None
     timestamp: Any = None
     original_timestamp: Any = None
+    action: Any = None
     traits: Raw = ABSENT
     properties: Raw = ABSENT
+    identifiers: Raw = ABSENT
     user_properties: Raw = field(default=ABSENT, name="user_properties")
     context: Context = field(default_factory=Context)
 

@@ -1,15 +1,17 @@
 """One event, all the way: bytes → Event → Operation → the call it becomes. SPEC 1."""
 
 import logging
-from typing import NamedTuple
 
+from msgspec import Struct
+
+from .connection import Connection
 from .destination import Destination
+from .dynamic import AnyDestination, DynamicDestination
 from .event import Event, decode
 from .operations import Operation
 from .request import BatchItem, Request
 from .result import Error, ErrorCode, ErrorType, Outcome, Refused, Warning, WarningCode, refused
 from .rules import alias, group, identify, page, record, screen, track
-from .track_v1 import request
 
 _RULES = {
     "identify": identify.operation,
@@ -18,9 +20,8 @@ _RULES = {
     "screen": screen.operation,
     "alias": alias.operation,
     "group": group.operation,
-    "record": record.operation,
 }
-EVENT_TYPES = tuple(_RULES)
+EVENT_TYPES = (*_RULES, "record")
 
 _log = logging.getLogger(__name__)
 _PLAIN = Outcome(200, [])
@@ -33,7 +34,7 @@ _INTERNAL = Error(
 )
 
 
-class Transformed(NamedTuple):
+class Transformed(Struct, frozen=True, gc=False):
     """What one event came to. The last three are None unless it became a call."""
 
     outcome: Outcome
@@ -43,12 +44,17 @@ class Transformed(NamedTuple):
 
 
 def transform_event(
-    event_json: bytes, destination: Destination, *, source_type: str, now: int
+    event_json: bytes,
+    destination: AnyDestination,
+    *,
+    source_type: str,
+    now: int,
+    connection: Connection | None = None,
 ) -> Transformed:
     """What an event comes to. Never raises: one event's fault is not its neighbours'. SPEC 1.4.
 
     source_type: the type of the event's source, "" to go by its channel (11.3).
-    now: seconds since 1970.
+    now: seconds since 1970. connection: what a record's row is about, if anybody said (9.1).
     """
     warnings: list[Warning] = []
     try:
@@ -57,12 +63,15 @@ def transform_event(
             warnings.append(
                 Warning(WarningCode.LONE_SURROGATE, "half of an emoji became U+FFFD (1.1)")
             )
+        if isinstance(destination, DynamicDestination):
+            destination = destination.for_event(event_json)
         if destination.filters is not None:
             reason = destination.filters.reason(event, source_type)
             if reason is not None:
                 return Transformed(Outcome(298, warnings, filtered=reason))
-        operation = interpret(event, destination, warnings, now)
-        call = request(operation, destination)
+        operation = interpret(event, destination, connection, warnings, now)
+        write = destination.writers[type(operation)]
+        call = write(operation, destination.endpoints, warnings)
     except Refused as refusal:
         return Transformed(refused(refusal, warnings))
     except Exception as fault:  # noqa: BLE001
@@ -71,12 +80,18 @@ def transform_event(
 
 
 def interpret(
-    event: Event, destination: Destination, warnings: list[Warning], now: int
+    event: Event,
+    destination: Destination,
+    connection: Connection | None,
+    warnings: list[Warning],
+    now: int,
 ) -> Operation:
     """Event → operation. Raises Refused. SPEC 1.2."""
     kind = event.type
     rule = _RULES.get(kind.lower()) if type(kind) is str else None
     if rule is None:
+        if type(kind) is str and kind.lower() == "record":
+            return record.operation(event, destination, connection, warnings)
         raise Refused(
             ErrorCode.UNSUPPORTED_TYPE, f"type must be one of {', '.join(EVENT_TYPES)} (1.2)"
         )

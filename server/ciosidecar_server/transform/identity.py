@@ -1,5 +1,6 @@
 """Who an event is about: ids, emails, and the kind of identifier a value is. SPEC 2.1-2.3, 3."""
 
+import contextlib
 import re
 import unicodedata
 from decimal import Decimal
@@ -20,6 +21,7 @@ _WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".jo
 _LOCAL_PART = r'[^\s@"(),:;<>\[\]\\.]+(?:\.[^\s@"(),:;<>\[\]\\.]+)*'
 _LABEL = r"""(?!-)[^\s@."(),:;<>\[\]\\/_!#$%&'*+=?^`{|}~]+(?<!-)"""
 _EMAIL = re.compile(rf"({_LOCAL_PART})@(?:{_LABEL}\.)+({_LABEL})")
+_E_164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 _ASCII_TOP_LEVEL = re.compile(r"[A-Za-z]{2,}|[Xx][Nn]--[A-Za-z0-9-]+")
 
 
@@ -162,13 +164,34 @@ def email(event: Event) -> str | None:
     return found
 
 
-def known_person(event: Event) -> str | None:
-    """What addresses the person of a track, page or screen, or None. SPEC 3.4."""
+class Phone(str):
+    """A phone number that addresses a person. Its type sets it apart from a user id. Rule 13.4."""
+
+    __slots__ = ()
+
+
+def phone(event: Event) -> Phone | None:
+    """The phone number in E.164 form, or None. Rule 13.4."""
+    for raw in (event.traits, event.context.traits):
+        if raw:
+            text = text_of(members(raw).get("phone", ABSENT))
+            if text and _E_164.fullmatch(text):
+                return Phone(text)
+    return None
+
+
+def known_person(event: Event, *, by_phone: bool = False) -> str | None:
+    """What addresses the person of a track, page or screen, or None. SPEC 3.4.
+
+    by_phone: whether a phone number does where nothing else can (13.4).
+    """
     found = user_id(event)
     if found is not None:
         return within_limit(found, "the user id")
     found = email(event)
-    return found if found is None else within_limit(found, "the email")
+    if found is None:
+        return phone(event) if by_phone else None
+    return within_limit(found, "the email")
 
 
 def anonymous_id(event: Event) -> str | None:
@@ -196,7 +219,9 @@ def kind_and_value(identifier: str) -> tuple[str, str]:
     """The kind of identifier, and the value under it, as v1 reads them from a path. SPEC 3.7."""
     if identifier.startswith("cio_") and len(identifier) > 4:
         return "cio_id", identifier[4:]
-    return ("email" if is_email(identifier) else "id"), identifier
+    if is_email(identifier):
+        return "email", identifier
+    return ("phone", str(identifier)) if type(identifier) is Phone else ("id", identifier)
 
 
 def in_path(identifier: str, field: str) -> str:
@@ -213,16 +238,44 @@ def comparable(identifier: str) -> str:
     return identifier.casefold() if "@" in identifier else identifier
 
 
-def identifiers(event: Event) -> set[str]:
-    """Everything the event's people may be known by, comparable."""
+def row_ids(identifiers: Raw) -> dict[str, str]:
+    """The usable `cio_id`, `id` and `email` of a warehouse row, in that order. SPEC 9.2."""
+    found = members(identifiers)
+    usable = {}
+    for name in ("cio_id", "id", "email"):
+        one = nested_id(found.get(name, ABSENT))
+        if one is not None:
+            usable[name] = one
+    return usable
+
+
+def as_cio_id(identifier: str) -> str:
+    """A cio_id in the form in which it addresses a person anywhere: with its prefix. SPEC 3.7."""
+    prefixed = identifier.startswith("cio_") and len(identifier) > 4
+    return identifier if prefixed else "cio_" + identifier
+
+
+_READERS = (user_id, email, anonymous_id)
+
+
+def identifiers(event: Event, *, by_phone: bool = False) -> set[str]:
+    """Everything the event's people may be known by, comparable. Never raises.
+
+    What cannot be read names nobody: an event that is sent all the same does not go by it.
+    by_phone: whether phone numbers address people (13.4).
+    """
     found = set()
-    for reader in (user_id, email, anonymous_id):
+    for reader in (user_id, email, anonymous_id, phone) if by_phone else _READERS:
         try:
             one = reader(event)
-        except Refused:
+        except (Refused, RecursionError):
             continue
         if one is not None:
             found.add(comparable(one))
     if type(event.previous_id) is str:
         found.add(comparable(event.previous_id))
+    if event.identifiers:
+        with contextlib.suppress(RecursionError):
+            for name, one in row_ids(event.identifiers).items():
+                found.add(as_cio_id(one) if name == "cio_id" else comparable(one))
     return found

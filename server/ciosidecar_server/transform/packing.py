@@ -1,55 +1,61 @@
-"""Operations that share a request to /api/v2/batch. SPEC 8.1, 10.3."""
+"""Items that share a request: what fits into one, counted exactly. SPEC 8.1, 9.5, 10.3."""
 
-from .destination import Destination
+from collections.abc import Iterable
+
 from .event import Event
-from .identity import comparable, is_email
-from .operations import Operation, UpdateObject
-from .ordering import ordering_keys
-from .request import BatchItem, Request
+from .operations import Operation
+from .ordering import Concerned
+from .request import BatchItem, BatchTemplate, Request
 
-MAX_BATCH_BYTES = 500_000
-MAX_BATCH_ITEMS = 1000
-ENVELOPE_BYTES = len(b'{"batch":[]}')
+_CLOSING = b"]}"
 
 
-class SharedRequest:
-    """A request to /api/v2/batch that still takes items."""
+def envelope_bytes(template: BatchTemplate) -> int:
+    """Bytes of a shared request's body beside its items and the commas between them."""
+    return len(template.opening) + len(_CLOSING)
 
-    def __init__(self) -> None:
-        self.items: list[bytes] = []
-        self.positions: list[int] = []
-        self.size = ENVELOPE_BYTES
-        self._concerned: set[str] = set()
-        self._someone_without_id = False
+
+def join(template: BatchTemplate, path: str, bodies: Iterable[bytes]) -> Request:
+    """The request that carries the items, in their order. Measures nothing: OpenRequest does."""
+    return Request(template, path, template.opening + b",".join(bodies) + _CLOSING)
+
+
+class OpenRequest:
+    """A request that still takes items of one template and path."""
+
+    def __init__(self, template: BatchTemplate, path: str) -> None:
+        self.template = template
+        self.path = path
+        self.bodies: list[bytes] = []
+        self._max_items = template.max_items
+        # The comma that the first item has none of.
+        self._bytes_left = template.max_bytes - envelope_bytes(template) + 1
 
     def takes(self, item: BatchItem) -> bool:
         """Whether there is room for one more. SPEC 10.3."""
-        return (
-            len(self.items) < MAX_BATCH_ITEMS and self.size + 1 + len(item.body) <= MAX_BATCH_BYTES
-        )
+        return len(item.body) < self._bytes_left and len(self.bodies) < self._max_items
 
-    def add(self, position: int, item: BatchItem, operation: Operation, event: Event) -> None:
-        """Takes an item and everything its person may be known by."""
-        self.size += len(item.body) + bool(self.items)
-        self.items.append(item.body)
+    def add(self, item: BatchItem) -> None:
+        """Takes an item for which there is room."""
+        self.bodies.append(item.body)
+        self._bytes_left -= len(item.body) + 1
+
+    def request(self) -> Request:
+        """The request that carries the items so far; there MUST be one."""
+        return join(self.template, self.path, self.bodies)
+
+
+class SharedRequest(OpenRequest):
+    """An open request that knows which events of a batch it covers, and whom they concern."""
+
+    def __init__(self, template: BatchTemplate, path: str, *, by_phone: bool = False) -> None:
+        """by_phone: whether phone numbers address people (13.4)."""
+        super().__init__(template, path)
+        self.positions: list[int] = []
+        self.concerned = Concerned(by_phone=by_phone)
+
+    def cover(self, position: int, item: BatchItem, operation: Operation, event: Event) -> None:
+        """Takes the item of one event, for which there is room."""
+        self.add(item)
         self.positions.append(position)
-        self._concerned |= ordering_keys(operation, event)
-        if not operation.people or any(map(is_email, operation.people)):
-            self._someone_without_id = True
-
-    def concerns(self, operation: Operation, event: Event) -> bool:
-        """Whether someone or something in here may be what the operation is about."""
-        # Two different user ids are two people. Only someone without one can be met under an
-        # email that the event does not go by, and looking for those takes reading its traits.
-        if self._someone_without_id or type(operation) is UpdateObject:
-            return not self._concerned.isdisjoint(ordering_keys(operation, event))
-        for one in operation.people:  # noqa: SIM110 - a generator costs more than the rest
-            if comparable(one) in self._concerned:
-                return True
-        return False
-
-
-def shared_request(destination: Destination, items: list[bytes]) -> Request:
-    """The request that carries the items, in their order."""
-    body = b'{"batch":[' + b",".join(items) + b"]}"
-    return Request(destination.endpoints.batch, "/api/v2/batch", body)
+        self.concerned.add(operation, event)

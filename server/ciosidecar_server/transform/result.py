@@ -42,8 +42,10 @@ class ErrorCode(StrEnum):
     """A group without a usable id (8.2)."""
     INVALID_RECORD = "INVALID_RECORD"
     """A record that cannot be understood, or has no connection (9)."""
+    MISSING_PROPERTY = "MISSING_PROPERTY"
+    """An event that does what its name says lacks what it needs for that (13.2)."""
     INVALID_DESTINATION = "INVALID_DESTINATION"
-    """Settings that are missing, wrong or contradictory (11.1)."""
+    """Settings that are missing, wrong, contradictory, or not filled in by the event (11.1, 13.1)."""
     UNKNOWN_DESTINATION = "UNKNOWN_DESTINATION"
     """No destination was declared under this number (12.1)."""
     UNKNOWN_CONNECTION = "UNKNOWN_CONNECTION"
@@ -103,6 +105,8 @@ class WarningCode(StrEnum):
     """The merge names an anonymous id, which Customer.io does not merge (7.2)."""
     WRONG_REGION = "WRONG_REGION"
     """Customer.io redirected to the other region (11.2)."""
+    UNATTRIBUTED_ERROR = "UNATTRIBUTED_ERROR"
+    """Customer.io reported an error in the request without saying of which item (12.1)."""
 
 
 class FilterReason(StrEnum):

@@ -1,43 +1,48 @@
-"""Operation → request in Customer.io's Track API v1. SPEC 4-8."""
+"""Operation → request in Customer.io's Track API v1. SPEC 4-9, 13."""
 
-from collections.abc import Callable
 from typing import Any
 
 from msgspec.json import encode
 
-from .destination import Destination
 from .identity import in_path, kind_and_value
+from .limits import within_count
+from .object_item import update_object
 from .operations import (
     AddDevice,
+    ChangeSegment,
+    ChangeSuppression,
     DeleteDevice,
+    DeletePerson,
     Identify,
     Merge,
-    Operation,
+    ReportDelivery,
     SendEvent,
     UpdateObject,
 )
-from .request import BatchItem, Request
-from .result import ErrorCode, Refused
+from .request import BatchItem, Endpoints, Request, Writers
+from .result import Warning
 
-MAX_ITEM_BYTES = 32_768
 # screen views are ordinary events here: v1 has no name of its own for them (5.4)
 _TYPE = {"track": b'"event"', "page": b'"page"', "screen": b'"event"'}
 
 
-def request(operation: Operation, destination: Destination) -> Request | BatchItem:
-    """The HTTP call an operation becomes, or its item of a call that it may share with others."""
-    return _WRITERS[type(operation)](operation, destination)
-
-
-def _identify(operation: Identify, destination: Destination) -> Request:
+def _identify(operation: Identify, endpoints: Endpoints, warnings: list[Warning]) -> Request:
     return Request(
-        destination.endpoints.identify,
+        endpoints.identify,
         "/api/v1/customers/" + in_path(operation.person, "the user id"),
-        encode(operation.attributes),
+        encode(within_count(operation.attributes, warnings)),
     )
 
 
-def _send_event(operation: SendEvent, destination: Destination) -> Request:
+def _delete_person(
+    operation: DeletePerson, endpoints: Endpoints, _warnings: list[Warning]
+) -> Request:
+    person = in_path(operation.person, "the user id")
+    return Request(endpoints.delete_person, f"/api/v1/customers/{person}", b"")
+
+
+def send_event(operation: SendEvent, endpoints: Endpoints, _warnings: list[Warning]) -> Request:
+    """5.1"""
     # Joined from the slices the event came in: what is not parsed cannot be damaged.
     parts: list[Any] = [
         b'{"name":',
@@ -53,71 +58,94 @@ def _send_event(operation: SendEvent, destination: Destination) -> Request:
         parts.append(b',"id":"%b"' % operation.event_id.encode())
     if operation.person is None:
         parts += (b',"anonymous_id":', encode(operation.anonymous_id), b"}")
-        return Request(destination.endpoints.anonymous_event, "/api/v1/events", b"".join(parts))
+        return Request(endpoints.anonymous_event, "/api/v1/events", b"".join(parts))
     parts.append(b"}")
     return Request(
-        destination.endpoints.event,
+        endpoints.event,
         f"/api/v1/customers/{in_path(operation.person, 'the user id')}/events",
         b"".join(parts),
     )
 
 
-def _add_device(operation: AddDevice, destination: Destination) -> Request:
+def _add_device(operation: AddDevice, endpoints: Endpoints, _warnings: list[Warning]) -> Request:
     device: dict[str, Any] = {"id": operation.token, "platform": operation.platform}
     if operation.last_used is not None:
         device["last_used"] = operation.last_used
     if operation.attributes:
         device["attributes"] = operation.attributes
     return Request(
-        destination.endpoints.add_device,
+        endpoints.add_device,
         f"/api/v1/customers/{in_path(operation.person, 'the user id')}/devices",
         encode({"device": device}),
     )
 
 
-def _delete_device(operation: DeleteDevice, destination: Destination) -> Request:
+def _delete_device(
+    operation: DeleteDevice, endpoints: Endpoints, _warnings: list[Warning]
+) -> Request:
     person = in_path(operation.person, "the user id")
     token = in_path(operation.token, "the device token")
-    return Request(
-        destination.endpoints.delete_device, f"/api/v1/customers/{person}/devices/{token}", b""
-    )
+    return Request(endpoints.delete_device, f"/api/v1/customers/{person}/devices/{token}", b"")
 
 
-def _merge(operation: Merge, destination: Destination) -> Request:
+def _merge(operation: Merge, endpoints: Endpoints, _warnings: list[Warning]) -> Request:
     body = {
         "primary": dict([kind_and_value(operation.primary)]),
         "secondary": dict([kind_and_value(operation.secondary)]),
     }
-    return Request(destination.endpoints.merge, "/api/v1/merge_customers", encode(body))
+    return Request(endpoints.merge, "/api/v1/merge_customers", encode(body))
 
 
-def object_item(operation: UpdateObject) -> BatchItem:
-    """An object's item of a batch, the same in both dialects. Raises Refused(TOO_LARGE). SPEC 8."""
-    item: dict[str, Any] = {
-        "type": "object",
-        "action": operation.action,
-        "identifiers": {
-            "object_type_id": operation.object_type_id,
-            "object_id": operation.object_id,
-        },
-        "attributes": operation.attributes,
-        "cio_relationships": []
-        if operation.person is None
-        else [{"identifiers": dict([kind_and_value(operation.person)])}],
+def change_segment(
+    operation: ChangeSegment, endpoints: Endpoints, _warnings: list[Warning]
+) -> BatchItem:
+    """9.5. v2 has no call for segments: this is how both dialects write it."""
+    change = "remove_customers" if operation.removes else "add_customers"
+    return BatchItem(
+        endpoints.segment,
+        f"/api/v1/segments/{operation.segment_id}/{change}?id_type={operation.kind}",
+        encode(operation.identifier),
+    )
+
+
+def _change_suppression(
+    operation: ChangeSuppression, endpoints: Endpoints, _warnings: list[Warning]
+) -> Request:
+    person = in_path(operation.person, "the user id")
+    template = endpoints.unsuppress if operation.lifts else endpoints.suppress
+    action = "unsuppress" if operation.lifts else "suppress"
+    return Request(template, f"/api/v1/customers/{person}/{action}", b"")
+
+
+def report_delivery(
+    operation: ReportDelivery, endpoints: Endpoints, _warnings: list[Warning]
+) -> Request:
+    """13.2"""
+    body: dict[str, Any] = {"delivery_id": operation.delivery_id, "metric": operation.metric}
+    if operation.timestamp is not None:
+        body["timestamp"] = operation.timestamp
+    more = {
+        "recipient": operation.recipient or operation.device_token,
+        "reason": operation.reason,
+        "href": operation.href,
     }
-    body = encode(item)
-    if len(body) > MAX_ITEM_BYTES:
-        raise Refused(
-            ErrorCode.TOO_LARGE, f"the group becomes more than {MAX_ITEM_BYTES} bytes (10.2)"
-        )
-    return BatchItem(body)
+    action = {"action_name": operation.action_name, "action_value": operation.action_value}
+    body |= {name: found for name, found in more.items() if found is not None}
+    pressed = {name: found for name, found in action.items() if found is not None}
+    if pressed:
+        body["metadata"] = pressed
+    return Request(endpoints.metrics, "/api/v1/metrics", encode(body))
 
 
-_WRITERS: dict[type, Callable[[Any, Destination], Request | BatchItem]] = {
+WRITERS: Writers = {
     Identify: _identify,
-    SendEvent: _send_event,
+    DeletePerson: _delete_person,
+    SendEvent: send_event,
     AddDevice: _add_device,
     DeleteDevice: _delete_device,
     Merge: _merge,
-    UpdateObject: lambda operation, _: object_item(operation),
+    ChangeSegment: change_segment,
+    ChangeSuppression: _change_suppression,
+    ReportDelivery: report_delivery,
+    UpdateObject: update_object,
 }

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ciosidecar_server.transform import (
+    AnyDestination,
     BatchTransform,
-    Destination,
+    Connection,
     Outcome,
     Request,
     RequestList,
+    read_connection,
     read_destination,
     transform,
 )
@@ -19,12 +21,21 @@ TIME, TIME_S = "2024-01-02T03:04:05.678Z", 1704164645
 Event = dict[str, Any] | bytes
 
 
-def destination(**config: Any) -> Destination:
+def destination(**config: Any) -> AnyDestination:
     """A destination with the given settings beside good credentials."""
     settings = {"siteID": "site", "apiKey": "key"} | config
     found, problems = read_destination(json.dumps(settings).encode())
     assert found is not None, problems
     return found
+
+
+def fatal_keys(**config: Any) -> list[str]:
+    """The keys that make a destination with these settings unusable, beside good credentials."""
+    settings = {"siteID": "site", "apiKey": "key"} | config
+    found, problems = read_destination(json.dumps(settings).encode())
+    keys = [problem.key for problem in problems if problem.fatal]
+    assert (found is None) == bool(keys)
+    return keys
 
 
 def as_json(event: Event) -> bytes:
@@ -38,13 +49,28 @@ def as_json(event: Event) -> bytes:
 
 
 def sent(
-    event: Event, *, source_type: str = "", **config: Any
+    event: Event,
+    *,
+    source_type: str = "",
+    connection: dict[str, Any] | None = None,
+    **config: Any,
 ) -> tuple[Outcome, list[dict[str, Any]]]:
-    """The outcome of an event, and its requests: method, url, path, body (None for none), raw."""
+    """The outcome of an event, and its requests: method, url, path, body (None for none), raw.
+
+    connection: the config of the connection that a record is of.
+    """
     outcome, requests = transform(
-        as_json(event), destination(**config), source_type=source_type, now=NOW
+        as_json(event),
+        destination(**config),
+        source_type=source_type,
+        now=NOW,
+        connection=_read(connection),
     )
     return outcome, [as_dict(request) for request in requests]
+
+
+def _read(connection: dict[str, Any] | None) -> Connection | None:
+    return None if connection is None else read_connection(json.dumps(connection).encode())
 
 
 def as_dict(request: Request) -> dict[str, Any]:
@@ -133,22 +159,44 @@ def group(**members: object) -> dict[str, Any]:
     return {"type": "group", "groupId": "g", "userId": "u"} | members
 
 
+def row(action: object = "insert", **identifiers: object) -> dict[str, Any]:
+    """A record with these columns."""
+    return {"type": "record", "action": action, "identifiers": identifiers}
+
+
+def row_in_v2(
+    event: dict[str, Any], connection: dict[str, Any], *warnings: str, **config: Any
+) -> dict[str, Any]:
+    """What v2 says of a good row: its one item."""
+    request = request_of(event, *warnings, connection=connection, apiVersion="v2", **config)
+    (item,) = request["body"]["batch"]
+    return item  # type: ignore[no-any-return]
+
+
 def packed(
-    events: Sequence[Event], *, alone: Sequence[int] = (), on: Sequence[Destination] = ()
+    events: Sequence[Event],
+    *,
+    alone: Sequence[int] = (),
+    on: Sequence[AnyDestination] = (),
+    connection: dict[str, Any] | None = None,
+    **config: Any,
 ) -> list[tuple[dict[str, Any], list[int]]]:
     """The requests of a batch of good events, in order, each with the positions it covers.
 
-    alone: the positions that share with nobody. on: each event's destination.
+    alone: the positions that share with nobody. on: each event's destination, where they differ.
+    connection: the config of the connection that records are of.
     """
     sink = RequestList()
     batch = BatchTransform(NOW, sink)
-    usual = destination()
+    usual = destination(**config)
+    row_of = _read(connection)
     for position, event in enumerate(events):
         outcome = batch.add(
             position,
             as_json(event),
             on[position] if on else usual,
             alone=position in alone,
+            connection=row_of,
         )
         assert outcome.status == 200, outcome.error
     batch.flush()

@@ -11,10 +11,12 @@ from tests.unit.transform.support import (
     body_of,
     group,
     identify,
+    item_of,
     of_type,
     packed,
     refusal_of,
     request_of,
+    sent,
     track,
 )
 
@@ -38,6 +40,21 @@ def test_row_4_the_item_that_did_not_fit_is_counted() -> None:
     """No request of a long batch has more than 500,000 bytes (10.3)."""
     traits = {f"k{number}": "x" * 1000 for number in range(30)}
     found = packed([group(groupId=f"g{n}", userId=f"u{n}", traits=traits) for n in range(100)])
+    assert [len(positions) for _, positions in found] == [16] * 6 + [4]
+    assert max(len(request["raw"]) for request, _ in found) <= 500_000
+
+
+def test_row_3_a_large_first_event_makes_no_empty_batch_in_v2() -> None:
+    """It goes out by v1, alone, and nothing else is sent before it (10.2)."""
+    found = packed([track(properties={"p": "x" * 90_000}), track()], apiVersion="v2")
+    assert [request["endpoint_path"] for request, _ in found] == ["v1/customers/events", "v2/batch"]
+    assert [positions for _, positions in found] == [[0], [1]]
+
+
+def test_row_4_the_event_that_did_not_fit_is_counted_in_v2() -> None:
+    """No request of a long batch has more than 500,000 bytes (10.3)."""
+    events = [track(userId=f"u{n}", properties={"p": "x" * 30_000}) for n in range(100)]
+    found = packed(events, apiVersion="v2")
     assert [len(positions) for _, positions in found] == [16] * 6 + [4]
     assert max(len(request["raw"]) for request, _ in found) <= 500_000
 
@@ -72,6 +89,21 @@ def test_row_10_epoch_seconds_as_text_are_seconds() -> None:
     """Digits are a number, and a short number is no year (2.4)."""
     event = identify(traits={"createdAt": "1400687660"}, timestamp="1")
     assert body_of(event, "UNUSABLE_TIME") == {"created_at": 1400687660}
+
+
+def test_row_2_an_error_of_one_item_is_charged_to_its_own_event() -> None:
+    """Positions are in the order of the items, whatever the order of anything else (10.3)."""
+    events = [track(event=name, messageId=f"m{9 - n}") for n, name in enumerate(("a", "b", "c"))]
+    ((request, positions),) = packed(events, apiVersion="v2")
+    assert [item["name"] for item in request["body"]["batch"]] == ["a", "b", "c"]
+    assert positions == [0, 1, 2]
+
+
+@pytest.mark.parametrize("config", [{}, {"deviceTokenEventName": None}], ids=str)
+def test_row_6_a_device_event_has_a_name_in_v2_too(config: dict[str, Any]) -> None:
+    """A track without one is refused, whatever device it comes from (5.5, 6.1)."""
+    event = {"type": "track", "userId": "u", "context": {"device": {"token": "t", "type": "ios"}}}
+    assert refusal_of(event, apiVersion="v2", **config) == "MISSING_EVENT_NAME"
 
 
 NAMES: dict[str, dict[str, Any]] = {
@@ -141,6 +173,53 @@ def test_row_25_a_foreign_external_id_is_nobody() -> None:
     external = [{"type": "someOtherTool", "id": "X9"}]
     event = of_type("track", anonymousId="an", context={"externalId": external})
     assert body_of(event)["anonymous_id"] == "an"
+
+
+def test_row_26_a_foreign_external_id_is_no_email() -> None:
+    """The visitor is meant in v2 as in v1 (3.2)."""
+    external = [{"type": "someOtherTool", "id": "X9"}]
+    event = of_type("track", anonymousId="an", context={"externalId": external})
+    assert item_of(event, apiVersion="v2")["identifiers"] == {"anonymous_id": "an"}
+
+
+@pytest.mark.parametrize("name", ["userId", "id"])
+def test_row_27_a_user_id_in_the_traits_is_one(name: str) -> None:
+    """Both dialects look for people in the same places (3.1)."""
+    event = of_type("track", traits={name: "tu"})
+    assert item_of(event, apiVersion="v2")["identifiers"] == {"id": "tu"}
+
+
+@pytest.mark.parametrize("kind", ["Identify", "IDENTIFY"])
+def test_row_28_the_type_is_read_in_any_case(kind: str) -> None:
+    """In v2 as in v1 (1.2)."""
+    event = identify() | {"type": kind}
+    assert item_of(event, apiVersion="v2")["action"] == "identify"
+
+
+def test_row_29_a_datacenter_of_null_is_not_given() -> None:
+    """It means US in both dialects (11.1)."""
+    url = request_of(track(), apiVersion="v2", datacenter=None)["url"]
+    assert url == "https://track.customer.io/api/v2/batch"
+
+
+def test_row_30_names_of_visitors_events_are_cut() -> None:
+    """For everybody and in both dialects, to 100 bytes (5.5)."""
+    event = of_type("track", anonymousId="an", event="x" * 105)
+    assert item_of(event, "EVENT_NAME_CUT", apiVersion="v2")["name"] == "x" * 100
+
+
+def test_row_31_an_alias_without_previous_id_is_told_so() -> None:
+    """The text names what is missing (7.1, 12.2)."""
+    outcome, _ = sent({"type": "alias", "userId": "u"}, apiVersion="v2")
+    assert outcome.error is not None
+    assert (outcome.error.code, "previousId" in outcome.error.text) == ("MISSING_IDENTITY", True)
+
+
+def test_row_32_a_row_without_created_at_is_not_of_1970() -> None:
+    """A created_at of null is no time (2.4, 9.4)."""
+    row = {"type": "record", "action": "insert", "identifiers": {"id": "u", "created_at": None}}
+    item = item_of(row, connection={"object": "person"}, apiVersion="v2")
+    assert "timestamp" not in item
 
 
 def test_beside_the_rows_a_number_in_a_trait_name_makes_no_large_body() -> None:

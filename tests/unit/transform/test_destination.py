@@ -74,15 +74,15 @@ BAD_TEXTS = [
     "",
     " ",
     "\t\u3000",
-    "{{ a.b || c }}",
-    "x{{a||b}}y",
+    "{{ a b || c }}",
+    "x{{a||b}}{{ }}",
     "env.KEY",
 ]
 
 
 @pytest.mark.parametrize("value", BAD_TEXTS, ids=ascii)
 def test_11_1_credentials_are_texts_that_are_resolved(value: object) -> None:
-    """A blank, a template, an env. reference or another type makes the destination unusable."""
+    """A blank, half a template, an env. reference or another type makes it unusable."""
     assert keys(siteID=value) == ["siteID"]
     assert keys(apiKey=value) == ["apiKey"]
     assert keys(siteID=value, apiKey=value) == ["siteID", "apiKey"]
@@ -124,7 +124,7 @@ def test_11_2_the_region_chooses_the_host(config: dict[str, Any], region: str) -
 
 
 @pytest.mark.parametrize(
-    "value", ["AP", "EU ", "Europe", "{{ r || EU }}", 1, True, [], {}], ids=repr
+    "value", ["AP", "EU ", "Europe", "{{ r s || EU }}", 1, True, [], {}], ids=repr
 )
 @pytest.mark.parametrize("key", ["datacenter", "region"])
 def test_11_1_an_unknown_region_is_refused(key: str, value: object) -> None:
@@ -140,10 +140,25 @@ def test_11_1_a_contradictory_region_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "key",
-    ["apiVersion", "identifyFallback", "createdAtFallback", "eventIds", "deviceTokenEventName"],
+    [
+        "apiVersion",
+        "identifyFallback",
+        "createdAtFallback",
+        "eventIds",
+        "deviceTokenEventName",
+        "semanticEvents",
+        "groupRelationships",
+        "phoneAsIdentifier",
+        "updateOnly",
+        "convertDates",
+        "emptyStrings",
+        "reservedProperties",
+    ],
 )
-@pytest.mark.parametrize("value", [5, True, [], {}, "{{ a || b }}", "a{{ b || c }}d"], ids=repr)
-def test_11_1_a_setting_of_another_type_or_a_template_is_refused(key: str, value: object) -> None:
+@pytest.mark.parametrize("value", [5, [], {}, "{{ a || }}", "a{{ b || c || d }}d"], ids=repr)
+def test_11_1_a_setting_of_another_type_or_half_a_template_is_refused(
+    key: str, value: object
+) -> None:
     """A wrong value of a setting names its key."""
     assert keys(**{key: value}) == [key]
 
@@ -160,7 +175,14 @@ def test_11_1_a_setting_of_another_type_or_a_template_is_refused(key: str, value
         ("createdAtFallback", "now"),
         ("eventIds", "ULID"),
         ("eventIds", "uuid"),
-        ("datacenterEU", "{{ a || true }}"),
+        ("datacenterEU", "{{ a b || true }}"),
+        ("semanticEvents", "true"),
+        ("updateOnly", "false"),
+        ("convertDates", "yes"),
+        ("phoneAsIdentifier", ""),
+        ("groupRelationships", "Full"),
+        ("emptyStrings", "null"),
+        ("reservedProperties", "rename"),
     ],
 )
 def test_11_1_a_wrong_value_is_refused(key: str, value: str) -> None:
@@ -192,7 +214,7 @@ def test_11_1_settings_are_a_json_object(raw: bytes) -> None:
 
 def test_11_1_every_problem_is_named_and_no_value() -> None:
     """The texts name keys and never quote what stands under them."""
-    secret = "s3cr3t-{{ x || y }}"
+    secret = "s3cr3t-{{ x y }}"
     listed = problems(
         siteID=secret,
         apiKey=[secret],
@@ -209,7 +231,7 @@ def test_11_1_every_problem_is_named_and_no_value() -> None:
 
 def test_11_1_an_unusable_destination_refuses_with_its_key() -> None:
     """INVALID_DESTINATION is the destination's matter, for good, and says which key."""
-    error = unusable(problems(apiKey=" s3cr3t {{a||b}}")).error()
+    error = unusable(problems(apiKey=" s3cr3t {{a b}}")).error()
     assert (error.code, error.type, error.status) == ("INVALID_DESTINATION", "CONFIGURATION", 400)
     assert not error.retryable
     assert "apiKey" in error.text

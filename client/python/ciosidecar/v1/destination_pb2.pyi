@@ -139,6 +139,80 @@ EVENT_IDS_NONE: EventIds.ValueType  # 2
 """No id: a resent event counts twice."""
 Global___EventIds: _TypeAlias = EventIds  # noqa: Y015
 
+class _GroupRelationships:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GroupRelationshipsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GroupRelationships.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GROUP_RELATIONSHIPS_UNSPECIFIED: _GroupRelationships.ValueType  # 0
+    """The default: plain."""
+    GROUP_RELATIONSHIPS_PLAIN: _GroupRelationships.ValueType  # 1
+    """That there is one, to a known person."""
+    GROUP_RELATIONSHIPS_FULL: _GroupRelationships.ValueType  # 2
+    """Its attributes too, and one to a visitor. [13.3]"""
+
+class GroupRelationships(_GroupRelationships, metaclass=_GroupRelationshipsEnumTypeWrapper):
+    """How much a group says of its relationship to a person."""
+
+GROUP_RELATIONSHIPS_UNSPECIFIED: GroupRelationships.ValueType  # 0
+"""The default: plain."""
+GROUP_RELATIONSHIPS_PLAIN: GroupRelationships.ValueType  # 1
+"""That there is one, to a known person."""
+GROUP_RELATIONSHIPS_FULL: GroupRelationships.ValueType  # 2
+"""Its attributes too, and one to a visitor. [13.3]"""
+Global___GroupRelationships: _TypeAlias = GroupRelationships  # noqa: Y015
+
+class _EmptyStrings:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EmptyStringsEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EmptyStrings.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EMPTY_STRINGS_UNSPECIFIED: _EmptyStrings.ValueType  # 0
+    """The default: keep."""
+    EMPTY_STRINGS_KEEP: _EmptyStrings.ValueType  # 1
+    """They are sent: the attribute is deleted."""
+    EMPTY_STRINGS_DROP: _EmptyStrings.ValueType  # 2
+    """They are left out: the attribute stays."""
+
+class EmptyStrings(_EmptyStrings, metaclass=_EmptyStringsEnumTypeWrapper):
+    """What becomes of traits that are "", which deletes an attribute at Customer.io."""
+
+EMPTY_STRINGS_UNSPECIFIED: EmptyStrings.ValueType  # 0
+"""The default: keep."""
+EMPTY_STRINGS_KEEP: EmptyStrings.ValueType  # 1
+"""They are sent: the attribute is deleted."""
+EMPTY_STRINGS_DROP: EmptyStrings.ValueType  # 2
+"""They are left out: the attribute stays."""
+Global___EmptyStrings: _TypeAlias = EmptyStrings  # noqa: Y015
+
+class _ReservedProperties:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReservedPropertiesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReservedProperties.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESERVED_PROPERTIES_UNSPECIFIED: _ReservedProperties.ValueType  # 0
+    """The default: keep."""
+    RESERVED_PROPERTIES_KEEP: _ReservedProperties.ValueType  # 1
+    """They are sent under their names."""
+    RESERVED_PROPERTIES_PREFIX: _ReservedProperties.ValueType  # 2
+    """They are sent under other names: `event_recipient` and so on."""
+
+class ReservedProperties(_ReservedProperties, metaclass=_ReservedPropertiesEnumTypeWrapper):
+    """What becomes of the properties `recipient`, `from_address` and `reply_to`, by which an event
+    overrides the addresses of the mail it triggers.
+    """
+
+RESERVED_PROPERTIES_UNSPECIFIED: ReservedProperties.ValueType  # 0
+"""The default: keep."""
+RESERVED_PROPERTIES_KEEP: ReservedProperties.ValueType  # 1
+"""They are sent under their names."""
+RESERVED_PROPERTIES_PREFIX: ReservedProperties.ValueType  # 2
+"""They are sent under other names: `event_recipient` and so on."""
+Global___ReservedProperties: _TypeAlias = ReservedProperties  # noqa: Y015
+
 @_typing.final
 class Destination(_message.Message):
     """A configured Customer.io workspace."""
@@ -158,10 +232,12 @@ class Destination(_message.Message):
     that keeps settings by source and revision may use source:destination:revision.
     """
     config_json: _builtins.bytes
-    """The destination's config as the RudderStack dashboard keeps it: a JSON object in UTF-8."""
+    """The destination's config as the RudderStack dashboard keeps it: a JSON object in UTF-8. A
+    {{ path || default }} in a value is filled in from each event. [13.1]
+    """
     @_builtins.property
     def typed(self) -> Global___DestinationSettings:
-        """The same settings as fields."""
+        """The same settings as fields. In texts, {{ path || default }} works the same."""
 
     def __init__(
         self,
@@ -240,6 +316,15 @@ class DestinationSettings(_message.Message):
     CONSENT_RULES_FIELD_NUMBER: _builtins.int
     ONE_TRUST_COOKIE_CATEGORIES_FIELD_NUMBER: _builtins.int
     KETCH_CONSENT_PURPOSES_FIELD_NUMBER: _builtins.int
+    SEMANTIC_EVENTS_FIELD_NUMBER: _builtins.int
+    GROUP_RELATIONSHIPS_FIELD_NUMBER: _builtins.int
+    PHONE_AS_IDENTIFIER_FIELD_NUMBER: _builtins.int
+    UPDATE_ONLY_FIELD_NUMBER: _builtins.int
+    CONVERT_DATES_FIELD_NUMBER: _builtins.int
+    CONVERT_DATES_ALLOW_FIELD_NUMBER: _builtins.int
+    CONVERT_DATES_DENY_FIELD_NUMBER: _builtins.int
+    EMPTY_STRINGS_FIELD_NUMBER: _builtins.int
+    RESERVED_PROPERTIES_FIELD_NUMBER: _builtins.int
     site_id: _builtins.str
     """(Required) The workspace's site id."""
     api_key: _builtins.str
@@ -258,6 +343,22 @@ class DestinationSettings(_message.Message):
     """(Optional) What fills `created_at` when the event has none. Default the event's time."""
     event_ids: Global___EventIds.ValueType
     """(Optional) Whether events carry an id that makes resending harmless. Default they do."""
+    semantic_events: _builtins.bool
+    """(Optional) Whether track events named as in Customer.io's pipelines (User Deleted, Report
+    Delivery Event, …) do what they say. Default they are ordinary events. [13.2]
+    """
+    group_relationships: Global___GroupRelationships.ValueType
+    """(Optional) How much a group says of its relationship to a person. Default that there is one."""
+    phone_as_identifier: _builtins.bool
+    """(Optional) Whether a phone number addresses someone without user id and email. Needs v2. [13.4]"""
+    update_only: _builtins.bool
+    """(Optional) Whether an identify changes people who exist and never creates one. [13.5]"""
+    convert_dates: _builtins.bool
+    """(Optional) Whether ISO dates in traits and properties become seconds since 1970. [13.6]"""
+    empty_strings: Global___EmptyStrings.ValueType
+    """(Optional) What becomes of traits that are "". Default they are sent. [13.7]"""
+    reserved_properties: Global___ReservedProperties.ValueType
+    """(Optional) What becomes of properties that redirect messages. Default they are sent. [13.8]"""
     @_builtins.property
     def connection_mode(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """(Optional) By source type: `device` means the SDK sends to Customer.io itself, so that this
@@ -284,6 +385,14 @@ class DestinationSettings(_message.Message):
     def ketch_consent_purposes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """(Optional) Ketch purposes: an event that was denied all of them is filtered."""
 
+    @_builtins.property
+    def convert_dates_allow(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """(Optional) With convert_dates: only what stands under these names. Default everything."""
+
+    @_builtins.property
+    def convert_dates_deny(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """(Optional) With convert_dates: nothing that stands under these names."""
+
     def __init__(
         self,
         *,
@@ -300,10 +409,19 @@ class DestinationSettings(_message.Message):
         consent_rules: _abc.Iterable[Global___ConsentRule] | None = ...,
         one_trust_cookie_categories: _abc.Iterable[_builtins.str] | None = ...,
         ketch_consent_purposes: _abc.Iterable[_builtins.str] | None = ...,
+        semantic_events: _builtins.bool = ...,
+        group_relationships: Global___GroupRelationships.ValueType = ...,
+        phone_as_identifier: _builtins.bool = ...,
+        update_only: _builtins.bool = ...,
+        convert_dates: _builtins.bool = ...,
+        convert_dates_allow: _abc.Iterable[_builtins.str] | None = ...,
+        convert_dates_deny: _abc.Iterable[_builtins.str] | None = ...,
+        empty_strings: Global___EmptyStrings.ValueType = ...,
+        reserved_properties: Global___ReservedProperties.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "connection_mode", b"connection_mode", "consent_rules", b"consent_rules", "created_at_fallback", b"created_at_fallback", "device_token_event_name", b"device_token_event_name", "event_ids", b"event_ids", "identify_fallback", b"identify_fallback", "ketch_consent_purposes", b"ketch_consent_purposes", "one_trust_cookie_categories", b"one_trust_cookie_categories", "region", b"region", "site_id", b"site_id", "use_native_sdk", b"use_native_sdk"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "connection_mode", b"connection_mode", "consent_rules", b"consent_rules", "convert_dates", b"convert_dates", "convert_dates_allow", b"convert_dates_allow", "convert_dates_deny", b"convert_dates_deny", "created_at_fallback", b"created_at_fallback", "device_token_event_name", b"device_token_event_name", "empty_strings", b"empty_strings", "event_ids", b"event_ids", "group_relationships", b"group_relationships", "identify_fallback", b"identify_fallback", "ketch_consent_purposes", b"ketch_consent_purposes", "one_trust_cookie_categories", b"one_trust_cookie_categories", "phone_as_identifier", b"phone_as_identifier", "region", b"region", "reserved_properties", b"reserved_properties", "semantic_events", b"semantic_events", "site_id", b"site_id", "update_only", b"update_only", "use_native_sdk", b"use_native_sdk"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -415,7 +533,7 @@ Global___ConnectionSettings: _TypeAlias = ConnectionSettings  # noqa: Y015
 
 @_typing.final
 class SettingProblem(_message.Message):
-    """Something about a destination's settings that keeps it from working, or is passed over."""
+    """Something about a destination's settings that keeps it from working, or that one should know."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -430,7 +548,9 @@ class SettingProblem(_message.Message):
     text: _builtins.str
     """What is wrong with it and what would be right. Never quotes the value."""
     fatal: _builtins.bool
-    """True: the destination cannot be used. False: the setting is ignored."""
+    """True: the destination cannot be used. False: it can, and the text says how the setting fares:
+    it is passed over, or it is filled in from each event.
+    """
     def __init__(
         self,
         *,

@@ -100,7 +100,8 @@ class Request(_message.Message):
     @_builtins.property
     def positions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The positions of all events it covers, ascending, where it covers several; then `position` is
-        not used. For a call to v2/batch the n-th position belongs to the n-th item of its body.
+        not used. For a call to v2/batch or v1/segments the n-th position belongs to the n-th item of
+        its body.
         """
 
     def __init__(

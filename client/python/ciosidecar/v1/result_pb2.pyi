@@ -50,7 +50,9 @@ class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.V
     ERROR_CODE_INVALID_RECORD: _ErrorCode.ValueType  # 10
     """A record that cannot be understood, or has no connection. [9]"""
     ERROR_CODE_INVALID_DESTINATION: _ErrorCode.ValueType  # 11
-    """The destination's settings are missing, wrong or contradictory. [11.1]"""
+    """The destination's settings are missing, wrong or contradictory, or the event does not fill them
+    in. [11.1, 13.1]
+    """
     ERROR_CODE_UNKNOWN_DESTINATION: _ErrorCode.ValueType  # 12
     """No destination was declared under this number. [12.1]"""
     ERROR_CODE_UNKNOWN_CONNECTION: _ErrorCode.ValueType  # 13
@@ -73,6 +75,8 @@ class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.V
     """Customer.io failed. [12.1]"""
     ERROR_CODE_UPSTREAM_TIMEOUT: _ErrorCode.ValueType  # 22
     """Customer.io did not answer in time. [12.1]"""
+    ERROR_CODE_MISSING_PROPERTY: _ErrorCode.ValueType  # 23
+    """An event that does what its name says lacks what it needs for that. [13.2]"""
 
 class ErrorCode(_ErrorCode, metaclass=_ErrorCodeEnumTypeWrapper):
     """Which rule was broken. The numbers in brackets are those of docs/rules.md."""
@@ -100,7 +104,9 @@ ERROR_CODE_MISSING_GROUP_ID: ErrorCode.ValueType  # 9
 ERROR_CODE_INVALID_RECORD: ErrorCode.ValueType  # 10
 """A record that cannot be understood, or has no connection. [9]"""
 ERROR_CODE_INVALID_DESTINATION: ErrorCode.ValueType  # 11
-"""The destination's settings are missing, wrong or contradictory. [11.1]"""
+"""The destination's settings are missing, wrong or contradictory, or the event does not fill them
+in. [11.1, 13.1]
+"""
 ERROR_CODE_UNKNOWN_DESTINATION: ErrorCode.ValueType  # 12
 """No destination was declared under this number. [12.1]"""
 ERROR_CODE_UNKNOWN_CONNECTION: ErrorCode.ValueType  # 13
@@ -123,6 +129,8 @@ ERROR_CODE_UPSTREAM_FAILED: ErrorCode.ValueType  # 21
 """Customer.io failed. [12.1]"""
 ERROR_CODE_UPSTREAM_TIMEOUT: ErrorCode.ValueType  # 22
 """Customer.io did not answer in time. [12.1]"""
+ERROR_CODE_MISSING_PROPERTY: ErrorCode.ValueType  # 23
+"""An event that does what its name says lacks what it needs for that. [13.2]"""
 Global___ErrorCode: _TypeAlias = ErrorCode  # noqa: Y015
 
 class _ErrorType:

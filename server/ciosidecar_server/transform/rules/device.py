@@ -1,16 +1,23 @@
-"""A device and what is known of it. SPEC 6.2, 6.3."""
+"""A device and what is known of it. SPEC 6.2-6.4."""
 
 from msgspec import Raw
 
+from .. import identity
+from ..destination import Destination
 from ..event import Event
 from ..json_text import ABSENT, NULL, encode, first_byte, members, text_of
 from ..limits import named, within_limits
-from ..operations import AddDevice, Attributes
+from ..operations import AddDevice, Attributes, DeleteDevice
 from ..platforms import Platform, platform_of_library, platform_of_name
-from ..result import Warning, WarningCode
+from ..result import ErrorCode, Refused, Warning, WarningCode
 from ..times import event_time
 
 _BLANK = Raw(b'""')
+
+
+def token(event: Event) -> str | None:
+    """The device token, or None."""
+    return identity.nested_id(members(event.context.device).get("token", ABSENT))
 
 
 def platform(event: Event) -> Platform | None:
@@ -29,8 +36,13 @@ def add_device(
     token: str,
     on: Platform,
     warnings: list[Warning],
+    *,
+    but: str = "",
 ) -> AddDevice:
-    """6.3"""
+    """6.3
+
+    but: the property that describes the device instead of being an attribute of it.
+    """
     context = event.context
     known = {
         "device_os": members(context.os).get("name", ABSENT),
@@ -44,6 +56,7 @@ def add_device(
             Warning(WarningCode.WRONG_TYPE, "properties is not an object and was passed over (5.1)")
         )
     attributes |= members(event.properties)
+    attributes.pop(but, None)
     attributes = within_limits(_as_texts(attributes, warnings), warnings)
     return AddDevice(person, token, on, event_time(event, "track", warnings), attributes)
 
@@ -65,3 +78,15 @@ def _as_texts(attributes: Attributes, warnings: list[Warning]) -> Attributes:
         elif kind != b"n":
             texts[name] = Raw(encode(bytes(raw).decode()))
     return texts
+
+
+def delete_device(event: Event, destination: Destination) -> DeleteDevice:
+    """6.4"""
+    person = identity.known_person(event, by_phone=destination.phone_as_identifier)
+    found = token(event)
+    if person is None or found is None:
+        raise Refused(
+            ErrorCode.MISSING_DEVICE_TOKEN,
+            "Application Uninstalled needs a known person and context.device.token (6.4)",
+        )
+    return DeleteDevice(person, found)

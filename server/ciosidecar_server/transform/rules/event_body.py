@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from msgspec import Raw
+
 from .. import identity
 from ..destination import Destination
 from ..event import Event
@@ -41,7 +43,10 @@ def send_event(
                 )
             )
         data = b""
-    elif len(data) > MAX_DATA_BYTES and compact_size(properties) > MAX_DATA_BYTES:
+    sent = data or b"{}"
+    if destination.changes is not None:
+        sent = destination.changes.properties(sent)
+    if len(sent) > MAX_DATA_BYTES and compact_size(Raw(sent)) > MAX_DATA_BYTES:
         raise Refused(
             ErrorCode.TOO_LARGE, f"properties have more than {MAX_DATA_BYTES} bytes (5.7)"
         )
@@ -50,7 +55,7 @@ def send_event(
         anonymous_id,
         kind,
         name,
-        data or b"{}",
+        sent,
         event_time(event, kind, warnings),
         event_id(event, kind, name, person or anonymous_id or "", data)
         if destination.event_ids

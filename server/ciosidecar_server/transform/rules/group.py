@@ -5,14 +5,15 @@ from ..destination import Destination
 from ..event import Event
 from ..json_text import ABSENT, NULL, first_byte, members, text_of
 from ..limits import within_limits
-from ..operations import UpdateObject
+from ..operations import Attributes, UpdateObject
 from ..result import ErrorCode, Refused, Warning, WarningCode
 
+_RELATIONSHIP = "relationshipAttributes"
 _ACTIONS = frozenset(("identify", "delete", "add_relationships", "delete_relationships"))
 
 
 def operation(
-    event: Event, _destination: Destination, warnings: list[Warning], _now: int
+    event: Event, destination: Destination, warnings: list[Warning], _now: int
 ) -> UpdateObject:
     """What a group tells Customer.io."""
     if event.traits and event.traits != NULL and first_byte(event.traits) != b"{":
@@ -26,15 +27,48 @@ def operation(
     if object_id is None:
         raise Refused(ErrorCode.MISSING_GROUP_ID, "a group needs a groupId (8.2)")
     traits = identity.with_mapped_id(own_traits, event)
+    action, person = _action(event), _person(event)
+    anonymous_id = related = None
+    unsent = {"action"}
+    if destination.full_relationships:
+        unsent.add(_RELATIONSHIP)
+        related = _relationship(own_traits, destination, warnings)
+        if person is None and action == "identify":
+            anonymous_id = identity.anonymous_id(event)
+            if anonymous_id is not None:
+                action = "identify_anonymous"
+    attributes = {name: raw for name, raw in traits.items() if name not in unsent}
+    if destination.changes is not None:
+        attributes = destination.changes.attributes(attributes)
     return UpdateObject(
-        action=_action(event),
+        action=action,
         object_type_id=identity.nested_id(own_traits.get("objectTypeId", ABSENT)) or "1",
         object_id=identity.within_limit(object_id, "the group id"),
-        attributes=within_limits(
-            {name: raw for name, raw in traits.items() if name != "action"}, warnings
-        ),
-        person=_person(event),
+        attributes=within_limits(attributes, warnings),
+        person=person,
+        anonymous_id=anonymous_id,
+        relationship_attributes=related,
     )
+
+
+def _relationship(
+    traits: Attributes, destination: Destination, warnings: list[Warning]
+) -> Attributes | None:
+    """13.3: what the group says of its relationship to the person."""
+    raw = traits.get(_RELATIONSHIP, NULL)
+    if first_byte(raw) != b"{":
+        if raw != NULL:
+            warnings.append(
+                Warning(
+                    WarningCode.WRONG_TYPE,
+                    f"traits.{_RELATIONSHIP} is not an object and was passed over (13.3)",
+                )
+            )
+        return None
+    attributes = members(raw)
+    if destination.changes is not None:
+        attributes = destination.changes.attributes(attributes)
+    return within_limits(attributes, warnings)
 
 
 def _action(event: Event) -> str:

@@ -6,7 +6,7 @@ from .. import identity
 from ..destination import Destination
 from ..event import Event
 from ..json_text import ABSENT, NULL, encode, first_byte, members, value
-from ..limits import within_limits
+from ..limits import within_sizes
 from ..operations import Attributes, Identify
 from ..result import ErrorCode, Refused, Warning, WarningCode
 from ..times import event_time, is_given, seconds_or_warn
@@ -30,6 +30,8 @@ def operation(
     attributes = _from_traits(traits)
     if event.user_properties:
         attributes |= members(event.user_properties)
+    if destination.changes is not None:
+        attributes = destination.changes.attributes(attributes)
     _drop_foreign_ids(attributes, person, warnings)
     timestamp = event_time(event, "identify", warnings)
     created_at = _created_at(event, own, destination, attributes, warnings, timestamp, now)
@@ -42,7 +44,15 @@ def operation(
         attributes["anonymous_id"] = Raw(encode(anonymous_id))
     if "unsubscribed" in attributes:
         _make_boolean(attributes, warnings)
-    return Identify(person, within_limits(attributes, warnings), timestamp)
+    if destination.update_only:
+        attributes = only_updating(attributes)
+    return Identify(person, within_sizes(attributes, warnings), timestamp)
+
+
+def only_updating(attributes: Attributes) -> Attributes:
+    """13.5: the same for people who exist, and nothing for anybody else."""
+    # In front, so that the limit of 4.9 on their number never takes it away.
+    return {"_update": _TRUE} | attributes | {"_update": _TRUE}
 
 
 def _person(event: Event, destination: Destination, warnings: list[Warning]) -> str:
@@ -63,8 +73,12 @@ def _person(event: Event, destination: Destination, warnings: list[Warning]) -> 
                 )
             return found
     found = identity.email(event)
+    if found is None and destination.phone_as_identifier:
+        found = identity.phone(event)
     if found is None:
         tried = "email" if destination.identify_by_email else "anonymousId or email"
+        if destination.phone_as_identifier:
+            tried += ", or phone"
         raise Refused(
             ErrorCode.MISSING_IDENTITY, f"an identify needs a userId, or else {tried} (3.3)"
         )

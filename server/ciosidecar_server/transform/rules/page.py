@@ -20,5 +20,5 @@ def operation(
         name = first_name(
             text_of(properties.get("url", ABSENT)), text_of(properties.get("path", ABSENT))
         )
-    person = identity.known_person(event)
+    person = identity.known_person(event, by_phone=destination.phone_as_identifier)
     return send_event(event, "page", cut_name(name, warnings), person, destination, warnings)

@@ -1,17 +1,153 @@
 """record: a warehouse row. SPEC 9."""
 
-from typing import NoReturn
+from msgspec import Raw
 
+from .. import identity
+from ..connection import Audience, Connection, EventRows, Unusable
 from ..destination import Destination
 from ..event import Event
-from ..result import ErrorCode, Refused, Warning
+from ..event_id import event_id
+from ..json_text import ABSENT, compact_size, encode, members, text_of, value
+from ..limits import within_sizes
+from ..names import cut_name, first_name
+from ..operations import Attributes, ChangeSegment, DeletePerson, Identify, SendEvent
+from ..result import ErrorCode, Refused, Warning, WarningCode
+from ..times import seconds_or_warn
+from .event_body import MAX_DATA_BYTES
+from .identify import only_updating
+
+_ACTIONS = ("insert", "update", "delete")
 
 
 def operation(
-    _event: Event, _destination: Destination, _warnings: list[Warning], _now: int
-) -> NoReturn:
-    """Refuses the row: what it means is in its connection, and this server takes none (9.1)."""
+    event: Event,
+    destination: Destination,
+    connection: Connection | None,
+    warnings: list[Warning],
+) -> Identify | DeletePerson | SendEvent | ChangeSegment:
+    """What a row tells Customer.io.
+
+    connection: what the row is about, None if nobody said.
+    """
+    if connection is None:
+        raise Refused(
+            ErrorCode.INVALID_RECORD,
+            "a record needs a connection, which says what its row is about (9.1)",
+        )
+    if type(connection) is Unusable:
+        raise Refused(connection.code, connection.text)
+    if event.action not in _ACTIONS:
+        raise Refused(
+            ErrorCode.INVALID_RECORD, f"action must be one of {', '.join(_ACTIONS)} (9.1)"
+        )
+    columns = members(event.identifiers)
+    if type(connection) is Audience:
+        return _change_segment(event, columns, connection)
+    named, person = _person(event)
+    if type(connection) is EventRows:
+        return _send_event(event, columns, named, person, destination, warnings)
+    if event.action == "delete":
+        return DeletePerson(person)
+    return _identify(columns, named, person, destination, warnings)
+
+
+def _person(event: Event) -> tuple[str, str]:
+    """The column that names the person, and what addresses them. SPEC 9.2."""
+    for name, found in identity.row_ids(event.identifiers).items():
+        identity.within_limit(found, f"identifiers.{name}")
+        return name, identity.as_cio_id(found) if name == "cio_id" else found
     raise Refused(
-        ErrorCode.INVALID_RECORD,
-        "a record needs a connection, which this server does not take (9.1)",
+        ErrorCode.MISSING_IDENTITY, "a record's identifiers need a cio_id, an id or an email (9.2)"
+    )
+
+
+def _identify(
+    columns: Attributes,
+    named: str,
+    person: str,
+    destination: Destination,
+    warnings: list[Warning],
+) -> Identify:
+    """9.3, 9.4"""
+    timestamp = _timestamp(columns, warnings)
+    attributes = {name: raw for name, raw in columns.items() if name not in (named, "created_at")}
+    if destination.changes is not None:
+        attributes = destination.changes.attributes(attributes)
+    for name in ("id", "cio_id"):
+        # A null here would be the attribute that makes Customer.io drop the update (4.2). Someone
+        # addressed by cio_id may be given another id.
+        if name in attributes and identity.nested_id(attributes[name]) is None:
+            del attributes[name]
+            warnings.append(
+                Warning(
+                    WarningCode.ID_ATTRIBUTE_LEFT_OUT,
+                    f"identifier '{name}' is not a usable id and was left out (4.2)",
+                )
+            )
+    if timestamp is not None:
+        attributes["_timestamp"] = Raw(b"%d" % timestamp)
+    if destination.update_only:
+        attributes = only_updating(attributes)
+    return Identify(person, within_sizes(attributes, warnings), timestamp)
+
+
+def _send_event(
+    event: Event,
+    columns: Attributes,
+    named: str,
+    person: str,
+    destination: Destination,
+    warnings: list[Warning],
+) -> SendEvent:
+    """9.3, 9.4"""
+    if event.action == "delete":
+        raise Refused(ErrorCode.INVALID_RECORD, "an event cannot be deleted (9.3)")
+    name = cut_name(first_name(text_of(columns.get("name", ABSENT))), warnings)
+    data = encode(
+        {
+            column: raw
+            for column, raw in columns.items()
+            if column not in (named, "created_at", "name")
+        }
+    )
+    if destination.changes is not None:
+        data = destination.changes.properties(data)
+    if len(data) > MAX_DATA_BYTES and compact_size(Raw(data)) > MAX_DATA_BYTES:
+        raise Refused(ErrorCode.TOO_LARGE, f"the row has more than {MAX_DATA_BYTES} bytes (5.7)")
+    return SendEvent(
+        person,
+        None,
+        "track",
+        name,
+        data,
+        _timestamp(columns, warnings),
+        event_id(event, "record", name, person, bytes(event.identifiers))
+        if destination.event_ids
+        else None,
+    )
+
+
+def _timestamp(columns: Attributes, warnings: list[Warning]) -> int | None:
+    return seconds_or_warn(
+        value(columns.get("created_at", ABSENT)), "identifiers.created_at", warnings
+    )
+
+
+def _change_segment(event: Event, columns: Attributes, audience: Audience) -> ChangeSegment:
+    """9.5"""
+    identifier = None
+    if len(columns) == 1:
+        (raw,) = columns.values()
+        identifier = identity.nested_id(raw)
+    if identifier is None:
+        raise Refused(
+            ErrorCode.INVALID_RECORD, "a row of an audience has exactly one identifier (9.5)"
+        )
+    identity.within_limit(identifier, "the identifier")
+    return ChangeSegment(
+        audience.segment_id,
+        event.action == "delete",
+        audience.kind,
+        identifier,
+        identity.as_cio_id(identifier) if audience.kind == "cio_id" else identifier,
     )

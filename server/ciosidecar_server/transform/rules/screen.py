@@ -21,5 +21,5 @@ def operation(
         in_properties = text_of(members(event.properties).get("name", ABSENT))
         name = first_name(in_properties, event.name)
     own_name = cut_name(name, warnings, max_bytes=_MAX_OWN_NAME_BYTES)
-    person = identity.known_person(event)
+    person = identity.known_person(event, by_phone=destination.phone_as_identifier)
     return send_event(event, "screen", f"Viewed {own_name} Screen", person, destination, warnings)

@@ -4,9 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
-from ciosidecar import Answer, AsyncStream, Destination, Error, Result
+from ciosidecar import Answer, AsyncStream, Connection, Destination, Error, Result
 
-from .reading import BadLine, parse_line
+from .reading import BadLine, next_chunk, parse_line
 
 _MAX_KNOWN_DESTINATIONS = 1000
 # More events than lie between the first and the last that one request covers.
@@ -17,7 +17,7 @@ Done = Callable[[bytes, Result, Mapping[int, int]], None]
 numbers of the positions in that."""
 
 
-class LineTransform:
+class LineStream:
     """Sends lines over a stream and hands out each with its result."""
 
     def __init__(
@@ -35,6 +35,10 @@ class LineTransform:
         self._sent = 0
         self._handed_out = 0
         self._line_of: dict[int, int] = {}
+        self.lines_sent = 0
+        """Lines that were read, and sent if there was an event in them."""
+        self.lines_done = 0
+        """Lines that were handed out: the first so many of the input."""
 
     async def run(self, chunks: Iterator[list[bytes | None]]) -> None:
         """Everything from the first line to the last result. Raises SidecarError."""
@@ -50,10 +54,11 @@ class LineTransform:
 
     async def _feed(self, chunks: Iterator[list[bytes | None]]) -> None:
         try:
-            while (lines := await asyncio.to_thread(next, chunks, None)) is not None:
+            while (lines := await next_chunk(chunks)) is not None:
                 for line in lines:
                     self._lines_read += 1
                     await self._send(line)
+                    self.lines_sent = self._lines_read
                 if self._handed_out == self._sent:
                     self._hand_out_local(self._lines_read + 1)
         finally:
@@ -76,16 +81,26 @@ class LineTransform:
             destination = self._destinations[found.config] = Destination(found.config)
         self._line_of[self._sent] = self._lines_read
         self._sent += 1
-        await self._stream.send(found.event, found.event, destination=destination, **self._fields)
+        await self._stream.send(
+            found.event,
+            found.event,
+            destination=destination,
+            connection=Connection(found.connection) if found.connection else None,
+            **self._fields,
+        )
 
     def _hand_out(self, answer: Answer) -> None:
         position = answer.result.position
         self._hand_out_local(self._line_of[position])
-        self._done(answer.item, answer.result, self._line_of)
+        self._tell(answer.item, answer.result)
         self._handed_out += 1
         self._line_of.pop(position - _REQUEST_SPAN, None)
 
     def _hand_out_local(self, before: int) -> None:
         """Hands out the lines that never reached the server, up to a line."""
         while self._local and self._local[0][0] < before:
-            self._done(b"", self._local.popleft()[1], self._line_of)
+            self._tell(b"", self._local.popleft()[1])
+
+    def _tell(self, event: bytes, result: Result) -> None:
+        self._done(event, result, self._line_of)
+        self.lines_done += 1

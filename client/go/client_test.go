@@ -1,0 +1,192 @@
+package ciosidecar_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	ciosidecar "github.com/ciosidecar/ciosidecar/client/go"
+	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
+	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
+)
+
+func group(person string) ciosidecar.Item {
+	return ciosidecar.Item{JSON: fmt.Appendf(nil, `{"type":"group","userId":"%s","groupId":"g-%s"}`, person, person)}
+}
+
+// Results in order, one an item, with everything there is to say and each sender's own value.
+func TestOneBatchInItsResultsOut(t *testing.T) {
+	client := dial(t, nil, plainSidecar(t))
+	items := append(jsonItems(track, `{"type":"track"}`), group("u"), group("v"))
+	items[1].Tag = []byte{0xff}
+	items[3].Value = "the last"
+	results, err := client.Transform(within(t), shop, items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var statuses []int
+	for _, result := range results {
+		statuses = append(statuses, result.Status)
+	}
+	if !slices.Equal(statuses, []int{200, 400, 200, 200}) || results[1].OK() || !results[0].OK() {
+		t.Fatalf("statuses %v", statuses)
+	}
+	refused := results[1].Error
+	if refused.Code != "MISSING_EVENT_NAME" || refused.Type != "instrumentation" || refused.Retryable ||
+		refused.Message == "" || !bytes.Equal(results[1].Tag, []byte{0xff}) {
+		t.Errorf("refused with %+v", results[1])
+	}
+	if len(results[2].Requests) != 0 || !slices.Equal(results[3].Requests[0].Positions, []uint64{2, 3}) {
+		t.Errorf("shared: %+v and %+v", results[2].Requests, results[3].Requests)
+	}
+	if results[3].Value != "the last" || results[3].Position != 3 {
+		t.Errorf("the last is %+v", results[3])
+	}
+}
+
+// A request is what net/http sends: method, URL, headers and body, to the byte.
+func TestARequestIsCompleteInItself(t *testing.T) {
+	client := dial(t, nil, plainSidecar(t))
+	event := `{"type":"track","userId":"a/b ü","event":"Order","properties":{"n":12345678901234567890,"f":1.0}}`
+	results, err := client.Transform(within(t), shop, jsonItems(event))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := results[0].Requests[0].HTTP(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if request.Method != "POST" || request.URL.String() != "https://track.customer.io/api/v1/customers/a%2Fb%20%C3%BC/events" {
+		t.Errorf("%s %s", request.Method, request.URL)
+	}
+	if !bytes.Contains(body, []byte(`"n":12345678901234567890,"f":1.0`)) || request.ContentLength != int64(len(body)) {
+		t.Errorf("body %s", body)
+	}
+	if user, password, ok := request.BasicAuth(); !ok || user != "site" || password != "key" {
+		t.Errorf("as %s", user)
+	}
+	if results[0].Requests[0].EndpointPath != "v1/customers/events" {
+		t.Errorf("endpoint path %s", results[0].Requests[0].EndpointPath)
+	}
+}
+
+// JSON and typed fields are the same event, and become the same request.
+func TestAnEventMayBeBuiltFieldByField(t *testing.T) {
+	client := dial(t, nil, plainSidecar(t))
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	results, err := client.Transform(within(t), shop, []ciosidecar.Item{
+		{JSON: []byte(`{"type":"track","userId":"u1","event":"Order","timestamp":"2026-03-04T05:06:07Z"}`)},
+		{Message: &v1.Message{Type: "track", UserId: "u1", Event: "Order", Timestamp: timestamppb.New(at)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := results[0].Requests[0], results[1].Requests[0]
+	if first.URL != second.URL || !bytes.Equal(first.Body, second.Body) {
+		t.Errorf("%s %s and %s %s", first.URL, first.Body, second.URL, second.Body)
+	}
+}
+
+// What is wrong with a destination, by key; nothing of it is ever printed.
+func TestADestinationCanBeCheckedAndHidesItsSecrets(t *testing.T) {
+	client := dial(t, nil, plainSidecar(t))
+	answer, err := client.Check(within(t), ciosidecar.NewDestination("", []byte(`{"siteID":"site"}`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answer.GetUsable() || answer.GetProblems()[0].GetKey() != "apiKey" {
+		t.Errorf("%v", answer)
+	}
+	secret := ciosidecar.NewDestination("shop", []byte(`{"apiKey":"s3cret"}`))
+	if found := fmt.Sprintf("%v %+v %#v %s", secret, secret, secret, secret); strings.Contains(found, "s3cret") {
+		t.Errorf("printed as %s", found)
+	}
+}
+
+// The contract's name, the limits, and whether the sidecar delivers.
+func TestCapabilitiesSayWhatTheServerIs(t *testing.T) {
+	client := dial(t, nil, sidecartest.Start(t, "--max-batch-events", "7").Address())
+	found, err := client.Capabilities(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found.GetProtocolVersion() != "ciosidecar.v1" || found.GetLimits().GetMaxBatchEvents() != 7 {
+		t.Errorf("%v", found)
+	}
+}
+
+// A refused call, a passed deadline and a sidecar that is not there each say which they are.
+func TestAFailedCallSaysHow(t *testing.T) {
+	address := sidecartest.Start(t, "--max-batch-events", "1").Address()
+	_, err := dial(t, nil, address).Transform(within(t), shop, jsonItems(track, track))
+	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "batch.items") {
+		t.Errorf("too large: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(within(t), 0)
+	defer cancel()
+	if _, err = dial(t, nil, address).Capabilities(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("too late: %v", err)
+	}
+	client := dial(t, nil, "127.0.0.1:1")
+	if _, err = client.Capabilities(within(t)); status.Code(err) != codes.Unavailable {
+		t.Errorf("capabilities of nobody: %v", err)
+	}
+	if _, err = client.Check(within(t), shop); status.Code(err) != codes.Unavailable {
+		t.Errorf("check by nobody: %v", err)
+	}
+	if _, err = client.Transform(within(t), shop, nil); status.Code(err) != codes.Unavailable {
+		t.Errorf("transform by nobody: %v", err)
+	}
+}
+
+// What could only break the stream later is refused where it is sent, and the stream lives on.
+func TestAnItemThatCannotTravelIsRefusedWhereItIsSent(t *testing.T) {
+	address := plainSidecar(t)
+	client := dial(t, nil, address)
+	stream := openStream(t, address, nil)
+	for name, item := range map[string]ciosidecar.Item{
+		"source type":  {SourceType: "\xff"},
+		"ordering key": {OrderingKey: "\xff"},
+		"traceparent":  {Traceparent: "\xff"},
+		"message":      {Message: &v1.Message{UserId: "\xff"}},
+		"prepared":     {Prepared: &v1.PreparedRequest{Url: "\xff"}},
+	} {
+		if stream.Send(within(t), item) == nil {
+			t.Errorf("%s: sent", name)
+		}
+		if stream.SendBatch(within(t), []ciosidecar.Item{item}, 0) == nil {
+			t.Errorf("%s: sent in a batch", name)
+		}
+		if _, err := client.Transform(within(t), shop, []ciosidecar.Item{item}); err == nil {
+			t.Errorf("%s: sent in a call", name)
+		}
+	}
+	homeless := client.Stream(within(t), ciosidecar.Destination{}, nil)
+	defer homeless.Close()
+	if err := homeless.Send(within(t), jsonItems(track)[0]); !errors.Is(err, ciosidecar.ErrNoDestination) {
+		t.Errorf("without a destination: %v", err)
+	}
+	sendAll(t, stream, jsonItems(track)...)
+	stream.CloseSend()
+	if err := stream.Send(within(t), jsonItems(track)[0]); !errors.Is(err, ciosidecar.ErrFinished) {
+		t.Errorf("after CloseSend: %v", err)
+	}
+	if result := receive(t, stream); result.Status != 200 {
+		t.Errorf("the good one: %+v", result)
+	}
+	atEnd(t, stream)
+}

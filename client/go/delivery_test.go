@@ -1,0 +1,86 @@
+package ciosidecar_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	ciosidecar "github.com/ciosidecar/ciosidecar/client/go"
+	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
+	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
+)
+
+// delivering is a sandbox, and a sidecar that delivers to it; the test is skipped where the sidecar
+// does not deliver.
+func delivering(t *testing.T) (sandbox *sidecartest.Sidecar, address string) {
+	t.Helper()
+	found, err := dial(t, nil, plainSidecar(t)).Capabilities(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(found.GetFeatures(), v1.Feature_FEATURE_DELIVERY) {
+		t.Skip("NOT TESTED: this sidecar does not deliver")
+	}
+	sandbox = sidecartest.StartSandbox(t, "--listen", "127.0.0.1:0")
+	return sandbox, sidecartest.Start(t, "--customerio-url", sandbox.URL).Address()
+}
+
+// Each result says what Customer.io answered, and what is said to be delivered is there.
+func TestADeliveringStreamSaysWhatCustomerioAnswered(t *testing.T) {
+	sandbox, address := delivering(t)
+	for name, options := range map[string]*ciosidecar.DeliveryOptions{
+		"every detail":  {DetailForEveryItem: true},
+		"with requests": {IncludeRequests: true, DefaultTimeout: 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stream := openStream(t, address, &ciosidecar.StreamOptions{Delivery: options})
+			items := numbered(50)
+			for index := range items {
+				items[index].JSON = fmt.Appendf(nil, `{"type":"identify","userId":"%s-%d","traits":{"n":%d}}`, t.Name(), index, index)
+			}
+			items[7].JSON = []byte(`{"type":"identify"}`)
+			results := mustExchange(t, stream, items)
+			inOrder(t, results, 50)
+			for index, result := range results {
+				if (result.Status == 200) != (index != 7) {
+					t.Fatalf("item %d: %+v", index, result)
+				}
+				if index == 7 {
+					continue
+				}
+				if options.DetailForEveryItem && (result.Delivery == nil || result.Delivery.HTTPStatus != 200 || result.Delivery.Attempts != 1) {
+					t.Errorf("item %d: %+v", index, result.Delivery)
+				}
+				if (len(result.Requests) != 0) != options.IncludeRequests {
+					t.Errorf("item %d has %d requests", index, len(result.Requests))
+				}
+			}
+		})
+	}
+	if found := people(t, sandbox.URL); found != 98 {
+		t.Errorf("%d people", found)
+	}
+}
+
+// people is how many the sandbox knows.
+func people(t *testing.T, url string) int {
+	t.Helper()
+	request, err := http.NewRequestWithContext(within(t), http.MethodGet, url+"/sandbox/counters", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	answer, err := (&http.Client{Transport: transport}).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var counters struct{ People int }
+	if err := json.NewDecoder(answer.Body).Decode(&counters); err != nil {
+		t.Fatal(err)
+	}
+	return counters.People
+}

@@ -1,0 +1,128 @@
+package ciosidecar_test
+
+import (
+	"crypto/tls"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	ciosidecar "github.com/ciosidecar/ciosidecar/client/go"
+	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
+)
+
+// A unix socket is an address, and so are several, mixed with others.
+func TestAUnixSocketIsAnAddress(t *testing.T) {
+	folder := t.TempDir()
+	one := sidecartest.Start(t, "--listen", "unix:"+folder+"/one.sock")
+	two := sidecartest.Start(t, "--listen", "unix:"+folder+"/two.sock")
+	three := sidecartest.Start(t)
+	for _, addresses := range [][]string{
+		{one.Address()}, {one.Address(), two.Address()}, {one.Address(), three.Address()},
+	} {
+		results, err := dial(t, nil, addresses...).Transform(within(t), shop, jsonItems(track))
+		if err != nil || results[0].Status != 200 {
+			t.Errorf("%v: %v, %v", addresses, results, err)
+		}
+	}
+}
+
+// Calls take turns; an address that drains, or where nobody listens, gets none.
+func TestCallsTakeTurnsAmongSeveralAddresses(t *testing.T) {
+	first := sidecartest.Start(t, "--max-batch-events", "1")
+	second := sidecartest.Start(t, "--max-batch-events", "2")
+	client := dial(t, nil, first.Address(), second.Address(), "127.0.0.1:1")
+	// Which one answered is told by its limit.
+	asked := func() uint32 {
+		found, err := client.Capabilities(within(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found.GetLimits().GetMaxBatchEvents()
+	}
+	seen := map[uint32]int{}
+	for seen[1] == 0 || seen[2] == 0 {
+		seen[asked()]++
+	}
+	clear(seen)
+	for range 10 {
+		seen[asked()]++
+	}
+	if seen[1] != 5 || seen[2] != 5 {
+		t.Errorf("the turns were %v", seen)
+	}
+	first.Drain()
+	<-first.Exited()
+	for range 10 {
+		if asked() != 2 {
+			t.Error("the drained one was asked")
+		}
+	}
+}
+
+// TLS by a private authority, with a client's own certificate where the sidecar asks for one.
+func TestTLSWithAPrivateAuthority(t *testing.T) {
+	authority := sidecartest.NewAuthority(t)
+	serverCert, serverKey := authority.Issue(t, "127.0.0.1")
+	clientCert, clientKey := authority.Issue(t, "client.example.com")
+	serve := []string{"--tls-cert", serverCert, "--tls-key", serverKey}
+	open := sidecartest.Start(t, serve...)
+	closed := sidecartest.Start(t, append(serve, "--tls-client-ca", authority.File)...)
+
+	configure := func(files ...string) *ciosidecar.DialOptions {
+		config, err := ciosidecar.TLSFiles(files[0], files[1], files[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &ciosidecar.DialOptions{TLS: config}
+	}
+	trusting := configure(authority.File, "", "")
+	paired := configure(authority.File, clientCert, clientKey)
+	for name, one := range map[string]struct {
+		options   *ciosidecar.DialOptions
+		addresses []string
+		code      codes.Code
+	}{
+		"trusting":                      {trusting, []string{open.Address()}, codes.OK},
+		"with a pair":                   {paired, []string{closed.Address()}, codes.OK},
+		"several addresses":             {paired, []string{open.Address(), closed.Address()}, codes.OK},
+		"without a pair":                {trusting, []string{closed.Address()}, codes.Unavailable},
+		"without trust":                 {configure("", "", ""), []string{open.Address()}, codes.Unavailable},
+		"without TLS":                   {nil, []string{open.Address()}, codes.Unavailable},
+		"a name that is not the server": {&ciosidecar.DialOptions{TLS: named(trusting.TLS, "other")}, []string{open.Address()}, codes.Unavailable},
+	} {
+		_, err := dial(t, one.options, one.addresses...).Capabilities(within(t))
+		if status.Code(err) != one.code {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func named(config *tls.Config, name string) *tls.Config {
+	found := config.Clone()
+	found.ServerName = name
+	return found
+}
+
+// Addresses, options and files that cannot work are refused by Dial or TLSFiles, not by a call.
+func TestWhatCannotWorkIsRefusedAtOnce(t *testing.T) {
+	for _, addresses := range [][]string{{""}, {"127.0.0.1:1", ""}, {"dns:///a:1", "127.0.0.1:1"}} {
+		if _, err := ciosidecar.Dial(addresses, nil); err == nil {
+			t.Errorf("%q: no error", addresses)
+		}
+	}
+	if _, err := ciosidecar.Dial(nil, &ciosidecar.DialOptions{ServiceConfig: "{"}); err == nil {
+		t.Error("a broken service config: no error")
+	}
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, files := range [][3]string{{empty, "", ""}, {empty + "x", "", ""}, {"", empty, empty}, {"", empty, ""}} {
+		if _, err := ciosidecar.TLSFiles(files[0], files[1], files[2]); err == nil {
+			t.Errorf("%q: no error", files)
+		}
+	}
+}

@@ -1,0 +1,52 @@
+package ciosidecar_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
+)
+
+// sidecarAddress is where a sidecar without any options listens, for examples and tests; empty where
+// there is no command to start one.
+var sidecarAddress string
+
+// plainSidecar is its address. The test is skipped, saying so, where there is none.
+func plainSidecar(t testing.TB) string {
+	t.Helper()
+	if _, err := sidecartest.Command(); err != nil {
+		t.Skip(err)
+	}
+	return sidecarAddress
+}
+
+// TestMain starts that sidecar, and fails if any test leaves a goroutine behind.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if _, err := sidecartest.Command(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		_ = flag.Set("test.skip", "^Example")
+		return m.Run()
+	}
+	sidecar, err := sidecartest.Serve()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	sidecarAddress = sidecar.Address()
+	code := m.Run()
+	sidecar.Kill()
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}

@@ -1,0 +1,291 @@
+package ciosidecar_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	ciosidecar "github.com/ciosidecar/ciosidecar/client/go"
+	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
+)
+
+// Half a batch is answered, then the server is gone: only the other half travels again.
+func TestWhatHasNoAnswerIsSentAgainAndNothingElse(t *testing.T) {
+	var again []string
+	address, sidecar := startScripted(t,
+		func(s *scriptedStream) error {
+			if err := s.open(nil); err != nil {
+				return err
+			}
+			batch, err := s.batch()
+			if err != nil {
+				return err
+			}
+			if err := s.answer(batch, false, 0, 1, 2, 7); err != nil {
+				return err
+			}
+			return status.Error(codes.Unavailable, "scripted")
+		},
+		func(s *scriptedStream) error {
+			if err := s.open(nil); err != nil {
+				return err
+			}
+			return s.each(func(batch *v1.Batch) {
+				for _, item := range batch.GetItems() {
+					again = append(again, string(item.GetJson()))
+				}
+			})
+		})
+	stream := openStream(t, address, &ciosidecar.StreamOptions{Linger: 500 * time.Millisecond})
+	results := mustExchange(t, stream, numbered(10))
+	inOrder(t, results, 10)
+	expected := []string{`{"n":3}`, `{"n":4}`, `{"n":5}`, `{"n":6}`, `{"n":8}`, `{"n":9}`}
+	if !slices.Equal(again, expected) {
+		t.Errorf("sent again: %v", again)
+	}
+	if stream.Reconnects() != 1 || sidecar.stream(1).declared[1] != config {
+		t.Errorf("%d reconnects, declared %v", stream.Reconnects(), sidecar.stream(1).declared)
+	}
+}
+
+// After Drain nothing more is sent there; what was sent is answered; the rest goes on elsewhere.
+func TestDrainMovesTheStreamWithoutLosingAnything(t *testing.T) {
+	second := 0
+	address, _ := startScripted(t,
+		func(s *scriptedStream) error {
+			if err := s.open(nil); err != nil {
+				return err
+			}
+			batch, err := s.batch()
+			if err != nil {
+				return err
+			}
+			if err := s.drain(); err != nil {
+				return err
+			}
+			if _, err := s.batch(); !errors.Is(err, errFinished) {
+				t.Errorf("after Drain: %v", err)
+			}
+			return s.answer(batch, true)
+		},
+		func(s *scriptedStream) error {
+			if err := s.open(nil); err != nil {
+				return err
+			}
+			return s.each(func(batch *v1.Batch) { second += len(batch.GetItems()) })
+		})
+	stream := openStream(t, address, &ciosidecar.StreamOptions{MaxBatchEvents: 5, MaxOwedEvents: 5})
+	inOrder(t, mustExchange(t, stream, numbered(50)), 50)
+	if second != 45 || stream.Reconnects() != 1 {
+		t.Errorf("%d items on the second stream, %d reconnects", second, stream.Reconnects())
+	}
+}
+
+// A server that repeats itself does not confuse the order.
+func TestAnAnswerThatComesTwiceCountsOnce(t *testing.T) {
+	address, _ := startScripted(t, func(s *scriptedStream) error {
+		if err := s.open(nil); err != nil {
+			return err
+		}
+		return s.each(func(batch *v1.Batch) {
+			_ = s.answer(batch, false, 0)
+			_ = s.answer(batch, true)
+		})
+	})
+	inOrder(t, mustExchange(t, openStream(t, address, nil), numbered(3)), 3)
+}
+
+// An item that waits for another says which: of its own batch, of an answered one, of one that was
+// sent again; not where nobody can know.
+func TestABlockedItemSaysForWhichOneItWaits(t *testing.T) {
+	blocked := func(s *scriptedStream, batch *v1.Batch, by ...*v1.ItemRef) error {
+		results := &v1.Results{BatchId: batch.GetBatchId(), BatchComplete: true}
+		for position, one := range by {
+			results.Statuses = append(results.Statuses, 503)
+			results.Details = append(results.Details, &v1.Detail{Position: uint32(position), Error: &v1.Error{
+				Code: v1.ErrorCode_ERROR_CODE_BLOCKED, Retryable: true, BlockedBy: one,
+			}})
+		}
+		return s.say(&v1.TransformStreamResponse{Message: &v1.TransformStreamResponse_Results{Results: results}})
+	}
+	address, _ := startScripted(t,
+		func(s *scriptedStream) error {
+			_ = s.open(nil)
+			batch, err := s.batch()
+			if err != nil {
+				return err
+			}
+			_ = s.answer(batch, false, 1)
+			return status.Error(codes.Unavailable, "scripted")
+		},
+		func(s *scriptedStream) error {
+			_ = s.open(nil)
+			first, err := s.batch() // positions 0 and 2 of the stream
+			if err != nil {
+				return err
+			}
+			_ = s.answer(first, true)
+			second, err := s.batch() // positions 3, 4, 5
+			if err != nil {
+				return err
+			}
+			err = blocked(s, second,
+				&v1.ItemRef{BatchId: first.GetBatchId(), Position: 1},
+				&v1.ItemRef{BatchId: second.GetBatchId(), Position: 0},
+				&v1.ItemRef{BatchId: first.GetBatchId(), Position: 2})
+			if err != nil {
+				return err
+			}
+			return s.each(func(*v1.Batch) {})
+		})
+	stream := openStream(t, address, nil)
+	for range 2 {
+		if err := stream.SendBatch(within(t), numbered(3), 0); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if result := receive(t, stream); result.Position == 3 && *result.Error.BlockedBy != 2 ||
+				result.Position == 4 && *result.Error.BlockedBy != 3 ||
+				result.Position == 5 && result.Error.BlockedBy != nil {
+				t.Errorf("position %d waits for %v", result.Position, result.Error.BlockedBy)
+			}
+		}
+	}
+	stream.CloseSend()
+	atEnd(t, stream)
+}
+
+// Answers that cannot be meant end the stream with a reason, whoever waits for them.
+func TestAServerThatBreaksTheContractIsNotWaitedFor(t *testing.T) {
+	for name, results := range map[string]*v1.Results{
+		"position":      {FirstPosition: 2, Statuses: []uint32{200}},
+		"positions":     {Positions: []uint32{0}, Statuses: []uint32{200, 200}},
+		"not all":       {Statuses: []uint32{200}, BatchComplete: true},
+		"template":      {Statuses: []uint32{200, 200}, Requests: []*v1.Request{{Template: 1}}},
+		"request":       {Templates: []*v1.RequestTemplate{{}}, Requests: []*v1.Request{{Position: 2}}},
+		"huge position": {FirstPosition: 1<<32 - 1, Statuses: []uint32{200}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address, sidecar := startScripted(t, func(s *scriptedStream) error {
+				if err := s.open(nil); err != nil {
+					return err
+				}
+				batch, err := s.batch()
+				if err != nil {
+					return err
+				}
+				results.BatchId = batch.GetBatchId()
+				err = s.say(&v1.TransformStreamResponse{
+					Message: &v1.TransformStreamResponse_Results{Results: results},
+				})
+				if err == nil {
+					<-s.stream.Context().Done()
+				}
+				return err
+			})
+			stream := openStream(t, address, &ciosidecar.StreamOptions{Linger: 100 * time.Millisecond})
+			_, err := exchange(t, stream, numbered(2))
+			if status.Code(err) != codes.Unknown || !strings.Contains(err.Error(), "broke the contract") {
+				t.Errorf("failed with %v", err)
+			}
+			if sidecar.count() != 1 {
+				t.Errorf("%d streams", sidecar.count())
+			}
+		})
+	}
+}
+
+// Sending and receiving fail with Unavailable after the time we were told; nobody waits for ever.
+func TestNobodyThereIsUnavailableAfterTheTimeWeWereTold(t *testing.T) {
+	stream := openStream(t, "127.0.0.1:1", &ciosidecar.StreamOptions{
+		ReconnectFor: 300 * time.Millisecond, MaxOwedEvents: 2,
+	})
+	_, err := exchange(t, stream, numbered(10))
+	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "no answer for 300ms") {
+		t.Errorf("failed with %v", err)
+	}
+	if err := stream.Send(within(t), numbered(1)[0]); status.Code(err) != codes.Unavailable {
+		t.Errorf("Send failed with %v", err)
+	}
+}
+
+// INVALID_ARGUMENT would come again: it is returned, with what was said, and not tried again.
+func TestARefusedCallIsNotTriedAgain(t *testing.T) {
+	address, sidecar := startScripted(t, func(*scriptedStream) error {
+		return status.Error(codes.InvalidArgument, "no")
+	})
+	_, err := exchange(t, openStream(t, address, nil), numbered(1))
+	var failure *ciosidecar.CallError
+	if !errors.As(err, &failure) || status.Code(err) != codes.InvalidArgument || sidecar.count() != 1 {
+		t.Errorf("failed with %v after %d streams", err, sidecar.count())
+	}
+	if err.Error() != "ciosidecar: InvalidArgument: no" {
+		t.Errorf("it says %q", err)
+	}
+}
+
+// A server that fails on the same items each time is given up on.
+func TestAPoisonousBatchDoesNotReconnectForEver(t *testing.T) {
+	address, sidecar := startScripted(t, func(s *scriptedStream) error {
+		if err := s.open(nil); err != nil {
+			return err
+		}
+		if _, err := s.batch(); err != nil {
+			return err
+		}
+		return status.Error(codes.Internal, "scripted")
+	})
+	stream := openStream(t, address, &ciosidecar.StreamOptions{ReconnectFor: 500 * time.Millisecond})
+	if _, err := exchange(t, stream, numbered(1)); status.Code(err) != codes.Unavailable {
+		t.Errorf("failed with %v", err)
+	}
+	if sidecar.count() < 2 {
+		t.Errorf("%d streams", sidecar.count())
+	}
+}
+
+// Unordered results come as they are answered; ordered ones wait for those before them.
+func TestResultsComeInOrderUnlessAskedOtherwise(t *testing.T) {
+	for name, unordered := range map[string]bool{"ordered": false, "unordered": true} {
+		t.Run(name, func(t *testing.T) {
+			address, _ := startScripted(t, func(s *scriptedStream) error {
+				if err := s.open(nil); err != nil {
+					return err
+				}
+				batch, err := s.batch()
+				if err != nil {
+					return err
+				}
+				if err := s.answer(batch, false, 2); err != nil {
+					return err
+				}
+				if err := s.answer(batch, true, 1, 0); err != nil {
+					return err
+				}
+				return s.each(func(*v1.Batch) {})
+			})
+			stream := openStream(t, address, &ciosidecar.StreamOptions{Unordered: unordered})
+			if err := stream.SendBatch(within(t), numbered(3), 0); err != nil {
+				t.Fatal(err)
+			}
+			var order []int
+			for range 3 {
+				order = append(order, receive(t, stream).Value.(int))
+			}
+			stream.CloseSend()
+			atEnd(t, stream)
+			expected := []int{0, 1, 2}
+			if unordered {
+				expected = []int{2, 1, 0}
+			}
+			if !slices.Equal(order, expected) {
+				t.Errorf("in the order %v", order)
+			}
+		})
+	}
+}

@@ -1,0 +1,110 @@
+package router
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+)
+
+// AppendJSON writes the response as JSON with all that came from the router byte for byte.
+// encoding/json would take white space out of it and escape <, > and &, which means the same.
+func (r *TransformResponse) AppendJSON(text []byte) []byte {
+	text = append(text, `{"output":[`...)
+	for index := range r.Output {
+		if index != 0 {
+			text = append(text, ',')
+		}
+		text = r.Output[index].appendJSON(text)
+	}
+	return append(text, `]}`...)
+}
+
+func (j *DestinationJob) appendJSON(text []byte) []byte {
+	text = append(text, '{')
+	for _, member := range []struct {
+		name string
+		text json.RawMessage
+	}{{"batchedRequest", j.BatchedRequest}, {"destination", j.Destination}, {"connection", j.Connection}} {
+		if len(member.text) != 0 {
+			text = append(append(append(text, '"'), member.name...), `":`...)
+			text = append(append(text, member.text...), ',')
+		}
+	}
+	text = append(text, `"metadata":[`...)
+	for index, metadata := range j.Metadata {
+		if index != 0 {
+			text = append(text, ',')
+		}
+		text = appendRaw(text, metadata)
+	}
+	text = strconv.AppendBool(append(text, `],"batched":`...), j.Batched)
+	text = strconv.AppendInt(append(text, `,"statusCode":`...), int64(j.StatusCode), 10)
+	if j.Error != "" {
+		text = appendString(append(text, `,"error":`...), j.Error)
+	}
+	if len(j.StatTags) != 0 {
+		text = appendTags(append(text, `,"statTags":`...), j.StatTags)
+	}
+	return append(text, '}')
+}
+
+// AppendJSON writes the response as JSON with the jobs' metadata byte for byte.
+func (r *ProxyResponse) AppendJSON(text []byte) []byte {
+	text = strconv.AppendInt(append(text, `{"output":{"status":`...), int64(r.Output.Status), 10)
+	text = appendString(append(text, `,"message":`...), r.Output.Message)
+	text = append(text, `,"response":[`...)
+	for index, job := range r.Output.Response {
+		if index != 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendInt(append(text, `{"statusCode":`...), int64(job.StatusCode), 10)
+		text = appendRaw(append(text, `,"metadata":`...), job.Metadata)
+		text = append(appendString(append(text, `,"error":`...), job.Error), '}')
+	}
+	text = append(text, ']')
+	if len(r.Output.StatTags) != 0 {
+		text = appendTags(append(text, `,"statTags":`...), r.Output.StatTags)
+	}
+	return append(text, `}}`...)
+}
+
+func appendTags(text []byte, tags map[string]string) []byte {
+	names := make([]string, 0, len(tags))
+	for name := range tags {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for index, name := range names {
+		text = append(text, "{,"[min(index, 1)])
+		text = append(appendString(text, name), ':')
+		text = appendString(text, tags[name])
+	}
+	return append(text, '}')
+}
+
+func appendRaw(text []byte, raw json.RawMessage) []byte {
+	if len(raw) == 0 {
+		return append(text, "null"...)
+	}
+	return append(text, raw...)
+}
+
+// appendString writes a JSON text with no more escapes than it needs; what is not UTF-8 becomes
+// U+FFFD.
+func appendString(text []byte, value string) []byte {
+	text = append(text, '"')
+	for _, letter := range value {
+		switch {
+		case letter == '"' || letter == '\\':
+			text = append(text, '\\', byte(letter))
+		case letter < ' ':
+			const digits = "0123456789abcdef"
+			text = append(text, `\u00`...)
+			text = append(text, digits[letter>>4], digits[letter&0xf])
+		default:
+			text = utf8.AppendRune(text, letter)
+		}
+	}
+	return append(text, '"')
+}

@@ -1,0 +1,96 @@
+package router
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
+)
+
+// prepare is the request as the sidecar delivers it, or what about it Customer.io could never
+// take.
+func (p *PostParameters) prepare() (*v1.PreparedRequest, error) {
+	address, err := p.address()
+	if err != nil {
+		return nil, err
+	}
+	body, err := p.body()
+	if err != nil {
+		return nil, err
+	}
+	headers := make(map[string]string, len(p.Headers)+1)
+	named := false
+	for name, value := range p.Headers {
+		headers[name] = value
+		named = named || http.CanonicalHeaderKey(name) == "Content-Type"
+	}
+	if !named && len(body) != 0 {
+		headers["Content-Type"] = "application/json"
+	}
+	return &v1.PreparedRequest{
+		Method:       p.Method,
+		Url:          address,
+		EndpointPath: p.EndpointPath,
+		Headers:      headers,
+		Body:         body,
+	}, nil
+}
+
+// address is the endpoint with the params as its query.
+func (p *PostParameters) address() (string, error) {
+	if len(p.Params) == 0 {
+		return p.Endpoint, nil
+	}
+	address, err := url.Parse(p.Endpoint)
+	if err != nil {
+		return "", errors.New("the endpoint is no URL")
+	}
+	query := address.Query()
+	for name, value := range p.Params {
+		var text string
+		if json.Unmarshal(value, &text) != nil {
+			text = string(value)
+		}
+		query.Set(name, text)
+	}
+	address.RawQuery = query.Encode()
+	return address.String(), nil
+}
+
+// body is the one form that is not empty, as the text to send. An identify without any attribute
+// is an empty object, which is not nothing: it creates the person.
+func (p *PostParameters) body() ([]byte, error) {
+	for _, form := range []string{"XML", "FORM", "GZIP"} {
+		if !emptyObject(p.Body[form]) {
+			return nil, fmt.Errorf("a body of the form %s, where Customer.io takes JSON", form)
+		}
+	}
+	if text := p.Body["JSON"]; !emptyObject(text) {
+		return text, nil
+	}
+	if text := p.Body["JSON_ARRAY"]; !emptyObject(text) {
+		var found struct {
+			Batch *string `json:"batch"`
+		}
+		if json.Unmarshal(text, &found) != nil || found.Batch == nil {
+			return nil, errors.New("a body of the form JSON_ARRAY without a batch that is a text")
+		}
+		return []byte(*found.Batch), nil
+	}
+	if p.Method == http.MethodPut || p.Method == http.MethodPost {
+		return []byte("{}"), nil
+	}
+	return nil, nil
+}
+
+// emptyObject tells whether a form says nothing: absent, null or {}.
+func emptyObject(text json.RawMessage) bool {
+	if absent(text) {
+		return true
+	}
+	var found map[string]json.RawMessage
+	return json.Unmarshal(text, &found) == nil && len(found) == 0
+}

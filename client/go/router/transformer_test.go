@@ -1,0 +1,332 @@
+package router_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	ciosidecar "github.com/ciosidecar/ciosidecar/client/go"
+	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
+	"github.com/ciosidecar/ciosidecar/client/go/router"
+)
+
+// A job of each kind: each is in one output, with its status, and its metadata as it came.
+func TestEveryJobIsInExactlyOneOutput(t *testing.T) {
+	transformer := newTransformer(t, plainSidecar(t), nil)
+	jobs := []router.Job{
+		job(1, track("a")), job(2, group("b")), job(3, `no JSON`), job(4, group("c")),
+		job(5, `{"type":"identify","userId":"d","context":{"device":{"token":"t","type":"ios"}}}`),
+		job(6, track("e")), job(7, track("f")), job(8, track("g")),
+	}
+	jobs[5].Destination = json.RawMessage(`{"ID":"other","Config":{"siteID":"s","apiKey":"k","connectionMode":{"web":"device"}}}`)
+	jobs[5].Message = json.RawMessage(`{"type":"track","userId":"e","event":"E","channel":"web"}`)
+	jobs[6].Destination = nil
+	jobs[7].Destination = json.RawMessage(`[]`)
+	outputs := transform(t, transformer, jobs...)
+
+	seen := map[int64]int{}
+	for index := range outputs {
+		output := &outputs[index]
+		for n, id := range ids(t, output) {
+			if seen[id] != 0 {
+				t.Errorf("job %d is in two outputs", id)
+			}
+			seen[id] = output.StatusCode
+			if string(output.Metadata[n]) != string(jobs[id-1].Metadata) {
+				t.Errorf("metadata of job %d: %s", id, output.Metadata[n])
+			}
+			if string(output.Destination) != string(jobs[id-1].Destination) {
+				t.Errorf("destination of job %d: %s", id, output.Destination)
+			}
+		}
+		if (output.StatusCode == 200) != (len(output.BatchedRequest) != 0) || (output.StatusCode == 200) != (output.Error == "") {
+			t.Errorf("%+v", output)
+		}
+	}
+	expected := map[int64]int{1: 200, 2: 200, 3: 400, 4: 200, 5: 200, 6: 298, 7: 503, 8: 400}
+	if !reflect.DeepEqual(seen, expected) {
+		t.Errorf("statuses %v", seen)
+	}
+}
+
+// The same answer for the compacted form, in which jobs name destination and connection by ids.
+func TestTheCompactedFormIsTheSame(t *testing.T) {
+	transformer := newTransformer(t, plainSidecar(t), nil)
+	plain := []router.Job{job(1, track("a")), job(2, group("b")), job(3, group("c"))}
+	expected := transform(t, transformer, plain...)
+	compacted := &router.TransformRequest{
+		Destinations: map[string]json.RawMessage{"shop": plain[0].Destination},
+		Connections:  map[string]json.RawMessage{"web:shop": json.RawMessage(`{"config":null}`)},
+	}
+	for _, one := range plain {
+		one.Destination = nil
+		compacted.Input = append(compacted.Input, one)
+	}
+	response, err := transformer.Transform(within(t), compacted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for index := range response.Output {
+		if string(response.Output[index].Connection) != `{"config":null}` {
+			t.Errorf("connection %s", response.Output[index].Connection)
+		}
+		response.Output[index].Connection = nil
+	}
+	if !reflect.DeepEqual(response.Output, expected) {
+		t.Errorf("%+v instead of %+v", response.Output, expected)
+	}
+}
+
+// Jobs that share a request are one output; with dontBatch, their own or the transformer's, each
+// has its own.
+func TestJobsThatShareARequestAreOneOutput(t *testing.T) {
+	address := plainSidecar(t)
+	jobs := []router.Job{job(1, group("a")), job(2, track("x")), job(3, group("b")), job(4, group("c"))}
+	jobs[3].Metadata = json.RawMessage(strings.Replace(string(jobs[3].Metadata), "{", `{"dontBatch":true,`, 1))
+	covered := func(options *router.TransformerOptions) (found [][]int64) {
+		for _, output := range transform(t, newTransformer(t, address, options), jobs...) {
+			found = append(found, ids(t, &output))
+			if output.Batched != (len(output.Metadata) > 1) || len(requests(t, &output)) != 1 {
+				t.Errorf("%+v", output)
+			}
+		}
+		return found
+	}
+	if found := covered(nil); !slices.EqualFunc(found, [][]int64{{2}, {1, 3}, {4}}, slices.Equal) {
+		t.Errorf("outputs of jobs %v", found)
+	}
+	if found := covered(&router.TransformerOptions{DontBatch: true}); !slices.EqualFunc(found, [][]int64{{1}, {2}, {3}, {4}}, slices.Equal) {
+		t.Errorf("outputs of jobs %v", found)
+	}
+}
+
+// A job that becomes several requests has them in one array, in the order in which to send them.
+func TestAJobOfSeveralRequestsHasAnArray(t *testing.T) {
+	transformer := newTransformer(t, plainSidecar(t), nil)
+	device := `{"type":"identify","userId":"d","traits":{"plan":"pro"},"context":{"device":{"token":"t","type":"ios"}}}`
+	direct, err := dial(t, plainSidecar(t)).Transform(within(t),
+		ciosidecar.NewDestination("", []byte(`{"siteID":"site","apiKey":"key"}`)), []ciosidecar.Item{{JSON: []byte(device)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	outputs := transform(t, transformer, job(1, device))
+	var paths []string
+	for _, one := range direct[0].Requests {
+		paths = append(paths, one.EndpointPath)
+	}
+	var found []string
+	for _, one := range requests(t, &outputs[0]) {
+		found = append(found, one.EndpointPath)
+	}
+	if len(outputs) != 1 || !slices.Equal(found, paths) {
+		t.Errorf("%v instead of %v", found, paths)
+	}
+}
+
+// Every case of the project's vectors: what the router would send is, as JSON, what the sidecar
+// made, to the last digit.
+func TestARouterSendsWhatTheSidecarMade(t *testing.T) {
+	address := plainSidecar(t)
+	transformer, client := newTransformer(t, address, nil), dial(t, address)
+	file, err := os.Open(filepath.Join(sidecartest.Root(), "tests", "vectors", "track_v1.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var jobs []router.Job
+	var items []ciosidecar.Item
+	lines := bufio.NewScanner(file)
+	for lines.Buffer(nil, 1<<24); lines.Scan(); {
+		var vector struct{ Event, Config json.RawMessage }
+		if err := json.Unmarshal(lines.Bytes(), &vector); err != nil {
+			t.Fatal(err)
+		}
+		one := job(int64(len(jobs)), string(vector.Event))
+		one.Destination = fmt.Appendf(nil, `{"ID":"d%d","Config":%s}`, len(jobs), vector.Config)
+		jobs = append(jobs, one)
+		items = append(items, ciosidecar.Item{
+			JSON: vector.Event, DontBatch: true, Destination: ciosidecar.NewDestination("", vector.Config),
+		})
+	}
+	results, err := client.Transform(within(t), ciosidecar.Destination{}, items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	outputs := transform(t, newTransformer(t, address, &router.TransformerOptions{DontBatch: true}), jobs...)
+	if len(outputs) != len(jobs) || len(jobs) < 100 {
+		t.Fatalf("%d outputs for %d jobs", len(outputs), len(jobs))
+	}
+	for index := range outputs {
+		output, result := &outputs[index], &results[index]
+		found := requests(t, output)
+		if output.StatusCode != result.Status || len(found) != len(result.Requests) {
+			t.Fatalf("vector %d: %+v, %+v", index, output, result)
+		}
+		for n := range found {
+			expected := &result.Requests[n]
+			if found[n].Method != expected.Method || found[n].Endpoint != expected.URL ||
+				found[n].EndpointPath != expected.EndpointPath || !reflect.DeepEqual(found[n].Headers, expected.Headers) {
+				t.Errorf("vector %d: %+v, %+v", index, found[n], expected)
+			}
+			if body := sent(t, &found[n]); !sameJSON(t, body, string(expected.Body)) {
+				t.Errorf("vector %d: sent %s for %s", index, body, expected.Body)
+			}
+		}
+	}
+	if len(transform(t, transformer, jobs...)) == 0 {
+		t.Error("no outputs")
+	}
+}
+
+// sameJSON compares texts digit by digit but for zeros that end a fraction.
+func sameJSON(t testing.TB, one, other string) bool {
+	t.Helper()
+	return one == other || reflect.DeepEqual(exactly(t, one), exactly(t, other))
+}
+
+func exactly(t testing.TB, text string) any {
+	t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return withoutZeros(value)
+}
+
+func withoutZeros(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		for key, member := range value {
+			value[key] = withoutZeros(member)
+		}
+	case []any:
+		for index, member := range value {
+			value[index] = withoutZeros(member)
+		}
+	case json.Number:
+		if strings.Contains(value.String(), ".") && !strings.ContainsAny(value.String(), "eE") {
+			return json.Number(strings.TrimRight(strings.TrimRight(value.String(), "0"), "."))
+		}
+	}
+	return value
+}
+
+// A refused job says why, for people and for metrics, in few values.
+func TestARefusedJobIsCountedByFewTags(t *testing.T) {
+	transformer := newTransformer(t, plainSidecar(t), nil)
+	outputs := transform(t, transformer, job(1, `{"type":"track","userId":"u"}`))
+	expected := map[string]string{
+		"destType": "CUSTOMERIO", "module": "destination", "implementation": "ciosidecar", "feature": "router",
+		"errorCategory": "dataValidation", "errorType": "instrumentation", "meta": "MISSING_EVENT_NAME",
+		"destinationId": "shop", "workspaceId": "w1",
+	}
+	if !reflect.DeepEqual(outputs[0].StatTags, expected) || !strings.HasPrefix(outputs[0].Error, "MISSING_EVENT_NAME: ") {
+		t.Errorf("%+v", outputs[0])
+	}
+}
+
+// What an earlier transform made is handed on as it is: a request, an array of them, or one with a
+// status.
+func TestWhatIsTransformedAlreadyIsHandedOn(t *testing.T) {
+	transformer := newTransformer(t, plainSidecar(t), nil)
+	messages := []string{
+		`[ {"endpoint":"x"} ]`, `{"type":"REST" ,"endpoint":"x"}`, `{"statusCode":200,"endpoint":"x","n":1.0}`,
+		`{"type":"track","userId":"u","event":"REST","properties":{"statusCode":1,"a":"REST"}}`,
+	}
+	var jobs []router.Job
+	for index, message := range messages {
+		jobs = append(jobs, job(int64(index), message))
+	}
+	for index, output := range transform(t, transformer, jobs...) {
+		if output.StatusCode != 200 || (string(output.BatchedRequest) == messages[index]) != (index < 3) {
+			t.Errorf("%+v", output)
+		}
+	}
+}
+
+// Many calls at once: each gets the answers of its own jobs, and shares no request with another.
+func TestCallsDoNotMix(t *testing.T) {
+	transformer := newTransformer(t, plainSidecar(t), &router.TransformerOptions{Streams: 2})
+	var running sync.WaitGroup
+	for caller := range 16 {
+		running.Go(func() {
+			for round := range 10 {
+				first := int64(caller*1000 + round*10)
+				outputs := transform(t, transformer,
+					job(first, group(fmt.Sprint(first))), job(first+1, group(fmt.Sprint(first+1))))
+				if len(outputs) != 1 || !slices.Equal(ids(t, &outputs[0]), []int64{first, first + 1}) ||
+					!strings.Contains(string(outputs[0].BatchedRequest), fmt.Sprintf("g-%d", first+1)) {
+					t.Errorf("caller %d: %+v", caller, outputs)
+				}
+			}
+		})
+	}
+	running.Wait()
+}
+
+// A sidecar that is not there is an error of the call, and so is a context that ends; once it is
+// back, calls are answered again.
+func TestACallFailsAndTheNextMaySucceed(t *testing.T) {
+	socket := "unix:" + t.TempDir() + "/s.sock"
+	transformer := newTransformer(t, socket, &router.TransformerOptions{
+		Stream: ciosidecar.StreamOptions{ReconnectFor: 1},
+	})
+	request := &router.TransformRequest{Input: []router.Job{job(1, track("u"))}}
+	if _, err := transformer.Transform(within(t), request); status.Code(err) != codes.Unavailable {
+		t.Errorf("nobody there: %v", err)
+	}
+	ctx, cancel := context.WithCancel(within(t))
+	cancel()
+	if _, err := transformer.Transform(ctx, request); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	sidecartest.Start(t, "--listen", socket)
+	response, err := transformer.Transform(within(t), request)
+	for status.Code(err) == codes.Unavailable { // gRPC waits a moment before it tries the address again
+		response, err = transformer.Transform(within(t), request)
+	}
+	if err != nil || response.Output[0].StatusCode != 200 {
+		t.Errorf("%+v, %v", response, err)
+	}
+	transformer.Close()
+	if _, err := transformer.Transform(within(t), request); !errors.Is(err, ciosidecar.ErrClosed) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+// As JSON, metadata and destinations are byte for byte what came in.
+func TestTheResponseAsJSONKeepsEveryByte(t *testing.T) {
+	transformer := newTransformer(t, plainSidecar(t), nil)
+	jobs := []router.Job{job(9007199254740993, track("<u>")), job(2, `{"type":"track"}`)}
+	response, err := transformer.Transform(within(t), &router.TransformRequest{Input: jobs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(response.AppendJSON(nil))
+	for _, one := range jobs {
+		if !strings.Contains(text, string(one.Metadata)) || !strings.Contains(text, string(one.Destination)) {
+			t.Errorf("%s is not in %s", one.Metadata, text)
+		}
+	}
+	encoded, err := json.Marshal(response)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(exactly(t, text), exactly(t, string(encoded))) {
+		t.Errorf("%s means something else than %s", text, encoded)
+	}
+}

@@ -1,0 +1,170 @@
+package ciosidecar_test
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
+)
+
+// script is what a scripted sidecar does with one stream; what it returns is the stream's status.
+type script func(*scriptedStream) error
+
+// scripted is a gRPC server that does what a test tells it to: a script for each stream, in turn,
+// the last one again for all that follow.
+type scripted struct {
+	v1.UnimplementedSidecarServiceServer
+	scripts []script
+	stop    func()
+
+	mu      sync.Mutex
+	streams []*scriptedStream
+}
+
+// startScripted returns the server's address.
+func startScripted(t *testing.T, scripts ...script) (string, *scripted) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := &scripted{scripts: scripts}
+	server := grpc.NewServer()
+	v1.RegisterSidecarServiceServer(server, found)
+	checks := health.NewServer()
+	checks.SetServingStatus(v1.SidecarService_ServiceDesc.ServiceName,
+		grpc_health_v1.HealthCheckResponse_SERVING)
+	grpc_health_v1.RegisterHealthServer(server, checks)
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	found.stop = sync.OnceFunc(func() {
+		server.Stop()
+		<-served
+	})
+	t.Cleanup(found.stop)
+	return listener.Addr().String(), found
+}
+
+func (s *scripted) TransformStream(
+	stream grpc.BidiStreamingServer[v1.TransformStreamRequest, v1.TransformStreamResponse],
+) error {
+	s.mu.Lock()
+	found := &scriptedStream{stream: stream, declared: map[uint32]string{}, connections: map[uint32]string{}}
+	play := s.scripts[min(len(s.streams), len(s.scripts)-1)]
+	s.streams = append(s.streams, found)
+	s.mu.Unlock()
+	return play(found)
+}
+
+// stream is the n-th stream that was opened; count how many were.
+func (s *scripted) stream(n int) *scriptedStream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.streams[n]
+}
+
+func (s *scripted) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.streams)
+}
+
+// scriptedStream is one stream from the server's side.
+type scriptedStream struct {
+	stream      grpc.BidiStreamingServer[v1.TransformStreamRequest, v1.TransformStreamResponse]
+	opening     *v1.Open
+	declared    map[uint32]string
+	connections map[uint32]string
+}
+
+var errFinished = errors.New("the caller has finished")
+
+// open takes Open and answers it; limits that are 0 mean large ones.
+func (s *scriptedStream) open(limits *v1.Limits) error {
+	request, err := s.stream.Recv()
+	if err != nil {
+		return err
+	}
+	s.opening = request.GetOpen()
+	if limits.GetMaxBatchEvents() == 0 {
+		limits = &v1.Limits{MaxBatchEvents: 10_000, MaxDestinations: 1000}
+	}
+	return s.say(&v1.TransformStreamResponse{
+		Message: &v1.TransformStreamResponse_Opened{Opened: &v1.Opened{Limits: limits}},
+	})
+}
+
+func (s *scriptedStream) say(response *v1.TransformStreamResponse) error {
+	return s.stream.Send(response)
+}
+
+// batch is the next one, or errFinished.
+func (s *scriptedStream) batch() (*v1.Batch, error) {
+	for {
+		request, err := s.stream.Recv()
+		if err != nil {
+			return nil, err
+		}
+		switch message := request.GetMessage().(type) {
+		case *v1.TransformStreamRequest_Batch:
+			return message.Batch, nil
+		case *v1.TransformStreamRequest_Finish:
+			return nil, errFinished
+		case *v1.TransformStreamRequest_UpsertDestinations:
+			for _, one := range message.UpsertDestinations.GetDestinations() {
+				s.declared[one.GetNumber()] = string(one.GetConfigJson())
+			}
+			for _, one := range message.UpsertDestinations.GetConnections() {
+				s.connections[one.GetNumber()] = string(one.GetConfigJson())
+			}
+		}
+	}
+}
+
+// answer says 200 about some positions of a batch, or all.
+func (s *scriptedStream) answer(batch *v1.Batch, complete bool, positions ...uint32) error {
+	if len(positions) == 0 {
+		for position := range batch.GetItems() {
+			positions = append(positions, uint32(position))
+		}
+	}
+	statuses := make([]uint32, len(positions))
+	for index := range statuses {
+		statuses[index] = 200
+	}
+	return s.say(&v1.TransformStreamResponse{Message: &v1.TransformStreamResponse_Results{
+		Results: &v1.Results{
+			BatchId: batch.GetBatchId(), Positions: positions, Statuses: statuses, BatchComplete: complete,
+		},
+	}})
+}
+
+// each answers every batch after a look at it, until the caller has finished.
+func (s *scriptedStream) each(look func(*v1.Batch)) error {
+	for {
+		batch, err := s.batch()
+		if errors.Is(err, errFinished) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		look(batch)
+		if err := s.answer(batch, true); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *scriptedStream) drain() error {
+	return s.say(&v1.TransformStreamResponse{Message: &v1.TransformStreamResponse_Drain{
+		Drain: &v1.Drain{Grace: durationpb.New(5e9)},
+	}})
+}

@@ -1,0 +1,163 @@
+package dev.ciosidecar;
+
+import io.grpc.ChannelCredentials;
+import io.grpc.ClientInterceptor;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
+import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
+import io.grpc.netty.shaded.io.netty.channel.Channel;
+import io.grpc.netty.shaded.io.netty.channel.ChannelOption;
+import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
+import io.grpc.netty.shaded.io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.grpc.netty.shaded.io.netty.channel.epoll.Epoll;
+import io.grpc.netty.shaded.io.netty.channel.epoll.EpollDomainSocketChannel;
+import io.grpc.netty.shaded.io.netty.channel.epoll.EpollIoHandler;
+import io.grpc.netty.shaded.io.netty.channel.nio.NioIoHandler;
+import io.grpc.netty.shaded.io.netty.channel.socket.nio.NioSocketChannel;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ThreadFactory;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Pattern;
+
+/**
+ * A gRPC channel with threads of its own.
+ *
+ * <p>gRPC would share its threads with every channel of the process and keep them for a while afterwards.
+ * These end when it is closed.
+ */
+final class SidecarChannel implements AutoCloseable {
+  private static final String SERVICE = "ciosidecar.v1.SidecarService";
+  private static final int MAX_MESSAGE_BYTES = 64 << 20;
+  private static final long CLOSING_SECONDS = 10;
+  private static final Pattern IP_AND_PORT =
+      Pattern.compile("(\\d{1,3}(\\.\\d{1,3}){3}|\\[[0-9a-fA-F:.]+]):\\d{1,5}");
+
+  // gRPC's own: each address has its connection, those whose health is not SERVING get no calls, calls take
+  // turns, and a unary call that found nobody is made again.
+  private static final Map<String, ?> SERVICE_CONFIG =
+      Map.of(
+          "loadBalancingConfig", List.of(Map.of("round_robin", Map.of())),
+          "healthCheckConfig", Map.of("serviceName", SERVICE),
+          "methodConfig", List.of(
+              Map.of(
+                  "name", List.of(
+                      Map.of("service", SERVICE, "method", "GetCapabilities"),
+                      Map.of("service", SERVICE, "method", "CheckDestination"),
+                      Map.of("service", SERVICE, "method", "Transform")),
+                  "retryPolicy", Map.of(
+                      "maxAttempts", 4.0,
+                      "initialBackoff", "0.1s",
+                      "maxBackoff", "2s",
+                      "backoffMultiplier", 2.0,
+                      "retryableStatusCodes", List.of("UNAVAILABLE")))));
+
+  private final ExecutorService executor = Executors.newCachedThreadPool(threads("ciosidecar-"));
+  private final EventLoopGroup eventLoop;
+  private final ManagedChannel channel;
+
+  SidecarChannel(
+      List<String> addresses,
+      ChannelCredentials credentials,
+      String serverName,
+      Duration keepAliveTime,
+      Duration keepAliveTimeout,
+      List<ClientInterceptor> interceptors) {
+    boolean unix = addresses.stream().anyMatch(one -> one.startsWith(AddressListResolverProvider.UNIX));
+    String target = target(addresses);
+    if (unix) {
+      // What this throws says which platform has no unix sockets here.
+      Epoll.ensureAvailability();
+    }
+    Class<? extends Channel> kind = unix ? EpollDomainSocketChannel.class : NioSocketChannel.class;
+    eventLoop =
+        new MultiThreadIoEventLoopGroup(
+            1,
+            threads("ciosidecar-io-"),
+            unix ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
+    NettyChannelBuilder builder =
+        NettyChannelBuilder.forTarget(target, unix ? InsecureChannelCredentials.create() : credentials)
+            .channelType(kind, null)
+            .eventLoopGroup(eventLoop)
+            .executor(executor)
+            .offloadExecutor(executor)
+            .maxInboundMessageSize(MAX_MESSAGE_BYTES)
+            .keepAliveTime(keepAliveTime.toMillis(), TimeUnit.MILLISECONDS)
+            .keepAliveTimeout(keepAliveTimeout.toMillis(), TimeUnit.MILLISECONDS)
+            .disableServiceConfigLookUp()
+            .defaultServiceConfig(SERVICE_CONFIG)
+            .intercept(interceptors);
+    if (unix) {
+      // gRPC asks every socket for TCP's keep-alive; without one, netty logs a warning each time.
+      builder.withOption(ChannelOption.SO_KEEPALIVE, null);
+    }
+    if (serverName != null) {
+      builder.overrideAuthority(serverName);
+    }
+    channel = builder.build();
+  }
+
+  ManagedChannel channel() {
+    return channel;
+  }
+
+  ExecutorService executor() {
+    return executor;
+  }
+
+  /** Ends every call, and the threads. Returns when they are gone, but for those in a caller's own code. */
+  @Override
+  public void close() {
+    channel.shutdownNow();
+    boolean interrupted = false;
+    try {
+      channel.awaitTermination(CLOSING_SECONDS, TimeUnit.SECONDS);
+    } catch (InterruptedException signal) {
+      interrupted = true;
+    }
+    eventLoop.shutdownGracefully(0, CLOSING_SECONDS, TimeUnit.SECONDS);
+    if (!interrupted) {
+      try {
+        eventLoop.awaitTermination(CLOSING_SECONDS, TimeUnit.SECONDS);
+      } catch (InterruptedException signal) {
+        interrupted = true;
+      }
+    }
+    executor.shutdown();
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** One gRPC target for all addresses. */
+  static String target(List<String> addresses) {
+    boolean allUnix =
+        addresses.stream().allMatch(one -> one.startsWith(AddressListResolverProvider.UNIX));
+    if (!addresses.isEmpty() && (allUnix || addresses.stream().allMatch(SidecarChannel::isIpAndPort))) {
+      return AddressListResolverProvider.target(addresses);
+    }
+    if (addresses.size() == 1) {
+      return addresses.get(0);
+    }
+    throw new IllegalArgumentException(
+        "several addresses must all be IP:port or all unix:PATH; a name that stands for several addresses"
+            + " can be given alone, as dns:///name:port");
+  }
+
+  private static boolean isIpAndPort(String address) {
+    return IP_AND_PORT.matcher(address).matches();
+  }
+
+  private static ThreadFactory threads(String prefix) {
+    AtomicInteger count = new AtomicInteger();
+    return task -> {
+      Thread thread = new Thread(task, prefix + count.incrementAndGet());
+      thread.setDaemon(true);
+      return thread;
+    };
+  }
+}

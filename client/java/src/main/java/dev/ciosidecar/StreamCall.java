@@ -1,0 +1,176 @@
+package dev.ciosidecar;
+
+import dev.ciosidecar.v1.Finish;
+import dev.ciosidecar.v1.Open;
+import dev.ciosidecar.v1.SidecarServiceGrpc.SidecarServiceStub;
+import dev.ciosidecar.v1.TransformStreamRequest;
+import dev.ciosidecar.v1.TransformStreamResponse;
+import io.grpc.Status;
+import io.grpc.stub.ClientCallStreamObserver;
+import io.grpc.stub.ClientResponseObserver;
+import java.util.List;
+
+/** One call of a stream, from Open to its end. {@link #run} sends; gRPC's threads bring what comes back. */
+final class StreamCall<T>
+    implements ClientResponseObserver<TransformStreamRequest, TransformStreamResponse> {
+  private final StreamState<T> state;
+  private ClientCallStreamObserver<TransformStreamRequest> requests;
+
+  // Under the state's lock.
+  private boolean opened;
+  private boolean draining;
+  private Status ended;
+
+  StreamCall(StreamState<T> state) {
+    this.state = state;
+  }
+
+  /** Plays the call and returns the status it ended with; CANCELLED if the user closed the stream. */
+  Status run(SidecarServiceStub stub) throws InterruptedException {
+    stub.transformStream(this);
+    try {
+      requests.onNext(opening());
+      List<TransformStreamRequest> messages;
+      while (!(messages = nextMessages()).isEmpty()) {
+        messages.forEach(requests::onNext);
+      }
+      if (!isOver()) {
+        requests.onNext(
+            TransformStreamRequest.newBuilder().setFinish(Finish.getDefaultInstance()).build());
+        requests.onCompleted();
+      }
+      return awaitEnd();
+    } finally {
+      requests.cancel("the stream moves on", null);
+    }
+  }
+
+  private TransformStreamRequest opening() {
+    Open.Builder open =
+        Open.newBuilder()
+            .setClientName(state.options.clientName())
+            .setMaxReceiveBytes(state.options.maxReceiveBytes());
+    state.options.delivery().ifPresent(open::setDelivery);
+    return TransformStreamRequest.newBuilder().setOpen(open).build();
+  }
+
+  /** Waits for the next batch; nothing if this call sends no more. */
+  private List<TransformStreamRequest> nextMessages() throws InterruptedException {
+    state.lock.lock();
+    try {
+      while (!sendsNoMore()) {
+        if (!opened || !state.ledger.hasWaiting() || !requests.isReady()) {
+          state.toSend.await();
+          continue;
+        }
+        long lingerNanos = state.remainingLingerNanos();
+        if (lingerNanos == 0) {
+          return state.takeMessages();
+        }
+        state.toSend.awaitNanos(lingerNanos);
+      }
+      return List.of();
+    } finally {
+      state.lock.unlock();
+    }
+  }
+
+  private boolean sendsNoMore() {
+    return ended != null
+        || state.closed
+        || draining
+        || (opened && state.finished && !state.ledger.hasWaiting());
+  }
+
+  private boolean isOver() {
+    state.lock.lock();
+    try {
+      return ended != null || state.closed;
+    } finally {
+      state.lock.unlock();
+    }
+  }
+
+  private Status awaitEnd() throws InterruptedException {
+    state.lock.lock();
+    try {
+      while (ended == null && !state.closed) {
+        state.toSend.await();
+      }
+      if (ended == null) {
+        // What this call still brings is nobody's business any more.
+        ended = Status.CANCELLED;
+      }
+      return ended;
+    } finally {
+      state.lock.unlock();
+    }
+  }
+
+  @Override
+  public void beforeStart(ClientCallStreamObserver<TransformStreamRequest> requests) {
+    this.requests = requests;
+    requests.setOnReadyHandler(this::wakeSender);
+  }
+
+  private void wakeSender() {
+    state.lock.lock();
+    try {
+      state.toSend.signalAll();
+    } finally {
+      state.lock.unlock();
+    }
+  }
+
+  @Override
+  public void onNext(TransformStreamResponse response) {
+    state.lock.lock();
+    try {
+      if (ended != null) {
+        return;
+      }
+      switch (response.getMessageCase()) {
+        case OPENED -> {
+          state.ledger.connect(response.getOpened().getLimits());
+          opened = true;
+          state.sendNow();
+        }
+        case RESULTS -> {
+          state.ledger.answer(response.getResults());
+          state.tellSubscriber();
+        }
+        case DRAIN -> {
+          draining = true;
+          state.toSend.signalAll();
+        }
+        case MESSAGE_NOT_SET -> {
+          // A message of a newer contract: not for us.
+        }
+      }
+    } finally {
+      state.lock.unlock();
+    }
+  }
+
+  @Override
+  public void onError(Throwable failure) {
+    end(Status.fromThrowable(failure));
+  }
+
+  @Override
+  public void onCompleted() {
+    end(Status.OK);
+  }
+
+  private void end(Status status) {
+    state.lock.lock();
+    try {
+      if (ended == null) {
+        ended = status;
+      }
+      state.toSend.signalAll();
+    } finally {
+      state.lock.unlock();
+    }
+  }
+}

@@ -1,0 +1,110 @@
+package dev.ciosidecar;
+
+import dev.ciosidecar.v1.SidecarServiceGrpc;
+import dev.ciosidecar.v1.SidecarServiceGrpc.SidecarServiceStub;
+import io.grpc.Deadline;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import java.util.Random;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+
+/** Keeps a stream connected until all is answered, or no hope is left. */
+final class StreamLoop<T> implements Runnable {
+  // INTERNAL is also what a broken connection may end in.
+  private static final Set<Status.Code> WORTH_ANOTHER_TRY =
+      Set.of(Status.Code.OK, Status.Code.UNAVAILABLE, Status.Code.ABORTED, Status.Code.INTERNAL);
+
+  private final ManagedChannel channel;
+  private final StreamState<T> state;
+  private final Backoff backoff;
+  private final Deadline deadline;
+
+  StreamLoop(ManagedChannel channel, StreamState<T> state) {
+    this.channel = channel;
+    this.state = state;
+    this.backoff = new Backoff(state.options.reconnectFor(), new Random());
+    this.deadline =
+        state.options.deadline()
+            .map(one -> Deadline.after(one.toNanos(), TimeUnit.NANOSECONDS))
+            .orElse(null);
+  }
+
+  @Override
+  public void run() {
+    SidecarException failure;
+    try {
+      keepConnected();
+      return;
+    } catch (SidecarException reason) {
+      failure = reason;
+    } catch (InterruptedException | RuntimeException | Error fault) {
+      // Whatever it is, nobody may wait for ever.
+      failure = new SidecarException(Status.Code.INTERNAL, "a fault of the client: " + fault, fault);
+    }
+    state.lock.lock();
+    try {
+      state.fail(failure);
+    } finally {
+      state.lock.unlock();
+    }
+  }
+
+  private void keepConnected() throws InterruptedException {
+    SidecarServiceStub stub = SidecarServiceGrpc.newStub(channel);
+    if (deadline != null) {
+      stub = stub.withDeadline(deadline);
+    }
+    while (true) {
+      long beganNanos = System.nanoTime();
+      long answeredBefore = answered();
+      Status status = new StreamCall<>(state).run(stub);
+      if (!pause(status, beganNanos, answeredBefore)) {
+        return;
+      }
+      // gRPC's own pause would come on top of ours, and grow to two minutes.
+      channel.resetConnectBackoff();
+    }
+  }
+
+  private long answered() {
+    state.lock.lock();
+    try {
+      return state.ledger.answered();
+    } finally {
+      state.lock.unlock();
+    }
+  }
+
+  /** Waits before the next call; false if there is to be none. */
+  private boolean pause(Status status, long beganNanos, long answeredBefore)
+      throws InterruptedException {
+    state.lock.lock();
+    try {
+      if (state.closed || (state.finished && !state.ledger.hasUnanswered())) {
+        return false;
+      }
+      if (!WORTH_ANOTHER_TRY.contains(status.getCode())) {
+        throw SidecarException.of(status, null);
+      }
+      long nowNanos = System.nanoTime();
+      long pauseMs =
+          backoff.pauseMs(
+              nowNanos,
+              nowNanos - beganNanos,
+              state.ledger.answered() > answeredBefore,
+              status.isOk() ? "the sidecar ended the stream" : SidecarException.describe(status));
+      long leftNanos = TimeUnit.MILLISECONDS.toNanos(pauseMs);
+      if (deadline != null) {
+        leftNanos = Math.min(leftNanos, deadline.timeRemaining(TimeUnit.NANOSECONDS));
+      }
+      while (leftNanos > 0 && !state.closed) {
+        leftNanos = state.toSend.awaitNanos(leftNanos);
+      }
+      state.reconnects++;
+      return !state.closed;
+    } finally {
+      state.lock.unlock();
+    }
+  }
+}

@@ -1,0 +1,233 @@
+package dev.ciosidecar;
+
+import static dev.ciosidecar.Played.DESTINATION;
+import static dev.ciosidecar.Played.TRACK;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.google.protobuf.ByteString;
+import dev.ciosidecar.v1.CheckDestinationResponse;
+import dev.ciosidecar.v1.DestinationSettings;
+import dev.ciosidecar.v1.Message;
+import io.grpc.Context;
+import io.grpc.Status;
+import java.time.Duration;
+import java.util.Collections;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** The calls that wait for one answer, against a real sidecar. */
+@Timeout(120)
+class CallsTest {
+  private static final String NOBODY = "127.0.0.1:1";
+  private static SidecarProcess sidecar;
+  private static CiosidecarClient client;
+
+  @BeforeAll
+  static void start() throws Exception {
+    sidecar = SidecarProcess.start("--max-batch-events", "5000");
+    client = CiosidecarClient.connect(sidecar.address());
+  }
+
+  @AfterAll
+  static void stop() {
+    if (sidecar != null) {
+      client.close();
+      sidecar.close();
+    }
+  }
+
+  /** Results come in order, one an event; a shared request is with the last event it covers. */
+  @Test
+  void oneBatchInItsResultsOut() {
+    Event group = Event.json("{\"type\":\"group\",\"userId\":\"u\",\"groupId\":\"g\"}");
+    List<Result> results =
+        client.transform(
+            List.of(TRACK, Event.json("{\"type\":\"track\"}"), group, group), DESTINATION);
+    assertEquals(List.of(200, 400, 200, 200), results.stream().map(Result::status).toList());
+    assertEquals(List.of(true, false, true, true), results.stream().map(Result::ok).toList());
+    Request request = results.get(0).requests().get(0);
+    assertEquals("POST", request.method());
+    assertEquals("https://track.customer.io/api/v1/customers/u1/events", request.url());
+    assertEquals("v1/customers/events", request.endpointPath());
+    assertTrue(request.headers().get("Authorization").startsWith("Basic "));
+    assertEquals("MISSING_EVENT_NAME", results.get(1).error().orElseThrow().code());
+    assertEquals("INSTRUMENTATION", results.get(1).error().orElseThrow().type());
+    assertEquals(List.of(), results.get(2).requests());
+    assertEquals(List.of(2L, 3L), results.get(3).requests().get(0).positions());
+  }
+
+  /** Bytes, text and a typed message of the same event become the same request. */
+  @Test
+  void everyFormOfAnEventIsTheSameEvent() {
+    String json = "{\"type\":\"track\",\"userId\":\"u1\",\"event\":\"Order\"}";
+    Message message =
+        Message.newBuilder().setType("track").setUserId("u1").setEvent("Order").build();
+    List<Result> results =
+        client.transform(
+            List.of(Event.json(json), Event.json(json.getBytes()), Event.typed(message)),
+            DESTINATION);
+    assertEquals(
+        1, results.stream().map(one -> one.requests().get(0).body()).distinct().count());
+    assertEquals(1, results.stream().map(one -> one.requests().get(0).url()).distinct().count());
+  }
+
+  /** Half a surrogate pair in a text is the sidecar's to repair, with its warning; a whole one is kept. */
+  @Test
+  void halfAnEmojiTravels() {
+    Event event =
+        Event.json("{\"type\":\"track\",\"userId\":\"u\",\"event\":\"\uD83D\uDE00 \uD83D\"}");
+    Result result = client.transform(List.of(event), DESTINATION).get(0);
+    assertEquals("LONE_SURROGATE", result.warnings().get(0).code());
+    assertTrue(result.requests().get(0).body().toStringUtf8().contains("\uD83D\uDE00 \uFFFD"));
+  }
+
+  /** A batch of nothing has no results. */
+  @Test
+  void anEmptyBatch() {
+    assertEquals(List.of(), client.transform(List.of(), DESTINATION));
+  }
+
+  /** The dashboard's JSON and typed settings mean the same; an event's own destination comes first. */
+  @Test
+  void everyFormOfADestinationIsTheSameDestination() {
+    Destination typed =
+        Destination.typed(
+            DestinationSettings.newBuilder().setSiteId("site").setApiKey("key").build());
+    Destination europe =
+        Destination.json("{\"siteID\":\"site\",\"apiKey\":\"key\",\"datacenter\":\"EU\"}");
+    List<Result> results =
+        client.transform(
+            List.of(TRACK, TRACK.withDestination(typed), TRACK.withDestination(europe)),
+            DESTINATION);
+    List<Request> requests = results.stream().map(one -> one.requests().get(0)).toList();
+    assertEquals(requests.get(0).headers(), requests.get(1).headers());
+    assertEquals(requests.get(0).url(), requests.get(1).url());
+    assertTrue(requests.get(2).url().startsWith("https://track-eu.customer.io/"));
+  }
+
+  /** Source type, tag and company travel with an event. */
+  @Test
+  void fieldsOfAnEventTravelWithIt() {
+    Destination device =
+        Destination.json(
+            "{\"siteID\":\"s\",\"apiKey\":\"k\",\"connectionMode\":{\"web\":\"device\"}}");
+    Event group = Event.json("{\"type\":\"group\",\"userId\":\"u\",\"groupId\":\"g\"}");
+    List<Result> results =
+        client.transform(
+            List.of(
+                TRACK.withSourceType("web").withTag(ByteString.copyFromUtf8("job")),
+                group.alone(),
+                group),
+            device);
+    assertEquals(298, results.get(0).status());
+    assertEquals("DEVICE_MODE", results.get(0).filterReason().orElseThrow());
+    assertEquals("job", results.get(0).tag().toStringUtf8());
+    assertEquals(List.of(1L), results.get(1).requests().get(0).positions());
+  }
+
+  /** What is wrong with a destination is said by key. */
+  @Test
+  void aDestinationCanBeChecked() {
+    CheckDestinationResponse answer = client.check(Destination.json("{\"siteID\":\"site\"}"));
+    assertFalse(answer.getUsable());
+    assertEquals("apiKey", answer.getProblems(0).getKey());
+    assertTrue(client.check(DESTINATION).getUsable());
+  }
+
+  /** The contract's name and the limits. */
+  @Test
+  void capabilitiesSayWhatTheSidecarIs() {
+    assertEquals("ciosidecar.v1", client.capabilities().getProtocolVersion());
+    assertEquals(5000, client.capabilities().getLimits().getMaxBatchEvents());
+  }
+
+  /** A batch beyond the limit is refused with the sidecar's own words. */
+  @Test
+  void aRefusedCallSaysHow() {
+    SidecarException refusal =
+        assertThrows(
+            SidecarException.class,
+            () -> client.transform(Collections.nCopies(5001, TRACK), DESTINATION));
+    assertEquals(Status.Code.INVALID_ARGUMENT, refusal.code());
+    assertTrue(refusal.getMessage().contains("batch.items"), refusal.getMessage());
+  }
+
+  /** Where nobody listens, a call fails after gRPC's own few tries. */
+  @Test
+  void nobodyThereIsUnavailable() {
+    try (CiosidecarClient lost = CiosidecarClient.connect(NOBODY)) {
+      SidecarException failure = assertThrows(SidecarException.class, lost::capabilities);
+      assertEquals(Status.Code.UNAVAILABLE, failure.code());
+    }
+  }
+
+  /** A call that takes longer than its deadline ends with it. */
+  @Test
+  void aDeadlineIsKept() {
+    SidecarException failure =
+        assertThrows(
+            SidecarException.class,
+            () ->
+                client.transform(
+                    Collections.nCopies(5000, TRACK), DESTINATION, Duration.ofMillis(1)));
+    assertEquals(Status.Code.DEADLINE_EXCEEDED, failure.code());
+  }
+
+  /** gRPC's context cancels a call that waits. */
+  @Test
+  void aContextCancelsACall() throws Exception {
+    try (ScriptedSidecar silent = new ScriptedSidecar();
+        CiosidecarClient waiting = CiosidecarClient.connect(silent.address());
+        Context.CancellableContext context = Context.current().withCancellation()) {
+      silent.whenCalled(() -> context.cancel(null));
+      SidecarException failure =
+          assertThrows(
+              SidecarException.class,
+              () -> context.call(() -> waiting.transform(List.of(TRACK), DESTINATION)));
+      assertEquals(Status.Code.CANCELLED, failure.code());
+    }
+  }
+
+  /** An interrupted caller stops waiting, and stays interrupted. */
+  @Test
+  void anInterruptEndsACall() throws Exception {
+    Thread caller = Thread.currentThread();
+    try (ScriptedSidecar silent = new ScriptedSidecar();
+        CiosidecarClient waiting = CiosidecarClient.connect(silent.address())) {
+      silent.whenCalled(caller::interrupt);
+      SidecarException failure =
+          assertThrows(
+              SidecarException.class, () -> waiting.transform(List.of(TRACK), DESTINATION));
+      assertEquals(Status.Code.CANCELLED, failure.code());
+      assertTrue(Thread.interrupted());
+    }
+  }
+
+  /** What could show a secret or a person in a log does not. */
+  @Test
+  void nothingSecretIsPrinted() {
+    Destination secret = Destination.json("{\"siteID\":\"site\",\"apiKey\":\"s3cret\"}").named("shop");
+    String printed =
+        secret + " " + TRACK + " " + client.transform(List.of(TRACK), secret).get(0);
+    assertTrue(printed.contains("shop"));
+    assertFalse(printed.contains("s3cret"));
+    assertFalse(printed.contains("Basic"));
+    assertFalse(printed.contains("Order"));
+  }
+
+  /** A closed client makes no calls and opens no streams. */
+  @Test
+  void aClosedClientIsClosed() {
+    CiosidecarClient gone = CiosidecarClient.connect(sidecar.address());
+    gone.close();
+    gone.close();
+    assertThrows(SidecarException.class, gone::capabilities);
+    assertThrows(IllegalStateException.class, () -> gone.stream(DESTINATION));
+  }
+}

@@ -1,0 +1,113 @@
+package dev.ciosidecar.polyglot;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.ciosidecar.Request;
+import dev.ciosidecar.Result;
+import java.io.BufferedInputStream;
+import java.io.BufferedOutputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.util.concurrent.atomic.AtomicLong;
+
+/** Lines in, taken one at a time, and lines out, each flushed at once. */
+final class Lines {
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private final BufferedInputStream in = new BufferedInputStream(System.in);
+  private final OutputStream out = new BufferedOutputStream(System.out);
+  private final AtomicLong eventsRead = new AtomicLong();
+
+  /** The first line. */
+  Scenario scenario() throws IOException {
+    return new Scenario(JSON.readTree(line()));
+  }
+
+  /** The next event's line without its end; null at the end of the input. */
+  byte[] event() throws IOException {
+    byte[] line = line();
+    if (line != null) {
+      eventsRead.incrementAndGet();
+    }
+    return line;
+  }
+
+  private byte[] line() throws IOException {
+    ByteArrayOutputStream line = new ByteArrayOutputStream();
+    int next = in.read();
+    if (next < 0) {
+      return null;
+    }
+    while (next >= 0 && next != '\n') {
+      line.write(next);
+      next = in.read();
+    }
+    return line.toByteArray();
+  }
+
+  void write(Result result) {
+    ObjectNode line = JSON.createObjectNode();
+    line.put("position", result.position()).put("status", result.status());
+    ArrayNode requests = line.putArray("requests");
+    result.requests().forEach(request -> write(request, requests.addObject()));
+    result
+        .error()
+        .ifPresent(
+            error ->
+                line.putObject("error")
+                    .put("code", error.code())
+                    .put("type", error.type())
+                    .put("message", error.message())
+                    .put("retryable", error.retryable()));
+    if (!result.warnings().isEmpty()) {
+      ArrayNode warnings = line.putArray("warnings");
+      result.warnings().forEach(warning -> warnings.add(warning.code()));
+    }
+    result.filterReason().ifPresent(reason -> line.put("filter_reason", reason));
+    result
+        .delivery()
+        .ifPresent(
+            delivery ->
+                line.putObject("delivery")
+                    .put("attempts", delivery.attempts())
+                    .put("http_status", delivery.httpStatus())
+                    .put("reason", delivery.reason()));
+    write(line);
+  }
+
+  private static void write(Request request, ObjectNode line) {
+    line.put("method", request.method())
+        .put("url", request.url())
+        .put("endpoint_path", request.endpointPath());
+    ObjectNode headers = line.putObject("headers");
+    request.headers().forEach(headers::put);
+    line.put("body", request.body().toStringUtf8());
+    ArrayNode positions = line.putArray("positions");
+    request.positions().forEach(positions::add);
+  }
+
+  void writeResponse(String base64) {
+    write(JSON.createObjectNode().put("response", base64));
+  }
+
+  void writeEnd(String end, String message, int reconnects) {
+    write(
+        JSON.createObjectNode()
+            .put("end", end)
+            .put("message", message)
+            .put("reconnects", reconnects)
+            .put("events_read", eventsRead.get()));
+  }
+
+  private synchronized void write(ObjectNode line) {
+    try {
+      out.write(JSON.writeValueAsBytes(line));
+      out.write('\n');
+      out.flush();
+    } catch (IOException failure) {
+      throw new UncheckedIOException(failure);
+    }
+  }
+}

@@ -1,0 +1,2 @@
+// The stubs, for import.
+export * from "./gen/index.js";

@@ -1,0 +1,2 @@
+// The stubs, for require.
+export * from "./gen/index.js";

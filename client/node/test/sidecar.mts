@@ -1,0 +1,55 @@
+// Real sidecars for tests: `ciosidecar serve` in processes of their own.
+
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+
+const EXECUTABLE = process.env.CIOSIDECAR ?? "";
+const READY_WITHIN_MS = 30_000;
+
+/** For tests that need a real sidecar: why they are skipped, or false. */
+export const skip = EXECUTABLE === "" ? "no sidecar is installed" : false;
+
+export const CONFIG = { siteID: "site", apiKey: "key" };
+
+export class Sidecar implements AsyncDisposable {
+  private constructor(
+    private readonly child: ChildProcess,
+    readonly address: string,
+  ) {}
+
+  /** Starts one, and waits until it listens; by default on a free port of loopback. */
+  static async start(...args: string[]): Promise<Sidecar> {
+    const listen = args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
+    const child = spawn(EXECUTABLE, ["serve", ...listen, ...args], { stdio: ["ignore", "pipe", "ignore"] });
+    try {
+      const lines = createInterface({ input: child.stdout });
+      const patience = setTimeout(() => child.kill("SIGKILL"), READY_WITHIN_MS);
+      const [line] = (await Promise.race([once(lines, "line"), once(lines, "close")])) as [string?];
+      clearTimeout(patience);
+      if (line === undefined) throw new Error("the sidecar ended before it was ready");
+      const { listen: addresses } = JSON.parse(line) as { listen: string[] };
+      return new Sidecar(child, addresses[0] ?? "");
+    } catch (failure) {
+      child.kill("SIGKILL");
+      throw failure;
+    }
+  }
+
+  /** As an orchestrator ends it. */
+  drain(): void {
+    this.child.kill("SIGTERM");
+  }
+
+  /** As the kernel does when memory is short. */
+  async kill(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    this.child.kill("SIGKILL");
+    await once(this.child, "exit");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+}

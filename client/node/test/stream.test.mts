@@ -1,0 +1,177 @@
+// Streams: gathering, order, what is said about one event, and how they fail.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { status } from "@grpc/grpc-js";
+import { CallFailed, Client, Unavailable } from "ciosidecar";
+import type { Event, SendOptions, Stream, StreamOptions, v1 } from "ciosidecar";
+
+import { ScriptedSidecar } from "./scripted.mjs";
+import type { Connection } from "./scripted.mjs";
+import { CONFIG, Sidecar, skip } from "./sidecar.mjs";
+import { TRACK, all, answering, numbered, streamed } from "./streams.mjs";
+
+function json(item: v1.Item): string {
+  return item.payload?.$case === "json" ? Buffer.from(item.payload.value).toString() : "";
+}
+
+test("every event comes back in order, beside its own object", { skip }, async () => {
+  await using sidecar = await Sidecar.start();
+  using client = new Client(sidecar.address);
+  await using stream = client.stream<{ job: number }>(CONFIG);
+  const answers = all(stream);
+  for (let job = 0; job < 1000; job += 1) {
+    await stream.send({ type: "track", userId: `u${job}`, event: "E" }, { job });
+  }
+  stream.finish();
+  (await answers).forEach(({ item, result }, index) => {
+    assert.deepEqual(item, { job: index });
+    assert.equal(result.position, index);
+    assert.match(result.requests[0]?.url ?? "", new RegExp(`/customers/u${index}/events$`));
+  });
+  assert.equal((await answers).length, 1000);
+  assert.equal(stream.reconnects, 0);
+});
+
+test("events are gathered into messages, none above the limit", async () => {
+  const sizes: number[] = [];
+  await using sidecar = await ScriptedSidecar.start(answering(({ items }) => sizes.push(items.length)));
+  await streamed(sidecar.address, Array(1000).fill(TRACK) as string[], { maxBatchEvents: 100, lingerMs: 200 });
+  assert.equal(sizes.reduce((sum, size) => sum + size), 1000);
+  assert(Math.max(...sizes) <= 100 && sizes.length < 50, String(sizes));
+});
+
+test("a message is bounded in bytes too, and a larger event travels alone", async () => {
+  const sizes: number[] = [];
+  const bytes = (items: v1.Item[]): number => items.reduce((sum, item) => sum + json(item).length, 0);
+  await using sidecar = await ScriptedSidecar.start(answering(({ items }) => sizes.push(bytes(items))));
+  const events = [...(Array(10).fill("x".repeat(400)) as string[]), "y".repeat(5000)];
+  await streamed(sidecar.address, events, { maxBatchBytes: 1000 });
+  assert(sizes.slice(0, -1).every((size) => size <= 1000), String(sizes));
+  assert.deepEqual([sizes.at(-1), bytes([])], [5000, 0]);
+});
+
+test("the server's own limit on a batch is kept", async () => {
+  const sizes: number[] = [];
+  const script = answering(({ items }) => sizes.push(items.length), { maxBatchEvents: 3 });
+  await using sidecar = await ScriptedSidecar.start(script);
+  await streamed(sidecar.address, Array(20).fill(TRACK) as string[]);
+  assert.equal(sizes.reduce((sum, size) => sum + size), 20);
+  assert.equal(Math.max(...sizes), 3);
+});
+
+test("an event alone is sent when nobody joins it", async () => {
+  await using sidecar = await ScriptedSidecar.start(answering(() => undefined));
+  using client = new Client(sidecar.address);
+  await using stream = client.stream(CONFIG);
+  const answers = stream[Symbol.asyncIterator]();
+  for (const event of numbered(2)) {
+    // The second too: a stream that has nothing to send must still start the clock for it.
+    await stream.send(event);
+    assert.equal((await answers.next()).value?.item, event);
+  }
+});
+
+test("an answer that comes twice counts once", async () => {
+  const script = async (connection: Connection): Promise<void> => {
+    await connection.open();
+    for (let batch = await connection.batch(); batch !== undefined; batch = await connection.batch()) {
+      connection.answer(batch, { positions: [0], complete: false });
+      connection.answer(batch);
+      connection.answer(batch);
+    }
+  };
+  await using sidecar = await ScriptedSidecar.start(script);
+  const answers = await streamed(sidecar.address, numbered(3));
+  assert.deepEqual(answers.map(({ item }) => item), numbered(3));
+});
+
+test("more destinations than the server keeps", { skip }, async () => {
+  await using sidecar = await Sidecar.start("--max-destinations", "3");
+  const sends = Array.from({ length: 70 }, (_, index) => ({
+    event: TRACK,
+    options: { destination: { siteID: `site-${index % 7}`, apiKey: "key" } },
+  }));
+  const answers = await streamed(sidecar.address, sends);
+  const authorizations = answers.map(({ result }) => result.requests[0]?.headers.Authorization);
+  assert.equal(new Set(authorizations).size, 7);
+  authorizations.forEach((one, index) => {
+    assert.equal(one, authorizations[index % 7]);
+  });
+});
+
+test("fields of an event travel with it; the last of the events that share a request has it", { skip }, async () => {
+  const group = (number: number): string => `{"type":"group","userId":"u${number}","groupId":"g${number}"}`;
+  const config = { ...CONFIG, connectionMode: { web: "device" } };
+  await using sidecar = await Sidecar.start();
+  const answers = await streamed(
+    sidecar.address,
+    [
+      group(0),
+      { event: group(1), options: { dontBatch: true } },
+      group(2),
+      { event: TRACK, options: { sourceType: "web", tag: Buffer.from([255]), destination: config } },
+    ],
+    { lingerMs: 200 },
+  );
+  const covered = answers.map(({ result }) => result.requests.map(({ positions }) => positions));
+  assert.deepEqual(covered, [[], [[1]], [[0, 2]], []]);
+  assert.equal(answers[3]?.result.filterReason, "DEVICE_MODE");
+  assert.deepEqual([...(answers[3].result.tag)], [255]);
+});
+
+test("what cannot be sent is refused where it is sent, and the stream lives on", async () => {
+  await using sidecar = await ScriptedSidecar.start(answering(() => undefined));
+  using client = new Client(sidecar.address);
+  await using stream = client.stream();
+  const send = (event: unknown, options: unknown): Promise<void> =>
+    stream.send(event as Event, undefined, options as SendOptions);
+  await assert.rejects(send(5, { destination: CONFIG }), TypeError);
+  await assert.rejects(send(TRACK, {}), TypeError, "no destination");
+  await assert.rejects(send(TRACK, { destination: CONFIG, tag: "text" }), TypeError);
+  await assert.rejects(send(TRACK, { destination: CONFIG, attempt: -1 }), /attempt|uint/i);
+  await send(TRACK, { destination: CONFIG });
+  stream.finish();
+  assert.equal((await all(stream)).length, 1);
+});
+
+test("options that cannot be are a RangeError", () => {
+  using client = new Client("127.0.0.1:1");
+  for (const options of [{ maxBatchEvents: 0 }, { maxOwedEvents: NaN }, { lingerMs: -1 }] satisfies StreamOptions[]) {
+    assert.throws(() => client.stream(CONFIG, options), RangeError);
+  }
+});
+
+test("a refused stream is not tried again, and fails for whoever sends or iterates", async () => {
+  await using sidecar = await ScriptedSidecar.start(async (connection) => {
+    await connection.hear();
+    connection.fail(status.INVALID_ARGUMENT, "no");
+  });
+  using client = new Client(sidecar.address);
+  const stream: Stream = client.stream(CONFIG);
+  await stream.send(TRACK);
+  const refused = (failure: unknown): boolean =>
+    failure instanceof CallFailed && failure.code === "INVALID_ARGUMENT" && failure.details === "no";
+  await assert.rejects(all(stream), refused);
+  await assert.rejects(stream.send(TRACK), refused);
+  assert.equal(sidecar.connections.length, 1);
+});
+
+test("a server whose results make no sense fails the stream rather than hanging it", async () => {
+  await using sidecar = await ScriptedSidecar.start(async (connection) => {
+    await connection.open();
+    const batch = await connection.batch();
+    if (batch !== undefined) connection.answer(batch, { positions: [77] });
+    await connection.answerEverything();
+  });
+  await assert.rejects(streamed(sidecar.address, [TRACK]), /position 77/);
+});
+
+test("nobody there is Unavailable after the time the stream was told", async () => {
+  await assert.rejects(streamed("127.0.0.1:1", numbered(10), { reconnectForMs: 300 }), (failure) => {
+    assert(failure instanceof Unavailable);
+    assert.match(failure.message, /no answer for 300 ms/);
+    return true;
+  });
+});

@@ -1,0 +1,100 @@
+"""`ciosidecar check`."""
+
+from pathlib import Path
+from typing import Any
+
+from ciosidecar import v1
+from rich.console import Console
+
+from .files import read_file
+from .outcome import EXIT_FAILED, print_json, run
+from .sidecar import CustomerioUrl, Target, check_destined, client_of
+
+_REGIONS = {v1.Region.REGION_US: "US", v1.Region.REGION_EU: "EU"}
+_NOT_ASKED = v1.Probe(reason="Customer.io was not asked: the settings cannot work")
+
+
+def check(
+    *,
+    config: Path,
+    target: Target = None,
+    probe: bool = False,
+    customerio_url: CustomerioUrl = None,
+    json: bool = False,
+) -> None:
+    """Say whether a destination can work, and what is to be known of its settings, by key.
+
+    The exit code is 0 if it can, 1 if it cannot; with --probe also 1 where Customer.io does not
+    accept the credentials, or does not answer.
+
+    Parameters
+    ----------
+    config
+        File with the destination's settings as the RudderStack dashboard's JSON.
+    probe
+        Ask Customer.io, too, whether it accepts the credentials, and which region they are of.
+        Nothing is sent but this question.
+    json
+        Print one line of JSON: {"usable": …, "problems": [{"key", "text", "fatal"}]}, and with
+        --probe "probe": {"credentials_accepted", "region", "environment_id", "reason"}.
+    """
+    run(_check(config, target, customerio_url, probe=probe, json=json))
+
+
+async def _check(
+    config: Path, target: str | None, customerio_url: str | None, *, probe: bool, json: bool
+) -> None:
+    if probe:
+        check_destined(target, customerio_url)
+    config_json = read_file(config)
+    async with client_of(target, customerio_url if probe else None) as client:
+        answer = await client.check(config_json, probe=probe)
+    probed = None
+    if probe:
+        probed = answer.probe if answer.HasField("probe") else _NOT_ASKED
+    if json:
+        print_json(_as_json(answer, probed))
+    else:
+        _show(answer, probed)
+    if not answer.usable or (probed is not None and not probed.credentials_accepted):
+        raise SystemExit(EXIT_FAILED)
+
+
+def _as_json(answer: v1.CheckDestinationResponse, probed: v1.Probe | None) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "usable": answer.usable,
+        "problems": [
+            {"key": one.key, "text": one.text, "fatal": one.fatal} for one in answer.problems
+        ],
+    }
+    if probed is not None:
+        found["probe"] = {
+            "credentials_accepted": probed.credentials_accepted,
+            "region": _REGIONS.get(probed.region),
+            "environment_id": probed.environment_id or None,
+            "reason": probed.reason,
+        }
+    return found
+
+
+def _show(answer: v1.CheckDestinationResponse, probed: v1.Probe | None) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print("usable" if answer.usable else "not usable", style=_style(good=answer.usable))
+    for one in answer.problems:
+        label = "[red]error[/]" if one.fatal else "[yellow]note[/]"
+        console.print(label, end=" ")
+        console.print(f"{one.key} {one.text}".strip(), markup=False)
+    if probed is None:
+        return
+    words = "credentials accepted"
+    if not probed.credentials_accepted:
+        words = f"credentials not accepted: {probed.reason}"
+    console.print(words, style=_style(good=probed.credentials_accepted), markup=False)
+    if probed.region in _REGIONS:
+        console.print(f"region {_REGIONS[probed.region]}")
+    if probed.environment_id:
+        console.print(f"environment id {probed.environment_id}")
+
+
+def _style(*, good: bool) -> str:
+    return "green" if good else "red"

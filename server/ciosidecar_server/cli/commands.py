@@ -1,0 +1,29 @@
+"""The commands there are, under one name."""
+
+import signal
+
+import cyclopts.config
+from cyclopts import App
+
+from .. import __version__
+from .check import check
+from .deliver import deliver
+from .sandbox import sandbox_app
+from .serve import serve
+from .transform import transform
+
+app = App(
+    name="ciosidecar",
+    help="RudderStack events in, Customer.io requests out, over gRPC.",
+    version=__version__,
+    config=cyclopts.config.Env("CIOSIDECAR_", command=False),
+)
+for command in (serve, transform, deliver, check):
+    app.command(command)
+app.command(sandbox_app)
+
+
+def main() -> None:
+    """The entry point."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    app()

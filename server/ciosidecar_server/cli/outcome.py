@@ -1,0 +1,64 @@
+"""How a command ends: its exit code, and a sentence on stderr where something went wrong."""
+
+import os
+import sys
+from collections.abc import Coroutine
+from typing import Any, NoReturn
+
+import uvloop
+from ciosidecar import SidecarError
+from msgspec.json import encode
+from rich.console import Console
+
+from ..app import CannotListen
+from ..sandbox.settings import CannotStart
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+stderr = Console(stderr=True)
+
+
+class Failed(Exception):
+    """The command cannot do what it was asked; the text says why and what to do."""
+
+    def __init__(self, text: str, code: int = EXIT_FAILED) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def run(command: Coroutine[Any, Any, None]) -> None:
+    """Runs a command; what goes wrong becomes a sentence on stderr and an exit code."""
+    try:
+        uvloop.run(command)
+    except (Failed, CannotListen, CannotStart) as problem:
+        _give_up(str(problem), getattr(problem, "code", EXIT_FAILED))
+    except SidecarError as problem:
+        _give_up(f"no answer from the sidecar: {problem}", EXIT_FAILED)
+    except BrokenPipeError:
+        # Whoever read our output has enough, which is no error.
+        drop_output()
+    except KeyboardInterrupt:
+        raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def drop_output() -> None:
+    """What is still buffered for stdout has no reader: it goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def say(text: str, style: str | None = None) -> None:
+    """A sentence on stderr."""
+    stderr.print(f"ciosidecar: {text}", style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def _give_up(text: str, code: int) -> NoReturn:
+    say(text, "red")
+    raise SystemExit(code)
+
+
+def print_json(found: object) -> None:
+    """One line of JSON on stdout, for programs."""
+    sys.stdout.write(encode(found).decode() + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,69 @@
+"""Live lines on stderr, for whoever waits at a terminal."""
+
+import time
+from collections import deque
+
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.text import Text
+
+from ..jsonl.summary import Summary
+from .outcome import stderr
+
+_RATE_OVER_S = 3.0
+
+
+def counting() -> Progress:
+    """How many events have come back."""
+    return _live(TextColumn("{task.completed:,} events"), BarColumn())
+
+
+def delivering(summary: Summary) -> Progress:
+    """What has become of the events so far, and how many come back a second."""
+    return _live(_DeliveryColumn(summary))
+
+
+def _live(*columns: ProgressColumn) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        *columns,
+        TimeElapsedColumn(),
+        console=stderr,
+        transient=True,
+        disable=not stderr.is_terminal,
+    )
+
+
+class _DeliveryColumn(ProgressColumn):
+    def __init__(self, summary: Summary) -> None:
+        super().__init__()
+        self._summary = summary
+        self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
+
+    def render(self, _task: Task) -> Text:
+        told = self._summary
+        text = Text(f"{told.delivered:,} delivered")
+        for number, words, style in (
+            (told.refused, "refused", "red"),
+            (told.failed_for_now, "failed for now", "yellow"),
+            (told.tried_again, "tried again", "dim"),
+        ):
+            if number:
+                text.append(f"  {number:,} {words}", style)
+        return text.append(f"  {self._rate_per_s():,.0f} events/s")
+
+    def _rate_per_s(self) -> float:
+        """Over the last seconds."""
+        now = time.monotonic()
+        self._seen.append((now, self._summary.lines))
+        while len(self._seen) > 2 and now - self._seen[1][0] > _RATE_OVER_S:
+            self._seen.popleft()
+        began, lines = self._seen[0]
+        return (self._summary.lines - lines) / max(now - began, 0.001)

@@ -1,0 +1,75 @@
+"""`ciosidecar transform`."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from ciosidecar import Result, StreamOptions
+from cyclopts import Parameter
+
+from ..jsonl.reading import chunks_of_lines
+from ..jsonl.streaming import LineStream
+from ..jsonl.summary import Summary
+from ..jsonl.writing import result_line
+from .files import open_input, read_file
+from .outcome import run, stderr
+from .progress import counting
+from .sidecar import Target, client_of
+
+_STREAM = StreamOptions(client_name="ciosidecar transform", reconnect_for_s=5)
+
+
+def transform(
+    file: Annotated[str, Parameter(allow_leading_hyphen=True)] = "-",
+    *,
+    config: Path | None = None,
+    target: Target = None,
+    pack: bool = False,
+    show_secrets: bool = False,
+) -> None:
+    """Show what events become: JSON lines in, JSON lines out, in the same order.
+
+    A line in is {"event": {…}, "config": {…}}, or the bare event with --config FILE; for records
+    "connection": {…} stands beside the event. A line out is
+    {"status": 200, "requests": […], "warnings": […]}, {"status": 400, "error": {…}} or
+    {"status": 298, "reason": …}. Progress and a summary go to stderr. Nothing is sent to Customer.io.
+
+    Parameters
+    ----------
+    file
+        File of events, one JSON object a line; - for standard input.
+    config
+        File with the destination's settings as the RudderStack dashboard's JSON, for all lines.
+    pack
+        Let events share requests, as on the wire. The request is shown on the last line it covers,
+        with the numbers of all its lines.
+    show_secrets
+        Print Authorization headers instead of masking them.
+    """
+    run(_transform(file, config, target, pack=pack, show_secrets=show_secrets))
+
+
+async def _transform(
+    file: str, config: Path | None, target: str | None, *, pack: bool, show_secrets: bool
+) -> None:
+    config_json = None if config is None else read_file(config)
+    summary = Summary("transformed")
+    out = sys.stdout.buffer
+    with open_input(file) as lines, counting() as progress:
+        task = progress.add_task("events", total=None)
+
+        def done(event: bytes, result: Result, line_of: Mapping[int, int]) -> None:
+            out.write(result_line(result, line_of, show_secrets=show_secrets))
+            out.flush()
+            summary.count(event, result)
+            progress.update(task, advance=1)
+
+        try:
+            async with client_of(target) as client, client.stream(options=_STREAM) as stream:
+                await LineStream(stream, config_json, pack=pack, done=done).run(
+                    chunks_of_lines(lines)
+                )
+        finally:
+            progress.stop()
+            summary.show(stderr)

@@ -1,0 +1,95 @@
+"""What became of all lines, counted, for the person who waited."""
+
+from collections import Counter
+from typing import Any
+
+from ciosidecar import Result
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+# Customer.io's reasons are few; whoever answers in its place may find new words for each event.
+_MAX_REASONS = 100
+OTHER_REASONS = "(other reasons)"
+_KNOWN_TYPES = frozenset(["identify", "track", "page", "screen", "alias", "group", "record"])
+
+
+class _Typed(Struct):
+    type: Any = None
+
+
+_decode_type = Decoder(_Typed).decode
+
+
+class Summary:
+    """Counts of lines by type, by outcome, by warning and by Customer.io's reasons."""
+
+    def __init__(self, done_word: str) -> None:
+        """done_word: what status 200 means, in a word."""
+        self._done_word = done_word
+        self.lines = 0
+        self.delivered = 0
+        """Lines with status 200."""
+        self.refused = 0
+        """Lines with an error that stays."""
+        self.failed_for_now = 0
+        """Lines with an error that may be another try's success."""
+        self.tried_again = 0
+        """Lines that took more than one attempt, however they ended."""
+        self._types: Counter[str] = Counter()
+        self._outcomes: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._warnings: Counter[str] = Counter()
+
+    def count(self, event: bytes, result: Result) -> None:
+        """Adds one line. event: its event, b"" if it has none."""
+        self.lines += 1
+        self._types[_type_of(event)] += 1
+        error, delivery = result.error, result.delivery
+        if error is None:
+            self.delivered += result.filter_reason is None
+            self._outcomes[f"{result.status} {result.filter_reason or self._done_word}"] += 1
+        else:
+            self.failed_for_now += error.retryable
+            self.refused += not error.retryable
+            self._outcomes[f"{result.status} {error.code}"] += 1
+        if delivery is not None:
+            self.tried_again += delivery.attempts > 1
+            if error is not None and delivery.reason:
+                self._count_reason(f"{error.code}: {delivery.reason}")
+        self._warnings.update({warning.code for warning in result.warnings})
+
+    def _count_reason(self, reason: str) -> None:
+        known = reason in self._reasons or len(self._reasons) < _MAX_REASONS
+        self._reasons[reason if known else OTHER_REASONS] += 1
+
+    def show(self, console: Console) -> None:
+        """Prints it, as a table where a person watches, else as lines of group, name and number."""
+        groups = (
+            ("type", self._types),
+            ("outcome", self._outcomes),
+            ("reason", self._reasons),
+            ("warning", self._warnings),
+        )
+        if console.is_terminal:
+            table = Table("", "", "events", title=f"{self.lines:,} events", box=None)
+            for group, counter in groups:
+                for name, number in counter.most_common():
+                    table.add_row(group, Text(name), f"{number:,}")
+            console.print(table)
+        else:
+            lines = [f"{self.lines} events"]
+            for group, counter in groups:
+                lines += [f"{group}\t{name}\t{number}" for name, number in counter.most_common()]
+            console.file.write("\n".join([*lines, ""]))
+
+
+def _type_of(event: bytes) -> str:
+    """The event's type, or a dash: nothing from the event itself that is not known to be harmless."""
+    try:
+        found = _decode_type(event).type
+    except (DecodeError, RecursionError):
+        return "-"
+    return found.lower() if isinstance(found, str) and found.lower() in _KNOWN_TYPES else "-"

@@ -1,0 +1,157 @@
+"""Track events that do what their name says, as in Customer.io's pipelines. Rule 13.2."""
+
+from collections.abc import Callable
+
+from .. import identity, semantic_names
+from ..destination import Destination
+from ..event import Event
+from ..json_text import ABSENT, Raw, members, text_of
+from ..operations import (
+    AddDevice,
+    ChangeSuppression,
+    DeleteDevice,
+    DeletePerson,
+    Operation,
+    ReportDelivery,
+    UpdateObject,
+)
+from ..platforms import platform_of_name
+from ..result import ErrorCode, Refused, Warning
+from ..times import event_time
+from . import device
+
+_METRICS = (
+    "bounced",
+    "clicked",
+    "converted",
+    "deferred",
+    "delivered",
+    "dropped",
+    "opened",
+    "spammed",
+)
+_Rule = Callable[[Event, Destination, list[Warning]], Operation]
+
+
+def _person(event: Event, destination: Destination) -> str:
+    found = identity.known_person(event, by_phone=destination.phone_as_identifier)
+    if found is None:
+        raise Refused(
+            ErrorCode.MISSING_IDENTITY, f"{event.event} needs a userId or an email (13.2)"
+        )
+    return found
+
+
+def _missing(event: Event, what: str) -> Refused:
+    return Refused(ErrorCode.MISSING_PROPERTY, f"{event.event} needs {what} (13.2)")
+
+
+def _delete_person(
+    event: Event, destination: Destination, _warnings: list[Warning]
+) -> DeletePerson:
+    return DeletePerson(_person(event, destination))
+
+
+def _suppress(
+    event: Event, destination: Destination, _warnings: list[Warning]
+) -> ChangeSuppression:
+    return ChangeSuppression(_person(event, destination), lifts=False)
+
+
+def _unsuppress(
+    event: Event, destination: Destination, _warnings: list[Warning]
+) -> ChangeSuppression:
+    return ChangeSuppression(_person(event, destination), lifts=True)
+
+
+def _change_object(event: Event, action: str, person: str | None) -> UpdateObject:
+    properties = members(event.properties)
+    object_id = identity.nested_id(properties.get("objectId", ABSENT))
+    if object_id is None:
+        raise _missing(event, "properties.objectId")
+    object_type_id = identity.nested_id(properties.get("objectTypeId", ABSENT)) or "1"
+    identity.within_limit(object_id, "properties.objectId")
+    return UpdateObject(action, object_type_id, object_id, {}, person)
+
+
+def _delete_object(
+    event: Event, _destination: Destination, _warnings: list[Warning]
+) -> UpdateObject:
+    return _change_object(event, "delete", None)
+
+
+def _delete_relationship(
+    event: Event, destination: Destination, _warnings: list[Warning]
+) -> UpdateObject:
+    return _change_object(event, "delete_relationships", _person(event, destination))
+
+
+def _device(event: Event) -> dict[str, Raw]:
+    """The device as it stands in the properties, where older senders put it."""
+    return members(members(event.properties).get("device", ABSENT))
+
+
+def _token(event: Event) -> str:
+    found = device.token(event) or identity.nested_id(_device(event).get("token", ABSENT))
+    if found is None:
+        raise Refused(
+            ErrorCode.MISSING_DEVICE_TOKEN, f"{event.event} needs context.device.token (13.2)"
+        )
+    return found
+
+
+def _add_device(event: Event, destination: Destination, warnings: list[Warning]) -> AddDevice:
+    person, token = _person(event, destination), _token(event)
+    own_type = text_of(_device(event).get("type", ABSENT))
+    platform = device.platform(event) or platform_of_name(own_type)
+    if platform is None:
+        raise _missing(event, "a context.device.type of ios or android")
+    return device.add_device(event, person, token, platform, warnings, but="device")
+
+
+def _delete_device(
+    event: Event, destination: Destination, _warnings: list[Warning]
+) -> DeleteDevice:
+    return DeleteDevice(_person(event, destination), _token(event))
+
+
+def _report_delivery(
+    event: Event, _destination: Destination, warnings: list[Warning]
+) -> ReportDelivery:
+    properties = members(event.properties)
+    delivery_id = identity.nested_id(properties.get("deliveryId", ABSENT))
+    if delivery_id is None:
+        raise _missing(event, "properties.deliveryId")
+    metric = text_of(properties.get("metric", ABSENT))
+    if metric not in _METRICS:
+        raise _missing(event, f"a properties.metric of {', '.join(_METRICS)}")
+    recipient = identity.nested_id(properties.get("recipient", ABSENT))
+    token = device.token(event)
+    reason, href, action_name, action_value = (
+        text_of(properties.get(name, ABSENT))
+        for name in ("reason", "href", "actionName", "actionValue")
+    )
+    return ReportDelivery(
+        delivery_id,
+        metric,
+        event_time(event, "track", warnings),
+        recipient,
+        token if recipient in (None, token) else None,
+        reason,
+        href,
+        action_name,
+        action_value,
+    )
+
+
+RULES: dict[str, _Rule] = {
+    semantic_names.USER_DELETED: _delete_person,
+    semantic_names.USER_SUPPRESSED: _suppress,
+    semantic_names.USER_UNSUPPRESSED: _unsuppress,
+    semantic_names.OBJECT_DELETED: _delete_object,
+    semantic_names.RELATIONSHIP_DELETED: _delete_relationship,
+    semantic_names.DEVICE_CHANGED: _add_device,
+    semantic_names.DEVICE_DELETED: _delete_device,
+    semantic_names.DELIVERY_REPORTED: _report_delivery,
+}
+"""By the name of the event, exactly so written."""

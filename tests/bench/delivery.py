@@ -1,0 +1,200 @@
+"""Delivery against a server that does nothing, beside the client library alone."""
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ciosidecar import v1
+from grpc import aio
+from rich.console import Console
+from rich.table import Table
+
+from .load import LOAD_CORE, OPTIONS, SERVER_CORE, Figures, ServerProcess
+
+CONCURRENCY = 64
+_CONFIG = b'{"siteID": "site", "apiKey": "key", "apiVersion": "%b"}'
+_EVENT = (
+    b'{"type":"track","userId":"user-%d","messageId":"message-%d","event":"Order Completed",'
+    b'"properties":{%b"n":%d},"originalTimestamp":"2026-03-04T05:06:07.890Z"}'
+)
+_PROPERTIES = b'"product":"a teapot of some size","price":19.99,"currency":"EUR",' * 4
+
+
+def orders(count: int) -> list[bytes]:
+    """Track events, each of another person, whose requests are as large as the raw client's."""
+    return [_EVENT % (n, n, _PROPERTIES, n) for n in range(count)]
+
+
+class NullCustomerio(ServerProcess):
+    """The server that does nothing, on the load's core: it must not take the sidecar's."""
+
+    def __init__(self) -> None:
+        super().__init__("-m", "tests.bench.null_customerio")
+        if os.cpu_count() != 1:
+            os.sched_setaffinity(self.pid, {LOAD_CORE})
+
+    @property
+    def url(self) -> str:
+        """Its base URL."""
+        return f"http://{self.address}"
+
+
+def sidecar(null: NullCustomerio, *flags: str) -> ServerProcess:
+    """A sidecar that delivers to it."""
+    command = ("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0", "--log-level=error")
+    return ServerProcess(*command, "--customerio-url", null.url, *flags)
+
+
+async def deliver(
+    server: ServerProcess,
+    events: Sequence[bytes],
+    api_version: bytes,
+    *,
+    size: int = 100,
+    rate_per_s: float | None = None,
+) -> tuple[Figures, list[float]]:
+    """All events through one delivering stream, and how long each batch took, in seconds.
+
+    rate_per_s: of events; as fast as credit allows if not given.
+    """
+    sent_at: dict[int, float] = {}
+    took: dict[int, float] = {}
+    async with aio.insecure_channel(server.address, options=OPTIONS) as channel:
+        call: Any = v1.SidecarServiceStub(channel).TransformStream()
+        opening = v1.TransformStreamRequest()
+        opening.open.destinations.add(number=1, config_json=_CONFIG % api_version)
+        opening.open.delivery.SetInParent()
+        await call.write(opening)
+        await call.read()
+
+        async def send() -> None:
+            start = time.perf_counter()
+            for first in range(0, len(events), size):
+                message = v1.TransformStreamRequest()
+                message.batch.batch_id = first
+                message.batch.destination = 1
+                for event in events[first : first + size]:
+                    message.batch.items.add(json=event)
+                if rate_per_s is not None:
+                    due = start + first / rate_per_s
+                    await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                sent_at[first] = time.perf_counter()
+                await call.write(message)
+            await call.write(v1.TransformStreamRequest(finish=v1.Finish()))
+
+        cpu, start = server.cpu_s(), time.perf_counter()
+        sending = asyncio.ensure_future(send())
+        delivered = 0
+        while (response := await call.read()) is not aio.EOF:
+            results = response.results
+            delivered += sum(status == 200 for status in results.statuses)
+            if results.batch_complete:
+                took[results.batch_id] = time.perf_counter() - sent_at[results.batch_id]
+        await sending
+        wall, used = time.perf_counter() - start, server.cpu_s() - cpu
+    if delivered != len(events):
+        raise RuntimeError(f"{delivered} of {len(events)} events were delivered")
+    return Figures(len(events), wall, used), [took[first] for first in sorted(took)]
+
+
+def raw(null: NullCustomerio, requests: int) -> tuple[float, float]:
+    """CPU microseconds a request of the client library alone, and requests a second."""
+    found = subprocess.run(
+        [
+            *("taskset", "--cpu-list", str(SERVER_CORE)),
+            *(sys.executable, "-m", "tests.bench.raw_client"),
+            *(f"{null.url}/api/v1/customers/u/events", str(requests), str(CONCURRENCY)),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    figures = json.loads(found.stdout)
+    return figures["cpu_s"] / requests * 1e6, requests / figures["wall_s"]
+
+
+async def measure(repeats: int = 3, requests: int = 4_000) -> dict[str, Any]:
+    """Everything about delivery. CPU in microseconds, latencies in milliseconds."""
+    events = orders(requests)
+    many = orders(100_000)
+    found: dict[str, Any] = {}
+    unbounded = ("--delivery-rate", "1000000", "--delivery-concurrency", str(CONCURRENCY))
+    with NullCustomerio() as null:
+        raws, figures = [], []
+        with sidecar(null, *unbounded) as server:
+            await deliver(server, events[:1_000], b"v1")
+            for _ in range(repeats):
+                # Interleaved, so that a noisy minute falls on both.
+                raws.append(await asyncio.to_thread(raw, null, requests))
+                figures.append((await deliver(server, events, b"v1"))[0])
+        ratios = [
+            one.server_cpu_us_per_event / cpu_us
+            for one, (cpu_us, _) in zip(figures, raws, strict=True)
+        ]
+        found["v1"] = {
+            "raw_cpu_us": statistics.median(cpu_us for cpu_us, _ in raws),
+            "raw_requests_per_s": statistics.median(rate for _, rate in raws),
+            "delivery_cpu_us": statistics.median(one.server_cpu_us_per_event for one in figures),
+            "delivery_requests_per_s": statistics.median(one.events_per_s for one in figures),
+            "ratio": statistics.median(ratios),
+        }
+        with sidecar(null) as server:
+            sustained, took = await deliver(
+                server, orders(900 * 20), b"v1", size=10, rate_per_s=895
+            )
+            quarter = len(took) // 4
+            found["sustained"] = {
+                "requests_per_s": sustained.events_per_s,
+                "server_load": sustained.server_cpu_s / sustained.wall_s,
+                "first_quarter_ms": quantiles_ms(took[:quarter]),
+                "last_quarter_ms": quantiles_ms(took[-quarter:]),
+            }
+        with sidecar(null) as server:
+            await deliver(server, many[:20_000], b"v2", size=500)
+            runs = [(await deliver(server, many, b"v2", size=500))[0] for _ in range(repeats)]
+            found["v2"] = {
+                "events_per_s": statistics.median(one.events_per_s for one in runs),
+                "delivery_cpu_us": statistics.median(one.server_cpu_us_per_event for one in runs),
+            }
+    return found
+
+
+def quantiles_ms(seconds: Sequence[float]) -> dict[str, float]:
+    """Median and 99th percentile, in milliseconds."""
+    cuts = statistics.quantiles(seconds, n=100)
+    return {"p50": cuts[49] * 1e3, "p99": cuts[98] * 1e3}
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    """The same for people."""
+    v1_figures, v2_figures, sustained = found["v1"], found["v2"], found["sustained"]
+    table = Table("delivery to a server that does nothing", "CPU, µs", "a second")
+    table.add_row(
+        "client library alone, a request",
+        f"{v1_figures['raw_cpu_us']:.0f}",
+        f"{v1_figures['raw_requests_per_s']:,.0f}",
+    )
+    table.add_row(
+        "v1, an event",
+        f"{v1_figures['delivery_cpu_us']:.0f}",
+        f"{v1_figures['delivery_requests_per_s']:,.0f}",
+    )
+    table.add_row(
+        "v2, an event",
+        f"{v2_figures['delivery_cpu_us']:.1f}",
+        f"{v2_figures['events_per_s']:,.0f}",
+    )
+    console.print(table)
+    console.print(f"v1 delivery takes {v1_figures['ratio']:.2f} times the CPU of the library alone")
+    first, last = sustained["first_quarter_ms"], sustained["last_quarter_ms"]
+    console.print(
+        f"{sustained['requests_per_s']:.0f} requests a second for 20 s take"
+        f" {sustained['server_load']:.0%} of a core; a batch of ten takes {first['p50']:.1f} ms"
+        f" (p99 {first['p99']:.1f}) at first and {last['p50']:.1f} ms (p99 {last['p99']:.1f}) at last"
+    )

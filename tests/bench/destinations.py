@@ -1,0 +1,125 @@
+"""A hundred destinations on one stream, with and without three bad ones among them."""
+
+import asyncio
+import json
+import os
+import socket
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ciosidecar import v1
+from grpc import aio
+from rich.console import Console
+from rich.table import Table
+
+from .delivery import quantiles_ms
+from .load import LOAD_CORE, OPTIONS, ServerProcess
+
+GOOD = 97
+BAD = ("down", "refused", "slow")
+_EVENT = (
+    b'{"type":"track","userId":"user-%d","messageId":"message-%d","event":"Order Completed",'
+    b'"properties":{"n":%d}}'
+)
+
+
+def configs(bad: Sequence[str]) -> list[dict[str, str]]:
+    """The destinations. What is down is down because it lives in a region that is."""
+    found = [{"siteID": f"good-{n}", "apiKey": "key"} for n in range(GOOD)]
+    for name in bad:
+        found.append({"siteID": f"{name}-0", "apiKey": "key"})
+        if name == "down":
+            found[-1]["datacenter"] = "EU"
+    return found
+
+
+async def run(bad: Sequence[str], *, per_destination_s: float, seconds: float) -> dict[str, Any]:
+    """What the good ones get, with so many events a second for each destination."""
+    with (
+        ServerProcess("-m", "tests.bench.uneven_customerio") as customerio,
+        socket.create_server(("127.0.0.1", 0)) as closed,
+    ):
+        if os.cpu_count() != 1:
+            os.sched_setaffinity(customerio.pid, {LOAD_CORE})
+        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        closed.close()
+        with ServerProcess(
+            *("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0", "--log-level=error"),
+            *("--customerio-url", f"http://{customerio.address}", "--customerio-eu-url", nobody),
+        ) as server:
+            return await _drive(server, configs(bad), per_destination_s, seconds)
+
+
+async def _drive(
+    server: ServerProcess,
+    destinations: list[dict[str, str]],
+    per_destination_s: float,
+    seconds: float,
+) -> dict[str, Any]:
+    rounds = int(seconds * per_destination_s)
+    sent_at: dict[int, float] = {}
+    took: list[float] = []
+    delivered = 0
+    last = 0.0
+    async with aio.insecure_channel(server.address, options=OPTIONS) as channel:
+        call: Any = v1.SidecarServiceStub(channel).TransformStream()
+        opening = v1.TransformStreamRequest()
+        opening.open.delivery.default_timeout.seconds = 5
+        for number, config in enumerate(destinations, 1):
+            opening.open.destinations.add(number=number, config_json=json.dumps(config).encode())
+        await call.write(opening)
+        await call.read()
+
+        async def send() -> None:
+            start = time.perf_counter()
+            for n in range(rounds):
+                message = v1.TransformStreamRequest()
+                message.batch.batch_id = n
+                for number in range(1, len(destinations) + 1):
+                    event = _EVENT % (n, n, n)
+                    message.batch.items.add(json=event, destination=number)
+                due = start + n / per_destination_s
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                sent_at[n] = time.perf_counter()
+                await call.write(message)
+            await call.write(v1.TransformStreamRequest(finish=v1.Finish()))
+
+        start = time.perf_counter()
+        sending = asyncio.ensure_future(send())
+        while (response := await call.read()) is not aio.EOF:
+            results = response.results
+            now = time.perf_counter()
+            positions = results.positions or range(
+                results.first_position, results.first_position + len(results.statuses)
+            )
+            for position, status in zip(positions, results.statuses, strict=True):
+                if position < GOOD:
+                    took.append(now - sent_at[results.batch_id])
+                    delivered += status == 200
+                    last = now
+        await sending
+    if delivered != GOOD * rounds:
+        raise RuntimeError(f"{delivered} of {GOOD * rounds} events for good destinations arrived")
+    return {"events_per_s": delivered / (last - start), **quantiles_ms(took)}
+
+
+async def measure(repeats: int = 3) -> dict[str, Any]:
+    """The same load on the good ones, alone and beside the bad ones, interleaved."""
+    runs: dict[str, list[dict[str, Any]]] = {"without": [], "with": []}
+    for _ in range(repeats):
+        runs["without"].append(await run((), per_destination_s=5, seconds=8))
+        runs["with"].append(await run(BAD, per_destination_s=5, seconds=8))
+    return {
+        name: {key: sorted(one[key] for one in found)[len(found) // 2] for key in found[0]}
+        for name, found in runs.items()
+    }
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    """The same for people."""
+    table = Table("97 good destinations", "events a second", "p50, ms", "p99, ms")
+    for name, label in (("without", "alone"), ("with", "beside one down, one refused, one slow")):
+        one = found[name]
+        table.add_row(label, f"{one['events_per_s']:.0f}", f"{one['p50']:.1f}", f"{one['p99']:.1f}")
+    console.print(table)

@@ -1,0 +1,104 @@
+"""The floor of delivery: a server that reads requests as cheaply as it can and answers 200 `{}`.
+
+    python -m tests.bench.null_customerio [--port 0] [--delay-ms 0]
+
+HTTP/1.1 with keep-alive; bodies by Content-Length only, and not looked at. GET /count answers how many other
+requests there were. It prints a line with its address, and serves until it is ended.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+from typing import cast
+
+import uvloop
+
+_OK = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
+    b"Connection: keep-alive\r\n\r\n{}"
+)
+_UNKNOWN_LENGTH = b"HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_CONTENT_LENGTH = b"\r\ncontent-length:"
+
+
+class NullCustomerio:
+    """What all connections have in common."""
+
+    def __init__(self, delay_s: float = 0) -> None:
+        self.delay_s = delay_s
+        self.requests = 0
+
+    def connection(self) -> "NullConnection":
+        """For one more peer."""
+        return NullConnection(self)
+
+
+class NullConnection(asyncio.Protocol):
+    """Finds where requests end, and answers each in turn."""
+
+    def __init__(self, server: NullCustomerio) -> None:
+        self._server = server
+        self._buffer = b""
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are not asyncio.Transport by class, only by what they do.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer = data = self._buffer + data if self._buffer else data
+        while (head_end := data.find(b"\r\n\r\n")) >= 0:
+            length = _content_length(data[: head_end + 2])
+            if length is None:
+                self._transport.write(_UNKNOWN_LENGTH)
+                self._transport.close()
+                return
+            request_end = head_end + 4 + length
+            if len(data) < request_end:
+                return
+            self._answer(counted=not data.startswith(b"GET /count "))
+            self._buffer = data = data[request_end:]
+
+    def _answer(self, *, counted: bool) -> None:
+        if not counted:
+            body = b"%d" % self._server.requests
+            self._transport.write(
+                b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+            )
+            return
+        self._server.requests += 1
+        if self._server.delay_s:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._server.delay_s, self._transport.write, _OK)
+        else:
+            self._transport.write(_OK)
+
+
+def _content_length(head: bytes) -> int | None:
+    """Of a request's head up to its last line break; None where the body has no stated length."""
+    start = head.lower().find(_CONTENT_LENGTH)
+    if start < 0:
+        return None if head.startswith((b"PUT ", b"POST ")) else 0
+    start += len(_CONTENT_LENGTH)
+    return int(head[start : head.index(b"\r\n", start)])
+
+
+async def main() -> None:
+    """Serves until SIGTERM."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    options.add_argument("--port", type=int, default=0)
+    options.add_argument("--delay-ms", type=float, default=0, help="from a request to its answer")
+    chosen = options.parse_args()
+    loop = asyncio.get_running_loop()
+    null = NullCustomerio(chosen.delay_ms / 1000)
+    server = await loop.create_server(null.connection, "127.0.0.1", chosen.port)
+    host, port = server.sockets[0].getsockname()
+    print(json.dumps({"listen": [f"{host}:{port}"]}), flush=True)
+    ended = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    await ended.wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

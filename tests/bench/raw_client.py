@@ -1,0 +1,58 @@
+"""The floor of delivery: the same requests, sent by the client library alone, a process of its own.
+
+    python -m tests.bench.raw_client URL REQUESTS CONCURRENCY
+
+Sends as many POST requests, and prints one line of JSON: its own CPU time and the wall time.
+"""
+
+import asyncio
+import json
+import ssl
+import sys
+import time
+
+import httpx
+import uvloop
+from ciosidecar_server.delivery.aiohttp_transport import AiohttpTransport
+
+BODY = b'{"name":"Order Completed","type":"event","data":{%b},"timestamp":1772600000}' % (
+    b'"product":"a teapot of some size","price":19.99,"currency":"EUR",' * 4 + b'"n":1'
+)
+HEADERS = {"Authorization": "Basic c2l0ZTprZXk=", "Content-Type": "application/json"}
+
+
+async def main(url: str, requests: int, concurrency: int) -> None:
+    """Sends and measures; a tenth of the requests beforehand does not count."""
+    left = 0
+    transport = AiohttpTransport(
+        ssl_context=ssl.create_default_context(),
+        connect_timeout_s=5,
+        max_connections=concurrency,
+    )
+    async with httpx.AsyncClient(transport=transport, timeout=10) as client:
+
+        async def worker() -> None:
+            nonlocal left
+            while left > 0:
+                left -= 1
+                answer = await client.post(url, content=BODY, headers=HEADERS)
+                answer.raise_for_status()
+
+        async def run(count: int) -> None:
+            nonlocal left
+            left = count
+            await asyncio.gather(*(worker() for _ in range(concurrency)))
+
+        await run(max(concurrency, requests // 10))
+        wall, cpu = time.perf_counter(), time.process_time()
+        await run(requests)
+        figures = {
+            "requests": requests,
+            "cpu_s": time.process_time() - cpu,
+            "wall_s": time.perf_counter() - wall,
+        }
+    print(json.dumps(figures), flush=True)
+
+
+if __name__ == "__main__":
+    uvloop.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

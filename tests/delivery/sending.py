@@ -1,0 +1,61 @@
+"""What tests of the transport begin with: one of their own, the request that most send, and who answers it."""
+
+import ssl
+import time
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trustme
+from ciosidecar_server.delivery.transport import Answer, HttpxTransport
+
+from tests.delivery.peers import Connection
+
+AUTHORIZATION = "Basic " + b64encode(b"site:a-secret-key").decode()
+HEADERS = {"Authorization": AUTHORIZATION, "Content-Type": "application/json"}
+PATH = "/api/v1/customers/u1"
+
+
+@asynccontextmanager
+async def transport(**settings: Any) -> AsyncIterator[HttpxTransport]:
+    """A transport, closed with the block."""
+    found = HttpxTransport(**{"connect_timeout_s": 5, "max_connections": 100} | settings)
+    try:
+        yield found
+    finally:
+        await found.aclose()
+
+
+async def send(
+    to: HttpxTransport,
+    url: str,
+    body: bytes = b"{}",
+    *,
+    method: str = "PUT",
+    headers: dict[str, str] | None = None,
+    timeout_s: float = 10,
+) -> Answer:
+    """Sends a request as a destination's would be."""
+    return await to.send(method, url, headers or HEADERS, body, timeout_s=timeout_s)
+
+
+async def answering(connection: Connection) -> None:
+    """Answers every request with 200."""
+    while await connection.request():
+        await connection.answer(200, b"{}")
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Fails where the block takes longer."""
+    started = time.monotonic()
+    yield
+    assert time.monotonic() - started < seconds
+
+
+def server_tls(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
+    """A server's side of TLS, with a certificate for a name by the authority."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(name).configure_cert(context)
+    return context

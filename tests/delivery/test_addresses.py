@@ -1,0 +1,206 @@
+"""Where requests may go, and what of a prepared request is sent at all."""
+
+import pytest
+from ciosidecar_server.delivery.hosts import Hosts, sendable_headers, split_url
+from ciosidecar_server.delivery.prepared import prepared_keys, prepared_request
+from ciosidecar_server.transform.result import ErrorCode, Refused
+
+US = "https://track.customer.io"
+EU = "https://track-eu.customer.io"
+TWO_ITEMS = b"""{"batch": [
+    {"type": "person", "identifiers": {"id": 7}},
+    {
+        "type": "object",
+        "identifiers": {"object_type_id": "1", "object_id": "acme"},
+        "cio_relationships": [{"identifiers": {"email": "a@b.example"}}]
+    },
+    null,
+    1
+]}"""
+HEADERS = {"Authorization": "Basic x", "Content-Type": "application/json"}
+
+
+def prepared(url: str, method: str = "PUT", headers: dict[str, str] | None = None) -> str:
+    """Where a prepared request goes."""
+    found = prepared_request(method, url, "", headers or HEADERS, b"{}", Hosts())
+    return found.template.base_url + found.path
+
+
+def refusal(url: str, method: str = "PUT", headers: dict[str, str] | None = None) -> str:
+    """Why a prepared request is refused."""
+    with pytest.raises(Refused) as found:
+        prepared(url, method, headers)
+    assert found.value.code is ErrorCode.INVALID_ITEM
+    return found.value.text
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"{US}/api/v1/customers/u1",
+        f"{EU}/api/v1/customers/u1/events",
+        f"{US}/api/v2/batch",
+        f"{US}/api/v1/customers/a%2Fb%20%3F",
+        f"{US}/api/v1/customers/%252e%252e",
+        f"{US}/api/v1/segments/1/add_customers?id_type=email",
+        f"{US}/api/v1/customers/..%2F..%2Fetc",  # an id that looks like a way out: one segment
+    ],
+)
+def test_a_call_of_the_track_api_is_sent_byte_for_byte(url: str) -> None:
+    """Path, query and escapes as they were given out."""
+    assert prepared(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://TRACK.customer.io/api/v1/customers/u1",
+        "HTTPS://track.customer.io:443/api/v1/customers/u1",
+    ],
+)
+def test_an_address_has_several_spellings(url: str) -> None:
+    """Case and the usual port make no other host."""
+    assert prepared(url) == f"{US}/api/v1/customers/u1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "/api/v1/customers/u1",
+        "http://track.customer.io/api/v1/customers/u1",
+        "ftp://track.customer.io/api/v1/customers/u1",
+        "https://api.customer.io/api/v1/customers/u1",
+        "https://track.customer.io.evil.example/api/v1/customers/u1",
+        "https://evil.example/api/v1/customers/u1",
+        "https://127.0.0.1/api/v1/customers/u1",
+        "https://track.customer.io:8443/api/v1/customers/u1",
+        "https://track.customer.io:0/api/v1/customers/u1",
+        "https://track.customer.io:99999/api/v1/customers/u1",
+        "https://user:password@track.customer.io/api/v1/customers/u1",
+        "https://@track.customer.io/api/v1/customers/u1",
+        "https://track.customer.io@evil.example/api/v1/customers/u1",
+        "https://evil.example\\@track.customer.io/api/v1/customers/u1",
+        "https://evil.example#@track.customer.io/api/v1/customers/u1",
+        "https://[::1/api/v1/customers/u1",
+        f"{US}",
+        f"{US}/",
+        f"{US}/api/v1",
+        f"{US}/api/v3/customers/u1",
+        f"{US}/sandbox/reset",
+        f"{US}/api/v1/../../sandbox/reset",
+        f"{US}/api/v1/./customers/u1",
+        f"{US}/api/v1/%2e%2e/%2E%2E/sandbox/reset",
+        f"{US}/api/v1/.%2e/x",
+        f"{US}/api/v1\\..\\x",
+        f"{US}//api/v1/customers/u1",
+        f"{US}/api/v1/customers/u1#fragment",
+        f"{US}/api/v1/customers/u 1",
+        f"{US}/api/v1/customers/u1\r\nHost: evil.example",
+        f"{US}/api/v1/customers/u1\t",
+        f"{US}/api/v1/customers/u\x7f",
+        f"{US}/api/v1/customers/ü",
+        "https://track。customer.io/api/v1/customers/u1",
+        "https://tr\u0430ck.customer.io/api/v1/customers/u1",
+    ],
+)
+def test_any_other_address_is_refused(url: str) -> None:
+    """Other hosts, ports, schemes, users, paths, dot segments in any spelling, what splits a line."""
+    assert refusal(url) == "prepared.url must be one of Customer.io's Track API, with https (12.1)"
+
+
+@pytest.mark.parametrize(
+    "method", ["", "GET", "PATCH", "put", "PUT ", "CONNECT", "POST / HTTP/1.1\r\n"]
+)
+def test_any_other_method_is_refused(method: str) -> None:
+    """PUT, POST and DELETE are all there is."""
+    assert (
+        refusal(f"{US}/api/v2/batch", method)
+        == "prepared.method must be PUT, POST or DELETE (12.1)"
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["Basic x\r\nX-Evil: 1", "Basic\nx", "Basic x\0", "Basic \x7f", "Basic é", "\tBasic"]
+)
+@pytest.mark.parametrize("name", ["Authorization", "authorization", "Content-Type"])
+def test_a_header_that_could_split_is_refused(name: str, text: str) -> None:
+    """Only printable ASCII passes."""
+    told = refusal(f"{US}/api/v2/batch", headers=HEADERS | {name: text})
+    assert told == "prepared.Authorization and Content-Type must be printable ASCII (12.1)"
+
+
+def test_other_headers_stay_here() -> None:
+    """Host, lengths, encodings, proxies' headers: none of them is the caller's to set."""
+    found = sendable_headers(
+        {
+            "authorization": "Basic x",
+            "CONTENT-TYPE": "application/json",
+            "Host": "evil.example",
+            "Content-Length": "0",
+            "Transfer-Encoding": "chunked",
+            "Connection": "close",
+            "X-Forwarded-For": "evil\r\n",
+        }
+    )
+    assert found == {"Authorization": "Basic x", "Content-Type": "application/json"}
+
+
+def test_a_request_without_credentials_is_refused() -> None:
+    """It would pause everyone else's that has none; only the report of metrics is sent without."""
+    plain = {"Content-Type": "application/json"}
+    told = "prepared.headers must have Authorization (12.1)"
+    assert refusal(f"{US}/api/v2/batch", "POST", plain) == told
+    assert prepared(f"{US}/api/v1/metrics", "POST", plain) == f"{US}/api/v1/metrics"
+
+
+def test_the_servers_own_address_takes_the_vendors_place() -> None:
+    """Started with an address, the server calls that, and prepared requests may name either."""
+    hosts = Hosts("http://127.0.0.1:8089/")
+    assert hosts.real(US) == hosts.real(EU) == "http://127.0.0.1:8089"
+    assert hosts.knows("http://127.0.0.1:8089")
+    assert hosts.region("http://127.0.0.1:8089") is None
+    both = Hosts("http://127.0.0.1:1", "http://127.0.0.1:2")
+    assert (both.real(US), both.real(EU)) == ("http://127.0.0.1:1", "http://127.0.0.1:2")
+    assert both.region("http://127.0.0.1:2") == "EU"
+    assert both.redirected("http://127.0.0.1:2/api/v2/batch") == "http://127.0.0.1:2"
+    assert both.redirected("http://127.0.0.1:3/api/v2/batch") is None
+
+
+def test_a_url_splits_where_its_path_begins() -> None:
+    """The path comes back as it is, query included."""
+    assert split_url(f"{US}/api/v1/customers/a%20b?x=1") == (US, "/api/v1/customers/a%20b?x=1")
+    assert split_url(f"{US}/api/v9/customers") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "keys"),
+    [
+        ("/api/v1/customers/u1", b"{}", {"u1"}),
+        ("/api/v1/customers/A%40b.example/events", b"{}", {"a@b.example"}),
+        (
+            "/api/v1/customers/u1?x=1",
+            b'{"email": "A@b.example", "anonymous_id": "a1"}',
+            {"u1", "a@b.example", "a1"},
+        ),
+        ("/api/v1/events", b'{"name": "1", "anonymous_id": "a1"}', {"a1"}),
+        (
+            "/api/v1/merge_customers",
+            b'{"primary": {"id": "u1"}, "secondary": {"email": "A@b.example"}}',
+            {"u1", "a@b.example"},
+        ),
+        (
+            "/api/v2/batch",
+            TWO_ITEMS,
+            {"7", "object\n1\nacme", "a@b.example"},
+        ),
+        ("/api/v2/batch", b"not JSON", set()),
+        ("/api/v2/batch", b'{"batch": 1}', set()),
+        ("/api/v2/batch", b"[" * 100_000, set()),
+        ("/api/v1/customers", b"", set()),
+    ],
+)
+def test_a_prepared_request_says_whom_it_concerns(path: str, body: bytes, keys: set[str]) -> None:
+    """By its path and its body, as the events' own keys are written; what cannot be read says nobody."""
+    request = prepared_request("POST", US + path, "", HEADERS, body, Hosts())
+    assert prepared_keys(request) == keys

@@ -1,0 +1,168 @@
+"""What a stream may have unanswered, and that nobody pays for another's destination."""
+
+import asyncio
+import gc
+import json
+
+import pytest
+from ciosidecar import v1
+from ciosidecar_server.delivery.job import Job
+
+from tests.conftest import Connect
+from tests.delivery.caller import caller, delivering, track
+from tests.delivery.scripted_customerio import HOLD, OK, Reply, scripted_customerio
+
+
+async def test_a_customerio_that_does_not_answer_stops_the_reading(connect: Connect) -> None:
+    """Beyond the credit no batch is taken in: what it names is not answered, not even refused."""
+    async with (
+        scripted_customerio() as customerio,
+        delivering(connect, customerio, max_events_in_flight=20) as one,
+    ):
+        customerio.rule = lambda _request: HOLD
+        unknown = {"type": "unknown"}
+        for batch_id in range(1, 4):
+            await one.send(
+                batch_id, *(track("1", f"u{batch_id}-{each}") for each in range(10)), unknown
+            )
+        # Of the batch that went over the credit everything is in work; the next one is not read.
+        assert (await one.told(2, 10)).status == 400
+        requests = await customerio.arrived(20)
+        assert not one.knows(3, 10)
+        assert len(requests) == 20
+        customerio.rule = lambda _request: OK
+        for request in requests:
+            request.release()
+        assert (await one.told(3, 10)).status == 400
+        assert {told.status for told in (await one.told_all(3))[:10]} == {200}
+
+
+async def test_the_credit_counts_bytes_too(connect: Connect) -> None:
+    """Few events that are large stop the reading as well."""
+    async with (
+        scripted_customerio() as customerio,
+        delivering(connect, customerio, max_bytes_in_flight=50_000) as one,
+    ):
+        customerio.rule = lambda _request: HOLD
+        large = {"text": "x" * 60_000}
+        await one.send(1, track("1", properties=large))
+        await one.send(2, {"type": "unknown"})
+        (request,) = await customerio.arrived(1)
+        assert not one.knows(2)
+        request.release()
+        assert (await one.told(2)).status == 400
+
+
+async def test_a_destination_that_is_down_holds_its_own_events_back_only(connect: Connect) -> None:
+    """On one stream: the other destination's events are answered while these are not."""
+    down, up = (b'{"siteID": "%b", "apiKey": "key"}' % name for name in (b"down", b"up"))
+    async with (
+        scripted_customerio() as customerio,
+        delivering(connect, customerio, down, up) as one,
+    ):
+        customerio.rule = lambda request: (
+            HOLD if request.headers["authorization"] == "Basic ZG93bjprZXk=" else OK
+        )
+        await one.send(1, *(track("1", f"u{number}") for number in range(200)), number=1)
+        for batch_id in range(2, 12):
+            await one.send(batch_id, *(track("1", f"u{number}") for number in range(50)), number=2)
+        for batch_id in range(2, 12):
+            assert {told.status for told in await one.told_all(batch_id)} == {200}
+        assert not one.knows(1)
+
+
+async def test_a_workspace_that_fails_is_asked_one_request_at_a_time(connect: Connect) -> None:
+    """After five failures in a row; once one is taken, all go again."""
+    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+        customerio.rule = lambda _request: HOLD
+        await one.send(1, *(track("1", f"u{number}") for number in range(30)))
+        for request in await customerio.arrived(30):
+            request.release(Reply(503))
+        probe = (await customerio.arrived(31))[30]
+        assert probe.beside == []
+        customerio.rule = lambda _request: OK
+        probe.release()
+        assert {told.status for told in await one.told_all(1)} == {200}
+
+
+async def test_failures_that_came_together_count_as_one(connect: Connect) -> None:
+    """Sixty requests that fail at once do not make for a pause of ten seconds."""
+    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+        customerio.rule = lambda _request: HOLD
+        await one.send(1, *(track("1", f"u{number}") for number in range(60)))
+        requests = await customerio.arrived(60)
+        customerio.rule = lambda _request: OK
+        for request in requests:
+            request.release(Reply(503))
+        async with asyncio.timeout(3):
+            assert {told.status for told in await one.told_all(1)} == {200}
+
+
+async def test_answered_events_are_forgotten(connect: Connect) -> None:
+    """Of forty batches on one stream nothing is kept once they are answered."""
+    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+        for batch_id in range(1, 41):
+            await one.send(batch_id, *(track("1", f"u{number % 10}") for number in range(25)))
+        for batch_id in range(1, 41):
+            await one.told_all(batch_id)
+        # Once another batch is answered, the server is through with those before it.
+        await one.send(99, {"type": "unknown"})
+        await one.told_all(99)
+        gc.collect()
+        assert not [found for found in gc.get_objects() if type(found) is Job]
+
+
+@pytest.mark.parametrize("seconds", [10**9, 315_576_000_000])
+async def test_a_timeout_of_any_size_is_taken(connect: Connect, seconds: int) -> None:
+    """Thirty years, or the largest Duration there is: the events are delivered."""
+    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+        await one.send(1, track("1"), timeout_s=None)
+        assert (await one.told(1)).status == 200
+        message = v1.TransformStreamRequest()
+        message.batch.batch_id = 2
+        message.batch.destination = 1
+        message.batch.items.add(json=json.dumps(track("2")).encode())
+        message.batch.timeout.seconds = seconds
+        await one.call.write(message)
+        assert (await one.told(2)).status == 200
+
+
+async def test_an_empty_batch_is_answered(connect: Connect) -> None:
+    """With an empty, complete Results, also while others are in flight."""
+    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+        customerio.rule = lambda _request: HOLD
+        await one.send(1, track("1"))
+        await one.send(2)
+        assert await one.told_all(2) == []
+        (request,) = await customerio.arrived(1)
+        request.release()
+        await one.finish()
+        assert one.knows(1)
+
+
+async def test_a_slow_person_does_not_hold_back_the_rest_of_a_batch(connect: Connect) -> None:
+    """The others' results come while one is still out; each exactly once."""
+    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+        customerio.rule = lambda request: HOLD if request.person == "u3" else OK
+        await one.send(1, *(track("1", f"u{number}") for number in range(6)))
+        for position in (0, 1, 2, 4, 5):
+            assert (await one.told(1, position)).status == 200
+        assert not one.knows(1, 3)
+        (slow,) = [each for each in await customerio.arrived(6) if each.person == "u3"]
+        slow.release()
+        assert len(await one.told_all(1)) == 6
+
+
+async def test_two_streams_have_a_credit_each(connect: Connect) -> None:
+    """One that is stopped does not stop the other."""
+    async with scripted_customerio() as customerio:
+        stub = await connect(customerio_url=customerio.url, max_events_in_flight=1)
+        async with caller(stub) as stopped, caller(stub) as other:
+            customerio.rule = lambda request: HOLD if request.person == "u1" else OK
+            await stopped.send(1, track("1", "u1"))
+            await customerio.arrived(1)
+            await stopped.send(2, {"type": "unknown"})
+            for batch_id in range(1, 5):
+                await other.send(batch_id, track("1", f"v{batch_id}"))
+                assert (await other.told(batch_id)).status == 200
+            assert not stopped.knows(2)

@@ -1,0 +1,69 @@
+"""The drivers: how each is built, and what it takes."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD_WITHIN_S = 600
+
+
+@dataclass(frozen=True)
+class Language:
+    """A driver in one language."""
+
+    name: str
+    tools: tuple[str, ...]
+    """Programs that must be on the machine."""
+    build: tuple[tuple[str, ...], ...]
+    """Commands to run once, in `directory`."""
+    command: tuple[str, ...]
+    """What plays a scenario, in `directory`."""
+    directory: Path = ROOT
+
+    def missing(self) -> str | None:
+        """Why it cannot be used here, or None."""
+        gone = [tool for tool in self.tools if shutil.which(tool) is None]
+        return f"{' and '.join(gone)} not found on this machine" if gone else None
+
+    def make(self) -> None:
+        """Builds the driver. Raises RuntimeError with what the tools said."""
+        for step in self.build:
+            done = subprocess.run(
+                step,
+                cwd=self.directory,
+                capture_output=True,
+                text=True,
+                timeout=BUILD_WITHIN_S,
+                check=False,
+            )
+            if done.returncode != 0:
+                raise RuntimeError(f"{' '.join(step)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+LANGUAGES = (
+    Language("python", (), (), (sys.executable, "-m", "tests.polyglot.driver_python")),
+    Language(
+        "go",
+        ("go",),
+        (("go", "build", "-o", "build/polyglot", "./internal/polyglot"),),
+        ("build/polyglot",),
+        ROOT / "client" / "go",
+    ),
+    Language(
+        "typescript",
+        ("node", "npm"),
+        (("npm", "run", "build", "--silent"),),
+        ("node", "polyglot/driver.mjs"),
+        ROOT / "client" / "node",
+    ),
+    Language(
+        "java",
+        ("java", "mvn"),
+        (),
+        ("java",),
+        ROOT / "client" / "java",
+    ),
+)

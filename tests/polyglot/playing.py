@@ -1,0 +1,189 @@
+"""Plays a scenario with a driver, against a real sidecar."""
+
+import contextlib
+import json
+import queue
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import trustme
+from ciosidecar_server.sandbox.testing import running_sandbox
+
+from tests.processes import Server, server
+
+from .languages import Language
+from .scenarios import Scenario
+
+ANSWER_WITHIN_S = 60
+_UNCHANGED_FOR_S = 0.5
+
+
+class Sidecar:
+    """The sidecar of one scenario, which may have to be another one later."""
+
+    def __init__(self, scenario: Scenario, directory: Path, customerio_url: str | None) -> None:
+        self._flags = list(scenario.server)
+        if customerio_url is not None:
+            self._flags += ["--customerio-url", customerio_url]
+        self._running: contextlib.AbstractContextManager[Server] | None = None
+        self._silent: socket.socket | None = None
+        self.ca_file: str | None = None
+        if scenario.listen == "silent":
+            self._silent = socket.create_server(("127.0.0.1", 0))
+            self.addresses = [f"127.0.0.1:{self._silent.getsockname()[1]}"]
+            return
+        listen = "127.0.0.1:0"
+        if scenario.listen == "unix":
+            listen = f"unix:{directory}/sidecar.sock"
+        elif scenario.listen == "tls":
+            self._flags += self._certificates(directory)
+        self.addresses = self._start(listen).addresses
+
+    def _certificates(self, directory: Path) -> list[str]:
+        authority = trustme.CA()
+        pair = authority.issue_cert("127.0.0.1", "localhost")
+        authority.cert_pem.write_to_path(directory / "ca.pem")
+        pair.private_key_pem.write_to_path(directory / "key.pem")
+        pair.cert_chain_pems[0].write_to_path(directory / "cert.pem")
+        self.ca_file = str(directory / "ca.pem")
+        return [f"--tls-cert={directory / 'cert.pem'}", f"--tls-key={directory / 'key.pem'}"]
+
+    def _start(self, listen: str) -> Server:
+        self._running = server("--listen", listen, "--log-level", "error", *self._flags)
+        self._process = self._running.__enter__()
+        return self._process
+
+    def replace(self, number: signal.Signals) -> None:
+        """Ends it with a signal, waits until it is gone and starts another at its address."""
+        self._process.signal(number)
+        self._process.end()
+        self.stop()
+        self._start(self.addresses[0])
+
+    def stop(self) -> None:
+        """Ends it."""
+        if self._silent is not None:
+            self._silent.close()
+        if self._running is not None:
+            self._running.__exit__(None, None, None)
+
+
+class Driver:
+    """A driver's process: lines in as it takes them, lines out as they are asked for."""
+
+    def __init__(self, language: Language, opening: bytes, lines: list[bytes]) -> None:
+        self._process = subprocess.Popen(
+            language.command,
+            cwd=language.directory,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self.taken = 0
+        """Lines of input it has taken, or its pipe."""
+        self._feeding = threading.Thread(target=self._feed, args=(opening, lines), daemon=True)
+        self._feeding.start()
+        self._errors: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
+        self._overdue = threading.Timer(ANSWER_WITHIN_S, self._process.kill)
+        self._overdue.start()
+
+    @property
+    def _pipes(self) -> list[Any]:
+        return [self._process.stdin, self._process.stdout, self._process.stderr]
+
+    def _feed(self, opening: bytes, lines: list[bytes]) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), self._process.stdin as found:
+            found.write(opening + b"\n")
+            found.flush()
+            for line in lines:
+                found.write(line + b"\n")
+                found.flush()
+                self.taken += 1
+
+    def _listen(self) -> None:
+        assert self._process.stderr is not None
+        self._errors.put(self._process.stderr.read())
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """What it writes, until it ends. Raises RuntimeError if it fails or takes too long."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            yield json.loads(line)
+        code = self._process.wait(ANSWER_WITHIN_S)
+        if code != 0:
+            raise RuntimeError(f"exit code {code}: {self._errors.get()[-3000:].decode()}")
+
+    def wait_until_full(self) -> int:
+        """Returns how many lines were taken, once there are no more for half a second."""
+        unchanged = threading.Event()
+        while True:
+            before = self.taken
+            unchanged.wait(_UNCHANGED_FOR_S)
+            if self.taken == before:
+                return before
+
+    def end(self) -> None:
+        """Ends it if it has not ended."""
+        self._overdue.cancel()
+        self._process.kill()
+        self._process.wait(ANSWER_WITHIN_S)
+        for thread in (self._feeding, self._listening):
+            thread.join(ANSWER_WITHIN_S)
+        for pipe in self._pipes:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+
+def play(scenario: Scenario, language: Language, directory: Path) -> list[dict[str, Any]]:
+    """The lines the driver wrote; the last says how it ended.
+
+    Its `taken_unread` is how many events it took while it was not read, where that was tried;
+    `in_the_sandbox` how many events arrived there.
+    """
+    with contextlib.ExitStack() as stack:
+        sandbox = None
+        if scenario.customerio == "sandbox":
+            sandbox = stack.enter_context(running_sandbox())
+        sidecar = Sidecar(scenario, directory, sandbox.url if sandbox else None)
+        stack.callback(sidecar.stop)
+        opening = scenario.opening(sidecar.addresses, sidecar.ca_file)
+        driver = Driver(language, opening, scenario.lines)
+        stack.callback(driver.end)
+        found = _play(scenario, sidecar, driver)
+        if sandbox is not None:
+            found[-1]["in_the_sandbox"] = sum(
+                len(person.timeline or ()) for person in sandbox.workspace.people
+            )
+        return found
+
+
+def _play(scenario: Scenario, sidecar: Sidecar, driver: Driver) -> list[dict[str, Any]]:
+    found = []
+    replacing: threading.Thread | None = None
+    taken_unread = None
+    for line in driver.lines():
+        found.append(line)
+        if scenario.meanwhile == "wait" and taken_unread is None:
+            taken_unread = driver.wait_until_full()
+        if (
+            scenario.meanwhile in ("drain", "kill")
+            and replacing is None
+            and len(found) >= len(scenario.lines) // 3
+        ):
+            # Beside the reading: a server that drains wants its answers taken.
+            number = signal.SIGTERM if scenario.meanwhile == "drain" else signal.SIGKILL
+            replacing = threading.Thread(target=sidecar.replace, args=(number,))
+            replacing.start()
+    if replacing is not None:
+        replacing.join(ANSWER_WITHIN_S)
+    if taken_unread is not None:
+        found[-1]["taken_unread"] = taken_unread
+    return found

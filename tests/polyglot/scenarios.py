@@ -1,0 +1,111 @@
+"""Scenarios: read from their files, with the lines of input each stands for."""
+
+import base64
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ciosidecar import v1
+from google.protobuf import json_format
+
+HERE = Path(__file__).parent
+VECTORS = HERE.parent / "vectors"
+_CONFIG = '{"siteID": "site", "apiKey": "key"}'
+
+
+@dataclass
+class Scenario:
+    """What a driver is asked, and what must come of it."""
+
+    name: str
+    about: str
+    call: str
+    expect: dict[str, Any]
+    configs: list[str] = field(default_factory=lambda: [_CONFIG])
+    options: dict[str, Any] = field(default_factory=dict)
+    lines: list[bytes] = field(default_factory=list)
+    """Of input, after the first."""
+    cases: list[dict[str, Any]] = field(default_factory=list)
+    """The worked cases that the lines are the events of."""
+    deadline_ms: int | None = None
+    cancel_after: int | None = None
+    deliver: bool = False
+    listen: str = "tcp"
+    """tcp, unix or tls; silent: somebody who takes connections and says nothing."""
+    server: list[str] = field(default_factory=list)
+    """Flags of the sidecar."""
+    customerio: str = ""
+    """sandbox: what the sidecar delivers to."""
+    meanwhile: str = "nothing"
+    """drain, kill: the sidecar, once a third is answered, and another takes its place. wait: take
+    one answer and no more until the driver takes no more events."""
+    not_applicable: dict[str, str] = field(default_factory=dict)
+    """By language, why it cannot be played."""
+
+    def opening(self, addresses: list[str], ca_file: str | None) -> bytes:
+        """The first line of input."""
+        found: dict[str, Any] = {
+            "call": self.call,
+            "addresses": addresses,
+            "configs": self.configs,
+            "options": self.options,
+        }
+        for name in ("deadline_ms", "cancel_after"):
+            if getattr(self, name) is not None:
+                found[name] = getattr(self, name)
+        if self.deliver:
+            found["deliver"] = True
+        if ca_file is not None:
+            found["ca_file"] = ca_file
+        return json.dumps(found).encode()
+
+
+def read(path: Path) -> Scenario:
+    """A scenario from its file. `events` are lines, or say where they come from:
+
+    {"numbered": N} for N events of a hundred people, {"vectors": FILE, "count": N} for worked cases
+    spread over the file, {"raw": [...]} for messages of the contract in protobuf's JSON.
+    """
+    told = json.loads(path.read_text())
+    events = told.pop("events", [])
+    scenario = Scenario(name=path.stem, **told)
+    if isinstance(events, list):
+        scenario.lines = [event.encode("utf-8", "surrogateescape") for event in events]
+    elif "numbered" in events:
+        scenario.lines = [numbered(index) for index in range(events["numbered"])]
+    elif "raw" in events:
+        scenario.lines = [_message(message) for message in events["raw"]]
+    else:
+        _take_vectors(scenario, events["vectors"], events["count"])
+    return scenario
+
+
+def numbered(index: int) -> bytes:
+    """A line with an event of its own."""
+    return (
+        b'0\t{"type":"track","userId":"user-%d","messageId":"m-%d","event":"Order","properties":{"n":%d}}'
+        % (index % 100, index, index)
+    )
+
+
+def _message(told: dict[str, Any]) -> bytes:
+    times = told.pop("times", 1)
+    if times > 1:
+        told["batch"]["items"] *= times
+    message = json_format.ParseDict(told, v1.TransformStreamRequest())
+    return base64.b64encode(message.SerializeToString())
+
+
+def _take_vectors(scenario: Scenario, file: str, count: int) -> None:
+    cases = [json.loads(line) for line in VECTORS.joinpath(file).read_bytes().splitlines()]
+    scenario.cases = cases[:: max(1, len(cases) // count)][:count]
+    numbers: dict[str, int] = {}
+    for case in scenario.cases:
+        config = json.dumps(case["config"])
+        number = numbers.setdefault(config, len(numbers))
+        scenario.lines.append(b"%d\t%b" % (number, json.dumps(case["event"]).encode()))
+    scenario.configs = list(numbers)
+
+
+SCENARIOS = [read(path) for path in sorted(HERE.glob("scenarios/*.json"))]

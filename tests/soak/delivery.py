@@ -1,0 +1,201 @@
+"""Everything through a Customer.io that fails: each event once, in each person's order.
+
+    python -m tests.soak.delivery --events 100000 --people 5000 [--kill]
+
+A sandbox with faults, a sidecar, a client that sends again what may be sent again. With `--kill`
+the sidecar is killed (SIGKILL) and started again while it works. What is checked: every event has
+exactly one result; what is reported delivered is in the sandbox, once, in each person's order;
+nothing is there twice, whatever was sent twice.
+"""
+
+import argparse
+import json
+import random
+import signal
+import sys
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any, Self
+
+import httpx
+from ciosidecar import Answer, Client, Deliver, StreamOptions
+
+from tests.processes import server
+from tests.sandbox.support import sandbox_process
+
+FAULTS = "429=0.05,503=0.025,500=0.025,reset=0.005,reset-after=0.005,slow=0.01:300ms"
+CONFIG = {"siteID": "site", "apiKey": "key"}
+
+
+def event(index: int, people: int, dice: random.Random) -> bytes:
+    """An event of one of the people, who goes by two of three identifiers: any two share one."""
+    person = dice.randrange(people)
+    known_by = dice.choice(("user and anonymous", "user and email", "anonymous and email"))
+    found: dict[str, Any] = {
+        "type": "track",
+        "event": "Order",
+        "messageId": f"message-{index}",
+        "originalTimestamp": "2026-03-04T05:06:07.890Z",
+        "properties": {"person": person, "index": index},
+    }
+    if "user" in known_by:
+        found["userId"] = f"user-{person}"
+    if "anonymous" in known_by:
+        found["anonymousId"] = f"anonymous-{person}"
+    if "email" in known_by:
+        found["context"] = {"traits": {"email": f"Person{person}@example.com"}}
+    return json.dumps(found).encode()
+
+
+class Book:
+    """What was sent, and what was said of it."""
+
+    def __init__(self, number: int, people: int, seed: int) -> None:
+        dice = random.Random(seed)
+        self.events = [event(index, people, dice) for index in range(number)]
+        self.results: Counter[str] = Counter()
+        self.delivered: list[int] = []
+        self.reconnects = 0
+        self.faults: list[str] = []
+
+    def take(self, wanted: list[int], answers: Iterator[Answer]) -> list[int]:
+        """Takes the answers to the events wanted, in order; answers those to be sent again."""
+        again = []
+        for index, answer in zip(wanted, answers, strict=True):
+            if answer.item != index:
+                self.faults.append(f"answer to {answer.item} where {index} was due")
+            result = answer.result
+            self.results[result.error.code if result.error else str(result.status)] += 1
+            if result.error is not None and result.error.retryable:
+                again.append(index)
+            elif result.status == 200:
+                self.delivered.append(index)
+            else:
+                self.faults.append(f"event {index} came back with {result.status}: {result.error}")
+        return again
+
+    def compare(self, found: list[dict[str, Any]]) -> None:
+        """Compares with what Customer.io has, in the order in which it took it."""
+        seen: Counter[int] = Counter()
+        last: dict[int, int] = defaultdict(lambda: -1)
+        for one in found:
+            data = one["data"]
+            seen[data["index"]] += 1
+            if data["index"] < last[data["person"]]:
+                self.faults.append(f"event {data['index']} came after {last[data['person']]}")
+            last[data["person"]] = data["index"]
+        self.faults += [f"event {index} is there {n} times" for index, n in seen.items() if n > 1]
+        delivered = Counter(self.delivered)
+        self.faults += [
+            f"event {index} was reported {n} times" for index, n in delivered.items() if n > 1
+        ]
+        self.faults += [f"event {index} is missing" for index in delivered if index not in seen]
+        self.faults += [
+            f"event {index} never was reported"
+            for index in range(len(self.events))
+            if index not in delivered
+        ]
+
+
+def events_of(sandbox_url: str) -> list[dict[str, Any]]:
+    """All events the sandbox has, oldest first."""
+    found: list[dict[str, Any]] = []
+    with httpx.Client(base_url=sandbox_url, timeout=30) as client:
+        query: dict[str, Any] = {"limit": 1000}
+        while True:
+            page = client.get("/sandbox/events", params=query).json()
+            found += page["events"]
+            if page["next_before"] is None:
+                return found[::-1]
+            query["before"] = page["next_before"]
+
+
+def run(number: int, people: int, seed: int, faults: str, *, kill: bool) -> Book:
+    """Delivers everything, and sends again what came back for that, person by person in order."""
+    book = Book(number, people, seed)
+    options = StreamOptions(client_name="soak", reconnect_for_s=60)
+    with sandbox_process(
+        "--fault", faults, "--seed", str(seed), "--keep", str(2 * number)
+    ) as customerio:
+        flags = ("--customerio-url", customerio.url, "--delivery-rate", "5000")
+        servers = _Servers(flags)
+        with servers, Client(servers.address) as client:
+            killer = threading.Thread(target=servers.kill_now_and_then, args=(book, number))
+            if kill:
+                killer.start()
+            wanted = list(range(number))
+            while wanted:
+                with client.stream(CONFIG, options, deliver=Deliver(timeout_s=60)) as stream:
+                    feeding = threading.Thread(target=_feed, args=(stream, book, wanted))
+                    feeding.start()
+                    wanted = book.take(wanted, iter(stream))
+                    feeding.join()
+                    book.reconnects += stream.reconnects
+            servers.enough.set()
+            if kill:
+                killer.join()
+        book.compare(events_of(customerio.url))
+    return book
+
+
+def _feed(stream: Any, book: Book, wanted: list[int]) -> None:
+    for index in wanted:
+        stream.send(book.events[index], index)
+    stream.finish()
+
+
+class _Servers:
+    """A sidecar at one address, which may be killed and started again."""
+
+    def __init__(self, flags: tuple[str, ...]) -> None:
+        self._flags = flags
+        self._running = server("--listen", "127.0.0.1:0", *flags)
+        self.enough = threading.Event()
+        self.killed = 0
+
+    def __enter__(self) -> Self:
+        self._server = self._running.__enter__()
+        self.address = self._server.addresses[0]
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._running.__exit__(None, None, None)
+
+    def kill_now_and_then(self, book: Book, number: int) -> None:
+        """Kills the sidecar whenever another fifth of the events has been answered."""
+        for due in range(number // 5, number, number // 5):
+            while sum(book.results.values()) < due:
+                if self.enough.wait(0.05):
+                    return
+            self._server.signal(signal.SIGKILL)
+            self._server.end()
+            self._running.__exit__(None, None, None)
+            self._running = server("--listen", self.address, *self._flags)
+            self._server = self._running.__enter__()
+            self.killed += 1
+
+
+def main() -> None:
+    """Runs and says what came of it."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--events", type=int, default=100_000)
+    options.add_argument("--people", type=int, default=5_000)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--faults", default=FAULTS)
+    options.add_argument("--kill", action="store_true", help="kill the sidecar four times")
+    chosen = options.parse_args()
+    start = time.monotonic()
+    book = run(chosen.events, chosen.people, chosen.seed, chosen.faults, kill=chosen.kill)
+    print(
+        f"{chosen.events:,} events of {chosen.people:,} people in {time.monotonic() - start:.0f} s,"
+        f" {book.reconnects} reconnects; results: {dict(book.results)}"
+    )
+    for fault in book.faults[:20]:
+        print(fault, file=sys.stderr)
+    sys.exit(1 if book.faults else 0)
+
+
+if __name__ == "__main__":
+    main()
