@@ -62,8 +62,14 @@ LANGUAGES = (
     Language(
         "java",
         ("java", "mvn"),
-        (),
-        ("java",),
+        (("mvn", "-B", "-q", "-ntp", "test-compile"),),
+        (
+            "sh",
+            "-c",
+            "exec java -Xmx256m -XX:+UseSerialGC"
+            ' -cp "target/test-classes:target/classes:$(cat target/test-classpath.txt)"'
+            " dev.ciosidecar.polyglot.Driver",
+        ),
         ROOT / "client" / "java",
     ),
 )

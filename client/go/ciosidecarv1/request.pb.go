@@ -110,7 +110,8 @@ type Request struct {
 	// The position in the batch of the event it covers, where it covers one.
 	Position uint32 `protobuf:"varint,4,opt,name=position,proto3" json:"position,omitempty"`
 	// The positions of all events it covers, ascending, where it covers several; then `position` is
-	// not used. For a call to v2/batch the n-th position belongs to the n-th item of its body.
+	// not used. For a call to v2/batch or v1/segments the n-th position belongs to the n-th item of
+	// its body.
 	Positions     []uint32 `protobuf:"varint,5,rep,packed,name=positions,proto3" json:"positions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

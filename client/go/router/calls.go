@@ -22,7 +22,7 @@ type lines struct {
 
 func newLines(client *ciosidecar.Client, count int, options ciosidecar.StreamOptions) *lines {
 	// A call must not wait for another one's results.
-	options.Unordered = false
+	options.Unordered = true
 	return &lines{client: client, options: &options, open: make([]*line, max(1, count))}
 }
 

@@ -139,7 +139,7 @@ func TestAJobOfSeveralRequestsHasAnArray(t *testing.T) {
 // made, to the last digit.
 func TestARouterSendsWhatTheSidecarMade(t *testing.T) {
 	address := plainSidecar(t)
-	transformer, client := newTransformer(t, address, nil), dial(t, address)
+	client := dial(t, address)
 	file, err := os.Open(filepath.Join(sidecartest.Root(), "tests", "vectors", "track_v1.jsonl"))
 	if err != nil {
 		t.Fatal(err)
@@ -149,15 +149,24 @@ func TestARouterSendsWhatTheSidecarMade(t *testing.T) {
 	var items []ciosidecar.Item
 	lines := bufio.NewScanner(file)
 	for lines.Buffer(nil, 1<<24); lines.Scan(); {
-		var vector struct{ Event, Config json.RawMessage }
+		var vector struct {
+			Event  json.RawMessage
+			Config map[string]json.RawMessage
+		}
 		if err := json.Unmarshal(lines.Bytes(), &vector); err != nil {
 			t.Fatal(err)
 		}
+		// Two calls are not in the same second: nothing may be filled in from the clock.
+		vector.Config["createdAtFallback"] = json.RawMessage(`"none"`)
+		config, err := json.Marshal(vector.Config)
+		if err != nil {
+			t.Fatal(err)
+		}
 		one := job(int64(len(jobs)), string(vector.Event))
-		one.Destination = fmt.Appendf(nil, `{"ID":"d%d","Config":%s}`, len(jobs), vector.Config)
+		one.Destination = fmt.Appendf(nil, `{"ID":"d%d","Config":%s}`, len(jobs), config)
 		jobs = append(jobs, one)
 		items = append(items, ciosidecar.Item{
-			JSON: vector.Event, DontBatch: true, Destination: ciosidecar.NewDestination("", vector.Config),
+			JSON: vector.Event, DontBatch: true, Destination: ciosidecar.NewDestination("", config),
 		})
 	}
 	results, err := client.Transform(within(t), ciosidecar.Destination{}, items)
@@ -184,9 +193,6 @@ func TestARouterSendsWhatTheSidecarMade(t *testing.T) {
 				t.Errorf("vector %d: sent %s for %s", index, body, expected.Body)
 			}
 		}
-	}
-	if len(transform(t, transformer, jobs...)) == 0 {
-		t.Error("no outputs")
 	}
 }
 

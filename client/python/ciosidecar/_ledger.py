@@ -79,6 +79,11 @@ class Ledger:
         return bool(self._waiting or self._sent)
 
     @property
+    def in_flight(self) -> bool:
+        """Whether a server has been asked for something that it has not answered."""
+        return bool(self._sent)
+
+    @property
     def waiting(self) -> bool:
         """Whether events are not sent yet."""
         return bool(self._waiting)

@@ -109,7 +109,8 @@ class AsyncStream:
         while ledger.owed >= options.max_owed_events or (
             ledger.owed_bytes >= options.max_owed_bytes and ledger.owed
         ):
-            self._send_now()
+            if not ledger.in_flight:
+                self._send_now()  # else room will come, and with it more to share a message
             self._room.clear()
             self._raise_failure()
             await self._room.wait()

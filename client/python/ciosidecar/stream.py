@@ -116,7 +116,8 @@ class Stream:
                 ledger.owed_bytes >= options.max_owed_bytes and ledger.owed
             ):
                 self._raise_failure()
-                self._send_now()
+                if not ledger.in_flight:
+                    self._send_now()  # else room will come, and with it more to share a message
                 self._room.wait()
             self._raise_failure()
             ledger.add(encoded, event if item is None else item, target, fields or None, rows)

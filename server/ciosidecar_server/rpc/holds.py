@@ -79,20 +79,27 @@ class Holds:
         known = own.failure if own is not None else self._failures if again else 0
         cause: _Failed | None = None
         for key in keys:
-            first = self._first_since(known, (workspace, key))
+            first = self._first_unheard((workspace, key), known, arrival)
             if first is not None and (cause is None or first < cause):
                 cause = first
         if own is not None:
             self._forget(own)
-        return arrival, cause.place if cause is not None and cause.arrival < arrival else None
+        return arrival, None if cause is None else cause.place
 
-    def _first_since(self, known: int, key: tuple[Hashable, str]) -> _Failed | None:
-        """The first to arrive of those that failed after the failures that the caller knows of."""
+    def _first_unheard(
+        self, key: tuple[Hashable, str], known: int, arrival: int
+    ) -> _Failed | None:
+        """The first of those that arrived before, and failed when the caller may not have heard of it.
+
+        known: the last failure that the caller knows of.
+        """
         heap = self._by_key.get(key, [])
         while heap:
             first = heap[0]
             if self._failed.get(first.event) is not first:
                 heappop(heap)
+            elif first.arrival >= arrival:
+                return None
             elif first.failure > known:
                 return first
             else:
@@ -102,7 +109,8 @@ class Holds:
 
     def _forget(self, failed: _Failed) -> None:
         """It has come again, or does not come any more."""
-        del self._failed[failed.event]
+        if self._failed.get(failed.event) is failed:
+            del self._failed[failed.event]
         for key in failed.keys:
             heap = self._by_key.get((failed.event[0], key), [])
             while heap and self._failed.get(heap[0].event) is not heap[0]:
