@@ -13,7 +13,7 @@ help: ## Say what there is
 
 setup: $(VENV)/runtime ## Install the command at .venv/bin/ciosidecar
 
-demo: $(VENV)/demo ## Send a hundred events through the sidecar to a sandbox; KEEP=1 to look at them
+demo: $(VENV)/runtime ## Deliver a hundred events through the sidecar to a sandbox; KEEP=1 to look at them
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/dev ## Run every test
@@ -52,10 +52,6 @@ $(VENV)/runtime: constraints.txt client/python/pyproject.toml server/pyproject.t
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable client/python --editable server
-	@touch $@
-
-$(VENV)/demo: $(VENV)/runtime
-	$(BIN)/pip install --quiet httpx
 	@touch $@
 
 $(VENV)/dev: $(VENV)/runtime requirements-dev.txt

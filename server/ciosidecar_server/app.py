@@ -49,9 +49,8 @@ class Sidecar:
         self._credentials = _tls(settings)
         self._health = health.aio.HealthServicer()
         self._delivery = Delivery(settings)
-        service_pb2_grpc.add_SidecarServiceServicer_to_server(
-            Servicer(settings, self._draining, self._delivery), self._server
-        )
+        self._servicer = Servicer(settings, self._draining, self._delivery)
+        service_pb2_grpc.add_SidecarServiceServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -92,11 +91,15 @@ class Sidecar:
         self._draining.begin(self._settings.grace_s)
         self._delivery.drain(self._settings.grace_s)
         await self._server.stop(self._settings.grace_s)
-        await self._delivery.aclose()
+        await self._end()
 
     async def stop_at_once(self) -> None:
         """Ends every call."""
         await self._server.stop(None)
+        await self._end()
+
+    async def _end(self) -> None:
+        await self._servicer.streams_end()
         await self._delivery.aclose()
 
 

@@ -24,7 +24,7 @@ def lines_of(*found: object) -> bytes:
 
 def deliver(
     url: str, stdin: bytes, *arguments: str
-) -> tuple[list[dict[str, Any]], "subprocess.CompletedProcess[bytes]"]:
+) -> tuple[list[dict[str, Any]], subprocess.CompletedProcess[bytes]]:
     """The lines that come out of a delivery to a URL, and how it ended."""
     done = run("deliver", "--customerio-url", url, *arguments, stdin=stdin)
     assert b"Traceback" not in done.stderr, done.stderr.decode()

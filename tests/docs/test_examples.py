@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,9 @@ import trustme
 from ciosidecar import StreamOptions
 from ciosidecar.testing import server
 
-ROOT = Path(__file__).parents[2]
+from tests.docs.pages import ROOT, Example, examples
+
 PAGES = ("README.md", "docs/python.md", "docs/architecture.md")
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TIMEOUT_S = 60
 PYTEST_INI = """[pytest]
 asyncio_mode = auto
@@ -25,36 +25,11 @@ asyncio_default_test_loop_scope = session
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A block of Python on a page, and the block of text right after it, if there is one."""
-
-    page: str
-    line: int
-    code: str
-    output: str | None
-
-    @property
-    def is_a_test(self) -> bool:
-        return re.search(r"^(async )?def test_", self.code, re.MULTILINE) is not None
+def _is_a_test(example: Example) -> bool:
+    return re.search(r"^(async )?def test_", example.code, re.MULTILINE) is not None
 
 
-def _examples(page: str) -> list[Example]:
-    text = (ROOT / page).read_text(encoding="utf-8")
-    blocks = list(FENCE.finditer(text))
-    return [
-        Example(
-            page,
-            text.count("\n", 0, block.start()) + 2,
-            block[2],
-            after[2] if after is not None and after[1] == "text" else None,
-        )
-        for block, after in zip(blocks, [*blocks[1:], None], strict=True)
-        if block[1] == "python"
-    ]
-
-
-EXAMPLES = [example for page in PAGES for example in _examples(page)]
+EXAMPLES = [example for page in PAGES for example in examples(page, "python")]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +68,7 @@ def _run(example: Example, real: dict[str, str], folder: Path) -> subprocess.Com
     path = folder / "test_example.py"
     path.write_text(code, encoding="utf-8")
     command = [sys.executable, "-W", "error", str(path)]
-    if example.is_a_test:
+    if _is_a_test(example):
         # As the page tells its readers to set pytest up, and nothing of this repository's settings.
         (folder / "pytest.ini").write_text(PYTEST_INI, encoding="utf-8")
         command[3:3] = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
@@ -136,7 +111,7 @@ def test_an_example_that_raises_or_prints_something_else_is_noticed(
 def test_every_page_has_examples(page: str) -> None:
     """So that a page whose blocks are no longer recognised does not pass for tested."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    assert len(_examples(page)) == text.count("```python") > 0
+    assert len(examples(page, "python")) == text.count("```python") > 0
 
 
 def test_the_table_of_stream_options_is_complete_and_true() -> None:

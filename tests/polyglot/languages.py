@@ -66,9 +66,11 @@ LANGUAGES = (
         (
             "sh",
             "-c",
-            "exec java -Xmx256m -XX:+UseSerialGC"
-            ' -cp "target/test-classes:target/classes:$(cat target/test-classpath.txt)"'
-            " dev.ciosidecar.polyglot.Driver",
+            (
+                "exec java -Xmx256m -XX:+UseSerialGC"
+                ' -cp "target/test-classes:target/classes:$(cat target/test-classpath.txt)"'
+                " dev.ciosidecar.polyglot.Driver"
+            ),
         ),
         ROOT / "client" / "java",
     ),

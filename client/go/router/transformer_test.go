@@ -1,13 +1,10 @@
 package router_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -89,6 +86,31 @@ func TestTheCompactedFormIsTheSame(t *testing.T) {
 	}
 }
 
+// A record is understood by its connection, in either form of the request; without one it is refused.
+func TestARecordIsUnderstoodByItsConnection(t *testing.T) {
+	transformer := newTransformer(t, plainSidecar(t), nil)
+	connection := json.RawMessage(`{"sourceId":"web","destinationId":"shop","enabled":true,"config":{"destination":{"object":"person"}}}`)
+	record := `{"type":"record","action":"insert","identifiers":{"id":"u1","plan":"pro"}}`
+	with, without := job(1, record), job(2, record)
+	with.Connection = connection
+	without.Connection = json.RawMessage(`{"sourceId":"","destinationId":"","enabled":false,"config":null}`)
+	outputs := transform(t, transformer, with, without)
+	if outputs[0].StatusCode != 200 || requests(t, &outputs[0])[0].EndpointPath != "v1/customers" ||
+		string(outputs[0].Connection) != string(connection) {
+		t.Errorf("with a connection: %+v", outputs[0])
+	}
+	if outputs[1].StatusCode != 400 || outputs[1].StatTags["meta"] != "INVALID_RECORD" {
+		t.Errorf("without: %+v", outputs[1])
+	}
+	compacted := &router.TransformRequest{
+		Input: []router.Job{job(3, record)}, Connections: map[string]json.RawMessage{"web:shop": connection},
+	}
+	response, err := transformer.Transform(within(t), compacted)
+	if err != nil || response.Output[0].StatusCode != 200 {
+		t.Errorf("compacted: %+v, %v", response, err)
+	}
+}
+
 // Jobs that share a request are one output; with dontBatch, their own or the transformer's, each
 // has its own.
 func TestJobsThatShareARequestAreOneOutput(t *testing.T) {
@@ -110,125 +132,6 @@ func TestJobsThatShareARequestAreOneOutput(t *testing.T) {
 	if found := covered(&router.TransformerOptions{DontBatch: true}); !slices.EqualFunc(found, [][]int64{{1}, {2}, {3}, {4}}, slices.Equal) {
 		t.Errorf("outputs of jobs %v", found)
 	}
-}
-
-// A job that becomes several requests has them in one array, in the order in which to send them.
-func TestAJobOfSeveralRequestsHasAnArray(t *testing.T) {
-	transformer := newTransformer(t, plainSidecar(t), nil)
-	device := `{"type":"identify","userId":"d","traits":{"plan":"pro"},"context":{"device":{"token":"t","type":"ios"}}}`
-	direct, err := dial(t, plainSidecar(t)).Transform(within(t),
-		ciosidecar.NewDestination("", []byte(`{"siteID":"site","apiKey":"key"}`)), []ciosidecar.Item{{JSON: []byte(device)}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	outputs := transform(t, transformer, job(1, device))
-	var paths []string
-	for _, one := range direct[0].Requests {
-		paths = append(paths, one.EndpointPath)
-	}
-	var found []string
-	for _, one := range requests(t, &outputs[0]) {
-		found = append(found, one.EndpointPath)
-	}
-	if len(outputs) != 1 || !slices.Equal(found, paths) {
-		t.Errorf("%v instead of %v", found, paths)
-	}
-}
-
-// Every case of the project's vectors: what the router would send is, as JSON, what the sidecar
-// made, to the last digit.
-func TestARouterSendsWhatTheSidecarMade(t *testing.T) {
-	address := plainSidecar(t)
-	client := dial(t, address)
-	file, err := os.Open(filepath.Join(sidecartest.Root(), "tests", "vectors", "track_v1.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	var jobs []router.Job
-	var items []ciosidecar.Item
-	lines := bufio.NewScanner(file)
-	for lines.Buffer(nil, 1<<24); lines.Scan(); {
-		var vector struct {
-			Event  json.RawMessage
-			Config map[string]json.RawMessage
-		}
-		if err := json.Unmarshal(lines.Bytes(), &vector); err != nil {
-			t.Fatal(err)
-		}
-		// Two calls are not in the same second: nothing may be filled in from the clock.
-		vector.Config["createdAtFallback"] = json.RawMessage(`"none"`)
-		config, err := json.Marshal(vector.Config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		one := job(int64(len(jobs)), string(vector.Event))
-		one.Destination = fmt.Appendf(nil, `{"ID":"d%d","Config":%s}`, len(jobs), config)
-		jobs = append(jobs, one)
-		items = append(items, ciosidecar.Item{
-			JSON: vector.Event, DontBatch: true, Destination: ciosidecar.NewDestination("", config),
-		})
-	}
-	results, err := client.Transform(within(t), ciosidecar.Destination{}, items)
-	if err != nil {
-		t.Fatal(err)
-	}
-	outputs := transform(t, newTransformer(t, address, &router.TransformerOptions{DontBatch: true}), jobs...)
-	if len(outputs) != len(jobs) || len(jobs) < 100 {
-		t.Fatalf("%d outputs for %d jobs", len(outputs), len(jobs))
-	}
-	for index := range outputs {
-		output, result := &outputs[index], &results[index]
-		found := requests(t, output)
-		if output.StatusCode != result.Status || len(found) != len(result.Requests) {
-			t.Fatalf("vector %d: %+v, %+v", index, output, result)
-		}
-		for n := range found {
-			expected := &result.Requests[n]
-			if found[n].Method != expected.Method || found[n].Endpoint != expected.URL ||
-				found[n].EndpointPath != expected.EndpointPath || !reflect.DeepEqual(found[n].Headers, expected.Headers) {
-				t.Errorf("vector %d: %+v, %+v", index, found[n], expected)
-			}
-			if body := sent(t, &found[n]); !sameJSON(t, body, string(expected.Body)) {
-				t.Errorf("vector %d: sent %s for %s", index, body, expected.Body)
-			}
-		}
-	}
-}
-
-// sameJSON compares texts digit by digit but for zeros that end a fraction.
-func sameJSON(t testing.TB, one, other string) bool {
-	t.Helper()
-	return one == other || reflect.DeepEqual(exactly(t, one), exactly(t, other))
-}
-
-func exactly(t testing.TB, text string) any {
-	t.Helper()
-	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
-		t.Fatalf("%v in %s", err, text)
-	}
-	return withoutZeros(value)
-}
-
-func withoutZeros(value any) any {
-	switch value := value.(type) {
-	case map[string]any:
-		for key, member := range value {
-			value[key] = withoutZeros(member)
-		}
-	case []any:
-		for index, member := range value {
-			value[index] = withoutZeros(member)
-		}
-	case json.Number:
-		if strings.Contains(value.String(), ".") && !strings.ContainsAny(value.String(), "eE") {
-			return json.Number(strings.TrimRight(strings.TrimRight(value.String(), "0"), "."))
-		}
-	}
-	return value
 }
 
 // A refused job says why, for people and for metrics, in few values.

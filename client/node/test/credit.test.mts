@@ -67,6 +67,17 @@ test("a consumer that stops holds up the producer", async () => {
   assert.equal(taken, 100);
 });
 
+test("events still share messages when the credit is used up", async () => {
+  const sizes: number[] = [];
+  await using sidecar = await ScriptedSidecar.start(answering(({ items }) => sizes.push(items.length)));
+  using client = new Client(sidecar.address);
+  await using stream = client.stream(CONFIG, { maxOwedEvents: 50, lingerMs: 20 });
+  // Each answer taken makes room for one event.
+  for await (const { result } of stream.map(numbered(500))) if (result.position % 5 === 0) await turn();
+  assert.equal(sizes.reduce((sum, size) => sum + size), 500);
+  assert(sizes.length <= 50, String(sizes));
+});
+
 test("sends that are not awaited keep their order, and finish waits for them", async () => {
   await using sidecar = await ScriptedSidecar.start(answering(() => undefined));
   using client = new Client(sidecar.address);

@@ -98,15 +98,15 @@ class DeliveringStream:
         """Whether nothing is owed."""
         return not self._batches
 
-    async def aclose(self) -> None:
-        """Nobody waits any more: what is not sent yet is not sent."""
+    def abandon(self) -> "asyncio.Task[None]":
+        """Nobody waits any more: what is not sent yet is not sent. Answers the task that ends."""
         for batch in self._batches:
             batch.abandon(self._delivery)
         self._batches.clear()
         if self._gathering is not None:
             self._gathering.cancel()
         self._writing.cancel()
-        await asyncio.gather(self._writing, return_exceptions=True)
+        return self._writing
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         """Waits for a condition. Raises what the writing of results failed with."""

@@ -86,9 +86,7 @@ class Holds:
             self._forget(own)
         return arrival, None if cause is None else cause.place
 
-    def _first_unheard(
-        self, key: tuple[Hashable, str], known: int, arrival: int
-    ) -> _Failed | None:
+    def _first_unheard(self, key: tuple[Hashable, str], known: int, arrival: int) -> _Failed | None:
         """The first of those that arrived before, and failed when the caller may not have heard of it.
 
         known: the last failure that the caller knows of.

@@ -48,6 +48,12 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         self._settings = settings
         self._draining = draining
         self._delivery = delivery
+        self._streams: set[asyncio.Task[Any]] = set()
+
+    async def streams_end(self) -> None:
+        """Returns when no stream is left; gRPC's own stop returns a moment before."""
+        if self._streams:
+            await asyncio.wait(set(self._streams))
 
     @_answering
     async def GetCapabilities(  # noqa: N802 - the contract's name
@@ -118,6 +124,9 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         context: aio.ServicerContext[pb.TransformStreamRequest, pb.TransformStreamResponse],
     ) -> None:
         """Batches in, results out, until the caller or the server has enough."""
+        if (task := asyncio.current_task()) is not None:
+            self._streams.add(task)
+            task.add_done_callback(self._streams.discard)
         try:
             await Stream(context, self._settings, self._draining, self._delivery).run()
         except asyncio.CancelledError:

@@ -79,11 +79,12 @@ class Stream:
                     await serving
         finally:
             # However it ends, nothing of a stream outlives it.
-            for task in (draining, serving):
+            tasks = [draining, serving]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(draining, serving, return_exceptions=True)
             if self._delivering is not None:
-                await self._delivering.aclose()
+                tasks.append(self._delivering.abandon())
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self) -> None:
         first = await self._read()

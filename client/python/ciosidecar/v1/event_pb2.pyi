@@ -106,7 +106,10 @@ class Item(_message.Message):
     Read only on a stream that delivers.
     """
     attempt: _builtins.int
-    """(Optional) How often the caller has tried this item before; 0 the first time. For logs only."""
+    """(Optional) How often the caller has tried this item before; 0 the first time. On a stream that
+    delivers, an item that was tried before is never held back for an earlier failure of the same
+    person: the caller knows of it.
+    """
     dont_batch: _builtins.bool
     """(Optional) True: this item shares its request with no other."""
     traceparent: _builtins.str
