@@ -1,42 +1,83 @@
 # The same targets that CI runs. Needs Python 3.11 or later and make; everything else is set up here.
+# Go, Node and Java are for their clients only: where one is missing, its targets say so and do nothing,
+# unless REQUIRE_ALL=1 makes that an error.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export CIOSIDECAR := $(CURDIR)/$(BIN)/ciosidecar
+export REQUIRE_ALL
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test lint format gen check-gen bench soak clean
+# $(call for,PROGRAM,CLIENT,PACKAGE): ends the recipe where the program is not there.
+for = command -v $(1) >/dev/null || { echo "SKIPPED: the $(2) client: there is no $(1) on this machine (Debian: apt-get install $(3))"; test -z "$$REQUIRE_ALL"; exit $$?; }
+for_go = $(call for,go,Go,golang)
+for_node = $(call for,npm,TypeScript,nodejs npm)
+for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
+
+.PHONY: help setup demo test test-python test-go test-node test-java test-polyglot
+.PHONY: lint lint-python lint-go lint-node format gen check-gen bench soak clean
 
 help: ## Say what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 setup: $(VENV)/runtime ## Install the command at .venv/bin/ciosidecar
 
 demo: $(VENV)/runtime ## Deliver a hundred events through the sidecar to a sandbox; KEEP=1 to look at them
 	$(BIN)/python examples/demo.py
 
-test: $(VENV)/dev ## Run every test
+test: test-python test-go test-node test-java ## Run every test, in every language that is here
+
+test-python: $(VENV)/dev node-modules ## Run the server's and the Python client's tests, and the contract suite of all clients
 	$(BIN)/pytest
 
-lint: $(VENV)/dev ## Check style, types and the contract
+test-go: $(VENV)/dev ## Run the Go client's tests
+	@$(for_go); cd client/go && go test -race ./...
+
+test-node: $(VENV)/dev node-modules ## Run the TypeScript client's tests
+	@$(for_node); cd client/node && npm test --silent
+
+test-java: $(VENV)/dev ## Run the Java client's tests
+	@$(for_java); cd client/java && mvn -B -q -ntp verify
+
+test-polyglot: $(VENV)/dev node-modules ## Run the contract suite with every client; prints the table
+	$(BIN)/pytest -q tests/polyglot
+
+lint: lint-python lint-go lint-node ## Check style, types and the contract (javac is strict in test-java)
+
+lint-python: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	cd protos && ../$(BIN)/buf lint
 	cd protos && ../$(BIN)/buf breaking --against baseline.binpb
 
+lint-go:
+	@$(for_go); cd client/go && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go run $(STATICCHECK) ./...
+
+lint-node: node-modules
+	@$(for_node); cd client/node && npm run lint --silent
+
 format: $(VENV)/dev ## Put the code into its usual form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	@$(for_go); cd client/go && gofmt -w .
 
-gen: $(VENV)/dev ## Write the stubs anew from protos/
+gen: $(VENV)/dev node-modules ## Write everything anew that is made from protos/ and from the code
 	$(BIN)/python protos/generate.py
+	$(BIN)/python -m ciosidecar_server.transform.settings_reference docs/destination.md
+	@$(for_go); client/go/generate.sh
+	@$(for_node); cd client/node && npm run gen --silent
 
-check-gen: $(VENV)/dev ## Fail if the stubs are not those of protos/
+check-gen: $(VENV)/dev node-modules ## Fail if any of that is stale
 	$(BIN)/python protos/generate.py --check
+	$(BIN)/python -m ciosidecar_server.transform.settings_reference --check docs/destination.md
+	@$(for_go); client/go/generate.sh --check
+	@$(for_node); cd client/node && npm run check-gen --silent
 
-bench: $(VENV)/dev ## Measure, on this machine, beside an echo of the same bytes
+bench: $(VENV)/dev node-modules ## Measure, on this machine, beside an echo of the same bytes
 	$(BIN)/python -m tests.bench
 
 soak: $(VENV)/dev ## Callers and servers that come and go, and 100,000 events to a Customer.io that fails
@@ -45,7 +86,7 @@ soak: $(VENV)/dev ## Callers and servers that come and go, and 100,000 events to
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
 
 clean: ## Remove what was set up
-	rm -rf $(VENV)
+	rm -rf $(VENV) client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target
 
 $(VENV)/runtime: constraints.txt client/python/pyproject.toml server/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ciosidecar needs Python 3.11 or later; name one with make PYTHON=python3.12"; exit 1; }
@@ -56,4 +97,12 @@ $(VENV)/runtime: constraints.txt client/python/pyproject.toml server/pyproject.t
 
 $(VENV)/dev: $(VENV)/runtime requirements-dev.txt
 	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+.PHONY: node-modules
+node-modules:
+	@command -v npm >/dev/null || exit 0; $(MAKE) --no-print-directory client/node/node_modules/.installed
+
+client/node/node_modules/.installed: client/node/package.json
+	cd client/node && npm install --silent --no-audit --no-fund
 	@touch $@

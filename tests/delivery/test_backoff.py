@@ -68,7 +68,9 @@ async def test_retry_after_is_obeyed(connect: Connect) -> None:
         await one.send(1, track("1"))
         told = await one.told(1)
         assert (told.status, told.delivery.attempts) == (200, 2)
-        assert told.delivery.latency.ToTimedelta().total_seconds() >= 1.0
+        assert (
+            told.delivery.latency.ToTimedelta().total_seconds() >= 0.99
+        )  # timers have milliseconds
 
 
 @pytest.mark.parametrize("asked", ["2", "301", "9" * 40])

@@ -93,6 +93,6 @@ async def test_the_pause_grows_with_each_refusal_not_with_each_request(connect: 
 
 
 async def _over(told: Told) -> None:
-    """Waits as long as a result asks to."""
+    """Waits as long as a result asks to, which it says in whole milliseconds."""
     assert told.retry_after_s is not None
-    await asyncio.sleep(told.retry_after_s)
+    await asyncio.sleep(told.retry_after_s + 0.001)

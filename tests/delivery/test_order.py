@@ -62,6 +62,26 @@ async def test_one_after_the_other(
         assert [told.status for told in await one.told_all(2)] == [200, 200]
 
 
+async def test_a_phone_number_orders_where_it_addresses(connect: Connect) -> None:
+    """Two events that only a phone number connects, for a destination that addresses people by it."""
+    config = b'{"siteID": "site", "apiKey": "key", "apiVersion": "v2", "phoneAsIdentifier": true}'
+    phone = {"context": {"traits": {"phone": "+15551234567"}}}
+    async with (
+        scripted_customerio() as customerio,
+        delivering(connect, customerio, config) as one,
+    ):
+        customerio.rule = lambda _request: HOLD
+        await one.send(1, track("1", None, **phone))
+        await customerio.arrived(1)
+        await one.send(2, track("2", None, **phone), track("of somebody else", "u9"))
+        requests = await customerio.arrived(2)
+        assert [each["name"] for each in requests[1].items] == ["of somebody else"]
+        for request in requests:
+            request.release()
+        (await customerio.arrived(3))[2].release()
+        assert [told.status for told in await one.told_all(2)] == [200, 200]
+
+
 async def test_a_retry_keeps_its_place(connect: Connect) -> None:
     """While an operation is tried again, the person's later ones wait."""
     async with scripted_customerio() as customerio, delivering(connect, customerio) as one:

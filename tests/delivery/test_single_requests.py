@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from ciosidecar import v1
 from ciosidecar_server.delivery.transport import MAX_ANSWER_BYTES
 
 from tests.conftest import Connect
-from tests.delivery.caller import caller, delivering, identify, track
+from tests.delivery.caller import caller, delivering, identify, item, track
 from tests.delivery.scripted_customerio import GONE, HOLD, Answer, Raw, Reply, scripted_customerio
 
 FOR_LONG = {"Retry-After": "300"}
@@ -171,3 +172,25 @@ async def test_each_item_is_told_of_only_where_there_is_something_to_tell(connec
                 each.position for results in one.messages for each in results.details
             )
             assert described == [1, 2]
+
+
+async def test_a_row_goes_where_its_connection_says(connect: Connect) -> None:
+    """The item's connection, or the batch's; without one the record is refused."""
+    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+        await one.call.write(
+            v1.TransformStreamRequest(
+                upsert_destinations=v1.UpsertDestinations(
+                    connections=[v1.Connection(number=1, config_json=b'{"object": "person"}')]
+                )
+            )
+        )
+        row = {
+            "type": "record",
+            "action": "insert",
+            "identifiers": {"id": "u1"},
+            "fields": {"x": 1},
+        }
+        await one.send(1, item(row, connection=1), item(row))
+        told = await one.told_all(1)
+        assert [(each.status, each.code) for each in told] == [(200, ""), (400, "INVALID_RECORD")]
+        assert [each.path for each in customerio.requests] == ["/api/v1/customers/u1"]

@@ -1,10 +1,13 @@
 """The drivers: how each is built, and what it takes."""
 
+import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD_WITHIN_S = 600
@@ -23,10 +26,12 @@ class Language:
     """What plays a scenario, in `directory`."""
     directory: Path = ROOT
 
-    def missing(self) -> str | None:
-        """Why it cannot be used here, or None."""
+    def require(self) -> None:
+        """Skips the test where its tools are not here; fails it where REQUIRE_ALL is set."""
         gone = [tool for tool in self.tools if shutil.which(tool) is None]
-        return f"{' and '.join(gone)} not found on this machine" if gone else None
+        if gone:
+            reason = f"{' and '.join(gone)} not found on this machine"
+            (pytest.fail if os.environ.get("REQUIRE_ALL") else pytest.skip)(reason)
 
     def make(self) -> None:
         """Builds the driver. Raises RuntimeError with what the tools said."""

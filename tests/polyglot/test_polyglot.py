@@ -22,8 +22,7 @@ def built(language: Language) -> Language:
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda found: found.name)
 def test_the_driver_can_be_built(language: Language) -> None:
     """Apart from the scenarios, so that building takes none of their time."""
-    if reason := language.missing():
-        pytest.skip(reason)
+    language.require()
     built(language)
 
 
@@ -31,7 +30,8 @@ def test_the_driver_can_be_built(language: Language) -> None:
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda found: found.name)
 def test_scenario(scenario: Scenario, language: Language, tmp_path: Path) -> None:
     """What the scenario's file says in `about`."""
-    if reason := scenario.not_applicable.get(language.name) or language.missing():
+    language.require()
+    if reason := scenario.not_applicable.get(language.name):
         pytest.skip(reason)
     found = problems(scenario, play(scenario, built(language), tmp_path))
     assert not found, "\n".join(found)

@@ -133,7 +133,9 @@ type Item struct {
 	// (Optional) Items with the same key are delivered one after another. Empty: by person.
 	// Read only on a stream that delivers.
 	OrderingKey string `protobuf:"bytes,7,opt,name=ordering_key,json=orderingKey,proto3" json:"ordering_key,omitempty"`
-	// (Optional) How often the caller has tried this item before; 0 the first time. For logs only.
+	// (Optional) How often the caller has tried this item before; 0 the first time. On a stream that
+	// delivers, an item that was tried before is never held back for an earlier failure of the same
+	// person: the caller knows of it.
 	Attempt uint32 `protobuf:"varint,8,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// (Optional) True: this item shares its request with no other.
 	DontBatch bool `protobuf:"varint,9,opt,name=dont_batch,json=dontBatch,proto3" json:"dont_batch,omitempty"`

@@ -18,12 +18,10 @@ import (
 // start one.
 var sidecarAddress string
 
-// plainSidecar is its address. The test is skipped, saying so, where there is none.
+// plainSidecar is its address, for a test that needs it.
 func plainSidecar(t testing.TB) string {
 	t.Helper()
-	if _, err := sidecartest.Command(); err != nil {
-		t.Skip(err)
-	}
+	sidecartest.Need(t)
 	return sidecarAddress
 }
 
@@ -35,6 +33,9 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	if _, err := sidecartest.Command(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
+		if !sidecartest.MaySkip() {
+			return 1
+		}
 		return m.Run()
 	}
 	sidecar, err := sidecartest.Serve()

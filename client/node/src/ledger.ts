@@ -74,6 +74,11 @@ export class Ledger<I> {
     return this.#waiting.length > 0 || this.#sent.size > 0;
   }
 
+  /** Whether a server has been asked for something that it has not answered. */
+  get inFlight(): boolean {
+    return this.#sent.size > 0;
+  }
+
   /** Whether events are not sent yet. */
   get waiting(): boolean {
     return this.#waiting.length > 0;

@@ -77,9 +77,11 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#finished) throw new Closed("the stream is finished");
     if (!this.#hasCredit()) {
-      // Nobody can join what waits: it need not linger.
-      this.#due = true;
-      this.#pump();
+      if (!this.#ledger.inFlight) {
+        // Nobody can join what waits. Otherwise room will come, and with it more to share a message.
+        this.#due = true;
+        this.#pump();
+      }
       await new Promise<void>((admitted, refused) => {
         this.#senders.push({ entry, admitted, refused });
       });
@@ -103,7 +105,10 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
    * SidecarError after the last answer before a failure, and at once where the owner ended it.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Answer<I>, void, undefined> {
+    const { signal } = this.options;
     for (;;) {
+      // Also when the wire is done, and only answers are left to take.
+      if (signal?.aborted) this.#abandon(new Aborted(signal));
       if (this.#abandoned && this.#failure !== undefined) throw this.#failure;
       const answer = this.#ledger.takeAnswer();
       if (answer !== undefined) {

@@ -167,6 +167,21 @@ test("an AbortSignal ends the stream for senders and readers, with its reason", 
   await assert.rejects(stream.send(TRACK), Aborted);
 });
 
+test("an AbortSignal ends the stream when everything is answered and only not taken yet", async () => {
+  await using sidecar = await ScriptedSidecar.start(answering);
+  using client = new Client(sidecar.address);
+  const abort = new AbortController();
+  const stream = client.stream(CONFIG, { signal: abort.signal });
+  const answers = stream[Symbol.asyncIterator]();
+  for (const event of numbered(10)) await stream.send(event);
+  stream.finish();
+  await answers.next();
+  // As long as a whole other call takes, by which time the stream's own has ended.
+  await mapped(sidecar.address, [TRACK]);
+  abort.abort();
+  await assert.rejects(answers.next(), Aborted);
+});
+
 test("closing the stream ends it for senders and readers", async () => {
   await using sidecar = await silentSidecar();
   using client = new Client(sidecar.address);

@@ -3,6 +3,7 @@
 python -m ciosidecar_server.transform.settings_reference docs/destination.md
 """
 
+import argparse
 import sys
 from pathlib import Path
 from textwrap import fill
@@ -99,5 +100,17 @@ def _section(setting: Setting) -> str:
     return f"## {setting.key}\n\n{meaning}\n\n{reason}\n\n" + "\n".join(facts) + "\n"
 
 
+def main() -> None:
+    """Writes the page, or with --check fails if it is not what would be written."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("file", type=Path)
+    options.add_argument("--check", action="store_true", help="write nothing; fail if it is stale")
+    chosen = options.parse_args()
+    if not chosen.check:
+        chosen.file.write_text(page(), encoding="utf-8")
+    elif chosen.file.read_text(encoding="utf-8") != page():
+        sys.exit(f"{chosen.file} is stale; run make gen")
+
+
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
+    main()

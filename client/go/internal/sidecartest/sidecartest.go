@@ -53,13 +53,30 @@ func Command() (string, error) {
 	return command, nil
 }
 
+// MaySkip tells whether tests may do without the command. `go test` is silent about tests that
+// skip, so where CIOSIDECAR names it, it must be there.
+func MaySkip() bool { return os.Getenv("CIOSIDECAR") == "" }
+
+// Need skips the test, saying so, where there is no command; or fails it, if it must be there.
+func Need(tb testing.TB) {
+	tb.Helper()
+	_, err := Command()
+	switch {
+	case err == nil:
+	case MaySkip():
+		tb.Skip(err)
+	default:
+		tb.Fatal(err)
+	}
+}
+
 // Serve starts `ciosidecar serve` with these arguments, on a free port of loopback if they name no
 // address.
 func Serve(arguments ...string) (*Sidecar, error) {
 	return start("serve", arguments...)
 }
 
-// Start is Serve for the length of a test, which it skips, saying so, where there is no command.
+// Start is Serve for the length of a test that needs the command.
 func Start(tb testing.TB, arguments ...string) *Sidecar {
 	tb.Helper()
 	return startFor(tb, "serve", arguments...)
@@ -73,9 +90,7 @@ func StartSandbox(tb testing.TB, arguments ...string) *Sidecar {
 
 func startFor(tb testing.TB, command string, arguments ...string) *Sidecar {
 	tb.Helper()
-	if _, err := Command(); err != nil {
-		tb.Skip(err)
-	}
+	Need(tb)
 	found, err := start(command, arguments...)
 	if err != nil {
 		tb.Fatal(err)

@@ -74,7 +74,11 @@ export interface Item {
    * Read only on a stream that delivers.
    */
   orderingKey: string;
-  /** (Optional) How often the caller has tried this item before; 0 the first time. For logs only. */
+  /**
+   * (Optional) How often the caller has tried this item before; 0 the first time. On a stream that
+   * delivers, an item that was tried before is never held back for an earlier failure of the same
+   * person: the caller knows of it.
+   */
   attempt: number;
   /** (Optional) True: this item shares its request with no other. */
   dontBatch: boolean;
