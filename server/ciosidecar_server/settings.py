@@ -5,6 +5,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
+
+_Count = Annotated[int, Parameter(validator=Number(gte=1))]
+_Positive = Annotated[float, Parameter(validator=Number(gt=0))]
 
 DEFAULT_LISTEN = "127.0.0.1:50550"
 
@@ -25,43 +29,43 @@ class Settings:
     tls_client_ca: Path | None = None
     """File of PEM with whom to believe; callers then need a certificate of theirs."""
 
-    grace_s: Annotated[float, Parameter(alias="--grace")] = 10.0
+    grace_s: Annotated[float, Parameter(alias="--grace", validator=Number(gte=0))] = 10.0
     """Seconds that open streams get to finish after SIGTERM or Ctrl-C."""
 
-    max_batch_events: int = 10_000
+    max_batch_events: _Count = 10_000
     """Events a batch may hold."""
 
-    max_event_bytes: int = 1_048_576
+    max_event_bytes: _Count = 1_048_576
     """Bytes one event may have."""
 
-    max_message_bytes: int = 67_108_864
+    max_message_bytes: _Count = 67_108_864
     """Bytes one gRPC message may have, either way."""
 
-    max_destinations: int = 10_000
+    max_destinations: _Count = 10_000
     """Destinations, and connections, that one stream or call may declare."""
 
-    max_events_in_flight: int = 10_000
+    max_events_in_flight: _Count = 10_000
     """Events of one delivering stream that may be unanswered before no more is read."""
 
-    max_bytes_in_flight: int = 67_108_864
+    max_bytes_in_flight: _Count = 67_108_864
     """Bytes of one delivering stream that may be unanswered before no more is read."""
 
-    delivery_rate: float = 900.0
+    delivery_rate: _Positive = 900.0
     """Requests a second to one Customer.io workspace. Customer.io asks for at most 1,000."""
 
-    delivery_concurrency: int = 64
+    delivery_concurrency: _Count = 64
     """Requests to one workspace that may be unanswered at a time."""
 
-    delivery_timeout_s: float = 60.0
+    delivery_timeout_s: _Positive = 60.0
     """Seconds the delivery of a batch may take, retries included, where its caller sets no other."""
 
-    request_timeout_s: float = 10.0
+    request_timeout_s: _Positive = 10.0
     """Seconds one request to Customer.io may take."""
 
-    connect_timeout_s: float = 5.0
+    connect_timeout_s: _Positive = 5.0
     """Seconds that connecting to Customer.io may take, TLS included."""
 
-    max_connections: int = 256
+    max_connections: _Count = 256
     """Connections to Customer.io, over all workspaces."""
 
     http2: bool = False

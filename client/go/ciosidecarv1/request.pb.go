@@ -191,7 +191,8 @@ type PreparedRequest struct {
 	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
 	// (Optional) As it was given out.
 	EndpointPath string `protobuf:"bytes,3,opt,name=endpoint_path,json=endpointPath,proto3" json:"endpoint_path,omitempty"`
-	// (Optional) As they were given out.
+	// (Required) As they were given out. MUST have Authorization, but for calls to v1/metrics; of the
+	// others only Content-Type is sent.
 	Headers map[string]string `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// (Optional) The bytes to send. Empty: no body.
 	Body          []byte `protobuf:"bytes,5,opt,name=body,proto3" json:"body,omitempty"`

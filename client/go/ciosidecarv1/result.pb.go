@@ -893,7 +893,7 @@ type FailedItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Which one, from 0.
 	Index uint32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
-	// Customer.io's own reason, cut to 1024 bytes.
+	// Customer.io's own reason, cut to 1024 bytes. Empty where the message has no room for it.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// The field Customer.io named, if it named one.
 	Field         string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`

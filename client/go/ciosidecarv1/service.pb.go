@@ -358,7 +358,7 @@ type CheckDestinationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// True: events for it can be transformed.
 	Usable bool `protobuf:"varint,1,opt,name=usable,proto3" json:"usable,omitempty"`
-	// What is wrong or ignored, by key.
+	// What is wrong, ignored or worth knowing, by key.
 	Problems []*SettingProblem `protobuf:"bytes,2,rep,name=problems,proto3" json:"problems,omitempty"`
 	// Set when `probe` was asked for.
 	Probe         *Probe `protobuf:"bytes,3,opt,name=probe,proto3" json:"probe,omitempty"`
@@ -990,7 +990,7 @@ type Opened struct {
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	// What the caller is held to on this stream.
 	Limits *Limits `protobuf:"bytes,2,opt,name=limits,proto3" json:"limits,omitempty"`
-	// What is wrong with, or ignored of, the destinations that `Open` declared. The stream lives on:
+	// What is wrong with, ignored of, or worth knowing of the destinations that `Open` declared. The stream lives on:
 	// events for a destination that cannot be used are answered INVALID_DESTINATION.
 	Problems      []*SettingProblem `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields

@@ -28,6 +28,7 @@ class ResettableProtocol(HttpToolsProtocol):
     def reset(self) -> None:
         """Ends the connection with RST: the peer sees "connection reset by peer"."""
         found = self.transport.get_extra_info("socket")
-        if found is not None:
+        # One that the peer has closed already has no number any more.
+        if found is not None and found.fileno() >= 0:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT_AT_ALL)
         self.transport.abort()

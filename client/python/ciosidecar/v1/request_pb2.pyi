@@ -162,7 +162,9 @@ class PreparedRequest(_message.Message):
     """(Optional) The bytes to send. Empty: no body."""
     @_builtins.property
     def headers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """(Optional) As they were given out."""
+        """(Required) As they were given out. MUST have Authorization, but for calls to v1/metrics; of the
+        others only Content-Type is sent.
+        """
 
     def __init__(
         self,

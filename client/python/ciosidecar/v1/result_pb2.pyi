@@ -549,7 +549,7 @@ class FailedItem(_message.Message):
     index: _builtins.int
     """Which one, from 0."""
     reason: _builtins.str
-    """Customer.io's own reason, cut to 1024 bytes."""
+    """Customer.io's own reason, cut to 1024 bytes. Empty where the message has no room for it."""
     field: _builtins.str
     """The field Customer.io named, if it named one."""
     def __init__(

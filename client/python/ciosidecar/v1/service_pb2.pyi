@@ -201,7 +201,7 @@ class CheckDestinationResponse(_message.Message):
     """True: events for it can be transformed."""
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[_destination_pb2.SettingProblem]:
-        """What is wrong or ignored, by key."""
+        """What is wrong, ignored or worth knowing, by key."""
 
     @_builtins.property
     def probe(self) -> Global___Probe:
@@ -501,7 +501,7 @@ class Opened(_message.Message):
 
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[_destination_pb2.SettingProblem]:
-        """What is wrong with, or ignored of, the destinations that `Open` declared. The stream lives on:
+        """What is wrong with, ignored of, or worth knowing of the destinations that `Open` declared. The stream lives on:
         events for a destination that cannot be used are answered INVALID_DESTINATION.
         """
 

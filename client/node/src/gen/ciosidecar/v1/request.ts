@@ -64,7 +64,10 @@ export interface PreparedRequest {
   url: string;
   /** (Optional) As it was given out. */
   endpointPath: string;
-  /** (Optional) As they were given out. */
+  /**
+   * (Required) As they were given out. MUST have Authorization, but for calls to v1/metrics; of the
+   * others only Content-Type is sent.
+   */
   headers: { [key: string]: string };
   /** (Optional) The bytes to send. Empty: no body. */
   body: Uint8Array;

@@ -252,7 +252,7 @@ export interface FailedItem {
   $type: "ciosidecar.v1.FailedItem";
   /** Which one, from 0. */
   index: number;
-  /** Customer.io's own reason, cut to 1024 bytes. */
+  /** Customer.io's own reason, cut to 1024 bytes. Empty where the message has no room for it. */
   reason: string;
   /** The field Customer.io named, if it named one. */
   field: string;

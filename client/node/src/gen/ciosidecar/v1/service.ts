@@ -97,7 +97,7 @@ export interface CheckDestinationResponse {
   $type: "ciosidecar.v1.CheckDestinationResponse";
   /** True: events for it can be transformed. */
   usable: boolean;
-  /** What is wrong or ignored, by key. */
+  /** What is wrong, ignored or worth knowing, by key. */
   problems: SettingProblem[];
   /** Set when `probe` was asked for. */
   probe: Probe | undefined;
@@ -218,7 +218,7 @@ export interface Opened {
     | Limits
     | undefined;
   /**
-   * What is wrong with, or ignored of, the destinations that `Open` declared. The stream lives on:
+   * What is wrong with, ignored of, or worth knowing of the destinations that `Open` declared. The stream lives on:
    * events for a destination that cannot be used are answered INVALID_DESTINATION.
    */
   problems: SettingProblem[];
