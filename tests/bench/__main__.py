@@ -14,6 +14,7 @@ from ciosidecar_server.transform import BatchTransform, RequestList, read_destin
 from rich.console import Console
 from rich.table import Table
 
+from . import clients as every_client
 from . import delivery, destinations, load, packing
 from .events import CONFIG, events
 
@@ -155,7 +156,7 @@ def show(alone: dict[str, float], found: dict[str, Any], console: Console) -> No
     )
 
 
-PARTS = ("service", "packing", "delivery", "destinations")
+PARTS = ("service", "packing", "delivery", "destinations", "clients")
 
 
 def main() -> None:
@@ -185,6 +186,9 @@ def main() -> None:
     if "destinations" in parts:
         found["destinations"] = uvloop.run(destinations.measure())
         destinations.show(found["destinations"], console)
+    if "clients" in parts:
+        found["clients_by_language"] = every_client.measure()
+        every_client.show(found["clients_by_language"], console)
     print(json.dumps(found))
 
 

@@ -26,11 +26,14 @@ class Language:
     """What plays a scenario, in `directory`."""
     directory: Path = ROOT
 
+    def missing(self) -> str | None:
+        """Which of its tools are not here, if any."""
+        gone = [tool for tool in self.tools if shutil.which(tool) is None]
+        return f"{' and '.join(gone)} not found on this machine" if gone else None
+
     def require(self) -> None:
         """Skips the test where its tools are not here; fails it where REQUIRE_ALL is set."""
-        gone = [tool for tool in self.tools if shutil.which(tool) is None]
-        if gone:
-            reason = f"{' and '.join(gone)} not found on this machine"
+        if reason := self.missing():
             (pytest.fail if os.environ.get("REQUIRE_ALL") else pytest.skip)(reason)
 
     def make(self) -> None:
