@@ -6,8 +6,9 @@ from ..settings import Settings
 from ..transform.request import RequestTemplate
 from .hosts import Hosts
 from .job import Job
+from .rate import Pace
 from .transport import HttpxTransport, Transport
-from .workspace import Pace, Workspace
+from .workspace import Workspace
 
 _LINGER_S = 0.005
 # What streams need at the end of a grace to say what became of everything, and to end.

@@ -1,10 +1,28 @@
 """How fast a workspace may be sent to."""
 
+from dataclasses import dataclass
+
 _BURST_S = 0.1
 _LOWERING = 0.7
 _RAISING_PER_S = 0.1
 _BETWEEN_LOWERINGS_S = 1.0
 _SLOWEST_PER_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How a workspace is sent to."""
+
+    rate_per_s: float
+    """Requests a second."""
+    concurrency: int
+    """Requests that may be unanswered at a time."""
+    request_timeout_s: float
+    """How long one request may take, from connecting to the last byte of its answer."""
+    linger_s: float
+    """How long an operation may wait for others to share its request with."""
+    max_waiting_when_down: int
+    """Operations that may wait while nothing gets through."""
 
 
 class TokenBucket:

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from . import reports
 from .answers import REDIRECTS, THROTTLED, Failure, Meaning, read_answer
@@ -14,29 +13,13 @@ from .hosts import Hosts
 from .job import Job, Report, State
 from .lanes import Lanes, behind
 from .prepared import items_of
-from .rate import TokenBucket
+from .rate import Pace, TokenBucket
 from .shipment import ReadyJobs, Shipment
 from .transport import Answer, NoAnswer, Transport
 
 _MAX_REDIRECTS = 3
 _TOO_MUCH_TOGETHER = (400, 413)
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How a workspace is sent to."""
-
-    rate_per_s: float
-    """Requests a second."""
-    concurrency: int
-    """Requests that may be unanswered at a time."""
-    request_timeout_s: float
-    """How long one request may take, from connecting to the last byte of its answer."""
-    linger_s: float
-    """How long an operation may wait for others to share its request with."""
-    max_waiting_when_down: int
-    """Operations that may wait while nothing gets through."""
 
 
 class Workspace:

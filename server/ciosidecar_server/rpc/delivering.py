@@ -13,6 +13,7 @@ from ..delivery.job import Job, Place
 from ..delivery.prepared import prepared_keys, prepared_request
 from ..settings import Settings
 from ..transform import Outcome, Refused, Request, transform_event
+from ..transform.event_to_call import internal_error
 from ..transform.ordering import ordering_keys
 from ..transform.request import BatchItem
 from ..transform.result import refused
@@ -158,12 +159,13 @@ class DeliveringStream:
         if call is None or operation is None or event is None:
             in_work.answer(position, outcome)
             return
-        in_work.note(position, outcome)
-        if item.ordering_key:
-            keys = _own_key(item)
-        else:
+        try:
             by_phone = destination.phone_as_identifier
-            keys = ordering_keys(operation, event, by_phone=by_phone)
+            keys = _own_key(item) or ordering_keys(operation, event, by_phone=by_phone)
+        except Exception as fault:  # noqa: BLE001 - one event's fault is not the stream's
+            in_work.answer(position, internal_error(fault, outcome.warnings))
+            return
+        in_work.note(position, outcome)
         self._submit_call(position, item, in_work, call, keys, hash(event_bytes))
 
     def _submit_prepared(self, position: int, item: event_pb2.Item, in_work: BatchInWork) -> None:
@@ -180,7 +182,7 @@ class DeliveringStream:
         except Refused as refusal:
             in_work.answer(position, refused(refusal))
             return
-        keys = prepared_keys(call) if not item.ordering_key else _own_key(item)
+        keys = _own_key(item) or prepared_keys(call)
         self._submit_call(position, item, in_work, call, keys, hash((told.url, told.body)))
 
     def _submit_call(
@@ -253,8 +255,9 @@ class DeliveringStream:
 
 
 def _own_key(item: event_pb2.Item) -> set[str]:
+    """What the caller wants the item ordered by; nothing if he leaves that to us."""
     # The line feed keeps it apart from every person's id.
-    return {f"key\n{item.ordering_key}"}
+    return {f"key\n{item.ordering_key}"} if item.ordering_key else set()
 
 
 def _seconds(duration: Duration) -> float:
