@@ -70,7 +70,7 @@ LANGUAGES = (
     Language(
         "java",
         ("java", "mvn"),
-        (("mvn", "-B", "-q", "-ntp", "test-compile"),),
+        (("mvn", "-B", "-q", "-ntp", "process-test-classes"),),
         (
             "sh",
             "-c",
