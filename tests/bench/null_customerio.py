@@ -10,11 +10,12 @@ import argparse
 import asyncio
 import json
 import signal
+from collections.abc import Callable
 from typing import cast
 
 import uvloop
 
-_OK = (
+OK = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n"
     b"Connection: keep-alive\r\n\r\n{}"
 )
@@ -57,22 +58,24 @@ class NullConnection(asyncio.Protocol):
             request_end = head_end + 4 + length
             if len(data) < request_end:
                 return
-            self._answer(counted=not data.startswith(b"GET /count "))
+            self.answer(data[: head_end + 2])
             self._buffer = data = data[request_end:]
 
-    def _answer(self, *, counted: bool) -> None:
-        if not counted:
+    def answer(self, head: bytes) -> None:
+        """Answers a request. head: up to its last line break."""
+        if head.startswith(b"GET /count "):
             body = b"%d" % self._server.requests
-            self._transport.write(
-                b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-            )
+            self.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
             return
         self._server.requests += 1
-        if self._server.delay_s:
-            loop = asyncio.get_running_loop()
-            loop.call_later(self._server.delay_s, self._transport.write, _OK)
+        self.write(OK, self._server.delay_s)
+
+    def write(self, answer: bytes, delay_s: float = 0) -> None:
+        """Writes an answer, at once or later."""
+        if delay_s:
+            asyncio.get_running_loop().call_later(delay_s, self._transport.write, answer)
         else:
-            self._transport.write(_OK)
+            self._transport.write(answer)
 
 
 def _content_length(head: bytes) -> int | None:
@@ -84,15 +87,10 @@ def _content_length(head: bytes) -> int | None:
     return int(head[start : head.index(b"\r\n", start)])
 
 
-async def main() -> None:
-    """Serves until SIGTERM."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    options.add_argument("--port", type=int, default=0)
-    options.add_argument("--delay-ms", type=float, default=0, help="from a request to its answer")
-    chosen = options.parse_args()
+async def serve(connection: Callable[[], asyncio.Protocol], port: int = 0) -> None:
+    """Serves on loopback until SIGTERM; prints a line with the address."""
     loop = asyncio.get_running_loop()
-    null = NullCustomerio(chosen.delay_ms / 1000)
-    server = await loop.create_server(null.connection, "127.0.0.1", chosen.port)
+    server = await loop.create_server(connection, "127.0.0.1", port)
     host, port = server.sockets[0].getsockname()
     print(json.dumps({"listen": [f"{host}:{port}"]}), flush=True)
     ended = asyncio.Event()
@@ -100,5 +98,14 @@ async def main() -> None:
     await ended.wait()
 
 
+def main() -> None:
+    """Reads the options and serves."""
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    options.add_argument("--port", type=int, default=0)
+    options.add_argument("--delay-ms", type=float, default=0, help="from a request to its answer")
+    chosen = options.parse_args()
+    uvloop.run(serve(NullCustomerio(chosen.delay_ms / 1000).connection, chosen.port))
+
+
 if __name__ == "__main__":
-    uvloop.run(main())
+    main()

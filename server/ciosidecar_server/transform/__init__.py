@@ -1,4 +1,6 @@
-"""The meaning: pure functions from a RudderStack event to a Customer.io request. SPEC.md in code.
+"""The meaning: pure functions from a RudderStack event to a Customer.io request.
+
+The rules of docs/rules.md in code: "SPEC 5.6" is its number 5.6.
 
 No I/O, no protobuf, no clock but the one handed in; usable without a server:
 
