@@ -125,7 +125,9 @@ func (s *Stream) waitForRoom(ctx context.Context) error {
 			s.ledger.owed < s.options.MaxOwedEvents && s.ledger.owedBytes < s.options.MaxOwedBytes:
 			return nil
 		}
-		s.sendNow()
+		if len(s.ledger.sent) == 0 {
+			s.sendNow() // else room will come, and with it more to share a message
+		}
 		s.wait(ctx, &s.room)
 	}
 }
