@@ -26,6 +26,7 @@ def test_the_driver_can_be_built(language: Language) -> None:
     built(language)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda found: found.name)
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda found: found.name)
 def test_scenario(scenario: Scenario, language: Language, tmp_path: Path) -> None:
