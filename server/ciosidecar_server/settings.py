@@ -53,7 +53,7 @@ class Settings:
     delivery_rate: _Positive = 900.0
     """Requests a second to one Customer.io workspace. Customer.io asks for at most 1,000."""
 
-    delivery_concurrency: _Count = 64
+    delivery_concurrency: _Count = 100
     """Requests to one workspace that may be unanswered at a time."""
 
     delivery_timeout_s: _Positive = 60.0
@@ -65,7 +65,7 @@ class Settings:
     connect_timeout_s: _Positive = 5.0
     """Seconds that connecting to Customer.io may take, TLS included."""
 
-    max_connections: _Count = 256
+    max_connections: _Count = 512
     """Connections to Customer.io, over all workspaces."""
 
     http2: bool = False
