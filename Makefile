@@ -28,7 +28,7 @@ setup: $(VENV)/runtime ## Install the command at .venv/bin/ciosidecar
 demo: $(VENV)/runtime ## Deliver a hundred events through the sidecar to a sandbox; KEEP=1 to look at them
 	$(BIN)/python examples/demo.py
 
-test: test-python test-go test-node test-java ## Run every test, in every language that is here
+test: test-go test-node test-java test-python ## Run every test, in every language that is here
 
 test-python: $(VENV)/dev node-modules ## Run the server's and the Python client's tests, and the contract suite of all clients
 	$(BIN)/pytest
@@ -40,7 +40,7 @@ test-node: $(VENV)/dev node-modules ## Run the TypeScript client's tests
 	@$(for_node); cd client/node && npm test --silent
 
 test-java: $(VENV)/dev ## Run the Java client's tests
-	@$(for_java); cd client/java && mvn -B -q -ntp verify
+	@$(for_java); cd client/java && mvn -B -ntp verify
 
 test-polyglot: $(VENV)/dev node-modules ## Run the contract suite with every client; prints the table
 	$(BIN)/pytest -q tests/polyglot
