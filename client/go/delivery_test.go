@@ -4,26 +4,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"testing"
 	"time"
 
 	ciosidecar "github.com/ciosidecar/ciosidecar/client/go"
-	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
 )
 
-// delivering is a sandbox, and a sidecar that delivers to it; the test is skipped where the sidecar
-// does not deliver.
+// delivering is a sandbox, and a sidecar that delivers to it.
 func delivering(t *testing.T) (sandbox *sidecartest.Sidecar, address string) {
 	t.Helper()
-	found, err := dial(t, nil, plainSidecar(t)).Capabilities(within(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Contains(found.GetFeatures(), v1.Feature_FEATURE_DELIVERY) {
-		t.Skip("NOT TESTED: this sidecar does not deliver")
-	}
 	sandbox = sidecartest.StartSandbox(t, "--listen", "127.0.0.1:0")
 	return sandbox, sidecartest.Start(t, "--customerio-url", sandbox.URL).Address()
 }

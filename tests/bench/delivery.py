@@ -27,7 +27,7 @@ _PROPERTIES = b'"product":"a teapot of some size","price":19.99,"currency":"EUR"
 
 
 def orders(count: int) -> list[bytes]:
-    """Track events, each of another person, whose requests are as large as the raw client's."""
+    """Track events, each of another person, whose requests are a little larger than the raw client's."""
     return [_EVENT % (n, n, _PROPERTIES, n) for n in range(count)]
 
 

@@ -1,4 +1,4 @@
-"""The floor of delivery: the same requests, sent by the client library alone, a process of its own.
+"""The floor of delivery: requests of the same kind, sent by the client library alone, in its own process.
 
     python -m tests.bench.raw_client URL REQUESTS CONCURRENCY
 

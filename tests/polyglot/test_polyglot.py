@@ -35,4 +35,4 @@ def test_scenario(scenario: Scenario, language: Language, tmp_path: Path) -> Non
     if reason := scenario.not_applicable.get(language.name):
         pytest.skip(reason)
     found = problems(scenario, play(scenario, built(language), tmp_path))
-    assert not found, "\n".join(found)
+    assert not found, "\n".join([scenario.about, *found])

@@ -58,6 +58,7 @@ class Book:
         self.results: Counter[str] = Counter()
         self.delivered: list[int] = []
         self.reconnects = 0
+        self.kills = 0
         self.faults: list[str] = []
 
     def take(self, wanted: list[int], answers: Iterator[Answer]) -> list[int]:
@@ -136,6 +137,7 @@ def run(number: int, people: int, seed: int, faults: str, *, kill: bool) -> Book
             servers.enough.set()
             if kill:
                 killer.join()
+                book.kills = servers.killed
         book.compare(events_of(customerio.url))
     return book
 
@@ -190,7 +192,7 @@ def main() -> None:
     book = run(chosen.events, chosen.people, chosen.seed, chosen.faults, kill=chosen.kill)
     print(
         f"{chosen.events:,} events of {chosen.people:,} people in {time.monotonic() - start:.0f} s,"
-        f" {book.reconnects} reconnects; results: {dict(book.results)}"
+        f" {book.kills} kills, {book.reconnects} reconnects; results: {dict(book.results)}"
     )
     for fault in book.faults[:20]:
         print(fault, file=sys.stderr)

@@ -4,25 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
 	"github.com/ciosidecar/ciosidecar/client/go/router"
 )
-
-// offersDelivery tells whether the sidecar at an address delivers.
-func offersDelivery(t testing.TB, address string) bool {
-	t.Helper()
-	found, err := dial(t, address).Capabilities(within(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slices.Contains(found.GetFeatures(), v1.Feature_FEATURE_DELIVERY)
-}
 
 // proxied are the requests of an output as a router asks its proxy to send them: decoded into Go's
 // own types and encoded again, with the metadata of the output's jobs.
@@ -57,9 +45,6 @@ func newDeliverer(t testing.TB, address string) *router.Deliverer {
 // Jobs transformed first and delivered later, through everything a router does in between: they
 // are in Customer.io, to the last digit.
 func TestWhatIsTransformedNowIsDeliveredLater(t *testing.T) {
-	if !offersDelivery(t, plainSidecar(t)) {
-		t.Skip("NOT TESTED: this sidecar does not deliver")
-	}
 	sandbox := sidecartest.StartSandbox(t, "--listen", "127.0.0.1:0")
 	address := sidecartest.Start(t, "--customerio-url", sandbox.URL).Address()
 	transformer, deliverer := newTransformer(t, address, nil), newDeliverer(t, address)
@@ -98,9 +83,6 @@ func TestWhatIsTransformedNowIsDeliveredLater(t *testing.T) {
 // Of a request that covers several jobs, Customer.io refuses one item: its job fails for good and
 // the others are delivered.
 func TestOneRefusedItemFailsItsOwnJob(t *testing.T) {
-	if !offersDelivery(t, plainSidecar(t)) {
-		t.Skip("NOT TESTED: this sidecar does not deliver")
-	}
 	sandbox := sidecartest.StartSandbox(t, "--listen", "127.0.0.1:0", "--fault", "207=1", "--seed", "1")
 	address := sidecartest.Start(t, "--customerio-url", sandbox.URL).Address()
 	outputs := transform(t, newTransformer(t, address, nil), job(1, group("a")), job(2, group("b")), job(3, group("c")))

@@ -5,6 +5,7 @@ Its errors come in four shapes: `{"errors": [{"batch_index", "reason", "field", 
 "status"}]}` (its other hosts). Anything may be missing, null or of another type.
 """
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -56,10 +57,7 @@ class Verdict(NamedTuple):
 def read_answer(answer: Answer) -> Verdict:
     """What an answer means."""
     status = answer.status
-    if status in (200, 204):
-        failures = read_failures(answer.body) if answer.body not in (b"", b"{}") else []
-        return Verdict(Meaning.DELIVERED, failures)
-    failures = read_failures(answer.body)
+    failures = read_failures(answer.body) if answer.body not in (b"", b"{}") else []
     if 200 <= status < 300:
         return Verdict(Meaning.DELIVERED, failures)
     if status in (401, 403):
@@ -83,6 +81,11 @@ def read_failures(body: bytes) -> list[Failure]:
         told = (*_listed(meta.get("errors")), *_listed(meta.get("error")))
         failures.extend(map(_failure, told))
     return failures
+
+
+def in_its_words(failures: Sequence[Failure]) -> str:
+    """What Customer.io says is wrong, the first few of it."""
+    return "; ".join(one.reason for one in failures[:3] if one.reason)
 
 
 def _listed(found: Any) -> list[Any]:

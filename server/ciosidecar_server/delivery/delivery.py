@@ -19,10 +19,9 @@ _MAX_IDLE_WORKSPACES = 1_000
 class Delivery:
     """The workspaces that are sent to, by address and credentials."""
 
-    def __init__(self, settings: Settings, transport: Transport | None = None) -> None:
-        """transport: how requests travel; by HTTP with connections of its own if not given."""
+    def __init__(self, settings: Settings) -> None:
         self.hosts = Hosts(settings.customerio_url, settings.customerio_eu_url)
-        self.transport = transport or HttpxTransport(
+        self.transport: Transport = HttpxTransport(
             connect_timeout_s=settings.connect_timeout_s,
             max_connections=settings.max_connections,
             http2=settings.http2,

@@ -33,11 +33,6 @@ class Hosts:
             return None
         return self._known.get(_base(location))
 
-    def region(self, real_base_url: str) -> str | None:
-        """US or EU; None where one address stands for both."""
-        regions = [name for name, url in BASE_URLS.items() if self._real[url] == real_base_url]
-        return regions[0] if len(regions) == 1 else None
-
 
 def _base(url: str) -> str:
     """Scheme, host and port, in lower case and without a slash at the end; "" if it is no URL."""

@@ -6,7 +6,7 @@ from msgspec import DecodeError
 from msgspec.json import decode
 
 from ..transform.request import BASE_URLS, RequestTemplate
-from .answers import REDIRECTS, read_failures
+from .answers import REDIRECTS, in_its_words, read_failures
 from .hosts import Hosts
 from .transport import NoAnswer, Transport
 
@@ -52,7 +52,7 @@ async def probe(
     except NoAnswer as failure:
         return Probed(failure.text)
     if answer.status != 200:
-        told = "; ".join(one.reason for one in read_failures(answer.body)[:3] if one.reason)
+        told = in_its_words(read_failures(answer.body))
         return Probed(f"Customer.io answered {answer.status}" + (f": {told}" if told else ""))
     try:
         found: Any = decode(answer.body)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..transform.result import Error, ErrorCode, ErrorType, Warning, WarningCode
-from .answers import Failure
+from .answers import Failure, in_its_words
 from .job import Job, Place, Report
 
 DELIVERED = Report(200, http_status=200)
@@ -47,7 +47,7 @@ _EXPIRED = _error(
 
 def refused(status: int, failures: list[Failure]) -> Report:
     """Customer.io does not want it. status: its 4xx."""
-    reason = "; ".join(one.reason for one in failures[:3] if one.reason)
+    reason = in_its_words(failures)
     field = next((one.field for one in failures if one.field), "")
     error = _error(
         ErrorCode.REFUSED, f"Customer.io refused it with {status}", status, retryable=False
@@ -87,7 +87,7 @@ def of_prepared(
 
 def failed(http_status: int, failures: list[Failure], retry_after_s: float | None) -> Report:
     """Customer.io answered that it cannot, for now."""
-    reason = "; ".join(one.reason for one in failures[:3] if one.reason)
+    reason = in_its_words(failures)
     status = http_status if http_status in (408, 429) or 500 <= http_status < 600 else 503
     code = ErrorCode.UPSTREAM_FAILED
     if http_status in (425, 429):
@@ -107,7 +107,7 @@ def unanswered(text: str, *, timed_out: bool) -> Report:
 
 def credentials_refused(http_status: int, failures: list[Failure], retry_after_s: float) -> Report:
     """Customer.io does not accept the credentials. http_status: 0 if this job was not sent."""
-    reason = "; ".join(one.reason for one in failures[:3] if one.reason)
+    reason = in_its_words(failures)
     return Report(503, _UNUSABLE, (), http_status, reason, "", retry_after_s)
 
 
@@ -143,7 +143,7 @@ def held(place: Place) -> Report:
 def following(cause: Job, report: Report, job: Job) -> Report:
     """What becomes of a job that waits for one that failed.
 
-    cause: the job that failed first; report: what became of it, or of one that waited for it.
+    cause: the job that failed; report: what became of it.
     """
     if report.error is _UNUSABLE:
         return report._replace(http_status=0)

@@ -259,11 +259,11 @@ class Workspace:
         named: dict[int, Failure] = {}
         for failure in failures:
             index = 0 if alone else failure.item
-            if index is None or index >= len(jobs):
+            if index is not None and index < len(jobs):
+                named.setdefault(index, failure)
+            elif reports.UNATTRIBUTED_ERROR not in warnings:
                 _log.warning("Customer.io reported an error without saying of which item")
                 warnings.append(reports.UNATTRIBUTED_ERROR)
-            else:
-                named.setdefault(index, failure)
         taken = reports.DELIVERED._replace(http_status=status, warnings=warnings)
         for index, job in enumerate(jobs):
             if index in named:
