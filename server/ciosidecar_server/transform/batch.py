@@ -125,7 +125,7 @@ class BatchTransform:
             shared = None
         if shared is None:
             shared = SharedRequest(
-                item.template, item.path, by_phone=destination.phone_as_identifier
+                item.template, item.path, by_phone=destination.by_phone
             )
             self._open.setdefault(destination, {})[key] = shared
         shared.cover(position, item, operation, event)

@@ -1,4 +1,4 @@
-"""What track, page and screen have in common. SPEC 3.4, 5.1, 5.6, 5.7."""
+"""What track, page and screen have in common. Rules 3.4, 5.1, 5.6, 5.7, 13.9."""
 
 from typing import Literal
 
@@ -10,10 +10,15 @@ from ..event import Event
 from ..event_id import event_id
 from ..json_text import NULL, compact_size
 from ..operations import SendEvent
-from ..result import ErrorCode, Refused, Warning, WarningCode
+from ..result import ErrorCode, Filtered, FilterReason, Refused, Warning, WarningCode
 from ..times import event_time
 
 MAX_DATA_BYTES = 100_000
+
+
+def is_warehouse_row(event: Event) -> bool:
+    """Return whether an event comes from a warehouse: rule 13.9 does not judge those."""
+    return event.channel == "sources" or identity.mapped_id(event) is not None
 
 
 def send_event(
@@ -23,16 +28,22 @@ def send_event(
     person: str | None,
     destination: Destination,
     warnings: list[Warning],
+    now: int,
 ) -> SendEvent:
-    """The operation, once the name and the known person, if any, are settled."""
+    """Return the operation, once the name and the known person, if any, are settled.
+
+    Raises Refused and Filtered.
+    """
     anonymous_id = None
     if person is None:
-        anonymous_id = identity.anonymous_id(event)
+        anonymous_id = identity.anonymous_id(event, warnings)
         if anonymous_id is None:
             raise Refused(
                 ErrorCode.MISSING_IDENTITY,
                 f"a {kind} needs a userId, an email or an anonymousId (3.4)",
             )
+        if destination.profiles != "everyone" and not is_warehouse_row(event):
+            raise Filtered(FilterReason.ANONYMOUS)
     properties = event.properties
     data = bytes(properties)
     if data[:1] != b"{":
@@ -56,8 +67,16 @@ def send_event(
         kind,
         name,
         sent,
-        event_time(event, kind, warnings),
-        event_id(event, kind, name, person or anonymous_id or "", data)
+        event_time(event, kind, warnings, now),
+        event_id(event, kind, name, _as_given(event, destination, person or anonymous_id), data)
         if destination.event_ids
         else None,
     )
+
+
+def _as_given(event: Event, destination: Destination, addressed: str | None) -> str:
+    """What addresses the event, before rules 3.7 and 3.8: no setting changes an event's id."""
+    given = None
+    if destination.addressing.user_id_kind is not None:
+        given = identity.user_id(event, [])
+    return given or addressed or ""

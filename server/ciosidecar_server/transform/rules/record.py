@@ -1,4 +1,4 @@
-"""record: a warehouse row. SPEC 9."""
+"""record: a warehouse row. Rule 9."""
 
 from msgspec import Raw
 
@@ -9,10 +9,11 @@ from ..event import Event
 from ..event_id import event_id
 from ..json_text import ABSENT, compact_size, encode, members, text_of, value
 from ..limits import within_sizes
-from ..names import cut_name, first_name
+from ..names import first_name, sent_name
 from ..operations import Attributes, ChangeSegment, DeletePerson, Identify, SendEvent
+from ..reserved_attributes import make_readable, own_timestamp
 from ..result import ErrorCode, Refused, Warning, WarningCode
-from ..times import seconds_or_warn
+from ..times import seconds_or_warn, unless_ahead
 from .event_body import MAX_DATA_BYTES
 from .identify import only_updating
 
@@ -24,10 +25,11 @@ def operation(
     destination: Destination,
     connection: Connection | None,
     warnings: list[Warning],
+    now: int,
 ) -> Identify | DeletePerson | SendEvent | ChangeSegment:
-    """What a row tells Customer.io.
+    """Return what a row tells Customer.io.
 
-    connection: what the row is about, None if nobody said.
+    connection: what the row is about, None if nobody said. now: seconds since 1970.
     """
     if connection is None:
         raise Refused(
@@ -42,20 +44,25 @@ def operation(
         )
     columns = members(event.identifiers)
     if type(connection) is Audience:
-        return _change_segment(event, columns, connection)
-    named, person = _person(event)
+        return _change_segment(event, columns, connection, warnings)
+    named, person = _person(columns, warnings)
     if type(connection) is EventRows:
-        return _send_event(event, columns, named, person, destination, warnings)
+        return _send_event(event, columns, named, person, destination, warnings, now)
     if event.action == "delete":
         return DeletePerson(person)
-    return _identify(columns, named, person, destination, warnings)
+    return _identify(columns, named, person, destination, warnings, now)
 
 
-def _person(event: Event) -> tuple[str, str]:
-    """The column that names the person, and what addresses them. SPEC 9.2."""
-    for name, found in identity.row_ids(event.identifiers).items():
-        identity.within_limit(found, f"identifiers.{name}")
-        return name, identity.as_cio_id(found) if name == "cio_id" else found
+def _person(columns: Attributes, warnings: list[Warning]) -> tuple[str, str]:
+    """Return the column that names the person, and what addresses them. Rule 9.2."""
+    for name in ("cio_id", "id", "email"):
+        raw = columns.get(name, ABSENT)
+        found = identity.nested_id(raw, f"identifiers.{name}", warnings)
+        if name == "email":
+            found = identity.as_email(found)
+        if found is not None:
+            identity.within_limit(found, f"identifiers.{name}")
+            return name, identity.as_cio_id(found) if name == "cio_id" else found
     raise Refused(
         ErrorCode.MISSING_IDENTITY, "a record's identifiers need a cio_id, an id or an email (9.2)"
     )
@@ -67,23 +74,30 @@ def _identify(
     person: str,
     destination: Destination,
     warnings: list[Warning],
+    now: int,
 ) -> Identify:
     """9.3, 9.4"""
-    timestamp = _timestamp(columns, warnings)
+    timestamp = _timestamp(columns, warnings, now)
     attributes = {name: raw for name, raw in columns.items() if name not in (named, "created_at")}
     if destination.changes is not None:
         attributes = destination.changes.attributes(attributes)
     for name in ("id", "cio_id"):
-        # A null here would be the attribute that makes Customer.io drop the update (4.2). Someone
+        # A null here would be the attribute that makes Customer.io drop the update (4.2). A person
         # addressed by cio_id may be given another id.
-        if name in attributes and identity.nested_id(attributes[name]) is None:
-            del attributes[name]
-            warnings.append(
-                Warning(
-                    WarningCode.ID_ATTRIBUTE_LEFT_OUT,
-                    f"identifier '{name}' is not a usable id and was left out (4.2)",
+        if name in attributes:
+            found = identity.nested_id(attributes[name])
+            if found is None or identity.is_too_long(found):
+                del attributes[name]
+                warnings.append(
+                    Warning(
+                        WarningCode.ID_ATTRIBUTE_LEFT_OUT,
+                        f"identifier '{name}' is not a usable id and was left out (4.2)",
+                    )
                 )
-            )
+    written = attributes.pop("_timestamp", ABSENT)
+    if timestamp is None and written and _created_at(columns, []) is None:
+        timestamp = own_timestamp(written, now, warnings)
+    make_readable(attributes, {}, warnings)
     if timestamp is not None:
         attributes["_timestamp"] = Raw(b"%d" % timestamp)
     if destination.update_only:
@@ -98,11 +112,12 @@ def _send_event(
     person: str,
     destination: Destination,
     warnings: list[Warning],
+    now: int,
 ) -> SendEvent:
     """9.3, 9.4"""
     if event.action == "delete":
         raise Refused(ErrorCode.INVALID_RECORD, "an event cannot be deleted (9.3)")
-    name = cut_name(first_name(text_of(columns.get("name", ABSENT))), warnings)
+    name = sent_name(first_name(text_of(columns.get("name", ABSENT))), warnings)
     data = encode(
         {
             column: raw
@@ -120,25 +135,30 @@ def _send_event(
         "track",
         name,
         data,
-        _timestamp(columns, warnings),
+        _timestamp(columns, warnings, now),
         event_id(event, "record", name, person, bytes(event.identifiers))
         if destination.event_ids
         else None,
     )
 
 
-def _timestamp(columns: Attributes, warnings: list[Warning]) -> int | None:
-    return seconds_or_warn(
-        value(columns.get("created_at", ABSENT)), "identifiers.created_at", warnings
-    )
+def _timestamp(columns: Attributes, warnings: list[Warning], now: int) -> int | None:
+    return unless_ahead(_created_at(columns, warnings), "identifiers.created_at", warnings, now)
 
 
-def _change_segment(event: Event, columns: Attributes, audience: Audience) -> ChangeSegment:
+def _created_at(columns: Attributes, warnings: list[Warning]) -> int | None:
+    raw = columns.get("created_at", ABSENT)
+    return seconds_or_warn(value(raw), "identifiers.created_at", warnings)
+
+
+def _change_segment(
+    event: Event, columns: Attributes, audience: Audience, warnings: list[Warning]
+) -> ChangeSegment:
     """9.5"""
     identifier = None
     if len(columns) == 1:
         (raw,) = columns.values()
-        identifier = identity.nested_id(raw)
+        identifier = identity.nested_id(raw, "the identifier", warnings)
     if identifier is None:
         raise Refused(
             ErrorCode.INVALID_RECORD, "a row of an audience has exactly one identifier (9.5)"
