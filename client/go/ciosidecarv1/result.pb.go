@@ -263,6 +263,8 @@ const (
 	WarningCode_WARNING_CODE_WRONG_REGION WarningCode = 16
 	// Customer.io reported an error in the item's request without saying of which item. [12.1]
 	WarningCode_WARNING_CODE_UNATTRIBUTED_ERROR WarningCode = 17
+	// A time more than an hour ahead of the clock was left out. [2.5]
+	WarningCode_WARNING_CODE_FUTURE_TIME WarningCode = 18
 )
 
 // Enum value maps for WarningCode.
@@ -286,6 +288,7 @@ var (
 		15: "WARNING_CODE_MERGE_OF_ANONYMOUS",
 		16: "WARNING_CODE_WRONG_REGION",
 		17: "WARNING_CODE_UNATTRIBUTED_ERROR",
+		18: "WARNING_CODE_FUTURE_TIME",
 	}
 	WarningCode_value = map[string]int32{
 		"WARNING_CODE_UNSPECIFIED":               0,
@@ -306,6 +309,7 @@ var (
 		"WARNING_CODE_MERGE_OF_ANONYMOUS":        15,
 		"WARNING_CODE_WRONG_REGION":              16,
 		"WARNING_CODE_UNATTRIBUTED_ERROR":        17,
+		"WARNING_CODE_FUTURE_TIME":               18,
 	}
 )
 
@@ -1032,7 +1036,7 @@ const file_ciosidecar_v1_result_proto_rawDesc = "" +
 	"\x1aERROR_TYPE_INSTRUMENTATION\x10\x01\x12\x1c\n" +
 	"\x18ERROR_TYPE_CONFIGURATION\x10\x02\x12\x17\n" +
 	"\x13ERROR_TYPE_DELIVERY\x10\x03\x12\x17\n" +
-	"\x13ERROR_TYPE_INTERNAL\x10\x04*\x8e\x05\n" +
+	"\x13ERROR_TYPE_INTERNAL\x10\x04*\xac\x05\n" +
 	"\vWarningCode\x12\x1c\n" +
 	"\x18WARNING_CODE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bWARNING_CODE_LONE_SURROGATE\x10\x01\x12\x1e\n" +
@@ -1052,7 +1056,8 @@ const file_ciosidecar_v1_result_proto_rawDesc = "" +
 	"&WARNING_CODE_DEVICE_ATTRIBUTE_LEFT_OUT\x10\x0e\x12#\n" +
 	"\x1fWARNING_CODE_MERGE_OF_ANONYMOUS\x10\x0f\x12\x1d\n" +
 	"\x19WARNING_CODE_WRONG_REGION\x10\x10\x12#\n" +
-	"\x1fWARNING_CODE_UNATTRIBUTED_ERROR\x10\x11*g\n" +
+	"\x1fWARNING_CODE_UNATTRIBUTED_ERROR\x10\x11\x12\x1c\n" +
+	"\x18WARNING_CODE_FUTURE_TIME\x10\x12*g\n" +
 	"\fFilterReason\x12\x1d\n" +
 	"\x19FILTER_REASON_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19FILTER_REASON_DEVICE_MODE\x10\x01\x12\x19\n" +

@@ -91,7 +91,7 @@ def interpret(
     rule = _RULES.get(kind.lower()) if type(kind) is str else None
     if rule is None:
         if type(kind) is str and kind.lower() == "record":
-            return record.operation(event, destination, connection, warnings)
+            return record.operation(event, destination, connection, warnings, now)
         raise Refused(
             ErrorCode.UNSUPPORTED_TYPE, f"type must be one of {', '.join(EVENT_TYPES)} (1.2)"
         )

@@ -77,6 +77,8 @@ class WarningCode(StrEnum):
     """Half of an emoji became U+FFFD (1.1)."""
     UNUSABLE_TIME = "UNUSABLE_TIME"
     """A time that cannot be read was passed over (2.4)."""
+    FUTURE_TIME = "FUTURE_TIME"
+    """A time more than an hour ahead of the clock was left out (2.5)."""
     WRONG_TYPE = "WRONG_TYPE"
     """A member of the wrong JSON type was passed over (4.1, 5.1, 8.4)."""
     ANONYMOUS_WITH_EMAIL = "ANONYMOUS_WITH_EMAIL"

@@ -207,6 +207,8 @@ class _WarningCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WarningCo
     """Customer.io redirected to the other region. [11.2]"""
     WARNING_CODE_UNATTRIBUTED_ERROR: _WarningCode.ValueType  # 17
     """Customer.io reported an error in the item's request without saying of which item. [12.1]"""
+    WARNING_CODE_FUTURE_TIME: _WarningCode.ValueType  # 18
+    """A time more than an hour ahead of the clock was left out. [2.5]"""
 
 class WarningCode(_WarningCode, metaclass=_WarningCodeEnumTypeWrapper):
     """What was repaired or left out. The numbers in brackets are those of docs/rules.md."""
@@ -247,6 +249,8 @@ WARNING_CODE_WRONG_REGION: WarningCode.ValueType  # 16
 """Customer.io redirected to the other region. [11.2]"""
 WARNING_CODE_UNATTRIBUTED_ERROR: WarningCode.ValueType  # 17
 """Customer.io reported an error in the item's request without saying of which item. [12.1]"""
+WARNING_CODE_FUTURE_TIME: WarningCode.ValueType  # 18
+"""A time more than an hour ahead of the clock was left out. [2.5]"""
 Global___WarningCode: _TypeAlias = WarningCode  # noqa: Y015
 
 class _FilterReason:

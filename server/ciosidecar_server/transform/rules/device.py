@@ -36,12 +36,13 @@ def add_device(
     token: str,
     on: Platform,
     warnings: list[Warning],
+    now: int,
     *,
     but: str = "",
 ) -> AddDevice:
     """6.3
 
-    but: the property that describes the device instead of being an attribute of it.
+    now: seconds since 1970. but: the property that describes the device instead of being an attribute of it.
     """
     context = event.context
     known = {
@@ -58,7 +59,7 @@ def add_device(
     attributes |= members(event.properties)
     attributes.pop(but, None)
     attributes = within_limits(_as_texts(attributes, warnings), warnings)
-    return AddDevice(person, token, on, event_time(event, "track", warnings), attributes)
+    return AddDevice(person, token, on, event_time(event, "track", warnings, now), attributes)
 
 
 def _as_texts(attributes: Attributes, warnings: list[Warning]) -> Attributes:

@@ -23,8 +23,12 @@ def send_event(
     person: str | None,
     destination: Destination,
     warnings: list[Warning],
+    now: int,
 ) -> SendEvent:
-    """The operation, once the name and the known person, if any, are settled."""
+    """The operation, once the name and the known person, if any, are settled.
+
+    now: seconds since 1970.
+    """
     anonymous_id = None
     if person is None:
         anonymous_id = identity.anonymous_id(event)
@@ -56,7 +60,7 @@ def send_event(
         kind,
         name,
         sent,
-        event_time(event, kind, warnings),
+        event_time(event, kind, warnings, now),
         event_id(event, kind, name, person or anonymous_id or "", data)
         if destination.event_ids
         else None,

@@ -33,7 +33,7 @@ def operation(
     if destination.changes is not None:
         attributes = destination.changes.attributes(attributes)
     _drop_foreign_ids(attributes, person, warnings)
-    timestamp = event_time(event, "identify", warnings)
+    timestamp = event_time(event, "identify", warnings, now)
     created_at = _created_at(event, own, destination, attributes, warnings, timestamp, now)
     if created_at is not None:
         attributes["created_at"] = Raw(b"%d" % created_at)

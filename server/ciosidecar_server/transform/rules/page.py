@@ -11,7 +11,7 @@ from .event_body import send_event
 
 
 def operation(
-    event: Event, destination: Destination, warnings: list[Warning], _now: int
+    event: Event, destination: Destination, warnings: list[Warning], now: int
 ) -> SendEvent:
     """What a page tells Customer.io."""
     name = event.name
@@ -21,4 +21,4 @@ def operation(
             text_of(properties.get("url", ABSENT)), text_of(properties.get("path", ABSENT))
         )
     person = identity.known_person(event, by_phone=destination.phone_as_identifier)
-    return send_event(event, "page", cut_name(name, warnings), person, destination, warnings)
+    return send_event(event, "page", cut_name(name, warnings), person, destination, warnings, now)

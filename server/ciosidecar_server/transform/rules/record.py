@@ -12,7 +12,7 @@ from ..limits import within_sizes
 from ..names import cut_name, first_name
 from ..operations import Attributes, ChangeSegment, DeletePerson, Identify, SendEvent
 from ..result import ErrorCode, Refused, Warning, WarningCode
-from ..times import seconds_or_warn
+from ..times import seconds_or_warn, unless_ahead
 from .event_body import MAX_DATA_BYTES
 from .identify import only_updating
 
@@ -24,10 +24,11 @@ def operation(
     destination: Destination,
     connection: Connection | None,
     warnings: list[Warning],
+    now: int,
 ) -> Identify | DeletePerson | SendEvent | ChangeSegment:
     """What a row tells Customer.io.
 
-    connection: what the row is about, None if nobody said.
+    connection: what the row is about, None if nobody said. now: seconds since 1970.
     """
     if connection is None:
         raise Refused(
@@ -45,10 +46,10 @@ def operation(
         return _change_segment(event, columns, connection)
     named, person = _person(event)
     if type(connection) is EventRows:
-        return _send_event(event, columns, named, person, destination, warnings)
+        return _send_event(event, columns, named, person, destination, warnings, now)
     if event.action == "delete":
         return DeletePerson(person)
-    return _identify(columns, named, person, destination, warnings)
+    return _identify(columns, named, person, destination, warnings, now)
 
 
 def _person(event: Event) -> tuple[str, str]:
@@ -67,9 +68,10 @@ def _identify(
     person: str,
     destination: Destination,
     warnings: list[Warning],
+    now: int,
 ) -> Identify:
     """9.3, 9.4"""
-    timestamp = _timestamp(columns, warnings)
+    timestamp = _timestamp(columns, warnings, now)
     attributes = {name: raw for name, raw in columns.items() if name not in (named, "created_at")}
     if destination.changes is not None:
         attributes = destination.changes.attributes(attributes)
@@ -98,6 +100,7 @@ def _send_event(
     person: str,
     destination: Destination,
     warnings: list[Warning],
+    now: int,
 ) -> SendEvent:
     """9.3, 9.4"""
     if event.action == "delete":
@@ -120,17 +123,17 @@ def _send_event(
         "track",
         name,
         data,
-        _timestamp(columns, warnings),
+        _timestamp(columns, warnings, now),
         event_id(event, "record", name, person, bytes(event.identifiers))
         if destination.event_ids
         else None,
     )
 
 
-def _timestamp(columns: Attributes, warnings: list[Warning]) -> int | None:
-    return seconds_or_warn(
-        value(columns.get("created_at", ABSENT)), "identifiers.created_at", warnings
-    )
+def _timestamp(columns: Attributes, warnings: list[Warning], now: int) -> int | None:
+    field = "identifiers.created_at"
+    found = seconds_or_warn(value(columns.get("created_at", ABSENT)), field, warnings)
+    return unless_ahead(found, field, warnings, now)
 
 
 def _change_segment(event: Event, columns: Attributes, audience: Audience) -> ChangeSegment:

@@ -13,7 +13,7 @@ _MAX_OWN_NAME_BYTES = MAX_EVENT_NAME_BYTES - len("Viewed  Screen")
 
 
 def operation(
-    event: Event, destination: Destination, warnings: list[Warning], _now: int
+    event: Event, destination: Destination, warnings: list[Warning], now: int
 ) -> SendEvent:
     """What a screen tells Customer.io."""
     name = event.event
@@ -22,4 +22,6 @@ def operation(
         name = first_name(in_properties, event.name)
     own_name = cut_name(name, warnings, max_bytes=_MAX_OWN_NAME_BYTES)
     person = identity.known_person(event, by_phone=destination.phone_as_identifier)
-    return send_event(event, "screen", f"Viewed {own_name} Screen", person, destination, warnings)
+    return send_event(
+        event, "screen", f"Viewed {own_name} Screen", person, destination, warnings, now
+    )

@@ -30,7 +30,7 @@ _METRICS = (
     "opened",
     "spammed",
 )
-_Rule = Callable[[Event, Destination, list[Warning]], Operation]
+_Rule = Callable[[Event, Destination, list[Warning], int], Operation]
 
 
 def _person(event: Event, destination: Destination) -> str:
@@ -47,19 +47,19 @@ def _missing(event: Event, what: str) -> Refused:
 
 
 def _delete_person(
-    event: Event, destination: Destination, _warnings: list[Warning]
+    event: Event, destination: Destination, _warnings: list[Warning], _now: int
 ) -> DeletePerson:
     return DeletePerson(_person(event, destination))
 
 
 def _suppress(
-    event: Event, destination: Destination, _warnings: list[Warning]
+    event: Event, destination: Destination, _warnings: list[Warning], _now: int
 ) -> ChangeSuppression:
     return ChangeSuppression(_person(event, destination), lifts=False)
 
 
 def _unsuppress(
-    event: Event, destination: Destination, _warnings: list[Warning]
+    event: Event, destination: Destination, _warnings: list[Warning], _now: int
 ) -> ChangeSuppression:
     return ChangeSuppression(_person(event, destination), lifts=True)
 
@@ -75,13 +75,13 @@ def _change_object(event: Event, action: str, person: str | None) -> UpdateObjec
 
 
 def _delete_object(
-    event: Event, _destination: Destination, _warnings: list[Warning]
+    event: Event, _destination: Destination, _warnings: list[Warning], _now: int
 ) -> UpdateObject:
     return _change_object(event, "delete", None)
 
 
 def _delete_relationship(
-    event: Event, destination: Destination, _warnings: list[Warning]
+    event: Event, destination: Destination, _warnings: list[Warning], _now: int
 ) -> UpdateObject:
     return _change_object(event, "delete_relationships", _person(event, destination))
 
@@ -100,23 +100,25 @@ def _token(event: Event) -> str:
     return found
 
 
-def _add_device(event: Event, destination: Destination, warnings: list[Warning]) -> AddDevice:
+def _add_device(
+    event: Event, destination: Destination, warnings: list[Warning], now: int
+) -> AddDevice:
     person, token = _person(event, destination), _token(event)
     own_type = text_of(_device(event).get("type", ABSENT))
     platform = device.platform(event) or platform_of_name(own_type)
     if platform is None:
         raise _missing(event, "a context.device.type of ios or android")
-    return device.add_device(event, person, token, platform, warnings, but="device")
+    return device.add_device(event, person, token, platform, warnings, now, but="device")
 
 
 def _delete_device(
-    event: Event, destination: Destination, _warnings: list[Warning]
+    event: Event, destination: Destination, _warnings: list[Warning], _now: int
 ) -> DeleteDevice:
     return DeleteDevice(_person(event, destination), _token(event))
 
 
 def _report_delivery(
-    event: Event, _destination: Destination, warnings: list[Warning]
+    event: Event, _destination: Destination, warnings: list[Warning], now: int
 ) -> ReportDelivery:
     properties = members(event.properties)
     delivery_id = identity.nested_id(properties.get("deliveryId", ABSENT))
@@ -134,7 +136,7 @@ def _report_delivery(
     return ReportDelivery(
         delivery_id,
         metric,
-        event_time(event, "track", warnings),
+        event_time(event, "track", warnings, now),
         recipient,
         token if recipient in (None, token) else None,
         reason,

@@ -11,14 +11,14 @@ from .event_body import send_event
 
 
 def operation(
-    event: Event, destination: Destination, warnings: list[Warning], _now: int
+    event: Event, destination: Destination, warnings: list[Warning], now: int
 ) -> Operation:
     """What a track tells Customer.io."""
     name = event.event
     if destination.semantic_events:
         semantic_rule = semantic.RULES.get(name) if type(name) is str else None
         if semantic_rule is not None:
-            return semantic_rule(event, destination, warnings)
+            return semantic_rule(event, destination, warnings, now)
     if name == "Application Uninstalled":
         return device.delete_device(event, destination)
     person = identity.known_person(event, by_phone=destination.phone_as_identifier)
@@ -27,7 +27,7 @@ def operation(
         if token is not None:
             platform = device.platform(event)
             if platform is not None:
-                return device.add_device(event, person, token, platform, warnings)
+                return device.add_device(event, person, token, platform, warnings, now)
             warnings.append(
                 Warning(
                     WarningCode.UNKNOWN_PLATFORM,
@@ -35,4 +35,4 @@ def operation(
                 )
             )
     name = cut_name(first_name(name), warnings)
-    return send_event(event, "track", name, person, destination, warnings)
+    return send_event(event, "track", name, person, destination, warnings, now)

@@ -120,6 +120,8 @@ export enum WarningCode {
   WRONG_REGION = 16,
   /** UNATTRIBUTED_ERROR - Customer.io reported an error in the item's request without saying of which item. [12.1] */
   UNATTRIBUTED_ERROR = 17,
+  /** FUTURE_TIME - A time more than an hour ahead of the clock was left out. [2.5] */
+  FUTURE_TIME = 18,
 }
 
 /** Why an event was filtered. */
