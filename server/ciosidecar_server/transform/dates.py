@@ -1,4 +1,4 @@
-"""ISO dates inside JSON → seconds since 1970, everything else byte for byte. Rule 13.6."""
+"""ISO dates since 1970 inside JSON → seconds, everything else byte for byte. Rule 13.6."""
 
 import re
 from enum import Enum
@@ -6,13 +6,13 @@ from enum import Enum
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from .times import UnusableTime, unix_millis
+from .times import UnusableTime, seconds
 
 # A whole date, with or without a time of day, of a year in which people and their orders live: an
 # article number such as 0800-12-12 is no date, and digits alone never are.
 _DATE = re.compile(
     rb"(?:19|20|21)\d\d-\d\d-\d\d"
-    rb"(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?: ?(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?))?)?"
+    rb"(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d++)?)?(?: ?(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?))?)?"
 )
 _YEAR = re.compile(rb'"(?:19|20|21)\d\d-')
 # A text and the colon that makes it a name, or what opens or closes an object or array.
@@ -81,9 +81,9 @@ def _converted(text: bytes, place: _Place, names: DateNames) -> bytes:
                 continue
             if member is not _Place.ALLOWED:
                 continue
-            seconds = _seconds(token[1])
-            if seconds is not None:
-                parts += (text[done : token.start()], b"%d" % seconds)
+            since = _seconds(token[1])
+            if since is not None:
+                parts += (text[done : token.start()], b"%d" % since)
                 done = token.end()
         elif mark in b"{[":
             above.append(here)
@@ -94,12 +94,13 @@ def _converted(text: bytes, place: _Place, names: DateNames) -> bytes:
 
 
 def _seconds(token: bytes) -> int | None:
-    """The seconds of a text in quotes that is a date, or None."""
+    """The seconds of a text in quotes that is a date from 1970 on, or None."""
     text = token[1:-1] if b"\\" not in token else _decode_text(token).encode()
     if _DATE.fullmatch(text) is None:
         return None
     try:
-        millis = unix_millis(text.decode())
+        found = seconds(text.decode())
     except UnusableTime:
         return None
-    return None if millis is None else millis // 1000
+    # Customer.io reads no negative number as a date, but reads ISO texts.
+    return None if found is None or found < 0 else found

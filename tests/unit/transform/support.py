@@ -16,7 +16,7 @@ from ciosidecar_server.transform import (
     transform,
 )
 
-NOW = 1_700_000_000
+NOW = 1_800_000_000
 TIME, TIME_S = "2024-01-02T03:04:05.678Z", 1704164645
 Event = dict[str, Any] | bytes
 

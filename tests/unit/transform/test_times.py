@@ -1,55 +1,151 @@
-"""Times as sources write them, and which of them is the event's. SPEC 2.4, 2.5."""
+"""Times as sources write them. SPEC 2.4. Where JavaScript reads a form too, the values agree."""
 
 from typing import Any
 
 import pytest
 
-from tests.unit.transform.support import TIME, TIME_S, attributes_of, body_of, identify, track
+from tests.unit.transform.support import NOW, TIME_S, attributes_of, body_of, identify, track
 
 DAY_S = 1704153600  # 2024-01-02
-USABLE: list[tuple[Any, int]] = [
+MINUTE_S = TIME_S - 5
+AFTERNOON_S = DAY_S + 15 * 3600 + 4 * 60
+DATES = [
     ("2024", 1704067200),
+    ("0001", -62135596800),
+    ("0000", -62167219200),
+    ("9999", 253370764800),
     ("2024-01", 1704067200),
+    ("2024-1", 1704067200),
+    ("2024-12", 1733011200),
     ("2024/01", 1704067200),
     ("2024-01-02", DAY_S),
+    ("2024-1-2", DAY_S),
+    ("2024-01-2", DAY_S),
+    ("2024-1-02", DAY_S),
     ("2024/01/02", DAY_S),
-    ("2024-01-02T03:04", 1704164640),
-    ("2024-01-02 03:04", 1704164640),
+    ("2024/1/2", DAY_S),
+    ("2024-02-29", 1709164800),
+    ("2000-02-29", 951782400),
+    ("0000-02-29", -62162121600),
+    ("0001-01-01T00:00:00Z", -62135596800),
+    ("9999-12-31T23:59:59Z", 253402300799),
+]
+TIMES_OF_DAY = [
+    ("2024-01-02T03:04", MINUTE_S),
+    ("2024-01-02 03:04", MINUTE_S),
+    ("2024-1-2 03:04", MINUTE_S),
+    ("2024/1/2T03:04", MINUTE_S),
+    ("2024-01T03:04Z", 1704078240),
+    ("2024 03:04", 1704078240),
     ("2024/01/02 03:04:05", TIME_S),
     ("2024-01-02T03:04:05", TIME_S),
-    ("2024-01-02T03:04:05Z", TIME_S),
     ("2024-01-02t03:04:05z", TIME_S),
+    ("2024-01-02T03:04:05.1Z", TIME_S),
+    ("2024-01-02T03:04:05.678Z", TIME_S),
+    ("2024-01-02T03:04:05.999999999Z", TIME_S),
+    ("2024-01-02T03:04:05.9999999999999999999999Z", TIME_S),
+    ("1969-12-31T23:59:59Z", -1),
+    ("1969-12-31T23:59:59.500Z", -1),
+    ("1969-12-31T23:59:59.0000000001Z", -1),
+    ("1970-01-01T00:00:00.999Z", 0),
+    ("2024-01-01T24:00:00Z", DAY_S),
+    ("2024-01-01T24:00:00.000Z", DAY_S),
+    ("2024-01-01 24:00:00", DAY_S),
+    ("2024-01-01T24:00:00+01:00", DAY_S - 3600),
+    ("2023-12-31T24:00:00Z", 1704067200),
+    ("2024-02-28T24:00:00Z", 1709164800),
+    ("Jan 1, 2024 24:00:00", DAY_S),
+    ("  2024-01-02T03:04:05Z\n", TIME_S),
+    ("\u00a02024-01-02T03:04:05.678Z\u2003", TIME_S),
+]
+ZONES = [
     ("2024-01-02T03:04:05 Z", TIME_S),
+    ("2024-01-02T03:04Z", MINUTE_S),
+    ("2024-01-02T03:04:05.67 Z", TIME_S),
     ("2024-01-02 03:04:05 UTC", TIME_S),
     ("2024-01-02 03:04:05UTC", TIME_S),
     ("2024-01-02 03:04:05 GMT", TIME_S),
-    ("2024-01-02T03:04:05.1Z", TIME_S),
-    ("2024-01-02T03:04:05.678Z", TIME_S),
-    ("2024-01-02T03:04:05.67 Z", TIME_S),
-    ("2024-01-02T03:04:05.999999999Z", TIME_S),
     ("2024-01-02T03:04:05+01", TIME_S - 3600),
     ("2024-01-02T03:04:05+0100", TIME_S - 3600),
     ("2024-01-02T03:04:05+01:00", TIME_S - 3600),
     ("2024-01-02T03:04:05-05:30", TIME_S + 19800),
     ("2024-01-02 03:04:05.678 +0545", TIME_S - 20700),
-    ("2024-01-02T03:04+14:00", 1704164640 - 50400),
+    ("2024-01-02T03:04+14:00", MINUTE_S - 50400),
+    ("2024-01-02T03:04:05+00:00", TIME_S),
     ("2024-01-02T03:04:05-23:59", TIME_S + 86340),
-    ("2024-02-29", 1709164800),
-    ("1969-12-31T23:59:59Z", -1),
-    ("1969-12-31T23:59:59.500Z", -1),
-    ("  2024-01-02T03:04:05Z\n", TIME_S),
+    ("2024-01-02 03:04:05 +0000 UTC", TIME_S),
+    ("2024-01-02 03:04:05.123456789 +0000 UTC", TIME_S),
+    ("2024-01-02 03:04:05 +0100 CET", TIME_S - 3600),
+    ("2024-01-02 03:04:05 +1100 AEDT", TIME_S - 39600),
+    ("2024-01-02 03:04:05 +1030 ABCDE", TIME_S - 37800),
+    ("2024-01-02 03:04:05 -0300 -03", TIME_S + 10800),
+    ("2024-01-02 03:04:05 +0545 +0545", TIME_S - 20700),
+    ("2024-01-02 03:04:05.1 +0000 UTC m=+0.01", TIME_S),
+    ("2024-01-02 03:04:05 -0300 -03 m=-12345.000000001", TIME_S + 10800),
+    ("2024-01-02T03:04:05Z UTC", TIME_S),
+]
+MONTHS = [
     ("1/2/2024", DAY_S),
     ("01/02/2024", DAY_S),
     ("12/31/1999", 946598400),
+    ("1/2/2024 3:04 PM", AFTERNOON_S),
+    ("1/2/2024, 3:04:05 pm", AFTERNOON_S + 5),
+    ("1/2/2024 15:04", AFTERNOON_S),
     ("January 2, 2024", DAY_S),
+    ("January 2 2024", DAY_S),
+    ("Jan 2, 2024", DAY_S),
     ("Jan 2 2024", DAY_S),
-    ("Jan 02 2024", DAY_S),
-    ("May 21, 2014", 1400630400),
+    ("JAN 02 2024", DAY_S),
+    ("may 21, 2014", 1400630400),
+    ("sEPTEMBER 1, 2024", 1725148800),
+    ("January 2, 2024 03:04:05", TIME_S),
+    ("January 2, 2024, 3:04:05", TIME_S),
+    ("Jan 2, 2024 3:04 PM", AFTERNOON_S),
+    ("Jan 2 2024 15:04", AFTERNOON_S),
+    ("Jan 2, 2024 03:04 Pm", AFTERNOON_S),
+    ("Jan 2, 2024 12:00 AM", DAY_S),
+    ("Jan 2, 2024 12:59:59 AM", DAY_S + 3599),
+    ("Jan 2, 2024 1:00 AM", DAY_S + 3600),
+    ("Jan 2, 2024 11:59 AM", DAY_S + 43140),
+    ("Jan 2, 2024 12:00 PM", DAY_S + 43200),
+    ("Jan 2, 2024 12:59 PM", DAY_S + 46740),
+    ("Jan 2, 2024 1:00 PM", DAY_S + 46800),
+    ("Jan 2, 2024 11:59:59 PM", DAY_S + 86399),
+    ("Jan 2, 2024 0:00", DAY_S),
+    ("Jan 2, 2024 23:59:59", DAY_S + 86399),
+    ("2 January 2024", DAY_S),
+    ("02 Jan 2024", DAY_S),
+    ("2 jan 2024 3:04:05", TIME_S),
+    ("2 January 2024, 3:04 pm", AFTERNOON_S),
+]
+MAIL_AND_JAVASCRIPT = [
     ("Tue, 02 Jan 2024 03:04:05 GMT", TIME_S),
+    ("Tue, 2 Jan 2024 03:04:05 GMT", TIME_S),
+    ("tue, 02 JAN 2024 03:04:05 gmt", TIME_S),
+    ("02 Jan 2024 03:04:05 GMT", TIME_S),
+    ("Tue, 02 Jan 2024 03:04 GMT", MINUTE_S),
+    ("Tue, 02 Jan 2024 03:04:05", TIME_S),
     ("Tue, 02 Jan 2024 03:04:05 +0100", TIME_S - 3600),
+    ("Tue, 02 Jan 2024 03:04:05 -0000", TIME_S),
+    ("Tue, 02 Jan 2024 03:04:05 UT", TIME_S),
+    ("Tue, 02 Jan 2024 03:04:05 EST", TIME_S + 18000),
+    ("Tue, 02 Jan 2024 03:04:05 PDT", TIME_S + 25200),
+    ("Tue, 02 Jan 2024 03:04:05 +0000 (UTC)", TIME_S),
+    # The date counts, the name of its day does not.
+    ("Mon, 02 Jan 2024 03:04:05 GMT", TIME_S),
+    ("Sun Jan 02 2024", DAY_S),
+    ("Tue Jan 02 2024", DAY_S),
+    ("TUE JAN 02 2024", DAY_S),
+    ("Tue Jan 02 2024 03:04:05 GMT+0000 (Coordinated Universal Time)", TIME_S),
+    ("tue jan 02 2024 03:04:05 gmt+0000 (coordinated universal time)", TIME_S),
+    ("Tue Jan 02 2024 03:04:05 GMT+0000", TIME_S),
+    ("Tue Jan 02 2024 03:04:05 GMT-0330 (Neufundland-Normalzeit \u00e9)", TIME_S + 12600),
+]
+NUMBERS: list[tuple[Any, int]] = [
     (1704164645, TIME_S),
     (1704164645.678, TIME_S),
     (1704164645678, TIME_S),
+    (1704164645678.9, TIME_S),
     (1704164645678901, TIME_S),
     (1704164645678901234, TIME_S),
     (100_000_000, 100_000_000),
@@ -60,92 +156,149 @@ USABLE: list[tuple[Any, int]] = [
     (10**17 - 1, 99_999_999_999),
     (10**17, 10**8),
     (10**20 - 1, 99_999_999_999),
+    (1e8, 10**8),
+    (1e11, 10**8),
+    (1.7e18, 1_700_000_000),
     (-100_000_000, -100_000_000),
     (-100_000_000_500, -100_000_001),
+    (-(10**17) - 1, -100_000_001),
     (-100000000.5, -100_000_001),
+    (1 - 10**11, 1 - 10**11),
+    (-(10**11), -(10**8)),
     ("1704164645", TIME_S),
     ("1704164645678", TIME_S),
     ("-1704164645", -TIME_S),
     (" 1704164645 ", TIME_S),
-    ("100000000", 100_000_000),
+    ("00001704164645", TIME_S),
+    ("1609556645.0", 1609556645),
+    ("1704164645.999999999999999999999999", TIME_S),
+    ("-1704164645.000000000000000000000001", -TIME_S - 1),
+    ("1.7e9", 1_700_000_000),
+    ("1.7E+9", 1_700_000_000),
+    ("17000000000e-1", 1_700_000_000),
+    ("0.0017e12", 1_700_000_000),
+    ("1.704164645678e12", TIME_S),
+    ("1e00000000000000000000000000009", 10**9),
+    ("100000000", 10**8),
+    ("99999999999.999999999", 99_999_999_999),
+    ("100000000000", 10**8),
+    ("99999999999999.9", 99_999_999_999),
+    ("100000000000000", 10**8),
+    ("100000000000000000", 10**8),
     ("99999999999999999999", 99_999_999_999),
+    ("99999999999999999999.99", 99_999_999_999),
+    ("-100000000", -(10**8)),
+    ("-100000000.5", -(10**8) - 1),
+    ("-100000000000000000.1", -(10**8) - 1),
 ]
+USABLE = DATES + TIMES_OF_DAY + ZONES + MONTHS + MAIL_AND_JAVASCRIPT + NUMBERS
 ABSENT = [None, "", " ", "\t\n", "0", " 0 ", 0, 0.0, False]
 UNUSABLE: list[Any] = [
-    "garbage",
-    "now",
-    True,
-    [],
-    {},
-    [1704164645],
-    1,
-    99_999_999,
-    2024,
-    -99_999_999,
-    10**20,
-    -(10**20),
-    1e300,
-    "1",
-    "12345",
-    "99999999",
-    "20240102",
-    "1" * 21,
-    "1" * 5000,
-    "1704164645.5",
-    "1e10",
-    "١٧٠٤١٦٤٦٤٥",
-    "\uff12\uff10\uff12\uff14-01-02",
-    "\uff12\uff1024-01-02T03:04:05.678Z",
-    "2024-01-02T24:00:00Z",
-    "2024-01-02T24:00:00.000Z",
-    "2024-01-02T23:59:60Z",
-    "2016-12-31T23:59:60.000Z",
-    "2024-01-02T03:60:00Z",
-    "2024-02-30",
-    "2024-02-30T00:00:00.000Z",
-    "2023-02-29T00:00:00Z",
-    "2024-13-01",
-    "2024-00-10",
-    "2024-01-00",
-    "2/30/2024",
-    "13/1/2024",
-    "5/21/49",
-    "2024-1-2",
-    "2024-01-02T3:04",
-    "2024-01-02T03",
-    "2024-01-02T03:04:05.",
-    "2024-01-02T03:04:05.1234567890Z",
-    "2024-01-02T03:04:05,678Z",
-    "2024-01-02  03:04:05",
-    "2024-01-02T03:04:05EST",
-    "2024-01-02T03:04:05+1",
-    "2024-01-02T03:04:05+1:00",
-    "2024-01-02T03:04:05+24:00",
-    "2024-01-02T03:04:05+01:60",
-    "2024-W01-2",
-    "2024-W01-2T03:04:05.678Z",
-    "January 2, 2024 03:04",
-    "1/2/2024 03:04",
-    "Janu 2, 2024",
-    "Feb 30 2024",
-    "Tue, 32 Jan 2024 03:04:05 GMT",
-    "2024-01-02T03:04:05Z2024",
-    "2024-01-02\x0003:04:05",
-    "null",
-    "NaN",
-    "Invalid Date",
+    *("garbage", "now", True, [], {}, [1704164645]),
+    *(1, 99_999_999, 99_999_999.9, 2024, -99_999_999, 10**20, -(10**20), 1e20, 1e300, 1e-300),
+    *("1", "-1", "00", "0.0", "12345", "99999999", "99999999.999", "-99999999.9", "20240102"),
+    *("1" * 21, "100000000000000000000", "1" * 5000, "1e20", "1e7", "1.7e", "1.7e+", "e9"),
+    *("1704164645.", ".17e10", "+1704164645", "1704164645,5", "1_704_164_645", "0x65937da5"),
+    *("1704164645s", "1704164645 5", "--1704164645", "Infinity", "1e999999999", "1e-999999999"),
+    # Digits of other scripts.
+    *("١٧٠٤١٦٤٦٤٥", "\uff12\uff10\uff12\uff14-01-02", "\uff12\uff1024-01-02T03:04:05.678Z"),
+    *("1.\u0667e9", "Jan \u0662 2024", "2024-01-02 03:04:05 \uff2bST"),
+    # Days, hours, minutes and seconds that do not exist.
+    *("2024-02-30", "2024-2-30", "2024-02-30T00:00:00.000Z", "2023-02-29T00:00:00Z", "1900-02-29"),
+    *("2024-13-01", "2024-00-10", "2024-01-00", "2024-0-1", "2024-04-31", "0000-00-00"),
+    *("2/30/2024", "13/1/2024", "0/1/2024", "Feb 30 2024", "30 Feb 2024", "Jan 0, 2024"),
+    *("Tue, 32 Jan 2024 03:04:05 GMT", "Fri Feb 30 2024"),
+    *("2024-01-02T24:00Z", "2024-01-02T24:00:01Z", "2024-01-02T24:01:00Z", "2024-01-02T25:00:00Z"),
+    *("2024-01-02T24:00:00.001Z", "2024-01-02T24:00:00.0000000001Z", "2024-01-02T24:00:00.678Z"),
+    *("2024-01-02T23:59:60Z", "2016-12-31T23:59:60.000Z", "2024-01-02T03:60:00Z"),
+    *("Jan 2, 2024 24:00", "Jan 2, 2024 24:00:01", "Jan 2, 2024 25:00", "Jan 2, 2024 3:04:60"),
+    *("Jan 2, 2024 0:00 AM", "Jan 2, 2024 0:04 PM", "Jan 2, 2024 13:04 PM", "1/2/2024 00:04 AM"),
+    *("2024-01-02T03:04:05+24:00", "2024-01-02T03:04:05+01:60", "2024-01-02T03:04:05-2400"),
+    # Close to a form.
+    *(
+        "5/21/49",
+        "1/2/24",
+        "24-01-02",
+        "02024-01-02",
+        "2024-001-02",
+        "2024-01/02",
+        "2024-",
+        "202-1-2",
+    ),
+    *("2024-01-02Z", "2024-01-02T", "2024-01-02T03", "2024-01-02T3:04", "2024-01-02T03:4"),
+    *(
+        "2024-01-02T03:04:5",
+        "2024-01-02T03:04:05.",
+        "2024-01-02T03:04:05,678Z",
+        "2024-01-02T03:04.5",
+    ),
+    *(
+        "2024-01-02  03:04:05",
+        "2024-01-02\x0003:04:05",
+        "2024-01-02_03:04:05",
+        "2024-01-02 3:04 PM",
+    ),
+    *("2024-01-02T03:04:05EST", "2024-01-02T03:04:05utc", "2024-01-02T03:04:05  Z"),
+    *("2024-01-02T03:04:05+1", "2024-01-02T03:04:05+1:00", "2024-01-02T03:04:05+010"),
+    *(
+        "2024-01-02 03:04:05 +0000 UT",
+        "2024-01-02 03:04:05 +0000 UTCUTC",
+        "2024-01-02 03:04:05 CET",
+    ),
+    *("2024-01-02 03:04:05 +0000 utc", "2024-01-02 03:04:05 -0300 -3", "2024-01-02 +0000 UTC"),
+    *("2024-01-02 03:04:05 -0300 -030", "2024-01-02 03:04:05 +0000 UTC UTC"),
+    *("2024-01-02 03:04:05 m=+0.01", "2024-01-02 03:04:05 +0000 m=+0.01"),
+    *("2024-01-02 03:04:05 +0000 UTC m=0.01", "2024-01-02 03:04:05 +0000 UTC m=+1"),
+    *("2024-01-02 03:04:05 +0000 UTC m=+0.", "2024-01-02 03:04:05 +0000 UTCm=+0.01"),
+    *("2024-W01-2", "2024-W01-2T03:04:05.678Z", "2024-002", "20240102T030405Z"),
+    *("Janu 2, 2024", "Sept 2, 2024", "Jan. 2, 2024", "January 2nd, 2024", "January 2024", "Jan 2"),
+    *(
+        "Jan  2, 2024",
+        "Jan 002 2024",
+        "January 2,2024",
+        "2 January, 2024",
+        "2-Jan-2024",
+        "2Jan2024",
+    ),
+    *("Jan 2, 2024 3 PM", "Jan 2, 2024 3:04PM", "Jan 2, 2024 3:04 P.M.", "Jan 2, 2024 003:04"),
+    *("Jan 2, 2024 ,3:04", "Jan 2, 2024,3:04", "Jan 2, 2024T03:04", "Jan 2, 2024 03:04:05.678"),
+    *("Jan 2, 2024 03:04:05 Z", "1/2/2024 3:4", "1/2/2024 03:04 GMT", "1-2-2024", "1/2-2024"),
+    *("Jan 2, 2024 3:04 \u212aM", "\u017feptember 1, 2024"),
+    *("Tues, 02 Jan 2024 03:04:05 GMT", "Tuesday, 02 Jan 2024 03:04:05 GMT", "Tue, 02 Jan 2024"),
+    *(
+        "Tue, 02 January 2024 03:04:05 GMT",
+        "Tue, 02 Jan 24 03:04:05 GMT",
+        "Tue,, 02 Jan 2024 03:04",
+    ),
+    *(
+        "Tue, 02 Jan 2024 3:04:05 GMT",
+        "Tue, 02 Jan 2024 03:04:05 CET",
+        "Tue, 02 Jan 2024 03:04:05 A",
+    ),
+    *("Tue, 02 Jan 2024 03:04:05 GMT (a", "Tue, 02 Jan 2024 03:04:05 GMT a)"),
+    *(
+        "Tue January 02 2024",
+        "Tue Jan 02, 2024",
+        "Tue Jan 2 2024",
+        "Tue Jan 02 2024 03:04 GMT+0000",
+    ),
+    *("Tue Jan 02 2024 03:04:05", "Tue Jan 02 2024 03:04:05 GMT", "Tue Jan 02 2024 (UTC)"),
+    *("Tue Jan 02 2024 03:04:05 GMT+00", "Tue Jan 02 2024 03:04:05 UTC+0000"),
+    *("Tue Jan 02 2024 03:04:05 GMT+0000 (a) b", "Tue Jan 02 2024 03:04:05 GMT+0000(a)"),
+    *("2024-01-02T03:04:05Z2024", "null", "NaN", "Invalid Date", '"2024-01-02"', "false", "[]"),
 ]
 
 
 def named(value: object) -> str:
-    return ascii(value)[:40]
+    return ascii(value)[:60]
 
 
 @pytest.mark.parametrize(("value", "seconds"), USABLE, ids=map(named, [v for v, _ in USABLE]))
 def test_2_4_usable_times_become_seconds(value: object, seconds: int) -> None:
     """Every accepted form becomes whole seconds since 1970, rounded down, in UTC."""
-    assert body_of(track(timestamp=value))["timestamp"] == seconds
     assert attributes_of(identify(traits={"createdAt": value})) == {"created_at": seconds}
+    if seconds <= NOW:
+        assert body_of(track(timestamp=value))["timestamp"] == seconds
 
 
 @pytest.mark.parametrize("value", ABSENT, ids=named)
@@ -174,71 +327,3 @@ def test_2_4_any_spelling_of_0_is_absent(raw: bytes) -> None:
     """The number 0 is absent however it is written."""
     event = b'{"type":"track","event":"e","userId":"u","timestamp":%b}' % raw
     assert "timestamp" not in body_of(event)
-
-
-@pytest.mark.parametrize(
-    ("members", "warnings", "seconds"),
-    [
-        ({"timestamp": TIME, "originalTimestamp": "2020-01-01"}, [], TIME_S),
-        ({"timestamp": None, "originalTimestamp": TIME}, [], TIME_S),
-        ({"timestamp": "bad", "originalTimestamp": TIME}, ["UNUSABLE_TIME"], TIME_S),
-        ({"timestamp": 1, "originalTimestamp": {}}, ["UNUSABLE_TIME"] * 2, None),
-        ({"timestamp": TIME, "originalTimestamp": "bad"}, [], TIME_S),
-        ({"sentAt": TIME, "receivedAt": TIME}, [], None),
-    ],
-    ids=["both", "original", "bad-first", "both-bad", "bad-second", "neither"],
-)
-@pytest.mark.parametrize("kind", ["identify", "track", "page", "screen"])
-def test_2_5_event_time_is_timestamp_or_else_original_timestamp(
-    kind: str, members: dict[str, Any], warnings: list[str], seconds: int | None
-) -> None:
-    """The first usable of the two counts; what lies behind it is not read."""
-    event = track(type=kind, name="n") | members
-    body = body_of(event, *warnings, createdAtFallback="none")
-    assert body.get("_timestamp" if kind == "identify" else "timestamp") == seconds
-
-
-WAREHOUSE = {
-    "context.timestamp": {"context": {"timestamp": TIME}},
-    "context.traits.timestamp": {"context": {"traits": {"timestamp": TIME}}},
-    "traits.timestamp": {"traits": {"timestamp": TIME}},
-    "in-order": {
-        "context": {"timestamp": TIME, "traits": {"timestamp": "2001-01-01"}},
-        "traits": {"timestamp": "2002-01-01"},
-    },
-    "context-before-traits": {
-        "context": {"traits": {"timestamp": TIME}},
-        "traits": {"timestamp": "2002-01-01"},
-    },
-}
-
-
-@pytest.mark.parametrize("members", WAREHOUSE.values(), ids=WAREHOUSE)
-def test_2_5_warehouse_identifies_bring_their_own_time(members: dict[str, Any]) -> None:
-    """For channel `sources` an identify's own columns come before `timestamp`."""
-    event = identify(channel="sources", timestamp="2020-01-01", **members)
-    assert body_of(event)["_timestamp"] == TIME_S
-
-
-@pytest.mark.parametrize(("kind", "own"), [("track", True), ("page", False), ("screen", False)])
-def test_2_5_warehouse_tracks_bring_their_own_time(kind: str, *, own: bool) -> None:
-    """properties.timestamp counts for a track of channel `sources`, not for a page or screen."""
-    event = track(type=kind, name="n", timestamp="2020-01-01", properties={"timestamp": TIME})
-    assert body_of(event)["timestamp"] == 1577836800
-    body = body_of(event | {"channel": "sources"})
-    assert body["timestamp"] == (TIME_S if own else 1577836800)
-
-
-def test_2_5_an_unusable_warehouse_time_warns_and_the_next_counts() -> None:
-    """A column that is no time is skipped like any other time."""
-    event = track(channel="sources", timestamp=TIME, properties={"timestamp": "bad"})
-    assert body_of(event, "UNUSABLE_TIME")["timestamp"] == TIME_S
-
-
-@pytest.mark.parametrize("kind", ["identify", "track"])
-def test_2_5_mapped_rows_do_not_bring_their_own_time(kind: str) -> None:
-    """A mapped event of channel `sources` has the time of every other event."""
-    context = {"mappedToDestination": True, "externalId": [{"id": "x"}], "timestamp": "2001-01-01"}
-    event = track(type=kind, channel="sources", timestamp=TIME, context=context)
-    body = body_of(event | {"properties": {"timestamp": "bad"}})
-    assert body["_timestamp" if kind == "identify" else "timestamp"] == TIME_S

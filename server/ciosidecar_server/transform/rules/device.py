@@ -43,7 +43,7 @@ def add_device(
 ) -> AddDevice:
     """6.3
 
-    but: the property that describes the device instead of being an attribute of it.
+    now: seconds since 1970. but: the property that describes the device instead of being an attribute of it.
     """
     context = event.context
     known = {
