@@ -1,5 +1,7 @@
 """Where requests may go, and what of a prepared request is sent at all."""
 
+import json
+
 import pytest
 from ciosidecar_server.delivery.hosts import Hosts, sendable_headers, split_url
 from ciosidecar_server.delivery.prepared import prepared_request
@@ -172,32 +174,39 @@ def test_a_url_splits_where_its_path_begins() -> None:
     assert split_url(f"{US}/api/v9/customers") is None
 
 
+def item(action: str, identifiers: dict[str, str], attributes: dict[str, object]) -> bytes:
+    """A v2 batch of one item about a person."""
+    told = {"identifiers": identifiers, "attributes": attributes}
+    return json.dumps({"batch": [{"type": "person", "action": action, **told}]}).encode()
+
+
 @pytest.mark.parametrize(
     ("path", "body", "keys"),
     [
         ("/api/v1/customers/u1", b"{}", {"u1"}),
         ("/api/v1/customers/A%40b.example/events", b"{}", {"a@b.example"}),
         ("/api/v1/customers/cio_abc", b"{}", {"cio_abc"}),
-        ("/api/v1/segments/7/add_customers?id_type=email", b'{"ids": ["A@b.example"]}', {"a@b.example"}),
+        (
+            "/api/v1/segments/7/add_customers?id_type=email",
+            b'{"ids": ["A@b.example"]}',
+            {"a@b.example"},
+        ),
         ("/api/v1/segments/7/add_customers?id_type=cio_id", b'{"ids": ["abc"]}', {"cio_abc"}),
         ("/api/v1/segments/7/remove_customers", b'{"ids": ["5", 6]}', {"5", "6"}),
         (
             "/api/v2/batch",
-            b'{"batch": [{"type": "person", "action": "identify", "identifiers": {"cio_id": "abc"},'
-            b' "attributes": {"id": 5, "email": "A@b.example"}}]}',
+            item("identify", {"cio_id": "abc"}, {"id": 5, "email": "A@b.example"}),
             {"cio_abc", "5", "a@b.example"},
         ),
         (
             "/api/v2/batch",
-            b'{"batch": [{"type": "person", "action": "event", "identifiers": {"id": "u1"},'
-            b' "attributes": {"id": "product", "email": "other@b.example"}}]}',
+            item("event", {"id": "u1"}, {"id": "product", "email": "other@b.example"}),
             {"u1"},
         ),
         (
             "/api/v1/customers/u1",
-            b'{"cio_relationships": {"action": "add_relationships", "relationships":'
-            b' [{"identifiers": {"object_type_id": 2, "object_id": 7}}]}}',
-            {"u1", "object\n2\n7"},
+            b'{"cio_relationships": {"relationships": [{"identifiers": {"object_id": 7}}]}}',
+            {"u1", "object\n1\n7"},
         ),
         (
             "/api/v1/customers/u1?x=1",

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import pytest
 from ciosidecar_server.transform import read_destination, transform
 
+
 def cases(name: str) -> list[Any]:
     text = Path(__file__).parent.parent.joinpath("vectors", name).read_bytes()
     found = [json.loads(line) for line in text.splitlines()]

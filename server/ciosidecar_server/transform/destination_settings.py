@@ -5,7 +5,15 @@ from typing import Literal
 from msgspec import Struct
 
 Kind = Literal[
-    "credential", "region", "older region", "name", "choice", "identifier", "flag", "names", "filter"
+    "credential",
+    "region",
+    "older region",
+    "name",
+    "choice",
+    "identifier",
+    "flag",
+    "names",
+    "filter",
 ]
 
 _VALUES = {

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import quote
 
 from msgspec import Raw, Struct
@@ -245,7 +245,7 @@ class TypedIdentifier(str):
     __slots__ = ("kind",)
     kind: UserIdKind
 
-    def __new__(cls, text: str, kind: UserIdKind) -> "TypedIdentifier":
+    def __new__(cls, text: str, kind: UserIdKind) -> Self:
         """kind: what Customer.io is told that the text is."""
         made = super().__new__(cls, text)
         made.kind = kind

@@ -122,7 +122,10 @@ def _item_keys(item: dict[str, Raw]) -> set[OrderingKey]:
         if name in item:
             keys |= _member_keys(members(item[name]))
     # What an identify sets. The attributes of an event are properties, whose ids are no people's.
-    if text_of(item.get("type", ABSENT)) == "person" and text_of(item.get("action", ABSENT)) == "identify":
+    if (
+        text_of(item.get("type", ABSENT)) == "person"
+        and text_of(item.get("action", ABSENT)) == "identify"
+    ):
         keys |= _member_keys(members(item.get("attributes", ABSENT)))
     return keys
 

@@ -21,9 +21,7 @@ _NO = frozenset(("false", "no", "n", "f", "off", "0"))
 _TRUE, _FALSE = Raw(b"true"), Raw(b"false")
 
 
-def make_readable(
-    attributes: Attributes, settled: Container[str], warnings: list[Warning]
-) -> None:
+def make_readable(attributes: Attributes, settled: Container[str], warnings: list[Warning]) -> None:
     """Put what stands under Customer.io's own names into a form that it can read. Rule 4.8b.
 
     What cannot be is left out with a warning. settled: names that get another value, so that
@@ -184,11 +182,7 @@ def _relationships(raw: Raw, warnings: list[Warning]) -> Raw | None:
         _left_out("cio_relationships", "no list of relationships", warnings)
         return None
     given = elements(listed)
-    named = [
-        one
-        for one in given
-        if first_byte(members(one).get("identifiers", ABSENT)) == b"{"
-    ]
+    named = [one for one in given if first_byte(members(one).get("identifiers", ABSENT)) == b"{"]
     if len(named) < len(given):
         warnings.append(
             Warning(

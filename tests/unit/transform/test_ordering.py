@@ -59,7 +59,9 @@ SPELLINGS: dict[str, list[set[str]]] = {
         keys_of(ROW | {"identifiers": {"email": "jane@example.com\n"}}, {"object": "person"}),
         keys_of(identify(userId="u9", traits={"email": "jane@example.com"})),
         keys_of_request("/api/v1/customers/JANE%40example.com"),
-        keys_of_request("/api/v1/segments/7/add_customers?id_type=email", {"ids": ["jane@EXAMPLE.com"]}),
+        keys_of_request(
+            "/api/v1/segments/7/add_customers?id_type=email", {"ids": ["jane@EXAMPLE.com"]}
+        ),
         item({"email": "Jane@example.com"}),
         item({"id": "u9"}, action="identify", attributes={"email": "jane@example.COM"}),
     ],
@@ -89,7 +91,9 @@ SPELLINGS: dict[str, list[set[str]]] = {
             identify(
                 userId="u9",
                 traits={
-                    "cio_relationships": [{"identifiers": {"object_type_id": "2", "object_id": "7"}}]
+                    "cio_relationships": [
+                        {"identifiers": {"object_type_id": "2", "object_id": "7"}}
+                    ]
                 },
             )
         ),

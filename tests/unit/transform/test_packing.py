@@ -190,7 +190,9 @@ def test_10_3_looking_for_somebody_never_fails() -> None:
     )
 
     def with_stack_of(frames: int) -> set[str]:
-        return with_stack_of(frames - 1) if frames else set(operation_keys(DeletePerson("u"), event))
+        return (
+            with_stack_of(frames - 1) if frames else set(operation_keys(DeletePerson("u"), event))
+        )
 
     assert with_stack_of(sys.getrecursionlimit() - len(inspect.stack()) - 200) == {"u"}
 

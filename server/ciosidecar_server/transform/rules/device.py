@@ -82,9 +82,7 @@ def _as_texts(attributes: Attributes, warnings: list[Warning]) -> Attributes:
     return texts
 
 
-def delete_device(
-    event: Event, destination: Destination, warnings: list[Warning]
-) -> DeleteDevice:
+def delete_device(event: Event, destination: Destination, warnings: list[Warning]) -> DeleteDevice:
     """6.4"""
     person = identity.known_person(event, destination.addressing, warnings)
     found = token(event, warnings)

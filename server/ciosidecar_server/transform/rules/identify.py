@@ -67,9 +67,12 @@ def _person(event: Event, destination: Destination, warnings: list[Warning]) -> 
     person = identity.addressed_user(event, addressing, warnings)
     if person is None:
         person = _without_user_id(event, destination, warnings)
-    if destination.profiles == "withEmail" and not is_warehouse_row(event):
-        if identity.email(event) is None:
-            raise Filtered(FilterReason.ANONYMOUS)
+    if (
+        destination.profiles == "withEmail"
+        and identity.email(event) is None
+        and not is_warehouse_row(event)
+    ):
+        raise Filtered(FilterReason.ANONYMOUS)
     return person
 
 
