@@ -301,7 +301,9 @@ def addressed(identifier: str, field: str, addressing: Addressing) -> str:
 def addressed_user(event: Event, addressing: Addressing, warnings: list[Warning]) -> str | None:
     """Return the user id as the destination addresses it, or None. Rules 3.1, 3.8."""
     found = user_id(event, warnings)
-    return None if found is None else addressed(found, "the user id", addressing)
+    if found is None or (addressing.user_id_kind is None and len(found) * 4 <= MAX_ID_BYTES):
+        return found  # the usual case, two calls early
+    return addressed(found, "the user id", addressing)
 
 
 def known_person(event: Event, addressing: Addressing, warnings: list[Warning]) -> str | None:

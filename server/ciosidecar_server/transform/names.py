@@ -20,6 +20,20 @@ def sent_name(name: str, warnings: list[Warning], *, max_bytes: int = MAX_EVENT_
 
     Each change is a warning.
     """
+    if name.strip() != name:
+        name = _trimmed(name, warnings)
+    if len(name) * 4 <= max_bytes or len(name.encode()) <= max_bytes:
+        return name
+    warnings.append(
+        Warning(
+            WarningCode.EVENT_NAME_CUT,
+            f"the event's name was cut to {MAX_EVENT_NAME_BYTES} bytes (5.5)",
+        )
+    )
+    return cut(name, max_bytes)
+
+
+def _trimmed(name: str, warnings: list[Warning]) -> str:
     trimmed = without_white_space(name)
     if len(trimmed) != len(name):
         warnings.append(
@@ -28,12 +42,4 @@ def sent_name(name: str, warnings: list[Warning], *, max_bytes: int = MAX_EVENT_
                 "white space around the event's name was taken off (5.5)",
             )
         )
-    if len(trimmed) * 4 <= max_bytes or len(trimmed.encode()) <= max_bytes:
-        return trimmed
-    warnings.append(
-        Warning(
-            WarningCode.EVENT_NAME_CUT,
-            f"the event's name was cut to {MAX_EVENT_NAME_BYTES} bytes (5.5)",
-        )
-    )
-    return cut(trimmed, max_bytes)
+    return trimmed

@@ -14,6 +14,7 @@ RELATIONSHIP_ACTIONS = (ADD_RELATIONSHIPS, DELETE_RELATIONSHIPS) = (
     "add_relationships",
     "delete_relationships",
 )
+_CIO = "cio_"
 _PREFERENCES = "cio_subscription_preferences"
 _TOPIC = _PREFERENCES + ".topics."
 _YES = frozenset(("true", "yes", "y", "t", "on", "1"))
@@ -27,17 +28,24 @@ def make_readable(attributes: Attributes, settled: Container[str], warnings: lis
     What cannot be is left out with a warning. settled: names that get another value, so that
     theirs is not looked at. `_timestamp` is the matter of `own_timestamp`.
     """
-    for name in attributes.keys() & _FORMS.keys():
-        if name in settled:
-            continue
-        readable = _FORMS[name](attributes[name], warnings)
-        if readable is None:
-            del attributes[name]
-        else:
-            attributes[name] = readable
-    # A topic's name is longer than any other reserved name, and most people have none.
-    if attributes and max(map(len, attributes)) >= len(_TOPIC):
+    if "email" in attributes:
+        attributes["email"] = _email(attributes["email"], warnings)
+    for name, form in _OWN_FORMS:
+        if name in attributes and name not in settled:
+            _put(attributes, name, form(attributes[name], warnings))
+    # Few people have any of these, and one look for all of them costs less than one for each.
+    if _CIO in "\n".join(attributes):
+        for name, form in _CIO_FORMS:
+            if name in attributes:
+                _put(attributes, name, form(attributes[name], warnings))
         _make_topics_boolean(attributes, warnings)
+
+
+def _put(attributes: Attributes, name: str, readable: Raw | None) -> None:
+    if readable is None:
+        del attributes[name]
+    else:
+        attributes[name] = readable
 
 
 def own_timestamp(raw: Raw, now: int, warnings: list[Warning]) -> int | None:
@@ -93,8 +101,8 @@ def _anonymous_id(raw: Raw, warnings: list[Warning]) -> Raw | None:
 
 
 def _email(raw: Raw, warnings: list[Warning]) -> Raw:
-    text = text_of(raw)
-    if text is None:
+    text = value(raw)
+    if type(text) is not str or text.strip() == text:
         return raw
     trimmed = without_white_space(text)
     if len(trimmed) == len(text) or not trimmed:
@@ -207,10 +215,12 @@ def _left_out(
     warnings.append(Warning(code, f"attribute '{name}' is {because} and was left out (4.8b)"))
 
 
-_FORMS: dict[str, Callable[[Raw, list[Warning]], Raw | None]] = {
-    "created_at": _created_at,
-    "anonymous_id": _anonymous_id,
-    "email": _email,
-    _PREFERENCES: _preferences,
-    "cio_relationships": _relationships,
-}
+_Form = Callable[[Raw, list[Warning]], Raw | None]
+_OWN_FORMS: tuple[tuple[str, _Form], ...] = (
+    ("created_at", _created_at),
+    ("anonymous_id", _anonymous_id),
+)
+_CIO_FORMS: tuple[tuple[str, _Form], ...] = (
+    (_PREFERENCES, _preferences),
+    ("cio_relationships", _relationships),
+)

@@ -18,7 +18,9 @@ def operation(event: Event, destination: Destination, warnings: list[Warning], _
     secondary = identity.addressed(previous_id, "previousId", destination.addressing)
     if destination.addressing.user_id_kind == "phone":
         raise Refused(ErrorCode.INVALID_ID, "Customer.io merges nobody by phone number (3.8)")
-    if _as_compared(primary) == _as_compared(secondary):
+    if primary.casefold() == secondary.casefold() and _as_compared(primary) == _as_compared(
+        secondary
+    ):
         raise Refused(ErrorCode.INVALID_ID, "userId and previousId are the same (7.1)")
     try:
         anonymous_id = identity.id_text(event.anonymous_id)

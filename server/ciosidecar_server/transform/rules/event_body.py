@@ -61,6 +61,10 @@ def send_event(
         raise Refused(
             ErrorCode.TOO_LARGE, f"properties have more than {MAX_DATA_BYTES} bytes (5.7)"
         )
+    addressed = person or anonymous_id or ""
+    if destination.addressing.user_id_kind is not None:
+        # As it was given: no setting changes the id of an event (5.6).
+        addressed = identity.user_id(event, []) or addressed
     return SendEvent(
         person,
         anonymous_id,
@@ -68,15 +72,5 @@ def send_event(
         name,
         sent,
         event_time(event, kind, warnings, now),
-        event_id(event, kind, name, _as_given(event, destination, person or anonymous_id), data)
-        if destination.event_ids
-        else None,
+        event_id(event, kind, name, addressed, data) if destination.event_ids else None,
     )
-
-
-def _as_given(event: Event, destination: Destination, addressed: str | None) -> str:
-    """What addresses the event, before rules 3.7 and 3.8: no setting changes an event's id."""
-    given = None
-    if destination.addressing.user_id_kind is not None:
-        given = identity.user_id(event, [])
-    return given or addressed or ""
