@@ -13,33 +13,41 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = _EPOCH.toordinal()
 # A whole date, with or without a time of day, of a year in which people and their orders live: an
 # article number such as 0800-12-12 is no date, and digits alone never are.
-_DATE = (
-    rb"(?:19|20|21)\d\d-\d\d-\d\d"
+_CENTURY = rb"(?:19|20|21)"
+_REST = (
+    rb"\d\d-\d\d-\d\d"
     rb"(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d++)?)?(?: ?(?:[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?))?)?"
 )
-_WHOLE_DATE = re.compile(_DATE)
-# What may be one of which letters are spelled as escapes.
-_SPELLED = rb"(?:[12]|\\u003[12])(?:[-+:. 0-9TtZzUCGM]|\\u00[2-7][0-9A-Fa-f])*+"
+_DATE = re.compile(_CENTURY + _REST)
+_YEAR = re.compile(rb'"%b\d\d-' % _CENTURY)
 # A text begins with a quote that no backslash escapes: outside of texts there are no backslashes.
 # With a colon behind it, it is a name.
-_VALUE = rb'"(?<!\\")%b"(?!\s*+:)'
+_DATE_VALUE = rb'"%b(?<!\\"\d\d)%b"(?!\s*+:)' % (_CENTURY, _REST)
+# What may be one of which letters are spelled as escapes.
+_MAYBE_VALUE = (
+    rb'"(?<!\\")(?:[12]|\\u003[12])'
+    rb'(?:[-+:. 0-9TtZzUCGM]|\\u00[2-7][0-9A-Fa-f])*"(?!\s*+:)'
+)
 
 
 def _tokens(date_value: bytes) -> re.Pattern[bytes]:
     """What opens or closes an object or array, a name with its colon, or a value that is a date.
 
     Each match takes in what stands before it and is none of these, and neither are objects and
-    arrays that hold no other and no date. Possessive, so that it is all read once.
+    arrays that hold no other and no date. Of a long run it takes only so much, and then no token:
+    what a match may have to give back takes memory. What may follow is told by its first byte, or
+    by looking ahead, so that nothing is tried twice. (Python 3.11 errs in possessive groups.)
     """
-    text = rb'"(?:[^"\\]++|\\.)*+"'
-    plain = rb'[^"{}\[\]]++|(?!%b)%b' % (date_value, text)
-    skipped = rb"(?:%b(?!\s*+:)|[\[{](?:%b)*+[\]}])*+" % (plain, plain)
-    token = rb'(?:([{}\[\]])|(%b)\s*+:|("[^"]*+"))' % text
+    text, other = rb'"[^"\\]*+(?:\\.[^"\\]*+)*"', rb'[^"{}\[\]]*+'
+    no_date = rb"(?!%b)%b" % (date_value, text)
+    leaf = rb"[\[{]%b(?:%b%b){0,99}[\]}]" % (other, no_date, other)
+    skipped = rb"%b(?:(?:%b(?!\s*+:)|%b)%b){0,99}" % (other, no_date, leaf, other)
+    token = rb"(?:([{}\[\]])|(%b)\s*+:|(%b))?" % (text, date_value)
     return re.compile(skipped + token, re.DOTALL)
 
 
-_DATES, _DATE_TOKENS = re.compile(_VALUE % _DATE), _tokens(_VALUE % _DATE)
-_MAYBES, _MAYBE_TOKENS = re.compile(_VALUE % _SPELLED), _tokens(_VALUE % _SPELLED)
+_DATES, _DATE_TOKENS = re.compile(_DATE_VALUE), _tokens(_DATE_VALUE)
+_MAYBES, _MAYBE_TOKENS = re.compile(_MAYBE_VALUE), _tokens(_MAYBE_VALUE)
 _MARK, _NAME, _DATED = 1, 2, 3
 _OPENING = (ord("{"), ord("["))
 _decode_text = Decoder(str).decode
@@ -93,17 +101,16 @@ def _converted(text: bytes, place: _Place, names: DateNames) -> bytes:
     """The text itself where nothing in it is a date that is to be converted."""
     if rb"\u00" in text:
         values, tokens, fresh = _MAYBES, _MAYBE_TOKENS, _fresh_if_date
+    elif _YEAR.search(text) is None:
+        return text
     else:
         values, tokens, fresh = _DATES, _DATE_TOKENS, _fresh
-    if values.search(text) is None:
-        return text
-    if not names.allowed and not names.denied:
-        return values.sub(lambda match: fresh(match[0]), text)
+    if text[:1] == b'"' or not (names.allowed or names.denied):
+        return values.sub(lambda match: fresh(match[0]), text) if place is _Place.ALLOWED else text
     parts: list[bytes] = []
     above: list[_Place] = []
     here = member = place
     done = 0
-    # JSON ends with what a token is: no search runs to the end in vain.
     for token in tokens.finditer(text):
         kind = token.lastindex
         if kind == _MARK:
@@ -114,16 +121,16 @@ def _converted(text: bytes, place: _Place, names: DateNames) -> bytes:
                 here = member = above.pop()
         elif kind == _NAME:
             member = here.under(_decode_text(token[_NAME]), names)
-        elif member is _Place.ALLOWED:
+        elif kind == _DATED and member is _Place.ALLOWED:
             parts += (text[done : token.start(_DATED)], fresh(token[_DATED]))
             done = token.end()
-    return b"".join((*parts, text[done:]))
+    return b"".join((*parts, text[done:])) if parts else text
 
 
 def _fresh_if_date(token: bytes) -> bytes:
     """The same of a text in quotes that may be no date, and may have escapes."""
     text = _decode_text(token).encode()
-    if _WHOLE_DATE.fullmatch(text) is None:
+    if _DATE.fullmatch(text) is None:
         return token
     fresh = _fresh(b'"%b"' % text)
     return token if fresh[:1] == b'"' else fresh
