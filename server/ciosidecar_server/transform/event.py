@@ -1,5 +1,6 @@
 """An event, decoded once: what every rule reads is a field, what is passed on stays JSON text."""
 
+import sys
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -9,6 +10,10 @@ from msgspec.json import Decoder
 
 from .json_text import ABSENT, first_byte, members, removed, repair_surrogates, value
 from .result import ErrorCode, Refused
+
+# Python 3.11 counts the levels of JSON being read as calls, and stops at 1,000 of both. Rule 1.1 has
+# an event be nested so deeply by itself.
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 2_000))
 
 # Scalars are typed Any, so that one odd member does not refuse the whole event (1.5). Fields hold
 # nothing but what the JSON says: a cache in here could be set from outside.
@@ -112,18 +117,19 @@ def _decode_otherwise(data: bytes) -> tuple[Event, bool]:
     try:
         return _decode_loosely(data), False
     except RecursionError:
-        raise _not_json() from None
+        raise not_json() from None
     except msgspec.DecodeError:
         repaired = repair_surrogates(data) if b"\\u" in data else data
         if repaired == data:
-            raise _not_json() from None
+            raise not_json() from None
     try:
         return _decode_loosely(repaired), True
     except (msgspec.DecodeError, RecursionError):
-        raise _not_json() from None
+        raise not_json() from None
 
 
-def _not_json() -> Refused:
+def not_json() -> Refused:
+    """The refusal of what is no JSON, or is nested so deeply that it cannot be read. SPEC 1.1."""
     return Refused(ErrorCode.INVALID_JSON, "the event is not JSON, or nested too deeply (1.1)")
 
 

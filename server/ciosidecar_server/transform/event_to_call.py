@@ -7,7 +7,7 @@ from msgspec import Struct
 from .connection import Connection
 from .destination import Destination
 from .dynamic import AnyDestination, DynamicDestination
-from .event import Event, decode
+from .event import Event, decode, not_json
 from .operations import Operation
 from .request import BatchItem, Request
 from .result import (
@@ -114,8 +114,11 @@ def interpret(
 def internal_error(fault: Exception, warnings: list[Warning]) -> Outcome:
     """The outcome of an event that met a fault of ours. The log gets the place of the fault.
 
-    The exception's own text may quote the event: only its kind and place are logged.
+    The exception's own text may quote the event: only its kind and place are logged. Nesting that
+    can be read in one place, and not in another that lies deeper in the stack, is the event's.
     """
+    if isinstance(fault, RecursionError):
+        return refused(not_json(), warnings)
     _log.error("internal error in an event: %s", _where(fault))
     return Outcome(500, warnings, error=_INTERNAL)
 

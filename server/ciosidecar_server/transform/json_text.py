@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from msgspec import DecodeError, Raw, Struct, ValidationError
-from msgspec.json import Decoder, encode
+from msgspec.json import Decoder, encode, format
 
 ABSENT = Raw()
 """A member that is not there. It is falsy; a null is not."""
@@ -21,19 +21,21 @@ _decode_any = Decoder(Any).decode
 _decode_members = Decoder(dict[str, Raw]).decode
 _decode_elements = Decoder(list[Raw]).decode
 
-# An escape of six characters that is one half of a pair, among all escapes, so that "\\ud83d" with
-# an escaped backslash is not mistaken for one.
-_ESCAPES = re.compile(
-    rb"\\(?:u[dD][89aAbB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-    rb"|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
+# One half of a pair without the other, where every backslash begins an escape.
+_HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE = re.compile(
+    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!%b)|[c-fC-F][0-9a-fA-F]{2}(?<!%b%b))"
+    % (_LOW, _HIGH, _LOW)
 )
-_STRING_OR_SPACE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[ \t\r\n]+', re.DOTALL)
 
 
 def repair_surrogates(data: bytes) -> bytes:
     """The same text with every lone surrogate escape made U+FFFD. SPEC 1.1."""
-    return _ESCAPES.sub(lambda escape: rb"\ufffd" if escape["lone"] else escape[0], data)
+    if b"\0" in data:
+        return data  # no JSON, whatever else is in it
+    # An escaped backslash begins no escape. Covered up, it is not mistaken for one: "\\ud83d".
+    covered = data.replace(rb"\\", b"\0\0")
+    return _LONE.sub(rb"\\ufffd", covered).replace(b"\0\0", rb"\\")
 
 
 def members(raw: Raw) -> dict[str, Raw]:
@@ -118,15 +120,13 @@ def first_byte(raw: Raw) -> bytes:
 
 def compact_size(raw: Raw) -> int:
     """Bytes of the value as compact JSON with no escapes but the necessary ones. SPEC 4.9."""
-    text = bytes(raw)
-    size = len(text)
-    for match in _STRING_OR_SPACE.finditer(text):
-        token = match[0]
-        if token[:1] != b'"':
-            size -= len(token)
-        elif b"\\" in token:
-            size -= len(token) - len(encode(_decode_any(token)))
-    return size
+    text = format(raw, indent=-1)
+    if b"\\" not in text:
+        return len(text)
+    # All of it as one text, so that it is read and written once: two necessary escapes and the
+    # quotes, which would end it, are stood for by others as long.
+    inside = text.replace(rb"\\", b"__").replace(rb"\"", b"__").replace(b'"', b"'")
+    return len(encode(_decode_any(b'"%b"' % inside))) - 2
 
 
 __all__ = [
