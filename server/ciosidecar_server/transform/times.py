@@ -228,12 +228,13 @@ def attribute_seconds(raw: Raw) -> int | None:
 def seconds_or_warn(found: object, field: str, warnings: list[Warning]) -> int | None:
     """Whole seconds since 1970, or None if absent or, with a warning, unusable. SPEC 2.4."""
     try:
-        return seconds(found)
+        millis = unix_millis(found)
     except UnusableTime:
         warnings.append(
             Warning(WarningCode.UNUSABLE_TIME, f"{field} is not a time and was passed over (2.4)")
         )
         return None
+    return None if millis is None else millis // 1000
 
 
 def unless_ahead(time_s: int | None, field: str, warnings: list[Warning], now: int) -> int | None:
@@ -266,6 +267,8 @@ def event_time(event: Event, kind: str, warnings: list[Warning], now: int) -> in
     kind: the event's type in lower case. now: seconds since 1970.
     """
     field, found = first_usable(event, kind, warnings)
+    if found is None or found - now <= MAX_AHEAD_S:
+        return found  # the usual case, a call early
     return unless_ahead(found, field, warnings, now)
 
 
