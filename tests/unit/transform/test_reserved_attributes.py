@@ -19,13 +19,13 @@ TIMES = [
     (NOW + 10**7, NOW + 10**7),
 ]
 # Rule 2.4 counts the second half as absent: no form that Customer.io reads as a time either.
-NO_TIMES = ["soon", {}, [], {"a": 1}, True, 1e30, 99_999_999, "24-01-02"]
+NO_TIMES: list[object] = ["soon", {}, [], {"a": 1}, True, 1e30, 99_999_999, "24-01-02"]
 NO_TIMES += ["", " ", 0, "0", False]
 PREFERENCES = "cio_subscription_preferences"
-BOOLEANS = [(True, True), (False, False), (1, True), (0, False)]
+BOOLEANS: list[tuple[object, bool]] = [(True, True), (False, False), (1, True), (0, False)]
 BOOLEANS += [(text, True) for text in ("true", "YES", "y", "T", "on", "1")]
 BOOLEANS += [(text, False) for text in ("false", "No", "n", "F", "off", "0")]
-NO_BOOLEANS = [None, "", "maybe", " yes", 2, -1, 0.5, {}, [], "subscribed"]
+NO_BOOLEANS: list[object] = [None, "", "maybe", " yes", 2, -1, 0.5, {}, [], "subscribed"]
 
 
 # created_at
