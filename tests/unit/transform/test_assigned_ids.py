@@ -131,10 +131,16 @@ def test_4_2_the_other_three_names_are_never_attributes() -> None:
     assert attributes_of(identify(traits=traits)) == {"a.b": 1, "c\\d": 2}
 
 
-def test_9_4_a_row_by_cio_id_gives_the_person_an_id() -> None:
-    """Rule 4.2, for rows."""
-    given = attributes_of_both(row(cio_id="abc", id="new"), connection=PERSON)
-    assert given == {"id": "new"}
+@pytest.mark.parametrize(("written", "text"), USABLE)
+def test_9_4_a_row_by_cio_id_gives_the_person_an_id(written: object, text: str) -> None:
+    """As text, by 4.2: Customer.io refuses the whole row in v1 for a number."""
+    given = attributes_of_both(row(cio_id="abc", id=written), connection=PERSON)
+    assert given == {"id": text}
+
+
+def test_9_4_an_id_that_cannot_be_given_is_left_out() -> None:
+    """One that equals the identifier in the path without a warning, others with one."""
+    assert attributes_of_both(row(cio_id="abc", id="cio_abc"), connection=PERSON) == {}
     for written in (None, "", True, "é" * 76):
         event = row(cio_id="abc", id=written, plan="pro")
         assert attributes_of_both(event, LEFT_OUT, connection=PERSON) == {"plan": "pro"}
