@@ -112,6 +112,12 @@ def test_2_1_an_anonymous_id_that_is_a_placeholder_is_not_attached() -> None:
     assert "anonymous_id" not in attributes_of_both(event, WARNING)
 
 
+def test_2_1_an_anonymous_id_that_is_tried_and_then_attached_warns_once() -> None:
+    """An identify by email reads it twice."""
+    event = of_type("identify", anonymousId="undefined", traits={"email": "a@b.co"})
+    assert attributes_of_both(event, WARNING) == {"email": "a@b.co"}
+
+
 @pytest.mark.parametrize("written", PLACEHOLDERS)
 def test_2_1_a_message_id_that_is_a_placeholder_does_not_warn(written: str) -> None:
     """Nor does it keep the event from being sent."""
