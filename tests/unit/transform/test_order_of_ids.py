@@ -108,6 +108,18 @@ def test_10_3_who_shares_an_email_with_somebody_that_waits(api_version: str) -> 
         assert order_of([of_user, event], apiVersion=api_version) == [0, 1]
 
 
+@pytest.mark.parametrize("action", ["identify", "delete"])
+@pytest.mark.parametrize("written", [RELATED, RELATED["relationships"]], ids=["removes", "adds"])
+def test_10_3_an_identify_comes_behind_what_waits_for_an_object_it_relates(
+    written: object, action: str
+) -> None:
+    """A group that deletes the object, or makes it, for somebody else."""
+    waiting = group(userId="somebody", traits={"action": action})
+    event = identify(traits={"cio_relationships": written})
+    assert order_of([waiting, event]) == [0, 1]
+    assert order_of([waiting, row(id="other"), event], connection=BY_ID) == [0, 2, 1]
+
+
 def test_10_3_people_who_have_nothing_in_common_do_not_wait_for_each_other() -> None:
     """A change of ids closes no request of others: both wait on to the end."""
     events = [group(userId="one"), row(id="other"), assigns("cio_abc"), track(userId="new")]
