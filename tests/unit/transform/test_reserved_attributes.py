@@ -259,6 +259,8 @@ def test_4_8b_the_time_of_a_row_stands_before_a_column_named_timestamp() -> None
     """`created_at` by 9.4."""
     event = row(id="u", created_at=TIME, _timestamp="soon")
     assert attributes_of_both(event, connection=PERSON) == {"_timestamp": TIME_S}
+    ahead = row(id="u", created_at=NOW + 3601, _timestamp=TIME)
+    assert attributes_of_both(ahead, "FUTURE_TIME", connection=PERSON) == {}
 
 
 def test_4_8b_an_object_s_attributes_are_its_own() -> None:
