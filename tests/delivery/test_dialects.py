@@ -1,17 +1,12 @@
 """Both dialects mean the same: the same events, through v1 and v2, leave the same behind."""
 
-import json
 import random
-from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
-from ciosidecar import Client, Deliver
-from ciosidecar.testing import server
-from ciosidecar_server.sandbox.testing import running_sandbox
 
-CONFIG = {"siteID": "site", "apiKey": "key", "deviceTokenEventName": "Token Registered"}
+from .sandbox_state import state_after
+
 PEOPLE = 60
 
 
@@ -103,62 +98,6 @@ _KINDS = (
     *(_identify,) * 4,
     *(_page, _screen, _device, _group, _track_by_email, _anonymous, _alias),
 )
-
-
-def state_after(
-    events: list[dict[str, Any]], api_version: str, connection: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """What a sandbox holds after all events were delivered in a dialect."""
-    settings = CONFIG | {"apiVersion": api_version}
-    with (
-        running_sandbox() as sandbox,
-        server(customerio_url=sandbox.url) as sidecar,
-        Client(sidecar.address) as client,
-        client.stream(settings, deliver=Deliver(timeout_s=30)) as stream,
-    ):
-        answers = list(stream.map(events, connection=connection))
-        assert [answer.result.error for answer in answers if answer.result.status != 200] == []
-        with httpx.Client(base_url=sandbox.url) as programs:
-            return {"people": dict(_people(programs)), "objects": dict(_objects(programs))}
-
-
-def _people(programs: httpx.Client) -> Iterator[tuple[str, Any]]:
-    """By id or email: what is known of each person, without what differs from run to run."""
-    for summary in programs.get("/sandbox/people", params={"limit": 1000}).json()["people"]:
-        query = {"cio_id": summary["cio_id"], "limit": 1000}
-        found = programs.get("/sandbox/person", params=query).json()
-        events = programs.get(
-            "/sandbox/events", params={"person": summary["cio_id"], "limit": 1000}
-        )
-        yield (
-            found["id"] or found["email"],
-            {
-                "email": found["email"],
-                "attributes": found["attributes"],
-                "segments": sorted(found["segments"]),
-                "devices": sorted(map(json.dumps, found["devices"])),
-                "relationships": sorted(
-                    json.dumps({**one, "cio_object_id": None}) for one in found["relationships"]
-                ),
-                "events": sorted(
-                    json.dumps(
-                        [one["id"], one["name"], _kind(one), one["data"], one["timestamp"]],
-                        sort_keys=True,
-                    )
-                    for one in events.json()["events"]
-                ),
-            },
-        )
-
-
-def _kind(event: dict[str, Any]) -> str:
-    """Track API v1 has no screen events: there they are ordinary ones (rule 5.4)."""
-    return "event" if event["type"] == "screen" else str(event["type"])
-
-
-def _objects(programs: httpx.Client) -> Iterator[tuple[str, Any]]:
-    for found in programs.get("/sandbox/objects", params={"limit": 1000}).json()["objects"]:
-        yield found["object_id"], {"attributes": found["attributes"], "people": found["people"]}
 
 
 def test_a_thousand_events_leave_the_same_behind_in_both_dialects() -> None:

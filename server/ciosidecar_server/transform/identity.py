@@ -117,13 +117,15 @@ def top_level_id(found: object, field: str, warnings: list[Warning]) -> str | No
 
 
 def _warn_of_placeholder(found: object, field: str, warnings: list[Warning]) -> None:
-    if type(found) is str and found in _PLACEHOLDERS:
-        warnings.append(
-            Warning(
-                WarningCode.PLACEHOLDER_ID,
-                f"{field} is a placeholder such as undefined or null and counts as absent (2.1)",
-            )
-        )
+    if type(found) is not str or found not in _PLACEHOLDERS:
+        return
+    warning = Warning(
+        WarningCode.PLACEHOLDER_ID,
+        f"{field} is a placeholder such as undefined or null and counts as absent (2.1)",
+    )
+    # An anonymousId may be tried as the address and then be read again, to be attached.
+    if warning not in warnings:
+        warnings.append(warning)
 
 
 def is_too_long(identifier: str) -> bool:

@@ -34,6 +34,8 @@ OrderingKey = NewType("OrderingKey", str)
 _EVENT_IDENTIFIERS = (user_id, anonymous_id)
 _PERSON_MEMBERS = ("id", "email", "cio_id", "anonymous_id", "phone")
 _PERSON_ATTRIBUTES = ("id", "email", "anonymous_id")
+# Attributes by which an identify concerns others than the person it is addressed to.
+_REACHING = frozenset(("id", "cio_relationships"))
 
 
 def person_key(identifier: str) -> OrderingKey:
@@ -183,13 +185,14 @@ class Concerned:
         """Return whether someone or something in here may be what the operation is about."""
         if self._unread:
             self._read()
-        # Two different user ids are two people. Only someone without one can be met under an
-        # email that the event does not go by, and looking for those takes reading its traits. An
-        # identify may give its person another id.
+        # Two different user ids are two people. Only someone without one, in here or of the event,
+        # can be met under an email that the event does not go by, and looking for those takes
+        # reading its traits. An identify may give its person another id, or relate an object.
         if (
             self._someone_without_id
             or type(operation) is UpdateObject
-            or (type(operation) is Identify and "id" in operation.attributes)
+            or (type(operation) is Identify and not _REACHING.isdisjoint(operation.attributes))
+            or _lacks_id(operation)
         ):
             keys = operation_keys(operation, event, by_phone=self._by_phone)
             return not self._keys.isdisjoint(keys)

@@ -58,11 +58,12 @@ def _identify(
                 return identify(operation, endpoints, warnings)
             else:
                 _warn_of_deletion(warnings)
+    counted: list[Warning] = []
     parts: list[Any] = [
         b'{"type":"person","action":"identify","identifiers":',
         _identifiers(operation.person),
         b',"attributes":',
-        encode(within_count(attributes, warnings)),
+        encode(within_count(attributes, counted)),
         *lifted,
     ]
     if operation.timestamp is not None:
@@ -70,7 +71,9 @@ def _identify(
     parts.append(b"}")
     body = b"".join(parts)
     if len(body) > MAX_ITEM_BYTES and has_v1_path(operation.person):
-        return identify(operation, endpoints, warnings)  # 10.2: v1 takes more
+        # 10.2: v1 takes more, and counts the attributes in its own way.
+        return identify(operation, endpoints, warnings)
+    warnings += counted
     return batch_item(endpoints, body, "identify")
 
 

@@ -34,10 +34,11 @@ def operation(
         attributes = destination.changes.attributes(attributes)
     settle_ids(attributes, person, warnings)
     timestamp = event_time(event, "identify", warnings, now)
+    # Before an attribute `_timestamp` counts: it says when the update was, not when people came.
+    created_at = _created_at(event, own, destination, attributes, warnings, timestamp, now)
     written = attributes.pop("_timestamp", ABSENT)
     if timestamp is None and written and first_usable(event, "identify", [])[1] is None:
         timestamp = own_timestamp(written, now, warnings)
-    created_at = _created_at(event, own, destination, attributes, warnings, timestamp, now)
     anonymous_id = identity.attached_anonymous_id(event, person, warnings)
     settled: Attributes = {}
     if created_at is not None:

@@ -12,10 +12,10 @@ from ..limits import within_sizes
 from ..names import first_name, sent_name
 from ..operations import Attributes, ChangeSegment, DeletePerson, Identify, SendEvent
 from ..reserved_attributes import make_readable, own_timestamp
-from ..result import ErrorCode, Refused, Warning, WarningCode
+from ..result import ErrorCode, Refused, Warning
 from ..times import seconds_or_warn, unless_ahead
 from .event_body import MAX_DATA_BYTES
-from .identify import only_updating
+from .identify import only_updating, settle_ids
 
 _ACTIONS = ("insert", "update", "delete")
 
@@ -81,19 +81,7 @@ def _identify(
     attributes = {name: raw for name, raw in columns.items() if name not in (named, "created_at")}
     if destination.changes is not None:
         attributes = destination.changes.attributes(attributes)
-    for name in ("id", "cio_id"):
-        # A null here would be the attribute that makes Customer.io drop the update (4.2). A person
-        # addressed by cio_id may be given another id.
-        if name in attributes:
-            found = identity.nested_id(attributes[name])
-            if found is None or identity.is_too_long(found):
-                del attributes[name]
-                warnings.append(
-                    Warning(
-                        WarningCode.ID_ATTRIBUTE_LEFT_OUT,
-                        f"identifier '{name}' is not a usable id and was left out (4.2)",
-                    )
-                )
+    settle_ids(attributes, person, warnings)
     written = attributes.pop("_timestamp", ABSENT)
     if timestamp is None and written and _created_at(columns, []) is None:
         timestamp = own_timestamp(written, now, warnings)
