@@ -1,8 +1,11 @@
 """Where requests may go, and what of a prepared request is sent at all."""
 
+import json
+
 import pytest
 from ciosidecar_server.delivery.hosts import Hosts, sendable_headers, split_url
-from ciosidecar_server.delivery.prepared import prepared_keys, prepared_request
+from ciosidecar_server.delivery.prepared import prepared_request
+from ciosidecar_server.transform.ordering import request_keys
 from ciosidecar_server.transform.result import ErrorCode, Refused
 
 US = "https://track.customer.io"
@@ -171,11 +174,40 @@ def test_a_url_splits_where_its_path_begins() -> None:
     assert split_url(f"{US}/api/v9/customers") is None
 
 
+def item(action: str, identifiers: dict[str, str], attributes: dict[str, object]) -> bytes:
+    """A v2 batch of one item about a person."""
+    told = {"identifiers": identifiers, "attributes": attributes}
+    return json.dumps({"batch": [{"type": "person", "action": action, **told}]}).encode()
+
+
 @pytest.mark.parametrize(
     ("path", "body", "keys"),
     [
         ("/api/v1/customers/u1", b"{}", {"u1"}),
         ("/api/v1/customers/A%40b.example/events", b"{}", {"a@b.example"}),
+        ("/api/v1/customers/cio_abc", b"{}", {"cio_abc"}),
+        (
+            "/api/v1/segments/7/add_customers?id_type=email",
+            b'{"ids": ["A@b.example"]}',
+            {"a@b.example"},
+        ),
+        ("/api/v1/segments/7/add_customers?id_type=cio_id", b'{"ids": ["abc"]}', {"cio_abc"}),
+        ("/api/v1/segments/7/remove_customers", b'{"ids": ["5", 6]}', {"5", "6"}),
+        (
+            "/api/v2/batch",
+            item("identify", {"cio_id": "abc"}, {"id": 5, "email": "A@b.example"}),
+            {"cio_abc", "5", "a@b.example"},
+        ),
+        (
+            "/api/v2/batch",
+            item("event", {"id": "u1"}, {"id": "product", "email": "other@b.example"}),
+            {"u1"},
+        ),
+        (
+            "/api/v1/customers/u1",
+            b'{"cio_relationships": {"relationships": [{"identifiers": {"object_id": 7}}]}}',
+            {"u1", "object\n1\n7"},
+        ),
         (
             "/api/v1/customers/u1?x=1",
             b'{"email": "A@b.example", "anonymous_id": "a1"}',
@@ -201,4 +233,4 @@ def test_a_url_splits_where_its_path_begins() -> None:
 def test_a_prepared_request_says_whom_it_concerns(path: str, body: bytes, keys: set[str]) -> None:
     """By its path and its body, as the events' own keys are written; what cannot be read says nobody."""
     request = prepared_request("POST", US + path, "", HEADERS, body, Hosts())
-    assert prepared_keys(request) == keys
+    assert request_keys(request) == keys

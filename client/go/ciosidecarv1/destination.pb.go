@@ -182,6 +182,124 @@ func (IdentifyFallback) EnumDescriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{2}
 }
 
+// The kind of identifier that a user id is at Customer.io.
+type UserIdKind int32
+
+const (
+	// The default: the shape of the id decides. An email is an email, cio_… a cio_id, all else an id.
+	UserIdKind_USER_ID_KIND_UNSPECIFIED UserIdKind = 0
+	// Every user id is an id.
+	UserIdKind_USER_ID_KIND_ID UserIdKind = 1
+	// Every user id is an email.
+	UserIdKind_USER_ID_KIND_EMAIL UserIdKind = 2
+	// Every user id is a phone number in E.164 form.
+	UserIdKind_USER_ID_KIND_PHONE UserIdKind = 3
+	// Every user id is a cio_id, with or without its prefix.
+	UserIdKind_USER_ID_KIND_CIO_ID UserIdKind = 4
+)
+
+// Enum value maps for UserIdKind.
+var (
+	UserIdKind_name = map[int32]string{
+		0: "USER_ID_KIND_UNSPECIFIED",
+		1: "USER_ID_KIND_ID",
+		2: "USER_ID_KIND_EMAIL",
+		3: "USER_ID_KIND_PHONE",
+		4: "USER_ID_KIND_CIO_ID",
+	}
+	UserIdKind_value = map[string]int32{
+		"USER_ID_KIND_UNSPECIFIED": 0,
+		"USER_ID_KIND_ID":          1,
+		"USER_ID_KIND_EMAIL":       2,
+		"USER_ID_KIND_PHONE":       3,
+		"USER_ID_KIND_CIO_ID":      4,
+	}
+)
+
+func (x UserIdKind) Enum() *UserIdKind {
+	p := new(UserIdKind)
+	*p = x
+	return p
+}
+
+func (x UserIdKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UserIdKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_ciosidecar_v1_destination_proto_enumTypes[3].Descriptor()
+}
+
+func (UserIdKind) Type() protoreflect.EnumType {
+	return &file_ciosidecar_v1_destination_proto_enumTypes[3]
+}
+
+func (x UserIdKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UserIdKind.Descriptor instead.
+func (UserIdKind) EnumDescriptor() ([]byte, []int) {
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{3}
+}
+
+// Whom Customer.io gets a profile for.
+type Profiles int32
+
+const (
+	// The default: everyone.
+	Profiles_PROFILES_UNSPECIFIED Profiles = 0
+	// Everyone.
+	Profiles_PROFILES_EVERYONE Profiles = 1
+	// Nobody who is known by an anonymous id only.
+	Profiles_PROFILES_IDENTIFIED Profiles = 2
+	// The same, and no identify without an email.
+	Profiles_PROFILES_WITH_EMAIL Profiles = 3
+)
+
+// Enum value maps for Profiles.
+var (
+	Profiles_name = map[int32]string{
+		0: "PROFILES_UNSPECIFIED",
+		1: "PROFILES_EVERYONE",
+		2: "PROFILES_IDENTIFIED",
+		3: "PROFILES_WITH_EMAIL",
+	}
+	Profiles_value = map[string]int32{
+		"PROFILES_UNSPECIFIED": 0,
+		"PROFILES_EVERYONE":    1,
+		"PROFILES_IDENTIFIED":  2,
+		"PROFILES_WITH_EMAIL":  3,
+	}
+)
+
+func (x Profiles) Enum() *Profiles {
+	p := new(Profiles)
+	*p = x
+	return p
+}
+
+func (x Profiles) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Profiles) Descriptor() protoreflect.EnumDescriptor {
+	return file_ciosidecar_v1_destination_proto_enumTypes[4].Descriptor()
+}
+
+func (Profiles) Type() protoreflect.EnumType {
+	return &file_ciosidecar_v1_destination_proto_enumTypes[4]
+}
+
+func (x Profiles) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Profiles.Descriptor instead.
+func (Profiles) EnumDescriptor() ([]byte, []int) {
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{4}
+}
+
 // What fills `created_at` when an identify has none.
 type CreatedAtFallback int32
 
@@ -219,11 +337,11 @@ func (x CreatedAtFallback) String() string {
 }
 
 func (CreatedAtFallback) Descriptor() protoreflect.EnumDescriptor {
-	return file_ciosidecar_v1_destination_proto_enumTypes[3].Descriptor()
+	return file_ciosidecar_v1_destination_proto_enumTypes[5].Descriptor()
 }
 
 func (CreatedAtFallback) Type() protoreflect.EnumType {
-	return &file_ciosidecar_v1_destination_proto_enumTypes[3]
+	return &file_ciosidecar_v1_destination_proto_enumTypes[5]
 }
 
 func (x CreatedAtFallback) Number() protoreflect.EnumNumber {
@@ -232,7 +350,7 @@ func (x CreatedAtFallback) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CreatedAtFallback.Descriptor instead.
 func (CreatedAtFallback) EnumDescriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{3}
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{5}
 }
 
 // Whether events carry an id.
@@ -272,11 +390,11 @@ func (x EventIds) String() string {
 }
 
 func (EventIds) Descriptor() protoreflect.EnumDescriptor {
-	return file_ciosidecar_v1_destination_proto_enumTypes[4].Descriptor()
+	return file_ciosidecar_v1_destination_proto_enumTypes[6].Descriptor()
 }
 
 func (EventIds) Type() protoreflect.EnumType {
-	return &file_ciosidecar_v1_destination_proto_enumTypes[4]
+	return &file_ciosidecar_v1_destination_proto_enumTypes[6]
 }
 
 func (x EventIds) Number() protoreflect.EnumNumber {
@@ -285,7 +403,7 @@ func (x EventIds) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EventIds.Descriptor instead.
 func (EventIds) EnumDescriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{4}
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{6}
 }
 
 // How much a group says of its relationship to a person.
@@ -325,11 +443,11 @@ func (x GroupRelationships) String() string {
 }
 
 func (GroupRelationships) Descriptor() protoreflect.EnumDescriptor {
-	return file_ciosidecar_v1_destination_proto_enumTypes[5].Descriptor()
+	return file_ciosidecar_v1_destination_proto_enumTypes[7].Descriptor()
 }
 
 func (GroupRelationships) Type() protoreflect.EnumType {
-	return &file_ciosidecar_v1_destination_proto_enumTypes[5]
+	return &file_ciosidecar_v1_destination_proto_enumTypes[7]
 }
 
 func (x GroupRelationships) Number() protoreflect.EnumNumber {
@@ -338,7 +456,7 @@ func (x GroupRelationships) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GroupRelationships.Descriptor instead.
 func (GroupRelationships) EnumDescriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{5}
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{7}
 }
 
 // What becomes of traits that are "", which deletes an attribute at Customer.io.
@@ -378,11 +496,11 @@ func (x EmptyStrings) String() string {
 }
 
 func (EmptyStrings) Descriptor() protoreflect.EnumDescriptor {
-	return file_ciosidecar_v1_destination_proto_enumTypes[6].Descriptor()
+	return file_ciosidecar_v1_destination_proto_enumTypes[8].Descriptor()
 }
 
 func (EmptyStrings) Type() protoreflect.EnumType {
-	return &file_ciosidecar_v1_destination_proto_enumTypes[6]
+	return &file_ciosidecar_v1_destination_proto_enumTypes[8]
 }
 
 func (x EmptyStrings) Number() protoreflect.EnumNumber {
@@ -391,7 +509,7 @@ func (x EmptyStrings) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EmptyStrings.Descriptor instead.
 func (EmptyStrings) EnumDescriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{6}
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{8}
 }
 
 // What becomes of the properties `recipient`, `from_address` and `reply_to`, by which an event
@@ -432,11 +550,11 @@ func (x ReservedProperties) String() string {
 }
 
 func (ReservedProperties) Descriptor() protoreflect.EnumDescriptor {
-	return file_ciosidecar_v1_destination_proto_enumTypes[7].Descriptor()
+	return file_ciosidecar_v1_destination_proto_enumTypes[9].Descriptor()
 }
 
 func (ReservedProperties) Type() protoreflect.EnumType {
-	return &file_ciosidecar_v1_destination_proto_enumTypes[7]
+	return &file_ciosidecar_v1_destination_proto_enumTypes[9]
 }
 
 func (x ReservedProperties) Number() protoreflect.EnumNumber {
@@ -445,7 +563,7 @@ func (x ReservedProperties) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReservedProperties.Descriptor instead.
 func (ReservedProperties) EnumDescriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{7}
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{9}
 }
 
 // A configured Customer.io workspace.
@@ -608,8 +726,12 @@ type DestinationSettings struct {
 	EmptyStrings EmptyStrings `protobuf:"varint,21,opt,name=empty_strings,json=emptyStrings,proto3,enum=ciosidecar.v1.EmptyStrings" json:"empty_strings,omitempty"`
 	// (Optional) What becomes of properties that redirect messages. Default they are sent. [13.8]
 	ReservedProperties ReservedProperties `protobuf:"varint,22,opt,name=reserved_properties,json=reservedProperties,proto3,enum=ciosidecar.v1.ReservedProperties" json:"reserved_properties,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// (Optional) The kind of every user id, with api_version v2 only. Default the id's shape. [3.8]
+	UserIdKind UserIdKind `protobuf:"varint,23,opt,name=user_id_kind,json=userIdKind,proto3,enum=ciosidecar.v1.UserIdKind" json:"user_id_kind,omitempty"`
+	// (Optional) Whom Customer.io gets a profile for. Default everyone. [13.9]
+	Profiles      Profiles `protobuf:"varint,24,opt,name=profiles,proto3,enum=ciosidecar.v1.Profiles" json:"profiles,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DestinationSettings) Reset() {
@@ -794,6 +916,20 @@ func (x *DestinationSettings) GetReservedProperties() ReservedProperties {
 		return x.ReservedProperties
 	}
 	return ReservedProperties_RESERVED_PROPERTIES_UNSPECIFIED
+}
+
+func (x *DestinationSettings) GetUserIdKind() UserIdKind {
+	if x != nil {
+		return x.UserIdKind
+	}
+	return UserIdKind_USER_ID_KIND_UNSPECIFIED
+}
+
+func (x *DestinationSettings) GetProfiles() Profiles {
+	if x != nil {
+		return x.Profiles
+	}
+	return Profiles_PROFILES_UNSPECIFIED
 }
 
 // What an event's consents must be for it to be passed on.
@@ -1117,7 +1253,7 @@ const file_ciosidecar_v1_destination_proto_rawDesc = "" +
 	"configJson\x12:\n" +
 	"\x05typed\x18\x04 \x01(\v2\".ciosidecar.v1.DestinationSettingsH\x00R\x05typedB\n" +
 	"\n" +
-	"\bsettings\"\x9d\v\n" +
+	"\bsettings\"\x8f\f\n" +
 	"\x13DestinationSettings\x12\x17\n" +
 	"\asite_id\x18\x01 \x01(\tR\x06siteId\x12\x17\n" +
 	"\aapi_key\x18\x02 \x01(\tR\x06apiKey\x12-\n" +
@@ -1143,7 +1279,10 @@ const file_ciosidecar_v1_destination_proto_rawDesc = "" +
 	"\x13convert_dates_allow\x18\x13 \x03(\tR\x11convertDatesAllow\x12,\n" +
 	"\x12convert_dates_deny\x18\x14 \x03(\tR\x10convertDatesDeny\x12@\n" +
 	"\rempty_strings\x18\x15 \x01(\x0e2\x1b.ciosidecar.v1.EmptyStringsR\femptyStrings\x12R\n" +
-	"\x13reserved_properties\x18\x16 \x01(\x0e2!.ciosidecar.v1.ReservedPropertiesR\x12reservedProperties\x1aA\n" +
+	"\x13reserved_properties\x18\x16 \x01(\x0e2!.ciosidecar.v1.ReservedPropertiesR\x12reservedProperties\x12;\n" +
+	"\fuser_id_kind\x18\x17 \x01(\x0e2\x19.ciosidecar.v1.UserIdKindR\n" +
+	"userIdKind\x123\n" +
+	"\bprofiles\x18\x18 \x01(\x0e2\x17.ciosidecar.v1.ProfilesR\bprofiles\x1aA\n" +
 	"\x13ConnectionModeEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a?\n" +
@@ -1185,7 +1324,19 @@ const file_ciosidecar_v1_destination_proto_rawDesc = "" +
 	"\x10IdentifyFallback\x12!\n" +
 	"\x1dIDENTIFY_FALLBACK_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eIDENTIFY_FALLBACK_ANONYMOUS_ID\x10\x01\x12\x1b\n" +
-	"\x17IDENTIFY_FALLBACK_EMAIL\x10\x02*y\n" +
+	"\x17IDENTIFY_FALLBACK_EMAIL\x10\x02*\x88\x01\n" +
+	"\n" +
+	"UserIdKind\x12\x1c\n" +
+	"\x18USER_ID_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fUSER_ID_KIND_ID\x10\x01\x12\x16\n" +
+	"\x12USER_ID_KIND_EMAIL\x10\x02\x12\x16\n" +
+	"\x12USER_ID_KIND_PHONE\x10\x03\x12\x17\n" +
+	"\x13USER_ID_KIND_CIO_ID\x10\x04*m\n" +
+	"\bProfiles\x12\x18\n" +
+	"\x14PROFILES_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11PROFILES_EVERYONE\x10\x01\x12\x17\n" +
+	"\x13PROFILES_IDENTIFIED\x10\x02\x12\x17\n" +
+	"\x13PROFILES_WITH_EMAIL\x10\x03*y\n" +
 	"\x11CreatedAtFallback\x12#\n" +
 	"\x1fCREATED_AT_FALLBACK_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dCREATED_AT_FALLBACK_TIMESTAMP\x10\x01\x12\x1c\n" +
@@ -1220,45 +1371,49 @@ func file_ciosidecar_v1_destination_proto_rawDescGZIP() []byte {
 	return file_ciosidecar_v1_destination_proto_rawDescData
 }
 
-var file_ciosidecar_v1_destination_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_ciosidecar_v1_destination_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
 var file_ciosidecar_v1_destination_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_ciosidecar_v1_destination_proto_goTypes = []any{
 	(Region)(0),                 // 0: ciosidecar.v1.Region
 	(ApiVersion)(0),             // 1: ciosidecar.v1.ApiVersion
 	(IdentifyFallback)(0),       // 2: ciosidecar.v1.IdentifyFallback
-	(CreatedAtFallback)(0),      // 3: ciosidecar.v1.CreatedAtFallback
-	(EventIds)(0),               // 4: ciosidecar.v1.EventIds
-	(GroupRelationships)(0),     // 5: ciosidecar.v1.GroupRelationships
-	(EmptyStrings)(0),           // 6: ciosidecar.v1.EmptyStrings
-	(ReservedProperties)(0),     // 7: ciosidecar.v1.ReservedProperties
-	(*Destination)(nil),         // 8: ciosidecar.v1.Destination
-	(*DestinationSettings)(nil), // 9: ciosidecar.v1.DestinationSettings
-	(*ConsentRule)(nil),         // 10: ciosidecar.v1.ConsentRule
-	(*Connection)(nil),          // 11: ciosidecar.v1.Connection
-	(*ConnectionSettings)(nil),  // 12: ciosidecar.v1.ConnectionSettings
-	(*SettingProblem)(nil),      // 13: ciosidecar.v1.SettingProblem
-	nil,                         // 14: ciosidecar.v1.DestinationSettings.ConnectionModeEntry
-	nil,                         // 15: ciosidecar.v1.DestinationSettings.UseNativeSdkEntry
+	(UserIdKind)(0),             // 3: ciosidecar.v1.UserIdKind
+	(Profiles)(0),               // 4: ciosidecar.v1.Profiles
+	(CreatedAtFallback)(0),      // 5: ciosidecar.v1.CreatedAtFallback
+	(EventIds)(0),               // 6: ciosidecar.v1.EventIds
+	(GroupRelationships)(0),     // 7: ciosidecar.v1.GroupRelationships
+	(EmptyStrings)(0),           // 8: ciosidecar.v1.EmptyStrings
+	(ReservedProperties)(0),     // 9: ciosidecar.v1.ReservedProperties
+	(*Destination)(nil),         // 10: ciosidecar.v1.Destination
+	(*DestinationSettings)(nil), // 11: ciosidecar.v1.DestinationSettings
+	(*ConsentRule)(nil),         // 12: ciosidecar.v1.ConsentRule
+	(*Connection)(nil),          // 13: ciosidecar.v1.Connection
+	(*ConnectionSettings)(nil),  // 14: ciosidecar.v1.ConnectionSettings
+	(*SettingProblem)(nil),      // 15: ciosidecar.v1.SettingProblem
+	nil,                         // 16: ciosidecar.v1.DestinationSettings.ConnectionModeEntry
+	nil,                         // 17: ciosidecar.v1.DestinationSettings.UseNativeSdkEntry
 }
 var file_ciosidecar_v1_destination_proto_depIdxs = []int32{
-	9,  // 0: ciosidecar.v1.Destination.typed:type_name -> ciosidecar.v1.DestinationSettings
+	11, // 0: ciosidecar.v1.Destination.typed:type_name -> ciosidecar.v1.DestinationSettings
 	0,  // 1: ciosidecar.v1.DestinationSettings.region:type_name -> ciosidecar.v1.Region
 	1,  // 2: ciosidecar.v1.DestinationSettings.api_version:type_name -> ciosidecar.v1.ApiVersion
 	2,  // 3: ciosidecar.v1.DestinationSettings.identify_fallback:type_name -> ciosidecar.v1.IdentifyFallback
-	3,  // 4: ciosidecar.v1.DestinationSettings.created_at_fallback:type_name -> ciosidecar.v1.CreatedAtFallback
-	4,  // 5: ciosidecar.v1.DestinationSettings.event_ids:type_name -> ciosidecar.v1.EventIds
-	14, // 6: ciosidecar.v1.DestinationSettings.connection_mode:type_name -> ciosidecar.v1.DestinationSettings.ConnectionModeEntry
-	15, // 7: ciosidecar.v1.DestinationSettings.use_native_sdk:type_name -> ciosidecar.v1.DestinationSettings.UseNativeSdkEntry
-	10, // 8: ciosidecar.v1.DestinationSettings.consent_rules:type_name -> ciosidecar.v1.ConsentRule
-	5,  // 9: ciosidecar.v1.DestinationSettings.group_relationships:type_name -> ciosidecar.v1.GroupRelationships
-	6,  // 10: ciosidecar.v1.DestinationSettings.empty_strings:type_name -> ciosidecar.v1.EmptyStrings
-	7,  // 11: ciosidecar.v1.DestinationSettings.reserved_properties:type_name -> ciosidecar.v1.ReservedProperties
-	12, // 12: ciosidecar.v1.Connection.typed:type_name -> ciosidecar.v1.ConnectionSettings
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	5,  // 4: ciosidecar.v1.DestinationSettings.created_at_fallback:type_name -> ciosidecar.v1.CreatedAtFallback
+	6,  // 5: ciosidecar.v1.DestinationSettings.event_ids:type_name -> ciosidecar.v1.EventIds
+	16, // 6: ciosidecar.v1.DestinationSettings.connection_mode:type_name -> ciosidecar.v1.DestinationSettings.ConnectionModeEntry
+	17, // 7: ciosidecar.v1.DestinationSettings.use_native_sdk:type_name -> ciosidecar.v1.DestinationSettings.UseNativeSdkEntry
+	12, // 8: ciosidecar.v1.DestinationSettings.consent_rules:type_name -> ciosidecar.v1.ConsentRule
+	7,  // 9: ciosidecar.v1.DestinationSettings.group_relationships:type_name -> ciosidecar.v1.GroupRelationships
+	8,  // 10: ciosidecar.v1.DestinationSettings.empty_strings:type_name -> ciosidecar.v1.EmptyStrings
+	9,  // 11: ciosidecar.v1.DestinationSettings.reserved_properties:type_name -> ciosidecar.v1.ReservedProperties
+	3,  // 12: ciosidecar.v1.DestinationSettings.user_id_kind:type_name -> ciosidecar.v1.UserIdKind
+	4,  // 13: ciosidecar.v1.DestinationSettings.profiles:type_name -> ciosidecar.v1.Profiles
+	14, // 14: ciosidecar.v1.Connection.typed:type_name -> ciosidecar.v1.ConnectionSettings
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_ciosidecar_v1_destination_proto_init() }
@@ -1279,7 +1434,7 @@ func file_ciosidecar_v1_destination_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ciosidecar_v1_destination_proto_rawDesc), len(file_ciosidecar_v1_destination_proto_rawDesc)),
-			NumEnums:      8,
+			NumEnums:      10,
 			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,

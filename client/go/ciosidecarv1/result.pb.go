@@ -233,7 +233,7 @@ const (
 	WarningCode_WARNING_CODE_LONE_SURROGATE WarningCode = 1
 	// A time that cannot be read was passed over. [2.4]
 	WarningCode_WARNING_CODE_UNUSABLE_TIME WarningCode = 2
-	// A member of the wrong JSON type was passed over. [4.1, 5.1, 8.4, 10.1]
+	// A member of the wrong JSON type was passed over. [4.1, 4.8b, 5.1, 8.4]
 	WarningCode_WARNING_CODE_WRONG_TYPE WarningCode = 3
 	// The person is addressed by anonymous id although an email is known. [3.3]
 	WarningCode_WARNING_CODE_ANONYMOUS_WITH_EMAIL WarningCode = 4
@@ -265,6 +265,12 @@ const (
 	WarningCode_WARNING_CODE_UNATTRIBUTED_ERROR WarningCode = 17
 	// A time more than an hour ahead of the clock was left out. [2.5]
 	WarningCode_WARNING_CODE_FUTURE_TIME WarningCode = 18
+	// An id that is a placeholder, such as undefined, counts as absent. [2.1]
+	WarningCode_WARNING_CODE_PLACEHOLDER_ID WarningCode = 19
+	// White space around an email or the name of an event was taken off. [2.3, 5.5]
+	WarningCode_WARNING_CODE_WHITE_SPACE_REMOVED WarningCode = 20
+	// A relationship that Customer.io cannot be told of was left out. [3.8, 4.8b, 10.1]
+	WarningCode_WARNING_CODE_RELATIONSHIP_LEFT_OUT WarningCode = 21
 )
 
 // Enum value maps for WarningCode.
@@ -289,6 +295,9 @@ var (
 		16: "WARNING_CODE_WRONG_REGION",
 		17: "WARNING_CODE_UNATTRIBUTED_ERROR",
 		18: "WARNING_CODE_FUTURE_TIME",
+		19: "WARNING_CODE_PLACEHOLDER_ID",
+		20: "WARNING_CODE_WHITE_SPACE_REMOVED",
+		21: "WARNING_CODE_RELATIONSHIP_LEFT_OUT",
 	}
 	WarningCode_value = map[string]int32{
 		"WARNING_CODE_UNSPECIFIED":               0,
@@ -310,6 +319,9 @@ var (
 		"WARNING_CODE_WRONG_REGION":              16,
 		"WARNING_CODE_UNATTRIBUTED_ERROR":        17,
 		"WARNING_CODE_FUTURE_TIME":               18,
+		"WARNING_CODE_PLACEHOLDER_ID":            19,
+		"WARNING_CODE_WHITE_SPACE_REMOVED":       20,
+		"WARNING_CODE_RELATIONSHIP_LEFT_OUT":     21,
 	}
 )
 
@@ -350,6 +362,8 @@ const (
 	FilterReason_FILTER_REASON_DEVICE_MODE FilterReason = 1
 	// The person denied a consent it needs. [11.3]
 	FilterReason_FILTER_REASON_CONSENT FilterReason = 2
+	// It would create a profile that the destination does not want. [13.9]
+	FilterReason_FILTER_REASON_ANONYMOUS FilterReason = 3
 )
 
 // Enum value maps for FilterReason.
@@ -358,11 +372,13 @@ var (
 		0: "FILTER_REASON_UNSPECIFIED",
 		1: "FILTER_REASON_DEVICE_MODE",
 		2: "FILTER_REASON_CONSENT",
+		3: "FILTER_REASON_ANONYMOUS",
 	}
 	FilterReason_value = map[string]int32{
 		"FILTER_REASON_UNSPECIFIED": 0,
 		"FILTER_REASON_DEVICE_MODE": 1,
 		"FILTER_REASON_CONSENT":     2,
+		"FILTER_REASON_ANONYMOUS":   3,
 	}
 )
 
@@ -1036,7 +1052,7 @@ const file_ciosidecar_v1_result_proto_rawDesc = "" +
 	"\x1aERROR_TYPE_INSTRUMENTATION\x10\x01\x12\x1c\n" +
 	"\x18ERROR_TYPE_CONFIGURATION\x10\x02\x12\x17\n" +
 	"\x13ERROR_TYPE_DELIVERY\x10\x03\x12\x17\n" +
-	"\x13ERROR_TYPE_INTERNAL\x10\x04*\xac\x05\n" +
+	"\x13ERROR_TYPE_INTERNAL\x10\x04*\x9b\x06\n" +
 	"\vWarningCode\x12\x1c\n" +
 	"\x18WARNING_CODE_UNSPECIFIED\x10\x00\x12\x1f\n" +
 	"\x1bWARNING_CODE_LONE_SURROGATE\x10\x01\x12\x1e\n" +
@@ -1057,11 +1073,15 @@ const file_ciosidecar_v1_result_proto_rawDesc = "" +
 	"\x1fWARNING_CODE_MERGE_OF_ANONYMOUS\x10\x0f\x12\x1d\n" +
 	"\x19WARNING_CODE_WRONG_REGION\x10\x10\x12#\n" +
 	"\x1fWARNING_CODE_UNATTRIBUTED_ERROR\x10\x11\x12\x1c\n" +
-	"\x18WARNING_CODE_FUTURE_TIME\x10\x12*g\n" +
+	"\x18WARNING_CODE_FUTURE_TIME\x10\x12\x12\x1f\n" +
+	"\x1bWARNING_CODE_PLACEHOLDER_ID\x10\x13\x12$\n" +
+	" WARNING_CODE_WHITE_SPACE_REMOVED\x10\x14\x12&\n" +
+	"\"WARNING_CODE_RELATIONSHIP_LEFT_OUT\x10\x15*\x84\x01\n" +
 	"\fFilterReason\x12\x1d\n" +
 	"\x19FILTER_REASON_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19FILTER_REASON_DEVICE_MODE\x10\x01\x12\x19\n" +
-	"\x15FILTER_REASON_CONSENT\x10\x02B[\n" +
+	"\x15FILTER_REASON_CONSENT\x10\x02\x12\x1b\n" +
+	"\x17FILTER_REASON_ANONYMOUS\x10\x03B[\n" +
 	"\x11dev.ciosidecar.v1P\x01ZDgithub.com/ciosidecar/ciosidecar/client/go/ciosidecarv1;ciosidecarv1b\x06proto3"
 
 var (

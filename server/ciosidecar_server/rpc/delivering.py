@@ -10,11 +10,11 @@ from google.protobuf.duration_pb2 import Duration
 from ..delivery import reports
 from ..delivery.delivery import Delivery, workspace_key
 from ..delivery.job import Job, Place
-from ..delivery.prepared import prepared_keys, prepared_request
+from ..delivery.prepared import prepared_request
 from ..settings import Settings
 from ..transform import Outcome, Refused, Request, transform_event
 from ..transform.event_to_call import internal_error
-from ..transform.ordering import ordering_keys
+from ..transform.ordering import OrderingKey, caller_key, operation_keys, request_keys
 from ..transform.request import BatchItem
 from ..transform.result import refused
 from .batches import EVENTS_BETWEEN_YIELDS, check_size
@@ -160,8 +160,8 @@ class DeliveringStream:
             in_work.answer(position, outcome)
             return
         try:
-            by_phone = destination.phone_as_identifier
-            keys = _own_key(item) or ordering_keys(operation, event, by_phone=by_phone)
+            by_phone = destination.by_phone
+            keys = _own_key(item) or operation_keys(operation, event, by_phone=by_phone)
         except Exception as fault:  # noqa: BLE001 - one event's fault is not the stream's
             in_work.answer(position, internal_error(fault, outcome.warnings))
             return
@@ -182,7 +182,7 @@ class DeliveringStream:
         except Refused as refusal:
             in_work.answer(position, refused(refusal))
             return
-        keys = _own_key(item) or prepared_keys(call)
+        keys = _own_key(item) or request_keys(call)
         self._submit_call(position, item, in_work, call, keys, hash((told.url, told.body)))
 
     def _submit_call(
@@ -191,7 +191,7 @@ class DeliveringStream:
         item: event_pb2.Item,
         in_work: BatchInWork,
         call: Request | BatchItem,
-        keys: set[str],
+        keys: set[OrderingKey],
         fingerprint: int,
     ) -> None:
         job = Job(
@@ -254,10 +254,9 @@ class DeliveringStream:
             self._changed.set()
 
 
-def _own_key(item: event_pb2.Item) -> set[str]:
-    """What the caller wants the item ordered by; nothing if he leaves that to us."""
-    # The line feed keeps it apart from every person's id.
-    return {f"key\n{item.ordering_key}"} if item.ordering_key else set()
+def _own_key(item: event_pb2.Item) -> set[OrderingKey]:
+    """Return the caller's own ordering key, or nothing if the caller gives none."""
+    return {caller_key(item.ordering_key)} if item.ordering_key else set()
 
 
 def _seconds(duration: Duration) -> float:

@@ -20,6 +20,17 @@ _IDENTIFY_FALLBACKS = {
     pb.IDENTIFY_FALLBACK_ANONYMOUS_ID: "anonymousId",
     pb.IDENTIFY_FALLBACK_EMAIL: "email",
 }
+_USER_ID_KINDS = {
+    pb.USER_ID_KIND_ID: "id",
+    pb.USER_ID_KIND_EMAIL: "email",
+    pb.USER_ID_KIND_PHONE: "phone",
+    pb.USER_ID_KIND_CIO_ID: "cio_id",
+}
+_PROFILES = {
+    pb.PROFILES_EVERYONE: "everyone",
+    pb.PROFILES_IDENTIFIED: "identified",
+    pb.PROFILES_WITH_EMAIL: "withEmail",
+}
 _CREATED_AT_FALLBACKS = {
     pb.CREATED_AT_FALLBACK_TIMESTAMP: "timestamp",
     pb.CREATED_AT_FALLBACK_NONE: "none",
@@ -48,12 +59,14 @@ def config_json(destination: pb.Destination) -> bytes:
         "deviceTokenEventName": typed.device_token_event_name,
         "apiVersion": _named(typed.api_version, _API_VERSIONS),
         "identifyFallback": _named(typed.identify_fallback, _IDENTIFY_FALLBACKS),
+        "userIdIdentifierType": _named(typed.user_id_kind, _USER_ID_KINDS),
         "createdAtFallback": _named(typed.created_at_fallback, _CREATED_AT_FALLBACKS),
         "eventIds": _named(typed.event_ids, _EVENT_IDS),
         "semanticEvents": typed.semantic_events,
         "groupRelationships": _named(typed.group_relationships, _GROUP_RELATIONSHIPS),
         "phoneAsIdentifier": typed.phone_as_identifier,
         "updateOnly": typed.update_only,
+        "profiles": _named(typed.profiles, _PROFILES),
         "convertDates": typed.convert_dates,
         "convertDatesAllow": list(typed.convert_dates_allow),
         "convertDatesDeny": list(typed.convert_dates_deny),

@@ -124,9 +124,7 @@ class BatchTransform:
             self._close(destination, shared)
             shared = None
         if shared is None:
-            shared = SharedRequest(
-                item.template, item.path, by_phone=destination.phone_as_identifier
-            )
+            shared = SharedRequest(item.template, item.path, by_phone=destination.by_phone)
             self._open.setdefault(destination, {})[key] = shared
         shared.cover(position, item, operation, event)
 

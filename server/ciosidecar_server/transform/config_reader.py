@@ -71,6 +71,14 @@ class ConfigReader:
             return setting.choices[0]
         return found
 
+    def identifier_kind(self, setting: Setting) -> str | None:
+        """Return one of its choices, or None if it is not given. "" counts as not given."""
+        key, found = self.given(setting, blank_counts=False)
+        if found is None or (isinstance(found, str) and found in setting.choices):
+            return found
+        self.refuse(key, f"must be {_one_of(setting.choices)}", "3.8")
+        return None
+
     def flag(self, setting: Setting) -> bool:
         """True or false."""
         key, found = self.given(setting)

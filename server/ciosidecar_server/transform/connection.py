@@ -4,8 +4,8 @@ from typing import cast
 
 from msgspec import DecodeError, Raw, Struct
 
+from .identity import IdentifierKind
 from .json_text import ABSENT, NULL, elements, first_byte, members, repair_surrogates, value
-from .operations import IdentifierKind
 from .result import ErrorCode
 
 _KINDS = ("id", "email", "cio_id")

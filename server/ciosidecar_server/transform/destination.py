@@ -1,4 +1,7 @@
-"""What the user configured, checked once. SPEC 11."""
+"""What the user configured, checked once. Rule 11."""
+
+from collections.abc import Collection
+from typing import Literal, cast
 
 from msgspec import Raw, Struct
 
@@ -7,12 +10,14 @@ from . import track_v1, track_v2
 from .config_reader import ConfigReader, SettingProblem
 from .dates import DateNames
 from .filters import Filters, read_filters
+from .identity import Addressing, IdentifyFallback, UserIdKind
 from .request import BASE_URLS, Endpoints, Writers, endpoints
 from .result import ErrorCode, Refused
 from .semantic_names import SEMANTIC_NAMES
 from .values import ValueChanges
 
 DEVICE_EVENTS = ("Application Installed", "Application Opened")
+Profiles = Literal["everyone", "identified", "withEmail"]
 _DIALECTS = {"v1": track_v1.WRITERS, "v2": track_v2.WRITERS}
 _FILTERS = {setting.key: setting for setting in known.SETTINGS if setting.kind == "filter"}
 
@@ -28,8 +33,12 @@ class Destination(Struct, frozen=True, eq=False):
     """Whether a call that cannot share closes the shared requests before it (10.2)."""
     device_events: tuple[str, ...]
     """The track events that register a device token (6.1)."""
-    identify_by_email: bool
-    """Whether an identify without user id goes by email, not by anonymous id (3.3)."""
+    addressing: Addressing
+    """What addresses people (3.3, 3.8, 13.4)."""
+    by_phone: bool
+    """Whether phone numbers address people (3.8, 13.4)."""
+    profiles: Profiles
+    """Whom it wants a profile for (13.9)."""
     fill_created_at: bool
     """Whether a missing `created_at` becomes the event's time (4.5)."""
     event_ids: bool
@@ -40,8 +49,6 @@ class Destination(Struct, frozen=True, eq=False):
     """Whether events named as in Customer.io's pipelines do what they say (13.2)."""
     full_relationships: bool
     """Whether groups say all they know of a relationship (13.3)."""
-    phone_as_identifier: bool
-    """Whether a phone number addresses someone without user id and email (13.4)."""
     update_only: bool
     """Whether an identify changes people who exist only (13.5)."""
     changes: ValueChanges | None
@@ -49,12 +56,14 @@ class Destination(Struct, frozen=True, eq=False):
 
 
 def settled(
-    config: dict[str, Raw], *, combined: bool = True
+    config: dict[str, Raw], *, filled_in_later: Collection[str] = ()
 ) -> tuple[Destination | None, list[SettingProblem]]:
-    """The destination of a config without templates, or None, and what is wrong with the config.
+    """Return the destination of a config without templates, or None, and the config's problems.
 
-    combined: whether settings are held against each other too.
+    filled_in_later: keys that the config lacks because each event fills them in. If there are any,
+    settings are not held against each other yet.
     """
+    combined = not filled_in_later
     reader = ConfigReader(config)
     site_id = reader.credential(known.SITE_ID)
     api_key = reader.credential(known.API_KEY)
@@ -62,6 +71,8 @@ def settled(
     device_token_event = reader.event_name(known.DEVICE_TOKEN_EVENT)
     api_version = reader.choice(known.API_VERSION)
     identify_fallback = reader.choice(known.IDENTIFY_FALLBACK)
+    user_id_kind = _user_id_kind(reader, api_version, filled_in_later)
+    profiles = reader.choice(known.PROFILES)
     created_at_fallback = reader.choice(known.CREATED_AT_FALLBACK)
     event_ids = reader.choice(known.EVENT_IDS)
     semantic_events = reader.flag(known.SEMANTIC_EVENTS)
@@ -87,17 +98,43 @@ def settled(
         writers=_DIALECTS[api_version],
         closes_requests=api_version == "v2",
         device_events=(*DEVICE_EVENTS, device_token_event) if device_token_event else DEVICE_EVENTS,
-        identify_by_email=identify_fallback == "email",
+        addressing=Addressing(
+            user_id_kind=user_id_kind,
+            identify_fallback=_identify_fallback(reader, identify_fallback, user_id_kind),
+            by_phone=phone_as_identifier,
+        ),
+        by_phone=phone_as_identifier or user_id_kind == "phone",
+        profiles=cast("Profiles", profiles),
         fill_created_at=created_at_fallback == "timestamp",
         event_ids=event_ids == "ulid",
         filters=filters or None,
         semantic_events=semantic_events,
         full_relationships=group_relationships == "full",
-        phone_as_identifier=phone_as_identifier,
         update_only=update_only,
         changes=changes or None,
     )
     return destination, reader.problems
+
+
+def _user_id_kind(
+    reader: ConfigReader, api_version: str, filled_in_later: Collection[str]
+) -> UserIdKind | None:
+    """3.8: only v2 names the kind of an identifier."""
+    if api_version == "v2":
+        return cast("UserIdKind | None", reader.identifier_kind(known.USER_ID_KIND))
+    key, found = reader.given(known.USER_ID_KIND, blank_counts=False)
+    if found is not None and known.API_VERSION.key not in filled_in_later:
+        reader.note(key, 'has no effect with apiVersion "v1": v1 goes by the id\'s shape (3.8)')
+    return None
+
+
+def _identify_fallback(
+    reader: ConfigReader, choice: str, user_id_kind: UserIdKind | None
+) -> IdentifyFallback | None:
+    """3.8: under a kind of user id nothing stands in for one, unless that is asked for."""
+    if user_id_kind is not None and reader.given(known.IDENTIFY_FALLBACK)[1] is None:
+        return None
+    return cast("IdentifyFallback", choice)
 
 
 def _value_changes(reader: ConfigReader) -> ValueChanges:

@@ -4,7 +4,17 @@ from typing import Literal
 
 from msgspec import Struct
 
-Kind = Literal["credential", "region", "older region", "name", "choice", "flag", "names", "filter"]
+Kind = Literal[
+    "credential",
+    "region",
+    "older region",
+    "name",
+    "choice",
+    "identifier",
+    "flag",
+    "names",
+    "filter",
+]
 
 _VALUES = {
     "credential": "a text that is not blank",
@@ -45,14 +55,14 @@ class Setting(Struct, frozen=True):
     @property
     def values(self) -> str:
         """What it may be, for people."""
-        if self.kind == "choice":
+        if self.kind in ("choice", "identifier"):
             return ", ".join(f"`{choice}`" for choice in self.choices)
         return self.shape or _VALUES[self.kind]
 
     @property
     def default(self) -> str:
         """What it is when nobody sets it, for people."""
-        return f"`{self.choices[0]}`" if self.choices else _DEFAULTS.get(self.kind, "none")
+        return f"`{self.choices[0]}`" if self.kind == "choice" else _DEFAULTS.get(self.kind, "none")
 
 
 SITE_ID = Setting(
@@ -117,6 +127,30 @@ IDENTIFY_FALLBACK = Setting(
     "3.3",
     choices=("anonymousId", "email"),
     typed="identify_fallback",
+)
+USER_ID_KIND = Setting(
+    "userIdIdentifierType",
+    "identifier",
+    "The kind of identifier that a user id is at Customer.io, whatever it looks like. Without it the"
+    " id's own shape decides: an email is sent as `email`, `cio_…` as `cio_id`, all else as `id`."
+    " With it an identify without a user id is refused, unless `identifyFallback` is given. Read"
+    " with `apiVersion` `v2` only.",
+    "RudderStack's dashboard sets it. Your user ids look like emails and are `id`s in your"
+    " workspace, or you address people by phone number.",
+    "3.8",
+    choices=("id", "email", "phone", "cio_id"),
+    typed="user_id_kind",
+)
+PROFILES = Setting(
+    "profiles",
+    "choice",
+    "Whom Customer.io gets a profile for: `everyone`; `identified`, so that events of anonymous"
+    " people, and identifies by anonymous id, are filtered; or `withEmail`, so that an identify"
+    " without an email is filtered too. Warehouse rows are not judged.",
+    "You pay by profile, and do not want one for every anonymous visitor.",
+    "13.9",
+    choices=("everyone", "identified", "withEmail"),
+    typed="profiles",
 )
 CREATED_AT_FALLBACK = Setting(
     "createdAtFallback",
@@ -279,12 +313,14 @@ SETTINGS = (
     DEVICE_TOKEN_EVENT,
     API_VERSION,
     IDENTIFY_FALLBACK,
+    USER_ID_KIND,
     CREATED_AT_FALLBACK,
     EVENT_IDS,
     SEMANTIC_EVENTS,
     GROUP_RELATIONSHIPS,
     PHONE_AS_IDENTIFIER,
     UPDATE_ONLY,
+    PROFILES,
     CONVERT_DATES,
     CONVERT_DATES_ALLOW,
     CONVERT_DATES_DENY,

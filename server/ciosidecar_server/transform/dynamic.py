@@ -10,6 +10,7 @@ from . import destination_settings as known
 from .config_reader import ConfigReader, SettingProblem
 from .destination import Destination, settled, unusable
 from .destination_settings import Setting
+from .event import FilledEvent, without
 from .json_text import ABSENT, members, repair_surrogates, value
 from .result import ErrorCode, Refused
 from .templates import Template, filled_in, templates_in
@@ -36,29 +37,38 @@ class DynamicDestination:
         self._settled = lru_cache(MAX_KEPT)(self._settle)
         # What its destinations may do, they are taken to do: at worst that closes a request early.
         self.closes_requests = self._may_be(known.API_VERSION, wanted="v2")
-        self.phone_as_identifier = self._may_be(known.PHONE_AS_IDENTIFIER, wanted=True)
+        self.by_phone = self._may_be(known.PHONE_AS_IDENTIFIER, wanted=True) or self._may_be(
+            known.USER_ID_KIND, wanted="phone"
+        )
 
     def _may_be(self, setting: Setting, *, wanted: object) -> bool:
         return setting.key in self._keys or value(self._config.get(setting.key, ABSENT)) == wanted
 
-    def for_event(self, event_json: bytes) -> Destination:
-        """The destination that an event makes of the settings. The event stays as it is.
+    def for_event(self, event_json: bytes) -> tuple[Destination, FilledEvent | None]:
+        """Return the destination that an event makes of the settings, and what is left of the event.
 
-        event_json: an event that can be decoded. Raises Refused(INVALID_DESTINATION).
+        What filled a template is taken out of the event, so that a credential never becomes an
+        attribute; None if nothing did, and the event is as it was. event_json: an event that can
+        be decoded. Raises Refused(INVALID_DESTINATION).
         """
         try:
             fields = members(Raw(event_json))
         except DecodeError:
             fields = members(Raw(repair_surrogates(event_json)))
-        values = []
+        values, taken = [], []
         for key, template in self._templates.values():
-            found = template.fill(fields)
+            found = template.found_in(fields)
             if found is None:
-                raise _refused(key, "without default, and the event has nothing to put there")
+                found = template.default
+                if found is None:
+                    raise _refused(key, "without default, and the event has nothing to put there")
+            else:
+                taken.append(template.path)
             if len(found) > MAX_VALUE_BYTES:
                 raise _refused(key, f"that the event fills with more than {MAX_VALUE_BYTES} bytes")
             values.append(found)
-        return self._usable(tuple(values))
+        destination = self._usable(tuple(values))
+        return destination, without(event_json, taken) if taken else None
 
     def problems_with_defaults(self) -> list[SettingProblem]:
         """What is wrong where no event fills anything in; nothing if a template has no default."""
@@ -123,7 +133,7 @@ def _read_dynamic(
 ) -> tuple[DynamicDestination | None, list[SettingProblem]]:
     """dynamic: the templates, by key. names: all names of the settings that have templates."""
     static = {name: raw for name, raw in config.items() if name not in names}
-    problems = [one for one in settled(static, combined=False)[1] if one.key not in names]
+    problems = [one for one in settled(static, filled_in_later=names)[1] if one.key not in names]
     problems += [
         SettingProblem(key, "is filled in from each event (13.1)", fatal=False) for key in dynamic
     ]

@@ -1,13 +1,14 @@
 """An event, decoded once: what every rule reads is a field, what is passed on stays JSON text."""
 
 import sys
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, field
 from msgspec.json import Decoder
 
-from .json_text import ABSENT, members, repair_surrogates, value
+from .json_text import ABSENT, first_byte, members, removed, repair_surrogates, value
 from .result import ErrorCode, Refused
 
 # Python 3.11 counts the levels of JSON being read as calls, and stops at 1,000 of both. Rule 1.1 has
@@ -28,6 +29,7 @@ class Context(Struct, rename="camel", gc=False):
     os: Raw = ABSENT
     app: Raw = ABSENT
     library: Raw = ABSENT
+    page: Raw = ABSENT
     locale: Raw = ABSENT
     consent_management: Raw = ABSENT
     timestamp: Raw = ABSENT
@@ -55,10 +57,42 @@ class Event(Struct, rename="camel", gc=False):
     context: Context = field(default_factory=Context)
 
 
+class FilledEvent(Event, gc=False):
+    """An event that lost what templates took out of it (rule 13.1). JSON cannot set its fields."""
+
+    received_properties: bytes = b""
+    """The properties before that, b"" if they are no object: the event id hashes these (5.6)."""
+    received_identifiers: bytes = b""
+    """The same of a row's identifiers."""
+
+
 _Fields = TypeVar("_Fields", bound=Struct)
 
 _decode_event = Decoder(Event).decode
 _decode_members = Decoder(dict[str, Raw]).decode
+
+
+def without(event_json: bytes, paths: Iterable[tuple[str, ...]]) -> FilledEvent:
+    """Return the event without what stands at the paths. Rule 13.1.
+
+    A member is removed, an element of an array becomes null. event_json: as `decode` takes it.
+    """
+    received, repaired = decode(event_json)
+    raw = Raw(repair_surrogates(event_json) if repaired else event_json)
+    for path in paths:
+        raw = removed(raw, path)
+    left, _ = decode(bytes(raw))
+    filled = FilledEvent(
+        received_properties=_object_bytes(received.properties),
+        received_identifiers=_object_bytes(received.identifiers),
+    )
+    for name in Event.__struct_fields__:
+        setattr(filled, name, getattr(left, name))
+    return filled
+
+
+def _object_bytes(raw: Raw) -> bytes:
+    return bytes(raw) if first_byte(raw) == b"{" else b""
 
 
 def decode(data: bytes) -> tuple[Event, bool]:

@@ -1,8 +1,8 @@
-"""An id for an event that makes sending it again harmless. SPEC 5.6."""
+"""An id for an event that makes sending it again harmless. Rule 5.6."""
 
 from hashlib import sha256
 
-from .event import Event
+from .event import Event, FilledEvent
 from .identity import id_text
 from .times import first_millis
 
@@ -12,10 +12,11 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 
 
 def event_id(event: Event, kind: str, name: str, addressed: str, properties: bytes) -> str | None:
-    """The event's ULID, 26 characters, or None without a usable messageId.
+    """Return the event's ULID, 26 characters, or None without a usable messageId.
 
     kind: the event's type in lower case. name: as sent. addressed: the id, email or anonymous id
-    that the event is addressed by. properties: the member as it came, b"" if it is no object.
+    that the event is addressed by. properties: the member as it came, b"" if it is no object; what
+    the event had before templates took something out of it is looked up here (rule 13.1).
     """
     message_id = event.message_id
     if type(message_id) is not str or message_id.isspace():
@@ -25,6 +26,8 @@ def event_id(event: Event, kind: str, name: str, addressed: str, properties: byt
             return None
     if not message_id:
         return None
+    if type(event) is FilledEvent:
+        properties = event.received_identifiers if kind == "record" else event.received_properties
     known = f"{message_id}\x1f{kind}\x1f{name}\x1f{addressed}\x1f".encode()
     digest = sha256(known + properties)
     return ulid(first_millis(event), digest.digest()[:10])

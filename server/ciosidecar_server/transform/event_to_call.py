@@ -1,4 +1,4 @@
-"""One event, all the way: bytes → Event → Operation → the call it becomes. SPEC 1."""
+"""One event, all the way: bytes → Event → Operation → the call it becomes. Rule 1."""
 
 import logging
 
@@ -10,7 +10,17 @@ from .dynamic import AnyDestination, DynamicDestination
 from .event import Event, decode, not_json
 from .operations import Operation
 from .request import BatchItem, Request
-from .result import Error, ErrorCode, ErrorType, Outcome, Refused, Warning, WarningCode, refused
+from .result import (
+    Error,
+    ErrorCode,
+    ErrorType,
+    Filtered,
+    Outcome,
+    Refused,
+    Warning,
+    WarningCode,
+    refused,
+)
 from .rules import alias, group, identify, page, record, screen, track
 
 _RULES = {
@@ -64,7 +74,8 @@ def transform_event(
                 Warning(WarningCode.LONE_SURROGATE, "half of an emoji became U+FFFD (1.1)")
             )
         if isinstance(destination, DynamicDestination):
-            destination = destination.for_event(event_json)
+            destination, left = destination.for_event(event_json)
+            event = left or event
         if destination.filters is not None:
             reason = destination.filters.reason(event, source_type)
             if reason is not None:
@@ -74,6 +85,8 @@ def transform_event(
         call = write(operation, destination.endpoints, warnings)
     except Refused as refusal:
         return Transformed(refused(refusal, warnings))
+    except Filtered as unwanted:
+        return Transformed(Outcome(298, warnings, filtered=unwanted.reason))
     except Exception as fault:  # noqa: BLE001
         return Transformed(internal_error(fault, warnings))
     return Transformed(Outcome(200, warnings) if warnings else _PLAIN, call, operation, event)

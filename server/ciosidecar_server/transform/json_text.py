@@ -56,6 +56,45 @@ def elements(raw: Raw) -> list[Raw]:
         return []
 
 
+def removed(raw: Raw, path: tuple[str, ...]) -> Raw:
+    """Return the value without what stands at the path; the same where nothing does.
+
+    A member of an object is removed, an element of an array becomes null. path: not empty.
+    """
+    containers: list[dict[str, Raw] | list[Raw]] = []
+    inner = raw
+    for step in path:
+        container = _container(inner, step)
+        if container is None:
+            return raw
+        containers.append(container)
+        inner = container[int(step)] if isinstance(container, list) else container[step]
+    left = ABSENT
+    for container, step in zip(reversed(containers), reversed(path), strict=True):
+        if isinstance(container, list):
+            container[int(step)] = left or NULL
+        elif left:
+            container[step] = left
+        else:
+            del container[step]
+        left = Raw(encode(container))
+    return left
+
+
+def _container(raw: Raw, step: str) -> dict[str, Raw] | list[Raw] | None:
+    """The array or object that a value is, if it has something at the step of a path."""
+    if first_byte(raw) == b"[":
+        listed = elements(raw)
+        return listed if 0 <= array_index(step) < len(listed) else None
+    found = members(raw)
+    return found if step in found else None
+
+
+def array_index(step: str) -> int:
+    """Return the index that a step of a path names, or -1 if it names none."""
+    return int(step) if step.isascii() and step.isdigit() and len(step) < 9 else -1
+
+
 def value(raw: Raw) -> Any:
     """The value itself, or None if absent. Numbers beyond a double are a VastNumber."""
     if not raw:
@@ -96,11 +135,13 @@ __all__ = [
     "DecodeError",
     "Raw",
     "VastNumber",
+    "array_index",
     "compact_size",
     "elements",
     "encode",
     "first_byte",
     "members",
+    "removed",
     "repair_surrogates",
     "text_of",
     "value",

@@ -4,12 +4,11 @@ from typing import Literal
 
 from msgspec import Raw, Struct
 
+from .identity import IdentifierKind
 from .platforms import Platform
 
 Attributes = dict[str, Raw]
 """Names as the user wrote them, values as JSON text."""
-
-IdentifierKind = Literal["id", "email", "cio_id"]
 
 
 class Identify(Struct, frozen=True, gc=False):

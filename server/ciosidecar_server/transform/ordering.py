@@ -1,22 +1,165 @@
-"""What must stay in order: everything by which Customer.io may know whom an operation is about."""
+"""Ordering keys: which operations and prepared requests must stay in order.
+
+Nothing else builds such keys. Two calls that share a key concern the same person or object. A key is
+the same for every spelling of an identifier: `cio_abc` in a path and `{"cio_id": "abc"}` in an item,
+an email in any case, a number and its text (rules 3.7, 7.1). The kind of an identifier is not part of
+its key: an id and an email of the same text share one, which at worst costs a wait.
+"""
+
+import contextlib
+from typing import NewType
+from urllib.parse import parse_qs, unquote
+
+from msgspec import DecodeError, Raw
 
 from .event import Event
-from .identity import Phone, comparable, identifiers, is_email
-from .operations import Operation, SendEvent, UpdateObject
+from .identity import (
+    TypedIdentifier,
+    anonymous_id,
+    as_cio_id,
+    email,
+    id_text,
+    is_email,
+    nested_id,
+    phone,
+    user_id,
+)
+from .json_text import ABSENT, elements, first_byte, members, text_of, value
+from .operations import Identify, Operation, SendEvent, UpdateObject
+from .request import Request
+from .result import Refused, Warning
+
+OrderingKey = NewType("OrderingKey", str)
+
+_EVENT_IDENTIFIERS = (user_id, anonymous_id)
+_PERSON_MEMBERS = ("id", "email", "cio_id", "anonymous_id", "phone")
+_PERSON_ATTRIBUTES = ("id", "email", "anonymous_id")
 
 
-def ordering_keys(operation: Operation, event: Event, *, by_phone: bool = False) -> set[str]:
-    """Two operations that share a key concern the same person or object: their order matters.
+def person_key(identifier: str) -> OrderingKey:
+    """Return the key of the person that an identifier, as v1 has it in a path, addresses."""
+    return OrderingKey(identifier.casefold() if "@" in identifier else identifier)
 
-    The people as they are addressed, whatever else the event says they are known by, and the
-    object, if it is about one. All of it comparable: two spellings of one email are equal.
-    by_phone: whether phone numbers address people (13.4).
+
+def object_key(object_type_id: str, object_id: str) -> OrderingKey:
+    """Return the key of an object. The line feeds keep it apart from a person's."""
+    return OrderingKey(f"object\n{object_type_id}\n{object_id}")
+
+
+def caller_key(ordering_key: str) -> OrderingKey:
+    """Return the key for what a caller wants an item ordered by."""
+    return OrderingKey(f"key\n{ordering_key}")
+
+
+def operation_keys(
+    operation: Operation, event: Event, *, by_phone: bool = False
+) -> set[OrderingKey]:
+    """Return the keys of an operation: everything by which Customer.io may know whom it is about.
+
+    These are the people as they are addressed, what else the event says they are known by, the
+    identifiers that an identify gives them, and the objects. by_phone: whether phone numbers
+    address people (rules 3.8, 13.4).
     """
-    keys = identifiers(event, by_phone=by_phone)
-    keys.update(map(comparable, operation.people))
+    keys = _event_keys(event, by_phone=by_phone)
+    keys.update(map(person_key, operation.people))
     if type(operation) is UpdateObject:
-        # The line feed keeps an object apart from a person of the same id.
-        keys.add(f"object\n{operation.object_type_id}\n{operation.object_id}")
+        keys.add(object_key(operation.object_type_id, operation.object_id))
+    elif type(operation) is Identify:
+        attributes = operation.attributes
+        for name in _PERSON_ATTRIBUTES:
+            if name in attributes:
+                found = nested_id(attributes[name])
+                if found is not None:
+                    keys.add(person_key(found))
+        if "cio_relationships" in attributes:
+            keys |= _relationship_keys(attributes["cio_relationships"])
+    return keys
+
+
+def _event_keys(event: Event, *, by_phone: bool) -> set[OrderingKey]:
+    """Never raises: what cannot be read names nobody, and the event is not sent by it."""
+    found: list[str | None] = []
+    unheard: list[Warning] = []
+    for reader in _EVENT_IDENTIFIERS:
+        with contextlib.suppress(Refused, RecursionError):
+            found.append(reader(event, unheard))
+    with contextlib.suppress(RecursionError):
+        found.append(email(event))
+        if by_phone:
+            found.append(phone(event))
+    if type(event.previous_id) is str:
+        found.append(event.previous_id)
+    keys = {person_key(one) for one in found if one is not None}
+    if event.identifiers:
+        with contextlib.suppress(RecursionError):
+            keys |= _member_keys(members(event.identifiers))
+    return keys
+
+
+def request_keys(request: Request) -> set[OrderingKey]:
+    """Return the keys of a prepared request, as far as its path, query and body say."""
+    path, _, query = request.path.partition("?")
+    segments = path.split("/")
+    keys: set[OrderingKey] = set()
+    if segments[2:4] == ["v1", "customers"] and len(segments) > 4:
+        keys.add(person_key(unquote(segments[4])))
+    with contextlib.suppress(DecodeError, UnicodeDecodeError, RecursionError):
+        body = members(Raw(request.body)) if request.body else {}
+        if segments[2:4] == ["v1", "segments"]:
+            is_cio_id = parse_qs(query).get("id_type") == ["cio_id"]
+            for raw in elements(body.get("ids", ABSENT)):
+                keys |= _person_keys(raw, is_cio_id=is_cio_id)
+        keys |= _item_keys(body)
+        for item in elements(body.get("batch", ABSENT)):
+            keys |= _item_keys(members(item))
+    return keys
+
+
+def _item_keys(item: dict[str, Raw]) -> set[OrderingKey]:
+    """The keys of an item of a v2 batch, or of the body of a v1 call."""
+    keys = _member_keys(item) | _relationship_keys(item.get("cio_relationships", ABSENT))
+    for name in ("identifiers", "primary", "secondary"):
+        if name in item:
+            keys |= _member_keys(members(item[name]))
+    # What an identify sets. The attributes of an event are properties, whose ids are no people's.
+    if (
+        text_of(item.get("type", ABSENT)) == "person"
+        and text_of(item.get("action", ABSENT)) == "identify"
+    ):
+        keys |= _member_keys(members(item.get("attributes", ABSENT)))
+    return keys
+
+
+def _member_keys(identifiers: dict[str, Raw]) -> set[OrderingKey]:
+    """The keys of an object whose members name a person, or an object."""
+    keys: set[OrderingKey] = set()
+    for name in _PERSON_MEMBERS:
+        if name in identifiers:
+            keys |= _person_keys(identifiers[name], is_cio_id=name == "cio_id")
+    object_id = nested_id(identifiers.get("object_id", ABSENT))
+    if object_id is not None:
+        object_type_id = nested_id(identifiers.get("object_type_id", ABSENT)) or "1"
+        keys.add(object_key(object_type_id, object_id))
+    return keys
+
+
+def _person_keys(raw: Raw, *, is_cio_id: bool) -> set[OrderingKey]:
+    # Without the placeholders of rule 2.1: a prepared request sends them all the same.
+    found = value(raw)
+    with contextlib.suppress(ValueError):
+        text = found if type(found) is str else id_text(found)
+        if text:
+            trimmed = text.strip() if "@" in text else text
+            return {person_key(as_cio_id(trimmed) if is_cio_id else trimmed)}
+    return set()
+
+
+def _relationship_keys(raw: Raw) -> set[OrderingKey]:
+    """The keys of relationships: a list, or an object with an action and a list."""
+    keys: set[OrderingKey] = set()
+    listed = members(raw).get("relationships", ABSENT) if first_byte(raw) == b"{" else raw
+    for one in elements(listed):
+        keys |= _member_keys(members(members(one).get("identifiers", ABSENT)))
     return keys
 
 
@@ -24,35 +167,40 @@ class Concerned:
     """Everyone and everything that some operations are about."""
 
     def __init__(self, *, by_phone: bool = False) -> None:
-        """by_phone: whether phone numbers address people (13.4)."""
+        """by_phone: whether phone numbers address people (rules 3.8, 13.4)."""
         self._by_phone = by_phone
         # Looking an event through takes as long as the rest of packing it, and where everything
         # goes into one request nobody asks: it waits until somebody does.
         self._unread: list[tuple[Operation, Event]] = []
-        self._keys: set[str] = set()
+        self._keys: set[OrderingKey] = set()
         self._someone_without_id = False
 
     def add(self, operation: Operation, event: Event) -> None:
-        """Takes one more operation, and the event it came from."""
+        """Take one more operation, and the event it came from."""
         self._unread.append((operation, event))
 
     def includes(self, operation: Operation, event: Event) -> bool:
-        """Whether someone or something in here may be what the operation is about."""
+        """Return whether someone or something in here may be what the operation is about."""
         if self._unread:
             self._read()
         # Two different user ids are two people. Only someone without one can be met under an
-        # email that the event does not go by, and looking for those takes reading its traits.
-        if self._someone_without_id or type(operation) is UpdateObject:
-            keys = ordering_keys(operation, event, by_phone=self._by_phone)
+        # email that the event does not go by, and looking for those takes reading its traits. An
+        # identify may give its person another id.
+        if (
+            self._someone_without_id
+            or type(operation) is UpdateObject
+            or (type(operation) is Identify and "id" in operation.attributes)
+        ):
+            keys = operation_keys(operation, event, by_phone=self._by_phone)
             return not self._keys.isdisjoint(keys)
         for one in operation.people:  # noqa: SIM110 - a generator costs more than the rest
-            if comparable(one) in self._keys:
+            if person_key(one) in self._keys:
                 return True
         return False
 
     def _read(self) -> None:
         for operation, event in self._unread:
-            self._keys |= ordering_keys(operation, event, by_phone=self._by_phone)
+            self._keys |= operation_keys(operation, event, by_phone=self._by_phone)
             if not self._someone_without_id and _lacks_id(operation):
                 self._someone_without_id = True
         self._unread.clear()
@@ -62,4 +210,6 @@ def _lacks_id(operation: Operation) -> bool:
     people = operation.people
     if isinstance(operation, (SendEvent, UpdateObject)) and operation.person is None:
         return True
-    return not people or any(type(one) is Phone or is_email(one) for one in people)
+    return not people or any(
+        type(one) is TypedIdentifier or one.startswith("cio_") or is_email(one) for one in people
+    )

@@ -75,12 +75,16 @@ class WarningCode(StrEnum):
 
     LONE_SURROGATE = "LONE_SURROGATE"
     """Half of an emoji became U+FFFD (1.1)."""
+    PLACEHOLDER_ID = "PLACEHOLDER_ID"
+    """An id that is a placeholder, such as undefined, counts as absent (2.1)."""
     UNUSABLE_TIME = "UNUSABLE_TIME"
     """A time that cannot be read was passed over (2.4)."""
     FUTURE_TIME = "FUTURE_TIME"
     """A time more than an hour ahead of the clock was left out (2.5)."""
     WRONG_TYPE = "WRONG_TYPE"
-    """A member of the wrong JSON type was passed over (4.1, 5.1, 8.4)."""
+    """A member of the wrong JSON type was passed over (4.1, 4.8b, 5.1, 8.4)."""
+    WHITE_SPACE_REMOVED = "WHITE_SPACE_REMOVED"
+    """White space around an email or the name of an event was taken off (2.3, 5.5)."""
     ANONYMOUS_WITH_EMAIL = "ANONYMOUS_WITH_EMAIL"
     """Addressed by anonymous id although an email is known (3.3)."""
     ANONYMOUS_ID_LEFT_OUT = "ANONYMOUS_ID_LEFT_OUT"
@@ -89,6 +93,8 @@ class WarningCode(StrEnum):
     """An `id` or `cio_id` that is not the person's was left out (4.2)."""
     UNSUBSCRIBED_LEFT_OUT = "UNSUBSCRIBED_LEFT_OUT"
     """An `unsubscribed` that is neither yes nor no was left out (4.8)."""
+    RELATIONSHIP_LEFT_OUT = "RELATIONSHIP_LEFT_OUT"
+    """A relationship that Customer.io cannot be told of was left out (3.8, 4.8b, 10.1)."""
     ATTRIBUTE_NAME_TOO_LONG = "ATTRIBUTE_NAME_TOO_LONG"
     """An attribute whose name has over 150 bytes was left out (4.9)."""
     TEXT_CUT = "TEXT_CUT"
@@ -112,12 +118,14 @@ class WarningCode(StrEnum):
 
 
 class FilterReason(StrEnum):
-    """Why an event was filtered. SPEC 11.3."""
+    """Why an event was filtered. Rules 11.3, 13.9."""
 
     DEVICE_MODE = "DEVICE_MODE"
     """The source sends to Customer.io itself."""
     CONSENT = "CONSENT"
     """The person denied a consent it needs."""
+    ANONYMOUS = "ANONYMOUS"
+    """It would create a profile that the destination does not want (13.9)."""
 
 
 class Warning(NamedTuple):  # noqa: A001 - the field's own word; nothing here uses the builtin
@@ -160,6 +168,14 @@ _OTHER_THAN_THE_EVENT = {
     ErrorCode.INVALID_ITEM: (ErrorType.INTERNAL, 400),
     ErrorCode.INTERNAL: (ErrorType.INTERNAL, 500),
 }
+
+
+class Filtered(Exception):
+    """The destination does not want this event."""
+
+    def __init__(self, reason: FilterReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Outcome(msgspec.Struct, gc=False):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Raw
 
-from .json_text import ABSENT, elements, encode, first_byte, members, value
+from .json_text import ABSENT, array_index, elements, encode, first_byte, members, value
 
 _TEMPLATE = re.compile(r"""\{\{((?:[^"'{}]|"[^"]*"|'[^']*')*)\}\}""")
 _PATH = re.compile(r"""[^\s.\[\]|"'{}]+(?:\.[^\s.\[\]|"'{}]+|\[\d+\])*""")
@@ -24,21 +24,20 @@ class Template(NamedTuple):
     default: bytes | None
     """As JSON text; None: none."""
 
-    def fill(self, fields: dict[str, Raw]) -> bytes | None:
-        """The value as JSON text, the default, or None without either.
+    def found_in(self, fields: dict[str, Raw]) -> bytes | None:
+        """Return what the event has at the path, as JSON text.
 
-        fields: the event's own members. What is missing, null or "" leaves it to the default.
+        None for what is missing, null or "". fields: the event's own members.
         """
         raw = fields.get(self.path[0], ABSENT)
         for step in self.path[1:]:
             if first_byte(raw) == b"[":
-                listed = elements(raw)
-                index = int(step) if step.isascii() and step.isdigit() and len(step) < 9 else -1
+                listed, index = elements(raw), array_index(step)
                 raw = listed[index] if 0 <= index < len(listed) else ABSENT
             else:
                 raw = members(raw).get(step, ABSENT)
         found = bytes(raw)
-        return self.default if found in _NOTHING else found
+        return None if found in _NOTHING else found
 
 
 def looks_like_template(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""Operation → request in Customer.io's Track API v1. SPEC 4-9, 13."""
+"""Operation → request in Customer.io's Track API v1. Rules 4-9, 13."""
 
 from typing import Any
 
@@ -26,7 +26,8 @@ from .result import Warning
 _TYPE = {"track": b'"event"', "page": b'"page"', "screen": b'"event"'}
 
 
-def _identify(operation: Identify, endpoints: Endpoints, warnings: list[Warning]) -> Request:
+def identify(operation: Identify, endpoints: Endpoints, warnings: list[Warning]) -> Request:
+    """4"""
     return Request(
         endpoints.identify,
         "/api/v1/customers/" + in_path(operation.person, "the user id"),
@@ -138,7 +139,7 @@ def report_delivery(
 
 
 WRITERS: Writers = {
-    Identify: _identify,
+    Identify: identify,
     DeletePerson: _delete_person,
     SendEvent: send_event,
     AddDevice: _add_device,

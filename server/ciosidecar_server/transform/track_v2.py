@@ -1,11 +1,11 @@
-"""Operation → item of a call to /api/v2/batch, in Customer.io's Track API v2. SPEC 10."""
+"""Operation → item of a call to /api/v2/batch, in Customer.io's Track API v2. Rule 10."""
 
 from typing import Any
 
 from msgspec.json import encode
 
-from .identity import Phone, kind_and_value
-from .json_text import ABSENT, Raw, first_byte, members, value
+from .identity import has_v1_path, kind_and_value
+from .json_text import ABSENT, Raw, members, text_of
 from .limits import within_count
 from .object_item import update_object
 from .operations import (
@@ -20,10 +20,10 @@ from .operations import (
     SendEvent,
     UpdateObject,
 )
-from .request import BATCH_PATH, MAX_ITEM_BYTES, BatchItem, Endpoints, Request, Writers, batch_item
+from .request import MAX_ITEM_BYTES, BatchItem, Endpoints, Request, Writers, batch_item
+from .reserved_attributes import ADD_RELATIONSHIPS
 from .result import Warning, WarningCode
-from .times import seconds_or_warn
-from .track_v1 import change_segment, report_delivery, send_event
+from .track_v1 import change_segment, identify, report_delivery, send_event
 
 _PUSH_METRICS = ("opened", "converted", "delivered")
 
@@ -40,17 +40,24 @@ def _identifiers(person: str) -> bytes:
     return encode({kind: found})
 
 
-def _identify(operation: Identify, endpoints: Endpoints, warnings: list[Warning]) -> BatchItem:
-    attributes, timestamp = operation.attributes, operation.timestamp
+def _identify(
+    operation: Identify, endpoints: Endpoints, warnings: list[Warning]
+) -> Request | BatchItem:
+    """10.1"""
+    attributes = operation.attributes
     lifted: list[bytes | Raw] = []
     if "_timestamp" in attributes or "cio_relationships" in attributes:
         attributes = attributes.copy()
-        own_time = attributes.pop("_timestamp", ABSENT)
-        if timestamp is None:
-            timestamp = seconds_or_warn(value(own_time), "_timestamp", warnings)
+        attributes.pop("_timestamp", None)
         relationships = attributes.pop("cio_relationships", ABSENT)
         if relationships:
-            lifted = _relationships(relationships, warnings)
+            found = members(relationships)
+            if text_of(found["action"]) == ADD_RELATIONSHIPS:
+                lifted = [b',"cio_relationships":', found["relationships"]]
+            elif has_v1_path(operation.person):
+                return identify(operation, endpoints, warnings)
+            else:
+                _warn_of_deletion(warnings)
     parts: list[Any] = [
         b'{"type":"person","action":"identify","identifiers":',
         _identifiers(operation.person),
@@ -58,24 +65,23 @@ def _identify(operation: Identify, endpoints: Endpoints, warnings: list[Warning]
         encode(within_count(attributes, warnings)),
         *lifted,
     ]
-    if timestamp is not None:
-        parts.append(b',"timestamp":%d' % timestamp)
+    if operation.timestamp is not None:
+        parts.append(b',"timestamp":%d' % operation.timestamp)
     parts.append(b"}")
-    return batch_item(endpoints, b"".join(parts), "identify")
+    body = b"".join(parts)
+    if len(body) > MAX_ITEM_BYTES and has_v1_path(operation.person):
+        return identify(operation, endpoints, warnings)  # 10.2: v1 takes more
+    return batch_item(endpoints, body, "identify")
 
 
-def _relationships(raw: Raw, warnings: list[Warning]) -> list[bytes | Raw]:
-    """The member beside the attributes; nothing where it cannot be one. SPEC 10.1."""
-    listed = members(raw).get("relationships", ABSENT) if first_byte(raw) == b"{" else raw
-    if first_byte(listed) == b"[":
-        return [b',"cio_relationships":', listed]
+def _warn_of_deletion(warnings: list[Warning]) -> None:
     warnings.append(
         Warning(
-            WarningCode.WRONG_TYPE,
-            "attribute 'cio_relationships' is no list of relationships and was left out (10.1)",
+            WarningCode.RELATIONSHIP_LEFT_OUT,
+            "the deletion of relationships in attribute 'cio_relationships' was left out: v1, which"
+            " has a place for it, knows no such identifier (10.1)",
         )
     )
-    return []
 
 
 def _delete_person(
@@ -103,11 +109,9 @@ def _send_event(
         parts.append(b',"timestamp":%d' % operation.timestamp)
     parts += (b',"attributes":', operation.data, b"}")
     body = b"".join(parts)
-    if len(body) > MAX_ITEM_BYTES:
-        if type(operation.person) is Phone:
-            return batch_item(endpoints, body, "event")  # 13.4: refuses it, v1 has no phones
+    if len(body) > MAX_ITEM_BYTES and has_v1_path(operation.person):
         return send_event(operation, endpoints, warnings)  # 10.2: v1 takes 100,000
-    return BatchItem(endpoints.batch, BATCH_PATH, body)
+    return batch_item(endpoints, body, "event")
 
 
 def _add_device(operation: AddDevice, endpoints: Endpoints, _warnings: list[Warning]) -> BatchItem:

@@ -75,7 +75,8 @@ def test_8_2_without_an_object_id_a_group_is_refused(members: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("value", "type_id"),
     [
-        ("company", "company"),
+        ("42", "42"),
+        ("9" * 18, "9" * 18),
         (2, "2"),
         (2.0, "2"),
         (None, "1"),

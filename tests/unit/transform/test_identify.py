@@ -65,7 +65,6 @@ def test_4_1_traits_or_else_context_traits(
 @pytest.mark.parametrize(
     "name",
     [
-        "cio_subscription_preferences.topics.topic_1",
         "a.b.c",
         "a.b.3",
         "a\\b",

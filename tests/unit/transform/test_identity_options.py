@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from ciosidecar_server.transform import transform_event
 from ciosidecar_server.transform.operations import Identify, SendEvent
-from ciosidecar_server.transform.ordering import ordering_keys
+from ciosidecar_server.transform.ordering import operation_keys
 
 from tests.unit.transform.support import (
     NOW,
@@ -118,7 +118,7 @@ def keys_of(event: dict[str, Any], *, by_phone: bool) -> set[str]:
     found = transform_event(as_json(event), destination(**PHONE), source_type="", now=NOW)
     assert isinstance(found.operation, (Identify, SendEvent))
     assert found.event is not None
-    return ordering_keys(found.operation, found.event, by_phone=by_phone)
+    return set(operation_keys(found.operation, found.event, by_phone=by_phone))
 
 
 def test_13_4_order_holds_under_either_name() -> None:

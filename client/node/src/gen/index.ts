@@ -12,9 +12,11 @@ export {
   EventIds,
   GroupRelationships,
   IdentifyFallback,
+  Profiles,
   Region,
   ReservedProperties,
   SettingProblem,
+  UserIdKind,
 } from "./ciosidecar/v1/destination.js";
 export {
   Batch,

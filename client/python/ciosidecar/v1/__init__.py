@@ -12,9 +12,11 @@ from ciosidecar.v1.destination_pb2 import (
     EventIds,
     GroupRelationships,
     IdentifyFallback,
+    Profiles,
     Region,
     ReservedProperties,
     SettingProblem,
+    UserIdKind,
 )
 from ciosidecar.v1.event_pb2 import (
     Batch,
@@ -102,6 +104,7 @@ __all__ = [
     "Opened",
     "PreparedRequest",
     "Probe",
+    "Profiles",
     "Region",
     "Request",
     "RequestTemplate",
@@ -115,6 +118,7 @@ __all__ = [
     "TransformStreamRequest",
     "TransformStreamResponse",
     "UpsertDestinations",
+    "UserIdKind",
     "Warning",
     "WarningCode",
     "add_SidecarServiceServicer_to_server",

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63iosidecar/v1/destination.proto\x12\rciosidecar.v1\"\x8e\x01\n\x0b\x44\x65stination\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x17\n\x0f\x64\x65stination_ref\x18\x02 \x01(\t\x12\x15\n\x0b\x63onfig_json\x18\x03 \x01(\x0cH\x00\x12\x33\n\x05typed\x18\x04 \x01(\x0b\x32\".ciosidecar.v1.DestinationSettingsH\x00\x42\n\n\x08settings\"\xa8\x08\n\x13\x44\x65stinationSettings\x12\x0f\n\x07site_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x02 \x01(\t\x12%\n\x06region\x18\x03 \x01(\x0e\x32\x15.ciosidecar.v1.Region\x12\x1f\n\x17\x64\x65vice_token_event_name\x18\x04 \x01(\t\x12.\n\x0b\x61pi_version\x18\x05 \x01(\x0e\x32\x19.ciosidecar.v1.ApiVersion\x12:\n\x11identify_fallback\x18\x06 \x01(\x0e\x32\x1f.ciosidecar.v1.IdentifyFallback\x12=\n\x13\x63reated_at_fallback\x18\x07 \x01(\x0e\x32 .ciosidecar.v1.CreatedAtFallback\x12*\n\tevent_ids\x18\x08 \x01(\x0e\x32\x17.ciosidecar.v1.EventIds\x12O\n\x0f\x63onnection_mode\x18\t \x03(\x0b\x32\x36.ciosidecar.v1.DestinationSettings.ConnectionModeEntry\x12L\n\x0euse_native_sdk\x18\n \x03(\x0b\x32\x34.ciosidecar.v1.DestinationSettings.UseNativeSdkEntry\x12\x31\n\rconsent_rules\x18\x0b \x03(\x0b\x32\x1a.ciosidecar.v1.ConsentRule\x12#\n\x1bone_trust_cookie_categories\x18\x0c \x03(\t\x12\x1e\n\x16ketch_consent_purposes\x18\r \x03(\t\x12\x17\n\x0fsemantic_events\x18\x0e \x01(\x08\x12>\n\x13group_relationships\x18\x0f \x01(\x0e\x32!.ciosidecar.v1.GroupRelationships\x12\x1b\n\x13phone_as_identifier\x18\x10 \x01(\x08\x12\x13\n\x0bupdate_only\x18\x11 \x01(\x08\x12\x15\n\rconvert_dates\x18\x12 \x01(\x08\x12\x1b\n\x13\x63onvert_dates_allow\x18\x13 \x03(\t\x12\x1a\n\x12\x63onvert_dates_deny\x18\x14 \x03(\t\x12\x32\n\rempty_strings\x18\x15 \x01(\x0e\x32\x1b.ciosidecar.v1.EmptyStrings\x12>\n\x13reserved_properties\x18\x16 \x01(\x0e\x32!.ciosidecar.v1.ReservedProperties\x1a\x35\n\x13\x43onnectionModeEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11UseNativeSdkEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x08:\x02\x38\x01\"N\n\x0b\x43onsentRule\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x1b\n\x13resolution_strategy\x18\x02 \x01(\t\x12\x10\n\x08\x63onsents\x18\x03 \x03(\t\"\x8b\x01\n\nConnection\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x16\n\x0e\x63onnection_ref\x18\x02 \x01(\t\x12\x15\n\x0b\x63onfig_json\x18\x03 \x01(\x0cH\x00\x12\x32\n\x05typed\x18\x04 \x01(\x0b\x32!.ciosidecar.v1.ConnectionSettingsH\x00\x42\n\n\x08settings\"V\n\x12\x43onnectionSettings\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\x13\n\x0b\x61udience_id\x18\x02 \x01(\x04\x12\x1b\n\x13\x61udience_identifier\x18\x03 \x01(\t\"O\n\x0eSettingProblem\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\r\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\r\n\x05\x66\x61tal\x18\x04 \x01(\x08*>\n\x06Region\x12\x16\n\x12REGION_UNSPECIFIED\x10\x00\x12\r\n\tREGION_US\x10\x01\x12\r\n\tREGION_EU\x10\x02*Q\n\nApiVersion\x12\x1b\n\x17\x41PI_VERSION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41PI_VERSION_V1\x10\x01\x12\x12\n\x0e\x41PI_VERSION_V2\x10\x02*v\n\x10IdentifyFallback\x12!\n\x1dIDENTIFY_FALLBACK_UNSPECIFIED\x10\x00\x12\"\n\x1eIDENTIFY_FALLBACK_ANONYMOUS_ID\x10\x01\x12\x1b\n\x17IDENTIFY_FALLBACK_EMAIL\x10\x02*y\n\x11\x43reatedAtFallback\x12#\n\x1f\x43REATED_AT_FALLBACK_UNSPECIFIED\x10\x00\x12!\n\x1d\x43REATED_AT_FALLBACK_TIMESTAMP\x10\x01\x12\x1c\n\x18\x43REATED_AT_FALLBACK_NONE\x10\x02*M\n\x08\x45ventIds\x12\x19\n\x15\x45VENT_IDS_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x45VENT_IDS_ULID\x10\x01\x12\x12\n\x0e\x45VENT_IDS_NONE\x10\x02*v\n\x12GroupRelationships\x12#\n\x1fGROUP_RELATIONSHIPS_UNSPECIFIED\x10\x00\x12\x1d\n\x19GROUP_RELATIONSHIPS_PLAIN\x10\x01\x12\x1c\n\x18GROUP_RELATIONSHIPS_FULL\x10\x02*]\n\x0c\x45mptyStrings\x12\x1d\n\x19\x45MPTY_STRINGS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45MPTY_STRINGS_KEEP\x10\x01\x12\x16\n\x12\x45MPTY_STRINGS_DROP\x10\x02*w\n\x12ReservedProperties\x12#\n\x1fRESERVED_PROPERTIES_UNSPECIFIED\x10\x00\x12\x1c\n\x18RESERVED_PROPERTIES_KEEP\x10\x01\x12\x1e\n\x1aRESERVED_PROPERTIES_PREFIX\x10\x02\x42[\n\x11\x64\x65v.ciosidecar.v1P\x01ZDgithub.com/ciosidecar/ciosidecar/client/go/ciosidecarv1;ciosidecarv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63iosidecar/v1/destination.proto\x12\rciosidecar.v1\"\x8e\x01\n\x0b\x44\x65stination\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x17\n\x0f\x64\x65stination_ref\x18\x02 \x01(\t\x12\x15\n\x0b\x63onfig_json\x18\x03 \x01(\x0cH\x00\x12\x33\n\x05typed\x18\x04 \x01(\x0b\x32\".ciosidecar.v1.DestinationSettingsH\x00\x42\n\n\x08settings\"\x84\t\n\x13\x44\x65stinationSettings\x12\x0f\n\x07site_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x02 \x01(\t\x12%\n\x06region\x18\x03 \x01(\x0e\x32\x15.ciosidecar.v1.Region\x12\x1f\n\x17\x64\x65vice_token_event_name\x18\x04 \x01(\t\x12.\n\x0b\x61pi_version\x18\x05 \x01(\x0e\x32\x19.ciosidecar.v1.ApiVersion\x12:\n\x11identify_fallback\x18\x06 \x01(\x0e\x32\x1f.ciosidecar.v1.IdentifyFallback\x12=\n\x13\x63reated_at_fallback\x18\x07 \x01(\x0e\x32 .ciosidecar.v1.CreatedAtFallback\x12*\n\tevent_ids\x18\x08 \x01(\x0e\x32\x17.ciosidecar.v1.EventIds\x12O\n\x0f\x63onnection_mode\x18\t \x03(\x0b\x32\x36.ciosidecar.v1.DestinationSettings.ConnectionModeEntry\x12L\n\x0euse_native_sdk\x18\n \x03(\x0b\x32\x34.ciosidecar.v1.DestinationSettings.UseNativeSdkEntry\x12\x31\n\rconsent_rules\x18\x0b \x03(\x0b\x32\x1a.ciosidecar.v1.ConsentRule\x12#\n\x1bone_trust_cookie_categories\x18\x0c \x03(\t\x12\x1e\n\x16ketch_consent_purposes\x18\r \x03(\t\x12\x17\n\x0fsemantic_events\x18\x0e \x01(\x08\x12>\n\x13group_relationships\x18\x0f \x01(\x0e\x32!.ciosidecar.v1.GroupRelationships\x12\x1b\n\x13phone_as_identifier\x18\x10 \x01(\x08\x12\x13\n\x0bupdate_only\x18\x11 \x01(\x08\x12\x15\n\rconvert_dates\x18\x12 \x01(\x08\x12\x1b\n\x13\x63onvert_dates_allow\x18\x13 \x03(\t\x12\x1a\n\x12\x63onvert_dates_deny\x18\x14 \x03(\t\x12\x32\n\rempty_strings\x18\x15 \x01(\x0e\x32\x1b.ciosidecar.v1.EmptyStrings\x12>\n\x13reserved_properties\x18\x16 \x01(\x0e\x32!.ciosidecar.v1.ReservedProperties\x12/\n\x0cuser_id_kind\x18\x17 \x01(\x0e\x32\x19.ciosidecar.v1.UserIdKind\x12)\n\x08profiles\x18\x18 \x01(\x0e\x32\x17.ciosidecar.v1.Profiles\x1a\x35\n\x13\x43onnectionModeEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11UseNativeSdkEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x08:\x02\x38\x01\"N\n\x0b\x43onsentRule\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x1b\n\x13resolution_strategy\x18\x02 \x01(\t\x12\x10\n\x08\x63onsents\x18\x03 \x03(\t\"\x8b\x01\n\nConnection\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x16\n\x0e\x63onnection_ref\x18\x02 \x01(\t\x12\x15\n\x0b\x63onfig_json\x18\x03 \x01(\x0cH\x00\x12\x32\n\x05typed\x18\x04 \x01(\x0b\x32!.ciosidecar.v1.ConnectionSettingsH\x00\x42\n\n\x08settings\"V\n\x12\x43onnectionSettings\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\x13\n\x0b\x61udience_id\x18\x02 \x01(\x04\x12\x1b\n\x13\x61udience_identifier\x18\x03 \x01(\t\"O\n\x0eSettingProblem\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\r\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\r\n\x05\x66\x61tal\x18\x04 \x01(\x08*>\n\x06Region\x12\x16\n\x12REGION_UNSPECIFIED\x10\x00\x12\r\n\tREGION_US\x10\x01\x12\r\n\tREGION_EU\x10\x02*Q\n\nApiVersion\x12\x1b\n\x17\x41PI_VERSION_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41PI_VERSION_V1\x10\x01\x12\x12\n\x0e\x41PI_VERSION_V2\x10\x02*v\n\x10IdentifyFallback\x12!\n\x1dIDENTIFY_FALLBACK_UNSPECIFIED\x10\x00\x12\"\n\x1eIDENTIFY_FALLBACK_ANONYMOUS_ID\x10\x01\x12\x1b\n\x17IDENTIFY_FALLBACK_EMAIL\x10\x02*\x88\x01\n\nUserIdKind\x12\x1c\n\x18USER_ID_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fUSER_ID_KIND_ID\x10\x01\x12\x16\n\x12USER_ID_KIND_EMAIL\x10\x02\x12\x16\n\x12USER_ID_KIND_PHONE\x10\x03\x12\x17\n\x13USER_ID_KIND_CIO_ID\x10\x04*m\n\x08Profiles\x12\x18\n\x14PROFILES_UNSPECIFIED\x10\x00\x12\x15\n\x11PROFILES_EVERYONE\x10\x01\x12\x17\n\x13PROFILES_IDENTIFIED\x10\x02\x12\x17\n\x13PROFILES_WITH_EMAIL\x10\x03*y\n\x11\x43reatedAtFallback\x12#\n\x1f\x43REATED_AT_FALLBACK_UNSPECIFIED\x10\x00\x12!\n\x1d\x43REATED_AT_FALLBACK_TIMESTAMP\x10\x01\x12\x1c\n\x18\x43REATED_AT_FALLBACK_NONE\x10\x02*M\n\x08\x45ventIds\x12\x19\n\x15\x45VENT_IDS_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x45VENT_IDS_ULID\x10\x01\x12\x12\n\x0e\x45VENT_IDS_NONE\x10\x02*v\n\x12GroupRelationships\x12#\n\x1fGROUP_RELATIONSHIPS_UNSPECIFIED\x10\x00\x12\x1d\n\x19GROUP_RELATIONSHIPS_PLAIN\x10\x01\x12\x1c\n\x18GROUP_RELATIONSHIPS_FULL\x10\x02*]\n\x0c\x45mptyStrings\x12\x1d\n\x19\x45MPTY_STRINGS_UNSPECIFIED\x10\x00\x12\x16\n\x12\x45MPTY_STRINGS_KEEP\x10\x01\x12\x16\n\x12\x45MPTY_STRINGS_DROP\x10\x02*w\n\x12ReservedProperties\x12#\n\x1fRESERVED_PROPERTIES_UNSPECIFIED\x10\x00\x12\x1c\n\x18RESERVED_PROPERTIES_KEEP\x10\x01\x12\x1e\n\x1aRESERVED_PROPERTIES_PREFIX\x10\x02\x42[\n\x11\x64\x65v.ciosidecar.v1P\x01ZDgithub.com/ciosidecar/ciosidecar/client/go/ciosidecarv1;ciosidecarv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,36 +36,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DESTINATIONSETTINGS_CONNECTIONMODEENTRY']._serialized_options = b'8\001'
   _globals['_DESTINATIONSETTINGS_USENATIVESDKENTRY']._loaded_options = None
   _globals['_DESTINATIONSETTINGS_USENATIVESDKENTRY']._serialized_options = b'8\001'
-  _globals['_REGION']._serialized_start=1653
-  _globals['_REGION']._serialized_end=1715
-  _globals['_APIVERSION']._serialized_start=1717
-  _globals['_APIVERSION']._serialized_end=1798
-  _globals['_IDENTIFYFALLBACK']._serialized_start=1800
-  _globals['_IDENTIFYFALLBACK']._serialized_end=1918
-  _globals['_CREATEDATFALLBACK']._serialized_start=1920
-  _globals['_CREATEDATFALLBACK']._serialized_end=2041
-  _globals['_EVENTIDS']._serialized_start=2043
-  _globals['_EVENTIDS']._serialized_end=2120
-  _globals['_GROUPRELATIONSHIPS']._serialized_start=2122
-  _globals['_GROUPRELATIONSHIPS']._serialized_end=2240
-  _globals['_EMPTYSTRINGS']._serialized_start=2242
-  _globals['_EMPTYSTRINGS']._serialized_end=2335
-  _globals['_RESERVEDPROPERTIES']._serialized_start=2337
-  _globals['_RESERVEDPROPERTIES']._serialized_end=2456
+  _globals['_REGION']._serialized_start=1745
+  _globals['_REGION']._serialized_end=1807
+  _globals['_APIVERSION']._serialized_start=1809
+  _globals['_APIVERSION']._serialized_end=1890
+  _globals['_IDENTIFYFALLBACK']._serialized_start=1892
+  _globals['_IDENTIFYFALLBACK']._serialized_end=2010
+  _globals['_USERIDKIND']._serialized_start=2013
+  _globals['_USERIDKIND']._serialized_end=2149
+  _globals['_PROFILES']._serialized_start=2151
+  _globals['_PROFILES']._serialized_end=2260
+  _globals['_CREATEDATFALLBACK']._serialized_start=2262
+  _globals['_CREATEDATFALLBACK']._serialized_end=2383
+  _globals['_EVENTIDS']._serialized_start=2385
+  _globals['_EVENTIDS']._serialized_end=2462
+  _globals['_GROUPRELATIONSHIPS']._serialized_start=2464
+  _globals['_GROUPRELATIONSHIPS']._serialized_end=2582
+  _globals['_EMPTYSTRINGS']._serialized_start=2584
+  _globals['_EMPTYSTRINGS']._serialized_end=2677
+  _globals['_RESERVEDPROPERTIES']._serialized_start=2679
+  _globals['_RESERVEDPROPERTIES']._serialized_end=2798
   _globals['_DESTINATION']._serialized_start=51
   _globals['_DESTINATION']._serialized_end=193
   _globals['_DESTINATIONSETTINGS']._serialized_start=196
-  _globals['_DESTINATIONSETTINGS']._serialized_end=1260
-  _globals['_DESTINATIONSETTINGS_CONNECTIONMODEENTRY']._serialized_start=1154
-  _globals['_DESTINATIONSETTINGS_CONNECTIONMODEENTRY']._serialized_end=1207
-  _globals['_DESTINATIONSETTINGS_USENATIVESDKENTRY']._serialized_start=1209
-  _globals['_DESTINATIONSETTINGS_USENATIVESDKENTRY']._serialized_end=1260
-  _globals['_CONSENTRULE']._serialized_start=1262
-  _globals['_CONSENTRULE']._serialized_end=1340
-  _globals['_CONNECTION']._serialized_start=1343
-  _globals['_CONNECTION']._serialized_end=1482
-  _globals['_CONNECTIONSETTINGS']._serialized_start=1484
-  _globals['_CONNECTIONSETTINGS']._serialized_end=1570
-  _globals['_SETTINGPROBLEM']._serialized_start=1572
-  _globals['_SETTINGPROBLEM']._serialized_end=1651
+  _globals['_DESTINATIONSETTINGS']._serialized_end=1352
+  _globals['_DESTINATIONSETTINGS_CONNECTIONMODEENTRY']._serialized_start=1246
+  _globals['_DESTINATIONSETTINGS_CONNECTIONMODEENTRY']._serialized_end=1299
+  _globals['_DESTINATIONSETTINGS_USENATIVESDKENTRY']._serialized_start=1301
+  _globals['_DESTINATIONSETTINGS_USENATIVESDKENTRY']._serialized_end=1352
+  _globals['_CONSENTRULE']._serialized_start=1354
+  _globals['_CONSENTRULE']._serialized_end=1432
+  _globals['_CONNECTION']._serialized_start=1435
+  _globals['_CONNECTION']._serialized_end=1574
+  _globals['_CONNECTIONSETTINGS']._serialized_start=1576
+  _globals['_CONNECTIONSETTINGS']._serialized_end=1662
+  _globals['_SETTINGPROBLEM']._serialized_start=1664
+  _globals['_SETTINGPROBLEM']._serialized_end=1743
 # @@protoc_insertion_point(module_scope)

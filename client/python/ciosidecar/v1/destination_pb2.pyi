@@ -91,6 +91,66 @@ IDENTIFY_FALLBACK_EMAIL: IdentifyFallback.ValueType  # 2
 """The email only, as RudderStack's transformer does."""
 Global___IdentifyFallback: _TypeAlias = IdentifyFallback  # noqa: Y015
 
+class _UserIdKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UserIdKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UserIdKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    USER_ID_KIND_UNSPECIFIED: _UserIdKind.ValueType  # 0
+    """The default: the shape of the id decides. An email is an email, cio_… a cio_id, all else an id."""
+    USER_ID_KIND_ID: _UserIdKind.ValueType  # 1
+    """Every user id is an id."""
+    USER_ID_KIND_EMAIL: _UserIdKind.ValueType  # 2
+    """Every user id is an email."""
+    USER_ID_KIND_PHONE: _UserIdKind.ValueType  # 3
+    """Every user id is a phone number in E.164 form."""
+    USER_ID_KIND_CIO_ID: _UserIdKind.ValueType  # 4
+    """Every user id is a cio_id, with or without its prefix."""
+
+class UserIdKind(_UserIdKind, metaclass=_UserIdKindEnumTypeWrapper):
+    """The kind of identifier that a user id is at Customer.io."""
+
+USER_ID_KIND_UNSPECIFIED: UserIdKind.ValueType  # 0
+"""The default: the shape of the id decides. An email is an email, cio_… a cio_id, all else an id."""
+USER_ID_KIND_ID: UserIdKind.ValueType  # 1
+"""Every user id is an id."""
+USER_ID_KIND_EMAIL: UserIdKind.ValueType  # 2
+"""Every user id is an email."""
+USER_ID_KIND_PHONE: UserIdKind.ValueType  # 3
+"""Every user id is a phone number in E.164 form."""
+USER_ID_KIND_CIO_ID: UserIdKind.ValueType  # 4
+"""Every user id is a cio_id, with or without its prefix."""
+Global___UserIdKind: _TypeAlias = UserIdKind  # noqa: Y015
+
+class _Profiles:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ProfilesEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Profiles.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PROFILES_UNSPECIFIED: _Profiles.ValueType  # 0
+    """The default: everyone."""
+    PROFILES_EVERYONE: _Profiles.ValueType  # 1
+    """Everyone."""
+    PROFILES_IDENTIFIED: _Profiles.ValueType  # 2
+    """Nobody who is known by an anonymous id only."""
+    PROFILES_WITH_EMAIL: _Profiles.ValueType  # 3
+    """The same, and no identify without an email."""
+
+class Profiles(_Profiles, metaclass=_ProfilesEnumTypeWrapper):
+    """Whom Customer.io gets a profile for."""
+
+PROFILES_UNSPECIFIED: Profiles.ValueType  # 0
+"""The default: everyone."""
+PROFILES_EVERYONE: Profiles.ValueType  # 1
+"""Everyone."""
+PROFILES_IDENTIFIED: Profiles.ValueType  # 2
+"""Nobody who is known by an anonymous id only."""
+PROFILES_WITH_EMAIL: Profiles.ValueType  # 3
+"""The same, and no identify without an email."""
+Global___Profiles: _TypeAlias = Profiles  # noqa: Y015
+
 class _CreatedAtFallback:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -325,6 +385,8 @@ class DestinationSettings(_message.Message):
     CONVERT_DATES_DENY_FIELD_NUMBER: _builtins.int
     EMPTY_STRINGS_FIELD_NUMBER: _builtins.int
     RESERVED_PROPERTIES_FIELD_NUMBER: _builtins.int
+    USER_ID_KIND_FIELD_NUMBER: _builtins.int
+    PROFILES_FIELD_NUMBER: _builtins.int
     site_id: _builtins.str
     """(Required) The workspace's site id."""
     api_key: _builtins.str
@@ -359,6 +421,10 @@ class DestinationSettings(_message.Message):
     """(Optional) What becomes of traits that are "". Default they are sent. [13.7]"""
     reserved_properties: Global___ReservedProperties.ValueType
     """(Optional) What becomes of properties that redirect messages. Default they are sent. [13.8]"""
+    user_id_kind: Global___UserIdKind.ValueType
+    """(Optional) The kind of every user id, with api_version v2 only. Default the id's shape. [3.8]"""
+    profiles: Global___Profiles.ValueType
+    """(Optional) Whom Customer.io gets a profile for. Default everyone. [13.9]"""
     @_builtins.property
     def connection_mode(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """(Optional) By source type: `device` means the SDK sends to Customer.io itself, so that this
@@ -418,10 +484,12 @@ class DestinationSettings(_message.Message):
         convert_dates_deny: _abc.Iterable[_builtins.str] | None = ...,
         empty_strings: Global___EmptyStrings.ValueType = ...,
         reserved_properties: Global___ReservedProperties.ValueType = ...,
+        user_id_kind: Global___UserIdKind.ValueType = ...,
+        profiles: Global___Profiles.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "connection_mode", b"connection_mode", "consent_rules", b"consent_rules", "convert_dates", b"convert_dates", "convert_dates_allow", b"convert_dates_allow", "convert_dates_deny", b"convert_dates_deny", "created_at_fallback", b"created_at_fallback", "device_token_event_name", b"device_token_event_name", "empty_strings", b"empty_strings", "event_ids", b"event_ids", "group_relationships", b"group_relationships", "identify_fallback", b"identify_fallback", "ketch_consent_purposes", b"ketch_consent_purposes", "one_trust_cookie_categories", b"one_trust_cookie_categories", "phone_as_identifier", b"phone_as_identifier", "region", b"region", "reserved_properties", b"reserved_properties", "semantic_events", b"semantic_events", "site_id", b"site_id", "update_only", b"update_only", "use_native_sdk", b"use_native_sdk"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_key", b"api_key", "api_version", b"api_version", "connection_mode", b"connection_mode", "consent_rules", b"consent_rules", "convert_dates", b"convert_dates", "convert_dates_allow", b"convert_dates_allow", "convert_dates_deny", b"convert_dates_deny", "created_at_fallback", b"created_at_fallback", "device_token_event_name", b"device_token_event_name", "empty_strings", b"empty_strings", "event_ids", b"event_ids", "group_relationships", b"group_relationships", "identify_fallback", b"identify_fallback", "ketch_consent_purposes", b"ketch_consent_purposes", "one_trust_cookie_categories", b"one_trust_cookie_categories", "phone_as_identifier", b"phone_as_identifier", "profiles", b"profiles", "region", b"region", "reserved_properties", b"reserved_properties", "semantic_events", b"semantic_events", "site_id", b"site_id", "update_only", b"update_only", "use_native_sdk", b"use_native_sdk", "user_id_kind", b"user_id_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -178,7 +178,7 @@ class _WarningCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WarningCo
     WARNING_CODE_UNUSABLE_TIME: _WarningCode.ValueType  # 2
     """A time that cannot be read was passed over. [2.4]"""
     WARNING_CODE_WRONG_TYPE: _WarningCode.ValueType  # 3
-    """A member of the wrong JSON type was passed over. [4.1, 5.1, 8.4, 10.1]"""
+    """A member of the wrong JSON type was passed over. [4.1, 4.8b, 5.1, 8.4]"""
     WARNING_CODE_ANONYMOUS_WITH_EMAIL: _WarningCode.ValueType  # 4
     """The person is addressed by anonymous id although an email is known. [3.3]"""
     WARNING_CODE_ANONYMOUS_ID_LEFT_OUT: _WarningCode.ValueType  # 5
@@ -209,6 +209,12 @@ class _WarningCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WarningCo
     """Customer.io reported an error in the item's request without saying of which item. [12.1]"""
     WARNING_CODE_FUTURE_TIME: _WarningCode.ValueType  # 18
     """A time more than an hour ahead of the clock was left out. [2.5]"""
+    WARNING_CODE_PLACEHOLDER_ID: _WarningCode.ValueType  # 19
+    """An id that is a placeholder, such as undefined, counts as absent. [2.1]"""
+    WARNING_CODE_WHITE_SPACE_REMOVED: _WarningCode.ValueType  # 20
+    """White space around an email or the name of an event was taken off. [2.3, 5.5]"""
+    WARNING_CODE_RELATIONSHIP_LEFT_OUT: _WarningCode.ValueType  # 21
+    """A relationship that Customer.io cannot be told of was left out. [3.8, 4.8b, 10.1]"""
 
 class WarningCode(_WarningCode, metaclass=_WarningCodeEnumTypeWrapper):
     """What was repaired or left out. The numbers in brackets are those of docs/rules.md."""
@@ -220,7 +226,7 @@ WARNING_CODE_LONE_SURROGATE: WarningCode.ValueType  # 1
 WARNING_CODE_UNUSABLE_TIME: WarningCode.ValueType  # 2
 """A time that cannot be read was passed over. [2.4]"""
 WARNING_CODE_WRONG_TYPE: WarningCode.ValueType  # 3
-"""A member of the wrong JSON type was passed over. [4.1, 5.1, 8.4, 10.1]"""
+"""A member of the wrong JSON type was passed over. [4.1, 4.8b, 5.1, 8.4]"""
 WARNING_CODE_ANONYMOUS_WITH_EMAIL: WarningCode.ValueType  # 4
 """The person is addressed by anonymous id although an email is known. [3.3]"""
 WARNING_CODE_ANONYMOUS_ID_LEFT_OUT: WarningCode.ValueType  # 5
@@ -251,6 +257,12 @@ WARNING_CODE_UNATTRIBUTED_ERROR: WarningCode.ValueType  # 17
 """Customer.io reported an error in the item's request without saying of which item. [12.1]"""
 WARNING_CODE_FUTURE_TIME: WarningCode.ValueType  # 18
 """A time more than an hour ahead of the clock was left out. [2.5]"""
+WARNING_CODE_PLACEHOLDER_ID: WarningCode.ValueType  # 19
+"""An id that is a placeholder, such as undefined, counts as absent. [2.1]"""
+WARNING_CODE_WHITE_SPACE_REMOVED: WarningCode.ValueType  # 20
+"""White space around an email or the name of an event was taken off. [2.3, 5.5]"""
+WARNING_CODE_RELATIONSHIP_LEFT_OUT: WarningCode.ValueType  # 21
+"""A relationship that Customer.io cannot be told of was left out. [3.8, 4.8b, 10.1]"""
 Global___WarningCode: _TypeAlias = WarningCode  # noqa: Y015
 
 class _FilterReason:
@@ -265,6 +277,8 @@ class _FilterReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FilterRe
     """The source sends to Customer.io itself. [11.3]"""
     FILTER_REASON_CONSENT: _FilterReason.ValueType  # 2
     """The person denied a consent it needs. [11.3]"""
+    FILTER_REASON_ANONYMOUS: _FilterReason.ValueType  # 3
+    """It would create a profile that the destination does not want. [13.9]"""
 
 class FilterReason(_FilterReason, metaclass=_FilterReasonEnumTypeWrapper):
     """Why an event was filtered."""
@@ -275,6 +289,8 @@ FILTER_REASON_DEVICE_MODE: FilterReason.ValueType  # 1
 """The source sends to Customer.io itself. [11.3]"""
 FILTER_REASON_CONSENT: FilterReason.ValueType  # 2
 """The person denied a consent it needs. [11.3]"""
+FILTER_REASON_ANONYMOUS: FilterReason.ValueType  # 3
+"""It would create a profile that the destination does not want. [13.9]"""
 Global___FilterReason: _TypeAlias = FilterReason  # noqa: Y015
 
 @_typing.final

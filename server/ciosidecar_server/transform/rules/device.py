@@ -1,4 +1,4 @@
-"""A device and what is known of it. SPEC 6.2-6.4."""
+"""A device and what is known of it. Rules 6.2-6.4."""
 
 from msgspec import Raw
 
@@ -15,9 +15,10 @@ from ..times import event_time
 _BLANK = Raw(b'""')
 
 
-def token(event: Event) -> str | None:
-    """The device token, or None."""
-    return identity.nested_id(members(event.context.device).get("token", ABSENT))
+def token(event: Event, warnings: list[Warning]) -> str | None:
+    """Return the device token, or None."""
+    raw = members(event.context.device).get("token", ABSENT)
+    return identity.nested_id(raw, "context.device.token", warnings)
 
 
 def platform(event: Event) -> Platform | None:
@@ -81,10 +82,10 @@ def _as_texts(attributes: Attributes, warnings: list[Warning]) -> Attributes:
     return texts
 
 
-def delete_device(event: Event, destination: Destination) -> DeleteDevice:
+def delete_device(event: Event, destination: Destination, warnings: list[Warning]) -> DeleteDevice:
     """6.4"""
-    person = identity.known_person(event, by_phone=destination.phone_as_identifier)
-    found = token(event)
+    person = identity.known_person(event, destination.addressing, warnings)
+    found = token(event, warnings)
     if person is None or found is None:
         raise Refused(
             ErrorCode.MISSING_DEVICE_TOKEN,

@@ -1,4 +1,4 @@
-"""What track, page and screen have in common. SPEC 3.4, 5.1, 5.6, 5.7."""
+"""What track, page and screen have in common. Rules 3.4, 5.1, 5.6, 5.7, 13.9."""
 
 from typing import Literal
 
@@ -10,10 +10,15 @@ from ..event import Event
 from ..event_id import event_id
 from ..json_text import NULL, compact_size
 from ..operations import SendEvent
-from ..result import ErrorCode, Refused, Warning, WarningCode
+from ..result import ErrorCode, Filtered, FilterReason, Refused, Warning, WarningCode
 from ..times import event_time
 
 MAX_DATA_BYTES = 100_000
+
+
+def is_warehouse_row(event: Event) -> bool:
+    """Return whether an event comes from a warehouse: rule 13.9 does not judge those."""
+    return event.channel == "sources" or identity.mapped_id(event) is not None
 
 
 def send_event(
@@ -25,18 +30,20 @@ def send_event(
     warnings: list[Warning],
     now: int,
 ) -> SendEvent:
-    """The operation, once the name and the known person, if any, are settled.
+    """Return the operation, once the name and the known person, if any, are settled.
 
-    now: seconds since 1970.
+    Raises Refused and Filtered.
     """
     anonymous_id = None
     if person is None:
-        anonymous_id = identity.anonymous_id(event)
+        anonymous_id = identity.anonymous_id(event, warnings)
         if anonymous_id is None:
             raise Refused(
                 ErrorCode.MISSING_IDENTITY,
                 f"a {kind} needs a userId, an email or an anonymousId (3.4)",
             )
+        if destination.profiles != "everyone" and not is_warehouse_row(event):
+            raise Filtered(FilterReason.ANONYMOUS)
     properties = event.properties
     data = bytes(properties)
     if data[:1] != b"{":
@@ -54,6 +61,10 @@ def send_event(
         raise Refused(
             ErrorCode.TOO_LARGE, f"properties have more than {MAX_DATA_BYTES} bytes (5.7)"
         )
+    addressed = person or anonymous_id or ""
+    if destination.addressing.user_id_kind is not None:
+        # As it was given: no setting changes the id of an event (5.6).
+        addressed = identity.user_id(event, []) or addressed
     return SendEvent(
         person,
         anonymous_id,
@@ -61,7 +72,5 @@ def send_event(
         name,
         sent,
         event_time(event, kind, warnings, now),
-        event_id(event, kind, name, person or anonymous_id or "", data)
-        if destination.event_ids
-        else None,
+        event_id(event, kind, name, addressed, data) if destination.event_ids else None,
     )

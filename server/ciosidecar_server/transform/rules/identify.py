@@ -1,4 +1,4 @@
-"""identify: a person and their attributes. SPEC 4."""
+"""identify: a person and their attributes. Rule 4."""
 
 from msgspec import Raw
 
@@ -8,21 +8,21 @@ from ..event import Event
 from ..json_text import ABSENT, NULL, encode, first_byte, members, value
 from ..limits import within_sizes
 from ..operations import Attributes, Identify
-from ..result import ErrorCode, Refused, Warning, WarningCode
-from ..times import event_time, is_given, seconds_or_warn
+from ..reserved_attributes import make_readable, meant_boolean, own_timestamp
+from ..result import ErrorCode, Filtered, FilterReason, Refused, Warning, WarningCode
+from ..times import event_time, first_usable, is_given, seconds_or_warn
+from .event_body import is_warehouse_row
 
 _ADDRESS_PARTS = ("city", "country", "postalCode", "state", "street")
-_YES = frozenset(("true", "yes", "y", "t", "on", "1"))
-_NO = frozenset(("false", "no", "n", "f", "off", "0"))
-_TRUE, _FALSE = Raw(b"true"), Raw(b"false")
+_TRUE = Raw(b"true")
 
 
 def operation(
     event: Event, destination: Destination, warnings: list[Warning], now: int
 ) -> Identify:
-    """What an identify tells Customer.io.
+    """Return what an identify tells Customer.io.
 
-    now: seconds since 1970, for people nobody gave a sign-up time (4.5).
+    now: seconds since 1970, for people nobody gave a sign-up time (rule 4.5).
     """
     person = _person(event, destination, warnings)
     own = members(event.traits)
@@ -32,18 +32,24 @@ def operation(
         attributes |= members(event.user_properties)
     if destination.changes is not None:
         attributes = destination.changes.attributes(attributes)
-    _drop_foreign_ids(attributes, person, warnings)
+    settle_ids(attributes, person, warnings)
     timestamp = event_time(event, "identify", warnings, now)
+    written = attributes.pop("_timestamp", ABSENT)
+    if timestamp is None and written and first_usable(event, "identify", [])[1] is None:
+        timestamp = own_timestamp(written, now, warnings)
     created_at = _created_at(event, own, destination, attributes, warnings, timestamp, now)
-    if created_at is not None:
-        attributes["created_at"] = Raw(b"%d" % created_at)
-    if timestamp is not None:
-        attributes["_timestamp"] = Raw(b"%d" % timestamp)
     anonymous_id = identity.attached_anonymous_id(event, person, warnings)
+    settled: Attributes = {}
+    if created_at is not None:
+        settled["created_at"] = Raw(b"%d" % created_at)
+    if timestamp is not None:
+        settled["_timestamp"] = Raw(b"%d" % timestamp)
     if anonymous_id is not None:
-        attributes["anonymous_id"] = Raw(encode(anonymous_id))
+        settled["anonymous_id"] = Raw(encode(anonymous_id))
     if "unsubscribed" in attributes:
         _make_boolean(attributes, warnings)
+    make_readable(attributes, settled, warnings)
+    attributes |= settled
     if destination.update_only:
         attributes = only_updating(attributes)
     return Identify(person, within_sizes(attributes, warnings), timestamp)
@@ -56,13 +62,28 @@ def only_updating(attributes: Attributes) -> Attributes:
 
 
 def _person(event: Event, destination: Destination, warnings: list[Warning]) -> str:
-    """3.3"""
-    found = identity.user_id(event)
-    if found is not None:
-        return identity.within_limit(found, "the user id")
-    if not destination.identify_by_email:
-        found = identity.anonymous_id(event)
+    """3.3, 3.8, 13.9"""
+    addressing = destination.addressing
+    person = identity.addressed_user(event, addressing, warnings)
+    if person is None:
+        person = _without_user_id(event, destination, warnings)
+    if (
+        destination.profiles == "withEmail"
+        and identity.email(event) is None
+        and not is_warehouse_row(event)
+    ):
+        raise Filtered(FilterReason.ANONYMOUS)
+    return person
+
+
+def _without_user_id(event: Event, destination: Destination, warnings: list[Warning]) -> str:
+    addressing = destination.addressing
+    fallback = addressing.identify_fallback
+    if fallback == "anonymousId":
+        found = identity.anonymous_id(event, warnings)
         if found is not None:
+            if destination.profiles != "everyone" and not is_warehouse_row(event):
+                raise Filtered(FilterReason.ANONYMOUS)
             if identity.email(event) is not None:
                 warnings.append(
                     Warning(
@@ -71,17 +92,16 @@ def _person(event: Event, destination: Destination, warnings: list[Warning]) -> 
                         " with a userId will find the email taken (3.3)",
                     )
                 )
-            return found
-    found = identity.email(event)
-    if found is None and destination.phone_as_identifier:
+            return found if addressing.user_id_kind is None else identity.of_kind(found, "id", "")
+    found = None if fallback is None else identity.email(event)
+    if found is None and addressing.by_phone:
         found = identity.phone(event)
     if found is None:
-        tried = "email" if destination.identify_by_email else "anonymousId or email"
-        if destination.phone_as_identifier:
-            tried += ", or phone"
-        raise Refused(
-            ErrorCode.MISSING_IDENTITY, f"an identify needs a userId, or else {tried} (3.3)"
-        )
+        tried = {"anonymousId": ", or else an anonymousId or email", "email": ", or else an email"}
+        instead = tried.get(fallback or "", "")
+        if addressing.by_phone:
+            instead += ", or else a phone"
+        raise Refused(ErrorCode.MISSING_IDENTITY, f"an identify needs a userId{instead} (3.3)")
     return identity.within_limit(found, "the email")
 
 
@@ -120,22 +140,42 @@ def _from_traits(traits: Attributes) -> Attributes:
     return attributes
 
 
-def _drop_foreign_ids(attributes: Attributes, person: str, warnings: list[Warning]) -> None:
-    """4.2: an id in the body that is not the one in the path makes Customer.io drop the update."""
-    for name in ("id", "cio_id"):
-        raw = attributes.pop(name, ABSENT)
-        if raw and _as_text(raw) != person:
-            warnings.append(
-                Warning(
-                    WarningCode.ID_ATTRIBUTE_LEFT_OUT,
-                    f"attribute '{name}' is not the id the person is addressed by"
-                    " and was left out (4.2)",
-                )
+def settle_ids(attributes: Attributes, person: str, warnings: list[Warning]) -> None:
+    """Leave out, or keep, the attributes that are identifiers. Rule 4.2.
+
+    An id in the body that is not the one in the path makes Customer.io drop the update; for a
+    person who is addressed by another kind of identifier it is how an id is assigned.
+    """
+    raw = attributes.pop("cio_id", ABSENT)
+    if raw and identity.nested_id(raw) != person:
+        _warn_of_id("cio_id", warnings)
+    raw = attributes.get("id", ABSENT)
+    if not raw:
+        return
+    text = identity.nested_id(raw)
+    if text is None or text == person or identity.kind_and_value(person)[0] == "id":
+        del attributes["id"]
+        if text != person:
+            _warn_of_id("id", warnings)
+    elif identity.is_too_long(text):
+        del attributes["id"]
+        warnings.append(
+            Warning(
+                WarningCode.ID_ATTRIBUTE_LEFT_OUT,
+                "attribute 'id' has more than 150 bytes and was left out (2.2, 4.2)",
             )
+        )
+    else:
+        attributes["id"] = Raw(encode(text))
 
 
-def _as_text(raw: Raw) -> str | None:
-    return identity.nested_id(raw)
+def _warn_of_id(name: str, warnings: list[Warning]) -> None:
+    warnings.append(
+        Warning(
+            WarningCode.ID_ATTRIBUTE_LEFT_OUT,
+            f"attribute '{name}' is not the id the person is addressed by and was left out (4.2)",
+        )
+    )
 
 
 def _created_at(
@@ -170,12 +210,7 @@ def _created_at(
 
 def _make_boolean(attributes: Attributes, warnings: list[Warning]) -> None:
     """4.8: Customer.io reads every text it does not know as "subscribed"."""
-    found = value(attributes["unsubscribed"])
-    if isinstance(found, str):
-        lowered = found.lower()
-        meant = True if lowered in _YES else False if lowered in _NO else None
-    else:
-        meant = bool(found) if isinstance(found, (bool, int, float)) and found in (0, 1) else None
+    meant = meant_boolean(attributes["unsubscribed"])
     if meant is None:
         del attributes["unsubscribed"]
         warnings.append(
@@ -185,4 +220,4 @@ def _make_boolean(attributes: Attributes, warnings: list[Warning]) -> None:
             )
         )
     else:
-        attributes["unsubscribed"] = _TRUE if meant else _FALSE
+        attributes["unsubscribed"] = meant

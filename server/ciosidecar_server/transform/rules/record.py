@@ -1,4 +1,4 @@
-"""record: a warehouse row. SPEC 9."""
+"""record: a warehouse row. Rule 9."""
 
 from msgspec import Raw
 
@@ -9,8 +9,9 @@ from ..event import Event
 from ..event_id import event_id
 from ..json_text import ABSENT, compact_size, encode, members, text_of, value
 from ..limits import within_sizes
-from ..names import cut_name, first_name
+from ..names import first_name, sent_name
 from ..operations import Attributes, ChangeSegment, DeletePerson, Identify, SendEvent
+from ..reserved_attributes import make_readable, own_timestamp
 from ..result import ErrorCode, Refused, Warning, WarningCode
 from ..times import seconds_or_warn, unless_ahead
 from .event_body import MAX_DATA_BYTES
@@ -26,7 +27,7 @@ def operation(
     warnings: list[Warning],
     now: int,
 ) -> Identify | DeletePerson | SendEvent | ChangeSegment:
-    """What a row tells Customer.io.
+    """Return what a row tells Customer.io.
 
     connection: what the row is about, None if nobody said. now: seconds since 1970.
     """
@@ -43,8 +44,8 @@ def operation(
         )
     columns = members(event.identifiers)
     if type(connection) is Audience:
-        return _change_segment(event, columns, connection)
-    named, person = _person(event)
+        return _change_segment(event, columns, connection, warnings)
+    named, person = _person(columns, warnings)
     if type(connection) is EventRows:
         return _send_event(event, columns, named, person, destination, warnings, now)
     if event.action == "delete":
@@ -52,11 +53,16 @@ def operation(
     return _identify(columns, named, person, destination, warnings, now)
 
 
-def _person(event: Event) -> tuple[str, str]:
-    """The column that names the person, and what addresses them. SPEC 9.2."""
-    for name, found in identity.row_ids(event.identifiers).items():
-        identity.within_limit(found, f"identifiers.{name}")
-        return name, identity.as_cio_id(found) if name == "cio_id" else found
+def _person(columns: Attributes, warnings: list[Warning]) -> tuple[str, str]:
+    """Return the column that names the person, and what addresses them. Rule 9.2."""
+    for name in ("cio_id", "id", "email"):
+        raw = columns.get(name, ABSENT)
+        found = identity.nested_id(raw, f"identifiers.{name}", warnings)
+        if name == "email":
+            found = identity.as_email(found)
+        if found is not None:
+            identity.within_limit(found, f"identifiers.{name}")
+            return name, identity.as_cio_id(found) if name == "cio_id" else found
     raise Refused(
         ErrorCode.MISSING_IDENTITY, "a record's identifiers need a cio_id, an id or an email (9.2)"
     )
@@ -76,16 +82,22 @@ def _identify(
     if destination.changes is not None:
         attributes = destination.changes.attributes(attributes)
     for name in ("id", "cio_id"):
-        # A null here would be the attribute that makes Customer.io drop the update (4.2). Someone
+        # A null here would be the attribute that makes Customer.io drop the update (4.2). A person
         # addressed by cio_id may be given another id.
-        if name in attributes and identity.nested_id(attributes[name]) is None:
-            del attributes[name]
-            warnings.append(
-                Warning(
-                    WarningCode.ID_ATTRIBUTE_LEFT_OUT,
-                    f"identifier '{name}' is not a usable id and was left out (4.2)",
+        if name in attributes:
+            found = identity.nested_id(attributes[name])
+            if found is None or identity.is_too_long(found):
+                del attributes[name]
+                warnings.append(
+                    Warning(
+                        WarningCode.ID_ATTRIBUTE_LEFT_OUT,
+                        f"identifier '{name}' is not a usable id and was left out (4.2)",
+                    )
                 )
-            )
+    written = attributes.pop("_timestamp", ABSENT)
+    if timestamp is None and written and _created_at(columns, []) is None:
+        timestamp = own_timestamp(written, now, warnings)
+    make_readable(attributes, {}, warnings)
     if timestamp is not None:
         attributes["_timestamp"] = Raw(b"%d" % timestamp)
     if destination.update_only:
@@ -105,7 +117,7 @@ def _send_event(
     """9.3, 9.4"""
     if event.action == "delete":
         raise Refused(ErrorCode.INVALID_RECORD, "an event cannot be deleted (9.3)")
-    name = cut_name(first_name(text_of(columns.get("name", ABSENT))), warnings)
+    name = sent_name(first_name(text_of(columns.get("name", ABSENT))), warnings)
     data = encode(
         {
             column: raw
@@ -131,17 +143,22 @@ def _send_event(
 
 
 def _timestamp(columns: Attributes, warnings: list[Warning], now: int) -> int | None:
-    field = "identifiers.created_at"
-    found = seconds_or_warn(value(columns.get("created_at", ABSENT)), field, warnings)
-    return unless_ahead(found, field, warnings, now)
+    return unless_ahead(_created_at(columns, warnings), "identifiers.created_at", warnings, now)
 
 
-def _change_segment(event: Event, columns: Attributes, audience: Audience) -> ChangeSegment:
+def _created_at(columns: Attributes, warnings: list[Warning]) -> int | None:
+    raw = columns.get("created_at", ABSENT)
+    return seconds_or_warn(value(raw), "identifiers.created_at", warnings)
+
+
+def _change_segment(
+    event: Event, columns: Attributes, audience: Audience, warnings: list[Warning]
+) -> ChangeSegment:
     """9.5"""
     identifier = None
     if len(columns) == 1:
         (raw,) = columns.values()
-        identifier = identity.nested_id(raw)
+        identifier = identity.nested_id(raw, "the identifier", warnings)
     if identifier is None:
         raise Refused(
             ErrorCode.INVALID_RECORD, "a row of an audience has exactly one identifier (9.5)"

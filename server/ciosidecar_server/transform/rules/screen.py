@@ -1,10 +1,10 @@
-"""screen: a screen view. SPEC 5.4."""
+"""screen: a screen view. Rule 5.4."""
 
 from .. import identity
 from ..destination import Destination
 from ..event import Event
 from ..json_text import ABSENT, members, text_of
-from ..names import MAX_EVENT_NAME_BYTES, cut_name, first_name
+from ..names import MAX_EVENT_NAME_BYTES, first_name, sent_name
 from ..operations import SendEvent
 from ..result import Warning
 from .event_body import send_event
@@ -15,13 +15,12 @@ _MAX_OWN_NAME_BYTES = MAX_EVENT_NAME_BYTES - len("Viewed  Screen")
 def operation(
     event: Event, destination: Destination, warnings: list[Warning], now: int
 ) -> SendEvent:
-    """What a screen tells Customer.io."""
+    """Return what a screen tells Customer.io. now: seconds since 1970."""
     name = event.event
     if type(name) is not str or identity.is_blank(name):
         in_properties = text_of(members(event.properties).get("name", ABSENT))
         name = first_name(in_properties, event.name)
-    own_name = cut_name(name, warnings, max_bytes=_MAX_OWN_NAME_BYTES)
-    person = identity.known_person(event, by_phone=destination.phone_as_identifier)
-    return send_event(
-        event, "screen", f"Viewed {own_name} Screen", person, destination, warnings, now
-    )
+    own_name = sent_name(name, warnings, max_bytes=_MAX_OWN_NAME_BYTES)
+    person = identity.known_person(event, destination.addressing, warnings)
+    name = f"Viewed {own_name} Screen"
+    return send_event(event, "screen", name, person, destination, warnings, now)

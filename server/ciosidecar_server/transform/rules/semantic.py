@@ -19,6 +19,7 @@ from ..platforms import platform_of_name
 from ..result import ErrorCode, Refused, Warning
 from ..times import event_time
 from . import device
+from .group import object_type
 
 _METRICS = (
     "bounced",
@@ -33,8 +34,8 @@ _METRICS = (
 _Rule = Callable[[Event, Destination, list[Warning], int], Operation]
 
 
-def _person(event: Event, destination: Destination) -> str:
-    found = identity.known_person(event, by_phone=destination.phone_as_identifier)
+def _person(event: Event, destination: Destination, warnings: list[Warning]) -> str:
+    found = identity.known_person(event, destination.addressing, warnings)
     if found is None:
         raise Refused(
             ErrorCode.MISSING_IDENTITY, f"{event.event} needs a userId or an email (13.2)"
@@ -47,43 +48,49 @@ def _missing(event: Event, what: str) -> Refused:
 
 
 def _delete_person(
-    event: Event, destination: Destination, _warnings: list[Warning], _now: int
+    event: Event, destination: Destination, warnings: list[Warning], _now: int
 ) -> DeletePerson:
-    return DeletePerson(_person(event, destination))
+    return DeletePerson(_person(event, destination, warnings))
 
 
 def _suppress(
-    event: Event, destination: Destination, _warnings: list[Warning], _now: int
+    event: Event, destination: Destination, warnings: list[Warning], _now: int
 ) -> ChangeSuppression:
-    return ChangeSuppression(_person(event, destination), lifts=False)
+    return ChangeSuppression(_person(event, destination, warnings), lifts=False)
 
 
 def _unsuppress(
-    event: Event, destination: Destination, _warnings: list[Warning], _now: int
+    event: Event, destination: Destination, warnings: list[Warning], _now: int
 ) -> ChangeSuppression:
-    return ChangeSuppression(_person(event, destination), lifts=True)
+    return ChangeSuppression(_person(event, destination, warnings), lifts=True)
 
 
-def _change_object(event: Event, action: str, person: str | None) -> UpdateObject:
+def _change_object(
+    event: Event, action: str, person: str | None, warnings: list[Warning]
+) -> UpdateObject:
     properties = members(event.properties)
-    object_id = identity.nested_id(properties.get("objectId", ABSENT))
+    raw = properties.get("objectId", ABSENT)
+    object_id = identity.nested_id(raw, "properties.objectId", warnings)
     if object_id is None:
         raise _missing(event, "properties.objectId")
-    object_type_id = identity.nested_id(properties.get("objectTypeId", ABSENT)) or "1"
+    object_type_id = object_type(properties, "properties", warnings)
     identity.within_limit(object_id, "properties.objectId")
     return UpdateObject(action, object_type_id, object_id, {}, person)
 
 
 def _delete_object(
-    event: Event, _destination: Destination, _warnings: list[Warning], _now: int
+    event: Event, _destination: Destination, warnings: list[Warning], _now: int
 ) -> UpdateObject:
-    return _change_object(event, "delete", None)
+    return _change_object(event, "delete", None, warnings)
 
 
 def _delete_relationship(
-    event: Event, destination: Destination, _warnings: list[Warning], _now: int
+    event: Event, destination: Destination, warnings: list[Warning], _now: int
 ) -> UpdateObject:
-    return _change_object(event, "delete_relationships", _person(event, destination))
+    person = _person(event, destination, warnings)
+    if identity.is_phone(person):
+        raise Refused(ErrorCode.INVALID_ID, "Customer.io relates nobody by phone number (3.8)")
+    return _change_object(event, "delete_relationships", person, warnings)
 
 
 def _device(event: Event) -> dict[str, Raw]:
@@ -91,8 +98,11 @@ def _device(event: Event) -> dict[str, Raw]:
     return members(members(event.properties).get("device", ABSENT))
 
 
-def _token(event: Event) -> str:
-    found = device.token(event) or identity.nested_id(_device(event).get("token", ABSENT))
+def _token(event: Event, warnings: list[Warning]) -> str:
+    found = device.token(event, warnings)
+    if found is None:
+        raw = _device(event).get("token", ABSENT)
+        found = identity.nested_id(raw, "properties.device.token", warnings)
     if found is None:
         raise Refused(
             ErrorCode.MISSING_DEVICE_TOKEN, f"{event.event} needs context.device.token (13.2)"
@@ -103,7 +113,8 @@ def _token(event: Event) -> str:
 def _add_device(
     event: Event, destination: Destination, warnings: list[Warning], now: int
 ) -> AddDevice:
-    person, token = _person(event, destination), _token(event)
+    person = _person(event, destination, warnings)
+    token = _token(event, warnings)
     own_type = text_of(_device(event).get("type", ABSENT))
     platform = device.platform(event) or platform_of_name(own_type)
     if platform is None:
@@ -112,23 +123,26 @@ def _add_device(
 
 
 def _delete_device(
-    event: Event, destination: Destination, _warnings: list[Warning], _now: int
+    event: Event, destination: Destination, warnings: list[Warning], _now: int
 ) -> DeleteDevice:
-    return DeleteDevice(_person(event, destination), _token(event))
+    person = _person(event, destination, warnings)
+    return DeleteDevice(person, _token(event, warnings))
 
 
 def _report_delivery(
     event: Event, _destination: Destination, warnings: list[Warning], now: int
 ) -> ReportDelivery:
     properties = members(event.properties)
-    delivery_id = identity.nested_id(properties.get("deliveryId", ABSENT))
+    raw = properties.get("deliveryId", ABSENT)
+    delivery_id = identity.nested_id(raw, "properties.deliveryId", warnings)
     if delivery_id is None:
         raise _missing(event, "properties.deliveryId")
     metric = text_of(properties.get("metric", ABSENT))
     if metric not in _METRICS:
         raise _missing(event, f"a properties.metric of {', '.join(_METRICS)}")
-    recipient = identity.nested_id(properties.get("recipient", ABSENT))
-    token = device.token(event)
+    raw = properties.get("recipient", ABSENT)
+    recipient = identity.nested_id(raw, "properties.recipient", warnings)
+    token = device.token(event, warnings)
     reason, href, action_name, action_value = (
         text_of(properties.get(name, ABSENT))
         for name in ("reason", "href", "actionName", "actionValue")

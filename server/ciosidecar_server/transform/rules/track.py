@@ -1,9 +1,9 @@
-"""track: an ordinary event, what happened to a device, or what its name says. SPEC 5.2, 6, 13.2."""
+"""track: an ordinary event, what happened to a device, or what its name says. Rules 5.2, 6, 13.2."""
 
 from .. import identity
 from ..destination import Destination
 from ..event import Event
-from ..names import cut_name, first_name
+from ..names import first_name, sent_name
 from ..operations import Operation
 from ..result import Warning, WarningCode
 from . import device, semantic
@@ -13,17 +13,17 @@ from .event_body import send_event
 def operation(
     event: Event, destination: Destination, warnings: list[Warning], now: int
 ) -> Operation:
-    """What a track tells Customer.io."""
+    """Return what a track tells Customer.io. now: seconds since 1970."""
     name = event.event
     if destination.semantic_events:
         semantic_rule = semantic.RULES.get(name) if type(name) is str else None
         if semantic_rule is not None:
             return semantic_rule(event, destination, warnings, now)
     if name == "Application Uninstalled":
-        return device.delete_device(event, destination)
-    person = identity.known_person(event, by_phone=destination.phone_as_identifier)
+        return device.delete_device(event, destination, warnings)
+    person = identity.known_person(event, destination.addressing, warnings)
     if name in destination.device_events and person is not None:
-        token = device.token(event)
+        token = device.token(event, warnings)
         if token is not None:
             platform = device.platform(event)
             if platform is not None:
@@ -34,5 +34,5 @@ def operation(
                     "the device is neither ios nor android: sent as an ordinary event (6.1)",
                 )
             )
-    name = cut_name(first_name(name), warnings)
+    name = sent_name(first_name(name), warnings)
     return send_event(event, "track", name, person, destination, warnings, now)

@@ -41,6 +41,32 @@ export enum IdentifyFallback {
   EMAIL = 2,
 }
 
+/** The kind of identifier that a user id is at Customer.io. */
+export enum UserIdKind {
+  /** UNSPECIFIED - The default: the shape of the id decides. An email is an email, cio_… a cio_id, all else an id. */
+  UNSPECIFIED = 0,
+  /** ID - Every user id is an id. */
+  ID = 1,
+  /** EMAIL - Every user id is an email. */
+  EMAIL = 2,
+  /** PHONE - Every user id is a phone number in E.164 form. */
+  PHONE = 3,
+  /** CIO_ID - Every user id is a cio_id, with or without its prefix. */
+  CIO_ID = 4,
+}
+
+/** Whom Customer.io gets a profile for. */
+export enum Profiles {
+  /** UNSPECIFIED - The default: everyone. */
+  UNSPECIFIED = 0,
+  /** EVERYONE - Everyone. */
+  EVERYONE = 1,
+  /** IDENTIFIED - Nobody who is known by an anonymous id only. */
+  IDENTIFIED = 2,
+  /** WITH_EMAIL - The same, and no identify without an email. */
+  WITH_EMAIL = 3,
+}
+
 /** What fills `created_at` when an identify has none. */
 export enum CreatedAtFallback {
   /** UNSPECIFIED - The default: the event's time. */
@@ -183,6 +209,10 @@ export interface DestinationSettings {
   emptyStrings: EmptyStrings;
   /** (Optional) What becomes of properties that redirect messages. Default they are sent. [13.8] */
   reservedProperties: ReservedProperties;
+  /** (Optional) The kind of every user id, with api_version v2 only. Default the id's shape. [3.8] */
+  userIdKind: UserIdKind;
+  /** (Optional) Whom Customer.io gets a profile for. Default everyone. [13.9] */
+  profiles: Profiles;
 }
 
 export interface DestinationSettings_ConnectionModeEntry {
@@ -391,6 +421,8 @@ function createBaseDestinationSettings(): DestinationSettings {
     convertDatesDeny: [],
     emptyStrings: 0,
     reservedProperties: 0,
+    userIdKind: 0,
+    profiles: 0,
   };
 }
 
@@ -471,6 +503,12 @@ export const DestinationSettings: MessageFns<DestinationSettings, "ciosidecar.v1
     }
     if (message.reservedProperties !== 0) {
       writer.uint32(176).int32(message.reservedProperties);
+    }
+    if (message.userIdKind !== 0) {
+      writer.uint32(184).int32(message.userIdKind);
+    }
+    if (message.profiles !== 0) {
+      writer.uint32(192).int32(message.profiles);
     }
     return writer;
   },
@@ -670,6 +708,22 @@ export const DestinationSettings: MessageFns<DestinationSettings, "ciosidecar.v1
             message.reservedProperties = reader.int32() as any;
             continue;
           }
+          case 23: {
+            if (tag !== 184) {
+              break;
+            }
+
+            message.userIdKind = reader.int32() as any;
+            continue;
+          }
+          case 24: {
+            if (tag !== 192) {
+              break;
+            }
+
+            message.profiles = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -725,6 +779,8 @@ export const DestinationSettings: MessageFns<DestinationSettings, "ciosidecar.v1
     message.convertDatesDeny = object.convertDatesDeny?.map((e) => e) || [];
     message.emptyStrings = object.emptyStrings ?? 0;
     message.reservedProperties = object.reservedProperties ?? 0;
+    message.userIdKind = object.userIdKind ?? 0;
+    message.profiles = object.profiles ?? 0;
     return message;
   },
 };

@@ -90,7 +90,7 @@ export enum WarningCode {
   LONE_SURROGATE = 1,
   /** UNUSABLE_TIME - A time that cannot be read was passed over. [2.4] */
   UNUSABLE_TIME = 2,
-  /** WRONG_TYPE - A member of the wrong JSON type was passed over. [4.1, 5.1, 8.4, 10.1] */
+  /** WRONG_TYPE - A member of the wrong JSON type was passed over. [4.1, 4.8b, 5.1, 8.4] */
   WRONG_TYPE = 3,
   /** ANONYMOUS_WITH_EMAIL - The person is addressed by anonymous id although an email is known. [3.3] */
   ANONYMOUS_WITH_EMAIL = 4,
@@ -122,6 +122,12 @@ export enum WarningCode {
   UNATTRIBUTED_ERROR = 17,
   /** FUTURE_TIME - A time more than an hour ahead of the clock was left out. [2.5] */
   FUTURE_TIME = 18,
+  /** PLACEHOLDER_ID - An id that is a placeholder, such as undefined, counts as absent. [2.1] */
+  PLACEHOLDER_ID = 19,
+  /** WHITE_SPACE_REMOVED - White space around an email or the name of an event was taken off. [2.3, 5.5] */
+  WHITE_SPACE_REMOVED = 20,
+  /** RELATIONSHIP_LEFT_OUT - A relationship that Customer.io cannot be told of was left out. [3.8, 4.8b, 10.1] */
+  RELATIONSHIP_LEFT_OUT = 21,
 }
 
 /** Why an event was filtered. */
@@ -132,6 +138,8 @@ export enum FilterReason {
   DEVICE_MODE = 1,
   /** CONSENT - The person denied a consent it needs. [11.3] */
   CONSENT = 2,
+  /** ANONYMOUS - It would create a profile that the destination does not want. [13.9] */
+  ANONYMOUS = 3,
 }
 
 /**
