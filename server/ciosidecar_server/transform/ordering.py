@@ -19,7 +19,6 @@ from .identity import (
     as_cio_id,
     email,
     id_text,
-    is_email,
     nested_id,
     phone,
     user_id,
@@ -185,6 +184,10 @@ class Concerned:
         """Return whether someone or something in here may be what the operation is about."""
         if self._unread:
             self._read()
+        people = operation.people
+        for one in people:
+            if person_key(one) in self._keys:
+                return True
         # Two different user ids are two people. Only someone without one, in here or of the event,
         # can be met under an email that the event does not go by, and looking for those takes
         # reading its traits. An identify may give its person another id, or relate an object.
@@ -192,27 +195,29 @@ class Concerned:
             self._someone_without_id
             or type(operation) is UpdateObject
             or (type(operation) is Identify and not _REACHING.isdisjoint(operation.attributes))
-            or _lacks_id(operation)
+            or _lacks_id(operation, people)
         ):
             keys = operation_keys(operation, event, by_phone=self._by_phone)
             return not self._keys.isdisjoint(keys)
-        for one in operation.people:  # noqa: SIM110 - a generator costs more than the rest
-            if person_key(one) in self._keys:
-                return True
         return False
 
     def _read(self) -> None:
         for operation, event in self._unread:
             self._keys |= operation_keys(operation, event, by_phone=self._by_phone)
-            if not self._someone_without_id and _lacks_id(operation):
+            if not self._someone_without_id and _lacks_id(operation, operation.people):
                 self._someone_without_id = True
         self._unread.clear()
 
 
-def _lacks_id(operation: Operation) -> bool:
-    people = operation.people
-    if isinstance(operation, (SendEvent, UpdateObject)) and operation.person is None:
+def _lacks_id(operation: Operation, people: tuple[str, ...]) -> bool:
+    """Return whether one of the people is addressed by something else than an id of their own."""
+    if type(operation) is SendEvent or type(operation) is UpdateObject:
+        if operation.person is None:
+            return True
+    elif not people:
         return True
-    return not people or any(
-        type(one) is TypedIdentifier or one.startswith("cio_") or is_email(one) for one in people
-    )
+    for one in people:
+        # Every email has the sign: what has it and is none is looked up in vain.
+        if "@" in one or one.startswith("cio_") or type(one) is TypedIdentifier:
+            return True
+    return False

@@ -29,7 +29,9 @@ def make_readable(attributes: Attributes, settled: Container[str], warnings: lis
     theirs is not looked at. `_timestamp` is the matter of `own_timestamp`.
     """
     if "email" in attributes:
-        attributes["email"] = _email(attributes["email"], warnings)
+        email = value(attributes["email"])
+        if type(email) is str and email.strip() != email:
+            attributes["email"] = _without_white_space(email, warnings)
     for name, form in _OWN_FORMS:
         if name in attributes and name not in settled:
             _put(attributes, name, form(attributes[name], warnings))
@@ -100,13 +102,10 @@ def _anonymous_id(raw: Raw, warnings: list[Warning]) -> Raw | None:
     return Raw(encode(text))
 
 
-def _email(raw: Raw, warnings: list[Warning]) -> Raw:
-    text = value(raw)
-    if type(text) is not str or text.strip() == text:
-        return raw
-    trimmed = without_white_space(text)
-    if len(trimmed) == len(text) or not trimmed:
-        return raw
+def _without_white_space(email: str, warnings: list[Warning]) -> Raw:
+    trimmed = without_white_space(email)
+    if len(trimmed) == len(email) or not trimmed:
+        return Raw(encode(email))
     warnings.append(
         Warning(
             WarningCode.WHITE_SPACE_REMOVED,

@@ -266,9 +266,14 @@ def event_time(event: Event, kind: str, warnings: list[Warning], now: int) -> in
 
     kind: the event's type in lower case. now: seconds since 1970.
     """
+    if event.channel != "sources":
+        try:
+            millis = unix_millis(event.timestamp)
+        except UnusableTime:
+            millis = None
+        if millis is not None and millis // 1000 - now <= MAX_AHEAD_S:
+            return millis // 1000  # the usual case, two calls early
     field, found = first_usable(event, kind, warnings)
-    if found is None or found - now <= MAX_AHEAD_S:
-        return found  # the usual case, a call early
     return unless_ahead(found, field, warnings, now)
 
 
