@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from .delivery.delivery import Delivery
 from .rpc.servicer import Servicer
 from .rpc.stream import Draining
+from .rpc.unreadable import UnreadableInterceptor
 from .settings import Settings
 
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
@@ -45,7 +46,9 @@ class Sidecar:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._draining = Draining()
-        self._server = aio.server(options=server_options(settings))
+        self._server = aio.server(
+            interceptors=[UnreadableInterceptor()], options=server_options(settings)
+        )
         self._credentials = _tls(settings)
         self._health = health.aio.HealthServicer()
         self._delivery = Delivery(settings)

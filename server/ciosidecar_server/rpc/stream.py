@@ -17,6 +17,7 @@ from .destinations import KnownDestinations
 from .failures import ProtocolError
 from .limits import limits
 from .memory import give_back_after
+from .unreadable import refuse_unreadable
 
 MIN_RECEIVE_BYTES = 65_536
 _DEFAULT_RECEIVE_BYTES = 4_194_304
@@ -164,6 +165,7 @@ class Stream:
         message: Any = await self._context.read()
         self._reading = False
         self._messages_read += 1
+        refuse_unreadable(message)
         return None if message is aio.EOF else message
 
     async def _write(self, response: pb.TransformStreamResponse) -> None:
