@@ -12,6 +12,7 @@ from ..transform.destination import unusable
 from ..transform.result import ErrorCode, refused
 from .connections import KnownConnections
 from .failures import ProtocolError
+from .turns import LARGE_BYTES, Turns, in_thread
 
 REGIONS = {"US": pb.REGION_US, "EU": pb.REGION_EU}
 _REGIONS = {number: name for name, number in REGIONS.items()}
@@ -82,6 +83,15 @@ def _named(number: int, names: dict[Any, str]) -> str | None:
     return names.get(number, "?") if number else None
 
 
+async def read_declared(
+    declared: pb.Destination,
+) -> tuple[AnyDestination | None, list[SettingProblem]]:
+    """The destination of a declaration, or None, and what is wrong with its settings."""
+    if declared.ByteSize() > LARGE_BYTES:
+        return await in_thread(lambda: read_destination(config_json(declared)))
+    return read_destination(config_json(declared))
+
+
 class KnownDestinations:
     """What one stream, or one unary call, has declared, by number."""
 
@@ -90,7 +100,7 @@ class KnownDestinations:
         self._by_number: dict[int, AnyDestination | Outcome] = {}
         self.connections = KnownConnections(max_destinations)
 
-    def upsert(
+    async def upsert(
         self,
         destinations: Iterable[pb.Destination],
         connections: Iterable[pb.Connection] = (),
@@ -99,12 +109,15 @@ class KnownDestinations:
 
         Raises ProtocolError for a number of 0 or too many of either.
         """
-        self.connections.upsert(connections)
+        turns = Turns()
+        await self.connections.upsert(connections, turns)
         found = []
         for declared in destinations:
             if declared.number == 0:
                 raise ProtocolError("destinations.number", "must be greater than 0")
-            destination, problems = read_destination(config_json(declared))
+            if turns.over:
+                await turns.next()
+            destination, problems = await read_declared(declared)
             self._by_number[declared.number] = destination or refused(unusable(problems))
             if len(self._by_number) > self._max_destinations:
                 raise ProtocolError(

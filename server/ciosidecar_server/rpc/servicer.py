@@ -13,11 +13,11 @@ from .. import PROTOCOL_VERSION, __version__
 from ..delivery.delivery import Delivery
 from ..delivery.probe import probe
 from ..settings import Settings
-from ..transform import EVENT_TYPES, Destination, SettingProblem, read_destination
+from ..transform import EVENT_TYPES, Destination, SettingProblem
 from ..transform.dynamic import AnyDestination
 from ..transform.request import BASE_URLS
 from .batches import answer_batch
-from .destinations import REGIONS, KnownDestinations, config_json, problem_messages
+from .destinations import REGIONS, KnownDestinations, problem_messages, read_declared
 from .failures import fail
 from .limits import limits
 from .memory import give_back_after
@@ -74,7 +74,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         self, request: pb.CheckDestinationRequest, _context: Any
     ) -> pb.CheckDestinationResponse:
         """Whether a destination's settings can work."""
-        destination, problems = read_destination(config_json(request.destination))
+        destination, problems = await read_declared(request.destination)
         answer = pb.CheckDestinationResponse(usable=destination is not None)
         if request.probe and destination is not None:
             problems += await self._probe(destination, answer.probe)
@@ -110,7 +110,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
     ) -> pb.TransformResponse:
         """One batch in, one batch out."""
         known = KnownDestinations(self._settings.max_destinations)
-        known.upsert(request.destinations, request.connections)
+        await known.upsert(request.destinations, request.connections)
         async for response in answer_batch(
             request.batch, known, self._settings, pb.TransformResponse, None
         ):

@@ -122,7 +122,7 @@ class Stream:
             give_back_after(message)
         elif kind == "upsert_destinations":
             declared = message.upsert_destinations
-            self._known.upsert(declared.destinations, declared.connections)
+            await self._known.upsert(declared.destinations, declared.connections)
         elif kind == "open":
             raise ProtocolError("open", "the stream is open already")
         else:
@@ -151,7 +151,7 @@ class Stream:
             limits(self._settings, delivering=self._delivering is not None)
         )
         response.opened.problems.extend(
-            self._known.upsert(opening.destinations, opening.connections)
+            await self._known.upsert(opening.destinations, opening.connections)
         )
         await self._write(response)
 
