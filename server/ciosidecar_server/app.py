@@ -1,9 +1,8 @@
 """Puts the server together: services, health, reflection, addresses, drain."""
 
 import asyncio
+import logging
 import signal
-import socket
-from pathlib import Path
 
 import grpc
 from ciosidecar.v1 import service_pb2, service_pb2_grpc
@@ -11,6 +10,7 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from .addresses import UNIX, CannotListen, listenable
 from .delivery.delivery import Delivery
 from .rpc.servicer import Servicer
 from .rpc.stream import Draining
@@ -20,8 +20,7 @@ from .settings import Settings
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
 
 
-class CannotListen(Exception):
-    """An address cannot be listened on; the text says which and what to do."""
+_log = logging.getLogger(__name__)
 
 
 def server_options(settings: Settings) -> list[tuple[str, int]]:
@@ -61,19 +60,24 @@ class Sidecar:
 
     async def start(self) -> list[str]:
         """Listens; answers the addresses really bound. Raises CannotListen."""
-        bound = [self._listen(address) for address in self._settings.listen]
+        protected = self._credentials is not None or self._settings.insecure
+        addresses = [listenable(one, protected=protected) for one in self._settings.listen]
+        bound = [self._listen(address) for address, _ in addresses]
+        for address, (_, reachable) in zip(bound, addresses, strict=True):
+            if reachable and self._credentials is None:
+                _log.warning(
+                    "%s can be reached from other machines without TLS: whoever listens in reads"
+                    " events and credentials",
+                    address,
+                )
         await self._server.start()
         for name in ("", SERVICE_NAME):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return bound
 
     def _listen(self, address: str) -> str:
-        if address.startswith("unix:"):
-            _check_socket_path(address)
-        elif not _is_host_and_port(address):
-            raise CannotListen(f"{address!r} is neither host:port nor unix:PATH")
         try:
-            if self._credentials is None or address.startswith("unix:"):
+            if self._credentials is None or address.startswith(UNIX):
                 port = self._server.add_insecure_port(address)
             else:
                 port = self._server.add_secure_port(address, self._credentials)
@@ -84,7 +88,7 @@ class Sidecar:
                 f"cannot listen on {address}: it is taken, or not an address of this machine;"
                 " name another with --listen"
             )
-        if address.startswith("unix:"):
+        if address.startswith(UNIX):
             return address
         return f"{address.rpartition(':')[0]}:{port}"
 
@@ -117,28 +121,6 @@ def _tls(settings: Settings) -> grpc.ServerCredentials | None:
     except OSError as problem:
         raise CannotListen(f"cannot read {problem.filename}: {problem.strerror}") from None
     return grpc.ssl_server_credentials([pair], client_ca, require_client_auth=bool(client_ca))
-
-
-def _is_host_and_port(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    return bool(host) and port.isdecimal() and int(port) < 65_536
-
-
-def _check_socket_path(address: str) -> None:
-    """gRPC takes a socket file over from whoever listens on it: ask first."""
-    path = Path(address.removeprefix("unix:").removeprefix("//"))
-    if not path.parent.is_dir():
-        raise CannotListen(f"cannot listen on {address}: the directory does not exist")
-    if not path.exists():
-        return
-    if not path.is_socket():
-        raise CannotListen(f"cannot listen on {address}: there is a file that is not a socket")
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return
-    raise CannotListen(f"cannot listen on {address}: another server does")
 
 
 async def serve(settings: Settings, ready: "asyncio.Future[list[str]] | None" = None) -> None:

@@ -10,7 +10,7 @@ from ciosidecar import SidecarError
 from msgspec.json import encode
 from rich.console import Console
 
-from ..app import CannotListen
+from ..addresses import CannotListen, Exposed
 from ..sandbox.settings import CannotStart
 
 EXIT_FAILED = 1
@@ -32,6 +32,8 @@ def run(command: Coroutine[Any, Any, None]) -> None:
     """Runs a command; what goes wrong becomes a sentence on stderr and an exit code."""
     try:
         uvloop.run(command)
+    except Exposed as problem:
+        _give_up(str(problem), EXIT_USAGE)
     except (Failed, CannotListen, CannotStart) as problem:
         _give_up(str(problem), getattr(problem, "code", EXIT_FAILED))
     except SidecarError as problem:
