@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+from collections.abc import Callable
 
 import grpc
 from ciosidecar.v1 import service_pb2, service_pb2_grpc
@@ -123,10 +124,10 @@ def _tls(settings: Settings) -> grpc.ServerCredentials | None:
     return grpc.ssl_server_credentials([pair], client_ca, require_client_auth=bool(client_ca))
 
 
-async def serve(settings: Settings, ready: "asyncio.Future[list[str]] | None" = None) -> None:
+async def serve(settings: Settings, ready: Callable[[list[str]], None]) -> None:
     """Runs a server until SIGTERM or Ctrl-C; a second signal ends it at once.
 
-    ready: gets the addresses once the server listens.
+    ready: called with the addresses once the server listens. What it raises ends the server.
     """
     sidecar = Sidecar(settings)
     bound = await sidecar.start()
@@ -134,8 +135,11 @@ async def serve(settings: Settings, ready: "asyncio.Future[list[str]] | None" = 
     signals = asyncio.Queue[None]()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)
-    if ready is not None:
-        ready.set_result(bound)
+    try:
+        ready(bound)
+    except BaseException:
+        await sidecar.stop_at_once()
+        raise
     await signals.get()
     draining = asyncio.ensure_future(sidecar.drain())
     impatient = asyncio.ensure_future(signals.get())

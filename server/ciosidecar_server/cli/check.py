@@ -7,7 +7,8 @@ from ciosidecar import v1
 from rich.console import Console
 
 from .files import read_file
-from .outcome import EXIT_FAILED, print_json, run
+from .outcome import EXIT_FAILED, run
+from .output import print_json, printing
 from .sidecar import CustomerioUrl, Target, check_destined, client_of
 
 _REGIONS = {v1.Region.REGION_US: "US", v1.Region.REGION_EU: "EU"}
@@ -55,7 +56,8 @@ async def _check(
     if json:
         print_json(_as_json(answer, probed))
     else:
-        _show(answer, probed)
+        with printing():
+            _show(answer, probed)
     if not answer.usable or (probed is not None and not probed.credentials_accepted):
         raise SystemExit(EXIT_FAILED)
 

@@ -145,16 +145,18 @@ class SandboxServer(uvicorn.Server):
         await asyncio.sleep(0)
 
     async def run_until(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-        """Serves until the event is set; says when it begins."""
+        """Serves until the event is set; says when it begins. What `ready` raises ends it."""
         serving = asyncio.ensure_future(self.serve([self._listening]))
         stopped = asyncio.ensure_future(stop.wait())
-        # What is bound is connected to even before uvicorn accepts: the backlog holds it.
-        ready()
-        await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        self._sandbox.api.stopping.set()
-        self.should_exit = True
-        await serving
+        try:
+            # What is bound is connected to even before uvicorn accepts: the backlog holds it.
+            ready()
+            await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            self._sandbox.api.stopping.set()
+            self.should_exit = True
+            await serving
 
 
 async def run(settings: SandboxSettings, ready: Callable[[str], None]) -> None:
