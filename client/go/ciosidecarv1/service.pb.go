@@ -357,9 +357,9 @@ func (x *CheckDestinationRequest) GetProbe() bool {
 // Whether a destination can work.
 type CheckDestinationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// True: events for it can be transformed.
+	// True: events for it can be transformed and, as far as `probe` tells, delivered in its region.
 	Usable bool `protobuf:"varint,1,opt,name=usable,proto3" json:"usable,omitempty"`
-	// What is wrong, ignored or worth knowing, by key.
+	// What is wrong, ignored or worth knowing, by key; also keys of `config_json` that are no settings.
 	Problems []*SettingProblem `protobuf:"bytes,2,rep,name=problems,proto3" json:"problems,omitempty"`
 	// Set when `probe` was asked for.
 	Probe         *Probe `protobuf:"bytes,3,opt,name=probe,proto3" json:"probe,omitempty"`

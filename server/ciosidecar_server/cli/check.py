@@ -25,8 +25,9 @@ def check(
 ) -> None:
     """Say whether a destination can work, and what is to be known of its settings, by key.
 
-    The exit code is 0 if it can, 1 if it cannot; with --probe also 1 where Customer.io does not
-    accept the credentials, or does not answer.
+    Keys that are no settings are named, too, with the setting that may be meant. The exit code is 0
+    if it can work, 1 if it cannot; with --probe also 1 where Customer.io does not accept the
+    credentials, takes no requests of the workspace in the configured region, or does not answer.
 
     Parameters
     ----------

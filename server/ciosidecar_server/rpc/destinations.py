@@ -5,11 +5,16 @@ from typing import Any
 
 import grpc
 from ciosidecar.v1 import destination_pb2 as pb
+from msgspec import Raw
 from msgspec.json import encode
 
 from ..transform import AnyDestination, Outcome, Refused, SettingProblem, read_destination
+from ..transform.config_reader import ConfigReader
 from ..transform.destination import unusable
+from ..transform.destination_settings import DATACENTER, DATACENTER_EU
+from ..transform.json_text import members, repair_surrogates
 from ..transform.result import ErrorCode, refused
+from ..transform.unread_keys import unread_keys
 from .connections import KnownConnections
 from .failures import ProtocolError
 from .turns import LARGE_BYTES, Turns, in_thread
@@ -92,6 +97,22 @@ async def read_declared(
     return read_destination(config_json(declared))
 
 
+async def read_checked(
+    declared: pb.Destination,
+) -> tuple[AnyDestination | None, list[SettingProblem]]:
+    """The same for somebody who asks about a destination: with the keys that nobody reads.
+
+    Streams are not told of these: with thousands of destinations they would fill messages.
+    """
+    destination, problems = await read_declared(declared)
+    if declared.WhichOneof("settings") != "config_json":
+        return destination, problems
+    config = declared.config_json
+    if len(config) > LARGE_BYTES:
+        return destination, problems + await in_thread(lambda: unread_keys(config))
+    return destination, problems + unread_keys(config)
+
+
 class KnownDestinations:
     """What one stream, or one unary call, has declared, by number."""
 
@@ -139,6 +160,14 @@ _UNKNOWN = refused(
         "no destination was declared under this number: declare it and send the event again (12.1)",
     )
 )
+
+
+def region_key(declared: pb.Destination) -> str:
+    """The key by which a destination that can be used says its region, as a dashboard names it."""
+    reader = ConfigReader(members(Raw(repair_surrogates(config_json(declared)))))
+    key, region = reader.given(DATACENTER, blank_counts=False)
+    older, eu = reader.given(DATACENTER_EU)
+    return older if region is None and eu is True else key
 
 
 def problem_messages(problems: Iterable[SettingProblem], number: int) -> list[pb.SettingProblem]:

@@ -199,10 +199,10 @@ class CheckDestinationResponse(_message.Message):
     PROBLEMS_FIELD_NUMBER: _builtins.int
     PROBE_FIELD_NUMBER: _builtins.int
     usable: _builtins.bool
-    """True: events for it can be transformed."""
+    """True: events for it can be transformed and, as far as `probe` tells, delivered in its region."""
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[_destination_pb2.SettingProblem]:
-        """What is wrong, ignored or worth knowing, by key."""
+        """What is wrong, ignored or worth knowing, by key; also keys of `config_json` that are no settings."""
 
     @_builtins.property
     def probe(self) -> Global___Probe:

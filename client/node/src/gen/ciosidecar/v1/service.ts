@@ -95,9 +95,9 @@ export interface CheckDestinationRequest {
 /** Whether a destination can work. */
 export interface CheckDestinationResponse {
   $type: "ciosidecar.v1.CheckDestinationResponse";
-  /** True: events for it can be transformed. */
+  /** True: events for it can be transformed and, as far as `probe` tells, delivered in its region. */
   usable: boolean;
-  /** What is wrong, ignored or worth knowing, by key. */
+  /** What is wrong, ignored or worth knowing, by key; also keys of `config_json` that are no settings. */
   problems: SettingProblem[];
   /** Set when `probe` was asked for. */
   probe: Probe | undefined;
