@@ -77,7 +77,7 @@ class Settings:
     """Offer HTTP/2 to Customer.io."""
 
     customerio_url: str | None = None
-    """Deliver here in place of Customer.io: the sandbox's URL, for instance."""
+    """Deliver here in place of Customer.io: http://host:port, the sandbox's for instance."""
 
     customerio_eu_url: str | None = None
     """Deliver here what is meant for the EU region; --customerio-url if not given."""

@@ -126,3 +126,16 @@ async def test_a_prepared_requests_other_texts_count_by_their_bytes(connect: Con
         statuses, messages = await answered(stub, [], items, delivery=options)
     assert set(statuses) == {200}
     assert sum(len(message.requests) for message in messages) == 20
+
+
+async def test_problems_of_ten_thousand_destinations_fit(stub: Stub) -> None:
+    """Opened says as many as fit, and first of all what keeps a destination from working."""
+    noted = config(10, connectionMode={"web": "sometimes"})
+    found = [v1.Destination(number=number, config_json=noted) for number in range(1, 9_991)]
+    found += [v1.Destination(number=number, config_json=b"{}") for number in range(9_991, 10_001)]
+    call, answer = await opened(stub, destinations=found, max_receive_bytes=LIMIT)
+    assert v1.TransformStreamResponse(opened=answer).ByteSize() <= LIMIT
+    fatal = [problem.destination for problem in answer.problems if problem.fatal]
+    assert sorted(set(fatal)) == list(range(9_991, 10_001))
+    assert len(answer.problems) > 100
+    call.cancel()

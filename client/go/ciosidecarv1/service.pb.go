@@ -991,8 +991,9 @@ type Opened struct {
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	// What the caller is held to on this stream.
 	Limits *Limits `protobuf:"bytes,2,opt,name=limits,proto3" json:"limits,omitempty"`
-	// What is wrong with, ignored of, or worth knowing of the destinations that `Open` declared. The stream lives on:
-	// events for a destination that cannot be used are answered INVALID_DESTINATION.
+	// What is wrong with, ignored of, or worth knowing of the destinations that `Open` declared: as many
+	// as fit `max_receive_bytes`, fatal ones first. The stream lives on: events for a destination that
+	// cannot be used are answered INVALID_DESTINATION.
 	Problems      []*SettingProblem `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -17,6 +17,7 @@ from ..transform.result import ErrorCode, refused
 from ..transform.unread_keys import unread_keys
 from .connections import KnownConnections
 from .failures import ProtocolError
+from .sizes import PER_EVENT_BYTES, RESERVE_BYTES
 from .turns import LARGE_BYTES, Turns, in_thread
 
 REGIONS = {"US": pb.REGION_US, "EU": pb.REGION_EU}
@@ -178,3 +179,15 @@ def problem_messages(problems: Iterable[SettingProblem], number: int) -> list[pb
         )
         for problem in problems
     ]
+
+
+def fitting_problems(
+    problems: list[pb.SettingProblem], max_bytes: int
+) -> Iterable[pb.SettingProblem]:
+    """As many problems as fit a message of so many bytes, beside the rest of Opened: fatal ones first."""
+    left = max_bytes - RESERVE_BYTES
+    for problem in sorted(problems, key=lambda one: not one.fatal):
+        left -= problem.ByteSize() + PER_EVENT_BYTES
+        if left < 0:
+            return
+        yield problem

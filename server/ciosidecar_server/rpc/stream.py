@@ -13,7 +13,7 @@ from ..delivery.delivery import Delivery
 from ..settings import Settings
 from .batches import answer_batch
 from .delivering import DeliveringStream
-from .destinations import KnownDestinations
+from .destinations import KnownDestinations, fitting_problems
 from .failures import ProtocolError
 from .limits import limits
 from .memory import give_back_after
@@ -150,9 +150,8 @@ class Stream:
         response.opened.limits.CopyFrom(
             limits(self._settings, delivering=self._delivering is not None)
         )
-        response.opened.problems.extend(
-            await self._known.upsert(opening.destinations, opening.connections)
-        )
+        problems = await self._known.upsert(opening.destinations, opening.connections)
+        response.opened.problems.extend(fitting_problems(problems, self._max_receive_bytes))
         await self._write(response)
 
     async def _read(self) -> pb.TransformStreamRequest | None:

@@ -502,8 +502,9 @@ class Opened(_message.Message):
 
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[_destination_pb2.SettingProblem]:
-        """What is wrong with, ignored of, or worth knowing of the destinations that `Open` declared. The stream lives on:
-        events for a destination that cannot be used are answered INVALID_DESTINATION.
+        """What is wrong with, ignored of, or worth knowing of the destinations that `Open` declared: as many
+        as fit `max_receive_bytes`, fatal ones first. The stream lives on: events for a destination that
+        cannot be used are answered INVALID_DESTINATION.
         """
 
     def __init__(

@@ -218,8 +218,9 @@ export interface Opened {
     | Limits
     | undefined;
   /**
-   * What is wrong with, ignored of, or worth knowing of the destinations that `Open` declared. The stream lives on:
-   * events for a destination that cannot be used are answered INVALID_DESTINATION.
+   * What is wrong with, ignored of, or worth knowing of the destinations that `Open` declared: as many
+   * as fit `max_receive_bytes`, fatal ones first. The stream lives on: events for a destination that
+   * cannot be used are answered INVALID_DESTINATION.
    */
   problems: SettingProblem[];
 }
