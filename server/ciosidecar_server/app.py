@@ -1,9 +1,9 @@
 """Puts the server together: services, health, reflection, addresses, drain."""
 
 import asyncio
+import logging
 import signal
-import socket
-from pathlib import Path
+from collections.abc import Callable
 
 import grpc
 from ciosidecar.v1 import service_pb2, service_pb2_grpc
@@ -11,16 +11,17 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from .addresses import UNIX, CannotListen, listenable
 from .delivery.delivery import Delivery
 from .rpc.servicer import Servicer
 from .rpc.stream import Draining
+from .rpc.unreadable import UnreadableInterceptor
 from .settings import Settings
 
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
 
 
-class CannotListen(Exception):
-    """An address cannot be listened on; the text says which and what to do."""
+_log = logging.getLogger(__name__)
 
 
 def server_options(settings: Settings) -> list[tuple[str, int]]:
@@ -45,7 +46,9 @@ class Sidecar:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._draining = Draining()
-        self._server = aio.server(options=server_options(settings))
+        self._server = aio.server(
+            interceptors=[UnreadableInterceptor()], options=server_options(settings)
+        )
         self._credentials = _tls(settings)
         self._health = health.aio.HealthServicer()
         self._delivery = Delivery(settings)
@@ -58,19 +61,24 @@ class Sidecar:
 
     async def start(self) -> list[str]:
         """Listens; answers the addresses really bound. Raises CannotListen."""
-        bound = [self._listen(address) for address in self._settings.listen]
+        protected = self._credentials is not None or self._settings.insecure
+        addresses = [listenable(one, protected=protected) for one in self._settings.listen]
+        bound = [self._listen(address) for address, _ in addresses]
+        for address, (_, reachable) in zip(bound, addresses, strict=True):
+            if reachable and self._credentials is None:
+                _log.warning(
+                    "%s can be reached from other machines without TLS: whoever listens in reads"
+                    " events and credentials",
+                    address,
+                )
         await self._server.start()
         for name in ("", SERVICE_NAME):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return bound
 
     def _listen(self, address: str) -> str:
-        if address.startswith("unix:"):
-            _check_socket_path(address)
-        elif not _is_host_and_port(address):
-            raise CannotListen(f"{address!r} is neither host:port nor unix:PATH")
         try:
-            if self._credentials is None or address.startswith("unix:"):
+            if self._credentials is None or address.startswith(UNIX):
                 port = self._server.add_insecure_port(address)
             else:
                 port = self._server.add_secure_port(address, self._credentials)
@@ -81,7 +89,7 @@ class Sidecar:
                 f"cannot listen on {address}: it is taken, or not an address of this machine;"
                 " name another with --listen"
             )
-        if address.startswith("unix:"):
+        if address.startswith(UNIX):
             return address
         return f"{address.rpartition(':')[0]}:{port}"
 
@@ -116,32 +124,10 @@ def _tls(settings: Settings) -> grpc.ServerCredentials | None:
     return grpc.ssl_server_credentials([pair], client_ca, require_client_auth=bool(client_ca))
 
 
-def _is_host_and_port(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    return bool(host) and port.isdecimal() and int(port) < 65_536
-
-
-def _check_socket_path(address: str) -> None:
-    """gRPC takes a socket file over from whoever listens on it: ask first."""
-    path = Path(address.removeprefix("unix:").removeprefix("//"))
-    if not path.parent.is_dir():
-        raise CannotListen(f"cannot listen on {address}: the directory does not exist")
-    if not path.exists():
-        return
-    if not path.is_socket():
-        raise CannotListen(f"cannot listen on {address}: there is a file that is not a socket")
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return
-    raise CannotListen(f"cannot listen on {address}: another server does")
-
-
-async def serve(settings: Settings, ready: "asyncio.Future[list[str]] | None" = None) -> None:
+async def serve(settings: Settings, ready: Callable[[list[str]], None]) -> None:
     """Runs a server until SIGTERM or Ctrl-C; a second signal ends it at once.
 
-    ready: gets the addresses once the server listens.
+    ready: called with the addresses once the server listens. What it raises ends the server.
     """
     sidecar = Sidecar(settings)
     bound = await sidecar.start()
@@ -149,8 +135,11 @@ async def serve(settings: Settings, ready: "asyncio.Future[list[str]] | None" = 
     signals = asyncio.Queue[None]()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)
-    if ready is not None:
-        ready.set_result(bound)
+    try:
+        ready(bound)
+    except BaseException:
+        await sidecar.stop_at_once()
+        raise
     await signals.get()
     draining = asyncio.ensure_future(sidecar.drain())
     impatient = asyncio.ensure_future(signals.get())

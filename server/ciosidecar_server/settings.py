@@ -18,7 +18,9 @@ class Settings:
     """The settings of one server process."""
 
     listen: tuple[str, ...] = (DEFAULT_LISTEN,)
-    """Address to listen on, repeatable: host:port (port 0: any free one), or unix:PATH."""
+    """Address to listen on, repeatable: host:port (port 0: any free one), or unix:PATH.
+
+    One that other machines can reach needs TLS, or --insecure."""
 
     tls_cert: Path | None = None
     """File of PEM with the server's certificate chain: TLS on every address but unix sockets."""
@@ -28,6 +30,9 @@ class Settings:
 
     tls_client_ca: Path | None = None
     """File of PEM with whom to believe; callers then need a certificate of theirs."""
+
+    insecure: bool = False
+    """Listen without TLS on addresses that other machines can reach."""
 
     grace_s: Annotated[float, Parameter(alias="--grace", validator=Number(gte=0))] = 10.0
     """Seconds that open streams get to finish after SIGTERM or Ctrl-C."""
@@ -72,7 +77,7 @@ class Settings:
     """Offer HTTP/2 to Customer.io."""
 
     customerio_url: str | None = None
-    """Deliver here in place of Customer.io: the sandbox's URL, for instance."""
+    """Deliver here in place of Customer.io: http://host:port, the sandbox's for instance."""
 
     customerio_eu_url: str | None = None
     """Deliver here what is meant for the EU region; --customerio-url if not given."""

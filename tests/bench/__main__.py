@@ -73,7 +73,8 @@ async def service(repeats: int = 3) -> dict[str, Any]:
                     ),
                 }
         found["clients"] = await clients(sidecar, mix)
-        found["beside_full_load_ms"] = await latencies(sidecar, mix)
+        found["beside_full_load_ms"] = await latencies(sidecar, mix, 500, "many")
+        found["beside_large_events_ms"] = await latencies(sidecar, mix, 100, "large")
     with load.ServerProcess(*_SERVE) as sidecar:
         alone, beside = await load.beside_bad_peers(sidecar, mix, 500)
         found["small_batch_beside_bad_peers_ms"] = {
@@ -98,9 +99,11 @@ async def clients(sidecar: load.ServerProcess, mix: list[bytes]) -> dict[str, An
     }
 
 
-async def latencies(sidecar: load.ServerProcess, mix: list[bytes]) -> dict[str, Any]:
-    """Milliseconds, median and 99th percentile, beside two callers with batches of 10,000."""
-    found = await load.beside_full_load(sidecar, mix, 500)
+async def latencies(
+    sidecar: load.ServerProcess, mix: list[bytes], samples: int, kind: str
+) -> dict[str, Any]:
+    """Milliseconds, median and 99th percentile, beside two callers with batches of a kind."""
+    found = await load.beside_full_load(sidecar, mix, samples, kind)
     (server_load,) = found.pop("server_load")
     return {"server_load": server_load} | {
         name: {
@@ -138,12 +141,16 @@ def show(alone: dict[str, float], found: dict[str, Any], console: Console) -> No
     for name, rate in found["clients"].items():
         table.add_row(name.replace("_", " "), f"{rate:,.0f}")
     console.print(table)
-    beside = dict(found["beside_full_load_ms"])
-    busy = f"the server at {beside.pop('server_load'):.0%} of a core"
-    table = Table(f"beside full load ({busy})", "p50, ms", "p99, ms")
-    for name, one in beside.items():
-        table.add_row(name.replace("_", " "), f"{one['p50']:.1f}", f"{one['p99']:.1f}")
-    console.print(table)
+    for key, words in (
+        ("beside_full_load_ms", "beside batches of 10,000 events"),
+        ("beside_large_events_ms", "beside batches of events of 1 MB"),
+    ):
+        beside = dict(found[key])
+        busy = f"the server at {beside.pop('server_load'):.0%} of a core"
+        table = Table(f"{words} ({busy})", "p50, ms", "p99, ms")
+        for name, one in beside.items():
+            table.add_row(name.replace("_", " "), f"{one['p50']:.1f}", f"{one['p99']:.1f}")
+        console.print(table)
     peers = found["small_batch_beside_bad_peers_ms"]
     console.print(
         f"a small batch takes {peers['alone']:.2f} ms, beside a thousand idle streams, callers that"

@@ -1,4 +1,4 @@
-"""Callers with batches of 10,000 events each, until they are killed: what others are measured beside."""
+"""Callers with huge batches, until they are killed: what others are measured beside."""
 
 import asyncio
 import os
@@ -27,12 +27,24 @@ async def flood(stub: Any, message: v1.TransformStreamRequest) -> None:
             pass
 
 
-async def main(address: str) -> None:
-    """Two such callers."""
+def many_events() -> v1.Batch:
+    """10,000 events of the mix."""
+    return batches([event for _, event in events(10_000)], 10_000)[0]
+
+
+def large_events() -> v1.Batch:
+    """Ten events of a megabyte each, of texts with escapes in them."""
+    traits = b'"%b"' % b'","'.join([b"a line\\nand another"] * 45_000)
+    event = b'{"type":"identify","userId":"u","traits":{"a":[%b]}}' % traits
+    return batches([event] * 10, 10)[0]
+
+
+async def main(address: str, kind: str) -> None:
+    """Two such callers, of many events or of large ones."""
     if len(os.sched_getaffinity(0)) > 1:
         os.sched_setaffinity(0, {LOAD_CORE})
     os.nice(19)  # who measures beside it must not wait for it
-    huge = batches([event for _, event in events(10_000)], 10_000)[0]
+    huge = large_events() if kind == "large" else many_events()
     async with aio.insecure_channel(address, options=OPTIONS) as channel:
         stub = v1.SidecarServiceStub(channel)
         message = v1.TransformStreamRequest(batch=huge)
@@ -40,4 +52,4 @@ async def main(address: str) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(sys.argv[1]))
+    uvloop.run(main(*sys.argv[1:]))

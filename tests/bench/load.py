@@ -158,18 +158,19 @@ def sync_client(server: ServerProcess, events: Sequence[bytes]) -> Figures:
 
 
 async def beside_full_load(
-    server: ServerProcess, events: Sequence[bytes], samples: int
+    server: ServerProcess, events: Sequence[bytes], samples: int, kind: str
 ) -> dict[str, list[float]]:
-    """Seconds that a health check and a small batch take while others send batches of 10,000.
+    """Seconds that a health check and a small batch take while others send huge batches.
 
-    And how much of a core the server used meanwhile.
+    kind: "many" for batches of 10,000 events, "large" for batches of events of a megabyte.
+    Also how much of a core the server used meanwhile.
     """
     small = v1.TransformRequest(
         destinations=[v1.Destination(number=1, config_json=CONFIG)],
         batch=batches(events[:10], 10)[0],
     )
     found: dict[str, list[float]] = {"health": [], "small_batch": [], "server_load": []}
-    command = (sys.executable, "-m", "tests.bench.flood", server.address)
+    command = (sys.executable, "-m", "tests.bench.flood", server.address, kind)
     flood = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert flood.stdout is not None
     await flood.stdout.readline()

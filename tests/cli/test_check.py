@@ -33,6 +33,18 @@ def test_what_is_wrong_is_said_by_key_and_never_by_value(tmp_path: Path) -> None
     assert "MOON" not in text
 
 
+def test_keys_that_nobody_reads_are_noted(tmp_path: Path) -> None:
+    """A typing mistake does not pass in silence, and does no harm: exit code 0."""
+    config = '{"siteID": "site", "apiKey": "key", "datacentre": "EU", "whitelistedEvents": []}'
+    done = run("check", "--config", write(tmp_path, config))
+    assert done.returncode == 0
+    assert done.stdout.decode().splitlines() == [
+        "usable",
+        "note datacentre is no setting, and is ignored (11.1): did you mean datacenter?",
+        "note whitelistedEvents is a setting of RudderStack's SDKs: it is ignored here (11.3)",
+    ]
+
+
 def test_the_answer_as_json(tmp_path: Path) -> None:
     """--json prints one object for programs."""
     done = run("check", "--json", "--config", write(tmp_path, '{"siteID": "site"}'))

@@ -81,14 +81,26 @@ def test_settings_that_cannot_work_are_not_asked_about(tmp_path: Path) -> None:
     assert "not asked" in probe["reason"]
 
 
-def test_a_workspace_in_the_other_region_is_noted(tmp_path: Path) -> None:
-    """The setting works, at a price: a note, exit code 0."""
+@pytest.mark.parametrize(
+    ("key", "region"), [("datacenter", "EU"), ("region", "eu"), ("datacenterEU", True)]
+)
+def test_a_workspace_in_the_us_takes_nothing_in_the_eu(
+    tmp_path: Path, key: str, region: object
+) -> None:
+    """Customer.io's overview: its requests will fail there. An error under the key that says EU."""
     file = tmp_path / "destination.json"
-    file.write_text('{"siteID": "site", "apiKey": "key", "datacenter": "EU"}')
+    file.write_text(json.dumps({"siteID": "site", "apiKey": "key", key: region}))
     with running_sandbox() as sandbox:
-        done = run("check", "--config", str(file), "--probe", "--customerio-url", sandbox.url)
-    assert done.returncode == 0
-    assert b"note datacenter the workspace lives in US" in done.stdout
+        arguments = ("check", "--config", str(file), "--probe", "--customerio-url", sandbox.url)
+        done, as_json = run(*arguments), run(*arguments, "--json")
+    assert (done.returncode, as_json.returncode) == (1, 1)
+    lines = done.stdout.decode().splitlines()
+    assert lines[0] == "not usable"
+    assert lines[1].startswith(f"error {key} the workspace is in the US")
+    assert lines[2:] == ["credentials accepted", "region US", "environment id 1"]
+    found = json.loads(as_json.stdout)
+    assert found["usable"] is False
+    assert [(one["key"], one["fatal"]) for one in found["problems"]] == [(key, True)]
 
 
 def test_a_running_sidecar_asks_where_it_was_told_to(config: str) -> None:

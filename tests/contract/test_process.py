@@ -1,6 +1,7 @@
 """`ciosidecar serve` as a process: the ready line, the addresses, the signals."""
 
 import asyncio
+import ipaddress
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
+import trustme
 from ciosidecar import v1
 from ciosidecar_server.app import SERVICE_NAME
 from grpc import aio
@@ -81,14 +83,83 @@ def test_a_socket_left_behind_is_taken_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["nonsense", "127.0.0.1:99999", "unix:/no/such/folder/s.sock", "192.0.2.1:0"]
+    "address",
+    [
+        "nonsense",
+        "127.0.0.1:99999",
+        "127.0.0.1:٣",
+        "ipv4:127.0.0.1:0",
+        "::1:0",
+        "no-such-host.invalid:0",
+        f"{'x' * 70}.invalid:0",
+        "unix:/no/such/folder/s.sock",
+        "192.0.2.1:0",
+    ],
 )
 def test_an_address_that_cannot_be_is_an_error(address: str) -> None:
     """Exit code 1 and a sentence that names the address."""
-    failed = run("serve", "--listen", address)
+    failed = run("serve", "--listen", address, "--insecure")
     assert failed.returncode == 1
     assert address in failed.stderr.decode()
     assert b"Traceback" not in failed.stderr
+
+
+OPEN_TO_OTHERS = ["0.0.0.0:0", "[::]:0", ":0", "0:0", "[::ffff:0.0.0.0]:0"]
+
+
+@pytest.mark.parametrize("address", [*OPEN_TO_OTHERS, "192.0.2.1:0", "[2001:db8::1]:0"])
+def test_an_address_that_others_reach_needs_tls(address: str) -> None:
+    """Results carry credentials: a usage error that says what to do, and nothing is listened on."""
+    failed = run("serve", "--listen", LOOPBACK, "--listen", address)
+    assert (failed.returncode, failed.stdout) == (2, b"")
+    words = " ".join(failed.stderr.decode().split())
+    for word in (address, "127.0.0.1", "unix:", "--tls-cert", "--insecure"):
+        assert word in words
+
+
+def test_a_name_of_this_machine_that_others_reach_needs_tls() -> None:
+    """Names are looked up: what counts is where they lead."""
+    name = socket.gethostname()
+    found = {str(one[4][0]) for one in socket.getaddrinfo(name, None)}
+    if all(ipaddress.ip_address(one.partition("%")[0]).is_loopback for one in found):
+        pytest.skip("this machine's name leads to loopback only")
+    assert run("serve", "--listen", f"{name}:0").returncode == 2
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", ":0"])
+def test_insecure_is_said_aloud(address: str) -> None:
+    """With --insecure the server listens, and warns on stderr."""
+    with server("--listen", address, "--insecure") as running:
+        port = running.addresses[0].rpartition(":")[2]
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            v1.SidecarServiceStub(channel).GetCapabilities(v1.GetCapabilitiesRequest(), timeout=10)
+        running.signal(signal.SIGTERM)
+        code, errors = running.end()
+    assert code == 0
+    assert "WARNING" in errors
+    assert "without TLS" in errors
+
+
+@pytest.mark.parametrize("address", [LOOPBACK, "localhost:0"])
+def test_loopback_needs_no_tls(address: str) -> None:
+    """Whatever it is called: no warning either."""
+    with server("--listen", address) as running:
+        running.signal(signal.SIGTERM)
+        assert running.end() == (0, "")
+
+
+def test_with_tls_any_address_will_do(tmp_path: Path) -> None:
+    """No --insecure, no warning."""
+    authority = trustme.CA()
+    pair = authority.issue_cert("localhost")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    pair.private_key_pem.write_to_path(str(key))
+    pair.cert_chain_pems[0].write_to_path(str(certificate))
+    tls = ("--tls-cert", str(certificate), "--tls-key", str(key))
+    with server("--listen", "0.0.0.0:0", *tls) as running:
+        assert running.addresses[0].startswith("0.0.0.0:")
+        running.signal(signal.SIGTERM)
+        assert running.end() == (0, "")
 
 
 def test_a_file_in_the_place_of_a_socket_is_left_alone(tmp_path: Path) -> None:

@@ -77,6 +77,31 @@ async def test_another_region_is_a_problem(connect: Connect) -> None:
         assert (len(us.requests), len(eu.requests)) == (1, 0)
 
 
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        (b'"datacenter": "EU"', "datacenter"),
+        (b'"region": "EU"', "region"),
+        (b'"datacenterEU": true', "datacenterEU"),
+        (b'"datacenter": "", "datacenterEU": true', "datacenterEU"),
+        (b'"datacenter": "EU", "datacenterEU": true', "datacenter"),
+    ],
+)
+async def test_a_region_where_requests_fail_is_fatal(
+    connect: Connect, settings: bytes, key: str
+) -> None:
+    """A workspace in the US and settings that say EU: not usable, under the key that says so."""
+    config = b'{"siteID": "site", "apiKey": "a-secret-key", %b}' % settings
+    async with scripted_customerio() as us, scripted_customerio() as eu:
+        stub = await connect(customerio_url=us.url, customerio_eu_url=eu.url)
+        eu.answers(region("us"))
+        found = await check(stub, config)
+        assert (found.usable, found.probe.credentials_accepted) == (False, True)
+        (problem,) = found.problems
+        assert (problem.key, problem.fatal) == (key, True)
+        assert '"US"' in problem.text
+
+
 async def test_the_region_that_is_set_is_asked(connect: Connect) -> None:
     """EU settings ask the EU host."""
     async with scripted_customerio() as us, scripted_customerio() as eu:

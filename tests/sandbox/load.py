@@ -20,7 +20,7 @@ def request(method: str, path: str, body: object) -> bytes:
     """One HTTP request as bytes."""
     data = json.dumps(body, separators=(",", ":")).encode()
     head = (
-        f"{method} {path} HTTP/1.1\r\nHost: sandbox\r\nAuthorization: {AUTHORIZATION}\r\n"
+        f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {AUTHORIZATION}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
     )
     return head.encode() + data

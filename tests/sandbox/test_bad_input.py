@@ -191,7 +191,7 @@ def test_vast_bodies_are_refused_and_not_kept() -> None:
 
 def _head(length: int) -> bytes:
     return (
-        b"POST /api/v2/batch HTTP/1.1\r\nHost: x\r\nAuthorization: Basic c2l0ZTprZXk=\r\n"
+        b"POST /api/v2/batch HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic c2l0ZTprZXk=\r\n"
         b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length
     )
 

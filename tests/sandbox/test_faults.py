@@ -72,7 +72,7 @@ def test_a_reset_before_and_after_acceptance(track: Track, spec: str, accepted: 
     host, _, port = track.url.removeprefix("http://").rpartition(":")
     with socket.create_connection((host, int(port)), 5) as raw:
         raw.sendall(
-            b"PUT /api/v1/customers/u1 HTTP/1.1\r\nHost: x\r\nAuthorization: Basic YTpi\r\n"
+            b"PUT /api/v1/customers/u1 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic YTpi\r\n"
             b"Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
         )
         with pytest.raises(ConnectionResetError):

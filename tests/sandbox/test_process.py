@@ -32,7 +32,7 @@ def test_it_ends_while_clients_hang_and_connections_are_open() -> None:
     """Whoever waits for an answer that never comes does not keep it."""
     with sandbox_process("--fault", "hang=1") as process:
         request = (
-            b"POST /api/v1/customers/u1/suppress HTTP/1.1\r\nHost: x\r\n"
+            b"POST /api/v1/customers/u1/suppress HTTP/1.1\r\nHost: localhost\r\n"
             b"Authorization: Basic YTpi\r\nContent-Length: 0\r\n\r\n"
         )
         with socket.create_connection(process.address) as hanging:

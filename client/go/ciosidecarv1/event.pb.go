@@ -566,6 +566,8 @@ type Json_Json struct {
 type Json_Fields struct {
 	// The object as fields. Its numbers are doubles: integers beyond 2^53 lose digits here, and
 	// a whole number arrives without a decimal point. Slower than `json` by an order of magnitude.
+	// MUST NOT nest more than 30 levels deep: protobuf reads no deeper, and the whole message fails
+	// with INVALID_ARGUMENT. `json` may nest 500 levels.
 	Fields *structpb.Struct `protobuf:"bytes,2,opt,name=fields,proto3,oneof"`
 }
 

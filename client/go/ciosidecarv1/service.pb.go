@@ -5,7 +5,8 @@
 // source: ciosidecar/v1/service.proto
 
 // The calls. RPC status codes speak of transport and protocol only; what becomes of an event is in
-// its result.
+// its result. Bytes that are no message of a call's type, and texts that are not UTF-8, fail the call
+// with INVALID_ARGUMENT.
 
 package ciosidecarv1
 
@@ -356,9 +357,9 @@ func (x *CheckDestinationRequest) GetProbe() bool {
 // Whether a destination can work.
 type CheckDestinationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// True: events for it can be transformed.
+	// True: events for it can be transformed and, as far as `probe` tells, delivered in its region.
 	Usable bool `protobuf:"varint,1,opt,name=usable,proto3" json:"usable,omitempty"`
-	// What is wrong, ignored or worth knowing, by key.
+	// What is wrong, ignored or worth knowing, by key; also keys of `config_json` that are no settings.
 	Problems []*SettingProblem `protobuf:"bytes,2,rep,name=problems,proto3" json:"problems,omitempty"`
 	// Set when `probe` was asked for.
 	Probe         *Probe `protobuf:"bytes,3,opt,name=probe,proto3" json:"probe,omitempty"`
@@ -990,8 +991,9 @@ type Opened struct {
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	// What the caller is held to on this stream.
 	Limits *Limits `protobuf:"bytes,2,opt,name=limits,proto3" json:"limits,omitempty"`
-	// What is wrong with, ignored of, or worth knowing of the destinations that `Open` declared. The stream lives on:
-	// events for a destination that cannot be used are answered INVALID_DESTINATION.
+	// What is wrong with, ignored of, or worth knowing of the destinations that `Open` declared: as many
+	// as fit `max_receive_bytes`, fatal ones first. The stream lives on: events for a destination that
+	// cannot be used are answered INVALID_DESTINATION.
 	Problems      []*SettingProblem `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

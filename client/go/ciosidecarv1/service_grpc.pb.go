@@ -5,7 +5,8 @@
 // source: ciosidecar/v1/service.proto
 
 // The calls. RPC status codes speak of transport and protocol only; what becomes of an event is in
-// its result.
+// its result. Bytes that are no message of a call's type, and texts that are not UTF-8, fail the call
+// with INVALID_ARGUMENT.
 
 package ciosidecarv1
 

@@ -7,7 +7,8 @@ from ciosidecar import v1
 from rich.console import Console
 
 from .files import read_file
-from .outcome import EXIT_FAILED, print_json, run
+from .outcome import EXIT_FAILED, run
+from .output import print_json, printing
 from .sidecar import CustomerioUrl, Target, check_destined, client_of
 
 _REGIONS = {v1.Region.REGION_US: "US", v1.Region.REGION_EU: "EU"}
@@ -24,8 +25,9 @@ def check(
 ) -> None:
     """Say whether a destination can work, and what is to be known of its settings, by key.
 
-    The exit code is 0 if it can, 1 if it cannot; with --probe also 1 where Customer.io does not
-    accept the credentials, or does not answer.
+    Keys that are no settings are named, too, with the setting that may be meant. The exit code is 0
+    if it can work, 1 if it cannot; with --probe also 1 where Customer.io does not accept the
+    credentials, takes no requests of the workspace in the configured region, or does not answer.
 
     Parameters
     ----------
@@ -55,7 +57,8 @@ async def _check(
     if json:
         print_json(_as_json(answer, probed))
     else:
-        _show(answer, probed)
+        with printing():
+            _show(answer, probed)
     if not answer.usable or (probed is not None and not probed.credentials_accepted):
         raise SystemExit(EXIT_FAILED)
 

@@ -8,6 +8,8 @@ from cyclopts import App
 from .. import __version__
 from .check import check
 from .deliver import deliver
+from .outcome import drop_output, give_up
+from .output import CannotWrite, printing
 from .sandbox import sandbox_app
 from .serve import serve
 from .transform import transform
@@ -26,4 +28,10 @@ app.command(sandbox_app)
 def main() -> None:
     """The entry point."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    app()
+    try:
+        with printing():
+            app()
+    except BrokenPipeError:
+        drop_output()
+    except CannotWrite as problem:
+        give_up(str(problem), problem.code)

@@ -1,7 +1,6 @@
 """`ciosidecar deliver`."""
 
 import asyncio
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ from ..jsonl.summary import Summary
 from ..jsonl.writing import delivered_line
 from .files import open_input, read_file
 from .outcome import EXIT_FAILED, Failed, drop_output, run, say, stderr
+from .output import CannotWrite, Lines
 from .progress import delivering
 from .sidecar import CustomerioUrl, Target, check_destined, client_of
 
@@ -41,6 +41,8 @@ def deliver(
 
     What fails for now is tried again until --timeout-s is over; the person's later events wait for
     it, and come back as BLOCKED if it stays undelivered. The exit code is 0 if nothing failed.
+    Where the output cannot be written, delivery stops with exit code 1, and stderr says how many
+    lines were written and which lines of the input have no answer.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ async def _deliver(
     check_destined(target, customerio_url)
     config_json = None if config is None else read_file(config)
     summary = Summary("delivered")
-    out = sys.stdout.buffer
+    out = Lines()
 
     def done(event: bytes, result: Result, line_of: Mapping[int, int]) -> None:
         out.write(
@@ -83,7 +85,6 @@ async def _deliver(
                 show_secrets=show_secrets,
             )
         )
-        out.flush()
         summary.count(event, result)
 
     with open_input(file) as lines, delivering(summary) as progress:
@@ -110,7 +111,7 @@ async def _run(line_stream: LineStream, chunks: Iterator[list[bytes | None]]) ->
         drop_output()
         say(_unanswered(line_stream))
         raise Failed("nobody reads the output any more, so delivery stopped") from None
-    except (asyncio.CancelledError, SidecarError):
+    except (asyncio.CancelledError, CannotWrite, SidecarError):
         say(_unanswered(line_stream))
         raise
 

@@ -1,12 +1,12 @@
 """What a command reads: small files at once, lines as they come."""
 
-import sys
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from .outcome import EXIT_USAGE, Failed, stderr
+from .outcome import EXIT_USAGE, Failed, reason, stderr
 
 
 def read_file(path: Path) -> bytes:
@@ -14,7 +14,7 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as problem:
-        raise Failed(f"cannot read {path}: {problem.strerror}", EXIT_USAGE) from None
+        raise Failed(f"cannot read {path}: {reason(problem)}", EXIT_USAGE) from None
 
 
 @contextmanager
@@ -25,12 +25,14 @@ def open_input(file: str) -> Iterator[BinaryIO]:
     """
     try:
         opened: BinaryIO = (
-            open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115
+            open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115
             if file == "-"
             else Path(file).open("rb", buffering=0)  # noqa: SIM115 - closed below
         )
+        os.read(opened.fileno(), 0)
     except OSError as problem:
-        raise Failed(f"cannot read {file}: {problem.strerror}", EXIT_USAGE) from None
+        name = "standard input" if file == "-" else file
+        raise Failed(f"cannot read {name}: {reason(problem)}", EXIT_USAGE) from None
     with opened:
         if opened.isatty():
             stderr.print("reading events from the terminal, one a line; Ctrl-D ends", style="dim")

@@ -9,7 +9,8 @@ from cyclopts import App, Parameter
 
 from .. import __version__
 from ..sandbox.settings import SandboxSettings
-from .outcome import print_json, run
+from .outcome import run
+from .output import print_ready
 
 sandbox_app = App(
     name="sandbox",
@@ -41,4 +42,4 @@ async def _sandbox(settings: SandboxSettings) -> None:
 
 
 def _print_ready(url: str) -> None:
-    print_json({"ready": True, "url": url, "version": __version__, "pid": os.getpid()})
+    print_ready(url=url, version=__version__, pid=os.getpid())

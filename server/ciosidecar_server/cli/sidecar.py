@@ -1,11 +1,12 @@
 """Whom a command talks to: a sidecar that runs, or one that is started for the call."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import IPv6Address
 from tempfile import TemporaryDirectory
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from ciosidecar import AsyncClient
 from cyclopts import Parameter
@@ -15,6 +16,10 @@ from ..settings import Settings
 from .outcome import EXIT_USAGE, Failed
 
 _CALLS_END_WITHIN_S = 2.0
+_HOST_URL = re.compile(
+    r"https?://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[(?P<ipv6>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?/?",
+    re.ASCII | re.IGNORECASE,
+)
 
 Target = Annotated[
     str | None,
@@ -30,16 +35,25 @@ CustomerioUrl = Annotated[
 
 
 def check_url(url: str | None, flag: str = "--customerio-url") -> None:
-    """Raises Failed for what is no URL of a host."""
-    if url is None:
-        return
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise Failed(f"{flag} must be http://host:port or https://host:port", EXIT_USAGE)
+    """Raise Failed for what is no URL of a host alone. The URL is not quoted: it may hold a password."""
+    if url is not None and not _is_host_url(url):
+        raise Failed(
+            f"{flag} must be http://host:port or https://host:port and nothing else: no path, no"
+            " query, no user, no blank; a host with other letters than a to z in its xn-- form",
+            EXIT_USAGE,
+        )
+
+
+def _is_host_url(url: str) -> bool:
+    found = _HOST_URL.fullmatch(url)
+    if found is None:
+        return False
+    if found["ipv6"]:
+        try:
+            IPv6Address(found["ipv6"])
+        except ValueError:
+            return False
+    return found["port"] is None or 0 < int(found["port"]) < 65_536
 
 
 def check_destined(target: str | None, customerio_url: str | None) -> None:

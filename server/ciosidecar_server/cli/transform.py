@@ -1,6 +1,5 @@
 """`ciosidecar transform`."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ from ..jsonl.summary import Summary
 from ..jsonl.writing import result_line
 from .files import open_input, read_file
 from .outcome import run, stderr
+from .output import Lines
 from .progress import counting
 from .sidecar import Target, client_of
 
@@ -34,6 +34,7 @@ def transform(
     "connection": {…} stands beside the event. A line out is
     {"status": 200, "requests": […], "warnings": […]}, {"status": 400, "error": {…}} or
     {"status": 298, "reason": …}. Progress and a summary go to stderr. Nothing is sent to Customer.io.
+    Where the output cannot be written, the exit code is 1, and stderr says how many lines were.
 
     Parameters
     ----------
@@ -55,13 +56,12 @@ async def _transform(
 ) -> None:
     config_json = None if config is None else read_file(config)
     summary = Summary("transformed")
-    out = sys.stdout.buffer
+    out = Lines()
     with open_input(file) as lines, counting() as progress:
         task = progress.add_task("events", total=None)
 
         def done(event: bytes, result: Result, line_of: Mapping[int, int]) -> None:
             out.write(result_line(result, line_of, show_secrets=show_secrets))
-            out.flush()
             summary.count(event, result)
             progress.update(task, advance=1)
 

@@ -1,10 +1,15 @@
 """Where requests may go: Customer.io's two hosts, or what the server was started with instead."""
 
+import re
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from ..transform.request import BASE_URLS
 
+_SLASHES = re.compile(r"[/\\]")
+_PARAMETERS = re.compile("[;?#\\0]")
+# Nobody escapes an id so often; each round costs as much as the path is long.
+_MAX_DECODINGS = 8
 _API_PATHS = ("/api/v1/", "/api/v2/")
 
 
@@ -50,23 +55,39 @@ def _base(url: str) -> str:
 def split_url(url: str) -> tuple[str, str] | None:
     """The base URL and the path of a Track API call, or None if it is none.
 
-    The path comes back as it is, byte for byte; what could leave /api/v1/ or /api/v2/ does not pass.
+    The path comes back as it is, byte for byte. What could leave /api/v1/ or /api/v2/ does not pass,
+    however often somebody on the way decodes it; an id with an escaped slash or percent sign does.
     """
     base = _base(url)
     if not base or any(not "!" <= letter <= "~" for letter in url):
         return None
     scheme, _, rest = url.partition("://")
     path = rest[rest.find("/") :] if "/" in rest else ""
-    segments = path.partition("?")[0].split("/")
     if (
         not path.startswith(_API_PATHS)
         or "#" in url
         or "\\" in url
-        or any(unquote(segment) in (".", "..") for segment in segments)
+        or _climbs(path.partition("?")[0])
         or scheme.lower() not in ("http", "https")
     ):
         return None
     return base, path
+
+
+def _climbs(path: str) -> bool:
+    """Whether a path has dot segments, for any reader who decodes it once or more.
+
+    Readers differ in what ends a segment: a backslash may, and so may what begins parameters.
+    """
+    for _ in range(_MAX_DECODINGS):
+        segments = _SLASHES.split(path)
+        if any(_PARAMETERS.split(segment)[0].strip() in (".", "..") for segment in segments):
+            return True
+        decoded = unquote(path)
+        if decoded == path:
+            return False
+        path = decoded
+    return True
 
 
 def sendable_headers(headers: Mapping[str, str]) -> dict[str, str] | None:

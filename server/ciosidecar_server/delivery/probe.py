@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from msgspec import DecodeError
 from msgspec.json import decode
 
+from ..transform.config_reader import SettingProblem
 from ..transform.request import BASE_URLS, RequestTemplate
 from .answers import REDIRECTS, in_its_words, read_failures
 from .hosts import Hosts
@@ -67,3 +68,21 @@ async def probe(
         region=named if named in BASE_URLS else None,
         environment_id=number if type(number) is int and 0 <= number < 2**64 else 0,
     )
+
+
+def wrong_region(key: str, region: str) -> SettingProblem:
+    """Return what it means that a workspace is in another region than its destination says. Rule 11.2.
+
+    key: the setting that says so. region: where the workspace is.
+    """
+    if region == "US":
+        text = (
+            'the workspace is in the US, and Customer.io does not take its requests in the EU: set "US"'
+            " (11.2)"
+        )
+        return SettingProblem(key, text, fatal=True)
+    text = (
+        f"the workspace is in the {region}: Customer.io sends requests on to there, but they pass"
+        f' through the other region, and may be logged in it; set "{region}" (11.2)'
+    )
+    return SettingProblem(key, text, fatal=False)

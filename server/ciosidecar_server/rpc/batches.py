@@ -1,21 +1,19 @@
 """One batch → its results, without holding up anybody else's."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from ciosidecar.v1 import event_pb2 as pb
 
 from ..settings import Settings
-from ..transform import BatchTransform, Outcome, Refused
+from ..transform import AnyDestination, BatchTransform, Outcome, Refused
 from ..transform.result import refused
 from .destinations import KnownDestinations
 from .failures import ProtocolError
 from .items import event_json
 from .results import Response, ResultsWriter
-
-# About a millisecond of work, after which other callers get their turn.
-EVENTS_BETWEEN_YIELDS = 50
+from .turns import LARGE_BYTES, Turns, in_thread
 
 
 async def answer_batch(
@@ -43,31 +41,41 @@ async def answer_batch(
     destination = known.get(known_number)
     default_connection = batch.connection
     connection_of = known.connections.get
+
+    def outcome_of(
+        position: int, item: pb.Item, json: bytes, destination: AnyDestination
+    ) -> Outcome:
+        try:
+            event = event_json(item, json, max_event_bytes)
+        except Refused as refusal:
+            return refused(refusal)
+        return transform.add(
+            position,
+            event,
+            destination,
+            source_type=item.source_type,
+            alone=item.dont_batch,
+            connection=connection_of(item.connection or default_connection),
+        )
+
+    turns = Turns()
     for position, item in enumerate(items):
-        if position % EVENTS_BETWEEN_YIELDS == 0 and position:
+        if turns.over:
             for response in writer.finished:
                 yield response
             writer.finished.clear()
-            await asyncio.sleep(0)
+            await turns.next()
         number = item.destination or default_number
         if number != known_number:
             known_number, destination = number, known.get(number)
         if isinstance(destination, Outcome):
             outcome = destination
         else:
-            try:
-                event = event_json(item, max_event_bytes)
-            except Refused as refusal:
-                outcome = refused(refusal)
+            json = item.json
+            if (len(json) or item.ByteSize()) > LARGE_BYTES:
+                outcome = await in_thread(partial(outcome_of, position, item, json, destination))
             else:
-                outcome = transform.add(
-                    position,
-                    event,
-                    destination,
-                    source_type=item.source_type,
-                    alone=item.dont_batch,
-                    connection=connection_of(item.connection or default_connection),
-                )
+                outcome = outcome_of(position, item, json, destination)
         writer.answer(outcome, item)
     transform.flush()
     writer.finish()

@@ -9,6 +9,7 @@ from msgspec.json import encode
 from ..transform.connection import Connection, Unusable, read_connection
 from ..transform.result import ErrorCode
 from .failures import ProtocolError
+from .turns import LARGE_BYTES, Turns, in_thread
 
 _UNKNOWN = Unusable(
     ErrorCode.UNKNOWN_CONNECTION,
@@ -30,6 +31,12 @@ def config_json(connection: pb.Connection) -> bytes:
     )
 
 
+async def _read_declared(declared: pb.Connection) -> Connection:
+    if declared.ByteSize() > LARGE_BYTES:
+        return await in_thread(lambda: read_connection(config_json(declared)))
+    return read_connection(config_json(declared))
+
+
 class KnownConnections:
     """What one stream, or one unary call, has declared, by number."""
 
@@ -37,15 +44,17 @@ class KnownConnections:
         self._max_connections = max_connections
         self._by_number: dict[int, Connection] = {}
 
-    def upsert(self, connections: Iterable[pb.Connection]) -> None:
+    async def upsert(self, connections: Iterable[pb.Connection], turns: Turns) -> None:
         """Declares connections, or replaces them. One that cannot be used refuses its records.
 
-        Raises ProtocolError for a number of 0 or too many connections.
+        turns: of the message that declares them. Raises ProtocolError for a number of 0 or too many connections.
         """
         for declared in connections:
             if declared.number == 0:
                 raise ProtocolError("connections.number", "must be greater than 0")
-            self._by_number[declared.number] = read_connection(config_json(declared))
+            if turns.over:
+                await turns.next()
+            self._by_number[declared.number] = await _read_declared(declared)
             if len(self._by_number) > self._max_connections:
                 raise ProtocolError(
                     "connections",

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from ciosidecar.v1 import event_pb2, service_pb2
@@ -14,7 +13,8 @@ from ..delivery.job import Job, Place, Report
 from ..transform import Outcome, Warning
 from ..transform.packing import OpenRequest, envelope_bytes
 from ..transform.request import BatchItem, Request, RequestTemplate
-from .results import MAX_TAG_BYTES, PER_EVENT_BYTES, RESERVE_BYTES, add_template, fill_detail
+from .results import MAX_TAG_BYTES, add_template, fill_detail
+from .sizes import PER_EVENT_BYTES, RESERVE_BYTES, template_bytes
 
 if TYPE_CHECKING:
     from .delivering import DeliveringStream
@@ -228,9 +228,7 @@ class _Message:
         if isinstance(call, BatchItem):
             size += envelope_bytes(call.template)
         if _template_key(call.template) not in self._claimed:
-            template = call.template
-            texts = (template.base_url, template.endpoint_path, *chain(*template.headers.items()))
-            size += sum(map(len, texts)) + PER_EVENT_BYTES
+            size += template_bytes(call.template)
         return size
 
     def _add_requests(self, jobs: list[Job]) -> None:

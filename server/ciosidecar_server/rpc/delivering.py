@@ -2,7 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
+from typing import NamedTuple
 
 from ciosidecar.v1 import event_pb2, service_pb2
 from google.protobuf.duration_pb2 import Duration
@@ -17,14 +19,27 @@ from ..transform.event_to_call import internal_error
 from ..transform.ordering import OrderingKey, caller_key, operation_keys, request_keys
 from ..transform.request import BatchItem
 from ..transform.result import refused
-from .batches import EVENTS_BETWEEN_YIELDS, check_size
+from .batches import check_size
 from .delivered_results import BatchInWork, Reporting
 from .destinations import KnownDestinations
 from .holds import Holds
 from .items import event_json
+from .turns import LARGE_BYTES, Turns, in_thread
 
 # Results of one batch gather for so long before they are written, unless they complete it.
 _GATHER_S = 0.005
+
+
+_AS_IT_IS = Outcome(200, [])
+
+
+class _Read(NamedTuple):
+    """What an item is: a call to deliver, or the outcome of what is not delivered."""
+
+    outcome: Outcome
+    call: Request | BatchItem | None = None
+    keys: Collection[OrderingKey] = ()
+    fingerprint: int = 0
 
 
 class DeliveringStream:
@@ -123,31 +138,33 @@ class DeliveringStream:
 
     async def _submit(self, batch: event_pb2.Batch, in_work: BatchInWork) -> None:
         now = int(time.time())
+        turns = Turns()
         for position, item in enumerate(batch.items):
-            if position % EVENTS_BETWEEN_YIELDS == 0 and position:
-                await asyncio.sleep(0)
+            if turns.over:
+                await turns.next()
+            json = item.json
             if item.WhichOneof("payload") == "prepared":
-                self._submit_prepared(position, item, in_work)
+                read = partial(self._read_prepared, item)
             else:
-                self._submit_event(position, item, batch, in_work, now)
+                read = partial(self._read_event, item, json, batch, now)
+            large = (len(json) or item.ByteSize()) > LARGE_BYTES
+            found = await in_thread(read) if large else read()
+            if found.call is None:
+                in_work.answer(position, found.outcome)
+                continue
+            in_work.note(position, found.outcome)
+            self._submit_call(position, item, in_work, found.call, found.keys, found.fingerprint)
 
-    def _submit_event(
-        self,
-        position: int,
-        item: event_pb2.Item,
-        batch: event_pb2.Batch,
-        in_work: BatchInWork,
-        now: int,
-    ) -> None:
+    def _read_event(
+        self, item: event_pb2.Item, json: bytes, batch: event_pb2.Batch, now: int
+    ) -> "_Read":
         destination = self._known.get(item.destination or batch.destination)
         if isinstance(destination, Outcome):
-            in_work.answer(position, destination)
-            return
+            return _Read(destination)
         try:
-            event_bytes = event_json(item, self._settings.max_event_bytes)
+            event_bytes = event_json(item, json, self._settings.max_event_bytes)
         except Refused as refusal:
-            in_work.answer(position, refused(refusal))
-            return
+            return _Read(refused(refusal))
         done = transform_event(
             event_bytes,
             destination,
@@ -157,18 +174,15 @@ class DeliveringStream:
         )
         outcome, call, operation, event = done.outcome, done.call, done.operation, done.event
         if call is None or operation is None or event is None:
-            in_work.answer(position, outcome)
-            return
+            return _Read(outcome)
         try:
             by_phone = destination.by_phone
             keys = _own_key(item) or operation_keys(operation, event, by_phone=by_phone)
         except Exception as fault:  # noqa: BLE001 - one event's fault is not the stream's
-            in_work.answer(position, internal_error(fault, outcome.warnings))
-            return
-        in_work.note(position, outcome)
-        self._submit_call(position, item, in_work, call, keys, hash(event_bytes))
+            return _Read(internal_error(fault, outcome.warnings))
+        return _Read(outcome, call, keys, hash(event_bytes))
 
-    def _submit_prepared(self, position: int, item: event_pb2.Item, in_work: BatchInWork) -> None:
+    def _read_prepared(self, item: event_pb2.Item) -> "_Read":
         told = item.prepared
         try:
             call = prepared_request(
@@ -180,10 +194,9 @@ class DeliveringStream:
                 self._delivery.hosts,
             )
         except Refused as refusal:
-            in_work.answer(position, refused(refusal))
-            return
+            return _Read(refused(refusal))
         keys = _own_key(item) or request_keys(call)
-        self._submit_call(position, item, in_work, call, keys, hash((told.url, told.body)))
+        return _Read(_AS_IT_IS, call, keys, hash((told.url, told.body)))
 
     def _submit_call(
         self,
@@ -191,7 +204,7 @@ class DeliveringStream:
         item: event_pb2.Item,
         in_work: BatchInWork,
         call: Request | BatchItem,
-        keys: set[OrderingKey],
+        keys: Collection[OrderingKey],
         fingerprint: int,
     ) -> None:
         job = Job(

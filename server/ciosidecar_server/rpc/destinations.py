@@ -5,13 +5,20 @@ from typing import Any
 
 import grpc
 from ciosidecar.v1 import destination_pb2 as pb
+from msgspec import Raw
 from msgspec.json import encode
 
 from ..transform import AnyDestination, Outcome, Refused, SettingProblem, read_destination
+from ..transform.config_reader import ConfigReader
 from ..transform.destination import unusable
+from ..transform.destination_settings import DATACENTER, DATACENTER_EU
+from ..transform.json_text import members, repair_surrogates
 from ..transform.result import ErrorCode, refused
+from ..transform.unread_keys import unread_keys
 from .connections import KnownConnections
 from .failures import ProtocolError
+from .sizes import PER_EVENT_BYTES, RESERVE_BYTES
+from .turns import LARGE_BYTES, Turns, in_thread
 
 REGIONS = {"US": pb.REGION_US, "EU": pb.REGION_EU}
 _REGIONS = {number: name for name, number in REGIONS.items()}
@@ -95,6 +102,31 @@ def _named(number: int, names: dict[Any, str]) -> str | None:
     return names.get(number, "?") if number else None
 
 
+async def read_declared(
+    declared: pb.Destination,
+) -> tuple[AnyDestination | None, list[SettingProblem]]:
+    """The destination of a declaration, or None, and what is wrong with its settings."""
+    if declared.ByteSize() > LARGE_BYTES:
+        return await in_thread(lambda: read_destination(config_json(declared)))
+    return read_destination(config_json(declared))
+
+
+async def read_checked(
+    declared: pb.Destination,
+) -> tuple[AnyDestination | None, list[SettingProblem]]:
+    """The same for somebody who asks about a destination: with the keys that nobody reads.
+
+    Streams are not told of these: with thousands of destinations they would fill messages.
+    """
+    destination, problems = await read_declared(declared)
+    if declared.WhichOneof("settings") != "config_json":
+        return destination, problems
+    config = declared.config_json
+    if len(config) > LARGE_BYTES:
+        return destination, problems + await in_thread(lambda: unread_keys(config))
+    return destination, problems + unread_keys(config)
+
+
 class KnownDestinations:
     """What one stream, or one unary call, has declared, by number."""
 
@@ -103,7 +135,7 @@ class KnownDestinations:
         self._by_number: dict[int, AnyDestination | Outcome] = {}
         self.connections = KnownConnections(max_destinations)
 
-    def upsert(
+    async def upsert(
         self,
         destinations: Iterable[pb.Destination],
         connections: Iterable[pb.Connection] = (),
@@ -112,12 +144,15 @@ class KnownDestinations:
 
         Raises ProtocolError for a number of 0 or too many of either.
         """
-        self.connections.upsert(connections)
+        turns = Turns()
+        await self.connections.upsert(connections, turns)
         found = []
         for declared in destinations:
             if declared.number == 0:
                 raise ProtocolError("destinations.number", "must be greater than 0")
-            destination, problems = read_destination(config_json(declared))
+            if turns.over:
+                await turns.next()
+            destination, problems = await read_declared(declared)
             self._by_number[declared.number] = destination or refused(unusable(problems))
             if len(self._by_number) > self._max_destinations:
                 raise ProtocolError(
@@ -141,6 +176,14 @@ _UNKNOWN = refused(
 )
 
 
+def region_key(declared: pb.Destination) -> str:
+    """The key by which a destination that can be used says its region, as a dashboard names it."""
+    reader = ConfigReader(members(Raw(repair_surrogates(config_json(declared)))))
+    key, region = reader.given(DATACENTER, blank_counts=False)
+    older, eu = reader.given(DATACENTER_EU)
+    return older if region is None and eu is True else key
+
+
 def problem_messages(problems: Iterable[SettingProblem], number: int) -> list[pb.SettingProblem]:
     """Setting problems on the wire."""
     return [
@@ -149,3 +192,15 @@ def problem_messages(problems: Iterable[SettingProblem], number: int) -> list[pb
         )
         for problem in problems
     ]
+
+
+def fitting_problems(
+    problems: list[pb.SettingProblem], max_bytes: int
+) -> Iterable[pb.SettingProblem]:
+    """As many problems as fit a message of so many bytes, beside the rest of Opened: fatal ones first."""
+    left = max_bytes - RESERVE_BYTES
+    for problem in sorted(problems, key=lambda one: not one.fatal):
+        left -= problem.ByteSize() + PER_EVENT_BYTES
+        if left < 0:
+            return
+        yield problem

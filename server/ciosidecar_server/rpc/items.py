@@ -33,9 +33,12 @@ _OBJECTS = {
 }
 
 
-def event_json(item: pb.Item, max_bytes: int) -> bytes:
-    """The event of an item. Raises Refused where there is none to transform, or it is too large."""
-    found = item.json or _event_json(item)
+def event_json(item: pb.Item, json: bytes, max_bytes: int) -> bytes:
+    """The event of an item. Raises Refused where there is none to transform, or it is too large.
+
+    json: the item's own, which protobuf copies whenever it is read.
+    """
+    found = json or _event_json(item)
     if len(found) > max_bytes:
         raise Refused(ErrorCode.TOO_LARGE, f"the event has more than {max_bytes} bytes")
     return found

@@ -8,6 +8,7 @@ from ciosidecar.v1 import result_pb2 as pb
 
 from ..transform import ErrorCode, Outcome, Refused, Request, RequestTemplate
 from ..transform.result import ErrorType, FilterReason, WarningCode
+from .sizes import PER_EVENT_BYTES, RESERVE_BYTES, template_bytes
 
 
 class CarriesResults(Protocol):
@@ -29,11 +30,6 @@ FILTER_REASONS = {
 
 MAX_TAG_BYTES = 4096
 _MAX_WARNINGS = 16
-# What a message may grow by beyond what was claimed: one event's detail, with its tag and as many
-# warnings as are told.
-RESERVE_BYTES = 8192
-PER_EVENT_BYTES = 32
-_PER_TEMPLATE_BYTES = 1024
 
 
 class ResultsWriter(Generic[Response]):
@@ -69,25 +65,29 @@ class ResultsWriter(Generic[Response]):
         self._templates: dict[RequestTemplate, int] = {}
         self._claimed: set[RequestTemplate] = set()
         self._size = 0
+        self._has_claim = False
 
     def claim(self, template: RequestTemplate, size: int) -> None:
         """Makes room for one more request, or item of a shared one. Raises Refused(TOO_LARGE)."""
         size += PER_EVENT_BYTES
-        if template not in self._claimed:
-            self._claimed.add(template)
-            size += _PER_TEMPLATE_BYTES
-        self._size += size
-        if self._max_bytes is not None and self._size > self._max_bytes:
-            if size > self._max_bytes:
-                self._size -= size
+        known = template in self._claimed
+        needed = size if known else size + template_bytes(template)
+        if self._max_bytes is not None and self._size + needed > self._max_bytes:
+            # In a message of its own the request needs its template, too.
+            needed = size + template_bytes(template)
+            if needed > self._max_bytes:
                 raise Refused(
                     ErrorCode.TOO_LARGE, "the result does not fit the caller's max_receive_bytes"
                 )
-            self._before_split()
-            self._finish_response()
-            self._start()
-            self._claimed.add(template)
-            self._size = size + _PER_TEMPLATE_BYTES
+            self._split()
+        self._claimed.add(template)
+        self._size += needed
+        self._has_claim = True
+
+    def _split(self) -> None:
+        self._before_split()
+        self._finish_response()
+        self._start()
 
     def place(self, request: Request, position: int | list[int]) -> None:
         """Adds a complete request."""
@@ -107,6 +107,10 @@ class ResultsWriter(Generic[Response]):
 
     def answer(self, outcome: Outcome, item: event_pb2.Item) -> None:
         """Adds the status of the next position, where the item stands, and a detail if one is due."""
+        # An event that has claimed room stays where that is; its detail fits the reserve.
+        if not self._has_claim and self._max_bytes is not None and self._size > self._max_bytes:
+            self._split()
+        self._has_claim = False
         self._add_status(outcome.status)
         if outcome.warnings or outcome.status != 200:
             self._size += self._add_detail(outcome, item.tag)

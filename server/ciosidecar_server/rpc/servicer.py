@@ -11,13 +11,19 @@ from grpc import aio
 
 from .. import PROTOCOL_VERSION, __version__
 from ..delivery.delivery import Delivery
-from ..delivery.probe import probe
+from ..delivery.probe import probe, wrong_region
 from ..settings import Settings
-from ..transform import EVENT_TYPES, Destination, SettingProblem, read_destination
+from ..transform import EVENT_TYPES, Destination, SettingProblem
 from ..transform.dynamic import AnyDestination
 from ..transform.request import BASE_URLS
 from .batches import answer_batch
-from .destinations import REGIONS, KnownDestinations, config_json, problem_messages
+from .destinations import (
+    REGIONS,
+    KnownDestinations,
+    problem_messages,
+    read_checked,
+    region_key,
+)
 from .failures import fail
 from .limits import limits
 from .memory import give_back_after
@@ -74,15 +80,19 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         self, request: pb.CheckDestinationRequest, _context: Any
     ) -> pb.CheckDestinationResponse:
         """Whether a destination's settings can work."""
-        destination, problems = read_destination(config_json(request.destination))
-        answer = pb.CheckDestinationResponse(usable=destination is not None)
+        destination, problems = await read_checked(request.destination)
+        answer = pb.CheckDestinationResponse()
         if request.probe and destination is not None:
-            problems += await self._probe(destination, answer.probe)
+            key = region_key(request.destination)
+            problems += await self._probe(destination, key, answer.probe)
+        answer.usable = not any(problem.fatal for problem in problems)
         answer.problems.extend(problem_messages(problems, request.destination.number))
         return answer
 
-    async def _probe(self, destination: AnyDestination, answer: pb.Probe) -> list[SettingProblem]:
-        """Asks Customer.io; answers what that says of the settings."""
+    async def _probe(
+        self, destination: AnyDestination, key: str, answer: pb.Probe
+    ) -> list[SettingProblem]:
+        """Asks Customer.io; answers what that says of the settings. key: of the region."""
         if not isinstance(destination, Destination):
             answer.reason = "the settings come from each event: there is nothing to ask with"
             return []
@@ -101,8 +111,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         answer.region = REGIONS[found.region]
         if BASE_URLS[found.region] == template.base_url:
             return []
-        text = f"the workspace lives in {found.region}: every request takes the long way (11.2)"
-        return [SettingProblem("datacenter", text, fatal=False)]
+        return [wrong_region(key, found.region)]
 
     @_answering
     async def Transform(  # noqa: N802
@@ -110,7 +119,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
     ) -> pb.TransformResponse:
         """One batch in, one batch out."""
         known = KnownDestinations(self._settings.max_destinations)
-        known.upsert(request.destinations, request.connections)
+        await known.upsert(request.destinations, request.connections)
         async for response in answer_batch(
             request.batch, known, self._settings, pb.TransformResponse, None
         ):

@@ -13,10 +13,11 @@ from ..delivery.delivery import Delivery
 from ..settings import Settings
 from .batches import answer_batch
 from .delivering import DeliveringStream
-from .destinations import KnownDestinations
+from .destinations import KnownDestinations, fitting_problems
 from .failures import ProtocolError
 from .limits import limits
 from .memory import give_back_after
+from .unreadable import refuse_unreadable
 
 MIN_RECEIVE_BYTES = 65_536
 _DEFAULT_RECEIVE_BYTES = 4_194_304
@@ -121,7 +122,7 @@ class Stream:
             give_back_after(message)
         elif kind == "upsert_destinations":
             declared = message.upsert_destinations
-            self._known.upsert(declared.destinations, declared.connections)
+            await self._known.upsert(declared.destinations, declared.connections)
         elif kind == "open":
             raise ProtocolError("open", "the stream is open already")
         else:
@@ -149,9 +150,8 @@ class Stream:
         response.opened.limits.CopyFrom(
             limits(self._settings, delivering=self._delivering is not None)
         )
-        response.opened.problems.extend(
-            self._known.upsert(opening.destinations, opening.connections)
-        )
+        problems = await self._known.upsert(opening.destinations, opening.connections)
+        response.opened.problems.extend(fitting_problems(problems, self._max_receive_bytes))
         await self._write(response)
 
     async def _read(self) -> pb.TransformStreamRequest | None:
@@ -164,6 +164,7 @@ class Stream:
         message: Any = await self._context.read()
         self._reading = False
         self._messages_read += 1
+        refuse_unreadable(message)
         return None if message is aio.EOF else message
 
     async def _write(self, response: pb.TransformStreamResponse) -> None:

@@ -15,9 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .api import TrackApi
+from .callers import Callers
 from .connection import ResettableProtocol
 from .faults import BadFaults, Faults
-from .http import Receive, Scope, Send
+from .http import Receive, Scope, Send, send_answer
 from .page import page_routes
 from .programs import Programs
 from .settings import CannotStart, SandboxSettings
@@ -37,6 +38,7 @@ class Sandbox:
         if (settings.tls_cert is None) != (settings.tls_key is None):
             raise CannotStart("TLS needs both --tls-cert and --tls-key")
         self.settings = settings
+        self._callers = Callers(_host_and_port(settings.listen)[0], settings.allow_host)
         self.workspace = Workspace(settings.keep)
         try:
             self.faults = Faults(settings.fault, settings.seed, settings.retry_after_s)
@@ -54,6 +56,10 @@ class Sandbox:
         """The ASGI application."""
         # The API does without a router: its calls are what has to be fast.
         if scope["type"] == "http":
+            refusal = self._callers.refusal(scope)
+            if refusal is not None:
+                await send_answer(send, refusal)
+                return
             path: bytes = scope["raw_path"]
             if path.startswith((b"/api/", b"/unsubscribe/")):
                 await self.api(scope, receive, send)
@@ -72,8 +78,7 @@ async def _json_error(_request: Request, problem: Exception) -> Response:
 
 def bind(settings: SandboxSettings) -> socket.socket:
     """A socket on the address. Raises CannotStart."""
-    host, _, port = settings.listen.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
+    host, port = _host_and_port(settings.listen)
     if not host or not port.isdecimal() or int(port) > 65_535:
         raise CannotStart(f"--listen is host:port, not {settings.listen!r}")
     if not settings.insecure and not _is_loopback(host):
@@ -89,6 +94,11 @@ def bind(settings: SandboxSettings) -> socket.socket:
         raise CannotStart(
             f"cannot listen on {settings.listen}: {why}; name another with --listen"
         ) from None
+
+
+def _host_and_port(listen: str) -> tuple[str, str]:
+    host, _, port = listen.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), port
 
 
 def _is_loopback(host: str) -> bool:
@@ -145,16 +155,18 @@ class SandboxServer(uvicorn.Server):
         await asyncio.sleep(0)
 
     async def run_until(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-        """Serves until the event is set; says when it begins."""
+        """Serves until the event is set; says when it begins. What `ready` raises ends it."""
         serving = asyncio.ensure_future(self.serve([self._listening]))
         stopped = asyncio.ensure_future(stop.wait())
-        # What is bound is connected to even before uvicorn accepts: the backlog holds it.
-        ready()
-        await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        self._sandbox.api.stopping.set()
-        self.should_exit = True
-        await serving
+        try:
+            # What is bound is connected to even before uvicorn accepts: the backlog holds it.
+            ready()
+            await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            self._sandbox.api.stopping.set()
+            self.should_exit = True
+            await serving
 
 
 async def run(settings: SandboxSettings, ready: Callable[[str], None]) -> None:

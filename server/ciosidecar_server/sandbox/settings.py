@@ -38,6 +38,9 @@ class SandboxSettings:
     insecure: bool = False
     """Listen on other addresses than loopback too."""
 
+    allow_host: tuple[str, ...] = ()
+    """Name by which callers may call it, repeatable, beside localhost, addresses and --listen's host."""
+
     tls_cert: Path | None = None
     """File of PEM with a certificate chain, for clients that insist on https."""
 

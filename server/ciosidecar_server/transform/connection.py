@@ -45,12 +45,16 @@ def read_connection(config_json: bytes) -> Connection:
 
     config_json: a JSON object in UTF-8, as the dashboard keeps it: the settings themselves, or
     these under `destination`, or the whole connection with these under `config.destination`.
-    Unknown keys are ignored.
+    Unknown keys are ignored. Never raises: what cannot be read is Unusable.
     """
     try:
-        config = members(Raw(repair_surrogates(config_json)))
+        str(config_json, "utf-8")
+        return _read(members(Raw(repair_surrogates(config_json))))
     except (DecodeError, UnicodeDecodeError, RecursionError):
-        config = {}
+        return _unusable("the connection's config must be a JSON object in UTF-8")
+
+
+def _read(config: dict[str, Raw]) -> Connection:
     for wrapped in ("config", "destination"):
         config = members(config.get(wrapped, ABSENT)) or config
     audience_id = value(config.get("audienceId", ABSENT))

@@ -106,8 +106,15 @@ AnyDestination = Destination | DynamicDestination
 def read_destination(config_json: bytes) -> tuple[AnyDestination | None, list[SettingProblem]]:
     """The destination of a dashboard's config, or None, and what is wrong with the config.
 
-    config_json: the config as a JSON object in UTF-8. Unknown keys are ignored.
+    config_json: the config as a JSON object in UTF-8. Unknown keys are ignored. Never raises.
     """
+    try:
+        return _read(config_json)
+    except RecursionError:
+        return None, [SettingProblem("", "the config is nested too deeply (11.1)", fatal=True)]
+
+
+def _read(config_json: bytes) -> tuple[AnyDestination | None, list[SettingProblem]]:
     config = _decoded(config_json)
     if config is None:
         return None, [

@@ -26,8 +26,8 @@ the RudderStack dashboard keeps, with keys of our own beside the dashboard's; or
 This page is made from the table that the server reads settings by. Numbers such as 11.1 are those of
 [rules.md](rules.md).
 
-* `null` counts as not given. Keys that are not on this page are ignored. Where a setting has two names and both
-  are given, the first counts.
+* `null` counts as not given. Keys that are not on this page are ignored; `ciosidecar check` names each, and the setting
+  that may be meant. Where a setting has two names and both are given, the first counts.
 * A value that is none of those listed, or of another type, makes the destination unusable: every event for it is
   `INVALID_DESTINATION`, and the text names the key and the choices, never the value. The filters (those of rule
   11.3) are the exception: what cannot be understood of them is reported and passed over, because a filter that

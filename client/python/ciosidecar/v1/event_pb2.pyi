@@ -267,6 +267,8 @@ class Json(_message.Message):
     def fields(self) -> _struct_pb2.Struct:
         """The object as fields. Its numbers are doubles: integers beyond 2^53 lose digits here, and
         a whole number arrives without a decimal point. Slower than `json` by an order of magnitude.
+        MUST NOT nest more than 30 levels deep: protobuf reads no deeper, and the whole message fails
+        with INVALID_ARGUMENT. `json` may nest 500 levels.
         """
 
     def __init__(

@@ -95,9 +95,9 @@ export interface CheckDestinationRequest {
 /** Whether a destination can work. */
 export interface CheckDestinationResponse {
   $type: "ciosidecar.v1.CheckDestinationResponse";
-  /** True: events for it can be transformed. */
+  /** True: events for it can be transformed and, as far as `probe` tells, delivered in its region. */
   usable: boolean;
-  /** What is wrong, ignored or worth knowing, by key. */
+  /** What is wrong, ignored or worth knowing, by key; also keys of `config_json` that are no settings. */
   problems: SettingProblem[];
   /** Set when `probe` was asked for. */
   probe: Probe | undefined;
@@ -218,8 +218,9 @@ export interface Opened {
     | Limits
     | undefined;
   /**
-   * What is wrong with, ignored of, or worth knowing of the destinations that `Open` declared. The stream lives on:
-   * events for a destination that cannot be used are answered INVALID_DESTINATION.
+   * What is wrong with, ignored of, or worth knowing of the destinations that `Open` declared: as many
+   * as fit `max_receive_bytes`, fatal ones first. The stream lives on: events for a destination that
+   * cannot be used are answered INVALID_DESTINATION.
    */
   problems: SettingProblem[];
 }
