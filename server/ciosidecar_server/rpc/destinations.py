@@ -7,7 +7,14 @@ import grpc
 from ciosidecar.v1 import destination_pb2 as pb
 from msgspec.json import encode
 
-from ..transform import AnyDestination, Outcome, Refused, SettingProblem, read_destination
+from ..transform import (
+    AnyDestination,
+    Destination,
+    Outcome,
+    Refused,
+    SettingProblem,
+    read_destination,
+)
 from ..transform.destination import unusable
 from ..transform.result import ErrorCode, refused
 from .connections import KnownConnections
@@ -118,6 +125,13 @@ class KnownDestinations:
     def get(self, number: int) -> AnyDestination | Outcome:
         """The destination, or the outcome of every event for it. SPEC 12.1."""
         return self._by_number.get(number) or _UNKNOWN
+
+    @property
+    def alone(self) -> bool:
+        """Whether one destination is declared, of which the settings are known."""
+        return len(self._by_number) == 1 and all(
+            isinstance(one, Destination) for one in self._by_number.values()
+        )
 
 
 _UNKNOWN = refused(
