@@ -77,17 +77,18 @@ class DeliveringStream:
         self._batches[in_work] = None
         # Whatever is sent costs: a batch without events has an answer that must be kept, too.
         self._credit.charge(max(1, len(batch.items)), in_work.size)
-        timeout_s = (
-            _seconds(batch.timeout) if batch.HasField("timeout") else self._default_timeout_s
-        )
-        in_work.expire_at(self._loop.time() + timeout_s)
-        if not batch.items:
+        if batch.items:
+            in_work.expire_at(self._loop.time() + self._timeout_s(batch))
+        else:
             self.answered(in_work)
         await self._submit(batch, in_work)
         while not self._credit.available:
             await self._until(lambda: self._credit.available, _LOOK_S)
             if not self._credit.available:
                 self._make_room()
+
+    def _timeout_s(self, batch: event_pb2.Batch) -> float:
+        return _seconds(batch.timeout) if batch.HasField("timeout") else self._default_timeout_s
 
     def _make_room(self) -> None:
         """Send back what workspaces in trouble hold beyond their share of the credit."""
