@@ -163,7 +163,7 @@ def show(alone: dict[str, float], found: dict[str, Any], console: Console) -> No
     )
 
 
-PARTS = ("service", "packing", "delivery", "destinations", "clients")
+PARTS = ("service", "packing", "delivery", "destinations", "troubles", "clients")
 
 
 def main() -> None:
@@ -193,6 +193,9 @@ def main() -> None:
     if "destinations" in parts:
         found["destinations"] = uvloop.run(destinations.measure())
         destinations.show(found["destinations"], console)
+    if "troubles" in parts:
+        found["troubles"] = uvloop.run(destinations.measure_troubles())
+        destinations.show_troubles(found["troubles"], console)
     if "clients" in parts:
         found["clients_by_language"] = every_client.measure()
         every_client.show(found["clients_by_language"], console)

@@ -1,4 +1,4 @@
-"""A hundred destinations on one stream, with and without three bad ones among them."""
+"""A hundred destinations on one stream: with and without three bad ones, and with ten of each kind there is."""
 
 import asyncio
 import json
@@ -18,24 +18,39 @@ from .load import LOAD_CORE, OPTIONS, ServerProcess
 
 GOOD = 97
 BAD = ("down", "refused", "slow")
+HUNDRED = 100
+TROUBLES = (
+    "throttled",
+    "throttledfor",
+    "failing",
+    "refused",
+    "hanging",
+    "slow",
+    "unreadable",
+    "down",
+)
+OF_EACH = 10
 _EVENT = (
     b'{"type":"track","userId":"user-%d","messageId":"message-%d","event":"Order Completed",'
     b'"properties":{"n":%d}}'
 )
 
 
-def configs(bad: Sequence[str]) -> list[dict[str, str]]:
-    """The destinations. What is down is down because it lives in a region that is."""
-    found = [{"siteID": f"good-{n}", "apiKey": "key"} for n in range(GOOD)]
+def configs(bad: Sequence[str], *, good: int, each: int = 1) -> list[dict[str, str]]:
+    """The destinations, the good ones first. What is down is down because it lives in a region that is."""
+    found = [{"siteID": f"good-{n}", "apiKey": "key"} for n in range(good)]
     for name in bad:
-        found.append({"siteID": f"{name}-0", "apiKey": "key"})
-        if name == "down":
-            found[-1]["datacenter"] = "EU"
+        for n in range(each):
+            found.append({"siteID": f"{name}-{n}", "apiKey": "key"})
+            if name == "down":
+                found[-1]["datacenter"] = "EU"
     return found
 
 
-async def run(bad: Sequence[str], *, per_destination_s: float, seconds: float) -> dict[str, Any]:
-    """What the good ones get, with so many events a second for each destination."""
+async def run(
+    destinations: list[dict[str, str]], *, good: int, per_destination_s: float, seconds: float
+) -> dict[str, Any]:
+    """What the first `good` ones get, with so many events a second for each destination."""
     with (
         ServerProcess("-m", "tests.bench.uneven_customerio") as customerio,
         socket.create_server(("127.0.0.1", 0)) as closed,
@@ -48,12 +63,13 @@ async def run(bad: Sequence[str], *, per_destination_s: float, seconds: float) -
             *("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0", "--log-level=error"),
             *("--customerio-url", f"http://{customerio.address}", "--customerio-eu-url", nobody),
         ) as server:
-            return await _drive(server, configs(bad), per_destination_s, seconds)
+            return await _drive(server, destinations, good, per_destination_s, seconds)
 
 
 async def _drive(
     server: ServerProcess,
     destinations: list[dict[str, str]],
+    good: int,
     per_destination_s: float,
     seconds: float,
 ) -> dict[str, Any]:
@@ -94,22 +110,45 @@ async def _drive(
                 results.first_position, results.first_position + len(results.statuses)
             )
             for position, status in zip(positions, results.statuses, strict=True):
-                if position < GOOD:
+                if position < good:
                     took.append(now - sent_at[results.batch_id])
                     delivered += status == 200
                     last = now
         await sending
-    if delivered != GOOD * rounds:
-        raise RuntimeError(f"{delivered} of {GOOD * rounds} events for good destinations arrived")
+    if delivered != good * rounds:
+        raise RuntimeError(f"{delivered} of {good * rounds} events for good destinations arrived")
     return {"events_per_s": delivered / (last - start), **quantiles_ms(took)}
 
 
-async def measure(repeats: int = 3) -> dict[str, Any]:
-    """The same load on the good ones, alone and beside the bad ones, interleaved."""
-    runs: dict[str, list[dict[str, Any]]] = {"without": [], "with": []}
+async def measure() -> dict[str, Any]:
+    """The same load on the good ones, alone and beside the bad ones."""
+    return await _compare(
+        {"without": configs((), good=GOOD), "with": configs(BAD, good=GOOD)}, good=GOOD, seconds=8
+    )
+
+
+async def measure_troubles() -> dict[str, Any]:
+    """The same load on the twenty good ones, among eighty more of them, and among ten of each kind of trouble."""
+    good = HUNDRED - len(TROUBLES) * OF_EACH
+    return await _compare(
+        {
+            "all_good": configs((), good=HUNDRED),
+            "in_trouble": configs(TROUBLES, good=good, each=OF_EACH),
+        },
+        good=good,
+        seconds=20,
+    )
+
+
+async def _compare(
+    cases: dict[str, list[dict[str, str]]], *, good: int, seconds: float, repeats: int = 3
+) -> dict[str, Any]:
+    """Medians of several runs, interleaved, so that a noisy minute falls on all cases."""
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
     for _ in range(repeats):
-        runs["without"].append(await run((), per_destination_s=5, seconds=8))
-        runs["with"].append(await run(BAD, per_destination_s=5, seconds=8))
+        for name, destinations in cases.items():
+            found = await run(destinations, good=good, per_destination_s=5, seconds=seconds)
+            runs[name].append(found)
     return {
         name: {key: sorted(one[key] for one in found)[len(found) // 2] for key in found[0]}
         for name, found in runs.items()
@@ -123,3 +162,17 @@ def show(found: dict[str, Any], console: Console) -> None:
         one = found[name]
         table.add_row(label, f"{one['events_per_s']:.0f}", f"{one['p50']:.1f}", f"{one['p99']:.1f}")
     console.print(table)
+
+
+def show_troubles(found: dict[str, Any], console: Console) -> None:
+    """The same for people, with what matters: the share of the rate, and how many times the latency."""
+    table = Table("20 good destinations of a hundred", "events a second", "p50, ms", "p99, ms")
+    for name, label in (("all_good", "all good"), ("in_trouble", "ten in each kind of trouble")):
+        one = found[name]
+        table.add_row(label, f"{one['events_per_s']:.1f}", f"{one['p50']:.1f}", f"{one['p99']:.1f}")
+    console.print(table)
+    before, beside = found["all_good"], found["in_trouble"]
+    console.print(
+        f"{beside['events_per_s'] / before['events_per_s']:.1%} of the rate,"
+        f" {beside['p99'] / before['p99']:.2f} times the p99"
+    )

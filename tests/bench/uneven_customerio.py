@@ -1,8 +1,9 @@
-"""A Customer.io that treats workspaces differently: some are refused, some wait.
+"""A Customer.io that treats workspaces differently: each in the kind of trouble that its site id names.
 
     python -m tests.bench.uneven_customerio
 
-The site id says how: `refused-…` is answered 401, `slow-…` after two seconds, all others at once.
+`refused-…` is answered 401, `throttled-…` 429, `throttledfor-…` the same with Retry-After, `failing-…` 503, `unreadable-…` a
+207 of HTML, `slow-…` after two seconds, `hanging-…` never, all others at once.
 """
 
 import base64
@@ -13,7 +14,13 @@ import uvloop
 from .null_customerio import OK, NullConnection, NullCustomerio, serve
 
 SLOW_S = 2.0
-_REFUSED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n{}"
+_ANSWERS = {
+    b"refused": b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n{}",
+    b"throttled": b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 2\r\n\r\n{}",
+    b"throttledfor": b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nContent-Length: 2\r\n\r\n{}",
+    b"failing": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}",
+    b"unreadable": b"HTTP/1.1 207 Multi-Status\r\nContent-Length: 6\r\n\r\n<html>",
+}
 _BASIC = re.compile(rb"\r\nauthorization: basic (\S+)", re.IGNORECASE)
 
 
@@ -24,10 +31,9 @@ class UnevenConnection(NullConnection):
         """Answers as the site id says."""
         found = _BASIC.search(head)
         site = base64.b64decode(found[1]) if found else b""
-        if site.startswith(b"refused-"):
-            self.write(_REFUSED)
-        else:
-            self.write(OK, SLOW_S if site.startswith(b"slow-") else 0)
+        kind = site.partition(b"-")[0]
+        if kind != b"hanging":
+            self.write(_ANSWERS.get(kind, OK), SLOW_S if kind == b"slow" else 0)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,13 @@ import json
 
 import pytest
 from ciosidecar import v1
+from ciosidecar_server.app import Sidecar
 from ciosidecar_server.delivery.job import Job
+from ciosidecar_server.rpc.delivered_results import BatchInWork
+from ciosidecar_server.settings import Settings
+from grpc import aio
 
-from tests.conftest import Connect
+from tests.conftest import Connect, opened
 from tests.delivery.caller import caller, delivering, track
 from tests.delivery.scripted_customerio import HOLD, OK, Reply, scripted_customerio
 
@@ -166,3 +170,24 @@ async def test_two_streams_have_a_credit_each(connect: Connect) -> None:
                 await other.send(batch_id, track("1", f"v{batch_id}"))
                 assert (await other.told(batch_id)).status == 200
             assert not stopped.knows(2)
+
+
+async def test_a_batch_without_events_costs_credit() -> None:
+    """A caller that sends empty batches and reads nothing is read no further than its credit reaches."""
+    sidecar = Sidecar(Settings(listen=("127.0.0.1:0",), max_events_in_flight=100))
+    (address,) = await sidecar.start()
+    # So that few results are written to a caller that reads none.
+    small_windows = [("grpc.http2.bdp_probe", 0)]
+    try:
+        async with aio.insecure_channel(address, options=small_windows) as channel:
+            stub = v1.SidecarServiceStub(channel)
+            call, _ = await opened(stub, delivery=v1.DeliveryOptions())
+            for batch_id in range(1, 20_001):
+                batch = v1.Batch(batch_id=batch_id, destination=1)
+                await asyncio.wait_for(call.write(v1.TransformStreamRequest(batch=batch)), 10)
+            gc.collect()
+            kept = [found for found in gc.get_objects() if type(found) is BatchInWork]
+            call.cancel()
+    finally:
+        await sidecar.stop_at_once()
+    assert len(kept) <= 101

@@ -107,14 +107,14 @@ async def test_what_waits_for_another_try_comes_back_with_what_it_met() -> None:
         scripted_customerio() as customerio,
         delivering_process(customerio, "--grace-s", "10") as (process, one),
     ):
-        customerio.answers(Reply(429, headers={"Retry-After": "10"}), then=HOLD)
+        customerio.answers(Reply(503, headers={"Retry-After": "10"}), then=HOLD)
         await one.send(1, track("1", "u1"), track("2", "u1"))
         await customerio.arrived(1)
         await one.send(2, track("1", "u2"))
         (_, other) = await customerio.arrived(2)
         process.signal(signal.SIGTERM)
         first, second = await one.told_all(1)
-        assert (first.status, first.delivery.http_status) == (429, 429)
+        assert (first.status, first.delivery.http_status) == (503, 503)
         assert (second.status, second.blocked_by) == (503, (1, 0))
         other.release()
         assert (await one.told(2)).status == 200

@@ -31,7 +31,8 @@ FOR_LONG = {"Retry-After": "300"}
 FAULTS: dict[str, Answer] = {
     "refused": Reply(400, REASON),
     "failing": Reply(503, REASON, FOR_LONG),
-    "throttled": Reply(429, REASON, FOR_LONG),
+    # Without Retry-After, which would hold back what comes after it.
+    "throttled": Reply(429, REASON),
     "elsewhere": Reply(302, REASON, FOR_LONG | {"Location": "http://127.0.0.1:1/u-somebody"}),
     "silent": HOLD,
     "closed": GONE,

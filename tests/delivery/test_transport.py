@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from ciosidecar_server import __version__
-from ciosidecar_server.delivery.transport import MAX_ANSWER_BYTES, NoAnswer
+from ciosidecar_server.delivery.transport import MAX_ANSWER_BYTES, Answer, NoAnswer
 
 from tests.delivery.peers import Connection, peer
 from tests.delivery.sending import (
@@ -48,7 +48,7 @@ async def test_request_is_what_was_given_and_says_who_sends_it() -> None:
     body = b'{"name": "caf\xc3\xa9"}'
     async with peer(answering) as server, transport() as to:
         answer = await send(to, server.url + PATH, body, method="POST")
-    assert answer == (200, answer.headers, b"{}")
+    assert answer == Answer(200, answer.headers, b"{}")
     head, _, sent = server.requests[0].partition(b"\r\n\r\n")
     assert sent == body
     assert sorted(head.decode().split("\r\n")) == sorted(

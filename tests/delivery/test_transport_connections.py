@@ -258,3 +258,58 @@ async def test_address_where_nobody_takes_connections_is_given_up_in_time(
             await send(to, f"http://{full_listener}{PATH}", timeout_s=timeout_s)
     assert caught.value.timed_out
     assert caught.value.text == what.format(full_listener)
+
+
+_FALSE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfalse"
+
+
+@pytest.mark.parametrize("when", ["with the answer before", "once that was read", "unread"])
+async def test_an_answer_that_nobody_asked_for_is_nobodys(when: str) -> None:
+    """What comes on a kept connection between two requests closes it: the next request has an answer of its own."""
+    said, go = asyncio.Event(), asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        if connection.number > 1:
+            await connection.answer(200, b"true")
+            return
+        if when == "with the answer before":
+            connection.writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" + _FALSE)
+        else:
+            await connection.answer(200)
+            await go.wait()
+            connection.writer.write(_FALSE)
+        await connection.writer.drain()
+        said.set()
+        if await connection.request():
+            await connection.answer(200, b"true")
+
+    async with peer(script) as server, transport() as to:
+        await send(to, server.url + PATH)
+        go.set()
+        await asyncio.wait_for(said.wait(), 10)
+        if when == "once that was read":
+            # Another connection's exchange: the loop has read what there was by then.
+            async with peer(answering) as other:
+                await send(to, other.url + PATH)
+        answer = await send(to, server.url + PATH)
+    assert answer.body == b"true"
+    assert [len(server.requests), server.connections] == [2, 2]
+
+
+async def test_a_server_that_speaks_first_is_not_believed() -> None:
+    """An answer that is there before the request is none: not of a new connection, either."""
+
+    async def script(connection: Connection) -> None:
+        connection.writer.write(_FALSE)
+        await connection.writer.drain()
+        await connection.closed()
+
+    async with peer(script) as server, transport() as to:
+        host, port = server.host.split(":")
+        # The peer has written by the time that a connection made after another one is there.
+        reader, writer = await asyncio.open_connection(host, int(port))
+        await reader.readexactly(len(_FALSE))
+        writer.close()
+        with pytest.raises(NoAnswer):
+            await send(to, server.url + PATH, timeout_s=1)

@@ -1,13 +1,16 @@
 """HTTP/1.1 under httpx by aiohttp: httpx's own transport slows down with every connection it holds."""
 
 import asyncio
+import select
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
+from weakref import WeakSet
 
 import aiohttp
 import httpx
+from aiohttp.connector import Connection
 from yarl import URL
 
 Trace = Callable[[str, dict[str, Any]], Awaitable[None]]
@@ -81,17 +84,52 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Says when it connects, and bounds all of it: name, TCP, proxy and TLS together."""
+    """Says when it connects, and bounds all of it: name, TCP, proxy and TLS together.
+
+    A kept connection on which something came that nobody asked for is closed: it would be the next request's answer.
+    """
 
     def __init__(self, *, connect_timeout_s: float, **settings: Any) -> None:
         super().__init__(**settings)
         self._connect_timeout_s = connect_timeout_s
+        self._used: WeakSet[Any] = WeakSet()
+        """Those that had a request already."""
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: Any,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - its name
+    ) -> Connection:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            kept = protocol in self._used
+            if not _spoke_first(connection, kept=kept):
+                self._used.add(protocol)
+                return connection
+            connection.close()
+            if not kept:
+                raise aiohttp.ClientConnectionError("bytes came before there was a request")
 
     async def _create_connection(self, *args: Any, **named: Any) -> Any:
         if trace := _trace.get():
             await trace("connection.connect_tcp.started", {})
         async with asyncio.timeout(self._connect_timeout_s):
             return await super()._create_connection(*args, **named)
+
+
+def _spoke_first(connection: Connection, *, kept: bool) -> bool:
+    """Return whether a connection without a request has bytes to read, or was closed by its server."""
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None or protocol.should_close:
+        return True
+    if not kept and transport.get_extra_info("sslcontext") is not None:
+        return False  # what a TLS handshake leaves to be read are session tickets
+    # What the loop has not read yet. (select would not do for numbers above 1,023.)
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class _Body(httpx.AsyncByteStream):

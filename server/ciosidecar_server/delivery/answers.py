@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from msgspec import DecodeError
 from msgspec.json import decode
 
+from ..transform.json_text import repair_surrogates
 from .transport import Answer
 
 MAX_REASON_BYTES = 1024
@@ -33,6 +34,8 @@ class Meaning(Enum):
     """None of it was taken, and nothing else will be."""
     TRY_AGAIN = "try again"
     """None of it was taken, which may change: throttled, failing, or redirected nowhere we know."""
+    NOT_KNOWN = "not known"
+    """Some or all of it may have been taken: the answer does not say which, or is none of Customer.io's."""
 
 
 class Failure(NamedTuple):
@@ -52,14 +55,23 @@ class Verdict(NamedTuple):
     meaning: Meaning
     failures: list[Failure]
     """What is wrong, in Customer.io's words; may be empty."""
+    readable: bool = True
+    """Whether the body could be read; if not, it may have reported an error."""
 
 
 def read_answer(answer: Answer) -> Verdict:
-    """What an answer means."""
+    """Return what an answer means: the table of docs/delivery.md."""
     status = answer.status
-    failures = read_failures(answer.body) if answer.body not in (b"", b"{}") else []
+    found = _failures(answer.body) if answer.whole else None
+    readable, failures = found is not None, found or []
+    if status == 204:
+        return Verdict(Meaning.DELIVERED, [])
+    if status == 200:
+        return Verdict(Meaning.DELIVERED, failures, readable)
     if 200 <= status < 300:
-        return Verdict(Meaning.DELIVERED, failures)
+        # A 207 says that something was refused: one that does not say what is as good as unread.
+        meaning = Meaning.DELIVERED if status == 207 and failures else Meaning.NOT_KNOWN
+        return Verdict(meaning, failures, readable)
     if status in (401, 403):
         return Verdict(Meaning.WRONG_CREDENTIALS, failures)
     if 400 <= status < 500 and status not in _TRY_AGAIN:
@@ -68,19 +80,37 @@ def read_answer(answer: Answer) -> Verdict:
 
 
 def read_failures(body: bytes) -> list[Failure]:
-    """The errors a body reports, in any of the four shapes; [] if it cannot be read."""
-    try:
-        found: Any = decode(body)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
+    """Return the errors a body reports, in any of the four shapes; [] if it cannot be read."""
+    return _failures(body) or []
+
+
+def _failures(body: bytes) -> list[Failure] | None:
+    """Return the same, or None for a body that is neither empty nor a JSON object."""
+    if body in (b"", b"{}"):
         return []
+    found = _decoded(body)
     if not isinstance(found, dict):
-        return []
+        return None
     failures = [_failure(one) for one in _listed(found.get("errors"))]
     meta = found.get("meta")
     if isinstance(meta, dict):
         told = (*_listed(meta.get("errors")), *_listed(meta.get("error")))
         failures.extend(map(_failure, told))
     return failures
+
+
+def _decoded(body: bytes) -> Any:
+    """Return the JSON value, with unpaired surrogates and bytes that are no UTF-8 made U+FFFD; None if it is none."""
+    try:
+        return decode(body)
+    except RecursionError:
+        return None
+    except (DecodeError, UnicodeDecodeError):
+        text = body.decode("utf-8-sig", "replace").encode()
+    try:
+        return decode(repair_surrogates(text))
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def in_its_words(failures: Sequence[Failure]) -> str:

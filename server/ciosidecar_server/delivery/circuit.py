@@ -1,9 +1,9 @@
-"""When a workspace is better left alone: its credentials are refused, or it keeps failing."""
+"""When a workspace is better left alone: throttled, failing, or with credentials that are refused."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from . import reports
-from .answers import Failure
+from .answers import THROTTLED, Failure
 from .backoff import jittered_delay_s
 from .job import Job, Report
 
@@ -13,51 +13,100 @@ _MAX_PROBE_S = 60.0
 
 
 class Circuit:
-    """What is known of one workspace's health. Times are of a clock that never goes back."""
+    """What is known of one workspace's health.
 
-    def __init__(self) -> None:
+    It opens for three reasons. After five failures in a row one request at a time tries, further and further apart.
+    After a 429 with Retry-After nothing is sent until that time is over, and then one request tries. While the
+    credentials are refused nothing may even wait, but for one job that tries.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """clock: seconds, never going back."""
+        self._clock = clock
         self._failures = 0
         self._failed_at = 0.0
         self._not_before = 0.0
+        self._last_failure: Report | None = None
+        self._paused_at = 0.0
+        self._paused_until = 0.0
+        self._trial = False
         self._refusals = 0
         self._probe_at = 0.0
+        self._refusal: Report | None = None
         self.probe: Job | None = None
         """While the credentials are refused: the one job that may try again."""
-        self._refusal: Report | None = None
-        self._last_failure: Report | None = None
 
     @property
     def down(self) -> bool:
-        """Whether nothing has worked for a while: then one request at a time tries."""
+        """Whether nothing has worked for a while."""
         return self._failures >= FAILURES_UNTIL_DOWN
 
-    def wait_s(self, now: float) -> float:
-        """How long until the next request may try."""
-        return max(0.0, self._not_before - now) if self.down else 0.0
+    @property
+    def failing(self) -> bool:
+        """Whether the last thing known of the workspace is no success."""
+        return self._failures > 0 or self._trial or self._refusal is not None
 
-    def answered(self) -> None:
-        """It works: Customer.io took a request, or refused it for what was in it."""
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether only one request may be unanswered: the one that tries."""
+        return self.down or self._trial
+
+    def wait_s(self) -> float:
+        """Return how long until the next request may try."""
+        until = self._not_before if self.down else 0.0
+        return max(0.0, until - self._clock(), self.pause_s)
+
+    @property
+    def pause_s(self) -> float:
+        """How long Customer.io still wants to be left alone, as it said itself."""
+        return max(0.0, self._paused_until - self._clock()) if self._trial else 0.0
+
+    def trouble(self) -> Report | None:
+        """Return the report of an event that is not even to wait because of failures; None if all is well."""
+        if self._trial:
+            return reports.held_back(THROTTLED, self.pause_s)
+        failure = self._last_failure
+        if self._failures and failure is not None and failure.error is not None:
+            return reports.held_back(failure.status, self.wait_s(), failure.error.code)
+        return None
+
+    def answered(self, sent_at: float) -> None:
+        """Note that it works: Customer.io took a request, or refused it for what was in it."""
         self._failures = 0
         self._refusals = 0
         self._refusal = self.probe = None
+        # What was on its way before the pause says nothing of whether it is over.
+        if sent_at >= self._paused_at:
+            self._trial = False
 
-    def failed(self, report: Report, sent_at: float, now: float) -> None:
-        """A request was not answered, or with an error of the server's."""
+    def failed(self, report: Report, sent_at: float) -> None:
+        """Note that a request was not answered, or with an error of the server's."""
         self._last_failure = report
         if self.down and sent_at < self._failed_at:
             return  # it was on its way already when another one failed: it says nothing new
+        now = self._clock()
         self._failures += 1
         self._failed_at = now
         if self.down:
             self._not_before = now + jittered_delay_s(self._failures - FAILURES_UNTIL_DOWN + 1)
 
+    def pause(self, seconds: float) -> bool:
+        """Send nothing for a time that Customer.io asks for; answer whether that is news."""
+        now = self._clock()
+        news = now + seconds > self._paused_until + 1.0 or not self._trial
+        self._paused_at = now
+        self._paused_until = max(self._paused_until, now + seconds)
+        self._trial = True
+        return news
+
     def credentials_refused(
-        self, jobs: Collection[Job], http_status: int, failures: list[Failure], now: float
+        self, jobs: Collection[Job], http_status: int, failures: list[Failure]
     ) -> Report:
-        """The credentials were refused; answers with the report of everything that waits.
+        """Note that the credentials were refused; answer the report of everything that waits.
 
         jobs: those that were sent with them.
         """
+        now = self._clock()
         # What was on its way already when another one was refused says nothing new.
         if self._refusal is None or self.probe in jobs:
             self._refusals += 1
@@ -68,11 +117,12 @@ class Circuit:
         self._refusal = reports.credentials_refused(http_status, failures, left_s)
         return self._refusal
 
-    def turns_away(self, job: Job, waiting: int, max_waiting: int, now: float) -> Report | None:
-        """The report of a job that is not even to wait, or None for one that may.
+    def admit(self, job: Job) -> Report | None:
+        """Let a job in, or return the report of one that is not even to wait.
 
-        waiting: how many wait already. max_waiting: how many may while nothing gets through.
+        While the credentials are refused the first job after the pause is let in, to try.
         """
+        now = self._clock()
         if self._refusal is not None:
             if self.probe is None and now >= self._probe_at:
                 self.probe = job
@@ -80,6 +130,6 @@ class Circuit:
             return self._refusal._replace(
                 http_status=0, retry_after_s=max(0.0, self._probe_at - now)
             )
-        if self.down and waiting > max_waiting and self._last_failure is not None:
-            return reports.held_back(self._last_failure.status, self.wait_s(now))
+        if job.deadline <= now + self.pause_s:
+            return reports.held_back(THROTTLED, self.pause_s)
         return None

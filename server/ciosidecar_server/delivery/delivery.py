@@ -5,15 +5,16 @@ import asyncio
 from ..settings import Settings
 from ..transform.request import RequestTemplate
 from .hosts import Hosts
-from .job import Job
 from .rate import Pace
+from .slots import Slots
 from .transport import HttpxTransport, Transport
 from .workspace import Workspace
 
 _LINGER_S = 0.005
 # What streams need at the end of a grace to say what became of everything, and to end.
 _TO_REPORT_S = 0.6
-_MAX_IDLE_WORKSPACES = 1_000
+_FEW_WORKSPACES = 1_000
+_MOST_REMEMBERED = 100_000
 
 
 class Delivery:
@@ -31,30 +32,34 @@ class Delivery:
             concurrency=settings.delivery_concurrency,
             request_timeout_s=settings.request_timeout_s,
             linger_s=_LINGER_S,
-            max_waiting_when_down=1_000,
         )
+        self._slots = Slots(settings.max_connections)
+        self._tidy_at = _FEW_WORKSPACES
         self._workspaces: dict[tuple[str, str], Workspace] = {}
         self._draining = False
-
-    def submit(self, job: Job) -> None:
-        """Takes a job. Its owner hears of it once, perhaps before this returns, if he is there to."""
-        self.workspace(job.call.template).submit(job)
 
     def workspace(self, template: RequestTemplate) -> Workspace:
         """The workspace that requests of this template go to."""
         key = workspace_key(template)
         found = self._workspaces.get(key)
         if found is None:
-            if len(self._workspaces) >= _MAX_IDLE_WORKSPACES:
-                self._workspaces = {
-                    key: one for key, one in self._workspaces.items() if not one.idle
-                }
+            if len(self._workspaces) >= self._tidy_at:
+                self._tidy()
+            base_url = self.hosts.real(template.base_url)
             found = self._workspaces[key] = Workspace(
-                self.hosts.real(template.base_url), self.transport, self.hosts, self._pace
+                base_url, self.transport, self.hosts, self._pace, self._slots
             )
             if self._draining:
                 found.drain()
         return found
+
+    def _tidy(self) -> None:
+        """Drop the workspaces of which there is nothing to remember, whenever their number has doubled."""
+        kept = {key: one for key, one in self._workspaces.items() if one.worth_keeping}
+        if len(kept) > _MOST_REMEMBERED:
+            kept = {key: one for key, one in kept.items() if not one.idle}
+        self._workspaces = kept
+        self._tidy_at = max(_FEW_WORKSPACES, 2 * len(kept))
 
     def drain(self, grace_s: float) -> None:
         """Sends nothing more. What is in flight has until shortly before the grace is over."""

@@ -2,11 +2,16 @@
 
 from collections.abc import Collection, Sequence
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..transform.request import BatchItem, Request
 from ..transform.result import Error, Warning
 from .answers import Failure
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .workspace import Workspace
 
 
 class State(IntEnum):
@@ -42,8 +47,11 @@ class Job:
         "position",
         "prepared",
         "ready_at",
+        "size",
         "state",
+        "task",
         "unfinished",
+        "workspace",
     )
 
     def __init__(
@@ -55,12 +63,14 @@ class Job:
         position: int,
         fingerprint: int = 0,
         *,
+        size: int = 0,
         alone: bool = False,
         prepared: bool = False,
     ) -> None:
         """keys: of everything whose order matters; a job waits for every earlier one that shares one.
 
         fingerprint: of what its caller sent, by which it is known again.
+        size: bytes of its caller's credit that it holds.
         alone: whether its request must cover no other job.
         prepared: whether the call is a whole request that may cover items of its own.
         """
@@ -70,6 +80,7 @@ class Job:
         self.owner = owner
         self.position = position
         self.fingerprint = fingerprint
+        self.size = size
         self.alone = alone
         self.prepared = prepared
         self.arrival = 0
@@ -85,8 +96,12 @@ class Job:
         """How many earlier jobs it waits for."""
         self.followers: list[Job] = []
         """The later jobs that wait for it."""
+        self.workspace: Workspace | None = None
+        """The workspace it was submitted to."""
+        self.task: asyncio.Task[None] | None = None
+        """The attempt that is under way, or was the last."""
         self.forgotten = False
-        """Whether its owner is gone: nobody is to hear of it, and it is not tried again."""
+        """Whether nobody is to hear of it any more: its owner is gone, or was answered. It is not tried again."""
         self.failure: Report | None = None
         """What the last attempt came to, if it may be tried again."""
 

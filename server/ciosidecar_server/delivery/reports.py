@@ -15,6 +15,10 @@ UNATTRIBUTED_ERROR = Warning(
     WarningCode.UNATTRIBUTED_ERROR,
     "Customer.io reported an error in the request without saying of which item (12.1)",
 )
+UNREADABLE = Warning(
+    WarningCode.UNATTRIBUTED_ERROR,
+    "Customer.io's answer cannot be read, and may report that this was not taken (12.1)",
+)
 
 
 def _error(code: ErrorCode, text: str, status: int, *, retryable: bool) -> Error:
@@ -111,15 +115,35 @@ def credentials_refused(http_status: int, failures: list[Failure], retry_after_s
     return Report(503, _UNUSABLE, (), http_status, reason, "", retry_after_s)
 
 
-def held_back(status: int, retry_after_s: float) -> Report:
-    """Too many wait already, and nothing gets through. status: of the last request that failed."""
+def held_back(
+    status: int, retry_after_s: float | None, code: ErrorCode = ErrorCode.THROTTLED
+) -> Report:
+    """Return the report of an event that is not even to wait. status, code: of what is wrong with its workspace."""
+    text = _TROUBLES.get(code, "nothing gets through to Customer.io at the moment")
+    error = _error(code, f"not sent: {text}", status, retryable=True)
+    return Report(status, error, retry_after_s=retry_after_s)
+
+
+_TROUBLES = {
+    ErrorCode.THROTTLED: "Customer.io asks to slow down",
+    ErrorCode.UPSTREAM_TIMEOUT: "Customer.io takes too long to answer",
+}
+
+
+def not_known(http_status: int) -> Report:
+    """Return the report of what Customer.io may have taken or not."""
     error = _error(
         ErrorCode.UPSTREAM_FAILED,
-        "not sent: nothing gets through to Customer.io at the moment",
-        status,
+        f"Customer.io answered {http_status} without saying what it took",
+        503,
         retryable=True,
     )
-    return Report(status, error, retry_after_s=retry_after_s)
+    return Report(503, error, http_status=http_status)
+
+
+def not_answered() -> Report:
+    """Return the report of a job whose time is over while its request is under way."""
+    return unanswered("no answer within the batch's timeout", timed_out=True)
 
 
 def blocked(cause: Job, job: Job) -> Report:

@@ -10,7 +10,7 @@ from .job import Job, State
 class Shipment:
     """One request and the jobs it covers."""
 
-    __slots__ = ("_request", "jobs", "redirected", "then")
+    __slots__ = ("_request", "in_doubt", "jobs", "redirected", "sent_at", "then")
 
     def __init__(
         self, jobs: list[Job], request: Request | None = None, then: "Shipment | None" = None
@@ -20,6 +20,10 @@ class Shipment:
         self.then = then
         self.redirected = False
         """Whether Customer.io sent it on to its other region."""
+        self.sent_at = 0.0
+        """When its last attempt began."""
+        self.in_doubt = False
+        """Whether its slot was taken by a workspace in doubt."""
         self._request = request
 
     def drop_done(self) -> None:

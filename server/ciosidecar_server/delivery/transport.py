@@ -15,6 +15,7 @@ import httpx
 
 from .. import __version__
 from .aiohttp_transport import KEEP_ALIVE_S, AiohttpTransport
+from .content_encoding import decompressed
 
 MAX_ANSWER_BYTES = 1_048_576
 """Of an answer's body, this much is read; Customer.io's have at most some hundred kilobytes."""
@@ -40,6 +41,8 @@ class Answer(NamedTuple):
     """All of them, by lower-case names."""
     body: bytes
     """At most MAX_ANSWER_BYTES; of a longer one the rest is not read and the connection closed."""
+    whole: bool = True
+    """Whether that is all of the body, out of its Content-Encoding."""
 
 
 class NoAnswer(Exception):
@@ -130,8 +133,11 @@ class HttpxTransport:
                     # A kept connection that its server had already given up: not the request's fault.
                     response = await origin.ways.new.handle_async_request(request)
                 # Straight from the stream: by way of the response it costs 10 µs more.
-                found = await _body(cast("httpx.AsyncByteStream", response.stream))
-                return Answer(response.status_code, response.headers, found)
+                found, whole = await _body(cast("httpx.AsyncByteStream", response.stream))
+                if encoding := response.headers.get("content-encoding"):
+                    found, inflated = decompressed(found, encoding, MAX_ANSWER_BYTES)
+                    whole = whole and inflated
+                return Answer(response.status_code, response.headers, found, whole)
         except httpx.ConnectTimeout:
             text = f"no connection to {origin.name} within {self._connect_timeout_s:g} s"
             raise NoAnswer(text, timed_out=True) from None
@@ -243,18 +249,19 @@ def _headers(host: bytes, given: tuple[tuple[str, str], ...]) -> httpx.Headers:
     return httpx.Headers(lines)
 
 
-async def _body(stream: httpx.AsyncByteStream) -> bytes:
+async def _body(stream: httpx.AsyncByteStream) -> tuple[bytes, bool]:
+    """Return the body, and whether that is all of it."""
     chunks = []
-    left = MAX_ANSWER_BYTES
+    size = 0
     try:
         async for chunk in stream:
-            chunks.append(chunk[:left])
-            left -= len(chunk)
-            if left <= 0:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_ANSWER_BYTES:
                 break
     finally:
         await stream.aclose()
-    return b"".join(chunks)
+    return b"".join(chunks)[:MAX_ANSWER_BYTES], size <= MAX_ANSWER_BYTES
 
 
 def _text(name: str, fault: httpx.TransportError) -> str:

@@ -6,39 +6,48 @@ from collections import deque
 from collections.abc import Iterable
 
 from . import reports
-from .answers import REDIRECTS, THROTTLED, Failure, Meaning, read_answer
+from .answers import REDIRECTS, THROTTLED, Meaning, Verdict, read_answer
 from .backoff import jittered_delay_s, retry_after_s
-from .circuit import Circuit
+from .health import Health
 from .hosts import Hosts
+from .idempotence import is_idempotent
 from .job import Job, Report, State
 from .lanes import Lanes, behind
-from .prepared import items_of
-from .rate import Pace, TokenBucket
+from .rate import Pace
 from .shipment import ReadyJobs, Shipment
+from .slots import Slots
+from .taken import taken
 from .transport import Answer, NoAnswer, Transport
 
 _MAX_REDIRECTS = 3
 _TOO_MUCH_TOGETHER = (400, 413)
+_PARTLY_TAKEN = 207
+_MOST_IN_DOUBT = 1_000
+_UNSENT = (State.WAITING, State.SHIPPED)
 _log = logging.getLogger(__name__)
 
 
 class Workspace:
     """The jobs of one workspace, from every stream that sends to it."""
 
-    def __init__(self, base_url: str, transport: Transport, hosts: Hosts, pace: Pace) -> None:
+    def __init__(
+        self, base_url: str, transport: Transport, hosts: Hosts, pace: Pace, slots: Slots
+    ) -> None:
         """base_url: where its requests go, until Customer.io says otherwise."""
         self._loop = asyncio.get_running_loop()
-        self._base_url = base_url
+        self._clock = self._loop.time
+        self._configured_url = self._base_url = base_url
         self._transport = transport
         self._hosts = hosts
         self._pace = pace
         self._lanes = Lanes()
         self._ready = ReadyJobs(pace.linger_s)
         self._again: deque[Shipment] = deque()
-        self._bucket = TokenBucket(pace.rate_per_s, self._loop.time())
-        self._circuit = Circuit()
+        self._slots = slots
+        self._health = Health(pace.rate_per_s, self._clock)
         self._open: dict[Job, None] = {}
         self._in_flight: dict[asyncio.Task[None], Shipment] = {}
+        self._jobs_in_flight = 0
         self._wake: asyncio.TimerHandle | None = None
         self._pumping = False
         self._draining = False
@@ -48,19 +57,34 @@ class Workspace:
         """Whether there is nothing to do."""
         return not self._open
 
+    @property
+    def worth_keeping(self) -> bool:
+        """Whether there is something to do, or to remember: of its health, or where it lives."""
+        return (
+            bool(self._open) or self._health.worth_keeping or self._base_url != self._configured_url
+        )
+
+    def held_back(self, *, alone: bool) -> Report | None:
+        """Return the report of events beyond a fair share of a stream's credit; None if there is no trouble.
+
+        alone: whether the stream has no other workspace that it could harm. Then only one that is down is bounded.
+        """
+        if alone and not self._health.circuit.down:
+            return None
+        return self._health.trouble(self._oldest_sent_at(), len(self._open))
+
     def submit(self, job: Job) -> None:
-        """Takes a job. Its owner hears of it exactly once, unless it is forgotten."""
+        """Queue a job. Its owner is notified exactly once, unless the job is forgotten."""
         self._open[job] = None
-        now = self._loop.time()
+        job.workspace = self
+        now = self._clock()
         if self._draining:
             self._finish(job, reports.drained(job))
             return
         if now >= job.deadline:
             self._finish(job, reports.not_sent(job))
             return
-        report = self._circuit.turns_away(
-            job, len(self._open), self._pace.max_waiting_when_down, now
-        )
+        report = self._health.circuit.admit(job)
         if report is not None:
             self._finish(job, report)
         elif self._lanes.enter(job):
@@ -68,10 +92,24 @@ class Workspace:
             self._pump_soon()
 
     def expire(self, jobs: Iterable[Job]) -> None:
-        """The time of these jobs is over; those in flight still wait for their answer."""
+        """Answer jobs whose time is over. A request under way goes on for the others in it."""
+        attempts = set()
         for job in jobs:
-            if job.state in (State.WAITING, State.SHIPPED):
+            if job.state in _UNSENT:
                 self._finish(job, reports.not_sent(job))
+            elif job.state is State.IN_FLIGHT:
+                self._finish(job, reports.not_answered())
+                attempts.add(job.task)
+        for attempt in attempts:
+            shipment = None if attempt is None else self._in_flight.get(attempt)
+            if attempt and shipment and all(job.forgotten for job in shipment.jobs):
+                self._cancel_soon(attempt)
+
+    def send_back(self, jobs: Iterable[Job], report: Report) -> None:
+        """Answer those of these jobs that are not under way."""
+        for job in jobs:
+            if job.state in _UNSENT:
+                self._finish(job, report)
 
     def forget(self, jobs: Iterable[Job]) -> None:
         """Nobody waits for these jobs any more: what is not in flight is not sent.
@@ -80,7 +118,7 @@ class Workspace:
         """
         for job in jobs:
             job.forgotten = True
-            if job.state in (State.WAITING, State.SHIPPED):
+            if job.state in _UNSENT:
                 self._close(job)
         self._pump_soon()
 
@@ -88,13 +126,13 @@ class Workspace:
         """Sends nothing more. What is in flight still waits for its answer."""
         self._draining = True
         for job in list(self._open):
-            if job.state in (State.WAITING, State.SHIPPED):
+            if job.state in _UNSENT:
                 self._finish(job, reports.drained(job))
 
     def give_up(self) -> None:
         """Ends what is in flight: it comes back as not answered."""
-        for task in list(self._in_flight):
-            task.cancel()
+        for attempt in self._in_flight:
+            self._cancel_soon(attempt)
 
     async def aclose(self) -> None:
         """Ends everything at once."""
@@ -105,6 +143,10 @@ class Workspace:
         if self._wake is not None:
             self._wake.cancel()
 
+    def _cancel_soon(self, attempt: "asyncio.Task[None]") -> None:
+        """Cancel an attempt once it has begun: before that it could not say that it is over."""
+        self._loop.call_soon(attempt.cancel)
+
     def _pump_soon(self) -> None:
         """Sends what may be sent, once all jobs that come together are here."""
         if not self._pumping:
@@ -112,49 +154,74 @@ class Workspace:
             self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
-        """Sends what may be sent now, and comes back when more may be."""
+        """Send what may be sent now, and come back when more may be."""
         self._pumping = False
-        now = self._loop.time()
-        while len(self._in_flight) < (1 if self._circuit.down else self._pace.concurrency):
+        while True:
+            now = self._clock()
             wait_s = 0.0 if self._again else self._ready.wait_s(now)
-            if wait_s is None:
+            if wait_s is None or not self._has_room():
                 return
-            wait_s = max(wait_s, self._bucket.wait_s(now), self._circuit.wait_s(now))
+            wait_s = max(wait_s, self._health.wait_s())
             if wait_s > 0.0:
                 self._wake_at(now + wait_s)
+                return
+            in_doubt = self._health.in_doubt(self._oldest_sent_at())
+            if in_doubt and self._jobs_in_flight >= _MOST_IN_DOUBT:
+                return
+            if not self._slots.take(len(self._in_flight), in_doubt=in_doubt):
+                self._slots.wait(self._pump, in_doubt=in_doubt)
                 return
             shipment = self._again.popleft() if self._again else self._ready.take(now)
             shipment.drop_done()
             if shipment.jobs:
-                self._bucket.take()
-                self._send(shipment, now)
-            elif shipment.then is not None:
+                self._health.rate.take()
+                self._send(shipment, now, in_doubt=in_doubt)
+                continue
+            self._slots.give_back(in_doubt=in_doubt)
+            if shipment.then is not None:
                 self._again.appendleft(shipment.then)
+
+    def _has_room(self) -> bool:
+        """Return whether another request may be under way."""
+        most = 1 if self._health.circuit.one_at_a_time else self._pace.concurrency
+        return len(self._in_flight) < most
+
+    def _oldest_sent_at(self) -> float | None:
+        """Return when the oldest request that is under way was sent."""
+        for shipment in self._in_flight.values():
+            return shipment.sent_at
+        return None
 
     def _wake_at(self, time: float) -> None:
         if self._wake is not None:
             self._wake.cancel()
         self._wake = self._loop.call_at(time, self._pump)
 
-    def _send(self, shipment: Shipment, now: float) -> None:
+    def _send(self, shipment: Shipment, now: float, *, in_doubt: bool) -> None:
+        shipment.sent_at, shipment.in_doubt = now, in_doubt
+        task = self._loop.create_task(self._exchange(shipment))
         for job in shipment.jobs:
             job.state = State.IN_FLIGHT
+            job.task = task
             job.attempts += 1
             job.first_sent_at = job.first_sent_at or now
-        task = self._loop.create_task(self._exchange(shipment, now))
         self._in_flight[task] = shipment
+        self._jobs_in_flight += len(shipment.jobs)
 
-    async def _exchange(self, shipment: Shipment, now: float) -> None:
-        """One attempt, from the first byte to the reports."""
-        until = min(now + self._pace.request_timeout_s, *(job.deadline for job in shipment.jobs))
+    async def _exchange(self, shipment: Shipment) -> None:
+        """Make one attempt, from the first byte to the reports."""
         try:
-            answer = await self._ask(shipment, until)
-            self._judge(shipment, answer, now, self._landed(shipment))
+            answer = await self._ask(shipment)
+            self._landed(shipment)
+            self._health.latency.answered(shipment.sent_at)
+            self._judge(shipment, answer)
         except NoAnswer as failure:
             report = reports.unanswered(failure.text, timed_out=failure.timed_out)
-            self._circuit.failed(report, now, self._landed(shipment))
+            self._landed(shipment)
+            self._health.failed(report, shipment.sent_at)
             self._try_again(shipment, report)
         except asyncio.CancelledError:
+            # Nobody is left to wait for it, or the sidecar has to go: no fault of the workspace's.
             self._landed(shipment)
             for job in shipment.jobs:
                 self._finish(job, reports.unanswered("no time is left", timed_out=True))
@@ -164,34 +231,37 @@ class Workspace:
             _log.error("internal error in delivery: %s", type(fault).__name__)
             self._landed(shipment)
             self._try_again(shipment, reports.unanswered("internal error", timed_out=False))
-        if shipment.then is not None and all(job.state is State.DONE for job in shipment.jobs):
-            self._again.append(shipment.then)
-        self._pump()
+        finally:
+            if shipment.then is not None and all(job.state is State.DONE for job in shipment.jobs):
+                self._again.append(shipment.then)
+            self._pump()
 
-    def _landed(self, shipment: Shipment) -> float:
-        """Notes that the attempt is over; answers when."""
+    def _landed(self, shipment: Shipment) -> None:
+        """Note that the attempt is over."""
         task = asyncio.current_task()
-        if task is not None:
-            self._in_flight.pop(task, None)
-        now = self._loop.time()
+        if task is None or self._in_flight.pop(task, None) is None:
+            return
+        self._jobs_in_flight -= len(shipment.jobs)
+        self._slots.give_back(in_doubt=shipment.in_doubt)
+        now = self._clock()
         for job in shipment.jobs:
-            if job.state is State.IN_FLIGHT:
+            job.state = State.SHIPPED
+            if not job.forgotten:
                 job.answered_at = now
-                job.state = State.SHIPPED
-        return now
 
-    async def _ask(self, shipment: Shipment, until: float) -> Answer:
-        """The answer to a request, from whichever of the two regions has it. Raises NoAnswer."""
+    async def _ask(self, shipment: Shipment) -> Answer:
+        """Return the answer to a request, from whichever of the two regions has it. Raises NoAnswer."""
         request = shipment.request()
         template = request.template
         base_url = self._base_url
+        until = shipment.sent_at + self._pace.request_timeout_s
         for _ in range(_MAX_REDIRECTS):
             answer = await self._transport.send(
                 template.method,
                 base_url + request.path,
                 template.headers,
                 request.body,
-                timeout_s=max(0.001, until - self._loop.time()),
+                timeout_s=max(0.001, until - self._clock()),
             )
             if answer.status not in REDIRECTS:
                 break
@@ -205,34 +275,76 @@ class Workspace:
             self._base_url = base_url
         return answer
 
-    def _judge(self, shipment: Shipment, answer: Answer, sent_at: float, now: float) -> None:
-        """Does what the answer asks for."""
-        meaning, failures = read_answer(answer)
+    def _judge(self, shipment: Shipment, answer: Answer) -> None:
+        """Do what the answer asks for."""
+        verdict = read_answer(answer)
+        meaning, failures, _ = verdict
         jobs, status = shipment.jobs, answer.status
         if meaning is Meaning.TRY_AGAIN:
             after_s = retry_after_s(answer.headers.get("retry-after"))
             report = reports.failed(status, failures, after_s)
             if status == THROTTLED:
-                self._bucket.lower(now)
+                self._throttled(shipment, report)
             else:
-                self._circuit.failed(report, sent_at, now)
-            self._try_again(shipment, report)
+                self._health.failed(report, shipment.sent_at)
+                self._try_again(shipment, report)
         elif meaning is Meaning.WRONG_CREDENTIALS:
-            report = self._circuit.credentials_refused(jobs, status, failures, now)
-            waiting = [job for job in self._open if job.state is not State.IN_FLIGHT]
-            for job in jobs:
-                self._finish(job, report)
-            for job in waiting:
-                self._finish(job, report._replace(http_status=0))
+            self._credentials_refused(shipment, status, verdict)
+        elif meaning is Meaning.NOT_KNOWN:
+            self._not_known(shipment, status)
         else:
-            self._circuit.answered()
+            self._health.answered(shipment.sent_at)
             if meaning is Meaning.DELIVERED:
-                self._delivered(shipment, status, failures)
+                for job, report in taken(shipment, status, verdict):
+                    self._finish(job, report)
             elif len(jobs) > 1 and status in _TOO_MUCH_TOGETHER:
                 self._split(shipment)
             else:
                 for job in jobs:
                     self._finish(job, reports.refused(status, failures))
+
+    def _throttled(self, shipment: Shipment, report: Report) -> None:
+        """Slow down, or send nothing for the time that Customer.io asks for; what has less time comes back."""
+        news = self._health.throttled(report.retry_after_s, shipment.sent_at)
+        self._try_again(shipment, report)
+        if not news:
+            return
+        pause_s = self._health.circuit.pause_s
+        until = self._clock() + pause_s
+        for job in list(self._open):
+            if job.deadline <= until and job.state in _UNSENT:
+                paused = job.failure or reports.held_back(THROTTLED, pause_s)
+                self._finish(job, paused._replace(retry_after_s=pause_s))
+
+    def _credentials_refused(self, shipment: Shipment, status: int, verdict: Verdict) -> None:
+        """Let everything come back that is not under way."""
+        jobs = shipment.jobs
+        report = self._health.credentials_refused(jobs, status, verdict.failures)
+        waiting = [job for job in self._open if job.state is not State.IN_FLIGHT]
+        for job in jobs:
+            self._finish(job, report)
+        for job in waiting:
+            self._finish(job, report._replace(http_status=0))
+
+    def _not_known(self, shipment: Shipment, status: int) -> None:
+        """Send again what may be sent twice; tell of the rest that it may not have been taken."""
+        report = reports.not_known(status)
+        self._health.failed(report, shipment.sent_at)
+        _log.warning("Customer.io answered %d without saying what it took", status)
+        told = reports.DELIVERED._replace(http_status=status, warnings=[reports.UNREADABLE])
+        for job in shipment.jobs:
+            job.failure = report
+            if not is_idempotent(job.call):
+                self._finish(job, told)
+        shipment.drop_done()
+        if status == _PARTLY_TAKEN and len(shipment.jobs) > 1:
+            self._split(shipment)
+        elif shipment.then is not None:
+            # The other halves need not wait for what will hardly be answered better.
+            for job in shipment.jobs:
+                self._finish(job, report)
+        elif shipment.jobs:
+            self._try_again(shipment, report)
 
     def _split(self, shipment: Shipment) -> None:
         """Sends the halves one after the other, to find what Customer.io does not want."""
@@ -243,38 +355,10 @@ class Workspace:
         if shipment.jobs:
             self._again.appendleft(shipment.halves())
 
-    def _delivered(self, shipment: Shipment, status: int, failures: list[Failure]) -> None:
-        """Customer.io has taken the request, but for what it names."""
-        warnings = [reports.WRONG_REGION] if shipment.redirected else []
-        jobs = shipment.jobs
-        if not failures and not warnings and status == reports.DELIVERED.http_status:
-            for job in jobs:
-                self._finish(job, reports.DELIVERED)
-            return
-        alone = len(jobs) == 1
-        items = items_of(shipment.request()) if alone and jobs[0].prepared else None
-        if items is not None:
-            self._finish(jobs[0], reports.of_prepared(status, failures, items, warnings))
-            return
-        named: dict[int, Failure] = {}
-        for failure in failures:
-            index = 0 if alone else failure.item
-            if index is not None and index < len(jobs):
-                named.setdefault(index, failure)
-            elif reports.UNATTRIBUTED_ERROR not in warnings:
-                _log.warning("Customer.io reported an error without saying of which item")
-                warnings.append(reports.UNATTRIBUTED_ERROR)
-        taken = reports.DELIVERED._replace(http_status=status, warnings=warnings)
-        for index, job in enumerate(jobs):
-            if index in named:
-                self._finish(job, reports.item_refused(status, named[index]))
-            else:
-                self._finish(job, taken)
-
     def _try_again(self, shipment: Shipment, report: Report) -> None:
         """Plans another attempt for the jobs that have the time; the others come back."""
         delay_s = max(report.retry_after_s or 0.0, jittered_delay_s(shipment.jobs[0].attempts))
-        at = self._loop.time() + delay_s
+        at = self._clock() + delay_s
         for job in shipment.jobs:
             job.failure = report
             if self._draining or job.forgotten or at >= job.deadline:
@@ -288,7 +372,10 @@ class Workspace:
         self._pump()
 
     def _finish(self, job: Job, report: Report) -> None:
-        """Settles a job, and all that wait for it if it failed for now; else they may go."""
+        """Answer a job, and all that wait for it if it failed for now; else they may go.
+
+        One that is under way keeps its place until its request is over.
+        """
         if job.state is State.DONE:
             return
         settled = [(job, report)]
@@ -299,15 +386,21 @@ class Workspace:
                 for one in behind(job)
                 if one.state is not State.DONE
             )
+        now = self._clock()
         for one, its_report in settled:
-            self._close(one)
-            if not one.forgotten:
+            unheard = not one.forgotten
+            if one.state is State.IN_FLIGHT:
+                one.forgotten = True
+                one.answered_at = now
+            else:
+                self._close(one)
+            if unheard:
                 one.owner.settled(one, its_report)
 
     def _close(self, job: Job) -> None:
         job.state = State.DONE
         del self._open[job]
         for follower in self._lanes.leave(job):
-            self._ready.add(follower, self._loop.time())
-        if self._circuit.probe is job:
-            self._circuit.probe = None
+            self._ready.add(follower, self._clock())
+        if self._health.circuit.probe is job:
+            self._health.circuit.probe = None

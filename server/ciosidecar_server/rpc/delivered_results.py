@@ -1,15 +1,15 @@
 """What became of a batch in delivery → Results messages, as its items are answered."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ciosidecar.v1 import event_pb2, service_pb2
 from ciosidecar.v1 import result_pb2 as pb
 
 from ..delivery.answers import Failure
-from ..delivery.delivery import Delivery
 from ..delivery.job import Job, Place, Report
+from ..delivery.workspace import Workspace
 from ..transform import Outcome, Warning
 from ..transform.packing import OpenRequest, envelope_bytes
 from ..transform.request import BatchItem, Request, RequestTemplate
@@ -18,6 +18,10 @@ from .sizes import PER_EVENT_BYTES, RESERVE_BYTES, template_bytes
 
 if TYPE_CHECKING:
     from .delivering import DeliveringStream
+
+
+MESSAGE_BYTES = 512
+"""What a batch, or a job, takes beside its bytes."""
 
 
 class Reporting(NamedTuple):
@@ -56,7 +60,8 @@ class BatchInWork:
         self._warnings: dict[int, list[Warning]] = {}
         self._answers: list[_Answer] = []
         self._timer: asyncio.TimerHandle | None = None
-        self.size = batch.ByteSize()
+        self.size = MESSAGE_BYTES + sum(map(len, self._tags.values()))
+        """Bytes of credit that the batch holds beside its jobs until it is complete."""
         self.deadline = 0.0
         self.jobs: list[Job] = []
 
@@ -65,22 +70,29 @@ class BatchInWork:
         """Whether every item has its answer."""
         return self._unanswered == 0
 
-    def expire_at(self, deadline: float, expire: Callable[["BatchInWork"], None]) -> None:
-        """Sets when delivery of the batch must be over, and who is told if it is not."""
+    def expire_at(self, deadline: float) -> None:
+        """Set when delivery of the batch must be over."""
         self.deadline = deadline
-        self._timer = asyncio.get_running_loop().call_at(deadline, expire, self)
+        self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)
 
-    def expire(self, delivery: Delivery) -> None:
-        """The time is over: what is not in flight comes back."""
-        for job in self.jobs:
-            delivery.workspace(job.call.template).expire((job,))
+    def _expire(self) -> None:
+        """Answer what is not answered yet: the time is over."""
+        for workspace, jobs in self._by_workspace():
+            workspace.expire(jobs)
 
-    def abandon(self, delivery: Delivery) -> None:
-        """Nobody waits any more."""
+    def abandon(self) -> None:
+        """Forget everything: nobody waits any more."""
         if self._timer is not None:
             self._timer.cancel()
+        for workspace, jobs in self._by_workspace():
+            workspace.forget(jobs)
+
+    def _by_workspace(self) -> Iterable[tuple[Workspace, list[Job]]]:
+        found: dict[Workspace, list[Job]] = {}
         for job in self.jobs:
-            delivery.workspace(job.call.template).forget((job,))
+            if job.workspace is not None:
+                found.setdefault(job.workspace, []).append(job)
+        return found.items()
 
     def note(self, position: int, outcome: Outcome) -> None:
         """What the transform said of an item that is to be delivered."""
@@ -93,6 +105,7 @@ class BatchInWork:
 
     def settled(self, job: Job, report: Report) -> None:
         """An item that was delivered, or not."""
+        self.stream.settled(job)
         if report.error is not None and report.error.retryable:
             self.stream.hold(job, Place(self.batch_id, job.position))
         warnings = self._warnings.pop(job.position, None)
@@ -117,22 +130,27 @@ class BatchInWork:
 
     def take_responses(
         self, reporting: Reporting
-    ) -> Iterator[tuple[service_pb2.TransformStreamResponse, int]]:
-        """The answers since the last time, in as few responses as fit, and how many are in each."""
+    ) -> Iterator[tuple[service_pb2.TransformStreamResponse, int, int]]:
+        """Yield the answers since the last time, in as few responses as fit.
+
+        With each the credit that comes back with it, in events and bytes.
+        """
         answers, self._answers = sorted(self._answers, key=lambda one: one.position), []
         complete = self.complete
         while answers or complete:
             response = service_pb2.TransformStreamResponse()
             told = _Message(response.results, reporting, self._tags).tell(answers)
             positions = [one.position for one in answers[:told]]
+            size = sum(one.job.size for one in answers[:told] if one.job is not None)
             del answers[:told]
             response.results.batch_id = self.batch_id
             if positions and positions[-1] - positions[0] + 1 == len(positions):
                 response.results.first_position = positions[0]
             else:
                 response.results.positions.extend(positions)
-            response.results.batch_complete = complete and not answers
-            yield response, told
+            last = response.results.batch_complete = complete and not answers
+            # An empty batch has cost as much as one event.
+            yield response, told or 1, size + (self.size if last else 0)
             if not answers:
                 return
 

@@ -20,7 +20,8 @@ from ..transform.ordering import OrderingKey, caller_key, operation_keys, reques
 from ..transform.request import BatchItem
 from ..transform.result import refused
 from .batches import check_size
-from .delivered_results import BatchInWork, Reporting
+from .credit import Credit
+from .delivered_results import MESSAGE_BYTES, BatchInWork, Reporting
 from .destinations import KnownDestinations
 from .holds import Holds
 from .items import event_json
@@ -28,6 +29,8 @@ from .turns import LARGE_BYTES, Turns, in_thread
 
 # Results of one batch gather for so long before they are written, unless they complete it.
 _GATHER_S = 0.005
+# So often a stream without credit looks for workspaces in trouble that hold too much of it.
+_LOOK_S = 0.25
 
 
 _AS_IT_IS = Outcome(200, [])
@@ -73,8 +76,7 @@ class DeliveringStream:
         self._holds = Holds()
         self._batches: dict[BatchInWork, None] = {}
         self._answered: dict[BatchInWork, None] = {}
-        self._owed_events = 0
-        self._owed_bytes = 0
+        self._credit = Credit(settings.max_events_in_flight, settings.max_bytes_in_flight)
         self._something_to_write = asyncio.Event()
         self._gathering: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
@@ -88,22 +90,28 @@ class DeliveringStream:
         check_size(batch, self._settings)
         in_work = BatchInWork(self, batch)
         self._batches[in_work] = None
-        self._owed_events += len(batch.items)
-        self._owed_bytes += in_work.size
-        timeout_s = (
-            _seconds(batch.timeout) if batch.HasField("timeout") else self._default_timeout_s
-        )
-        in_work.expire_at(self._loop.time() + timeout_s, self._expire)
-        if not batch.items:
+        # Whatever is sent costs: a batch without events has an answer that must be kept, too.
+        self._credit.charge(max(1, len(batch.items)), in_work.size)
+        if batch.items:
+            in_work.expire_at(self._loop.time() + self._timeout_s(batch))
+        else:
             self.answered(in_work)
         await self._submit(batch, in_work)
-        settings = self._settings
-        await self._until(
-            lambda: (
-                self._owed_events < settings.max_events_in_flight
-                and self._owed_bytes < settings.max_bytes_in_flight
-            )
-        )
+        while not self._credit.available:
+            await self._until(lambda: self._credit.available, _LOOK_S)
+            if not self._credit.available:
+                self._make_room()
+
+    def _timeout_s(self, batch: event_pb2.Batch) -> float:
+        return _seconds(batch.timeout) if batch.HasField("timeout") else self._default_timeout_s
+
+    def _make_room(self) -> None:
+        """Send back what workspaces in trouble hold beyond their share of the credit."""
+        alone = self._known.alone
+        for workspace in self._credit.workspaces:
+            report = workspace.held_back(alone=alone)
+            if report is not None:
+                workspace.send_back(self._credit.excess(workspace), report)
 
     async def finish(self) -> None:
         """Returns when everything is answered and written."""
@@ -117,20 +125,26 @@ class DeliveringStream:
     def abandon(self) -> "asyncio.Task[None]":
         """Nobody waits any more: what is not sent yet is not sent. Answers the task that ends."""
         for batch in self._batches:
-            batch.abandon(self._delivery)
+            batch.abandon()
         self._batches.clear()
         if self._gathering is not None:
             self._gathering.cancel()
         self._writing.cancel()
         return self._writing
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        """Waits for a condition. Raises what the writing of results failed with."""
+    async def _until(self, condition: Callable[[], bool], timeout_s: float | None = None) -> None:
+        """Wait for a condition, or until the time is over. Raises what the writing of results failed with."""
+        until = None if timeout_s is None else self._loop.time() + timeout_s
         while not condition():
+            left_s = None if until is None else until - self._loop.time()
+            if left_s is not None and left_s <= 0.0:
+                return
             self._changed.clear()
             changed = self._loop.create_task(self._changed.wait())
             try:
-                await asyncio.wait((changed, self._writing), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    (changed, self._writing), timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                )
             finally:
                 changed.cancel()
             if self._writing.done():
@@ -214,17 +228,31 @@ class DeliveringStream:
             in_work,
             position,
             fingerprint,
+            size=MESSAGE_BYTES + len(call.path) + len(call.body),
             alone=item.dont_batch,
             prepared=item.WhichOneof("payload") == "prepared",
         )
         job.arrival, cause = self._holds.arrive(
             workspace_key(call.template), keys, fingerprint, again=item.attempt > 0
         )
+        self._credit.charge(0, job.size)
         if cause is not None:
             in_work.settled(job, reports.held(cause))
             return
+        workspace = self._delivery.workspace(call.template)
+        if self._credit.share_used(workspace):
+            report = workspace.held_back(alone=self._known.alone)
+            if report is not None:
+                in_work.settled(job, report)
+                return
         in_work.jobs.append(job)
-        self._delivery.submit(job)
+        self._credit.hold(workspace, job)
+        workspace.submit(job)
+
+    def settled(self, job: Job) -> None:
+        """Note that a job was answered: its workspace does not hold it any more."""
+        if job.workspace is not None:
+            self._credit.release(job.workspace, job)
 
     def hold(self, job: Job, place: Place) -> None:
         """A job failed and may be tried again: later ones of the same person wait for the caller."""
@@ -238,9 +266,6 @@ class DeliveringStream:
             self._something_to_write.set()
         elif self._gathering is None:
             self._gathering = self._loop.call_later(_GATHER_S, self._something_to_write.set)
-
-    def _expire(self, batch: BatchInWork) -> None:
-        batch.expire(self._delivery)
 
     async def _write_results(self) -> None:
         while True:
@@ -258,12 +283,11 @@ class DeliveringStream:
             # What came while others were written goes along.
             self._answered.pop(batch, None)
             complete = batch.complete
-            for response, events in batch.take_responses(self._reporting):
+            for response, events, size in batch.take_responses(self._reporting):
                 await self._write(response)
-                self._owed_events -= events
+                self._credit.give_back(events, size)
             if complete:
                 self._batches.pop(batch, None)
-                self._owed_bytes -= batch.size
             self._changed.set()
 
 

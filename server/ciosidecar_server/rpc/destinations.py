@@ -8,7 +8,14 @@ from ciosidecar.v1 import destination_pb2 as pb
 from msgspec import Raw
 from msgspec.json import encode
 
-from ..transform import AnyDestination, Outcome, Refused, SettingProblem, read_destination
+from ..transform import (
+    AnyDestination,
+    Destination,
+    Outcome,
+    Refused,
+    SettingProblem,
+    read_destination,
+)
 from ..transform.config_reader import ConfigReader
 from ..transform.destination import unusable
 from ..transform.destination_settings import DATACENTER, DATACENTER_EU
@@ -166,6 +173,13 @@ class KnownDestinations:
     def get(self, number: int) -> AnyDestination | Outcome:
         """The destination, or the outcome of every event for it. SPEC 12.1."""
         return self._by_number.get(number) or _UNKNOWN
+
+    @property
+    def alone(self) -> bool:
+        """Whether one destination is declared, of which the settings are known."""
+        return len(self._by_number) == 1 and all(
+            isinstance(one, Destination) for one in self._by_number.values()
+        )
 
 
 _UNKNOWN = refused(

@@ -1,0 +1,67 @@
+"""The connections that all workspaces share: who may have another one."""
+
+import asyncio
+from collections.abc import Callable
+
+_MOST_OFFERS = 16
+_REST_AFTER_S = 0.01
+
+
+class Slots:
+    """How many requests may be unanswered at a time, over all workspaces.
+
+    A workspace may have four times as many as are free, so that no few of them take all. Those that are in doubt (never
+    answered yet, failing, or hanging) have half of the slots between them, each at most as many as are left of that
+    half: whatever hangs, the other half is for those that answer.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._free = total
+        self._free_in_doubt = max(1, total // 2)
+        self._waiting: dict[bool, dict[Callable[[], None], None]] = {False: {}, True: {}}
+        self._offering: asyncio.TimerHandle | None = None
+
+    def take(self, taken: int, *, in_doubt: bool) -> bool:
+        """Take a slot if there is one for a workspace that has so many already."""
+        if taken >= self._limit(in_doubt=in_doubt):
+            return False
+        self._free -= 1
+        if in_doubt:
+            self._free_in_doubt -= 1
+        return True
+
+    def give_back(self, *, in_doubt: bool) -> None:
+        """Give a slot back, as it was taken."""
+        self._free += 1
+        if in_doubt:
+            self._free_in_doubt += 1
+        if self._offering is None and (self._waiting[False] or self._waiting[True]):
+            self._offer_after(0.0)
+
+    def wait(self, wake: Callable[[], None], *, in_doubt: bool) -> None:
+        """Call `wake` once when there may be a slot."""
+        self._waiting[in_doubt][wake] = None
+
+    def _limit(self, *, in_doubt: bool) -> int:
+        limit = 4 * self._free
+        return min(limit, self._free_in_doubt) if in_doubt else limit
+
+    def _offer_after(self, delay_s: float) -> None:
+        self._offering = asyncio.get_running_loop().call_later(delay_s, self._offer)
+
+    def _offer(self) -> None:
+        """Wake those that wait, in turn, while there is something to take."""
+        self._offering = None
+        left = False
+        for in_doubt, waiting in self._waiting.items():
+            left = left or len(waiting) > _MOST_OFFERS
+            for _ in range(min(len(waiting), _MOST_OFFERS)):
+                if self._limit(in_doubt=in_doubt) <= 0:
+                    break
+                wake = next(iter(waiting))
+                del waiting[wake]
+                wake()
+        # Whoever was not asked yet must be, even if no more requests end.
+        if left and self._offering is None:
+            self._offer_after(_REST_AFTER_S)

@@ -1,0 +1,63 @@
+"""What is known of a workspace is kept while it means something, and no longer."""
+
+import gc
+import json
+
+from ciosidecar_server.delivery.workspace import Workspace
+
+from tests.conftest import Connect
+from tests.delivery.caller import caller, track
+from tests.delivery.scripted_customerio import OK, Received, Reply, scripted_customerio
+
+MANY = 1_100
+# As long as a hundred requests at a time take on a busy machine, and less than any pause below.
+LONG_S = 60
+
+
+def configs(number: int) -> list[bytes]:
+    return [json.dumps({"siteID": f"site-{n}", "apiKey": "key"}).encode() for n in range(number)]
+
+
+async def test_pauses_of_many_workspaces_are_not_forgotten(connect: Connect) -> None:
+    """1,100 that are throttled for ten minutes are each asked once, however often there is something for them."""
+    async with scripted_customerio() as customerio:
+        customerio.rule = lambda _request: Reply(429, headers={"Retry-After": "300"})
+        stub = await connect(customerio_url=customerio.url)
+        async with caller(stub, *configs(MANY)) as one:
+            for turn in range(3):
+                for n in range(1, MANY + 1):
+                    await one.send(turn * MANY + n, track("1"), number=n, timeout_s=LONG_S)
+                for n in range(1, MANY + 1):
+                    assert (await one.told(turn * MANY + n)).code == "THROTTLED"
+            assert len(customerio.requests) == MANY
+
+
+async def test_the_regions_of_many_workspaces_are_not_forgotten(connect: Connect) -> None:
+    """Each is redirected once."""
+    async with scripted_customerio() as us, scripted_customerio() as eu:
+
+        def elsewhere(request: Received) -> Reply:
+            return Reply(307, headers={"Location": eu.url + request.path})
+
+        us.rule = elsewhere
+        stub = await connect(customerio_url=us.url, customerio_eu_url=eu.url)
+        async with caller(stub, *configs(MANY)) as one:
+            for turn in range(2):
+                for n in range(1, MANY + 1):
+                    await one.send(turn * MANY + n, track("1"), number=n, timeout_s=LONG_S)
+                for n in range(1, MANY + 1):
+                    assert (await one.told(turn * MANY + n)).status == 200
+            assert (len(us.requests), len(eu.requests)) == (MANY, 2 * MANY)
+
+
+async def test_of_workspaces_that_do_well_nothing_is_kept(connect: Connect) -> None:
+    """Of 2,500, one after another, a thousand at the most."""
+    async with scripted_customerio() as customerio:
+        customerio.rule = lambda _request: OK
+        stub = await connect(customerio_url=customerio.url)
+        async with caller(stub, *configs(2_500)) as one:
+            for n in range(1, 2_501):
+                await one.send(n, track("1"), number=n, timeout_s=LONG_S)
+                await one.told(n)
+            gc.collect()
+            assert len([found for found in gc.get_objects() if type(found) is Workspace]) <= 1_001

@@ -1,0 +1,126 @@
+"""A workspace that is throttled: it pauses for as long as it is asked to, and otherwise slows down."""
+
+import asyncio
+import time
+
+from tests.conftest import Connect
+from tests.delivery.caller import CONFIG, caller, delivering, track
+from tests.delivery.scripted_customerio import HOLD, OK, Reply, scripted_customerio
+
+OTHER = b'{"siteID": "other", "apiKey": "key"}'
+OTHERS_KEY = "Basic b3RoZXI6a2V5"
+
+
+def paused_for(seconds: int) -> Reply:
+    return Reply(429, headers={"Retry-After": str(seconds)})
+
+
+async def test_retry_after_pauses_the_workspace_and_one_request_tries_then(
+    connect: Connect,
+) -> None:
+    """Nothing is sent until the time is over, and then one request, until that is answered."""
+    async with (
+        scripted_customerio() as customerio,
+        delivering(connect, customerio, CONFIG, OTHER, delivery_concurrency=5) as one,
+    ):
+        customerio.rule = lambda request: (
+            OK if request.headers["authorization"] == OTHERS_KEY else HOLD
+        )
+        await one.send(1, *(track("1", f"u{number}") for number in range(30)))
+        for request in await customerio.arrived(5):
+            request.release(paused_for(2))
+        released_at = time.monotonic()
+        trial = (await customerio.arrived(6))[5]
+        assert time.monotonic() - released_at > 1.9
+        # What goes to somebody else arrives after whatever was sent before it.
+        await one.send(2, track("1"), number=2)
+        assert (await one.told(2)).status == 200
+        assert trial.beside == []
+        assert len(customerio.requests) == 7
+        customerio.rule = lambda _request: OK
+        trial.release()
+        assert {told.status for told in await one.told_all(1)} == {200}
+
+
+async def test_a_trial_that_is_throttled_pauses_it_again(connect: Connect) -> None:
+    """Of many events that wait, one request a pause is sent."""
+    async with (
+        scripted_customerio() as customerio,
+        delivering(connect, customerio, delivery_concurrency=1) as one,
+    ):
+        customerio.rule = lambda _request: paused_for(1)
+        await one.send(1, *(track("1", f"u{number}") for number in range(30)), timeout_s=3.5)
+        told = await one.told_all(1)
+        assert {(each.status, each.code) for each in told} == {(429, "THROTTLED")}
+        assert 2 <= len(customerio.requests) <= 4
+
+
+async def test_what_was_sent_before_the_pause_does_not_end_it(connect: Connect) -> None:
+    """A success that was on its way already says nothing of the pause."""
+    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+        customerio.rule = lambda _request: HOLD
+        await one.send(1, track("1", "u1"), timeout_s=9)
+        await one.send(2, track("1", "u2"), timeout_s=15)
+        first, second = await customerio.arrived(2)
+        first.release(paused_for(10))
+        assert (await one.told(1)).code == "THROTTLED"
+        second.release()
+        assert (await one.told(2)).status == 200
+        await one.send(3, track("1", "u3"), timeout_s=5)
+        assert (await one.told(3)).code == "THROTTLED"
+        assert len(customerio.requests) == 2
+
+
+async def test_what_cannot_outwait_the_pause_comes_back_at_once(connect: Connect) -> None:
+    """What waits and what comes: 429 with the time that is left, and never sent. What has the time waits."""
+    async with (
+        scripted_customerio() as customerio,
+        delivering(connect, customerio, delivery_concurrency=1) as one,
+    ):
+        customerio.rule = lambda _request: HOLD
+        await one.send(1, track("1", "u1"), timeout_s=15)
+        (request,) = await customerio.arrived(1)
+        await one.send(2, track("1", "u2"), timeout_s=15)
+        await one.send(3, track("1", "u3"), timeout_s=200)
+        # What is refused is answered at once, and after what came before it.
+        await one.send(4, {"type": "unknown"})
+        await one.told(4)
+        async with asyncio.timeout(5):
+            request.release(paused_for(30))
+            for batch_id, attempts in ((1, 1), (2, 0)):
+                told = await one.told(batch_id)
+                assert (told.status, told.code) == (429, "THROTTLED")
+                assert told.delivery.attempts == attempts
+                assert 28 < (told.retry_after_s or 0) <= 30
+            await one.send(5, track("1", "u5"), timeout_s=15)
+            told = await one.told(5)
+            assert (told.status, told.code, told.delivery.attempts) == (429, "THROTTLED", 0)
+        assert not one.knows(3)
+        assert len(customerio.requests) == 1
+
+
+async def test_everything_throttled_is_asked_little(connect: Connect) -> None:
+    """Two seconds of nothing but 429: the burst, and then the floor of the rate, not the rate."""
+    async with (
+        scripted_customerio() as customerio,
+        delivering(connect, customerio, delivery_rate=500) as one,
+    ):
+        customerio.rule = lambda _request: Reply(429)
+        await one.send(1, *(track("1", f"u{number}") for number in range(900)), timeout_s=2)
+        told = await one.told_all(1)
+        assert {each.status for each in told} <= {429, 504}
+        # At the full rate it would be a thousand.
+        assert len(customerio.requests) < 300
+
+
+async def test_a_pause_holds_for_every_stream(connect: Connect) -> None:
+    """It is the workspace's, whoever sends to it."""
+    async with scripted_customerio() as customerio:
+        stub = await connect(customerio_url=customerio.url)
+        async with caller(stub) as one, caller(stub) as other:
+            customerio.rule = lambda _request: paused_for(60)
+            await one.send(1, track("1", "u1"))
+            await one.told(1)
+            await other.send(1, track("1", "u2"))
+            assert (await other.told(1)).code == "THROTTLED"
+            assert len(customerio.requests) == 1
