@@ -142,7 +142,7 @@ func stream(
 		}
 	}
 	if found.Deliver {
-		options.Delivery = &ciosidecar.DeliveryOptions{DetailForEveryItem: true}
+		options.Delivery = &ciosidecar.DeliveryOptions{}
 	}
 	events := client.Stream(ctx, ciosidecar.Destination{}, options)
 	defer events.Close()
