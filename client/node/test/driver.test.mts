@@ -45,7 +45,7 @@ for (const call of ["transform", "stream"]) {
     const { printed, outcome } = await play({ call, addresses: [sidecar.address] }, lines);
     assert.deepEqual(printed.map(({ position, status, error }) => [position, status, error?.code, error?.type]), [
       [0, 200, undefined, undefined],
-      [1, 400, "INVALID_JSON", "INSTRUMENTATION"],
+      [1, 400, "INVALID_JSON", "instrumentation"],
       [2, 200, undefined, undefined],
       [3, 200, undefined, undefined],
     ]);
