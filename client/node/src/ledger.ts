@@ -121,9 +121,13 @@ export class Ledger<I> {
     this.#waitingBytes += total(unanswered);
   }
 
-  /** Forgets the last batch that was taken, and what waits behind it: they will have no answer. */
-  dropUnsent(): void {
+  /** Forgets the last batch that was taken: it could not be sent, and will have no answer. */
+  dropLastBatch(): void {
     this.#sent.delete(this.#nextBatchId - 1n);
+  }
+
+  /** Forgets what is not sent: it will have no answer. */
+  dropWaiting(): void {
     while (this.#waiting.shift() !== undefined);
     this.#waitingBytes = 0;
   }

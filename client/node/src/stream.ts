@@ -8,7 +8,7 @@ import type { SidecarError } from "./errors.js";
 import { Connection, Destination } from "./destinations.js";
 import { BatchEntry, encodeEvent, encodeFields } from "./events.js";
 import type { BatchOptions, Event, SendOptions } from "./events.js";
-import type { TransformStreamResponse } from "./gen/index.js";
+import type { TransformStreamRequest, TransformStreamResponse } from "./gen/index.js";
 import { Ledger } from "./ledger.js";
 import type { Answer, BatchGroup, Entry } from "./ledger.js";
 import { Queue } from "./queue.js";
@@ -251,8 +251,9 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
   }
 
   #sendTo(call: Call): void {
+    let messages: TransformStreamRequest[] | undefined;
     try {
-      const messages = this.#ledger.takeMessages();
+      messages = this.#ledger.takeMessages();
       if (!this.#ledger.waiting) this.#rest();
       call.send(messages, () => {
         this.#pump();
@@ -260,7 +261,8 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
     } catch (fault) {
       // Nobody else would hear of it. What was sent before is answered by another call.
       this.#fault = asSidecarError(fault);
-      this.#ledger.dropUnsent();
+      if (messages !== undefined) this.#ledger.dropLastBatch();
+      this.#ledger.dropWaiting();
       this.#refuseSenders(this.#fault);
       call.cancel();
     }

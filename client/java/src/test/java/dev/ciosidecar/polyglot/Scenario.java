@@ -2,10 +2,10 @@ package dev.ciosidecar.polyglot;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.ciosidecar.CiosidecarClient;
+import dev.ciosidecar.Deliver;
 import dev.ciosidecar.Destination;
 import dev.ciosidecar.Event;
 import dev.ciosidecar.StreamOptions;
-import dev.ciosidecar.v1.DeliveryOptions;
 import io.grpc.ChannelCredentials;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.TlsChannelCredentials;
@@ -49,7 +49,6 @@ final class Scenario {
   CiosidecarClient client() throws IOException {
     CiosidecarClient.Builder builder =
         CiosidecarClient.builder().addresses(addresses()).credentials(credentials());
-    deadline().ifPresent(builder::deadline);
     return builder.build();
   }
 
@@ -92,7 +91,7 @@ final class Scenario {
     option("reconnect_for_ms", found -> builder.reconnectFor(Duration.ofMillis(found.asLong())));
     deadline().ifPresent(builder::deadline);
     if (scenario.path("deliver").asBoolean()) {
-      builder.delivery(DeliveryOptions.newBuilder().setDetailForEveryItem(true).build());
+      builder.delivery(Deliver.defaults());
     }
     return builder.build();
   }
