@@ -118,6 +118,9 @@ class Ledger:
         self._connections.begin_anew(limits.max_destinations)
         self._answered_positions.clear()
         self._max_batch_events = min(self._max_batch_events, limits.max_batch_events)
+        if limits.max_message_bytes:
+            # Beside its events, a message has what is said about them.
+            self._max_batch_bytes = min(self._max_batch_bytes, limits.max_message_bytes // 2)
         unanswered = [
             entry for entries in self._sent.values() for entry in entries if entry.result is None
         ]
