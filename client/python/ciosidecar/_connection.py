@@ -138,6 +138,8 @@ def channel_options(
         # A peer that vanished without a word is noticed within a minute.
         ("grpc.keepalive_time_ms", round(keepalive_time_s * 1000)),
         ("grpc.keepalive_timeout_ms", round(keepalive_timeout_s * 1000)),
+        # gRPC waits a minute for the answer to any ping unless it is told this, too.
+        ("grpc.http2.ping_timeout_ms", round(keepalive_timeout_s * 1000)),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 5_000),
         # A sidecar is near: the proxies of the environment are for what is far.
