@@ -23,6 +23,7 @@ interface Line {
   end?: string;
   reconnects?: number;
   events_read?: number;
+  refused?: number[];
 }
 
 /** The lines that the driver prints for a scenario and further lines of input, and how it ended. */
@@ -51,7 +52,7 @@ for (const call of ["transform", "stream"]) {
     ]);
     const covered = printed.map(({ requests }) => requests?.map(({ positions }) => positions));
     assert.deepEqual(covered, [[[0]], [], [], [[2, 3]]]);
-    assert.deepEqual(outcome, { end: "OK", message: "", reconnects: 0, events_read: 4 });
+    assert.deepEqual(outcome, { end: "OK", message: "", reconnects: 0, events_read: 4, refused: [] });
   });
 }
 
