@@ -3,6 +3,7 @@ package ciosidecar
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -14,18 +15,36 @@ import (
 // Client is a connection to one or several sidecars. It may be used by many goroutines at once:
 // make one with [Dial] and keep it.
 //
-// A failed call returns a [*CallError]. A call's deadline is its context's.
+// A failed call returns a [*CallError]. A call's deadline is its context's; where that has none, a
+// call may take 30 seconds.
 type Client struct {
-	conn *grpc.ClientConn
-	stub v1.SidecarServiceClient
+	conn   *grpc.ClientConn
+	stub   v1.SidecarServiceClient
+	open   context.Context
+	cancel context.CancelFunc
 }
 
-// Close ends every call and stream.
-func (c *Client) Close() error { return c.conn.Close() }
+// Close ends every call and every stream.
+func (c *Client) Close() error {
+	c.cancel()
+	return c.conn.Close()
+}
+
+// defaultTimeout bounds a call whose context does not.
+const defaultTimeout = 30 * time.Second
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, defaultTimeout)
+}
 
 // Capabilities says what the sidecar is and can do: versions, dialects, limits, and whether it
 // delivers.
 func (c *Client) Capabilities(ctx context.Context) (*v1.GetCapabilitiesResponse, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	answer, err := c.stub.GetCapabilities(ctx, &v1.GetCapabilitiesRequest{})
 	return answer, callError(err)
 }
@@ -44,6 +63,8 @@ func (c *Client) Probe(ctx context.Context, destination Destination) (*v1.CheckD
 func (c *Client) check(
 	ctx context.Context, destination Destination, probe bool,
 ) (*v1.CheckDestinationResponse, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	answer, err := c.stub.CheckDestination(ctx, &v1.CheckDestinationRequest{
 		Destination: encodeDestination(destination, 0), Probe: probe,
 	})
@@ -60,6 +81,8 @@ func (c *Client) Transform(ctx context.Context, destination Destination, items [
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	answer, err := c.stub.Transform(ctx, request)
 	if err != nil {
 		return nil, callError(err)
@@ -111,11 +134,15 @@ func transformRequest(destination Destination, items []Item) (*v1.TransformReque
 // Stream opens a stream for the destination of items that name none themselves, which may be zero
 // if all do. A nil options means the defaults.
 //
-// It connects in the background and takes items at once. It lives until Close, until ctx ends, or,
-// after CloseSend, until the last result.
+// It connects in the background and takes items at once. It lives until Close, until the client is
+// closed, until ctx ends, or, after CloseSend, until the last result.
 func (c *Client) Stream(ctx context.Context, destination Destination, options *StreamOptions) *Stream {
 	stream := newStream(ctx, c.stub, destination, options.withDefaults())
-	go stream.run()
+	forget := context.AfterFunc(c.open, stream.end)
+	go func() {
+		defer forget()
+		stream.run()
+	}()
 	return stream
 }
 

@@ -35,6 +35,9 @@ func (s *Stream) run() {
 }
 
 func (s *Stream) keepConnected() error {
+	if err := s.options.check(); err != nil {
+		return err
+	}
 	patience := patience{reconnectFor: s.options.ReconnectFor}
 	for {
 		answeredBefore, began := s.ledger.answered, time.Now()
@@ -43,18 +46,21 @@ func (s *Stream) keepConnected() error {
 			return callError(s.ctx.Err())
 		}
 		reason := "the sidecar ended the stream"
-		if err != nil {
+		if s.hasFault() {
+			reason = "what was sent before a fault of the client has no answer"
+		} else if err != nil {
 			if !worthAnotherTry(status.Code(err)) {
 				return callError(err)
 			}
 			reason = status.Convert(err).Message()
 		}
 		s.mu.Lock()
-		done := s.finished && !s.ledger.unanswered()
+		done := (s.finished || s.fault != nil) && !s.ledger.unanswered()
+		fault := s.fault
 		progress := s.ledger.answered > answeredBefore
 		s.mu.Unlock()
 		if done {
-			return nil
+			return fault
 		}
 		pause, ok := patience.pause(time.Since(began), progress)
 		if !ok {
@@ -148,8 +154,12 @@ func (s *Stream) sendBatches(call call) {
 			break
 		}
 		for _, message := range messages {
-			if call.Send(message) != nil {
-				return
+			if err := call.Send(message); err != nil {
+				if !isOwnFault(err) {
+					return
+				}
+				s.giveUpSending(err)
+				break
 			}
 		}
 	}
@@ -159,6 +169,32 @@ func (s *Stream) sendBatches(call call) {
 	if call.Send(finish) == nil {
 		_ = call.CloseSend()
 	}
+}
+
+// isOwnFault tells whether a send failed because of what was sent: gRPC has cancelled the call then.
+// How a call ended otherwise is what receive hears; io.EOF only says that it has.
+func isOwnFault(err error) bool {
+	switch status.Code(err) {
+	case codes.Canceled, codes.DeadlineExceeded, codes.Unavailable:
+		return false
+	}
+	return err != io.EOF
+}
+
+// giveUpSending ends the stream with the error, once what was sent before is answered. The batch
+// that could not be sent, and what waits behind it, will have no answer.
+func (s *Stream) giveUpSending(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = callError(err)
+	s.ledger.dropUnsent()
+	s.room.wake()
+}
+
+func (s *Stream) hasFault() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fault != nil
 }
 
 // nextMessages waits for a batch that is full or has lingered; nil if this connection sends no
@@ -173,7 +209,7 @@ func (s *Stream) nextMessages() []*v1.TransformStreamRequest {
 		case s.connection.over, s.connection.draining:
 			return nil
 		case !s.connection.opened:
-		case !waiting && s.finished:
+		case !waiting && (s.finished || s.fault != nil):
 			return nil
 		case waiting && (s.ledger.batchIsFull() || !now.Before(s.dueAt)):
 			messages := s.ledger.takeMessages()

@@ -22,7 +22,7 @@ func delivering(t *testing.T) (sandbox *sidecartest.Sidecar, address string) {
 func TestADeliveringStreamSaysWhatCustomerioAnswered(t *testing.T) {
 	sandbox, address := delivering(t)
 	for name, options := range map[string]*ciosidecar.DeliveryOptions{
-		"every detail":  {DetailForEveryItem: true},
+		"every detail":  {},
 		"with requests": {IncludeRequests: true, DefaultTimeout: 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -41,7 +41,7 @@ func TestADeliveringStreamSaysWhatCustomerioAnswered(t *testing.T) {
 				if index == 7 {
 					continue
 				}
-				if options.DetailForEveryItem && (result.Delivery == nil || result.Delivery.HTTPStatus != 200 || result.Delivery.Attempts != 1) {
+				if !options.DetailForExceptionsOnly && (result.Delivery == nil || result.Delivery.HTTPStatus != 200 || result.Delivery.Attempts != 1) {
 					t.Errorf("item %d: %+v", index, result.Delivery)
 				}
 				if (len(result.Requests) != 0) != options.IncludeRequests {

@@ -1,12 +1,16 @@
 package ciosidecar
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -72,9 +76,9 @@ type DialOptions struct {
 	GRPC []grpc.DialOption
 }
 
-// Dial makes a client of the sidecars at some addresses: host:port or unix:PATH, mixed as you
-// like; none means [DefaultAddress]. One address may also be any gRPC target, such as
-// dns:///name:port for a name that stands for several.
+// Dial makes a client of the sidecars at some addresses: host:port, [IPv6]:port or unix:PATH, mixed
+// as you like; none means [DefaultAddress]. A name that stands for several is given alone, as
+// dns:///name:port.
 //
 // It does not wait for a connection: the first call makes one. An error means that the options or
 // addresses cannot be used.
@@ -83,6 +87,9 @@ func Dial(addresses []string, options *DialOptions) (*Client, error) {
 		options = &DialOptions{}
 	}
 	target, found, err := targetOf(addresses)
+	if err == nil && options.TLS != nil && slices.ContainsFunc(addresses, isUnix) {
+		err = errors.New("ciosidecar: a sidecar has no TLS on its unix sockets: leave TLS out")
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +98,9 @@ func Dial(addresses []string, options *DialOptions) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ciosidecar: %w", err)
 	}
-	return &Client{conn: conn, stub: v1.NewSidecarServiceClient(conn)}, nil
+	client := &Client{conn: conn, stub: v1.NewSidecarServiceClient(conn)}
+	client.open, client.cancel = context.WithCancel(context.Background())
+	return client, nil
 }
 
 func (o *DialOptions) grpcOptions() []grpc.DialOption {
@@ -128,8 +137,9 @@ func (o *DialOptions) grpcOptions() []grpc.DialOption {
 // targetOf is one gRPC target for all addresses, with what gRPC needs to resolve it.
 func targetOf(addresses []string) (string, []grpc.DialOption, error) {
 	for _, address := range addresses {
-		if address == "" {
-			return "", nil, errors.New("ciosidecar: an address is empty")
+		if !isAddress(address) {
+			return "", nil, fmt.Errorf("ciosidecar: %q is no address: "+
+				"give host:port, [IPv6]:port, unix:PATH or dns:///name:port", address)
 		}
 	}
 	switch len(addresses) {
@@ -140,7 +150,7 @@ func targetOf(addresses []string) (string, []grpc.DialOption, error) {
 	}
 	endpoints := make([]resolver.Endpoint, len(addresses))
 	for index, address := range addresses {
-		if strings.Contains(address, ":///") && !strings.HasPrefix(address, "unix:") {
+		if strings.Contains(address, ":///") && !isUnix(address) {
 			return "", nil, fmt.Errorf("ciosidecar: %s can only be given alone", address)
 		}
 		endpoints[index].Addresses = []resolver.Address{
@@ -152,9 +162,23 @@ func targetOf(addresses []string) (string, []grpc.DialOption, error) {
 	return static.Scheme() + ":///sidecars", []grpc.DialOption{grpc.WithResolvers(static)}, nil
 }
 
+var addressForm = regexp.MustCompile(
+	`^(?:unix:\S+|(?:dns:///)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5}))$`)
+
+func isAddress(address string) bool {
+	found := addressForm.FindStringSubmatch(address)
+	if found == nil {
+		return false
+	}
+	port, err := strconv.Atoi(found[1])
+	return isUnix(address) || (err == nil && 0 < port && port < 65_536)
+}
+
+func isUnix(address string) bool { return strings.HasPrefix(address, "unix:") }
+
 // serverName is what an address's certificate must be for, and what its calls say they are for.
 func serverName(address string) string {
-	if strings.HasPrefix(address, "unix:") {
+	if isUnix(address) {
 		return "localhost"
 	}
 	host, _, err := net.SplitHostPort(address)

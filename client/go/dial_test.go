@@ -108,10 +108,20 @@ func named(config *tls.Config, name string) *tls.Config {
 
 // Addresses, options and files that cannot work are refused by Dial or TLSFiles, not by a call.
 func TestWhatCannotWorkIsRefusedAtOnce(t *testing.T) {
-	for _, addresses := range [][]string{{""}, {"127.0.0.1:1", ""}, {"dns:///a:1", "127.0.0.1:1"}} {
+	wrong := [][]string{{"127.0.0.1:1", ""}, {"dns:///a:1", "127.0.0.1:1"}}
+	for _, one := range []string{
+		"", "localhost", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "http://127.0.0.1:1",
+		"host name:1", "unix:", "dns:///name", "::1:50550", "127.0.0.1:port", "127.0.0.1:1\n",
+	} {
+		wrong = append(wrong, []string{one})
+	}
+	for _, addresses := range wrong {
 		if _, err := ciosidecar.Dial(addresses, nil); err == nil {
 			t.Errorf("%q: no error", addresses)
 		}
+	}
+	if _, err := ciosidecar.Dial([]string{"unix:/s"}, &ciosidecar.DialOptions{TLS: &tls.Config{}}); err == nil {
+		t.Error("TLS on a unix socket: no error")
 	}
 	if _, err := ciosidecar.Dial(nil, &ciosidecar.DialOptions{ServiceConfig: "{"}); err == nil {
 		t.Error("a broken service config: no error")

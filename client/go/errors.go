@@ -11,7 +11,7 @@ import (
 // ErrFinished says that an item was sent after CloseSend.
 var ErrFinished = errors.New("ciosidecar: the stream takes no more items: it is finished")
 
-// ErrClosed says that a stream was used after Close.
+// ErrClosed says that a stream was used after Close, its own or its client's.
 var ErrClosed = errors.New("ciosidecar: the stream is closed")
 
 // ErrNoDestination says that an item names no destination, and there is no default one.

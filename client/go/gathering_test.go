@@ -222,7 +222,7 @@ func TestWhatTheServerIsTold(t *testing.T) {
 	stream := openStream(t, address, &ciosidecar.StreamOptions{
 		MaxReceiveBytes: 70_000, ClientName: "router", ClientVersion: "7", Linger: 50 * time.Millisecond,
 		Delivery: &ciosidecar.DeliveryOptions{
-			DetailForEveryItem: true, IncludeRequests: true, DefaultTimeout: 3 * time.Second,
+			IncludeRequests: true, DefaultTimeout: 3 * time.Second,
 		},
 	})
 	items := repeated("{}", 3)

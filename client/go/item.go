@@ -12,8 +12,8 @@ import (
 // Item is one event, or one prepared request, and what its sender wants said about it. Its payload
 // is Message or Prepared if set, else JSON.
 //
-// An item belongs to the client from the moment it is sent until its result is taken: what it
-// points to must not be changed meanwhile.
+// An item belongs to the client from the moment it is sent until its result is taken: what JSON,
+// Prepared and Tag point to must not be changed meanwhile. A Message is copied.
 type Item struct {
 	// JSON is one RudderStack event in UTF-8, as the caller already holds it: the fast way, and
 	// the one that keeps every digit. What is no JSON is refused in its result.
@@ -35,7 +35,9 @@ type Item struct {
 	// OrderingKey makes items that share it be delivered one after another. If empty, the person
 	// does. Read only on a stream that delivers.
 	OrderingKey string
-	// Attempt says how often the caller has tried this item before, for logs.
+	// Attempt says how often the caller has tried this item before; 0 the first time. It changes
+	// the order: on a stream that delivers, an item that was tried before is never held back for
+	// an earlier failure of the same person, because the caller knows of it.
 	Attempt uint32
 	// DontBatch keeps the item's requests from covering any other item.
 	DontBatch bool
@@ -50,6 +52,9 @@ type Item struct {
 	Value any
 }
 
+// maxEventBytes is what an item may have: a message holds 64 MiB, and its other fields need room.
+const maxEventBytes = maxMessageBytes - 64<<10
+
 // check is what the item's payload counts against limits in bytes, or what keeps the item from
 // travelling: a text that is not UTF-8 would end the whole stream.
 func (i *Item) check() (size int, err error) {
@@ -63,15 +68,25 @@ func (i *Item) check() (size int, err error) {
 			return 0, fmt.Errorf("ciosidecar: an item's %s is not UTF-8", field.name)
 		}
 	}
-	var encoded []byte
+	size = len(i.JSON)
 	switch {
 	case i.Message != nil:
-		encoded, err = proto.Marshal(i.Message)
+		if nestedTooDeeply(i.Message) {
+			return 0, errNestedTooDeeply
+		}
+		i.Message = proto.CloneOf(i.Message)
+		size, err = encodedSize(i.Message)
 	case i.Prepared != nil:
-		encoded, err = proto.Marshal(i.Prepared)
-	default:
-		return len(i.JSON), nil
+		size, err = encodedSize(i.Prepared)
 	}
+	if err == nil && size > maxEventBytes {
+		err = fmt.Errorf("ciosidecar: an item has %d bytes, %d at most travel", size, maxEventBytes)
+	}
+	return size, err
+}
+
+func encodedSize(message proto.Message) (int, error) {
+	encoded, err := proto.Marshal(message)
 	if err != nil {
 		return 0, fmt.Errorf("ciosidecar: an item that cannot be sent: %w", err)
 	}

@@ -18,6 +18,7 @@ type ledger struct {
 
 	// Of the server that the stream is connected to.
 	batchEvents  int
+	batchBytes   int
 	destinations *numbering[Destination]
 	connections  *numbering[Connection]
 
@@ -75,6 +76,7 @@ func newLedger(options *StreamOptions) *ledger {
 		maxBatchBytes:  options.MaxBatchBytes,
 		unordered:      options.Unordered,
 		batchEvents:    options.MaxBatchEvents,
+		batchBytes:     options.MaxBatchBytes,
 		destinations:   newNumbering[Destination](1),
 		connections:    newNumbering[Connection](1),
 		sent:           make(map[uint64]*sentBatch),
@@ -104,6 +106,11 @@ func (l *ledger) connect(limits *v1.Limits) {
 	if most := int(limits.GetMaxBatchEvents()); most > 0 {
 		l.batchEvents = min(most, l.maxBatchEvents)
 	}
+	l.batchBytes = l.maxBatchBytes
+	if most := limits.GetMaxMessageBytes(); most > 0 {
+		// Beside its events, a message has what is said about them.
+		l.batchBytes = int(min(most/2, uint64(l.maxBatchBytes)))
+	}
 	// Batches were numbered in the order in which they were sent.
 	var again []*entry
 	first := l.lastBatchID + 1
@@ -127,12 +134,18 @@ func (l *ledger) connect(limits *v1.Limits) {
 	l.waiting = append(again, l.waiting...)
 }
 
+// dropUnsent forgets the last batch, and what waits behind it: they will have no answer.
+func (l *ledger) dropUnsent() {
+	delete(l.sent, l.lastBatchID)
+	l.waiting, l.waitingBytes = nil, 0
+}
+
 // unanswered tells whether a server owes an answer, or is still to be asked.
 func (l *ledger) unanswered() bool { return len(l.waiting) != 0 || len(l.sent) != 0 }
 
 // batchIsFull tells whether what waits is worth a message.
 func (l *ledger) batchIsFull() bool {
-	return len(l.waiting) >= l.batchEvents || l.waitingBytes >= l.maxBatchBytes
+	return len(l.waiting) >= l.batchEvents || l.waitingBytes >= l.batchBytes
 }
 
 // takeMessages is the next batch to send, after what it is the first to name; nil for none.
@@ -147,7 +160,7 @@ func (l *ledger) takeMessages() []*v1.TransformStreamRequest {
 	items := make([]*v1.Item, 0, most)
 	size := 0
 	for _, found := range l.waiting[:most] {
-		if len(items) != 0 && (size+found.size > l.maxBatchBytes || found.company != together) {
+		if len(items) != 0 && (size+found.size > l.batchBytes || found.company != together) {
 			break
 		}
 		destination, connection, ok := l.declare(&found.item, id, upsert)

@@ -37,8 +37,8 @@ type Result struct {
 	Tag []byte
 }
 
-// OK tells whether all of the item was transformed or delivered, or rightly filtered.
-func (r *Result) OK() bool { return r.Status < 300 && r.Status != http.StatusMultiStatus }
+// OK tells whether the status is 200: all of the item was transformed or delivered.
+func (r *Result) OK() bool { return r.Status == http.StatusOK }
 
 // Request is one HTTP call to Customer.io, complete in itself.
 type Request struct {
@@ -71,12 +71,19 @@ func (r *Request) HTTP(ctx context.Context) (*http.Request, error) {
 	return found, nil
 }
 
+// Prepared is the request as an Item that only delivers it, on a stream that delivers.
+func (r *Request) Prepared() *v1.PreparedRequest {
+	return &v1.PreparedRequest{
+		Method: r.Method, Url: r.URL, EndpointPath: r.EndpointPath, Headers: r.Headers, Body: r.Body,
+	}
+}
+
 // Error is why an item became no request, or was not delivered.
 type Error struct {
 	// Code is as in docs/rules.md: INVALID_JSON, MISSING_IDENTITY, … A code that this client is
 	// too old to know is its number.
 	Code string
-	// Type is instrumentation, configuration, delivery or internal.
+	// Type says whose matter it is: instrumentation, configuration, delivery or internal.
 	Type string
 	// Message is for people. It holds no personal data and no secrets.
 	Message string

@@ -29,7 +29,8 @@ type Stream struct {
 	ledger     *ledger
 	finished   bool
 	closed     bool
-	failure    error
+	fault      error // why nothing more is sent, although what was sent is still answered
+	failure    error // why no result comes any more
 	reconnects int
 	connection connection
 	dueAt      time.Time // when the oldest waiting item has lingered enough; zero if none waits
@@ -82,6 +83,9 @@ func (s *Stream) Send(ctx context.Context, item Item) error {
 //
 // On a stream that delivers, the timeout bounds their delivery; 0 for the default.
 func (s *Stream) SendBatch(ctx context.Context, items []Item, timeout time.Duration) error {
+	if timeout < 0 {
+		return errNegativeTimeout
+	}
 	sizes := make([]int, len(items))
 	items = append([]Item(nil), items...)
 	for index := range items {
@@ -113,10 +117,12 @@ func (s *Stream) prepare(item *Item) (size int, err error) {
 func (s *Stream) waitForRoom(ctx context.Context) error {
 	for {
 		switch {
-		case s.failure != nil && !s.closed:
-			return s.failure
 		case s.closed:
 			return ErrClosed
+		case s.failure != nil:
+			return s.failure
+		case s.fault != nil:
+			return s.fault
 		case s.finished:
 			return ErrFinished
 		case ctx.Err() != nil:
@@ -151,6 +157,9 @@ func (s *Stream) Recv(ctx context.Context) (Result, error) {
 		if err := ctx.Err(); err != nil {
 			return Result{}, callError(err)
 		}
+		if s.closed {
+			return Result{}, ErrClosed
+		}
 		if result, ok := s.ledger.take(); ok {
 			s.room.wake()
 			if s.ledger.owed == 0 {
@@ -159,8 +168,6 @@ func (s *Stream) Recv(ctx context.Context) (Result, error) {
 			return result, nil
 		}
 		switch {
-		case s.closed:
-			return Result{}, ErrClosed
 		case s.finished && s.ledger.owed == 0:
 			return Result{}, io.EOF
 		case s.failure != nil:
@@ -192,14 +199,19 @@ func (s *Stream) Reconnects() int {
 // Close ends the stream and waits until nothing of it is left. Results that were not received are
 // lost: CloseSend and receive to io.EOF first. It always returns nil.
 func (s *Stream) Close() error {
+	s.end()
+	<-s.stopped
+	return nil
+}
+
+// end is Close without waiting.
+func (s *Stream) end() {
 	s.mu.Lock()
 	s.closed = true
 	s.answered.wake()
 	s.room.wake()
 	s.mu.Unlock()
 	s.cancel()
-	<-s.stopped
-	return nil
 }
 
 // sendNow makes what waits go at once; if nothing does, the next item still starts the clock.

@@ -1,6 +1,8 @@
 package ciosidecar
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -9,7 +11,8 @@ import (
 )
 
 // StreamOptions say how a stream gathers items, and how long it keeps trying. A field that is zero
-// means its default.
+// means its default. A stream with options that cannot be fails where it is first used. How long a
+// whole stream may take is its context's.
 type StreamOptions struct {
 	// MaxBatchEvents is how many items a message holds at most. Default 200.
 	MaxBatchEvents int
@@ -28,7 +31,7 @@ type StreamOptions struct {
 	// Default 16 MiB.
 	MaxReceiveBytes int
 	// ReconnectFor is how long to go on trying when no sidecar answers, before the stream fails
-	// with codes.Unavailable. Default 1 minute.
+	// with codes.Unavailable. Default 1 minute; negative for one more try only.
 	ReconnectFor time.Duration
 	// Unordered gives results as they come, not in the order in which the items were sent: nobody
 	// waits for a slower one. For streams that deliver, above all.
@@ -42,9 +45,9 @@ type StreamOptions struct {
 
 // DeliveryOptions say how a stream's requests are delivered.
 type DeliveryOptions struct {
-	// DetailForEveryItem gives every result a Delivery. Otherwise only those have one that failed,
-	// were tried more than once, or have a warning.
-	DetailForEveryItem bool
+	// DetailForExceptionsOnly gives a Delivery only to results that failed, were tried more than
+	// once, or have a warning, which is faster. Otherwise each result of a sent item has one.
+	DetailForExceptionsOnly bool
 	// IncludeRequests leaves the requests in the results.
 	IncludeRequests bool
 	// DefaultTimeout bounds the delivery of what was sent without a timeout of its own. 0: the
@@ -68,6 +71,29 @@ func (o *StreamOptions) withDefaults() *StreamOptions {
 	return &found
 }
 
+// check is what no stream can do of what the options say.
+func (o *StreamOptions) check() error {
+	for name, value := range map[string]int{
+		"MaxBatchEvents": o.MaxBatchEvents, "MaxBatchBytes": o.MaxBatchBytes,
+		"MaxOwedEvents": o.MaxOwedEvents, "MaxOwedBytes": o.MaxOwedBytes,
+	} {
+		if value < 1 {
+			return fmt.Errorf("ciosidecar: %s must be at least 1", name)
+		}
+	}
+	if o.MaxReceiveBytes < minReceiveBytes || o.MaxReceiveBytes > maxMessageBytes {
+		return fmt.Errorf("ciosidecar: MaxReceiveBytes must be %d to %d", minReceiveBytes, maxMessageBytes)
+	}
+	if o.Delivery != nil && o.Delivery.DefaultTimeout < 0 {
+		return errNegativeTimeout
+	}
+	return nil
+}
+
+const minReceiveBytes = 65_536
+
+var errNegativeTimeout = errors.New("ciosidecar: a timeout of delivery must not be negative")
+
 // open is the first message of a stream.
 func (o *StreamOptions) open() *v1.TransformStreamRequest {
 	opening := &v1.Open{
@@ -77,7 +103,7 @@ func (o *StreamOptions) open() *v1.TransformStreamRequest {
 	}
 	if o.Delivery != nil {
 		opening.Delivery = &v1.DeliveryOptions{
-			DetailForEveryItem: o.Delivery.DetailForEveryItem,
+			DetailForEveryItem: !o.Delivery.DetailForExceptionsOnly,
 			IncludeRequests:    o.Delivery.IncludeRequests,
 		}
 		if o.Delivery.DefaultTimeout > 0 {

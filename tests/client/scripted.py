@@ -141,7 +141,15 @@ class ScriptedSidecar(v1.SidecarServiceServicer):
 def scripted(*scripts: Script) -> Iterator[tuple[str, ScriptedSidecar]]:
     """The address of a scripted sidecar, and the sidecar."""
     servicer = ScriptedSidecar(*scripts)
-    server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+    with serving(servicer) as address:
+        yield address, servicer
+
+
+@contextmanager
+def serving(servicer: v1.SidecarServiceServicer) -> Iterator[str]:
+    """The address at which a servicer answers, with its health."""
+    options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)]
+    server = grpc.server(ThreadPoolExecutor(16), options=options)
     v1.add_SidecarServiceServicer_to_server(servicer, server)
     checks = health.HealthServicer()
     checks.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
@@ -149,6 +157,6 @@ def scripted(*scripts: Script) -> Iterator[tuple[str, ScriptedSidecar]]:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        yield f"127.0.0.1:{port}", servicer
+        yield f"127.0.0.1:{port}"
     finally:
         server.stop(None).wait()

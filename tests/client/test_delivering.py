@@ -6,7 +6,7 @@ import grpc
 import pytest
 from ciosidecar import Client, Deliver, Request, StreamOptions, v1
 from ciosidecar._ledger import _MAX_REMEMBERED_BATCHES, Ledger
-from ciosidecar.events import Destination
+from ciosidecar.events import Destination, outgoing_of
 from ciosidecar.testing import server
 from ciosidecar_server.sandbox.testing import running_sandbox
 
@@ -100,7 +100,7 @@ def test_answered_batches_are_remembered_for_a_while() -> None:
     ledger.connect(v1.Limits(max_batch_events=1, max_destinations=1))
     destination = Destination(CONFIG)
     for number in range(_MAX_REMEMBERED_BATCHES + 10):
-        ledger.add(b"{}", None, destination)
+        ledger.add(outgoing_of(b"{}", destination))
         batch = ledger.take_messages()[-1].batch
         ledger.answer(v1.Results(batch_id=batch.batch_id, statuses=[200], batch_complete=True))
         assert len(list(ledger.take_answers())) == 1

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import grpc_testing
 import pytest
-from ciosidecar import CallFailed, Client, StreamOptions, Tls, Unavailable, v1
+from ciosidecar import CallFailed, Client, Closed, StreamOptions, Tls, Unavailable, v1
 from ciosidecar.v1 import service_pb2
 
 from tests.client.both import CONFIG, TRACK
@@ -142,7 +142,7 @@ def test_leaving_the_block_ends_the_call_and_the_thread(channel: grpc_testing.Ch
         stream.send(TRACK)
         rpc.take_request()
     assert "ciosidecar-stream" not in {thread.name for thread in threading.enumerate()}
-    with pytest.raises(ValueError, match="finished"):
+    with pytest.raises(Closed):
         stream.send(TRACK)
 
 

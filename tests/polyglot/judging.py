@@ -32,6 +32,7 @@ def problems(scenario: Scenario, lines: list[dict[str, Any]]) -> list[str]:
     most = expect.pop("taken_unread_at_most", None)
     if most is not None and end["taken_unread"] > most + _PIPED_LINES:
         found.append(f"it took {end['taken_unread']} events while it was not read")
+    found += _of_measures(end, expect)
     if end.get("in_the_sandbox") != expect.pop("in_the_sandbox", None):
         found.append(f"{end.get('in_the_sandbox')} events are in the sandbox")
     if "answers" in expect and len(answers) != expect["answers"]:
@@ -39,7 +40,7 @@ def problems(scenario: Scenario, lines: list[dict[str, Any]]) -> list[str]:
     expect.pop("answers", None)
     if "responses" in expect:
         found += _of_responses(answers, expect.pop("responses"))
-    elif scenario.call != "raw":
+    elif scenario.call != "raw" and not scenario.options.get("unordered"):
         found += _of_order(answers)
     found += _of_statuses(answers, expect.pop("statuses", None))
     for index, wanted in enumerate(expect.pop("results", [])):
@@ -50,6 +51,34 @@ def problems(scenario: Scenario, lines: list[dict[str, Any]]) -> list[str]:
         found += _of_cases(scenario, answers)
     if expect:
         found.append(f"the scenario expects what nobody looks at: {expect}")
+    return found
+
+
+def _of_measures(end: dict[str, Any], expect: dict[str, Any]) -> list[str]:
+    """What is said of the end beyond how it came."""
+    found = []
+    if end["refused"] != expect.pop("refused", []):
+        found.append(f"it refused {end['refused']}")
+    if "fastest_ms" in expect:
+        least, most = expect.pop("fastest_ms")
+        if not least <= end["fastest_ms"] <= most:
+            found.append(f"the fastest answer took {end['fastest_ms']} ms")
+    recorded = end.get("recorded") or {}
+    if "recorded" in expect and not includes(recorded, wanted := expect.pop("recorded")):
+        found.append(f"the sidecar saw {str(recorded)[:3000]}, where {wanted} was due")
+    totals = expect.pop("totals", {})
+    for name, (least, most) in totals.items():
+        total = sum(batch[name] for batch in recorded["batches"])
+        if not least <= total <= most:
+            found.append(f"{total} {name} were sent, where {least} to {most} were due")
+    for name, most in expect.pop("largest", {}).items():
+        if max(batch[name] for batch in recorded["batches"]) != most:
+            sizes = sorted({batch[name] for batch in recorded["batches"]})
+            found.append(f"messages had {sizes} {name}, where {most} are the most")
+    for name, (least, most) in expect.pop("timeouts_s", {}).items():
+        got = recorded["timeouts_s"].get(name)
+        if got is None or not least <= got <= most:
+            found.append(f"{name} had {got} s")
     return found
 
 

@@ -2,11 +2,14 @@
 
 import contextlib
 import json
+import math
+import os
 import queue
 import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from tests.processes import Server, server
 
 from .languages import Language
 from .scenarios import Scenario
+from .scripted import recording
 
 ANSWER_WITHIN_S = 180
 _UNCHANGED_FOR_S = 0.5
@@ -32,10 +36,22 @@ class Sidecar:
             self._flags += ["--customerio-url", customerio_url]
         self._running: contextlib.AbstractContextManager[Server] | None = None
         self._silent: socket.socket | None = None
+        self._scripted: contextlib.AbstractContextManager[Any] | None = None
         self.ca_file: str | None = None
+        self.recorded: dict[str, Any] | None = None
         if scenario.listen == "silent":
             self._silent = socket.create_server(("127.0.0.1", 0))
             self.addresses = [f"127.0.0.1:{self._silent.getsockname()[1]}"]
+            return
+        if scenario.listen == "nobody":
+            self.addresses = []
+            if scenario.ca:
+                self._certificates(directory)
+            return
+        if scenario.listen == "scripted":
+            self._scripted = recording(scenario.script)
+            address, sidecar = self._scripted.__enter__()
+            self.addresses, self.recorded = [address], sidecar.recorded
             return
         listen = "127.0.0.1:0"
         if scenario.listen == "unix":
@@ -69,21 +85,34 @@ class Sidecar:
         """Ends it."""
         if self._silent is not None:
             self._silent.close()
-        if self._running is not None:
-            self._running.__exit__(None, None, None)
+        for running in (self._running, self._scripted):
+            if running is not None:
+                running.__exit__(None, None, None)
 
 
 class Driver:
     """A driver's process: lines in as it takes them, lines out as they are asked for."""
 
-    def __init__(self, language: Language, opening: bytes, lines: list[bytes]) -> None:
+    def __init__(
+        self,
+        language: Language,
+        opening: bytes,
+        lines: list[bytes],
+        environment: dict[str, str],
+        *,
+        lockstep: bool,
+    ) -> None:
+        self._answered = threading.Semaphore() if lockstep else None
         self._process = subprocess.Popen(
             language.command,
             cwd=language.directory,
+            env=os.environ | environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
+        self.fed_at = 0.0
+        """When the last line was handed over."""
         self.taken = 0
         """Lines of input it has taken, or its pipe."""
         self._feeding = threading.Thread(target=self._feed, args=(opening, lines), daemon=True)
@@ -104,6 +133,9 @@ class Driver:
             found.write(opening + b"\n")
             found.flush()
             for line in lines:
+                if self._answered is not None:
+                    self._answered.acquire()
+                self.fed_at = time.monotonic()
                 found.write(line + b"\n")
                 found.flush()
                 self.taken += 1
@@ -117,6 +149,8 @@ class Driver:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             yield json.loads(line)
+            if self._answered is not None:
+                self._answered.release()
         code = self._process.wait(ANSWER_WITHIN_S)
         if code != 0:
             raise RuntimeError(f"exit code {code}: {self._errors.get()[-3000:].decode()}")
@@ -133,6 +167,8 @@ class Driver:
     def end(self) -> None:
         """Ends it if it has not ended."""
         self._overdue.cancel()
+        if self._answered is not None:
+            self._answered.release(1 << 20)
         self._process.kill()
         self._process.wait(ANSWER_WITHIN_S)
         for thread in (self._feeding, self._listening):
@@ -146,22 +182,33 @@ def play(scenario: Scenario, language: Language, directory: Path) -> list[dict[s
     """The lines the driver wrote; the last says how it ended.
 
     Its `taken_unread` is how many events it took while it was not read, where that was tried;
-    `in_the_sandbox` how many events arrived there.
+    `in_the_sandbox` how many events arrived there; `recorded` what a scripted sidecar saw; `fastest_ms`
+    how long the fastest answer took where events went in lockstep.
     """
     with contextlib.ExitStack() as stack:
         sandbox = None
         if scenario.customerio == "sandbox":
-            sandbox = stack.enter_context(running_sandbox())
+            sandbox = stack.enter_context(
+                running_sandbox(**({"fault": scenario.fault} if scenario.fault else {}))
+            )
         sidecar = Sidecar(scenario, directory, sandbox.url if sandbox else None)
         stack.callback(sidecar.stop)
         opening = scenario.opening(sidecar.addresses, sidecar.ca_file)
-        driver = Driver(language, opening, scenario.lines)
+        driver = Driver(
+            language,
+            opening,
+            scenario.lines,
+            scenario.environment,
+            lockstep=scenario.meanwhile == "lockstep",
+        )
         stack.callback(driver.end)
         found = _play(scenario, sidecar, driver)
         if sandbox is not None:
             found[-1]["in_the_sandbox"] = sum(
                 len(person.timeline or ()) for person in sandbox.workspace.people
             )
+        if sidecar.recorded is not None:
+            found[-1]["recorded"] = sidecar.recorded
         return found
 
 
@@ -169,8 +216,12 @@ def _play(scenario: Scenario, sidecar: Sidecar, driver: Driver) -> list[dict[str
     found = []
     replacing: threading.Thread | None = None
     taken_unread = None
+    fastest_ms = math.inf
     for line in driver.lines():
         found.append(line)
+        # The first waits for a connection, and the last is sent at once: the input has ended.
+        if "end" not in line and 1 < len(found) < len(scenario.lines):
+            fastest_ms = min(fastest_ms, (time.monotonic() - driver.fed_at) * 1000)
         if scenario.meanwhile == "wait" and taken_unread is None:
             taken_unread = driver.wait_until_full()
         if (
@@ -184,6 +235,8 @@ def _play(scenario: Scenario, sidecar: Sidecar, driver: Driver) -> list[dict[str
             replacing.start()
     if replacing is not None:
         replacing.join(ANSWER_WITHIN_S)
+    if scenario.meanwhile == "lockstep":
+        found[-1]["fastest_ms"] = fastest_ms
     if taken_unread is not None:
         found[-1]["taken_unread"] = taken_unread
     return found

@@ -30,16 +30,36 @@ class Scenario:
     """The worked cases that the lines are the events of."""
     deadline_ms: int | None = None
     cancel_after: int | None = None
-    deliver: bool = False
+    close_after: int | None = None
+    deliver: bool | dict[str, Any] = False
+    fields: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By an event's index in the input, what is said about it."""
+    typed: list[int] = field(default_factory=list)
+    """Indexes of the events that the driver builds field by field."""
+    batches: list[dict[str, int]] = field(default_factory=list)
+    """Runs of events that are sent as one batch."""
     listen: str = "tcp"
-    """tcp, unix or tls; silent: somebody who takes connections and says nothing."""
+    """tcp, unix or tls; silent: somebody who takes connections and says nothing. scripted: a sidecar of
+    the suite's own, which does what `script` says. nobody: nothing is started."""
+    script: dict[str, Any] = field(default_factory=dict)
+    """kind: `answer` answers everything, the first batch with `results`; `backwards` answers the first
+    `batches` in reverse; `silent` answers nothing and ends with INVALID_ARGUMENT once nothing more comes."""
+    ca: bool = False
+    """True: the driver is told to trust an authority although nothing was started."""
+    addresses: list[str] | None = None
+    """Instead of the addresses of what was started."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Of the driver, beside the suite's own."""
     server: list[str] = field(default_factory=list)
     """Flags of the sidecar."""
     customerio: str = ""
     """sandbox: what the sidecar delivers to."""
+    fault: str | None = None
+    """What goes wrong in the sandbox, as its flag --fault says it."""
     meanwhile: str = "nothing"
     """drain, kill: the sidecar, once a third is answered, and another takes its place. wait: take
-    one answer and no more until the driver takes no more events."""
+    one answer and no more until the driver takes no more events. lockstep: each event is handed over
+    once the one before is answered."""
     not_applicable: dict[str, str] = field(default_factory=dict)
     """By language, why it cannot be played."""
 
@@ -47,15 +67,16 @@ class Scenario:
         """The first line of input."""
         found: dict[str, Any] = {
             "call": self.call,
-            "addresses": addresses,
+            "addresses": addresses if self.addresses is None else self.addresses,
             "configs": self.configs,
             "options": self.options,
         }
-        for name in ("deadline_ms", "cancel_after"):
+        for name in ("deadline_ms", "cancel_after", "close_after"):
             if getattr(self, name) is not None:
                 found[name] = getattr(self, name)
-        if self.deliver:
-            found["deliver"] = True
+        for name in ("deliver", "fields", "typed", "batches"):
+            if getattr(self, name):
+                found[name] = getattr(self, name)
         if ca_file is not None:
             found["ca_file"] = ca_file
         return json.dumps(found).encode()
@@ -64,7 +85,8 @@ class Scenario:
 def read(path: Path) -> Scenario:
     """A scenario from its file. `events` are lines, or say where they come from:
 
-    {"numbered": N} for N events of a hundred people, {"vectors": FILE, "count": N} for worked cases
+    {"numbered": N} for N events of a hundred people, {"large": N, "bytes": B} for N of so many bytes,
+    {"nested": [[LEVELS, KIND], ...]} for events whose properties are nested, {"vectors": FILE, "count": N} for worked cases
     spread over the file, {"raw": [...]} for messages of the contract in protobuf's JSON.
     """
     told = json.loads(path.read_text())
@@ -74,6 +96,10 @@ def read(path: Path) -> Scenario:
         scenario.lines = [event.encode("utf-8", "surrogateescape") for event in events]
     elif "numbered" in events:
         scenario.lines = [numbered(index) for index in range(events["numbered"])]
+    elif "large" in events:
+        scenario.lines = [b'0\t{"n":"%b"}' % (b"x" * (events["bytes"] - 8))] * events["large"]
+    elif "nested" in events:
+        scenario.lines = [_nested(*one) for one in events["nested"]]
     elif "raw" in events:
         scenario.lines = [_message(message) for message in events["raw"]]
     else:
@@ -87,6 +113,14 @@ def numbered(index: int) -> bytes:
         b'0\t{"type":"track","userId":"user-%d","messageId":"m-%d","event":"Order","properties":{"n":%d}}'
         % (index % 100, index, index)
     )
+
+
+def _nested(levels: int, kind: str) -> bytes:
+    """A line with a track whose properties are nested so deeply, by objects or by lists."""
+    begin, end = ('{"a":', "}") if kind == "object" else ("[", "]")
+    value = begin * (levels - 1) + "1" + end * (levels - 1)
+    event = f'{{"type":"track","userId":"u1","event":"Deep","properties":{{"a":{value}}}}}'
+    return f"0\t{event}".encode()
 
 
 def _message(told: dict[str, Any]) -> bytes:

@@ -72,7 +72,7 @@ func NewDeliverer(client *ciosidecar.Client, options *DelivererOptions) *Deliver
 	}
 	stream := options.Stream
 	if stream.Delivery == nil {
-		stream.Delivery = &ciosidecar.DeliveryOptions{}
+		stream.Delivery = &ciosidecar.DeliveryOptions{DetailForExceptionsOnly: true}
 	}
 	return &Deliverer{newLines(client, options.Streams, stream)}
 }

@@ -5,7 +5,7 @@ import { createWriteStream, readFileSync } from "node:fs";
 import { once } from "node:events";
 
 import { credentials, status } from "@grpc/grpc-js";
-import { Aborted, CallFailed, Client, Destination, Unavailable, v1 } from "ciosidecar";
+import { Aborted, BatchEntry, CallFailed, Client, Closed, Destination, SidecarError, Unavailable, v1 } from "ciosidecar";
 
 const NEWLINE = 0x0a;
 const TAB = 0x09;
@@ -32,52 +32,89 @@ async function writeLine(found) {
   if (!output.write(`${JSON.stringify(found)}\n`)) await once(output, "drain");
 }
 
-class Events {
+/** The events of the input as they are asked for, each an entry with its index. */
+class Entries {
   read = 0;
 
-  constructor(lines, configs) {
+  constructor(lines, scenario) {
     this.lines = lines;
-    this.destinations = configs.map((config) => new Destination(config));
+    this.destinations = scenario.configs.map((config) => new Destination(config));
+    this.fields = scenario.fields ?? {};
+    this.typed = new Set(scenario.typed);
   }
 
   async *[Symbol.asyncIterator]() {
     for await (const line of this.lines) {
+      const index = this.read;
       this.read += 1;
       const tab = line.indexOf(TAB);
-      yield { index: Number(line.subarray(0, tab)), event: line.subarray(tab + 1) };
+      const destination = this.destinations[Number(line.subarray(0, tab))];
+      const event = line.subarray(tab + 1);
+      const options = { destination, ...fieldsOf(this.fields[index] ?? {}) };
+      yield { index, entry: new BatchEntry(this.typed.has(index) ? messageOf(event) : event, undefined, options) };
     }
   }
 }
 
-async function playTransform(client, scenario, events) {
-  const payloads = [];
-  for await (const { event } of events) payloads.push(event);
-  const bounds = { timeoutMs: scenario.deadline_ms };
-  for (const result of await client.transform(payloads, events.destinations[0], bounds)) {
+/** The event built field by field. */
+function messageOf(event) {
+  const { type, userId, event: name, properties } = JSON.parse(event.toString());
+  const message = v1.Message.fromPartial({ type, userId, event: name });
+  message.properties = { ...v1.Json.create(), form: { $case: "fields", value: properties } };
+  return message;
+}
+
+function fieldsOf({ source_type, ordering_key, attempt, dont_batch, traceparent, tag }) {
+  const found = { sourceType: source_type, orderingKey: ordering_key, attempt, dontBatch: dont_batch, traceparent };
+  if (tag !== undefined) found.tag = Buffer.from(tag);
+  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
+}
+
+function boundsOf({ deadline_ms: timeoutMs }) {
+  return timeoutMs === undefined ? {} : { timeoutMs };
+}
+
+async function playTransform(client, scenario, entries) {
+  const all = [];
+  for await (const { entry } of entries) all.push(entry);
+  for (const result of await client.transform(all, entries.destinations[0], boundsOf(scenario))) {
     await writeLine(written(result));
   }
 }
 
-async function playStream(client, scenario, events, outcome) {
+function deliveryOf(deliver) {
+  if (deliver === undefined) return undefined;
+  if (deliver === true) return {};
+  const { detail_for_every_item: detailForEveryItem, include_requests: includeRequests, timeout_ms: timeoutMs } = deliver;
+  return { detailForEveryItem, includeRequests, timeoutMs };
+}
+
+async function playStream(client, scenario, entries, outcome) {
   const options = scenario.options ?? {};
   const cancel = new AbortController();
   const stream = client.stream(undefined, {
     maxBatchEvents: options.max_batch_events,
+    maxBatchBytes: options.max_batch_bytes,
     lingerMs: options.linger_ms,
     maxOwedEvents: options.max_owed_events,
+    maxOwedBytes: options.max_owed_bytes,
     maxReceiveBytes: options.max_receive_bytes,
     reconnectForMs: options.reconnect_for_ms,
-    delivery: scenario.deliver ? { detailForEveryItem: true } : undefined,
-    timeoutMs: scenario.deadline_ms,
+    unordered: options.unordered,
+    clientName: options.client_name,
+    clientVersion: options.client_version,
+    delivery: deliveryOf(scenario.deliver),
+    ...boundsOf(scenario),
     signal: cancel.signal,
   });
-  const feeding = feed(stream, events).catch((failure) => failure);
+  const feeding = feed(stream, scenario, entries, outcome).catch((failure) => failure);
   try {
     let answered = 0;
     for await (const { result } of stream) {
       await writeLine(written(result));
       answered += 1;
       if (answered === scenario.cancel_after) cancel.abort();
+      if (answered === scenario.close_after) client.close();
     }
   } finally {
     outcome.reconnects = stream.reconnects;
@@ -86,10 +123,24 @@ async function playStream(client, scenario, events, outcome) {
   if (failure !== undefined) throw failure;
 }
 
-async function feed(stream, events) {
+async function feed(stream, scenario, entries, outcome) {
+  const batches = new Map((scenario.batches ?? []).map((batch) => [batch.first, batch]));
+  const events = entries[Symbol.asyncIterator]();
   try {
-    for await (const { index, event } of events) {
-      await stream.send(event, undefined, { destination: events.destinations[index] });
+    for (let next = await events.next(); !next.done; next = await events.next()) {
+      const { index, entry } = next.value;
+      const batch = batches.get(index);
+      try {
+        if (batch === undefined) await stream.send(entry.event, entry.item, entry.options);
+        else {
+          const together = [entry];
+          while (together.length < batch.count) together.push((await events.next()).value.entry);
+          await stream.sendBatch(together, { timeoutMs: batch.timeout_ms });
+        }
+      } catch (failure) {
+        if (failure instanceof SidecarError) throw failure;
+        outcome.refused.push(index);
+      }
     }
   } finally {
     stream.finish();
@@ -133,10 +184,11 @@ async function playRaw(scenario, lines, outcome) {
 }
 
 function written(result) {
-  const { position, status, error, warnings, filterReason, delivery } = result;
+  const { position, status, ok, error, warnings, filterReason, delivery, tag } = result;
   return {
     position,
     status,
+    ok,
     requests: result.requests.map((request) => ({
       method: request.method,
       url: request.url,
@@ -145,39 +197,65 @@ function written(result) {
       body: Buffer.from(request.body).toString(),
       positions: request.positions,
     })),
-    error: error && { code: error.code, type: error.type, message: error.message, retryable: error.retryable },
-    warnings: warnings.length > 0 ? warnings.map(({ code }) => code) : undefined,
+    error: error && {
+      code: error.code,
+      type: error.type,
+      message: error.message,
+      retryable: error.retryable,
+      retry_after_ms: error.retryAfterMs,
+      blocked_by: error.blockedBy,
+    },
+    warnings: warnings.length > 0 ? warnings : undefined,
+    tag: tag.length > 0 ? Buffer.from(tag).toString() : undefined,
     filter_reason: filterReason,
-    delivery: delivery && { attempts: delivery.attempts, http_status: delivery.httpStatus, reason: delivery.reason },
+    delivery: delivery && {
+      attempts: delivery.attempts,
+      http_status: delivery.httpStatus,
+      reason: delivery.reason,
+      field: delivery.field,
+      latency_ms: Math.round(delivery.latencyMs),
+      failed_items: delivery.failedItems,
+    },
   };
 }
 
-/** How a call ended, by the name of a gRPC status; undefined for what is no failure of a call. */
+/** How a call ended, by the name of a gRPC status; REFUSED where the client did not even make it. */
 function endOf(failure) {
   if (failure instanceof Unavailable) return { end: "UNAVAILABLE", message: failure.message };
   if (failure instanceof CallFailed) return { end: failure.code, message: failure.details };
-  if (failure instanceof Aborted) return { end: "CANCELLED", message: failure.message };
+  if (failure instanceof Aborted || failure instanceof Closed) return { end: "CANCELLED", message: failure.message };
+  if (failure instanceof SidecarError) return { end: "INTERNAL", message: failure.message };
+  if (failure instanceof TypeError || failure instanceof RangeError) return { end: "REFUSED", message: failure.message };
   return undefined;
+}
+
+async function play(lines, scenario, entries, outcome) {
+  if (scenario.call === "raw") return playRaw(scenario, lines, outcome);
+  const tls = scenario.ca_file && { rootCertificates: readFileSync(scenario.ca_file) };
+  const client = new Client(scenario.addresses, { tls });
+  try {
+    if (scenario.call === "stream") await playStream(client, scenario, entries, outcome);
+    else if (scenario.call === "capabilities") await client.capabilities(boundsOf(scenario));
+    else if (scenario.call === "check") await client.check(entries.destinations[0], boundsOf(scenario));
+    else await playTransform(client, scenario, entries);
+  } finally {
+    client.close();
+  }
 }
 
 async function main() {
   const lines = inputLines();
   const scenario = JSON.parse((await lines.next()).value);
-  const outcome = { end: "OK", message: "", reconnects: 0, events_read: 0 };
-  const tls = scenario.ca_file && { rootCertificates: readFileSync(scenario.ca_file) };
-  const client = new Client(scenario.addresses, { tls });
-  const events = new Events(lines, scenario.configs);
+  const outcome = { end: "OK", message: "", reconnects: 0, events_read: 0, refused: [] };
+  const entries = new Entries(lines, scenario);
   try {
-    if (scenario.call === "raw") await playRaw(scenario, lines, outcome);
-    else if (scenario.call === "stream") await playStream(client, scenario, events, outcome);
-    else await playTransform(client, scenario, events);
+    await play(lines, scenario, entries, outcome);
   } catch (failure) {
     const end = endOf(failure);
     if (end === undefined) throw failure;
     Object.assign(outcome, end);
   }
-  client.close();
-  await writeLine({ ...outcome, events_read: outcome.events_read + events.read });
+  await writeLine({ ...outcome, events_read: outcome.events_read + entries.read });
   output.end();
   await once(output, "finish");
   // Input that nobody took any more would keep the program.

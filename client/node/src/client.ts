@@ -8,7 +8,7 @@ import type { CallOptions, ClientOptions, ClientUnaryCall, ServiceError } from "
 import { Aborted, CallFailed, Closed, Unavailable, callFailed } from "./errors.js";
 import { Connection, Destination, wireConnection, wireDestination } from "./destinations.js";
 import type { AnyConnection, AnyDestination } from "./destinations.js";
-import { encodeEvent } from "./events.js";
+import { BatchEntry, encodeEvent, encodeFields } from "./events.js";
 import type { Event } from "./events.js";
 import {
   Batch,
@@ -23,15 +23,17 @@ import type {
   SidecarServiceClient,
   TransformResponse,
 } from "./gen/index.js";
+import { Numbering } from "./numbering.js";
 import { Backoff } from "./patience.js";
 import { readResults } from "./results.js";
 import type { Result } from "./results.js";
 import { DEFAULT_ADDRESS, Sidecars } from "./sidecars.js";
-import type { Tls } from "./sidecars.js";
+import type { KeepAlive, Tls } from "./sidecars.js";
 import { Stream } from "./stream.js";
 import { filledOptions } from "./stream-options.js";
 import type { StreamOptions } from "./stream-options.js";
 
+const DEFAULT_TIMEOUT_MS = 30_000;
 const MAX_ATTEMPTS = 4;
 const MAX_PAUSE_MS = 2_000;
 // What a timer of Node's can hold; more is as good as no bound.
@@ -41,13 +43,15 @@ const MAX_TIMER_MS = 0x7fffffff;
 export interface ClientSettings {
   /** TLS; without it the connection is plain. */
   tls?: Tls;
+  /** How a peer that vanished without a word is noticed. */
+  keepAlive?: KeepAlive;
   /** Options of grpc-js, over the client's own: interceptors, window sizes, … */
   grpc?: ClientOptions;
 }
 
 /** Bounds of one call. */
 export interface CallBounds {
-  /** How long it may take, attempts included. Infinity: without end. */
+  /** How long it may take, attempts included. Infinity: without end. Default 30,000. */
   timeoutMs?: number;
   /** Ends the call; it then rejects with Aborted. */
   signal?: AbortSignal;
@@ -71,18 +75,19 @@ export class Client implements Disposable {
    */
   constructor(addresses: string | readonly string[] = DEFAULT_ADDRESS, settings: ClientSettings = {}) {
     const list = typeof addresses === "string" ? [addresses] : addresses;
-    this.#sidecars = new Sidecars(list, settings.tls, settings.grpc ?? {});
+    this.#sidecars = new Sidecars(list, settings.tls, settings.keepAlive ?? {}, settings.grpc ?? {});
   }
-  /** What the sidecar is and can do. Rejects with a SidecarError. timeoutMs: default 10,000. */
+
+  /** What the sidecar is and can do. Rejects with a SidecarError. */
   capabilities(bounds: CallBounds = {}): Promise<GetCapabilitiesResponse> {
     const method: Method<GetCapabilitiesRequest, GetCapabilitiesResponse> = (sidecar, question, options, done) =>
       sidecar.getCapabilities(question, new Metadata(), options, done);
-    return this.#call(method, GetCapabilitiesRequest.create(), bounds, 10_000);
+    return this.#call(method, GetCapabilitiesRequest.create(), bounds);
   }
 
   /**
    * Whether a destination's settings can work; with `probe`, whether Customer.io takes its
-   * credentials too. Rejects with a SidecarError. timeoutMs: default 10,000.
+   * credentials too. Rejects with a SidecarError.
    */
   async check(
     destination: AnyDestination,
@@ -93,35 +98,23 @@ export class Client implements Disposable {
     request.probe = bounds.probe ?? false;
     const method: Method<CheckDestinationRequest, CheckDestinationResponse> = (sidecar, question, options, done) =>
       sidecar.checkDestination(question, new Metadata(), options, done);
-    return this.#call(method, request, bounds, 10_000);
+    return this.#call(method, request, bounds);
   }
 
   /**
-   * One batch in, its results out, one an event, in order. connection: what rows become, where the
-   * events are records. Rejects with a SidecarError, or with a TypeError for what is no event.
-   * timeoutMs: default 30,000.
+   * One batch in, its results out, one an event, in order. destination: for events that name none
+   * themselves. connection: what rows become, where the events are records. Rejects with a
+   * SidecarError, or with a TypeError or RangeError for what cannot travel.
    */
   async transform(
-    events: Iterable<Event>,
+    events: Iterable<Event | BatchEntry<unknown>>,
     destination: AnyDestination,
     bounds: CallBounds & { connection?: AnyConnection } = {},
   ): Promise<Result[]> {
-    const request = TransformRequest.create();
-    request.destinations = [wireDestination(Destination.of(destination), 1)];
-    request.batch = Batch.create();
-    request.batch.destination = 1;
-    if (bounds.connection !== undefined) {
-      request.connections = [wireConnection(Connection.of(bounds.connection), 1)];
-      request.batch.connection = 1;
-    }
-    for (const event of events) {
-      const item = Item.create();
-      item.payload = encodeEvent(event).payload;
-      request.batch.items.push(item);
-    }
+    const request = transformRequest(events, destination, bounds.connection);
     const method: Method<TransformRequest, TransformResponse> = (sidecar, question, options, done) =>
       sidecar.transform(question, new Metadata(), options, done);
-    const { results } = await this.#call(method, request, bounds, 30_000);
+    const { results } = await this.#call(method, request, bounds);
     return results === undefined ? [] : readResults(results);
   }
 
@@ -151,9 +144,8 @@ export class Client implements Disposable {
     method: Method<Question, Reply>,
     question: Question,
     bounds: CallBounds,
-    defaultTimeoutMs: number,
   ): Promise<Reply> {
-    const { timeoutMs = defaultTimeoutMs, signal } = bounds;
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = bounds;
     const deadline = timeoutMs > MAX_TIMER_MS ? undefined : Date.now() + timeoutMs;
     const ends = [this.#closed.signal];
     if (signal !== undefined) ends.push(signal);
@@ -175,6 +167,34 @@ export class Client implements Disposable {
       await pause(backoff.pauseMs(), undefined, { signal: end }).catch(() => undefined);
     }
   }
+}
+
+function transformRequest(
+  events: Iterable<Event | BatchEntry<unknown>>,
+  destination: AnyDestination,
+  connection: AnyConnection | undefined,
+): TransformRequest {
+  const destinations = new Numbering<Destination>();
+  const connections = new Numbering<Connection>();
+  for (const numbers of [destinations, connections]) numbers.beginAnew(Infinity);
+  const none: ReadonlySet<number> = new Set();
+  const batch = Batch.create();
+  batch.destination = destinations.number(Destination.of(destination), none) ?? 0;
+  if (connection !== undefined) batch.connection = connections.number(Connection.of(connection), none) ?? 0;
+  for (const one of events) {
+    const { event, options } = BatchEntry.of(one);
+    const { destination: to, connection: rows, ...fields } = options;
+    const item = { ...(encodeFields(fields) ?? Item.create()) };
+    item.payload = encodeEvent(event).payload;
+    if (to !== undefined) item.destination = destinations.number(Destination.of(to), none) ?? 0;
+    if (rows !== undefined) item.connection = connections.number(Connection.of(rows), none) ?? 0;
+    batch.items.push(item);
+  }
+  const request = TransformRequest.create();
+  request.destinations = destinations.takeUndeclared().map(([number, found]) => wireDestination(found, number));
+  request.connections = connections.takeUndeclared().map(([number, found]) => wireConnection(found, number));
+  request.batch = batch;
+  return request;
 }
 
 /** One attempt at a unary call. */

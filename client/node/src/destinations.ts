@@ -7,7 +7,7 @@ const utf8 = new TextEncoder();
 /** A config of the dashboard's in any of its forms. */
 export type ConfigJson = string | Uint8Array | object;
 
-/** A config under the caller's own name. Equal configs are the same. Printing it shows only the name. */
+/** A config under the caller's own name. Printing it shows only the name. */
 class Named {
   readonly #config: Uint8Array;
   readonly #key: string;
@@ -22,7 +22,7 @@ class Named {
     else if (typeof config === "string") this.#config = utf8.encode(config);
     else if (isObject(config)) this.#config = utf8.encode(JSON.stringify(config));
     else throw new TypeError(`a config is an object, a string or bytes, not ${typeof config}`);
-    this.#key = Buffer.from(this.#config).toString("latin1");
+    this.#key = `${ref}\0${Buffer.from(this.#config).toString("latin1")}`;
   }
 
   /** The config JSON in UTF-8. May hold credentials. */
@@ -30,13 +30,13 @@ class Named {
     return this.#config;
   }
 
-  /** The same for equal configs, and for no others. May hold credentials. */
+  /** The same for equal configs under equal names, and for no others. May hold credentials. */
   get key(): string {
     return this.#key;
   }
 }
 
-/** A Customer.io workspace as the user configured it. Equal configs are one destination. */
+/** A Customer.io workspace as the user configured it. Two with the same config and ref are one. */
 export class Destination extends Named {
   /** A destination from any of the forms a caller may hold. Throws a TypeError for anything else. */
   static of(found: AnyDestination): Destination {
@@ -46,7 +46,7 @@ export class Destination extends Named {
 
 /**
  * What warehouse rows of one source become, as the user configured it. Records need one, and
- * nothing else does. Equal configs are one connection.
+ * nothing else does. Two with the same config and ref are one.
  */
 export class Connection extends Named {
   /** A connection from any of the forms a caller may hold. Throws a TypeError for anything else. */

@@ -63,7 +63,13 @@ export function worthAnotherTry(code: Code): boolean {
   return code === Code.UNAVAILABLE || code === Code.ABORTED || code === Code.INTERNAL;
 }
 
-/** Whatever was thrown as one of our errors: it may be a server whose answers make no sense. */
+/** The failure of a call whose answer makes no sense: another try would get the same one. */
+export function contractBroken(fault: unknown): CallFailed {
+  const text = fault instanceof Error ? fault.message : String(fault);
+  return new CallFailed(Code.UNKNOWN, `the sidecar broke the contract: ${text}`);
+}
+
+/** Whatever was thrown as one of our errors. */
 export function asSidecarError(fault: unknown): SidecarError {
   if (fault instanceof SidecarError) return fault;
   const text = fault instanceof Error ? fault.message : String(fault);

@@ -19,18 +19,30 @@ export interface EncodedEvent {
 }
 
 const utf8 = new TextEncoder();
+/** A message holds 64 MiB, and its other fields need room too. */
+const MAX_EVENT_BYTES = (64 << 20) - (64 << 10);
+/** How many levels of messages the sidecar reads, below a call's own message. */
+const MAX_DEPTH = 100;
+/** The level of a Struct that is a field of an event: request, batch, item, message, Json, Struct. */
+const STRUCT_DEPTH = 5;
 const LONE_SURROGATE = /\p{Surrogate}/gu;
 
-/** The event as it travels. Throws a TypeError for what is no event. */
+/** The event as it travels. Throws a TypeError for what is no event, a RangeError for what is too large. */
 export function encodeEvent(event: Event): EncodedEvent {
+  const encoded = encode(event);
+  if (encoded.bytes > MAX_EVENT_BYTES) {
+    throw new RangeError(`an event has ${encoded.bytes} bytes, ${MAX_EVENT_BYTES} at most travel`);
+  }
+  return encoded;
+}
+
+function encode(event: Event): EncodedEvent {
   if (event instanceof Uint8Array) return encodedJson(event);
   if (typeof event === "string") return encodedJson(utf8.encode(wellFormed(event)));
   if (!isObject(event)) {
     throw new TypeError(`an event is an object, a string, bytes, a v1.Message or a Request, not ${kind(event)}`);
   }
-  if (isMessage(event)) {
-    return { payload: { $case: "message", value: event }, bytes: Message.encode(event).finish().length };
-  }
+  if (isMessage(event)) return encodedMessage(event);
   if (event instanceof Request) {
     const { method, url, endpointPath, headers, body } = event;
     const value = PreparedRequest.fromPartial({ method, url, endpointPath, headers, body });
@@ -40,6 +52,28 @@ export function encodeEvent(event: Event): EncodedEvent {
   const text = JSON.stringify(event) as string | undefined;
   if (text === undefined) throw new TypeError("an event must have a JSON form");
   return encodedJson(utf8.encode(text));
+}
+
+/** The event as it is now: what becomes of the original changes nothing. */
+function encodedMessage(event: Message): EncodedEvent {
+  // A message that is nested too deeply fails the whole call, with every other event in it.
+  const { traits, properties, context, userProperties, identifiers } = event;
+  for (const json of [traits, properties, context, userProperties, identifiers]) {
+    if (json?.form?.$case === "fields" && isTooDeep(json.form.value, STRUCT_DEPTH)) {
+      throw new RangeError("the event's fields are nested too deeply for protobuf: send the event as JSON");
+    }
+  }
+  const bytes = Message.encode(event).finish();
+  return { payload: { $case: "message", value: Message.decode(bytes) }, bytes: bytes.length };
+}
+
+/** Whether the sidecar could not read it, as a message at this level or, if it is none, in one. */
+function isTooDeep(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return depth - 1 > MAX_DEPTH;
+  if (depth > MAX_DEPTH) return true;
+  // A list holds Values, each of which may hold a message; a Struct has an entry of a map around each.
+  const step = Array.isArray(value) ? 2 : 3;
+  return Object.values(value).some((one) => isTooDeep(one, depth + step));
 }
 
 function encodedJson(json: Uint8Array): EncodedEvent {
@@ -66,7 +100,11 @@ export interface ItemFields {
   sourceType?: string;
   /** Events with the same key are delivered one after another; by person without it. */
   orderingKey?: string;
-  /** How often the caller has tried this event before. For logs only. */
+  /**
+   * How often the caller has tried this event before; 0 the first time. It changes the order: on a
+   * stream that delivers, an event that was tried before is never held back for an earlier failure
+   * of the same person, because the caller knows of it.
+   */
   attempt?: number;
   /** True: the event shares its request with no other. */
   dontBatch?: boolean;
@@ -82,6 +120,27 @@ export interface SendOptions extends ItemFields {
   destination?: AnyDestination;
   /** What the row becomes, where the event is a record. */
   connection?: AnyConnection;
+}
+
+/** An event and what is said about it, for calls that take many at once; `send` takes the same. */
+export class BatchEntry<I = Event> {
+  constructor(
+    readonly event: Event,
+    /** Whatever should come back beside the result; the event itself if undefined. */
+    readonly item?: I,
+    readonly options: SendOptions = {},
+  ) {}
+
+  /** An entry as it is, or a bare event in one. */
+  static of<I>(found: Event | BatchEntry<I>): BatchEntry<I> {
+    return found instanceof BatchEntry ? (found) : new BatchEntry<I>(found);
+  }
+}
+
+/** What may be said about many events that are sent at once. */
+export interface BatchOptions {
+  /** How long their delivery may take, on a stream that delivers; the stream's own bound without it. */
+  timeoutMs?: number;
 }
 
 /**

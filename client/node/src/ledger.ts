@@ -9,6 +9,7 @@ import { Numbering } from "./numbering.js";
 import { Queue } from "./queue.js";
 import { answeredPositions, readResults } from "./results.js";
 import type { Result } from "./results.js";
+import { wireDuration } from "./stream-options.js";
 
 /** One event's result, and what its sender put beside it. */
 export interface Answer<I> {
@@ -30,8 +31,14 @@ export interface Entry<I> {
   readonly fields: Item | undefined;
 }
 
+/** What events share that must travel in batches of their own. */
+export interface BatchGroup {
+  readonly timeoutMs: number | undefined;
+}
+
 interface Owed<I> extends Entry<I> {
   readonly position: number;
+  readonly group: BatchGroup | undefined;
   result: Result | undefined;
 }
 
@@ -46,9 +53,13 @@ export class Ledger<I> {
   owedBytes = 0;
   /** Events that a server has answered. */
   answered = 0;
+  /** Events that the user has no answer to yet. */
+  owed = 0;
   #maxBatchEvents: number;
-  readonly #maxBatchBytes: number;
-  readonly #inOrder = new Queue<Owed<I>>();
+  #maxBatchBytes: number;
+  readonly #unordered: boolean;
+  // Ordered: all that are owed. Unordered: those that are answered.
+  readonly #answers = new Queue<Owed<I>>();
   readonly #waiting = new Queue<Owed<I>>();
   #waitingBytes = 0;
   readonly #sent = new Map<bigint, Owed<I>[]>();
@@ -59,14 +70,10 @@ export class Ledger<I> {
   #nextBatchId = 1n;
   #nextPosition = 0;
 
-  constructor(limits: { maxBatchEvents: number; maxBatchBytes: number }) {
-    this.#maxBatchEvents = limits.maxBatchEvents;
-    this.#maxBatchBytes = limits.maxBatchBytes;
-  }
-
-  /** Events that the user has no answer to yet. */
-  get owed(): number {
-    return this.#inOrder.length;
+  constructor(options: { maxBatchEvents: number; maxBatchBytes: number; unordered: boolean }) {
+    this.#maxBatchEvents = options.maxBatchEvents;
+    this.#maxBatchBytes = options.maxBatchBytes;
+    this.#unordered = options.unordered;
   }
 
   /** Whether a server owes an answer, or is still to be asked. */
@@ -89,10 +96,12 @@ export class Ledger<I> {
     return this.#waiting.length >= this.#maxBatchEvents || this.#waitingBytes >= this.#maxBatchBytes;
   }
 
-  add(entry: Entry<I>): void {
-    const owed = { ...entry, position: this.#nextPosition, result: undefined };
+  /** group: for events that travel with no others. */
+  add(entry: Entry<I>, group?: BatchGroup): void {
+    const owed = { ...entry, position: this.#nextPosition, group, result: undefined };
     this.#nextPosition += 1;
-    this.#inOrder.push(owed);
+    this.owed += 1;
+    if (!this.#unordered) this.#answers.push(owed);
     this.#waiting.push(owed);
     this.#waitingBytes += entry.event.bytes;
     this.owedBytes += entry.event.bytes;
@@ -104,10 +113,23 @@ export class Ledger<I> {
     this.#connections.beginAnew(limits?.maxDestinations ?? 1);
     this.#remembered.clear();
     this.#maxBatchEvents = Math.min(this.#maxBatchEvents, limits?.maxBatchEvents || Infinity);
+    // Beside its events, a message has what is said about them.
+    this.#maxBatchBytes = Math.min(this.#maxBatchBytes, Number(limits?.maxMessageBytes || Infinity) / 2);
     const unanswered = [...this.#sent.values()].flat().filter((entry) => entry.result === undefined);
     this.#sent.clear();
     this.#waiting.putBack(unanswered);
     this.#waitingBytes += total(unanswered);
+  }
+
+  /** Forgets the last batch that was taken: it could not be sent, and will have no answer. */
+  dropLastBatch(): void {
+    this.#sent.delete(this.#nextBatchId - 1n);
+  }
+
+  /** Forgets what is not sent: it will have no answer. */
+  dropWaiting(): void {
+    while (this.#waiting.shift() !== undefined);
+    this.#waitingBytes = 0;
   }
 
   /** The next batch to send, after the destinations it is the first to name; [] for none. */
@@ -120,7 +142,7 @@ export class Ledger<I> {
     for (let entry = this.#waiting.first; entry !== undefined; entry = this.#waiting.first) {
       bytes += entry.event.bytes;
       const full = entries.length === this.#maxBatchEvents || bytes > this.#maxBatchBytes;
-      if (entries.length > 0 && full) break;
+      if (entries.length > 0 && (full || entry.group !== entries[0]?.group)) break;
       // 0 stands for none.
       const to = entry.destination === undefined ? 0 : this.#destinations.number(entry.destination, destinations);
       const rows = entry.connection === undefined ? 0 : this.#connections.number(entry.connection, connections);
@@ -136,6 +158,8 @@ export class Ledger<I> {
     const batch = Batch.create();
     batch.batchId = this.#nextBatchId;
     batch.items = items;
+    const timeoutMs = entries[0]?.group?.timeoutMs;
+    if (timeoutMs !== undefined) batch.timeout = wireDuration(timeoutMs);
     this.#sent.set(this.#nextBatchId, entries);
     this.#nextBatchId += 1n;
     const message = TransformStreamRequest.create();
@@ -154,7 +178,7 @@ export class Ledger<I> {
     return found;
   }
 
-  /** Takes what the server answered. What it answers twice counts once. */
+  /** Takes what the server answered. What it answers twice counts once. Throws if that makes no sense. */
   answer(results: Results): void {
     const entries = this.#sent.get(results.batchId);
     if (entries === undefined) return;
@@ -164,8 +188,12 @@ export class Ledger<I> {
       if (entry === undefined || entry.result !== undefined) return;
       entry.result = found[index];
       this.answered += 1;
+      if (this.#unordered) this.#answers.push(entry);
     });
     if (!results.batchComplete) return;
+    if (entries.some(({ result }) => result === undefined)) {
+      throw new RangeError("a complete batch has events without an answer");
+    }
     this.#sent.delete(results.batchId);
     this.#remembered.set(results.batchId, positionOf(entries));
     if (this.#remembered.size <= MAX_REMEMBERED_BATCHES) return;
@@ -179,11 +207,12 @@ export class Ledger<I> {
     return entries === undefined ? this.#remembered.get(batchId)?.(position) : entries[position]?.position;
   }
 
-  /** The next answer in the order in which the events were added, if it is due. */
+  /** The next answer that is due: in the order of the events, or, unordered, as they came. */
   takeAnswer(): Answer<I> | undefined {
-    const first = this.#inOrder.first;
+    const first = this.#answers.first;
     if (first?.result === undefined) return undefined;
-    this.#inOrder.shift();
+    this.#answers.shift();
+    this.owed -= 1;
     this.owedBytes -= first.event.bytes;
     return { item: first.item, result: first.result };
   }

@@ -19,6 +19,8 @@ interface Owner {
   answered(): number;
   /** Whether no call is needed any more. */
   isDone(): boolean;
+  /** Whether the owner cancelled the call because of a fault of its own, and wants the answers due. */
+  hasFault(): boolean;
   /** Takes what the server says on a call. */
   take(call: Call, response: TransformStreamResponse): void;
 }
@@ -48,8 +50,9 @@ export class Reconnecting {
       const began = performance.now();
       const { code, details } = await this.#oneCall();
       if (this.#isOver()) return;
-      if (code !== Code.OK && !worthAnotherTry(code)) throw callFailed(code, details);
       if (this.owner.isDone()) return;
+      const cancelled = code === Code.CANCELLED && this.owner.hasFault();
+      if (code !== Code.OK && !worthAnotherTry(code) && !cancelled) throw callFailed(code, details);
       const reason = code === Code.OK ? "the sidecar ended the stream" : details;
       const progress = this.owner.answered() > answered;
       const pauseMs = patience.pauseMs(performance.now() - began, reason, progress);

@@ -36,15 +36,15 @@ export interface ResultWarning {
   /** As in docs/rules.md: TEXT_CUT, UNUSABLE_TIME, … */
   readonly code: Word<typeof WarningCode>;
   /** For people. Holds no personal data and no secrets. */
-  readonly text: string;
+  readonly message: string;
 }
 
 /** Why an event became no request, or was not delivered. */
 export interface ResultError {
   /** As in docs/rules.md: INVALID_JSON, MISSING_IDENTITY, … */
   readonly code: Word<typeof ErrorCode>;
-  /** Whose matter it is: INSTRUMENTATION, CONFIGURATION, DELIVERY or INTERNAL. */
-  readonly type: Word<typeof ErrorType>;
+  /** Whose matter it is: instrumentation, configuration, delivery or internal. */
+  readonly type: Lowercase<Exclude<keyof typeof ErrorType, `${string}UNSPECIFIED`>> | (string & {});
   /** For people. Holds no personal data and no secrets. */
   readonly message: string;
   /** True: the same event may succeed later. */
@@ -53,7 +53,7 @@ export interface ResultError {
   readonly retryAfterMs: number | undefined;
   /**
    * With code BLOCKED: the position of the earlier event that failed and that this one waits for,
-   * as in `Result.position`. undefined where that is no longer remembered.
+   * as in `Result.position`. undefined where that was another stream's, or is no longer remembered.
    */
   readonly blockedBy: number | undefined;
 }
@@ -109,9 +109,9 @@ export class Result {
     readonly tag: Uint8Array = NO_BYTES,
   ) {}
 
-  /** Whether there is nothing to mend: the event was transformed, delivered or rightly filtered. */
+  /** Whether the status is 200: all of the event was transformed or delivered. */
   get ok(): boolean {
-    return this.status < 300 && this.error === undefined;
+    return this.status === 200;
   }
 }
 
@@ -188,7 +188,7 @@ function withDetail(
     status,
     requests,
     detail.error && readError(detail.error, numberOf),
-    detail.warnings.map(({ code, text }) => ({ code: word(WarningCode, code), text })),
+    detail.warnings.map(({ code, text }) => ({ code: word(WarningCode, code), message: text })),
     detail.filterReason === FilterReason.UNSPECIFIED ? undefined : word(FilterReason, detail.filterReason),
     detail.delivery && readDelivery(detail.delivery),
     detail.tag,
@@ -198,7 +198,7 @@ function withDetail(
 function readError(error: WireError, numberOf: NumberOf): ResultError {
   return {
     code: word(ErrorCode, error.code),
-    type: word(ErrorType, error.type),
+    type: word(ErrorType, error.type).toLowerCase(),
     message: error.text,
     retryable: error.retryable,
     retryAfterMs: error.retryAfter && milliseconds(error.retryAfter),

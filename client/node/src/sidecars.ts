@@ -10,19 +10,38 @@ import { HealthWatch } from "./health.js";
 
 /** Where `ciosidecar serve` listens unless told otherwise. */
 export const DEFAULT_ADDRESS = "127.0.0.1:50550";
-const MAX_MESSAGE_BYTES = 64 << 20;
+/** What a message may have, either way. */
+export const MAX_MESSAGE_BYTES = 64 << 20;
 
 const CHANNEL: ClientOptions = {
   "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
   "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
   // What a batch becomes is larger than HTTP/2's own 64 KiB, and should not wait for the other side.
   "grpc-node.flow_control_window": 4 << 20,
-  // A peer that vanished without a word is noticed within a minute.
-  "grpc.keepalive_time_ms": 30_000,
-  "grpc.keepalive_timeout_ms": 10_000,
   "grpc.initial_reconnect_backoff_ms": 100,
   "grpc.max_reconnect_backoff_ms": 5_000,
+  // A sidecar is near: the proxies of the environment are for what is far.
+  "grpc.enable_http_proxy": 0,
 };
+
+/** How a peer that vanished without a word is noticed. */
+export interface KeepAlive {
+  /** After how much silence during a call it is asked; the sidecar takes no less than 10,000. Default 30,000. */
+  timeMs?: number;
+  /** How long it has to answer. Default 10,000. */
+  timeoutMs?: number;
+}
+
+const ADDRESS = /^(?:unix:\S+|(?:dns:\/\/\/)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?<port>[0-9]{1,5}))$/u;
+
+function checkAddress(address: string): void {
+  const { port } = ADDRESS.exec(address)?.groups ?? { port: "0" };
+  if (port !== undefined && !(Number(port) > 0 && Number(port) < 65_536)) {
+    throw new TypeError(
+      `${JSON.stringify(address)} is no address: give host:port, [IPv6]:port, unix:PATH or dns:///name:port`,
+    );
+  }
+}
 
 /** TLS to the sidecar. Every field is a PEM text, and may be left out. */
 export interface Tls {
@@ -56,12 +75,17 @@ export class Sidecars {
   #waiting: (() => void)[] = [];
 
   /** addresses: host:port, unix:PATH or dns:///NAME:PORT each. Throws a TypeError. */
-  constructor(addresses: readonly string[], tls: Tls | undefined, options: ClientOptions) {
+  constructor(addresses: readonly string[], tls: Tls | undefined, keepAlive: KeepAlive, options: ClientOptions) {
     if (addresses.length === 0) throw new TypeError("name the address of a sidecar");
+    addresses.forEach(checkAddress);
     if (tls !== undefined && addresses.some((address) => address.startsWith("unix:"))) {
       throw new TypeError("a sidecar has no TLS on its unix sockets");
     }
-    const found = { ...CHANNEL, ...serverNameOptions(tls), ...options };
+    const keepAliveOptions = {
+      "grpc.keepalive_time_ms": keepAlive.timeMs ?? 30_000,
+      "grpc.keepalive_timeout_ms": keepAlive.timeoutMs ?? 10_000,
+    };
+    const found = { ...CHANNEL, ...keepAliveOptions, ...serverNameOptions(tls), ...options };
     this.#clients = addresses.map((address) => new SidecarServiceClient(address, channelCredentials(tls), found));
     const onChange = (): void => {
       this.#wake();

@@ -1,6 +1,11 @@
 // How a stream gathers events, how much it may owe, and how long it keeps trying.
 
 import { DeliveryOptions, Open } from "./gen/index.js";
+import type { Duration } from "./gen/google/protobuf/duration.js";
+
+import { MAX_MESSAGE_BYTES } from "./sidecars.js";
+
+const MIN_RECEIVE_BYTES = 65_536;
 
 /** What a stream that delivers is asked for. */
 export interface Delivery {
@@ -24,12 +29,16 @@ export interface StreamOptions {
   maxOwedEvents?: number;
   /** Bytes of such events; more have to wait. Default 33,554,432. */
   maxOwedBytes?: number;
-  /** The largest message the sidecar may send; at least 65,536. Default 16,777,216. */
+  /** The largest message the sidecar may send: 65,536 to 67,108,864. Default 16,777,216. */
   maxReceiveBytes?: number;
   /** How long to go on trying when no sidecar answers, before the stream fails. Default 60,000. */
   reconnectForMs?: number;
+  /** True: answers come as they are there, and none waits for that of an earlier event. Default false. */
+  unordered?: boolean;
   /** What the sidecar's log calls this client. Default "ciosidecar-node". */
   clientName?: string;
+  /** Its release there. Default "". */
+  clientVersion?: string;
   /** Set: the sidecar delivers the requests too. Default: it does not. */
   delivery?: Delivery;
   /** How long the whole stream may take. Default: without end. */
@@ -50,7 +59,9 @@ const DEFAULTS = {
   maxOwedBytes: 32 << 20,
   maxReceiveBytes: 16 << 20,
   reconnectForMs: 60_000,
+  unordered: false,
   clientName: "ciosidecar-node",
+  clientVersion: "",
   timeoutMs: Infinity,
 };
 
@@ -64,22 +75,35 @@ export function filledOptions(options: StreamOptions): FilledOptions {
   for (const name of ["lingerMs", "reconnectForMs", "timeoutMs"] as const) {
     if (!(filled[name] >= 0)) throw new RangeError(`${name} must not be negative`);
   }
+  if (!(filled.maxReceiveBytes >= MIN_RECEIVE_BYTES && filled.maxReceiveBytes <= MAX_MESSAGE_BYTES)) {
+    throw new RangeError(`maxReceiveBytes must be ${MIN_RECEIVE_BYTES} to ${MAX_MESSAGE_BYTES}`);
+  }
+  checkTimeout(filled.delivery?.timeoutMs);
   return filled;
+}
+
+/** Throws a RangeError for a timeout of delivery that is not above 0. */
+export function checkTimeout(timeoutMs: number | undefined): void {
+  if (timeoutMs !== undefined && !(timeoutMs > 0)) throw new RangeError("timeoutMs must be above 0");
+}
+
+/** Milliseconds as they travel. */
+export function wireDuration(milliseconds: number): Duration {
+  const seconds = Math.floor(milliseconds / 1000);
+  const nanos = Math.round((milliseconds - seconds * 1000) * 1e6);
+  return { $type: "google.protobuf.Duration", seconds: BigInt(seconds), nanos };
 }
 
 /** How a stream with these options opens. */
 export function opening(options: FilledOptions): Open {
   const open = Open.create();
   open.clientName = options.clientName;
+  open.clientVersion = options.clientVersion;
   open.maxReceiveBytes = BigInt(options.maxReceiveBytes);
   if (options.delivery !== undefined) {
     const { detailForEveryItem = true, includeRequests, timeoutMs } = options.delivery;
     open.delivery = DeliveryOptions.fromPartial({ detailForEveryItem, includeRequests });
-    if (timeoutMs !== undefined) {
-      const seconds = Math.floor(timeoutMs / 1000);
-      const nanos = Math.round((timeoutMs - seconds * 1000) * 1e6);
-      open.delivery.defaultTimeout = { $type: "google.protobuf.Duration", seconds: BigInt(seconds), nanos };
-    }
+    if (timeoutMs !== undefined) open.delivery.defaultTimeout = wireDuration(timeoutMs);
   }
   return open;
 }

@@ -3,21 +3,23 @@
 import { setImmediate as turn } from "node:timers/promises";
 
 import type { Call } from "./call.js";
-import { Aborted, Closed, asSidecarError } from "./errors.js";
+import { Aborted, Closed, asSidecarError, contractBroken } from "./errors.js";
 import type { SidecarError } from "./errors.js";
 import { Connection, Destination } from "./destinations.js";
-import { encodeEvent, encodeFields } from "./events.js";
-import type { Event, SendOptions } from "./events.js";
-import type { TransformStreamResponse } from "./gen/index.js";
+import { BatchEntry, encodeEvent, encodeFields } from "./events.js";
+import type { BatchOptions, Event, SendOptions } from "./events.js";
+import type { TransformStreamRequest, TransformStreamResponse } from "./gen/index.js";
 import { Ledger } from "./ledger.js";
-import type { Answer, Entry } from "./ledger.js";
+import type { Answer, BatchGroup, Entry } from "./ledger.js";
 import { Queue } from "./queue.js";
 import { Reconnecting } from "./reconnecting.js";
 import type { Sidecars } from "./sidecars.js";
+import { checkTimeout } from "./stream-options.js";
 import type { FilledOptions } from "./stream-options.js";
 
 interface Sender<I> {
-  readonly entry: Entry<I>;
+  readonly entries: readonly Entry<I>[];
+  readonly group: BatchGroup | undefined;
   readonly admitted: () => void;
   readonly refused: (failure: SidecarError) => void;
 }
@@ -35,7 +37,10 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
   readonly #senders = new Queue<Sender<I>>();
   readonly #wire: Reconnecting;
   readonly #running: Promise<void>;
+  // Why no answer comes any more.
   #failure: SidecarError | undefined;
+  // Why nothing more is sent, although what was sent is still answered.
+  #fault: SidecarError | undefined;
   // Its owner wants no more answers.
   #abandoned = false;
   #finished = false;
@@ -53,7 +58,8 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
     this.#ledger = new Ledger(options);
     this.#wire = new Reconnecting(sidecars, options, {
       answered: () => this.#ledger.answered,
-      isDone: () => this.#finished && !this.#ledger.unanswered && this.#senders.length === 0,
+      isDone: () => this.#isDone(),
+      hasFault: () => this.#fault !== undefined,
       take: (call, response) => {
         this.#take(call, response);
       },
@@ -70,11 +76,28 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
    * Takes an event; fulfilled once the credit allows it.
    *
    * item: whatever should come back beside the result; the event itself if undefined. Rejects with
-   * a SidecarError once the stream has failed, with a TypeError or RangeError for what is no event.
+   * a SidecarError once the stream has failed, with a TypeError or RangeError for what cannot travel.
    */
-  async send(event: Event, item?: I, options?: SendOptions): Promise<void> {
-    const entry = this.#entry(event, item, options);
-    if (this.#failure !== undefined) throw this.#failure;
+  async send(event: Event, item?: I, options: SendOptions = {}): Promise<void> {
+    await this.#admitted([this.#entry(new BatchEntry(event, item, options))], undefined);
+  }
+
+  /**
+   * Takes events that go out at once, in messages that hold no others: only they share requests
+   * with each other. All are taken or, if this rejects, none. Waits as `send` does, but for any
+   * credit at all: they may exceed it. Rejects as `send` does.
+   */
+  async sendBatch(entries: Iterable<Event | BatchEntry<I>>, { timeoutMs }: BatchOptions = {}): Promise<void> {
+    checkTimeout(timeoutMs);
+    await this.#admitted(
+      Array.from(entries, (one) => this.#entry(BatchEntry.of(one))),
+      { timeoutMs },
+    );
+  }
+
+  async #admitted(entries: readonly Entry<I>[], group: BatchGroup | undefined): Promise<void> {
+    const failure = this.#failure ?? this.#fault;
+    if (failure !== undefined) throw failure;
     if (this.#finished) throw new Closed("the stream is finished");
     if (!this.#hasCredit()) {
       if (!this.#ledger.inFlight) {
@@ -83,11 +106,11 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
         this.#pump();
       }
       await new Promise<void>((admitted, refused) => {
-        this.#senders.push({ entry, admitted, refused });
+        this.#senders.push({ entries, group, admitted, refused });
       });
       return;
     }
-    this.#add(entry);
+    this.#add(entries, group);
     // A producer that never waits would keep its own messages from being sent.
     if (this.#ledger.batchIsFull) await turn();
   }
@@ -101,8 +124,8 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
   }
 
   /**
-   * Answers as they come, in the order of their events. Leaving the loop ends nothing. Throws a
-   * SidecarError after the last answer before a failure, and at once where the owner ended it.
+   * Answers as they come, in the order of their events unless asked otherwise. Leaving the loop ends
+   * nothing. Throws a SidecarError after the last answer before a failure, and at once where the owner ended it.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<Answer<I>, void, undefined> {
     const { signal } = this.options;
@@ -170,8 +193,8 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
     }
   }
 
-  #entry(event: Event, item: I | undefined, options: SendOptions | undefined): Entry<I> {
-    const { destination: named, connection, ...fields } = options ?? {};
+  #entry({ event, item, options }: BatchEntry<I>): Entry<I> {
+    const { destination: named, connection, ...fields } = options;
     const encoded = encodeEvent(event);
     const destination = named === undefined ? this.destination : Destination.of(named);
     if (destination === undefined && encoded.payload.$case !== "prepared") {
@@ -195,14 +218,15 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
     while (this.#senders.length > 0 && this.#hasCredit()) {
       const sender = this.#senders.shift();
       if (sender === undefined) return;
-      this.#add(sender.entry);
+      this.#add(sender.entries, sender.group);
       sender.admitted();
     }
   }
 
-  #add(entry: Entry<I>): void {
-    this.#ledger.add(entry);
-    if (this.#ledger.batchIsFull) {
+  #add(entries: readonly Entry<I>[], group: BatchGroup | undefined): void {
+    for (const entry of entries) this.#ledger.add(entry, group);
+    if (group !== undefined) this.#due = true;
+    if (group !== undefined || this.#ledger.batchIsFull) {
       this.#pump();
     } else {
       this.#linger ??= setTimeout(() => {
@@ -218,15 +242,43 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
     const call = this.#wire.call;
     if (call === undefined || !call.opened || call.finished || call.writing) return;
     if (!call.draining && (ledger.batchIsFull || (this.#due && ledger.waiting))) {
-      const messages = ledger.takeMessages();
-      if (!ledger.waiting) this.#rest();
-      call.send(messages, () => {
-        this.#pump();
-      });
-    } else if (call.draining || (this.#finished && !ledger.waiting && this.#senders.length === 0)) {
+      this.#sendTo(call);
+    } else if (call.draining || (this.#hasSentAll() && this.#senders.length === 0)) {
       call.finish();
     } else if (!ledger.waiting) {
       this.#rest();
+    }
+  }
+
+  #sendTo(call: Call): void {
+    let messages: TransformStreamRequest[] | undefined;
+    try {
+      messages = this.#ledger.takeMessages();
+      if (!this.#ledger.waiting) this.#rest();
+      call.send(messages, () => {
+        this.#pump();
+      });
+    } catch (fault) {
+      // Nobody else would hear of it. What was sent before is answered by another call.
+      this.#fault = asSidecarError(fault);
+      if (messages !== undefined) this.#ledger.dropLastBatch();
+      this.#ledger.dropWaiting();
+      this.#refuseSenders(this.#fault);
+      call.cancel();
+    }
+  }
+
+  #hasSentAll(): boolean {
+    return (this.#finished || this.#fault !== undefined) && !this.#ledger.waiting;
+  }
+
+  #isDone(): boolean {
+    return this.#hasSentAll() && !this.#ledger.unanswered && this.#senders.length === 0;
+  }
+
+  #refuseSenders(failure: SidecarError): void {
+    for (let sender = this.#senders.shift(); sender !== undefined; sender = this.#senders.shift()) {
+      sender.refused(failure);
     }
   }
 
@@ -252,9 +304,7 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
     this.#failure ??= failure;
     this.#wire.end();
     clearTimeout(this.#linger);
-    for (let sender = this.#senders.shift(); sender !== undefined; sender = this.#senders.shift()) {
-      sender.refused(this.#failure);
-    }
+    this.#refuseSenders(this.#failure);
     this.#wakeReaders();
   }
 
@@ -272,6 +322,7 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
     try {
       if (signal?.aborted) abort();
       await this.#wire.run();
+      if (this.#fault !== undefined) this.#end(this.#fault);
     } catch (fault) {
       this.#end(asSidecarError(fault));
     } finally {
@@ -283,7 +334,11 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
   #take(call: Call, { message }: TransformStreamResponse): void {
     switch (message?.$case) {
       case "results":
-        this.#ledger.answer(message.value);
+        try {
+          this.#ledger.answer(message.value);
+        } catch (fault) {
+          throw contractBroken(fault);
+        }
         this.#wakeReaders();
         break;
       case "opened":

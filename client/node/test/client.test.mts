@@ -50,7 +50,7 @@ test("results come one an event, in order, with everything there is to say", { s
   assert.match(message ?? "", /userId/);
   assert.deepEqual(error, {
     code: "MISSING_IDENTITY",
-    type: "INSTRUMENTATION",
+    type: "instrumentation",
     retryable: false,
     retryAfterMs: undefined,
     blockedBy: undefined,

@@ -23,6 +23,7 @@ interface Line {
   end?: string;
   reconnects?: number;
   events_read?: number;
+  refused?: number[];
 }
 
 /** The lines that the driver prints for a scenario and further lines of input, and how it ended. */
@@ -45,13 +46,13 @@ for (const call of ["transform", "stream"]) {
     const { printed, outcome } = await play({ call, addresses: [sidecar.address] }, lines);
     assert.deepEqual(printed.map(({ position, status, error }) => [position, status, error?.code, error?.type]), [
       [0, 200, undefined, undefined],
-      [1, 400, "INVALID_JSON", "INSTRUMENTATION"],
+      [1, 400, "INVALID_JSON", "instrumentation"],
       [2, 200, undefined, undefined],
       [3, 200, undefined, undefined],
     ]);
     const covered = printed.map(({ requests }) => requests?.map(({ positions }) => positions));
     assert.deepEqual(covered, [[[0]], [], [], [[2, 3]]]);
-    assert.deepEqual(outcome, { end: "OK", message: "", reconnects: 0, events_read: 4 });
+    assert.deepEqual(outcome, { end: "OK", message: "", reconnects: 0, events_read: 4, refused: [] });
   });
 }
 

@@ -28,6 +28,7 @@ nodeTest.test("a program that requires the package gets its errors as they are",
 nodeTest.test("the names that the package exports", () => {
   assert.deepEqual(Object.keys(ciosidecar).sort(), [
     "Aborted",
+    "BatchEntry",
     "CallFailed",
     "Client",
     "Closed",

@@ -9,8 +9,8 @@ from ciosidecar._connection import Deliver, StreamOptions, Tls
 from ciosidecar._ledger import Answer
 from ciosidecar.async_stream import AsyncStream
 from ciosidecar.client import AsyncClient, Client
-from ciosidecar.errors import CallFailed, SidecarError, Unavailable
-from ciosidecar.events import Connection, Destination, Event
+from ciosidecar.errors import CallFailed, Closed, SidecarError, Unavailable
+from ciosidecar.events import BatchEntry, Connection, Destination, Event
 from ciosidecar.results import (
     Delivery,
     Error,
@@ -26,8 +26,10 @@ __all__ = [
     "Answer",
     "AsyncClient",
     "AsyncStream",
+    "BatchEntry",
     "CallFailed",
     "Client",
+    "Closed",
     "Connection",
     "Deliver",
     "Delivery",

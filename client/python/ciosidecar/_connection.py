@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,11 +11,17 @@ from pathlib import Path
 import grpc
 
 from ciosidecar import v1
-from ciosidecar.errors import Unavailable
+from ciosidecar.errors import CallFailed, Unavailable
 
 DEFAULT_ADDRESS = "127.0.0.1:50550"
+KEEPALIVE_TIME_S = 30.0
+KEEPALIVE_TIMEOUT_S = 10.0
 _SERVICE = "ciosidecar.v1.SidecarService"
 _MAX_MESSAGE_BYTES = 64 << 20
+_MIN_RECEIVE_BYTES = 65_536
+_ADDRESS = re.compile(
+    r"unix:\S+|(dns:///)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})"
+)
 _FIRST_PAUSE_S = 0.1
 _MAX_PAUSE_S = 5.0
 
@@ -81,12 +88,16 @@ class Tls:
         )
 
 
-def target_of(addresses: str | Sequence[str]) -> str:
-    """One gRPC target for all addresses.
+def target_of(addresses: str | Sequence[str], tls: Tls | None) -> str:
+    """Return one gRPC target for all addresses.
 
     Several must be of one kind: IP addresses with ports, or unix sockets. Raises ValueError.
     """
     found = [addresses] if isinstance(addresses, str) else list(addresses)
+    for one in found:
+        _check_address(one)
+        if tls is not None and one.startswith("unix:"):
+            raise ValueError("a sidecar has no TLS on its unix sockets: leave tls out")
     if len(found) == 1:
         return found[0]
     if found and all(one.startswith("unix:") for one in found):
@@ -101,22 +112,38 @@ def target_of(addresses: str | Sequence[str]) -> str:
     )
 
 
+def _check_address(address: str) -> None:
+    found = _ADDRESS.fullmatch(address)
+    if found is None or (found["port"] and not 0 < int(found["port"]) < 65_536):
+        raise ValueError(
+            f"{address!r} is no address: give host:port, [IPv6]:port, unix:PATH or dns:///name:port"
+        )
+
+
 def _is_ipv4(host: str) -> bool:
     parts = host.split(".")
     return len(parts) == 4 and all(part.isdecimal() for part in parts)
 
 
-def channel_options(tls: Tls | None) -> list[tuple[str, str | int]]:
+def channel_options(
+    tls: Tls | None,
+    keepalive_time_s: float = KEEPALIVE_TIME_S,
+    keepalive_timeout_s: float = KEEPALIVE_TIMEOUT_S,
+) -> list[tuple[str, str | int]]:
     """Options of a channel, sync or async."""
     options: list[tuple[str, str | int]] = [
         ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
         ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
         # A peer that vanished without a word is noticed within a minute.
-        ("grpc.keepalive_time_ms", 30_000),
-        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.keepalive_time_ms", round(keepalive_time_s * 1000)),
+        ("grpc.keepalive_timeout_ms", round(keepalive_timeout_s * 1000)),
+        # gRPC waits a minute for the answer to any ping unless it is told this, too.
+        ("grpc.http2.ping_timeout_ms", round(keepalive_timeout_s * 1000)),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 5_000),
+        # A sidecar is near: the proxies of the environment are for what is far.
+        ("grpc.enable_http_proxy", 0),
     ]
     if tls is not None and tls.server_name is not None:
         options.append(("grpc.ssl_target_name_override", tls.server_name))
@@ -125,10 +152,10 @@ def channel_options(tls: Tls | None) -> list[tuple[str, str | int]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOptions:
-    """How a stream gathers events, and how long it keeps trying."""
+    """How a stream gathers events, and how long it keeps trying. Raises ValueError."""
 
     max_batch_events: int = 200
-    """Events a message holds at most."""
+    """Events a message holds at most; the sidecar's own limit holds as well."""
     max_batch_bytes: int = 1 << 20
     """Bytes of events a message holds at most, but for one larger event."""
     linger_s: float = 0.005
@@ -138,11 +165,30 @@ class StreamOptions:
     max_owed_bytes: int = 32 << 20
     """Bytes of such events; more have to wait."""
     max_receive_bytes: int = 16 << 20
-    """The largest message the sidecar may send."""
+    """The largest message the sidecar may send: 65,536 bytes to 64 MiB."""
     reconnect_for_s: float = 60.0
     """How long to go on trying when no sidecar answers, before the stream fails."""
+    timeout_s: float | None = None
+    """How long the whole stream may take, before it fails with DEADLINE_EXCEEDED."""
+    unordered: bool = False
+    """True: answers come as they are there, and none waits for that of an earlier event."""
     client_name: str = "ciosidecar-python"
     """What the sidecar's log calls this client."""
+    client_version: str = ""
+    """Its release there."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what no stream can do."""
+        for name in ("max_batch_events", "max_batch_bytes", "max_owed_events", "max_owed_bytes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        for name in ("linger_s", "reconnect_for_s", "timeout_s"):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"{name} must not be negative")
+        if not _MIN_RECEIVE_BYTES <= self.max_receive_bytes <= _MAX_MESSAGE_BYTES:
+            raise ValueError(
+                f"max_receive_bytes must be {_MIN_RECEIVE_BYTES} to {_MAX_MESSAGE_BYTES}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +204,10 @@ class Deliver:
     include_requests: bool = False
     """True: results have their requests, too."""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a timeout that cannot be."""
+        check_timeout(self.timeout_s)
+
     @classmethod
     def of(cls, deliver: "Deliver | bool") -> "Deliver | None":
         """The options for what a caller said: True for the usual ones, False for no delivery."""
@@ -166,10 +216,17 @@ class Deliver:
         return cls() if deliver else None
 
 
+def check_timeout(timeout_s: float | None) -> None:
+    """Raise ValueError for a timeout of delivery that is not above 0."""
+    if timeout_s is not None and timeout_s <= 0:
+        raise ValueError("timeout_s must be above 0, or None for the sidecar's own limit")
+
+
 def opening(options: StreamOptions, deliver: Deliver | None) -> v1.TransformStreamRequest:
     """The first message of a stream."""
     request = v1.TransformStreamRequest()
     request.open.client_name = options.client_name
+    request.open.client_version = options.client_version
     request.open.max_receive_bytes = options.max_receive_bytes
     if deliver is not None:
         delivery = request.open.delivery
@@ -184,18 +241,27 @@ def opening(options: StreamOptions, deliver: Deliver | None) -> v1.TransformStre
 class Patience:
     """How long to wait before connecting again, and when to give up."""
 
-    def __init__(self, reconnect_for_s: float) -> None:
-        self._reconnect_for_s = reconnect_for_s
+    def __init__(self, options: StreamOptions) -> None:
+        self._reconnect_for_s = options.reconnect_for_s
+        self._ends_at = None if options.timeout_s is None else time.monotonic() + options.timeout_s
         self._failing_since: float | None = None
         self._limit_s = _FIRST_PAUSE_S
+
+    def left_s(self) -> float | None:
+        """Return how much of the whole stream's time is left; None without end."""
+        return None if self._ends_at is None else max(0.0, self._ends_at - time.monotonic())
 
     def pause_s(self, lasted_s: float, reason: str, *, progress: bool) -> float:
         """After a connection that lasted so long: how long to wait, anywhere below a limit that doubles.
 
         progress: whether anything was answered on it. Raises Unavailable once there was none, and no
-        connection that lasted, for as long as we were told to try.
+        connection that lasted, for as long as we were told to try; CallFailed once the whole
+        stream's time is over.
         """
         now = time.monotonic()
+        left_s = self.left_s()
+        if left_s == 0:
+            raise CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, reason)
         if progress or lasted_s > _MAX_PAUSE_S:
             self._failing_since, self._limit_s = None, _FIRST_PAUSE_S
         if self._failing_since is None:
@@ -203,4 +269,5 @@ class Patience:
         elif now - self._failing_since > self._reconnect_for_s:
             raise Unavailable(f"no answer for {self._reconnect_for_s:g} s: {reason}")
         limit_s, self._limit_s = self._limit_s, min(self._limit_s * 2, _MAX_PAUSE_S)
-        return random.uniform(0, limit_s)  # noqa: S311 - not a secret
+        pause_s = random.uniform(0, limit_s)  # noqa: S311 - not a secret
+        return pause_s if left_s is None else min(pause_s, left_s)

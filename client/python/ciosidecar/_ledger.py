@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ciosidecar import v1
 from ciosidecar._numbering import Numbering
-from ciosidecar.events import Connection, Destination, Encoded
+from ciosidecar.events import Connection, Destination, Outgoing, payload
 from ciosidecar.results import Result, answered_positions, read_results
 
 # Answered batches whose events an error may still name: an event waits for one that failed earlier.
@@ -22,39 +22,36 @@ class Answer(NamedTuple):
     """Positions in it, the requests' too, count the events of the stream from 0."""
 
 
+class BatchGroup(NamedTuple):
+    """What events share that must travel in batches of their own."""
+
+    number: int
+    timeout_s: float | None
+
+
 class _Entry:
     """An event between `add` and `take_answers`."""
 
-    __slots__ = ("connection", "destination", "event", "item", "options", "position", "result")
+    __slots__ = ("group", "outgoing", "position", "result")
 
-    def __init__(
-        self,
-        position: int,
-        event: Encoded,
-        item: Any,
-        destination: Destination | None,
-        connection: Connection | None,
-        options: dict[str, Any] | None,
-    ) -> None:
+    def __init__(self, position: int, outgoing: Outgoing, group: BatchGroup | None) -> None:
         self.position = position
-        self.event = event
-        self.item = item
-        self.destination = destination
-        self.connection = connection
-        self.options = options
+        self.outgoing = outgoing
+        self.group = group
         self.result: Result | None = None
-
-    def size(self) -> int:
-        return len(self.event) if isinstance(self.event, bytes) else self.event.ByteSize()
 
 
 class Ledger:
     """The events of one stream: waiting, sent, answered."""
 
-    def __init__(self, *, max_batch_events: int, max_batch_bytes: int) -> None:
+    def __init__(
+        self, *, max_batch_events: int, max_batch_bytes: int, unordered: bool = False
+    ) -> None:
         self._max_batch_events = max_batch_events
         self._max_batch_bytes = max_batch_bytes
-        self._in_order: deque[_Entry] = deque()
+        self._unordered = unordered
+        # Ordered: all that are owed. Unordered: those that are answered.
+        self._answers: deque[_Entry] = deque()
         self._waiting: deque[_Entry] = deque()
         self._waiting_bytes = 0
         self._sent: dict[int, list[_Entry]] = {}
@@ -63,15 +60,13 @@ class Ledger:
         self._connections = Numbering[Connection]()
         self._next_batch_id = 1
         self._next_position = 0
+        self._next_group = 0
+        self.owed = 0
+        """Events that the user has no answer to yet."""
         self.owed_bytes = 0
-        """Bytes of the events that the user has no answer to yet."""
+        """Bytes of those events."""
         self.answered = 0
         """Events that a server has answered."""
-
-    @property
-    def owed(self) -> int:
-        """Events that the user has no answer to yet."""
-        return len(self._in_order)
 
     @property
     def unanswered(self) -> bool:
@@ -96,24 +91,26 @@ class Ledger:
             or self._waiting_bytes >= self._max_batch_bytes
         )
 
-    def add(
-        self,
-        event: Encoded,
-        item: Any,
-        destination: Destination | None,
-        options: dict[str, Any] | None = None,
-        connection: Connection | None = None,
-    ) -> None:
-        """Takes an event. options: further fields of its v1.Item; ValueError or TypeError if wrong."""
-        if options is not None:
-            v1.Item(**options)
-        entry = _Entry(self._next_position, event, item, destination, connection, options)
+    def add(self, outgoing: Outgoing, group: BatchGroup | None = None) -> None:
+        """Take an event. group: for events that travel with no others; see `new_group`."""
+        entry = _Entry(self._next_position, outgoing, group)
         self._next_position += 1
-        size = entry.size()
-        self._in_order.append(entry)
+        if not self._unordered:
+            self._answers.append(entry)
         self._waiting.append(entry)
-        self._waiting_bytes += size
-        self.owed_bytes += size
+        self._waiting_bytes += outgoing.size
+        self.owed += 1
+        self.owed_bytes += outgoing.size
+
+    def new_group(self, timeout_s: float | None) -> BatchGroup:
+        """Return a group of events that travel with no others. timeout_s: of their delivery."""
+        self._next_group += 1
+        return BatchGroup(self._next_group, timeout_s)
+
+    def drop_waiting(self) -> None:
+        """Forget what is not sent: it will have no answer."""
+        self._waiting.clear()
+        self._waiting_bytes = 0
 
     def connect(self, limits: v1.Limits) -> None:
         """Begins anew with a server: what it had not answered is to be sent again, in order."""
@@ -121,50 +118,56 @@ class Ledger:
         self._connections.begin_anew(limits.max_destinations)
         self._answered_positions.clear()
         self._max_batch_events = min(self._max_batch_events, limits.max_batch_events)
+        if limits.max_message_bytes:
+            # Beside its events, a message has what is said about them.
+            self._max_batch_bytes = min(self._max_batch_bytes, limits.max_message_bytes // 2)
         unanswered = [
             entry for entries in self._sent.values() for entry in entries if entry.result is None
         ]
         self._sent.clear()
         self._waiting.extendleft(reversed(unanswered))
-        self._waiting_bytes += sum(entry.size() for entry in unanswered)
+        self._waiting_bytes += sum(entry.outgoing.size for entry in unanswered)
 
     def take_messages(self) -> list[v1.TransformStreamRequest]:
         """The next batch to send, after the destinations it is the first to name; [] for none."""
         entries: list[_Entry] = []
         message = v1.TransformStreamRequest()
-        add_item = message.batch.items.add
         destinations: set[int] = {0}
         connections: set[int] = {0}
         size = 0
         while self._waiting:
             entry = self._waiting[0]
-            size += entry.size()
-            if entries and (len(entries) == self._max_batch_events or size > self._max_batch_bytes):
+            outgoing = entry.outgoing
+            size += outgoing.size
+            if entries and (
+                len(entries) == self._max_batch_events
+                or size > self._max_batch_bytes
+                or entry.group is not entries[0].group
+            ):
                 break
             # 0 stands for none: a prepared request needs no destination, only a record a connection.
             to: int | None = 0
             rows: int | None = 0
-            if entry.destination is not None:
-                to = self._destinations.number(entry.destination, destinations)
-            if entry.connection is not None:
-                rows = self._connections.number(entry.connection, connections)
+            if outgoing.destination is not None:
+                to = self._destinations.number(outgoing.destination, destinations)
+            if outgoing.connection is not None:
+                rows = self._connections.number(outgoing.connection, connections)
             if to is None or rows is None:
                 break
             destinations.add(to)
             connections.add(rows)
             entries.append(self._waiting.popleft())
-            if entry.options is None and rows == 0 and isinstance(entry.event, bytes):
-                add_item(json=entry.event, destination=to)
-            else:
-                fields = payload(entry.event) | (entry.options or {})
-                add_item(destination=to, connection=rows, **fields)
+            _add_item(message.batch, outgoing, to, rows)
         if not entries:
             return []
-        self._waiting_bytes -= sum(entry.size() for entry in entries)
+        self._waiting_bytes -= sum(entry.outgoing.size for entry in entries)
+        group = entries[0].group
+        if group is not None and group.timeout_s is not None:
+            message.batch.timeout.FromMilliseconds(round(group.timeout_s * 1000))
         message.batch.batch_id = self._next_batch_id
+        upsert = self._declare()
         self._sent[self._next_batch_id] = entries
         self._next_batch_id += 1
-        upsert = self._declare()
         if not upsert.destinations and not upsert.connections:
             return [message]
         return [v1.TransformStreamRequest(upsert_destinations=upsert), message]
@@ -182,16 +185,26 @@ class Ledger:
         return upsert
 
     def answer(self, results: v1.Results) -> None:
-        """Takes what the server answered. What it answers twice counts once."""
+        """Take what the server answered. What it answers twice counts once.
+
+        Raises ValueError or IndexError if the server breaks the contract.
+        """
         entries = self._sent.get(results.batch_id)
         if entries is None:
             return
         numbers = _compact([entry.position for entry in entries])
         found = read_results(results, numbers, self._position_of)
         for position, result in zip(answered_positions(results), found, strict=True):
-            entries[position].result = result
+            entry = entries[position]
+            if entry.result is not None:
+                continue
+            entry.result = result
             self.answered += 1
+            if self._unordered:
+                self._answers.append(entry)
         if results.batch_complete:
+            if any(entry.result is None for entry in entries):
+                raise ValueError("a complete batch has events without an answer")
             del self._sent[results.batch_id]
             self._answered_positions[results.batch_id] = numbers
             if len(self._answered_positions) > _MAX_REMEMBERED_BATCHES:
@@ -206,11 +219,21 @@ class Ledger:
         return answered[position] if position < len(answered) else None
 
     def take_answers(self) -> Iterator[Answer]:
-        """Answers that are due, in the order in which the events were added."""
-        while self._in_order and (result := self._in_order[0].result) is not None:
-            entry = self._in_order.popleft()
-            self.owed_bytes -= entry.size()
-            yield Answer(entry.item, result)
+        """Answers that are due: in the order of their events, or, unordered, as they came."""
+        while self._answers and (result := self._answers[0].result) is not None:
+            outgoing = self._answers.popleft().outgoing
+            self.owed -= 1
+            self.owed_bytes -= outgoing.size
+            yield Answer(outgoing.item, result)
+
+
+def _add_item(batch: v1.Batch, outgoing: Outgoing, destination: int, connection: int) -> None:
+    event = outgoing.event
+    if outgoing.fields is None and connection == 0 and isinstance(event, bytes):
+        batch.items.add(json=event, destination=destination)
+    else:
+        fields = payload(event) | dict(outgoing.fields or {})
+        batch.items.add(destination=destination, connection=connection, **fields)
 
 
 def _compact(positions: list[int]) -> Sequence[int]:
@@ -218,10 +241,3 @@ def _compact(positions: list[int]) -> Sequence[int]:
     if positions and positions[-1] - positions[0] + 1 == len(positions):
         return range(positions[0], positions[-1] + 1)
     return positions
-
-
-def payload(event: Encoded) -> dict[str, Any]:
-    """The field of v1.Item that an event travels in."""
-    if isinstance(event, bytes):
-        return {"json": event}
-    return {"prepared" if isinstance(event, v1.PreparedRequest) else "message": event}

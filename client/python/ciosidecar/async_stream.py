@@ -6,29 +6,43 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from types import TracebackType
 from typing import Any, Self
 
+import grpc
 from grpc import aio
 
 from ciosidecar import v1
-from ciosidecar._connection import Deliver, Patience, StreamOptions, opening
-from ciosidecar._ledger import Answer, Ledger
-from ciosidecar.errors import SidecarError, call_failed, worth_another_try
+from ciosidecar._connection import Deliver, Patience, StreamOptions, check_timeout, opening
+from ciosidecar._ledger import Answer, BatchGroup, Ledger
+from ciosidecar.errors import (
+    Closed,
+    SidecarError,
+    call_failed,
+    client_fault,
+    contract_broken,
+    worth_another_try,
+)
 from ciosidecar.events import (
     AnyConnection,
     AnyDestination,
-    Connection,
+    BatchEntry,
     Destination,
     Event,
-    encode_event,
+    Outgoing,
+    outgoing,
+    outgoing_of,
 )
+from ciosidecar.stream import ENTERED_TWICE, NOT_ENTERED
 
+# How a write fails when its call has ended: the call's status says why.
+_CALL_ENDED = (grpc.RpcError, asyncio.InvalidStateError, aio.UsageError)
 _Call = aio.StreamStreamCall[v1.TransformStreamRequest, v1.TransformStreamResponse]
 
 
 class AsyncStream:
-    """Events in, one at a time; answers out, in order, each beside its sender's own object.
+    """Events in, one at a time; answers out, each beside its sender's own object.
 
     Gathers events into messages, keeps within the credit, and, when the sidecar goes away, opens
-    another stream and sends again what has no answer. Made by `AsyncClient.stream`.
+    another stream and sends again what has no answer. Made by `AsyncClient.stream`, and open within
+    its `async with` block only: everything else raises RuntimeError.
     """
 
     def __init__(
@@ -43,23 +57,33 @@ class AsyncStream:
         self._destination = destination
         self._options = options
         self._ledger = Ledger(
-            max_batch_events=options.max_batch_events, max_batch_bytes=options.max_batch_bytes
+            max_batch_events=options.max_batch_events,
+            max_batch_bytes=options.max_batch_bytes,
+            unordered=options.unordered,
         )
         self._finished = False
+        self._closed = False
         self._draining = False
         self._due = False
+        # Why nothing more is sent, although what was sent is still answered.
+        self._fault: SidecarError | None = None
+        # Why no answer comes any more.
         self._failure: SidecarError | None = None
         # Each is set when what it names may be so, and cleared by whoever waits for it.
         self._to_send = asyncio.Event()
         self._answered = asyncio.Event()
         self._room = asyncio.Event()
         self._linger: asyncio.TimerHandle | None = None
+        self._patience: Patience  # its clock starts with the stream
         self._task: asyncio.Task[None] | None = None
         self.reconnects = 0
         """How often the stream had to be opened anew."""
 
     async def __aenter__(self) -> Self:
         """Starts to connect; events may be sent at once."""
+        if self._task is not None:
+            raise RuntimeError(ENTERED_TWICE)
+        self._patience = Patience(self._options)
         self._task = asyncio.create_task(self._run())
         return self
 
@@ -70,13 +94,22 @@ class AsyncStream:
         trace: TracebackType | None,
     ) -> None:
         """Ends the stream. Answers not taken by now are lost: `finish` and iterate first."""
+        self.cancel()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the stream was entered, and not left or cancelled."""
+        return self._task is not None and not self._closed
+
+    def cancel(self) -> None:
+        """End the stream at once. Whoever sends or iterates gets Closed."""
+        task = self._require_entered()
+        self._closed = True
         if self._linger is not None:
             self._linger.cancel()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        if self._failure is None:
-            self._failure = SidecarError("the stream was closed")
+        task.cancel()
         self._answered.set()
         self._room.set()
 
@@ -96,44 +129,74 @@ class AsyncStream:
         connection: what the row becomes, where the event is a record.
         fields: of v1.Item: source_type, dont_batch, ordering_key, attempt, traceparent, tag.
 
-        Raises SidecarError once the stream has failed.
+        Raises TypeError or ValueError for what cannot travel, and after `finish`; SidecarError once
+        the stream has failed.
         """
-        ledger, options = self._ledger, self._options
-        if self._finished:
-            raise ValueError("the stream is finished")
-        encoded = encode_event(event)
-        target = self._destination if destination is None else Destination.of(destination)
-        rows = None if connection is None else Connection.of(connection)
-        if target is None and not isinstance(encoded, v1.PreparedRequest):
-            raise ValueError("name a destination here or where the stream is made")
-        while ledger.owed >= options.max_owed_events or (
-            ledger.owed_bytes >= options.max_owed_bytes and ledger.owed
-        ):
+        self._require_entered()
+        await self._add([outgoing(event, item, destination, connection, fields, self._destination)])
+
+    async def send_batch(
+        self, entries: Iterable[Event | BatchEntry], *, timeout_s: float | None = None
+    ) -> None:
+        """Take events that go out at once, in messages that hold no others.
+
+        Only they share requests with each other. All are taken, or, if this raises, none. Waits as
+        `send` does, but for any room at all: they may exceed the credit.
+
+        timeout_s: how long their delivery may take, on a stream that delivers; the stream's own
+        limit if None.
+
+        Raises as `send` does.
+        """
+        self._require_entered()
+        check_timeout(timeout_s)
+        found = [outgoing_of(entry, self._destination) for entry in entries]
+        await self._add(found, self._ledger.new_group(timeout_s))
+
+    async def _add(self, events: list[Outgoing], group: BatchGroup | None = None) -> None:
+        ledger = self._ledger
+        while not self._has_room():
             if not ledger.in_flight:
                 self._send_now()  # else room will come, and with it more to share a message
             self._room.clear()
-            self._raise_failure()
             await self._room.wait()
-        self._raise_failure()
-        ledger.add(encoded, event if item is None else item, target, fields or None, rows)
-        if self._linger is None:
+        for event in events:
+            ledger.add(event, group)
+        if group is not None:
+            self._send_now()
+        elif self._linger is None:
             loop = asyncio.get_running_loop()
-            self._linger = loop.call_later(options.linger_s, self._send_now)
+            self._linger = loop.call_later(self._options.linger_s, self._send_now)
         if ledger.batch_is_full:
             self._to_send.set()
             await asyncio.sleep(0)  # a producer that never waits would keep it from being sent
 
+    def _has_room(self) -> bool:
+        ledger, options = self._ledger, self._options
+        if self._closed:
+            raise Closed("the stream was closed")
+        if failure := self._failure or self._fault:
+            raise failure
+        if self._finished:
+            raise ValueError("the stream is finished")
+        return not ledger.owed or (
+            ledger.owed < options.max_owed_events and ledger.owed_bytes < options.max_owed_bytes
+        )
+
     def finish(self) -> None:
         """Says that nothing more will be sent: iteration ends after the last answer."""
+        self._require_entered()
         self._finished = True
         self._send_now()
         self._answered.set()
+        self._room.set()
 
     def __aiter__(self) -> AsyncIterator[Answer]:
-        """Answers as they come, in the order in which the events were sent."""
+        """Answers as they come, in the order in which the events were sent unless asked otherwise."""
+        self._require_entered()
         return self._answers()
 
-    async def map(
+    def map(
         self,
         events: Iterable[Event] | AsyncIterable[Event],
         *,
@@ -141,7 +204,15 @@ class AsyncStream:
         connection: AnyConnection | None = None,
     ) -> AsyncIterator[Answer]:
         """Sends all events and yields all answers, from one task; then the stream is finished."""
+        self._require_entered()
+        return self._map(events, destination, connection)
 
+    async def _map(
+        self,
+        events: Iterable[Event] | AsyncIterable[Event],
+        destination: AnyDestination | None,
+        connection: AnyConnection | None,
+    ) -> AsyncIterator[Answer]:
         async def feed() -> None:
             try:
                 if isinstance(events, AsyncIterable):
@@ -165,13 +236,26 @@ class AsyncStream:
     async def _answers(self) -> AsyncIterator[Answer]:
         while True:
             self._answered.clear()
-            for answer in self._ledger.take_answers():
+            if self._closed:
+                raise Closed("the stream was closed")
+            if (answer := next(self._ledger.take_answers(), None)) is not None:
                 self._room.set()
+                if not self._ledger.owed:
+                    self._answered.set()  # another task may iterate too
                 yield answer
+                continue
             if self._finished and not self._ledger.owed:
+                self._answered.set()
                 return
-            self._raise_failure()
+            if self._failure is not None:
+                self._answered.set()
+                raise self._failure
             await self._answered.wait()
+
+    def _require_entered(self) -> asyncio.Task[None]:
+        if self._task is None:
+            raise RuntimeError(NOT_ENTERED.replace("`with", "`async with"))
+        return self._task
 
     def _send_now(self) -> None:
         if self._linger is not None:
@@ -180,23 +264,23 @@ class AsyncStream:
         self._due = True
         self._to_send.set()
 
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-
     async def _run(self) -> None:
         """Keeps a connection until all is answered, or no hope is left."""
         try:
             await self._keep_connected()
         except SidecarError as failure:
             self._failure = failure
-        except Exception as fault:  # noqa: BLE001 - whatever it is, nobody may wait for ever
-            self._failure = SidecarError(f"internal error in the client: {fault!r}")
-        self._answered.set()
-        self._room.set()
+        except BaseException as fault:
+            # Whatever it is, nobody may wait for ever. A cancellation is the owner's or the loop's.
+            self._closed |= isinstance(fault, asyncio.CancelledError)
+            self._failure = client_fault(fault)
+            if not isinstance(fault, Exception):
+                raise
+        finally:
+            self._answered.set()
+            self._room.set()
 
     async def _keep_connected(self) -> None:
-        patience = Patience(self._options.reconnect_for_s)
         while True:
             answered, began = self._ledger.answered, time.monotonic()
             try:
@@ -206,49 +290,81 @@ class AsyncStream:
                 if not worth_another_try(failure.code()):
                     raise call_failed(failure.code(), failure.details() or "") from failure
                 reason = str(failure.details())
-            if self._finished and not self._ledger.unanswered:
-                return
+            if not self._ledger.unanswered:
+                if self._fault is not None:
+                    raise self._fault
+                if self._finished:
+                    return
             progress = self._ledger.answered > answered
             lasted_s = time.monotonic() - began
-            await asyncio.sleep(patience.pause_s(lasted_s, reason, progress=progress))
+            await asyncio.sleep(self._patience.pause_s(lasted_s, reason, progress=progress))
             self.reconnects += 1
 
     async def _one_connection(self) -> None:
-        """One stream from open to end."""
-        call: _Call = self._stub.TransformStream()
-        sending: asyncio.Task[None] | None = None
+        """One stream from open to end. Raises what either of its two tasks raises."""
+        call: _Call = self._stub.TransformStream(timeout=self._patience.left_s())
+        opened = asyncio.Event()
         self._draining = False
+        receiving = asyncio.create_task(self._receive(call, opened))
+        sending = asyncio.create_task(self._send_batches(call, opened))
         try:
-            await call.write(opening(self._options, self._deliver))
-            async for response in call:
-                kind = response.WhichOneof("message")
-                if kind == "results":
-                    self._ledger.answer(response.results)
-                    self._answered.set()
-                elif kind == "opened":
-                    self._ledger.connect(response.opened.limits)
-                    self._due = self._ledger.waiting
-                    sending = asyncio.create_task(self._send_batches(call))
-                elif kind == "drain":
-                    self._draining = True
-                    self._to_send.set()
+            await asyncio.wait((receiving, sending), return_when=asyncio.FIRST_COMPLETED)
+            if not receiving.done() and not sending.cancelled() and (fault := sending.exception()):
+                raise fault
+            await receiving
         finally:
             call.cancel()
-            if sending is not None:
-                sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
+            for task in (receiving, sending):
+                task.cancel()
+            await asyncio.gather(receiving, sending, return_exceptions=True)
 
-    async def _send_batches(self, call: _Call) -> None:
+    async def _receive(self, call: _Call, opened: asyncio.Event) -> None:
+        async for response in call:
+            kind = response.WhichOneof("message")
+            if kind == "results":
+                try:
+                    self._ledger.answer(response.results)
+                except (ValueError, IndexError) as fault:
+                    raise contract_broken(fault) from fault
+                self._answered.set()
+            elif kind == "opened":
+                self._ledger.connect(response.opened.limits)
+                self._due = self._ledger.waiting
+                opened.set()
+            elif kind == "drain":
+                self._draining = True
+                self._to_send.set()
+
+    async def _send_batches(self, call: _Call, opened: asyncio.Event) -> None:
         """Sends what there is to send, until the stream is finished or drained."""
+        try:
+            await call.write(opening(self._options, self._deliver))
+            await opened.wait()
+            await self._send_until_finished(call)
+            await call.write(v1.TransformStreamRequest(finish=v1.Finish()))
+            await call.done_writing()
+        except _CALL_ENDED:
+            return  # whoever receives hears why
+
+    async def _send_until_finished(self, call: _Call) -> None:
         ledger = self._ledger
         while not self._draining:
             self._to_send.clear()
             while not self._draining and (ledger.batch_is_full or (self._due and ledger.waiting)):
-                for message in ledger.take_messages():
+                for message in self._take_messages():
                     await call.write(message)
             self._due = False
-            if self._finished and not ledger.waiting:
-                break
+            if (self._finished or self._fault) and not ledger.waiting:
+                return
             await self._to_send.wait()
-        await call.write(v1.TransformStreamRequest(finish=v1.Finish()))
-        await call.done_writing()
+
+    def _take_messages(self) -> list[v1.TransformStreamRequest]:
+        """The next batch; [] if it cannot be made, which ends the stream once the rest is answered."""
+        try:
+            return self._ledger.take_messages()
+        except Exception as fault:  # noqa: BLE001 - what was sent is still answered
+            self._fault = client_fault(fault)
+            self._fault.__cause__ = fault
+            self._ledger.drop_waiting()
+            self._room.set()
+            return []

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
+from weakref import WeakSet
 
 import grpc
 from grpc import aio
@@ -10,52 +11,79 @@ from grpc import aio
 from ciosidecar import v1
 from ciosidecar._connection import (
     DEFAULT_ADDRESS,
+    KEEPALIVE_TIME_S,
+    KEEPALIVE_TIMEOUT_S,
     Deliver,
     StreamOptions,
     Tls,
     channel_options,
     target_of,
 )
-from ciosidecar._ledger import payload
+from ciosidecar._numbering import Numbering
 from ciosidecar.async_stream import AsyncStream
 from ciosidecar.errors import call_failed
 from ciosidecar.events import (
     AnyConnection,
     AnyDestination,
+    BatchEntry,
     Connection,
     Destination,
     Event,
-    encode_event,
+    outgoing_of,
+    payload,
 )
 from ciosidecar.results import Result, read_results
 from ciosidecar.stream import Stream
 
+_TIMEOUT_S = 30.0
+_NO_LIMIT = 1 << 31
+
 
 def _transform_request(
-    events: Iterable[Event], destination: AnyDestination, connection: AnyConnection | None
+    entries: Iterable[Event | BatchEntry],
+    destination: AnyDestination,
+    connection: AnyConnection | None,
 ) -> v1.TransformRequest:
+    default = Destination.of(destination)
+    destinations, connections = Numbering[Destination](), Numbering[Connection]()
+    for numbers in (destinations, connections):
+        numbers.begin_anew(_NO_LIMIT)
     request = v1.TransformRequest()
-    request.destinations.add(number=1, config_json=Destination.of(destination).config)
-    request.batch.destination = 1
+    request.batch.destination = destinations.number(default, ()) or 0
     if connection is not None:
-        request.connections.add(number=1, config_json=Connection.of(connection).config)
-        request.batch.connection = 1
-    for event in events:
-        request.batch.items.add(**payload(encode_event(event)))
+        request.batch.connection = connections.number(Connection.of(connection), ()) or 0
+    for entry in entries:
+        found = outgoing_of(entry, default)
+        fields = payload(found.event) | dict(found.fields or {})
+        if found.destination is not default and found.destination is not None:
+            fields["destination"] = destinations.number(found.destination, ())
+        if found.connection is not None:
+            fields["connection"] = connections.number(found.connection, ())
+        request.batch.items.add(**fields)
+    for number, one in destinations.take_undeclared():
+        request.destinations.add(number=number, destination_ref=one.ref, config_json=one.config)
+    for number, rows in connections.take_undeclared():
+        request.connections.add(number=number, connection_ref=rows.ref, config_json=rows.config)
     return request
 
 
 def _check_request(destination: AnyDestination, *, probe: bool) -> v1.CheckDestinationRequest:
-    config = Destination.of(destination).config
-    return v1.CheckDestinationRequest(destination=v1.Destination(config_json=config), probe=probe)
+    found = Destination.of(destination)
+    return v1.CheckDestinationRequest(
+        destination=v1.Destination(destination_ref=found.ref, config_json=found.config),
+        probe=probe,
+    )
 
 
 class Client:
     """A connection to one or several sidecars, for code that uses threads or none.
 
     addresses: host:port, unix:PATH, or several of one kind: calls take turns among those that are
-    healthy. channel: one of the caller's own making instead, with interceptors say. Safe to share
-    between threads. Close it, or use it as a context manager.
+    healthy; dns:///name:port alone. Raises ValueError for what is no address.
+    keepalive_time_s: after how much silence during a call the sidecar is asked whether it is still
+    there; it takes no less than 10 s. keepalive_timeout_s: how long it has to answer that.
+    channel: one of the caller's own making instead, with interceptors say.
+    Safe to share between threads. Close it, or use it as a context manager.
     """
 
     def __init__(
@@ -63,17 +91,21 @@ class Client:
         addresses: str | Sequence[str] = DEFAULT_ADDRESS,
         *,
         tls: Tls | None = None,
+        keepalive_time_s: float = KEEPALIVE_TIME_S,
+        keepalive_timeout_s: float = KEEPALIVE_TIMEOUT_S,
         channel: grpc.Channel | None = None,
     ) -> None:
+        options = channel_options(tls, keepalive_time_s, keepalive_timeout_s)
         if channel is not None:
             self._channel = channel
         elif tls is None:
-            self._channel = grpc.insecure_channel(target_of(addresses), channel_options(tls))
+            self._channel = grpc.insecure_channel(target_of(addresses, tls), options)
         else:
             self._channel = grpc.secure_channel(
-                target_of(addresses), tls.credentials(), channel_options(tls)
+                target_of(addresses, tls), tls.credentials(), options
             )
         self._stub = v1.SidecarServiceStub(self._channel)
+        self._streams: WeakSet[Stream] = WeakSet()
 
     def __enter__(self) -> Self:
         return self
@@ -87,10 +119,13 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Ends every call."""
+        """Ends every call and every stream."""
+        for stream in list(self._streams):
+            if stream.is_open:
+                stream.cancel()
         self._channel.close()
 
-    def capabilities(self, *, timeout_s: float | None = 10) -> v1.GetCapabilitiesResponse:
+    def capabilities(self, *, timeout_s: float | None = _TIMEOUT_S) -> v1.GetCapabilitiesResponse:
         """What the sidecar is and can do. Raises SidecarError."""
         try:
             return self._stub.GetCapabilities(v1.GetCapabilitiesRequest(), timeout=timeout_s)
@@ -102,7 +137,7 @@ class Client:
         destination: AnyDestination,
         *,
         probe: bool = False,
-        timeout_s: float | None = 15,
+        timeout_s: float | None = _TIMEOUT_S,
     ) -> v1.CheckDestinationResponse:
         """Whether a destination's settings can work. Raises SidecarError.
 
@@ -117,14 +152,15 @@ class Client:
 
     def transform(
         self,
-        events: Iterable[Event],
+        events: Iterable[Event | BatchEntry],
         destination: AnyDestination,
         *,
         connection: AnyConnection | None = None,
-        timeout_s: float | None = 30,
+        timeout_s: float | None = _TIMEOUT_S,
     ) -> list[Result]:
         """One batch in, its results out, one an event, in order. Raises SidecarError.
 
+        destination: for events that name none themselves.
         connection: what rows become, where the events are records.
         """
         try:
@@ -149,7 +185,9 @@ class Client:
         what it answered. Otherwise they are only made.
         """
         target = None if destination is None else Destination.of(destination)
-        return Stream(self._stub, target, options or StreamOptions(), Deliver.of(deliver))
+        stream = Stream(self._stub, target, options or StreamOptions(), Deliver.of(deliver))
+        self._streams.add(stream)
+        return stream
 
 
 class AsyncClient:
@@ -163,17 +201,21 @@ class AsyncClient:
         addresses: str | Sequence[str] = DEFAULT_ADDRESS,
         *,
         tls: Tls | None = None,
+        keepalive_time_s: float = KEEPALIVE_TIME_S,
+        keepalive_timeout_s: float = KEEPALIVE_TIMEOUT_S,
         channel: aio.Channel | None = None,
     ) -> None:
+        options = channel_options(tls, keepalive_time_s, keepalive_timeout_s)
         if channel is not None:
             self._channel = channel
         elif tls is None:
-            self._channel = aio.insecure_channel(target_of(addresses), channel_options(tls))
+            self._channel = aio.insecure_channel(target_of(addresses, tls), options)
         else:
             self._channel = aio.secure_channel(
-                target_of(addresses), tls.credentials(), channel_options(tls)
+                target_of(addresses, tls), tls.credentials(), options
             )
         self._stub = v1.SidecarServiceStub(self._channel)
+        self._streams: WeakSet[AsyncStream] = WeakSet()
 
     async def __aenter__(self) -> Self:
         return self
@@ -187,10 +229,15 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        """Ends every call."""
+        """Ends every call and every stream."""
+        for stream in list(self._streams):
+            if stream.is_open:
+                stream.cancel()
         await self._channel.close()
 
-    async def capabilities(self, *, timeout_s: float | None = 10) -> v1.GetCapabilitiesResponse:
+    async def capabilities(
+        self, *, timeout_s: float | None = _TIMEOUT_S
+    ) -> v1.GetCapabilitiesResponse:
         """What the sidecar is and can do. Raises SidecarError."""
         try:
             return await self._stub.GetCapabilities(v1.GetCapabilitiesRequest(), timeout=timeout_s)
@@ -202,7 +249,7 @@ class AsyncClient:
         destination: AnyDestination,
         *,
         probe: bool = False,
-        timeout_s: float | None = 15,
+        timeout_s: float | None = _TIMEOUT_S,
     ) -> v1.CheckDestinationResponse:
         """Whether a destination's settings can work. Raises SidecarError.
 
@@ -217,14 +264,15 @@ class AsyncClient:
 
     async def transform(
         self,
-        events: Iterable[Event],
+        events: Iterable[Event | BatchEntry],
         destination: AnyDestination,
         *,
         connection: AnyConnection | None = None,
-        timeout_s: float | None = 30,
+        timeout_s: float | None = _TIMEOUT_S,
     ) -> list[Result]:
         """One batch in, its results out, one an event, in order. Raises SidecarError.
 
+        destination: for events that name none themselves.
         connection: what rows become, where the events are records.
         """
         request = _transform_request(events, destination, connection)
@@ -248,4 +296,6 @@ class AsyncClient:
         what it answered. Otherwise they are only made.
         """
         target = None if destination is None else Destination.of(destination)
-        return AsyncStream(self._stub, target, options or StreamOptions(), Deliver.of(deliver))
+        stream = AsyncStream(self._stub, target, options or StreamOptions(), Deliver.of(deliver))
+        self._streams.add(stream)
+        return stream

@@ -2,7 +2,8 @@
 
 SidecarError
 ├── Unavailable     nobody answered for as long as we were told to try
-└── CallFailed      the call was refused, or its deadline passed
+├── CallFailed      the call was refused, or its deadline passed
+└── Closed          the stream or its client was closed by its owner
 """
 
 import grpc
@@ -27,6 +28,10 @@ class CallFailed(SidecarError):
         """What the sidecar said of it."""
 
 
+class Closed(SidecarError):
+    """The stream, or its client, was closed or cancelled by its owner."""
+
+
 # INTERNAL is also what grpc.aio makes of a write that meets the end of its stream: the status that
 # the sidecar gave is lost then, and another try brings it to light.
 _WORTH_ANOTHER_TRY = frozenset(
@@ -44,3 +49,13 @@ def call_failed(code: grpc.StatusCode, details: str) -> SidecarError:
     return (
         Unavailable(details) if code == grpc.StatusCode.UNAVAILABLE else CallFailed(code, details)
     )
+
+
+def contract_broken(fault: Exception) -> CallFailed:
+    """Return the failure of a call whose answer makes no sense: another try would get the same."""
+    return CallFailed(grpc.StatusCode.UNKNOWN, f"the sidecar broke the contract: {fault}")
+
+
+def client_fault(fault: BaseException) -> SidecarError:
+    """Return the failure of a stream whose own code raised."""
+    return SidecarError(f"internal error in the client: {fault!r}")

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
+
+from google.protobuf.message import DecodeError, EncodeError
 
 from ciosidecar import v1
 from ciosidecar.results import Request
@@ -16,11 +18,30 @@ Or a request that an earlier transform gave out, which a stream that delivers se
 Encoded = bytes | v1.Message | v1.PreparedRequest
 """The same as it travels."""
 
+_MAX_EVENT_BYTES = (64 << 20) - (64 << 10)
+"""A message holds 64 MiB, and its other fields need room too."""
+
 
 def encode_event(event: Event) -> Encoded:
-    """The event as it travels. Raises TypeError or ValueError for what is no event."""
-    if isinstance(event, (bytes, v1.Message)):
+    """Return the event as it travels. Raises TypeError or ValueError for what cannot travel."""
+    encoded = _encode(event)
+    if size_of(encoded) > _MAX_EVENT_BYTES:
+        raise ValueError(
+            f"an event has {size_of(encoded)} bytes, {_MAX_EVENT_BYTES} at most travel"
+        )
+    return encoded
+
+
+def size_of(event: Encoded) -> int:
+    """Return the bytes that count against batches and credit."""
+    return len(event) if isinstance(event, bytes) else event.ByteSize()
+
+
+def _encode(event: Event) -> Encoded:
+    if isinstance(event, bytes):
         return event
+    if isinstance(event, v1.Message):
+        return _copy(event)
     if isinstance(event, Request):
         return v1.PreparedRequest(
             method=event.method,
@@ -36,6 +57,23 @@ def encode_event(event: Event) -> Encoded:
     )
 
 
+def _copy(event: v1.Message) -> v1.Message:
+    """Return the event as the sidecar will read it; what becomes of the original changes nothing.
+
+    The sidecar reads 100 levels of messages. A message that is nested more deeply fails the whole
+    call, with every other event in it.
+    """
+    request = v1.TransformStreamRequest()
+    try:
+        request.batch.items.add(message=event)
+        found = v1.TransformStreamRequest.FromString(request.SerializeToString())
+    except (DecodeError, EncodeError, RecursionError) as fault:
+        raise ValueError(
+            "the event's fields are nested too deeply for protobuf: send the event as JSON"
+        ) from fault
+    return found.batch.items[0].message
+
+
 def _encode_json(found: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(
@@ -48,12 +86,19 @@ def _encode_json(found: Mapping[str, Any]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A Customer.io workspace as the user configured it. Equal configs are one destination."""
+    """A Customer.io workspace as the user configured it.
+
+    Two with the same config and ref are one destination, and travel once a stream.
+    """
 
     config: bytes = field(repr=False)
     """The dashboard's config JSON in UTF-8. Holds the credentials."""
-    ref: str = field(default="", compare=False)
+    ref: str = ""
     """The caller's own name for it, safe to log."""
+
+    def __post_init__(self) -> None:
+        """Raises TypeError for what cannot be declared."""
+        _check_settings(self.config, self.ref)
 
     @classmethod
     def of(cls, config: "Destination | bytes | Mapping[str, Any]") -> "Destination":
@@ -65,13 +110,17 @@ class Destination:
 class Connection:
     """What warehouse rows of one source become, as the user configured it.
 
-    Records need one, and nothing else does. Equal configs are one connection.
+    Records need one, and nothing else does. Two with the same config and ref are one connection.
     """
 
     config: bytes = field(repr=False)
     """The dashboard's config JSON in UTF-8."""
-    ref: str = field(default="", compare=False)
+    ref: str = ""
     """The caller's own name for it, safe to log."""
+
+    def __post_init__(self) -> None:
+        """Raises TypeError for what cannot be declared."""
+        _check_settings(self.config, self.ref)
 
     @classmethod
     def of(cls, config: "Connection | bytes | Mapping[str, Any]") -> "Connection":
@@ -83,6 +132,97 @@ AnyDestination = Destination | bytes | Mapping[str, Any]
 """A destination as a caller may hold it: made before, the dashboard's JSON, or that as a dict."""
 AnyConnection = Connection | bytes | Mapping[str, Any]
 """A connection likewise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchEntry:
+    """An event, and what its sender wants said about it.
+
+    For calls that take many events at once; `send` takes the same as arguments.
+    """
+
+    event: Event
+    item: Any = None
+    """Whatever should come back beside the result; the event itself if None."""
+    destination: "AnyDestination | None" = None
+    """Where it goes, if not where the call or stream goes by default."""
+    connection: "AnyConnection | None" = None
+    """What the row becomes, where the event is a record."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """Of v1.Item: source_type, dont_batch, ordering_key, attempt, traceparent, tag."""
+
+
+class Outgoing(NamedTuple):
+    """An event on its way, with everything checked that could be wrong with it."""
+
+    event: Encoded
+    size: int
+    item: Any
+    destination: Destination | None
+    connection: Connection | None
+    fields: Mapping[str, Any] | None
+
+
+def outgoing(
+    event: Event,
+    item: Any,
+    destination: "AnyDestination | None",
+    connection: "AnyConnection | None",
+    fields: Mapping[str, Any],
+    default: Destination | None,
+) -> Outgoing:
+    """Return the event as it travels. Raises TypeError or ValueError for what cannot travel.
+
+    default: where it goes if it names no destination; the rest as in `BatchEntry`.
+    """
+    encoded = encode_event(event)
+    target = default if destination is None else Destination.of(destination)
+    if target is None and not isinstance(encoded, v1.PreparedRequest):
+        raise ValueError("name a destination here or where the stream is made")
+    if fields:
+        _check_fields(fields)
+    return Outgoing(
+        encoded,
+        size_of(encoded),
+        event if item is None else item,
+        target,
+        None if connection is None else Connection.of(connection),
+        fields or None,
+    )
+
+
+def outgoing_of(entry: Event | BatchEntry, default: Destination | None) -> Outgoing:
+    """Return an entry, or a bare event, as it travels. Raises as `outgoing` does."""
+    if isinstance(entry, BatchEntry):
+        return outgoing(
+            entry.event, entry.item, entry.destination, entry.connection, entry.fields, default
+        )
+    return outgoing(entry, None, None, None, {}, default)
+
+
+def payload(event: Encoded) -> dict[str, Any]:
+    """Return the field of v1.Item that an event travels in."""
+    if isinstance(event, bytes):
+        return {"json": event}
+    return {"prepared" if isinstance(event, v1.PreparedRequest) else "message": event}
+
+
+_FIELDS = frozenset(("source_type", "dont_batch", "ordering_key", "attempt", "traceparent", "tag"))
+
+
+def _check_fields(fields: Mapping[str, Any]) -> None:
+    if unknown := sorted(fields.keys() - _FIELDS):
+        raise ValueError(f"no field {unknown[0]!r}: there are {', '.join(sorted(_FIELDS))}")
+    v1.Item(**fields)
+
+
+def _check_settings(config: object, ref: object) -> None:
+    if not isinstance(config, bytes):
+        raise TypeError(
+            f"a config is JSON in bytes, not {type(config).__name__}; `of` takes a dict"
+        )
+    if not isinstance(ref, str):
+        raise TypeError(f"a ref is a text, not {type(ref).__name__}")
 
 
 def _config_json(config: bytes | Mapping[str, Any]) -> bytes:

@@ -27,7 +27,9 @@ class Warning:  # noqa: A001 - the field's own word
     """Something that was repaired or left out. The requests are good all the same."""
 
     code: str
-    text: str
+    """As in docs/rules.md: TEXT_CUT, UNUSABLE_TIME, …"""
+    message: str
+    """For people. Holds no personal data and no secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Error:
     code: str
     """As in docs/rules.md: INVALID_JSON, MISSING_IDENTITY, …"""
     type: str
-    """instrumentation, configuration, delivery or internal."""
+    """Whose matter it is: instrumentation, configuration, delivery or internal."""
     message: str
     """For people. Holds no personal data and no secrets."""
     retryable: bool
@@ -97,8 +99,8 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """Whether the event was transformed, delivered, or rightly filtered."""
-        return self.status < 300 and self.error is None
+        """Whether the status is 200: all of the event was transformed or delivered."""
+        return self.status == 200
 
 
 NumberOf = Callable[[int, int], int | None]

@@ -9,17 +9,31 @@ from typing import Any, NamedTuple, Self
 import grpc
 
 from ciosidecar import v1
-from ciosidecar._connection import Deliver, Patience, StreamOptions, opening
-from ciosidecar._ledger import Answer, Ledger
-from ciosidecar.errors import SidecarError, call_failed, worth_another_try
+from ciosidecar._connection import Deliver, Patience, StreamOptions, check_timeout, opening
+from ciosidecar._ledger import Answer, BatchGroup, Ledger
+from ciosidecar.errors import (
+    Closed,
+    SidecarError,
+    call_failed,
+    client_fault,
+    contract_broken,
+    worth_another_try,
+)
 from ciosidecar.events import (
     AnyConnection,
     AnyDestination,
-    Connection,
+    BatchEntry,
     Destination,
     Event,
-    encode_event,
+    Outgoing,
+    outgoing,
+    outgoing_of,
 )
+
+NOT_ENTERED = (
+    "the stream is not open: open it with `with client.stream(...) as stream:` before you use it"
+)
+ENTERED_TWICE = "a stream is opened once: ask the client for another one"
 
 
 class _Status(NamedTuple):
@@ -28,11 +42,12 @@ class _Status(NamedTuple):
 
 
 class Stream:
-    """Events in, one at a time; answers out, in order, each beside its sender's own object.
+    """Events in, one at a time; answers out, each beside its sender's own object.
 
     Gathers events into messages, keeps within the credit, and, when the sidecar goes away, opens
     another stream and sends again what has no answer. Send from one thread and iterate in another,
-    or use `map`, which does both. Made by `Client.stream`.
+    or use `map`, which does both. Made by `Client.stream`, and open within its `with` block only:
+    everything else raises RuntimeError.
     """
 
     def __init__(
@@ -47,10 +62,16 @@ class Stream:
         self._destination = destination
         self._options = options
         self._ledger = Ledger(
-            max_batch_events=options.max_batch_events, max_batch_bytes=options.max_batch_bytes
+            max_batch_events=options.max_batch_events,
+            max_batch_bytes=options.max_batch_bytes,
+            unordered=options.unordered,
         )
+        self._entered = False
         self._finished = False
         self._closed = False
+        # Why nothing more is sent, although what was sent is still answered.
+        self._fault: SidecarError | None = None
+        # Why no answer comes any more.
         self._failure: SidecarError | None = None
         # One lock for the ledger and all of the above; each condition is one reason to wait.
         self._lock = threading.Lock()
@@ -60,12 +81,18 @@ class Stream:
         self._due_at: float | None = None
         self._connection = 0
         self._call: Any = None
+        self._patience: Patience  # its clock starts with the stream
         self._thread = threading.Thread(target=self._run, name="ciosidecar-stream", daemon=True)
         self.reconnects = 0
         """How often the stream had to be opened anew."""
 
     def __enter__(self) -> Self:
         """Starts to connect; events may be sent at once."""
+        with self._lock:
+            if self._entered:
+                raise RuntimeError(ENTERED_TWICE)
+            self._entered = True
+        self._patience = Patience(self._options)
         self._thread.start()
         return self
 
@@ -76,6 +103,17 @@ class Stream:
         trace: TracebackType | None,
     ) -> None:
         """Ends the stream. Answers not taken by now are lost: `finish` and iterate first."""
+        self.cancel()
+        self._thread.join()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the stream was entered, and not left or cancelled."""
+        return self._entered and not self._closed
+
+    def cancel(self) -> None:
+        """End the stream at once, from any thread. Whoever sends or iterates gets Closed."""
+        self._require_entered()
         with self._lock:
             self._closed = True
             call = self._call
@@ -83,7 +121,6 @@ class Stream:
                 condition.notify_all()
         if call is not None:
             call.cancel()
-        self._thread.join()
 
     def send(
         self,
@@ -101,50 +138,74 @@ class Stream:
         connection: what the row becomes, where the event is a record.
         fields: of v1.Item: source_type, dont_batch, ordering_key, attempt, traceparent, tag.
 
-        Raises SidecarError once the stream has failed.
+        Raises TypeError or ValueError for what cannot travel, and after `finish`; SidecarError once
+        the stream has failed.
         """
-        ledger, options = self._ledger, self._options
-        encoded = encode_event(event)
-        target = self._destination if destination is None else Destination.of(destination)
-        rows = None if connection is None else Connection.of(connection)
-        if target is None and not isinstance(encoded, v1.PreparedRequest):
-            raise ValueError("name a destination here or where the stream is made")
+        self._require_entered()
+        self._add([outgoing(event, item, destination, connection, fields, self._destination)])
+
+    def send_batch(
+        self, entries: Iterable[Event | BatchEntry], *, timeout_s: float | None = None
+    ) -> None:
+        """Take events that go out at once, in messages that hold no others.
+
+        Only they share requests with each other. All are taken, or, if this raises, none. Waits as
+        `send` does, but for any room at all: they may exceed the credit.
+
+        timeout_s: how long their delivery may take, on a stream that delivers; the stream's own
+        limit if None.
+
+        Raises as `send` does.
+        """
+        self._require_entered()
+        check_timeout(timeout_s)
+        found = [outgoing_of(entry, self._destination) for entry in entries]
+        self._add(found, self._ledger.new_group(timeout_s))
+
+    def _add(self, events: list[Outgoing], group: BatchGroup | None = None) -> None:
+        ledger = self._ledger
         with self._lock:
-            if self._finished or self._closed:
-                raise ValueError("the stream is finished")
-            while ledger.owed >= options.max_owed_events or (
-                ledger.owed_bytes >= options.max_owed_bytes and ledger.owed
-            ):
-                self._raise_failure()
-                if not ledger.in_flight:
-                    self._send_now()  # else room will come, and with it more to share a message
-                self._room.wait()
-            self._raise_failure()
-            ledger.add(encoded, event if item is None else item, target, fields or None, rows)
-            if self._due_at is None:
-                self._due_at = time.monotonic() + options.linger_s
+            self._wait_for_room()
+            for event in events:
+                ledger.add(event, group)
+            if group is not None:
+                self._send_now()
+            elif self._due_at is None:
+                self._due_at = time.monotonic() + self._options.linger_s
                 self._to_send.notify()
             elif ledger.batch_is_full:
                 self._to_send.notify()
 
+    def _wait_for_room(self) -> None:
+        ledger, options = self._ledger, self._options
+        while True:
+            if failure := self._failure or self._fault:
+                raise failure
+            if self._closed:
+                raise Closed("the stream was closed")
+            if self._finished:
+                raise ValueError("the stream is finished")
+            if not ledger.owed or (
+                ledger.owed < options.max_owed_events and ledger.owed_bytes < options.max_owed_bytes
+            ):
+                return
+            if not ledger.in_flight:
+                self._send_now()  # else room will come, and with it more to share a message
+            self._room.wait()
+
     def finish(self) -> None:
         """Says that nothing more will be sent: iteration ends after the last answer."""
+        self._require_entered()
         with self._lock:
             self._finished = True
             self._send_now()
             self._answered.notify_all()
+            self._room.notify_all()
 
     def __iter__(self) -> Iterator[Answer]:
-        """Answers as they come, in the order in which the events were sent."""
-        while True:
-            with self._lock:
-                while (answer := next(self._ledger.take_answers(), None)) is None:
-                    if self._finished and not self._ledger.owed:
-                        return
-                    self._raise_failure()
-                    self._answered.wait()
-                self._room.notify()
-            yield answer
+        """Answers as they come, in the order in which the events were sent unless asked otherwise."""
+        self._require_entered()
+        return self._answers()
 
     def map(
         self,
@@ -157,35 +218,60 @@ class Stream:
 
         The events are read in a thread of their own.
         """
-        failures: list[Exception] = []
+        self._require_entered()
+        return self._map(events, destination, connection)
+
+    def _map(
+        self,
+        events: Iterable[Event],
+        destination: AnyDestination | None,
+        connection: AnyConnection | None,
+    ) -> Iterator[Answer]:
+        failures: list[BaseException] = []
 
         def feed() -> None:
             try:
                 for event in events:
                     self.send(event, destination=destination, connection=connection)
-            except Exception as failure:  # noqa: BLE001 - raised where it can be seen
+            except BaseException as failure:  # noqa: BLE001 - raised where it can be seen
                 failures.append(failure)
             finally:
                 self.finish()
 
         feeding = threading.Thread(target=feed, name="ciosidecar-map", daemon=True)
         feeding.start()
-        yield from self
+        yield from self._answers()
         feeding.join()
         if failures:
             raise failures[0]
+
+    def _answers(self) -> Iterator[Answer]:
+        while True:
+            with self._lock:
+                while True:
+                    if self._closed:
+                        raise Closed("the stream was closed")
+                    if (answer := next(self._ledger.take_answers(), None)) is not None:
+                        break
+                    if self._finished and not self._ledger.owed:
+                        return
+                    if self._failure is not None:
+                        raise self._failure
+                    self._answered.wait()
+                self._room.notify()
+                if not self._ledger.owed:
+                    self._answered.notify_all()  # another thread may iterate too
+            yield answer
+
+    def _require_entered(self) -> None:
+        if not self._entered:
+            raise RuntimeError(NOT_ENTERED)
 
     def _send_now(self) -> None:
         """What waits goes at once; if nothing does, the next event still starts the clock."""
         if self._ledger.waiting:
             self._due_at = 0.0
         self._to_send.notify_all()
-
-    def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        if self._closed:
-            raise SidecarError("the stream was closed")
 
     def _run(self) -> None:
         """Keeps a connection until all is answered, or no hope is left."""
@@ -194,15 +280,14 @@ class Stream:
             self._keep_connected()
         except SidecarError as problem:
             failure = problem
-        except Exception as fault:  # noqa: BLE001 - whatever it is, nobody may wait for ever
-            failure = SidecarError(f"internal error in the client: {fault!r}")
+        except BaseException as fault:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+            failure = client_fault(fault)
         with self._lock:
             self._failure = failure
             self._answered.notify_all()
             self._room.notify_all()
 
     def _keep_connected(self) -> None:
-        patience = Patience(self._options.reconnect_for_s)
         while True:
             answered, began = self._ledger.answered, time.monotonic()
             failure = self._one_connection()
@@ -212,10 +297,13 @@ class Stream:
                 if not self._closed and not worth_another_try(failure.code):
                     raise call_failed(failure.code, reason)
             with self._lock:
+                if not self._closed and self._fault and not self._ledger.unanswered:
+                    raise self._fault
                 if self._closed or (self._finished and not self._ledger.unanswered):
                     return
                 progress = self._ledger.answered > answered
-                pause_s = patience.pause_s(time.monotonic() - began, reason, progress=progress)
+                lasted_s = time.monotonic() - began
+                pause_s = self._patience.pause_s(lasted_s, reason, progress=progress)
                 self._to_send.wait_for(lambda: self._closed, timeout=pause_s)
                 self.reconnects += 1
 
@@ -224,7 +312,9 @@ class Stream:
         with self._lock:
             self._connection += 1
             self._opened = self._draining = False
-            call = self._call = self._stub.TransformStream(self._messages(self._connection))
+            call = self._call = self._stub.TransformStream(
+                self._messages(self._connection), timeout=self._patience.left_s()
+            )
         try:
             for response in call:
                 self._take(response)
@@ -245,7 +335,10 @@ class Stream:
         kind = response.WhichOneof("message")
         with self._lock:
             if kind == "results":
-                self._ledger.answer(response.results)
+                try:
+                    self._ledger.answer(response.results)
+                except (ValueError, IndexError) as fault:
+                    raise contract_broken(fault) from fault
                 self._answered.notify_all()
             elif kind == "opened":
                 self._ledger.connect(response.opened.limits)
@@ -266,13 +359,25 @@ class Stream:
                     self._to_send.wait(self._patience_s())
                 if connection != self._connection or self._closed:
                     return
-                messages = [] if self._is_over(connection) else self._ledger.take_messages()
-                if not self._ledger.waiting:
-                    self._due_at = None
+                messages = [] if self._is_over(connection) else self._take_messages()
             if not messages:
                 break
             yield from messages
         yield v1.TransformStreamRequest(finish=v1.Finish())
+
+    def _take_messages(self) -> list[v1.TransformStreamRequest]:
+        """The next batch; [] if it cannot be made, which ends the stream once the rest is answered."""
+        try:
+            return self._ledger.take_messages()
+        except Exception as fault:  # noqa: BLE001 - gRPC's thread would keep it to itself
+            self._fault = client_fault(fault)
+            self._fault.__cause__ = fault
+            self._ledger.drop_waiting()
+            self._room.notify_all()
+            return []
+        finally:
+            if not self._ledger.waiting:
+                self._due_at = None
 
     def _may_send(self, connection: int) -> bool:
         ledger = self._ledger
@@ -293,7 +398,11 @@ class Stream:
             connection != self._connection
             or self._closed
             or self._draining
-            or (self._opened and self._finished and not self._ledger.waiting)
+            or (
+                self._opened
+                and (self._finished or self._fault is not None)
+                and not self._ledger.waiting
+            )
         )
 
     def _patience_s(self) -> float | None:

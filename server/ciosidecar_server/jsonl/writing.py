@@ -79,7 +79,7 @@ def _delivery(delivery: Delivery) -> dict[str, Any]:
 
 
 def _warnings(result: Result) -> list[dict[str, str]]:
-    return [{"code": one.code, "message": one.text} for one in result.warnings]
+    return [{"code": one.code, "message": one.message} for one in result.warnings]
 
 
 def _requests(

@@ -7,9 +7,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,14 +36,54 @@ type scenario struct {
 	Configs   []string `json:"configs"`
 	Options   struct {
 		MaxBatchEvents  int      `json:"max_batch_events"`
+		MaxBatchBytes   int      `json:"max_batch_bytes"`
 		LingerMS        *float64 `json:"linger_ms"`
 		MaxOwedEvents   int      `json:"max_owed_events"`
+		MaxOwedBytes    int      `json:"max_owed_bytes"`
+		Unordered       bool     `json:"unordered"`
+		ClientName      string   `json:"client_name"`
+		ClientVersion   string   `json:"client_version"`
 		MaxReceiveBytes int      `json:"max_receive_bytes"`
 		ReconnectForMS  float64  `json:"reconnect_for_ms"`
 	} `json:"options"`
-	DeadlineMS  float64 `json:"deadline_ms"`
-	CancelAfter int     `json:"cancel_after"`
-	Deliver     bool    `json:"deliver"`
+	DeadlineMS  float64               `json:"deadline_ms"`
+	CancelAfter int                   `json:"cancel_after"`
+	CloseAfter  int                   `json:"close_after"`
+	Deliver     delivery              `json:"deliver"`
+	Fields      map[string]saidFields `json:"fields"`
+	Typed       []int                 `json:"typed"`
+	Batches     []batch               `json:"batches"`
+}
+
+// delivery is true, or says how.
+type delivery struct {
+	*ciosidecar.DeliveryOptions
+}
+
+func (d *delivery) UnmarshalJSON(text []byte) error {
+	d.DeliveryOptions = &ciosidecar.DeliveryOptions{}
+	if string(text) == "true" {
+		return nil
+	}
+	told := struct {
+		DetailForEveryItem bool    `json:"detail_for_every_item"`
+		IncludeRequests    bool    `json:"include_requests"`
+		TimeoutMS          float64 `json:"timeout_ms"`
+	}{DetailForEveryItem: true}
+	if err := json.Unmarshal(text, &told); err != nil {
+		return err
+	}
+	d.DetailForExceptionsOnly = !told.DetailForEveryItem
+	d.IncludeRequests = told.IncludeRequests
+	d.DefaultTimeout = milliseconds(told.TimeoutMS)
+	return nil
+}
+
+// batch is a run of events that are sent as one.
+type batch struct {
+	First     int     `json:"first"`
+	Count     int     `json:"count"`
+	TimeoutMS float64 `json:"timeout_ms"`
 }
 
 // outcome is the last line of the output.
@@ -50,6 +92,7 @@ type outcome struct {
 	Message    string `json:"message"`
 	Reconnects int    `json:"reconnects"`
 	EventsRead int    `json:"events_read"`
+	Refused    []int  `json:"refused"`
 }
 
 func play(input io.Reader, output io.Writer) error {
@@ -63,6 +106,7 @@ func play(input io.Reader, output io.Writer) error {
 	if err := json.Unmarshal(first, &found); err != nil {
 		return fmt.Errorf("the first line: %w", err)
 	}
+	lines.fields, lines.typed = found.Fields, found.Typed
 	for index, config := range found.Configs {
 		lines.destinations = append(lines.destinations,
 			ciosidecar.NewDestination(strconv.Itoa(index), []byte(config)))
@@ -86,10 +130,17 @@ func play(input io.Reader, output io.Writer) error {
 	} else {
 		var client *ciosidecar.Client
 		if client, err = ciosidecar.Dial(found.Addresses, &options); err != nil {
-			return err
+			return writer.write(ended(err, 0, lines.count()))
 		}
 		defer client.Close()
+		writer.closeAfter, writer.close = found.CloseAfter, func() { _ = client.Close() }
 		switch found.Call {
+		case "capabilities":
+			_, failure := client.Capabilities(ctx)
+			end = ended(failure, 0, 0)
+		case "check":
+			_, failure := client.Check(ctx, lines.destinations[0])
+			end = ended(failure, 0, 0)
 		case "transform":
 			end, err = transform(ctx, client, lines, writer)
 		case "stream":
@@ -109,12 +160,15 @@ func transform(
 	ctx context.Context, client *ciosidecar.Client, lines *inputLines, writer *answerLines,
 ) (outcome, error) {
 	var items []ciosidecar.Item
-	err := lines.each(func(item ciosidecar.Item) error {
+	for {
+		_, item, err := lines.item()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return outcome{}, err
+		}
 		items = append(items, item)
-		return nil
-	})
-	if err != nil {
-		return outcome{}, err
 	}
 	results, failure := client.Transform(ctx, ciosidecar.Destination{}, items)
 	for _, result := range results {
@@ -131,7 +185,13 @@ func stream(
 ) (outcome, error) {
 	options := &ciosidecar.StreamOptions{
 		MaxBatchEvents:  found.Options.MaxBatchEvents,
+		MaxBatchBytes:   found.Options.MaxBatchBytes,
 		MaxOwedEvents:   found.Options.MaxOwedEvents,
+		MaxOwedBytes:    found.Options.MaxOwedBytes,
+		Unordered:       found.Options.Unordered,
+		ClientName:      found.Options.ClientName,
+		ClientVersion:   found.Options.ClientVersion,
+		Delivery:        found.Deliver.DeliveryOptions,
 		MaxReceiveBytes: found.Options.MaxReceiveBytes,
 		ReconnectFor:    milliseconds(found.Options.ReconnectForMS),
 	}
@@ -141,16 +201,14 @@ func stream(
 			options.Linger = -1 // 0 means the default
 		}
 	}
-	if found.Deliver {
-		options.Delivery = &ciosidecar.DeliveryOptions{DetailForEveryItem: true}
-	}
 	events := client.Stream(ctx, ciosidecar.Destination{}, options)
 	defer events.Close()
 	// The reading ends with the process where the input does not: nobody waits for it then.
 	broken := make(chan error, 1)
+	refused := []int{}
 	go func() {
 		defer events.CloseSend()
-		broken <- lines.each(func(item ciosidecar.Item) error { return events.Send(ctx, item) })
+		broken <- feed(ctx, events, found.Batches, lines, &refused)
 	}()
 	var failure error
 	for result, err := range events.Results(ctx) {
@@ -167,12 +225,58 @@ func stream(
 			return outcome{}, err
 		}
 	}
-	return ended(failure, events.Reconnects(), lines.count()), nil
+	end := ended(failure, events.Reconnects(), lines.count())
+	if failure == nil {
+		end.Refused = refused
+	}
+	return end, nil
+}
+
+// feed sends events one at a time, and those of batches together; what is refused is noted.
+func feed(
+	ctx context.Context, events *ciosidecar.Stream, batches []batch, lines *inputLines, refused *[]int,
+) error {
+	for {
+		index, item, err := lines.item()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		at := slices.IndexFunc(batches, func(one batch) bool { return one.First == index })
+		if at < 0 {
+			err = events.Send(ctx, item)
+		} else {
+			together := []ciosidecar.Item{item}
+			for len(together) < batches[at].Count {
+				if _, item, err = lines.item(); err != nil {
+					return err
+				}
+				together = append(together, item)
+			}
+			err = events.SendBatch(ctx, together, milliseconds(batches[at].TimeoutMS))
+		}
+		var failure *ciosidecar.CallError
+		switch {
+		case errors.As(err, &failure), errors.Is(err, ciosidecar.ErrClosed):
+			return nil // Results yields the same error
+		case err != nil:
+			*refused = append(*refused, index)
+		}
+	}
 }
 
 func ended(failure error, reconnects, eventsRead int) outcome {
-	found := status.Convert(failure)
-	return outcome{code.Code(found.Code()).String(), found.Message(), reconnects, eventsRead}
+	found, isStatus := status.FromError(failure)
+	end := outcome{code.Code(found.Code()).String(), found.Message(), reconnects, eventsRead, []int{}}
+	switch {
+	case errors.Is(failure, ciosidecar.ErrClosed):
+		end.End, end.Message = "CANCELLED", failure.Error()
+	case !isStatus:
+		end.End, end.Message = "REFUSED", failure.Error()
+	}
+	return end
 }
 
 func milliseconds(count float64) time.Duration {

@@ -30,11 +30,12 @@ import java.util.function.Function;
  * ends them. An interrupt ends them too, with {@code CANCELLED}; the thread stays interrupted.
  */
 public final class CiosidecarClient implements AutoCloseable {
+  private static final Duration DEADLINE = Duration.ofSeconds(30);
+
   /** Where a sidecar listens unless it is told otherwise. */
   public static final String DEFAULT_ADDRESS = "127.0.0.1:50550";
 
   private final SidecarChannel channel;
-  private final Duration deadline;
   private final Set<EventStream<?>> streams = ConcurrentHashMap.newKeySet();
   private boolean closed;
 
@@ -47,7 +48,6 @@ public final class CiosidecarClient implements AutoCloseable {
             builder.keepAliveTime,
             builder.keepAliveTimeout,
             builder.interceptors);
-    deadline = builder.deadline;
   }
 
   /** {@return a builder of clients} */
@@ -66,18 +66,29 @@ public final class CiosidecarClient implements AutoCloseable {
   }
 
   /**
-   * Asks what the sidecar is and can do.
+   * Asks what the sidecar is and can do, within 30 seconds.
    *
    * @return a message of the contract: versions, features, limits
    * @throws SidecarException if there was no answer
    */
   public GetCapabilitiesResponse capabilities() {
+    return capabilities(DEADLINE);
+  }
+
+  /**
+   * The same within a time.
+   *
+   * @param deadline gRPC's own further attempts included
+   * @return as above
+   * @throws SidecarException as above; {@code DEADLINE_EXCEEDED} when the time has passed
+   */
+  public GetCapabilitiesResponse capabilities(Duration deadline) {
     return call(
         deadline, stub -> stub.getCapabilities(GetCapabilitiesRequest.getDefaultInstance()));
   }
 
   /**
-   * Asks whether a destination's settings can work. Customer.io is not asked.
+   * Asks whether a destination's settings can work, within 30 seconds. Customer.io is not asked.
    *
    * @param destination the destination
    * @return a message of the contract: what is wrong or ignored, by key
@@ -96,6 +107,20 @@ public final class CiosidecarClient implements AutoCloseable {
    * @throws SidecarException if there was no answer; {@code UNIMPLEMENTED} where the sidecar cannot probe
    */
   public CheckDestinationResponse check(Destination destination, boolean probe) {
+    return check(destination, probe, DEADLINE);
+  }
+
+  /**
+   * The same within a time.
+   *
+   * @param destination the destination
+   * @param probe true: ask Customer.io too
+   * @param deadline gRPC's own further attempts included
+   * @return as above
+   * @throws SidecarException as above; {@code DEADLINE_EXCEEDED} when the time has passed
+   */
+  public CheckDestinationResponse check(
+      Destination destination, boolean probe, Duration deadline) {
     CheckDestinationRequest request =
         CheckDestinationRequest.newBuilder()
             .setDestination(destination.declaredAs(0))
@@ -105,7 +130,7 @@ public final class CiosidecarClient implements AutoCloseable {
   }
 
   /**
-   * One batch in, its results out.
+   * One batch in, its results out, within 30 seconds.
    *
    * @param events 50 to 500 are a good batch; the sidecar's {@code max_batch_events} bounds it
    * @param destination where those go that name no destination themselves
@@ -113,7 +138,7 @@ public final class CiosidecarClient implements AutoCloseable {
    * @throws SidecarException if there was no answer; {@code INVALID_ARGUMENT} where the batch is too large
    */
   public List<Result> transform(List<Event> events, Destination destination) {
-    return transform(events, destination, deadline);
+    return transform(events, destination, DEADLINE);
   }
 
   /**
@@ -222,7 +247,6 @@ public final class CiosidecarClient implements AutoCloseable {
     private String serverName;
     private Duration keepAliveTime = Duration.ofSeconds(30);
     private Duration keepAliveTimeout = Duration.ofSeconds(10);
-    private Duration deadline = Duration.ofSeconds(30);
     private final List<ClientInterceptor> interceptors = new ArrayList<>();
 
     private Builder() {}
@@ -277,17 +301,6 @@ public final class CiosidecarClient implements AutoCloseable {
     }
 
     /**
-     * Bounds each call. Streams have their own, {@link StreamOptions.Builder#deadline}.
-     *
-     * @param deadline gRPC's own further attempts included; 30 s if not set
-     * @return this
-     */
-    public Builder deadline(Duration deadline) {
-      this.deadline = Objects.requireNonNull(deadline, "deadline");
-      return this;
-    }
-
-    /**
      * Adds something that sees every call: metrics, traces, tokens.
      *
      * @param interceptor gRPC's own interface
@@ -302,7 +315,8 @@ public final class CiosidecarClient implements AutoCloseable {
      * Makes the client. It does not connect yet.
      *
      * @return the client
-     * @throws IllegalArgumentException if the addresses cannot be used together
+     * @throws IllegalArgumentException if an address is none, or the addresses cannot be used together, or
+     *     credentials are for a unix socket
      */
     public CiosidecarClient build() {
       return new CiosidecarClient(this);

@@ -6,7 +6,7 @@ import java.util.Objects;
 
 /**
  * What warehouse rows of one source become, as the user configured it. Records need one, and nothing else does.
- * Immutable; equal settings are one connection.
+ * Immutable; two with the same settings and name are one.
  */
 public final class Connection {
   private final dev.ciosidecar.v1.Connection settings;
@@ -68,15 +68,17 @@ public final class Connection {
     return settings.toBuilder().setNumber(number).setConnectionRef(ref).build();
   }
 
-  /** Equal if the settings are; names do not count. */
+  /** Equal if the settings and the names are. */
   @Override
   public boolean equals(Object other) {
-    return other instanceof Connection destination && settings.equals(destination.settings);
+    return other instanceof Connection connection
+        && settings.equals(connection.settings)
+        && ref.equals(connection.ref);
   }
 
   @Override
   public int hashCode() {
-    return settings.hashCode();
+    return Objects.hash(settings, ref);
   }
 
   /** {@return the name only} */

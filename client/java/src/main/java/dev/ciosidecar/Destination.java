@@ -5,7 +5,7 @@ import dev.ciosidecar.v1.DestinationSettings;
 import java.util.Objects;
 
 /**
- * A Customer.io workspace as the user configured it. Immutable; equal settings are one destination.
+ * A Customer.io workspace as the user configured it. Immutable; two with the same settings and name are one.
  *
  * <p>It travels once a stream, however many events name it.
  */
@@ -69,15 +69,17 @@ public final class Destination {
     return settings.toBuilder().setNumber(number).setDestinationRef(ref).build();
   }
 
-  /** Equal if the settings are; names do not count. */
+  /** Equal if the settings and the names are. */
   @Override
   public boolean equals(Object other) {
-    return other instanceof Destination destination && settings.equals(destination.settings);
+    return other instanceof Destination destination
+        && settings.equals(destination.settings)
+        && ref.equals(destination.ref);
   }
 
   @Override
   public int hashCode() {
-    return settings.hashCode();
+    return Objects.hash(settings, ref);
   }
 
   /** {@return the name only: the settings hold credentials} */

@@ -12,6 +12,9 @@ import java.util.Optional;
  * makes another one.
  */
 public final class Event {
+  // A message holds 64 MiB, and its other fields need room too.
+  private static final int MAX_BYTES = (64 << 20) - (64 << 10);
+
   private final Item item;
   private final Destination destination;
   private final Connection connection;
@@ -24,6 +27,10 @@ public final class Event {
 
   private Event(Item.Builder item) {
     this(item.build(), null, null);
+    if (sizeBytes() > MAX_BYTES) {
+      throw new IllegalArgumentException(
+          "an event has " + sizeBytes() + " bytes, " + MAX_BYTES + " at most travel");
+    }
   }
 
   private Event with(Item.Builder item) {
@@ -75,8 +82,14 @@ public final class Event {
    *
    * @param event a message of the contract
    * @return the event
+   * @throws IllegalArgumentException if its fields are nested more deeply than the sidecar's protobuf reads,
+   *     which would fail the call for every other event; as JSON it travels
    */
   public static Event typed(Message event) {
+    if (Nesting.isTooDeep(event)) {
+      throw new IllegalArgumentException(
+          "the event's fields are nested too deeply for protobuf: send the event as JSON");
+    }
     return new Event(Item.newBuilder().setMessage(event));
   }
 
@@ -140,7 +153,9 @@ public final class Event {
   }
 
   /**
-   * The event with how often it was tried before, for logs.
+   * The event with how often the caller has tried it before. It changes the order: on a stream that delivers,
+   * an event that was tried before is never held back for an earlier failure of the same person, because the
+   * caller knows of it.
    *
    * @param attempt 0 the first time
    * @return another event

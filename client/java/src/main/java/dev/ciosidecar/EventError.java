@@ -9,8 +9,8 @@ import java.util.OptionalLong;
  *
  * @param code the contract's word, as {@code MISSING_IDENTITY}; a number this client does not know is that
  *     number
- * @param type whose matter it is: {@code INSTRUMENTATION}, {@code CONFIGURATION}, {@code DELIVERY} or
- *     {@code INTERNAL}
+ * @param type whose matter it is: {@code instrumentation}, {@code configuration}, {@code delivery} or
+ *     {@code internal}
  * @param message for people: the field and the rule; holds no personal data and no secrets
  * @param retryable whether the same event may succeed later
  * @param retryAfter when it is worth another try, where that is known

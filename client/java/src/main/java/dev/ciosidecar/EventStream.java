@@ -1,12 +1,14 @@
 package dev.ciosidecar;
 
+import java.time.Duration;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Flow;
 import java.util.function.Consumer;
 
 /**
- * Events in, one at a time; answers out, in order, each beside its sender's own object.
+ * Events in, one at a time; answers out, in order unless asked otherwise, each beside its sender's own object.
  *
  * <p>Gathers events into messages, keeps within the credit, and, when the sidecar goes away, opens another
  * call and sends again what has no answer. {@link CiosidecarClient#stream} makes one. Any threads may send.
@@ -52,34 +54,86 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
    *     credit, because it would wait for itself
    */
   public void send(Event event, T attachment) throws InterruptedException {
+    Destination target = target(event);
+    state.lock.lockInterruptibly();
+    try {
+      awaitCredit();
+      state.add(event, target, attachment);
+    } finally {
+      state.lock.unlock();
+    }
+  }
+
+  /**
+   * Takes events that go out at once, in messages that hold no others: only they share requests with each
+   * other. All are taken or, if this throws, none. Waits as {@link #send} does, but for any credit at all:
+   * they may exceed it.
+   *
+   * @param entries the events
+   * @param timeout how long their delivery may take, on a stream that delivers; above zero
+   * @throws InterruptedException as for {@link #send}
+   */
+  public void sendBatch(List<BatchEntry<T>> entries, Duration timeout) throws InterruptedException {
+    sendBatch(entries, new Ledger.Group(Deliver.positive(timeout)));
+  }
+
+  /**
+   * The same within the time that holds for the stream.
+   *
+   * @param entries the events
+   * @throws InterruptedException as for {@link #send}
+   */
+  public void sendBatch(List<BatchEntry<T>> entries) throws InterruptedException {
+    sendBatch(entries, new Ledger.Group(null));
+  }
+
+  private void sendBatch(List<BatchEntry<T>> entries, Ledger.Group group)
+      throws InterruptedException {
+    List<BatchEntry<T>> all = List.copyOf(entries);
+    all.forEach(entry -> target(entry.event()));
+    state.lock.lockInterruptibly();
+    try {
+      awaitCredit();
+      all.forEach(
+          entry ->
+              state.ledger.add(entry.event(), target(entry.event()), entry.attachment(), group));
+      state.sendNow();
+    } finally {
+      state.lock.unlock();
+    }
+  }
+
+  private Destination target(Event event) {
     Destination target = event.destination().orElse(destination);
     if (target == null && !event.isPrepared()) {
       throw new IllegalArgumentException("name a destination here or where the stream is opened");
     }
-    state.lock.lockInterruptibly();
-    try {
-      while (true) {
-        if (state.failure != null) {
-          throw state.failure.again();
-        }
-        if (state.finished) {
-          throw new IllegalStateException("the stream is finished");
-        }
-        if (state.hasCredit()) {
-          break;
-        }
-        if (state.subscription != null && state.subscription.runsHere()) {
-          throw new IllegalStateException("no credit: a subscriber that sends would wait for itself");
-        }
-        if (!state.ledger.hasSent()) {
-          // Only an answer makes room, and nobody has been asked for one yet.
-          state.sendNow();
-        }
-        state.room.await();
+    return target;
+  }
+
+  /** Returns when an event may be added. Under the lock. */
+  private void awaitCredit() throws InterruptedException {
+    while (true) {
+      if (state.failure != null) {
+        throw state.failure.again();
       }
-      state.add(event, target, attachment);
-    } finally {
-      state.lock.unlock();
+      if (state.fault != null) {
+        throw state.fault.again();
+      }
+      if (state.finished) {
+        throw new IllegalStateException("the stream is finished");
+      }
+      if (state.hasCredit()) {
+        return;
+      }
+      if (state.subscription != null && state.subscription.runsHere()) {
+        throw new IllegalStateException("no credit: a subscriber that sends would wait for itself");
+      }
+      if (!state.ledger.hasSent()) {
+        // Only an answer makes room, and nobody has been asked for one yet.
+        state.sendNow();
+      }
+      state.room.await();
     }
   }
 

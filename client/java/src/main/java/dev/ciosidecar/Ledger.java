@@ -6,6 +6,7 @@ import dev.ciosidecar.v1.Limits;
 import dev.ciosidecar.v1.Results;
 import dev.ciosidecar.v1.TransformStreamRequest;
 import dev.ciosidecar.v1.UpsertDestinations;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -23,11 +24,13 @@ final class Ledger<T> {
     final Destination destination;
     final Connection connection;
     final T attachment;
+    final Group group;
     int destinationNumber;
     int connectionNumber;
     Result result;
 
-    Entry(long position, Event event, Destination destination, T attachment) {
+    Entry(long position, Event event, Destination destination, T attachment, Group group) {
+      this.group = group;
       this.position = position;
       this.item = event.item();
       this.sizeBytes = event.sizeBytes();
@@ -42,9 +45,21 @@ final class Ledger<T> {
     }
   }
 
-  private final int maxBatchBytes;
+  /** What events share that must travel in batches of their own; equal only to itself. */
+  static final class Group {
+    private final Duration timeout;
+
+    /** Of events whose delivery is bounded; null for as long as the stream says. */
+    Group(Duration timeout) {
+      this.timeout = timeout;
+    }
+  }
+
+  private final boolean unordered;
+  private long maxBatchBytes;
   private int maxBatchEvents;
-  private final Deque<Entry<T>> inOrder = new ArrayDeque<>();
+  // Ordered: all that are owed. Unordered: those that are answered.
+  private final Deque<Entry<T>> answers = new ArrayDeque<>();
   private final Deque<Entry<T>> waiting = new ArrayDeque<>();
   private long waitingBytes;
   // By batch id, in the order of sending, which is the order of sending again.
@@ -54,17 +69,19 @@ final class Ledger<T> {
   private final Numbering<Connection> connections = new Numbering<>(1);
   private long nextBatchId = 1;
   private long nextPosition;
+  private int owedEvents;
   private long owedBytes;
   private long answered;
 
-  Ledger(int maxBatchEvents, int maxBatchBytes) {
+  Ledger(int maxBatchEvents, int maxBatchBytes, boolean unordered) {
+    this.unordered = unordered;
     this.maxBatchEvents = maxBatchEvents;
     this.maxBatchBytes = maxBatchBytes;
   }
 
   /** Events that the user has no answer to yet. */
   int owedEvents() {
-    return inOrder.size();
+    return owedEvents;
   }
 
   /** Bytes of those events. */
@@ -97,12 +114,27 @@ final class Ledger<T> {
     return waiting.size() >= maxBatchEvents || waitingBytes >= maxBatchBytes;
   }
 
-  void add(Event event, Destination destination, T attachment) {
-    Entry<T> entry = new Entry<>(nextPosition++, event, destination, attachment);
-    inOrder.add(entry);
+  /** Takes an event. The group is null for one that may travel with any other. */
+  void add(Event event, Destination destination, T attachment, Group group) {
+    Entry<T> entry = new Entry<>(nextPosition++, event, destination, attachment, group);
+    owedEvents++;
+    if (!unordered) {
+      answers.add(entry);
+    }
     waiting.add(entry);
     waitingBytes += entry.sizeBytes;
     owedBytes += entry.sizeBytes;
+  }
+
+  /** Forgets the last batch that was taken: it could not be sent, and will have no answer. */
+  void dropLastBatch() {
+    sent.remove(nextBatchId - 1);
+  }
+
+  /** Forgets what is not sent: it will have no answer. */
+  void dropWaiting() {
+    waiting.clear();
+    waitingBytes = 0;
   }
 
   /** Begins anew with a sidecar: what was sent and not answered is to be sent again, in order. */
@@ -112,6 +144,10 @@ final class Ledger<T> {
     connections.beginAnew(most);
     positions.clear();
     maxBatchEvents = Math.min(maxBatchEvents, Math.max(1, bounded(limits.getMaxBatchEvents())));
+    if (limits.getMaxMessageBytes() > 0) {
+      // Beside its events, a message has what is said about them.
+      maxBatchBytes = Math.min(maxBatchBytes, limits.getMaxMessageBytes() / 2);
+    }
     List<Entry<T>> again =
         sent.values().stream().flatMap(List::stream).filter(one -> one.result == null).toList();
     sent.clear();
@@ -148,7 +184,8 @@ final class Ledger<T> {
     while (!waiting.isEmpty() && entries.size() < maxBatchEvents) {
       Entry<T> entry = waiting.peek();
       bytes += entry.sizeBytes;
-      if (!entries.isEmpty() && bytes > maxBatchBytes) {
+      if (!entries.isEmpty()
+          && (bytes > maxBatchBytes || entry.group != entries.get(0).group)) {
         break;
       }
       entry.destinationNumber = destinations.number(entry.destination);
@@ -167,6 +204,9 @@ final class Ledger<T> {
   private static <T> Batch.Builder batch(List<Entry<T>> entries) {
     Entry<T> first = entries.get(0);
     Batch.Builder batch = Batch.newBuilder();
+    if (first.group != null && first.group.timeout != null) {
+      batch.setTimeout(Deliver.wire(first.group.timeout));
+    }
     if (entries.stream().allMatch(first::goesWith)) {
       // The usual batch has one destination: its items go out as they are.
       batch.setDestination(first.destinationNumber).setConnection(first.connectionNumber);
@@ -182,35 +222,46 @@ final class Ledger<T> {
     return batch;
   }
 
-  /** Takes what a sidecar answered. What it answers twice counts once. */
+  /**
+   * Takes what a sidecar answered. What it answers twice counts once.
+   *
+   * @throws IndexOutOfBoundsException or another unchecked exception if the sidecar breaks the contract
+   */
   void answer(Results results) {
     List<Entry<T>> entries = sent.get(results.getBatchId());
     if (entries == null) {
       return;
     }
-    int[] answers = ResultReader.positions(results);
+    int[] answeredPositions = ResultReader.positions(results);
     List<Result> found =
         ResultReader.read(results, position -> entries.get(position).position, positions::find);
-    for (int index = 0; index < answers.length; index++) {
-      Entry<T> entry = entries.get(answers[index]);
+    for (int index = 0; index < answeredPositions.length; index++) {
+      Entry<T> entry = entries.get(answeredPositions[index]);
       if (entry.result == null) {
         entry.result = found.get(index);
         answered++;
+        if (unordered) {
+          answers.add(entry);
+        }
       }
     }
     if (results.getBatchComplete()) {
+      if (entries.stream().anyMatch(entry -> entry.result == null)) {
+        throw new IllegalStateException("a complete batch has events without an answer");
+      }
       sent.remove(results.getBatchId());
     }
   }
 
   /** Whether an answer is due. */
   boolean hasAnswer() {
-    return !inOrder.isEmpty() && inOrder.peek().result != null;
+    return !answers.isEmpty() && answers.peek().result != null;
   }
 
-  /** The next answer in the order in which events were added. Call it only if one is due. */
+  /** The next answer: in the order of the events, or, unordered, as they came. Call it only if one is due. */
   Answer<T> takeAnswer() {
-    Entry<T> entry = inOrder.remove();
+    Entry<T> entry = answers.remove();
+    owedEvents--;
     owedBytes -= entry.sizeBytes;
     return new Answer<>(entry.attachment, entry.result);
   }

@@ -45,8 +45,8 @@ public record Result(
     warnings = List.copyOf(warnings);
   }
 
-  /** {@return whether the event was transformed, delivered or rightly filtered: nothing is to be mended} */
+  /** {@return whether the status is 200: all of the event was transformed or delivered} */
   public boolean ok() {
-    return status < 300;
+    return status == 200;
   }
 }

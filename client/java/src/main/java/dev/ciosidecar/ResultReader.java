@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -123,7 +124,7 @@ public final class ResultReader {
       dev.ciosidecar.v1.Error error, Function<ItemRef, OptionalLong> others) {
     return new EventError(
         word(error.getCode(), error.getCodeValue(), "ERROR_CODE_"),
-        word(error.getType(), error.getTypeValue(), "ERROR_TYPE_"),
+        word(error.getType(), error.getTypeValue(), "ERROR_TYPE_").toLowerCase(Locale.ROOT),
         error.getText(),
         error.getRetryable(),
         error.hasRetryAfter() ? Optional.of(duration(error.getRetryAfter())) : Optional.empty(),

@@ -22,6 +22,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
@@ -32,8 +33,11 @@ import java.util.regex.Pattern;
  */
 final class SidecarChannel implements AutoCloseable {
   private static final String SERVICE = "ciosidecar.v1.SidecarService";
-  private static final int MAX_MESSAGE_BYTES = 64 << 20;
+  static final int MAX_MESSAGE_BYTES = 64 << 20;
   private static final long CLOSING_SECONDS = 10;
+  private static final Pattern ADDRESS =
+      Pattern.compile(
+          "unix:\\S+|(dns:///)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+]):(?<port>[0-9]{1,5})");
   private static final Pattern IP_AND_PORT =
       Pattern.compile("(\\d{1,3}(\\.\\d{1,3}){3}|\\[[0-9a-fA-F:.]+]):\\d{1,5}");
 
@@ -68,6 +72,10 @@ final class SidecarChannel implements AutoCloseable {
       Duration keepAliveTimeout,
       List<ClientInterceptor> interceptors) {
     boolean unix = addresses.stream().anyMatch(one -> one.startsWith(AddressListResolverProvider.UNIX));
+    addresses.forEach(SidecarChannel::check);
+    if (unix && !(credentials instanceof InsecureChannelCredentials)) {
+      throw new IllegalArgumentException("a sidecar has no TLS on its unix sockets");
+    }
     String target = target(addresses);
     if (unix) {
       // What this throws says which platform has no unix sockets here.
@@ -80,7 +88,7 @@ final class SidecarChannel implements AutoCloseable {
             threads("ciosidecar-io-"),
             unix ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
     NettyChannelBuilder builder =
-        NettyChannelBuilder.forTarget(target, unix ? InsecureChannelCredentials.create() : credentials)
+        NettyChannelBuilder.forTarget(target, credentials)
             .channelType(kind, null)
             .eventLoopGroup(eventLoop)
             .executor(executor)
@@ -88,6 +96,8 @@ final class SidecarChannel implements AutoCloseable {
             .maxInboundMessageSize(MAX_MESSAGE_BYTES)
             .keepAliveTime(keepAliveTime.toMillis(), TimeUnit.MILLISECONDS)
             .keepAliveTimeout(keepAliveTimeout.toMillis(), TimeUnit.MILLISECONDS)
+            // A sidecar is near: the proxies of the environment are for what is far.
+            .proxyDetector(any -> null)
             .disableServiceConfigLookUp()
             .defaultServiceConfig(SERVICE_CONFIG)
             .intercept(interceptors);
@@ -146,6 +156,15 @@ final class SidecarChannel implements AutoCloseable {
     throw new IllegalArgumentException(
         "several addresses must all be IP:port or all unix:PATH; a name that stands for several addresses"
             + " can be given alone, as dns:///name:port");
+  }
+
+  private static void check(String address) {
+    Matcher found = ADDRESS.matcher(address);
+    String port = found.matches() ? found.group("port") : "0";
+    if (port != null && (Integer.parseInt(port) < 1 || Integer.parseInt(port) > 65_535)) {
+      throw new IllegalArgumentException(
+          "\"" + address + "\" is no address: give host:port, [IPv6]:port, unix:PATH or dns:///name:port");
+    }
   }
 
   private static boolean isIpAndPort(String address) {

@@ -2,6 +2,7 @@ package dev.ciosidecar;
 
 import dev.ciosidecar.v1.Finish;
 import dev.ciosidecar.v1.Open;
+import dev.ciosidecar.v1.Results;
 import dev.ciosidecar.v1.SidecarServiceGrpc.SidecarServiceStub;
 import dev.ciosidecar.v1.TransformStreamRequest;
 import dev.ciosidecar.v1.TransformStreamResponse;
@@ -32,7 +33,7 @@ final class StreamCall<T>
       requests.onNext(opening());
       List<TransformStreamRequest> messages;
       while (!(messages = nextMessages()).isEmpty()) {
-        messages.forEach(requests::onNext);
+        send(messages);
       }
       if (!isOver()) {
         requests.onNext(
@@ -45,12 +46,31 @@ final class StreamCall<T>
     }
   }
 
+  /** Sends a batch. If that fails, what was sent before is answered by another call. */
+  private void send(List<TransformStreamRequest> messages) {
+    try {
+      messages.forEach(requests::onNext);
+    } catch (RuntimeException | Error fault) {
+      state.lock.lock();
+      try {
+        if (ended == null) {
+          state.ledger.dropLastBatch();
+          state.giveUpSending(fault);
+          ended = Status.CANCELLED;
+        }
+      } finally {
+        state.lock.unlock();
+      }
+    }
+  }
+
   private TransformStreamRequest opening() {
     Open.Builder open =
         Open.newBuilder()
             .setClientName(state.options.clientName())
+            .setClientVersion(state.options.clientVersion())
             .setMaxReceiveBytes(state.options.maxReceiveBytes());
-    state.options.delivery().ifPresent(open::setDelivery);
+    state.options.delivery().map(Deliver::options).ifPresent(open::setDelivery);
     return TransformStreamRequest.newBuilder().setOpen(open).build();
   }
 
@@ -65,7 +85,7 @@ final class StreamCall<T>
         }
         long lingerNanos = state.remainingLingerNanos();
         if (lingerNanos == 0) {
-          return state.takeMessages();
+          return takeMessages();
         }
         state.toSend.awaitNanos(lingerNanos);
       }
@@ -75,11 +95,22 @@ final class StreamCall<T>
     }
   }
 
+  private List<TransformStreamRequest> takeMessages() {
+    try {
+      return state.takeMessages();
+    } catch (RuntimeException | Error fault) {
+      state.giveUpSending(fault);
+      return List.of();
+    }
+  }
+
   private boolean sendsNoMore() {
     return ended != null
         || state.closed
         || draining
-        || (opened && state.finished && !state.ledger.hasWaiting());
+        || (opened
+            && (state.finished || state.fault != null)
+            && !state.ledger.hasWaiting());
   }
 
   private boolean isOver() {
@@ -136,7 +167,7 @@ final class StreamCall<T>
           state.sendNow();
         }
         case RESULTS -> {
-          state.ledger.answer(response.getResults());
+          answer(response.getResults());
           state.tellSubscriber();
         }
         case DRAIN -> {
@@ -149,6 +180,16 @@ final class StreamCall<T>
       }
     } finally {
       state.lock.unlock();
+    }
+  }
+
+  private void answer(Results results) {
+    try {
+      state.ledger.answer(results);
+    } catch (RuntimeException fault) {
+      // Another try would get the same answer.
+      ended = Status.UNKNOWN.withDescription("the sidecar broke the contract: " + fault);
+      state.toSend.signalAll();
     }
   }
 

@@ -81,10 +81,17 @@ final class StreamLoop<T> implements Runnable {
       throws InterruptedException {
     state.lock.lock();
     try {
-      if (state.closed || (state.finished && !state.ledger.hasUnanswered())) {
+      if (state.closed) {
         return false;
       }
-      if (!WORTH_ANOTHER_TRY.contains(status.getCode())) {
+      if (state.isDone()) {
+        if (state.fault != null) {
+          throw state.fault;
+        }
+        return false;
+      }
+      boolean cancelled = state.fault != null && status.getCode() == Status.Code.CANCELLED;
+      if (!cancelled && !WORTH_ANOTHER_TRY.contains(status.getCode())) {
         throw SidecarException.of(status, null);
       }
       long nowNanos = System.nanoTime();

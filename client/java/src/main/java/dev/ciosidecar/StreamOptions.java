@@ -1,6 +1,5 @@
 package dev.ciosidecar;
 
-import dev.ciosidecar.v1.DeliveryOptions;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.Optional;
@@ -15,8 +14,10 @@ public final class StreamOptions {
   private final int maxReceiveBytes;
   private final Duration reconnectFor;
   private final Optional<Duration> deadline;
-  private final Optional<DeliveryOptions> delivery;
+  private final Optional<Deliver> delivery;
+  private final boolean unordered;
   private final String clientName;
+  private final String clientVersion;
 
   private StreamOptions(Builder builder) {
     maxBatchEvents = builder.maxBatchEvents;
@@ -28,7 +29,9 @@ public final class StreamOptions {
     reconnectFor = builder.reconnectFor;
     deadline = Optional.ofNullable(builder.deadline);
     delivery = Optional.ofNullable(builder.delivery);
+    unordered = builder.unordered;
     clientName = builder.clientName;
+    clientVersion = builder.clientVersion;
   }
 
   /** {@return the options that a stream has if it is given none} */
@@ -82,13 +85,23 @@ public final class StreamOptions {
   }
 
   /** {@return how requests are delivered; empty if they are only made} */
-  public Optional<DeliveryOptions> delivery() {
+  public Optional<Deliver> delivery() {
     return delivery;
+  }
+
+  /** {@return whether answers come as they are there, not in the order of their events} */
+  public boolean unordered() {
+    return unordered;
   }
 
   /** {@return what the sidecar's log calls this client} */
   public String clientName() {
     return clientName;
+  }
+
+  /** {@return its release there} */
+  public String clientVersion() {
+    return clientVersion;
   }
 
   /** Builds {@link StreamOptions}. */
@@ -103,8 +116,10 @@ public final class StreamOptions {
     private int maxReceiveBytes = 16 << 20;
     private Duration reconnectFor = Duration.ofSeconds(60);
     private Duration deadline;
-    private DeliveryOptions delivery;
+    private Deliver delivery;
+    private boolean unordered;
     private String clientName = "ciosidecar-java";
+    private String clientVersion = "";
 
     private Builder() {}
 
@@ -169,10 +184,14 @@ public final class StreamOptions {
     /**
      * Bounds the messages that come back; the sidecar splits its results to fit.
      *
-     * @param maxReceiveBytes at least 65,536; 16,777,216 if not set
+     * @param maxReceiveBytes 65,536 to 67,108,864; 16,777,216 if not set
      * @return this
      */
     public Builder maxReceiveBytes(int maxReceiveBytes) {
+      if (maxReceiveBytes > SidecarChannel.MAX_MESSAGE_BYTES) {
+        throw new IllegalArgumentException(
+            "maxReceiveBytes is above " + SidecarChannel.MAX_MESSAGE_BYTES);
+      }
       this.maxReceiveBytes =
           atLeast(SMALLEST_MAX_RECEIVE_BYTES, maxReceiveBytes, "maxReceiveBytes");
       return this;
@@ -205,11 +224,33 @@ public final class StreamOptions {
      * Has the sidecar deliver the requests too. A sidecar that cannot fails the stream with
      * {@code UNIMPLEMENTED}.
      *
-     * @param delivery a message of the contract; its default is a good start
+     * @param delivery how; {@link Deliver#defaults} is a good start. None if not set
      * @return this
      */
-    public Builder delivery(DeliveryOptions delivery) {
+    public Builder delivery(Deliver delivery) {
       this.delivery = Objects.requireNonNull(delivery, "delivery");
+      return this;
+    }
+
+    /**
+     * Has answers come as they are there: none waits for that of an earlier event.
+     *
+     * @param unordered false if not set
+     * @return this
+     */
+    public Builder unordered(boolean unordered) {
+      this.unordered = unordered;
+      return this;
+    }
+
+    /**
+     * Names the client's release in the sidecar's log.
+     *
+     * @param clientVersion empty if not set
+     * @return this
+     */
+    public Builder clientVersion(String clientVersion) {
+      this.clientVersion = Objects.requireNonNull(clientVersion, "clientVersion");
       return this;
     }
 

@@ -25,6 +25,8 @@ final class StreamState<T> {
   boolean finished;
   /** The user has left: nothing more is sent, taken or told. */
   boolean closed;
+  /** Why nothing more is sent, although what was sent is still answered; null while there is no such reason. */
+  SidecarException fault;
   /** Why no connection will come any more; null while there is hope. */
   SidecarException failure;
   int reconnects;
@@ -39,7 +41,8 @@ final class StreamState<T> {
   StreamState(StreamOptions options) {
     this.options = options;
     this.lingerNanos = options.linger().toNanos();
-    this.ledger = new Ledger<>(options.maxBatchEvents(), options.maxBatchBytes());
+    this.ledger = 
+        new Ledger<>(options.maxBatchEvents(), options.maxBatchBytes(), options.unordered());
   }
 
   boolean hasCredit() {
@@ -50,7 +53,7 @@ final class StreamState<T> {
   }
 
   void add(Event event, Destination destination, T attachment) {
-    ledger.add(event, destination, attachment);
+    ledger.add(event, destination, attachment, null);
     if (!clockRuns) {
       clockRuns = true;
       dueAtNanos = System.nanoTime() + lingerNanos;
@@ -78,6 +81,20 @@ final class StreamState<T> {
     List<TransformStreamRequest> messages = ledger.takeMessages();
     clockRuns = ledger.hasWaiting();
     return messages;
+  }
+
+  /** Nothing more is sent. The first reason stays. */
+  void giveUpSending(Throwable reason) {
+    if (fault == null) {
+      fault = new SidecarException(Status.Code.INTERNAL, "a fault of the client: " + reason, reason);
+    }
+    ledger.dropWaiting();
+    room.signalAll();
+  }
+
+  /** Nothing is owed by a sidecar, and nothing more will be sent. */
+  boolean isDone() {
+    return (finished || fault != null) && !ledger.hasUnanswered();
   }
 
   /** No connection will come any more. The first reason stays. */

@@ -57,7 +57,7 @@ class CallsTest {
     assertEquals("v1/customers/events", request.endpointPath());
     assertTrue(request.headers().get("Authorization").startsWith("Basic "));
     assertEquals("MISSING_EVENT_NAME", results.get(1).error().orElseThrow().code());
-    assertEquals("INSTRUMENTATION", results.get(1).error().orElseThrow().type());
+    assertEquals("instrumentation", results.get(1).error().orElseThrow().type());
     assertEquals(List.of(), results.get(2).requests());
     assertEquals(List.of(2L, 3L), results.get(3).requests().get(0).positions());
   }

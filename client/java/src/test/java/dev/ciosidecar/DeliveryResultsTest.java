@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
 import dev.ciosidecar.v1.Batch;
-import dev.ciosidecar.v1.DeliveryOptions;
 import dev.ciosidecar.v1.Detail;
 import dev.ciosidecar.v1.ErrorCode;
 import dev.ciosidecar.v1.ItemRef;
@@ -49,7 +48,7 @@ class DeliveryResultsTest {
             })) {
       StreamOptions options =
           StreamOptions.builder()
-              .delivery(DeliveryOptions.newBuilder().setDetailForEveryItem(true).build())
+              .delivery(Deliver.defaults())
               .build();
       Result result = play(sidecar.address(), List.of(TRACK), options).answers().get(0).result();
       assertFalse(result.ok());

@@ -10,7 +10,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.ciosidecar.v1.DeliveryOptions;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -29,7 +28,7 @@ import org.junit.jupiter.api.Timeout;
 class DeliveryTest {
   private static final StreamOptions DELIVERING =
       StreamOptions.builder()
-          .delivery(DeliveryOptions.newBuilder().setDetailForEveryItem(true).build())
+          .delivery(Deliver.defaults())
           .build();
 
   private static SidecarProcess delivering(SidecarProcess sandbox) throws Exception {

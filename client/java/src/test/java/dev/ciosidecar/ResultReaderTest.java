@@ -81,7 +81,7 @@ class ResultReaderTest {
         ResultReader.read(Results.newBuilder().setBatchId(8).addStatuses(503).addDetails(detail).build()).get(0);
     assertEquals(
         Optional.of(
-            new EventError("9999", "INSTRUMENTATION", "no", true, Optional.of(Duration.ofMillis(500)), OptionalLong.of(3))),
+            new EventError("9999", "instrumentation", "no", true, Optional.of(Duration.ofMillis(500)), OptionalLong.of(3))),
         result.error());
     assertEquals(
         List.of(new Warning("TEXT_CUT", "cut"), new Warning("777", "")), result.warnings());

@@ -1,5 +1,7 @@
 package dev.ciosidecar.polyglot;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.ciosidecar.BatchEntry;
 import dev.ciosidecar.CiosidecarClient;
 import dev.ciosidecar.Event;
 import dev.ciosidecar.EventStream;
@@ -7,10 +9,14 @@ import dev.ciosidecar.Result;
 import dev.ciosidecar.SidecarException;
 import io.grpc.Status;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.atomic.AtomicLong;
 
 /** Reads one scenario from standard input, plays it, and writes what became of it to standard output. */
 public final class Driver {
@@ -25,68 +31,117 @@ public final class Driver {
   public static void main(String[] arguments) throws Exception {
     Lines lines = new Lines();
     Scenario scenario = lines.scenario();
-    switch (scenario.call()) {
-      case "transform" -> transform(scenario, lines);
-      case "stream" -> stream(scenario, lines);
-      case "raw" -> RawCall.play(scenario, lines);
-      default -> throw new IllegalArgumentException("no such call: " + scenario.call());
+    try {
+      play(scenario, lines);
+    } catch (SidecarException failure) {
+      lines.writeEnd(failure.code().name(), failure.details(), 0);
+    } catch (IllegalArgumentException refusal) {
+      lines.writeEnd("REFUSED", refusal.getMessage(), 0);
     }
     // The thread that reads may still wait for a line that nobody needs.
     System.exit(0);
+  }
+
+  private static void play(Scenario scenario, Lines lines) throws Exception {
+    switch (scenario.call()) {
+      case "transform" -> transform(scenario, lines);
+      case "capabilities" -> capabilities(scenario, lines);
+      case "check" -> check(scenario, lines);
+      case "stream" -> stream(scenario, lines);
+      case "raw" -> RawCall.play(scenario, lines);
+      default -> throw new IllegalStateException("no such call: " + scenario.call());
+    }
+  }
+
+  private static void capabilities(Scenario scenario, Lines lines) throws IOException {
+    try (CiosidecarClient client = scenario.client()) {
+      if (scenario.deadline().isPresent()) {
+        client.capabilities(scenario.deadline().get());
+      } else {
+        client.capabilities();
+      }
+    }
+    lines.writeEnd(Status.Code.OK.name(), "", 0);
+  }
+
+  private static void check(Scenario scenario, Lines lines) throws IOException {
+    try (CiosidecarClient client = scenario.client()) {
+      if (scenario.deadline().isPresent()) {
+        client.check(scenario.destination(), false, scenario.deadline().get());
+      } else {
+        client.check(scenario.destination());
+      }
+    }
+    lines.writeEnd(Status.Code.OK.name(), "", 0);
   }
 
   private static void transform(Scenario scenario, Lines lines) throws IOException {
     List<Event> events = new ArrayList<>();
     byte[] line;
     while ((line = lines.event()) != null) {
-      events.add(scenario.event(line));
+      events.add(scenario.event(lines.read() - 1, line));
     }
     try (CiosidecarClient client = scenario.client()) {
-      for (Result result : client.transform(events, scenario.destination())) {
-        lines.write(result);
-      }
-      lines.writeEnd(Status.Code.OK.name(), "", 0);
-    } catch (SidecarException failure) {
-      lines.writeEnd(failure.code().name(), failure.details(), 0);
+      List<Result> results =
+          scenario.deadline().isPresent()
+              ? client.transform(events, scenario.destination(), scenario.deadline().get())
+              : client.transform(events, scenario.destination());
+      results.forEach(lines::write);
     }
+    lines.writeEnd(Status.Code.OK.name(), "", 0);
   }
 
   private static void stream(Scenario scenario, Lines lines) throws Exception {
+    List<Integer> refused = new CopyOnWriteArrayList<>();
     try (CiosidecarClient client = scenario.client();
-        EventStream<Void> stream = client.stream(scenario.destination(), scenario.options())) {
-      long cancelAfter = scenario.cancelAfter();
+        EventStream<Void> stream = client.stream(scenario.options())) {
+      AtomicLong answers = new AtomicLong();
+      Runnable closing = client::close;
       CompletableFuture<Void> done =
           stream.consume(
               answer -> {
                 lines.write(answer.result());
-                if (answer.result().position() + 1 == cancelAfter) {
+                long seen = answers.incrementAndGet();
+                if (seen == scenario.cancelAfter()) {
                   stream.cancel();
                 }
+                if (seen == scenario.closeAfter()) {
+                  closing.run();
+                }
               });
-      if (cancelAfter == 0) {
+      if (scenario.cancelAfter() == 0) {
         stream.cancel();
       }
-      Thread feeding = new Thread(() -> feed(scenario, lines, stream, done), "feeding");
+      Thread feeding = new Thread(() -> feed(scenario, lines, stream, done, refused), "feeding");
       feeding.setDaemon(true);
       feeding.start();
       try {
         done.get();
-        lines.writeEnd(Status.Code.OK.name(), "", stream.reconnects());
+        lines.writeEnd(Status.Code.OK.name(), "", stream.reconnects(), refused);
       } catch (ExecutionException failure) {
         if (!(failure.getCause() instanceof SidecarException reason)) {
           throw failure;
         }
-        lines.writeEnd(reason.code().name(), reason.details(), stream.reconnects());
+        lines.writeEnd(reason.code().name(), reason.details(), stream.reconnects(), refused);
       }
     }
   }
 
   private static void feed(
-      Scenario scenario, Lines lines, EventStream<Void> stream, CompletableFuture<Void> done) {
+      Scenario scenario,
+      Lines lines,
+      EventStream<Void> stream,
+      CompletableFuture<Void> done,
+      List<Integer> refused) {
     try {
       byte[] line;
       while ((line = lines.event()) != null) {
-        stream.send(scenario.event(line));
+        int index = lines.read() - 1;
+        try {
+          send(scenario, lines, stream, index, line);
+        } catch (IllegalArgumentException refusal) {
+          refused.add(index);
+        }
       }
       stream.finish();
     } catch (SidecarException failure) {
@@ -94,6 +149,28 @@ public final class Driver {
       return;
     } catch (IOException | InterruptedException | RuntimeException fault) {
       done.completeExceptionally(fault);
+    }
+  }
+
+  /** Sends an event; or the batch that it begins, with the events that follow. */
+  private static void send(
+      Scenario scenario, Lines lines, EventStream<Void> stream, int index, byte[] line)
+      throws IOException, InterruptedException {
+    Optional<JsonNode> batch = scenario.batchFrom(index);
+    if (batch.isEmpty()) {
+      stream.send(scenario.event(index, line));
+      return;
+    }
+    List<BatchEntry<Void>> together = new ArrayList<>();
+    together.add(new BatchEntry<>(scenario.event(index, line), null));
+    while (together.size() < batch.get().get("count").asInt()) {
+      byte[] next = lines.event();
+      together.add(new BatchEntry<>(scenario.event(lines.read() - 1, next), null));
+    }
+    if (batch.get().has("timeout_ms")) {
+      stream.sendBatch(together, Duration.ofMillis(batch.get().get("timeout_ms").asLong()));
+    } else {
+      stream.sendBatch(together);
     }
   }
 }

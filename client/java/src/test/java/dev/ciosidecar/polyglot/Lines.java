@@ -11,6 +11,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 
 /** Lines in, taken one at a time, and lines out, each flushed at once. */
@@ -49,31 +50,61 @@ final class Lines {
 
   void write(Result result) {
     ObjectNode line = JSON.createObjectNode();
-    line.put("position", result.position()).put("status", result.status());
+    line.put("position", result.position())
+        .put("status", result.status())
+        .put("ok", result.ok());
     ArrayNode requests = line.putArray("requests");
     result.requests().forEach(request -> write(request, requests.addObject()));
     result
         .error()
         .ifPresent(
-            error ->
-                line.putObject("error")
-                    .put("code", error.code())
-                    .put("type", error.type())
-                    .put("message", error.message())
-                    .put("retryable", error.retryable()));
+            error -> {
+              ObjectNode found =
+                  line.putObject("error")
+                      .put("code", error.code())
+                      .put("type", error.type())
+                      .put("message", error.message())
+                      .put("retryable", error.retryable());
+              error.retryAfter().ifPresent(after -> found.put("retry_after_ms", after.toMillis()));
+              error.blockedBy().ifPresent(position -> found.put("blocked_by", position));
+            });
     if (!result.warnings().isEmpty()) {
       ArrayNode warnings = line.putArray("warnings");
-      result.warnings().forEach(warning -> warnings.add(warning.code()));
+      result
+          .warnings()
+          .forEach(
+              warning ->
+                  warnings
+                      .addObject()
+                      .put("code", warning.code())
+                      .put("message", warning.message()));
+    }
+    if (!result.tag().isEmpty()) {
+      line.put("tag", result.tag().toStringUtf8());
     }
     result.filterReason().ifPresent(reason -> line.put("filter_reason", reason));
     result
         .delivery()
         .ifPresent(
-            delivery ->
-                line.putObject("delivery")
-                    .put("attempts", delivery.attempts())
-                    .put("http_status", delivery.httpStatus())
-                    .put("reason", delivery.reason()));
+            delivery -> {
+              ObjectNode found =
+                  line.putObject("delivery")
+                      .put("attempts", delivery.attempts())
+                      .put("http_status", delivery.httpStatus())
+                      .put("reason", delivery.reason())
+                      .put("field", delivery.field())
+                      .put("latency_ms", delivery.latency().toMillis());
+              ArrayNode failed = found.putArray("failed_items");
+              delivery
+                  .failedItems()
+                  .forEach(
+                      item ->
+                          failed
+                              .addObject()
+                              .put("index", item.index())
+                              .put("reason", item.reason())
+                              .put("field", item.field()));
+            });
     write(line);
   }
 
@@ -93,12 +124,24 @@ final class Lines {
   }
 
   void writeEnd(String end, String message, int reconnects) {
-    write(
+    writeEnd(end, message, reconnects, List.of());
+  }
+
+  void writeEnd(String end, String message, int reconnects, List<Integer> refused) {
+    ObjectNode line =
         JSON.createObjectNode()
             .put("end", end)
             .put("message", message)
             .put("reconnects", reconnects)
-            .put("events_read", eventsRead.get()));
+            .put("events_read", eventsRead.get());
+    ArrayNode indexes = line.putArray("refused");
+    refused.forEach(indexes::add);
+    write(line);
+  }
+
+  /** How many events were read. */
+  int read() {
+    return (int) eventsRead.get();
   }
 
   private synchronized void write(ObjectNode line) {

@@ -1,0 +1,278 @@
+package ciosidecar_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	ciosidecar "github.com/ciosidecar/ciosidecar/client/go"
+	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
+	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
+)
+
+// nested is a track whose properties are nested so deeply, field by field.
+func nested(levels int, list bool) *v1.Message {
+	value := structpb.NewNumberValue(1)
+	for range levels - 1 {
+		if list {
+			value = structpb.NewListValue(&structpb.ListValue{Values: []*structpb.Value{value}})
+		} else {
+			value = structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{"a": value}})
+		}
+	}
+	fields := &structpb.Struct{Fields: map[string]*structpb.Value{"a": value}}
+	return &v1.Message{
+		Type: "track", UserId: "u1", Event: "Deep",
+		Properties: &v1.Json{Form: &v1.Json_Fields{Fields: fields}},
+	}
+}
+
+// An event nested more deeply than the sidecar can read is refused where it is sent, by one level;
+// what it can read is answered, and so is everything else.
+func TestAnEventNestedTooDeeplyIsRefusedWhereItIsSent(t *testing.T) {
+	address := sidecartest.Start(t).Address()
+	for _, one := range []struct {
+		list    bool
+		deepest int
+	}{{false, 32}, {true, 47}} {
+		stream := openStream(t, address, nil)
+		sendAll(t, stream, ciosidecar.Item{Message: nested(one.deepest, one.list)})
+		for _, levels := range []int{one.deepest + 1, 60, 3000} {
+			err := stream.Send(within(t), ciosidecar.Item{Message: nested(levels, one.list)})
+			if err == nil || !strings.Contains(err.Error(), "nested too deeply") {
+				t.Errorf("%d levels: %v", levels, err)
+			}
+			items := append(jsonItems(track), ciosidecar.Item{Message: nested(levels, one.list)})
+			if stream.SendBatch(within(t), items, 0) == nil {
+				t.Errorf("%d levels in a batch: no error", levels)
+			}
+			if _, err := dial(t, nil, address).Transform(within(t), shop, items); err == nil {
+				t.Errorf("%d levels in a call: no error", levels)
+			}
+		}
+		sendAll(t, stream, jsonItems(track)...)
+		stream.CloseSend()
+		for range 2 {
+			if result := receive(t, stream); !result.OK() {
+				t.Errorf("%+v", result)
+			}
+		}
+		atEnd(t, stream)
+	}
+}
+
+// An item's message is what it was when it was sent.
+func TestAMessageIsCopied(t *testing.T) {
+	stream := openStream(t, sidecartest.Start(t).Address(), &ciosidecar.StreamOptions{Linger: 300 * time.Millisecond})
+	event := &v1.Message{Type: "track", UserId: "u1", Event: "Before"}
+	sendAll(t, stream, ciosidecar.Item{Message: event})
+	event.Event = "\xff"
+	stream.CloseSend()
+	result := receive(t, stream)
+	if !result.OK() || !strings.Contains(string(result.Requests[0].Body), `"Before"`) {
+		t.Errorf("%+v", result)
+	}
+}
+
+// An item that fits into no message is refused where it is sent.
+func TestAnItemLargerThanAnyMessageIsRefusedWhereItIsSent(t *testing.T) {
+	stream := openStream(t, "127.0.0.1:1", nil)
+	err := stream.Send(within(t), ciosidecar.Item{JSON: make([]byte, 64<<20)})
+	if err == nil || !strings.Contains(err.Error(), "at most travel") {
+		t.Errorf("%v", err)
+	}
+}
+
+// failingSend fails to send a batch that holds "bad", as an interceptor of the caller's may.
+type failingSend struct {
+	grpc.ClientStream
+	failed chan struct{}
+}
+
+func (f failingSend) SendMsg(message any) error {
+	for _, item := range message.(*v1.TransformStreamRequest).GetBatch().GetItems() {
+		if string(item.GetJson()) == "bad" {
+			close(f.failed)
+			return status.Error(codes.Internal, "scripted")
+		}
+	}
+	return f.ClientStream.SendMsg(message)
+}
+
+// A sender that fails ends the stream with its error; items sent before still get their results,
+// after a reconnect too.
+func TestASenderThatFailsEndsTheStreamWithItsError(t *testing.T) {
+	for _, died := range []bool{false, true} {
+		failed := make(chan struct{})
+		first := func(s *scriptedStream) error {
+			if err := s.open(nil); err != nil {
+				return err
+			}
+			batch, err := s.batch()
+			if err != nil {
+				return err
+			}
+			<-failed
+			if died {
+				return status.Error(codes.Unavailable, "scripted")
+			}
+			if err := s.answer(batch, true); err != nil {
+				return err
+			}
+			return s.each(func(*v1.Batch) {})
+		}
+		address, sidecar := startScripted(t, first, func(s *scriptedStream) error {
+			if err := s.open(nil); err != nil {
+				return err
+			}
+			return s.each(func(*v1.Batch) {})
+		})
+		failing := grpc.WithStreamInterceptor(func(
+			ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string,
+			streamer grpc.Streamer, options ...grpc.CallOption,
+		) (grpc.ClientStream, error) {
+			inner, err := streamer(ctx, desc, conn, method, options...)
+			return failingSend{inner, failed}, err
+		})
+		client := dial(t, &ciosidecar.DialOptions{GRPC: []grpc.DialOption{failing}}, address)
+		stream := client.Stream(within(t), shop, &ciosidecar.StreamOptions{MaxBatchEvents: 1})
+		sendAll(t, stream, ciosidecar.Item{JSON: []byte("good"), Value: "good"})
+		_ = stream.Send(within(t), ciosidecar.Item{JSON: []byte("bad"), Value: "bad"})
+		if result := receive(t, stream); result.Value != "good" || !result.OK() {
+			t.Errorf("%+v", result)
+		}
+		for range 2 {
+			if _, err := stream.Recv(within(t)); status.Code(err) != codes.Internal {
+				t.Errorf("Recv: %v", err)
+			}
+		}
+		if err := stream.Send(within(t), jsonItems("more")[0]); status.Code(err) != codes.Internal {
+			t.Errorf("Send: %v", err)
+		}
+		if died && sidecar.count() != 2 {
+			t.Errorf("%d streams", sidecar.count())
+		}
+		_ = stream.Close()
+	}
+}
+
+// Closing the client ends its streams as closing them does, and what they still held is gone.
+func TestClosingTheClientEndsItsStreams(t *testing.T) {
+	client := dial(t, nil, sidecartest.Start(t).Address())
+	stream := client.Stream(within(t), shop, nil)
+	defer stream.Close()
+	sendAll(t, stream, jsonItems(track, track)...)
+	receive(t, stream)
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+	for {
+		_, err := stream.Recv(within(t))
+		if errors.Is(err, ciosidecar.ErrClosed) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+	}
+	if err := stream.Send(within(t), jsonItems(track)[0]); !errors.Is(err, ciosidecar.ErrClosed) {
+		t.Errorf("%v", err)
+	}
+}
+
+// Options that cannot be fail the stream where it is first used, by name.
+func TestOptionsThatCannotBe(t *testing.T) {
+	for name, options := range map[string]ciosidecar.StreamOptions{
+		"MaxBatchEvents":  {MaxBatchEvents: -1},
+		"MaxBatchBytes":   {MaxBatchBytes: -1},
+		"MaxOwedEvents":   {MaxOwedEvents: -1},
+		"MaxOwedBytes":    {MaxOwedBytes: -1},
+		"MaxReceiveBytes": {MaxReceiveBytes: 65_535},
+		"65536":           {MaxReceiveBytes: 64<<20 + 1},
+		"timeout":         {Delivery: &ciosidecar.DeliveryOptions{DefaultTimeout: -1}},
+	} {
+		stream := openStream(t, "127.0.0.1:1", &options)
+		if _, err := stream.Recv(within(t)); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if stream.Send(within(t), jsonItems(track)[0]) == nil {
+			t.Errorf("%s: sent", name)
+		}
+		if stream.SendBatch(within(t), jsonItems(track), -1) == nil {
+			t.Errorf("%s: sent", name)
+		}
+	}
+}
+
+// A call whose context has no deadline may take thirty seconds; one that has keeps its own.
+func TestACallMayTakeThirtySeconds(t *testing.T) {
+	var left []time.Duration
+	asks := grpc.WithUnaryInterceptor(func(
+		ctx context.Context, method string, request, reply any, conn *grpc.ClientConn,
+		invoker grpc.UnaryInvoker, options ...grpc.CallOption,
+	) error {
+		deadline, _ := ctx.Deadline()
+		left = append(left, time.Until(deadline))
+		return invoker(ctx, method, request, reply, conn, options...)
+	})
+	client := dial(t, &ciosidecar.DialOptions{GRPC: []grpc.DialOption{asks}}, sidecartest.Start(t).Address())
+	free := context.Background()
+	_, first := client.Capabilities(free)
+	_, second := client.Check(free, shop)
+	_, third := client.Transform(free, shop, jsonItems(track))
+	if err := errors.Join(first, second, third); err != nil {
+		t.Fatal(err)
+	}
+	for _, one := range left {
+		if one > 30*time.Second || one < 20*time.Second {
+			t.Errorf("%v", left)
+		}
+	}
+	left = nil
+	if _, err := client.Check(within(t), shop); err != nil || left[0] < 40*time.Second {
+		t.Errorf("%v, %v", left, err)
+	}
+}
+
+// A request of an earlier transform is delivered as it is.
+func TestARequestCanBeSentLater(t *testing.T) {
+	_, address := delivering(t)
+	client := dial(t, nil, address)
+	results, err := client.Transform(within(t), shop, jsonItems(track))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := client.Stream(within(t), ciosidecar.Destination{}, &ciosidecar.StreamOptions{
+		Delivery: &ciosidecar.DeliveryOptions{},
+	})
+	defer stream.Close()
+	sendAll(t, stream, ciosidecar.Item{Prepared: results[0].Requests[0].Prepared()})
+	stream.CloseSend()
+	if result := receive(t, stream); !result.OK() || result.Delivery == nil {
+		t.Errorf("%+v", result)
+	}
+}
+
+// A filtered event is in order, and yet nothing of it was transformed.
+func TestOKIs200AndNothingElse(t *testing.T) {
+	web := ciosidecar.NewDestination("", []byte(`{"siteID":"s","apiKey":"k","connectionMode":{"web":"device"}}`))
+	items := jsonItems(`{"type":"track","channel":"web","userId":"u1","event":"E"}`, track)
+	results, err := dial(t, nil, sidecartest.Start(t).Address()).Transform(within(t), web, items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if results[0].Status != 298 || results[0].OK() || !results[1].OK() {
+		t.Errorf("%+v", results)
+	}
+	partly := ciosidecar.Result{Status: 207}
+	if partly.OK() {
+		t.Error("207 is OK")
+	}
+}

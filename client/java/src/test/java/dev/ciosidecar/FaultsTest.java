@@ -1,0 +1,164 @@
+package dev.ciosidecar;
+
+import static dev.ciosidecar.Played.DESTINATION;
+import static dev.ciosidecar.Played.TRACK;
+import static dev.ciosidecar.Played.await;
+import static dev.ciosidecar.Played.failure;
+import static dev.ciosidecar.Played.play;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.google.protobuf.ListValue;
+import com.google.protobuf.Struct;
+import com.google.protobuf.Value;
+import dev.ciosidecar.v1.Item;
+import dev.ciosidecar.v1.Json;
+import dev.ciosidecar.v1.Message;
+import dev.ciosidecar.v1.TransformStreamRequest;
+import io.grpc.CallOptions;
+import io.grpc.Channel;
+import io.grpc.ClientCall;
+import io.grpc.ClientInterceptor;
+import io.grpc.ForwardingClientCall.SimpleForwardingClientCall;
+import io.grpc.MethodDescriptor;
+import io.grpc.Status;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** What goes wrong inside a stream: nobody waits for ever, and nothing good is lost with the bad. */
+@Timeout(120)
+class FaultsTest {
+  private static final Event BAD = Event.json("bad");
+
+  /** A track whose properties are nested so deeply, field by field. */
+  private static Message nested(int levels, boolean list) {
+    Value value = Value.newBuilder().setNumberValue(1).build();
+    for (int level = 1; level < levels; level++) {
+      value =
+          list
+              ? Value.newBuilder().setListValue(ListValue.newBuilder().addValues(value)).build()
+              : Value.newBuilder().setStructValue(struct(value)).build();
+    }
+    return Message.newBuilder()
+        .setType("track")
+        .setUserId("u1")
+        .setEvent("Deep")
+        .setProperties(Json.newBuilder().setFields(struct(value)))
+        .build();
+  }
+
+  private static Struct struct(Value value) {
+    return Struct.newBuilder().putFields("a", value).build();
+  }
+
+  /** By one level: what the sidecar can read is answered, and so is everything else. */
+  @ParameterizedTest
+  @CsvSource({"32, false", "47, true"})
+  void anEventNestedTooDeeplyIsRefusedWhereItIsMade(int deepest, boolean list) throws Exception {
+    for (int levels : new int[] {deepest + 1, 60, 1000}) {
+      Message deep = nested(levels, list);
+      assertTrue(
+          assertThrows(IllegalArgumentException.class, () -> Event.typed(deep))
+              .getMessage()
+              .contains("nested too deeply"));
+    }
+    try (SidecarProcess sidecar = SidecarProcess.start()) {
+      List<Event> events = List.of(Event.typed(nested(deepest, list)), TRACK);
+      assertEquals(
+          List.of(200, 200),
+          play(sidecar.address(), events, StreamOptions.defaults()).statuses());
+    }
+  }
+
+  /** It could only end the stream for all others. */
+  @Test
+  void anEventLargerThanAnyMessageIsRefusedWhereItIsMade() {
+    byte[] large = new byte[64 << 20];
+    assertThrows(IllegalArgumentException.class, () -> Event.json(large));
+  }
+
+  /** An interceptor of the caller's that throws when the bad event is to be sent. */
+  private record Failing(CountDownLatch failed) implements ClientInterceptor {
+    @Override
+    public <Q, R> ClientCall<Q, R> interceptCall(
+        MethodDescriptor<Q, R> method, CallOptions options, Channel next) {
+      return new SimpleForwardingClientCall<>(next.newCall(method, options)) {
+        @Override
+        public void sendMessage(Q message) {
+          if (message instanceof TransformStreamRequest request
+              && request.getBatch().getItemsList().stream()
+                  .map(Item::getJson)
+                  .anyMatch(BAD.item().getJson()::equals)) {
+            failed.countDown();
+            throw new IllegalStateException("scripted");
+          }
+          super.sendMessage(message);
+        }
+      };
+    }
+  }
+
+  /** Events sent before still get their answers, over another call; then the error is told. */
+  @Test
+  void aSenderThatFailsEndsTheStreamWithItsError() throws Exception {
+    CountDownLatch failed = new CountDownLatch(1);
+    ScriptedSidecar.Script first =
+        caller -> {
+          caller.open();
+          caller.batch();
+          failed.await();
+          caller.batch();
+        };
+    try (ScriptedSidecar sidecar = new ScriptedSidecar(first, ScriptedSidecar.ANSWERING);
+        CiosidecarClient client =
+            CiosidecarClient.builder()
+                .addresses(sidecar.address())
+                .intercept(new Failing(failed))
+                .build();
+        EventStream<String> stream =
+            client.stream(DESTINATION, StreamOptions.builder().maxBatchEvents(1).build())) {
+      List<String> answered = new ArrayList<>();
+      CompletableFuture<Void> done = stream.consume(one -> answered.add(one.attachment()));
+      stream.send(TRACK, "good");
+      stream.send(BAD, "bad");
+      SidecarException reason =
+          (SidecarException) assertThrows(ExecutionException.class, () -> await(done)).getCause();
+      assertEquals(Status.Code.INTERNAL, reason.code());
+      assertTrue(reason.details().contains("scripted"), reason.details());
+      assertEquals(List.of("good"), answered);
+      assertThrows(SidecarException.class, () -> stream.send(TRACK, "more"));
+      assertEquals(2, sidecar.callers.size());
+      assertEquals(1, sidecar.callers.get(1).batches.size());
+    }
+  }
+
+  /** A batch that is called complete and is not: UNKNOWN, and no other try. */
+  @Test
+  void anAnswerThatMakesNoSenseEndsTheStream() throws Exception {
+    try (ScriptedSidecar sidecar =
+        new ScriptedSidecar(
+            caller -> {
+              caller.open();
+              caller.answer(caller.batch().orElseThrow(), true, 0);
+              caller.answerEverything();
+            })) {
+      SidecarException reason =
+          failure(
+              sidecar.address(),
+              List.of(TRACK, TRACK),
+              StreamOptions.builder().linger(Duration.ofMillis(300)).build());
+      assertEquals(Status.Code.UNKNOWN, reason.code());
+      assertTrue(reason.details().contains("broke the contract"), reason.details());
+      assertEquals(1, sidecar.callers.size());
+    }
+  }
+}
