@@ -20,6 +20,8 @@ from tests.delivery.scripted_customerio import (
     scripted_customerio,
 )
 
+pytestmark = pytest.mark.usefixtures("long_linger")
+
 PAGE = Path(__file__).parents[2] / "docs" / "delivery.md"
 HEADING = "| answer | body | Retry-After |"
 
