@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Iterable
 
 from . import reports
@@ -14,7 +13,8 @@ from .idempotence import is_idempotent
 from .job import Job, Report, State
 from .lanes import Lanes, behind
 from .rate import Pace
-from .shipment import ReadyJobs, Shipment
+from .sender import Sender
+from .shipment import Shipment
 from .slots import Slots
 from .taken import taken
 from .transport import Answer, NoAnswer, Transport
@@ -22,7 +22,6 @@ from .transport import Answer, NoAnswer, Transport
 _MAX_REDIRECTS = 3
 _TOO_MUCH_TOGETHER = (400, 413)
 _PARTLY_TAKEN = 207
-_MOST_IN_DOUBT = 1_000
 _UNSENT = (State.WAITING, State.SHIPPED)
 _log = logging.getLogger(__name__)
 
@@ -34,22 +33,15 @@ class Workspace:
         self, base_url: str, transport: Transport, hosts: Hosts, pace: Pace, slots: Slots
     ) -> None:
         """base_url: where its requests go, until Customer.io says otherwise."""
-        self._loop = asyncio.get_running_loop()
-        self._clock = self._loop.time
+        self._clock = asyncio.get_running_loop().time
         self._configured_url = self._base_url = base_url
         self._transport = transport
         self._hosts = hosts
         self._pace = pace
         self._lanes = Lanes()
-        self._ready = ReadyJobs(pace.linger_s)
-        self._again: deque[Shipment] = deque()
-        self._slots = slots
         self._health = Health(pace.rate_per_s, self._clock)
+        self._sender = Sender(pace, slots, self._health, self._exchange)
         self._open: dict[Job, None] = {}
-        self._in_flight: dict[asyncio.Task[None], Shipment] = {}
-        self._jobs_in_flight = 0
-        self._wake: asyncio.TimerHandle | None = None
-        self._pumping = False
         self._draining = False
 
     @property
@@ -71,7 +63,7 @@ class Workspace:
         """
         if alone and not self._health.circuit.down:
             return None
-        return self._health.trouble(self._oldest_sent_at(), len(self._open))
+        return self._health.trouble(self._sender.oldest_sent_at, len(self._open))
 
     def submit(self, job: Job) -> None:
         """Queue a job. Its owner is notified exactly once, unless the job is forgotten."""
@@ -88,22 +80,19 @@ class Workspace:
         if report is not None:
             self._finish(job, report)
         elif self._lanes.enter(job):
-            self._ready.add(job, now)
-            self._pump_soon()
+            self._sender.add(job)
+            self._sender.pump_soon()
 
     def expire(self, jobs: Iterable[Job]) -> None:
         """Answer jobs whose time is over. A request under way goes on for the others in it."""
-        attempts = set()
+        under_way = []
         for job in jobs:
             if job.state in _UNSENT:
                 self._finish(job, reports.not_sent(job))
             elif job.state is State.IN_FLIGHT:
                 self._finish(job, reports.not_answered())
-                attempts.add(job.task)
-        for attempt in attempts:
-            shipment = None if attempt is None else self._in_flight.get(attempt)
-            if attempt and shipment and all(job.forgotten for job in shipment.jobs):
-                self._cancel_soon(attempt)
+                under_way.append(job)
+        self._sender.cut(under_way)
 
     def send_back(self, jobs: Iterable[Job], report: Report) -> None:
         """Answer those of these jobs that are not under way."""
@@ -120,7 +109,7 @@ class Workspace:
             job.forgotten = True
             if job.state in _UNSENT:
                 self._close(job)
-        self._pump_soon()
+        self._sender.pump_soon()
 
     def drain(self) -> None:
         """Sends nothing more. What is in flight still waits for its answer."""
@@ -131,123 +120,39 @@ class Workspace:
 
     def give_up(self) -> None:
         """Ends what is in flight: it comes back as not answered."""
-        for attempt in self._in_flight:
-            self._cancel_soon(attempt)
+        self._sender.cut_all()
 
     async def aclose(self) -> None:
         """Ends everything at once."""
         self.drain()
-        tasks = list(self._in_flight)
-        self.give_up()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._wake is not None:
-            self._wake.cancel()
-
-    def _cancel_soon(self, attempt: "asyncio.Task[None]") -> None:
-        """Cancel an attempt once it has begun: before that it could not say that it is over."""
-        self._loop.call_soon(attempt.cancel)
-
-    def _pump_soon(self) -> None:
-        """Sends what may be sent, once all jobs that come together are here."""
-        if not self._pumping:
-            self._pumping = True
-            self._loop.call_soon(self._pump)
-
-    def _pump(self) -> None:
-        """Send what may be sent now, and come back when more may be."""
-        self._pumping = False
-        while True:
-            now = self._clock()
-            wait_s = 0.0 if self._again else self._ready.wait_s(now)
-            if wait_s is None or not self._has_room():
-                return
-            wait_s = max(wait_s, self._health.wait_s())
-            if wait_s > 0.0:
-                self._wake_at(now + wait_s)
-                return
-            in_doubt = self._health.in_doubt(self._oldest_sent_at())
-            if in_doubt and self._jobs_in_flight >= _MOST_IN_DOUBT:
-                return
-            if not self._slots.take(len(self._in_flight), in_doubt=in_doubt):
-                self._slots.wait(self._pump, in_doubt=in_doubt)
-                return
-            shipment = self._again.popleft() if self._again else self._ready.take(now)
-            shipment.drop_done()
-            if shipment.jobs:
-                self._health.rate.take()
-                self._send(shipment, now, in_doubt=in_doubt)
-                continue
-            self._slots.give_back(in_doubt=in_doubt)
-            if shipment.then is not None:
-                self._again.appendleft(shipment.then)
-
-    def _has_room(self) -> bool:
-        """Return whether another request may be under way."""
-        most = 1 if self._health.circuit.one_at_a_time else self._pace.concurrency
-        return len(self._in_flight) < most
-
-    def _oldest_sent_at(self) -> float | None:
-        """Return when the oldest request that is under way was sent."""
-        for shipment in self._in_flight.values():
-            return shipment.sent_at
-        return None
-
-    def _wake_at(self, time: float) -> None:
-        if self._wake is not None:
-            self._wake.cancel()
-        self._wake = self._loop.call_at(time, self._pump)
-
-    def _send(self, shipment: Shipment, now: float, *, in_doubt: bool) -> None:
-        shipment.sent_at, shipment.in_doubt = now, in_doubt
-        task = self._loop.create_task(self._exchange(shipment))
-        for job in shipment.jobs:
-            job.state = State.IN_FLIGHT
-            job.task = task
-            job.attempts += 1
-            job.first_sent_at = job.first_sent_at or now
-        self._in_flight[task] = shipment
-        self._jobs_in_flight += len(shipment.jobs)
+        await asyncio.gather(*self._sender.cut_all(), return_exceptions=True)
+        self._sender.close()
 
     async def _exchange(self, shipment: Shipment) -> None:
         """Make one attempt, from the first byte to the reports."""
         try:
             answer = await self._ask(shipment)
-            self._landed(shipment)
+            self._sender.landed(shipment)
             self._health.latency.answered(shipment.sent_at)
             self._judge(shipment, answer)
         except NoAnswer as failure:
             report = reports.unanswered(failure.text, timed_out=failure.timed_out)
-            self._landed(shipment)
+            self._sender.landed(shipment)
             self._health.failed(report, shipment.sent_at)
             self._try_again(shipment, report)
         except asyncio.CancelledError:
             # Nobody is left to wait for it, or the sidecar has to go: no fault of the workspace's.
-            self._landed(shipment)
+            self._sender.landed(shipment)
             for job in shipment.jobs:
                 self._finish(job, reports.unanswered("no time is left", timed_out=True))
             raise
         except Exception as fault:  # noqa: BLE001 - whatever it is, nobody may wait for ever
             # Its text may quote a body.
             _log.error("internal error in delivery: %s", type(fault).__name__)
-            self._landed(shipment)
+            self._sender.landed(shipment)
             self._try_again(shipment, reports.unanswered("internal error", timed_out=False))
         finally:
-            if shipment.then is not None and all(job.state is State.DONE for job in shipment.jobs):
-                self._again.append(shipment.then)
-            self._pump()
-
-    def _landed(self, shipment: Shipment) -> None:
-        """Note that the attempt is over."""
-        task = asyncio.current_task()
-        if task is None or self._in_flight.pop(task, None) is None:
-            return
-        self._jobs_in_flight -= len(shipment.jobs)
-        self._slots.give_back(in_doubt=shipment.in_doubt)
-        now = self._clock()
-        for job in shipment.jobs:
-            job.state = State.SHIPPED
-            if not job.forgotten:
-                job.answered_at = now
+            self._sender.over(shipment)
 
     async def _ask(self, shipment: Shipment) -> Answer:
         """Return the answer to a request, from whichever of the two regions has it. Raises NoAnswer."""
@@ -353,7 +258,7 @@ class Workspace:
                 self._finish(job, reports.drained(job))
         shipment.drop_done()
         if shipment.jobs:
-            self._again.appendleft(shipment.halves())
+            self._sender.next(shipment.halves())
 
     def _try_again(self, shipment: Shipment, report: Report) -> None:
         """Plans another attempt for the jobs that have the time; the others come back."""
@@ -365,11 +270,7 @@ class Workspace:
                 self._finish(job, report)
         shipment.drop_done()
         if shipment.jobs:
-            self._loop.call_at(at, self._resend, shipment)
-
-    def _resend(self, shipment: Shipment) -> None:
-        self._again.append(shipment)
-        self._pump()
+            self._sender.again_at(shipment, at)
 
     def _finish(self, job: Job, report: Report) -> None:
         """Answer a job, and all that wait for it if it failed for now; else they may go.
@@ -401,6 +302,6 @@ class Workspace:
         job.state = State.DONE
         del self._open[job]
         for follower in self._lanes.leave(job):
-            self._ready.add(follower, self._clock())
+            self._sender.add(follower)
         if self._health.circuit.probe is job:
             self._health.circuit.probe = None
