@@ -35,8 +35,8 @@ func (s *Stream) run() {
 }
 
 func (s *Stream) keepConnected() error {
-	if err := s.options.check(); err != nil {
-		return err
+	if s.unusable != nil {
+		return s.unusable
 	}
 	patience := patience{reconnectFor: s.options.ReconnectFor}
 	for {

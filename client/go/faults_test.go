@@ -199,6 +199,7 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		"timeout":         {Delivery: &ciosidecar.DeliveryOptions{DefaultTimeout: -1}},
 	} {
 		stream := openStream(t, "127.0.0.1:1", &options)
+		stream.CloseSend()
 		if _, err := stream.Recv(within(t)); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -21,6 +21,7 @@ type Stream struct {
 	stub        v1.SidecarServiceClient
 	destination Destination
 	options     *StreamOptions
+	unusable    error // why the stream can do nothing at all
 	ctx         context.Context
 	cancel      context.CancelFunc
 	stopped     chan struct{} // closed when no goroutine of the stream is left
@@ -48,6 +49,7 @@ func newStream(
 		stub:        stub,
 		destination: destination,
 		options:     options,
+		unusable:    options.check(),
 		stopped:     make(chan struct{}),
 		ledger:      newLedger(options),
 	}
@@ -117,6 +119,8 @@ func (s *Stream) prepare(item *Item) (size int, err error) {
 func (s *Stream) waitForRoom(ctx context.Context) error {
 	for {
 		switch {
+		case s.unusable != nil:
+			return s.unusable
 		case s.closed:
 			return ErrClosed
 		case s.failure != nil:
@@ -156,6 +160,9 @@ func (s *Stream) Recv(ctx context.Context) (Result, error) {
 	for {
 		if err := ctx.Err(); err != nil {
 			return Result{}, callError(err)
+		}
+		if s.unusable != nil {
+			return Result{}, s.unusable
 		}
 		if s.closed {
 			return Result{}, ErrClosed
