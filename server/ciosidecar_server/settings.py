@@ -56,7 +56,9 @@ class Settings:
     """Bytes of one delivering stream that may be unanswered before no more is read."""
 
     delivery_rate: _Positive = 900.0
-    """Requests a second to one Customer.io workspace. Customer.io asks for at most 1,000."""
+    """Requests a second that this process sends to one Customer.io workspace. Customer.io asks for
+    at most 1,000 in all, its Pipelines and transactional sends included, and every sidecar counts
+    its own: set each to what the others leave, divided by the number of sidecars."""
 
     delivery_concurrency: _Count = 100
     """Requests to one workspace that may be unanswered at a time."""

@@ -261,7 +261,7 @@ const (
 	WarningCode_WARNING_CODE_MERGE_OF_ANONYMOUS WarningCode = 15
 	// Customer.io redirected to the other region. [11.2]
 	WarningCode_WARNING_CODE_WRONG_REGION WarningCode = 16
-	// Customer.io reported an error in the item's request without saying of which item. [12.1]
+	// Customer.io reported an error without naming the item, or its answer cannot be read. [12.1]
 	WarningCode_WARNING_CODE_UNATTRIBUTED_ERROR WarningCode = 17
 	// A time more than an hour ahead of the clock was left out. [2.5]
 	WarningCode_WARNING_CODE_FUTURE_TIME WarningCode = 18

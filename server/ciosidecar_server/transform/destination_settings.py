@@ -113,7 +113,8 @@ API_VERSION = Setting(
     "choice",
     "Which Track API is spoken: one call an operation, or up to a thousand operations a call.",
     "You send more events than Customer.io takes calls (about 1,000 a second), or need what only v2"
-    " has, such as `phoneAsIdentifier`.",
+    " has, such as `phoneAsIdentifier` and `userIdIdentifierType`. The limit is shared: transactional"
+    " sends and Pipelines count too.",
     "10.1",
     choices=("v1", "v2"),
     typed="api_version",
@@ -144,9 +145,9 @@ USER_ID_KIND = Setting(
 PROFILES = Setting(
     "profiles",
     "choice",
-    "Whom Customer.io gets a profile for: `everyone`; `identified`, so that events of anonymous"
-    " people, and identifies by anonymous id, are filtered; or `withEmail`, so that an identify"
-    " without an email is filtered too. Warehouse rows are not judged.",
+    "Which people get a profile at Customer.io. With `identified`, events of anonymous people and"
+    " identifies by anonymous id are filtered. With `withEmail`, an identify without an email is"
+    " filtered too. With `everyone` nothing is filtered. Warehouse rows are never filtered by this.",
     "You pay by profile, and do not want one for every anonymous visitor.",
     "13.9",
     choices=("everyone", "identified", "withEmail"),
@@ -196,7 +197,7 @@ GROUP_RELATIONSHIPS = Setting(
 PHONE_AS_IDENTIFIER = Setting(
     "phoneAsIdentifier",
     "flag",
-    "Someone without user id and email is addressed by the phone number in their traits, if it is"
+    "A person without user id and email is addressed by the phone number in the traits, if it is"
     " in E.164 form (`+15551234567`).",
     "You know people by phone number only: by text message, or at a till. Needs `apiVersion` `v2`:"
     " v1 would take the number for a user id.",
@@ -241,7 +242,7 @@ EMPTY_STRINGS = Setting(
     "choice",
     'What becomes of traits that are `""`: they are sent, which deletes the attribute at'
     " Customer.io; or they are left out, which leaves it alone.",
-    'Your forms send `""` for fields that nobody filled in.',
+    'Your forms send `""` for fields that were left empty.',
     "13.7",
     choices=("keep", "drop"),
     typed="empty_strings",

@@ -114,7 +114,7 @@ class WarningCode(StrEnum):
     WRONG_REGION = "WRONG_REGION"
     """Customer.io redirected to the other region (11.2)."""
     UNATTRIBUTED_ERROR = "UNATTRIBUTED_ERROR"
-    """Customer.io reported an error in the request without saying of which item (12.1)."""
+    """Customer.io reported an error without naming the item, or its answer cannot be read (12.1)."""
 
 
 class FilterReason(StrEnum):

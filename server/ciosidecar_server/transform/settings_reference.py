@@ -26,12 +26,12 @@ the RudderStack dashboard keeps, with keys of our own beside the dashboard's; or
 This page is made from the table that the server reads settings by. Numbers such as 11.1 are those of
 [rules.md](rules.md).
 
-* `null` counts as not given. Keys that are not on this page are ignored; `ciosidecar check` names each, and the setting
-  that may be meant. Where a setting has two names and both are given, the first counts.
-* A value that is none of those listed, or of another type, makes the destination unusable: every event for it is
-  `INVALID_DESTINATION`, and the text names the key and the choices, never the value. The filters (those of rule
-  11.3) are the exception: what cannot be understood of them is reported and passed over, because a filter that
-  nobody understands must not stop the mail.
+* `null` counts as not given. Keys that are not on this page are ignored; `ciosidecar check` names each,
+  and the setting that may be meant. If a setting has two names and both are given, the first counts.
+* If a value is not one of those listed, or has another type, the destination is unusable. Every event for it is
+  then `INVALID_DESTINATION`. The text names the key and the choices, never the value. The filters (those of rule
+  11.3) are the exception: an invalid filter is reported and ignored, so it cannot block delivery. So is
+  `userIdIdentifierType` with `apiVersion` `v1`, where it has no effect.
 * Combinations that cannot work are refused in the same way: `phoneAsIdentifier` with `apiVersion` `v1`,
   `datacenter` `US` with `datacenterEU` `true`, and with `semanticEvents` a `deviceTokenEventName` that is one of
   its names.
@@ -58,7 +58,8 @@ event, so that one destination can serve many workspaces:
   becomes text, an object or array stays one. With more text around it, it is filled in as text.
 * A value is filled in once: if what the event has there is a template again, the event is
   `INVALID_DESTINATION`. So it is where the event has more than {MAX_VALUE_BYTES:,} bytes there.
-* The event itself does not change: what stood at the path is sent as part of it.
+* What filled a template is taken out of the event before it becomes a request: a key never becomes an attribute.
+  A value that is to be sent as well must also be elsewhere in the event.
 * `env.` references in credentials are not resolved here.
 
 Such a destination is usable when it is declared, and `CheckDestination` notes which keys depend on the event.

@@ -206,7 +206,7 @@ class _WarningCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WarningCo
     WARNING_CODE_WRONG_REGION: _WarningCode.ValueType  # 16
     """Customer.io redirected to the other region. [11.2]"""
     WARNING_CODE_UNATTRIBUTED_ERROR: _WarningCode.ValueType  # 17
-    """Customer.io reported an error in the item's request without saying of which item. [12.1]"""
+    """Customer.io reported an error without naming the item, or its answer cannot be read. [12.1]"""
     WARNING_CODE_FUTURE_TIME: _WarningCode.ValueType  # 18
     """A time more than an hour ahead of the clock was left out. [2.5]"""
     WARNING_CODE_PLACEHOLDER_ID: _WarningCode.ValueType  # 19
@@ -254,7 +254,7 @@ WARNING_CODE_MERGE_OF_ANONYMOUS: WarningCode.ValueType  # 15
 WARNING_CODE_WRONG_REGION: WarningCode.ValueType  # 16
 """Customer.io redirected to the other region. [11.2]"""
 WARNING_CODE_UNATTRIBUTED_ERROR: WarningCode.ValueType  # 17
-"""Customer.io reported an error in the item's request without saying of which item. [12.1]"""
+"""Customer.io reported an error without naming the item, or its answer cannot be read. [12.1]"""
 WARNING_CODE_FUTURE_TIME: WarningCode.ValueType  # 18
 """A time more than an hour ahead of the clock was left out. [2.5]"""
 WARNING_CODE_PLACEHOLDER_ID: WarningCode.ValueType  # 19

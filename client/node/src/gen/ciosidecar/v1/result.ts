@@ -118,7 +118,7 @@ export enum WarningCode {
   MERGE_OF_ANONYMOUS = 15,
   /** WRONG_REGION - Customer.io redirected to the other region. [11.2] */
   WRONG_REGION = 16,
-  /** UNATTRIBUTED_ERROR - Customer.io reported an error in the item's request without saying of which item. [12.1] */
+  /** UNATTRIBUTED_ERROR - Customer.io reported an error without naming the item, or its answer cannot be read. [12.1] */
   UNATTRIBUTED_ERROR = 17,
   /** FUTURE_TIME - A time more than an hour ahead of the clock was left out. [2.5] */
   FUTURE_TIME = 18,
