@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from ciosidecar_server.app import Sidecar
 from ciosidecar_server.settings import Settings
+from grpc import aio
 
 _T = TypeVar("_T")
 
@@ -94,6 +95,9 @@ async def async_server(**settings: Any) -> AsyncIterator[AsyncTestServer]:
 
 
 async def _start(settings: dict[str, Any]) -> AsyncTestServer:
+    # grpc.aio ends with its last server or channel, and may then still be asked to poll what it has
+    # closed: a traceback on stderr. One more user of it lasts as long as the process.
+    aio.init_grpc_aio()
     sidecar = Sidecar(Settings(**{"listen": ("127.0.0.1:0",)} | settings))
     return AsyncTestServer(sidecar, await sidecar.start())
 
