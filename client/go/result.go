@@ -29,7 +29,7 @@ type Result struct {
 	Error *Error
 	// Warnings say what was repaired or left out. The requests are good all the same.
 	Warnings []Warning
-	// FilterReason is DEVICE_MODE or CONSENT with status 298, else empty.
+	// FilterReason is DEVICE_MODE, CONSENT or ANONYMOUS with status 298, else empty.
 	FilterReason string
 	// Delivery is what Customer.io answered, on a stream that delivers and where a Detail is due.
 	Delivery *Delivery

@@ -1,6 +1,7 @@
 """--customerio-url: the URL of a host, and nothing else. Anything more would be lost without a word."""
 
 import os
+from pathlib import Path
 
 import pytest
 from ciosidecar_server.cli.outcome import Failed
@@ -93,3 +94,15 @@ def test_serve_starts_with_the_url_of_a_host() -> None:
     """Nothing is sent there before somebody delivers."""
     with server("--listen", "127.0.0.1:0", "--customerio-url", "http://[::1]:9/") as running:
         assert running.ready_line["ready"]
+
+
+@pytest.mark.parametrize("command", ["check", "transform", "deliver"])
+def test_a_target_that_is_no_address_is_a_usage_error(command: str, tmp_path: Path) -> None:
+    """One sentence that says what an address is, and exit code 2."""
+    config = tmp_path / "config.json"
+    config.write_text('{"siteID": "site", "apiKey": "key"}')
+    ran = run(command, "--config", str(config), "--target", "http://127.0.0.1:50550", stdin=b"")
+    assert ran.returncode == 2
+    assert b"Traceback" not in ran.stderr
+    assert b"--target" in ran.stderr
+    assert b"host:port" in ran.stderr

@@ -67,13 +67,20 @@ def check_destined(target: str | None, customerio_url: str | None) -> None:
     check_url(customerio_url)
 
 
+def _client(target: str) -> AsyncClient:
+    try:
+        return AsyncClient(target)
+    except ValueError as fault:
+        raise Failed(f"--target (or CIOSIDECAR_TARGET): {fault}", EXIT_USAGE) from None
+
+
 @asynccontextmanager
 async def client_of(
     target: str | None, customerio_url: str | None = None
 ) -> AsyncIterator[AsyncClient]:
     """A client of a running sidecar, or of one started for the occasion, which sends to the URL."""
     if target is not None:
-        async with AsyncClient(target) as client:
+        async with _client(target) as client:
             yield client
         return
     with TemporaryDirectory(prefix="ciosidecar-") as directory:

@@ -190,12 +190,13 @@ class Concerned:
                 return True
         # Two different user ids are two people. Only someone without one, in here or of the event,
         # can be met under an email that the event does not go by, and looking for those takes
-        # reading its traits. An identify may give its person another id, or relate an object.
+        # reading its traits. An anonymous event has nothing else to be met under. An identify may
+        # give its person another id, or relate an object.
         if (
             self._someone_without_id
             or type(operation) is UpdateObject
             or (type(operation) is Identify and not _REACHING.isdisjoint(operation.attributes))
-            or _lacks_id(operation, people)
+            or _goes_by_another_identifier(people)
         ):
             keys = operation_keys(operation, event, by_phone=self._by_phone)
             return not self._keys.isdisjoint(keys)
@@ -204,18 +205,21 @@ class Concerned:
     def _read(self) -> None:
         for operation, event in self._unread:
             self._keys |= operation_keys(operation, event, by_phone=self._by_phone)
-            if not self._someone_without_id and _lacks_id(operation, operation.people):
-                self._someone_without_id = True
+            if not self._someone_without_id:
+                self._someone_without_id = _lacks_id(operation)
         self._unread.clear()
 
 
-def _lacks_id(operation: Operation, people: tuple[str, ...]) -> bool:
-    """Return whether one of the people is addressed by something else than an id of their own."""
-    if type(operation) is SendEvent or type(operation) is UpdateObject:
-        if operation.person is None:
-            return True
-    elif not people:
+def _lacks_id(operation: Operation) -> bool:
+    """Return whether one of the people may be known by an id that the operation does not name."""
+    people = operation.people
+    if isinstance(operation, (SendEvent, UpdateObject)) and operation.person is None:
         return True
+    return not people or _goes_by_another_identifier(people)
+
+
+def _goes_by_another_identifier(people: tuple[str, ...]) -> bool:
+    """Return whether one of the people is addressed by something else than an id."""
     for one in people:
         # Every email has the sign: what has it and is none is looked up in vain.
         if "@" in one or one.startswith("cio_") or type(one) is TypedIdentifier:
