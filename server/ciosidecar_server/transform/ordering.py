@@ -184,23 +184,30 @@ class Concerned:
         """Return whether someone or something in here may be what the operation is about."""
         if self._unread:
             self._read()
-        people = operation.people
-        for one in people:
-            if person_key(one) in self._keys:
-                return True
         # Two different user ids are two people. Only someone without one, in here or of the event,
         # can be met under an email that the event does not go by, and looking for those takes
         # reading its traits. An anonymous event has nothing else to be met under. An identify may
         # give its person another id, or relate an object.
-        if (
+        people = operation.people
+        in_traits = (
             self._someone_without_id
             or type(operation) is UpdateObject
             or (type(operation) is Identify and not _REACHING.isdisjoint(operation.attributes))
-            or _goes_by_another_identifier(people)
-        ):
-            keys = operation_keys(operation, event, by_phone=self._by_phone)
-            return not self._keys.isdisjoint(keys)
-        return False
+            or not people
+        )
+        for one in people:
+            # Written out, since every event of a batch comes by: person_key and _is_own_id.
+            if "@" in one:
+                in_traits = True
+                if one.casefold() in self._keys:
+                    return True
+            elif one in self._keys:
+                return True
+            elif one[:4] == "cio_" or type(one) is TypedIdentifier:
+                in_traits = True
+        if not in_traits:
+            return False
+        return not self._keys.isdisjoint(operation_keys(operation, event, by_phone=self._by_phone))
 
     def _read(self) -> None:
         for operation, event in self._unread:
@@ -215,13 +222,9 @@ def _lacks_id(operation: Operation) -> bool:
     people = operation.people
     if isinstance(operation, (SendEvent, UpdateObject)) and operation.person is None:
         return True
-    return not people or _goes_by_another_identifier(people)
+    return not people or not all(map(_is_own_id, people))
 
 
-def _goes_by_another_identifier(people: tuple[str, ...]) -> bool:
-    """Return whether one of the people is addressed by something else than an id."""
-    for one in people:
-        # Every email has the sign: what has it and is none is looked up in vain.
-        if "@" in one or one.startswith("cio_") or type(one) is TypedIdentifier:
-            return True
-    return False
+def _is_own_id(identifier: str) -> bool:
+    """Return whether an identifier is an id. Every email has the sign; few ids have it."""
+    return "@" not in identifier and identifier[:4] != "cio_" and type(identifier) is str
