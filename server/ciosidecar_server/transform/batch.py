@@ -112,8 +112,10 @@ class BatchTransform:
     ) -> None:
         found = self._open.get(destination)
         if alone:
-            if found is not None:
-                self._let_pass(operation, event, destination)
+            for waiting in list(found.values()) if found is not None else ():
+                # Two identifies may give two people one email: the first of them keeps it (3.3).
+                if waiting.concerned.shares_a_key(operation, event):
+                    self._close(destination, waiting)
             self._sink.place(join(item.template, item.path, [item.body]), position)
             return
         key = (item.template, item.path)

@@ -180,6 +180,12 @@ class Concerned:
         """Take one more operation, and the event it came from."""
         self._unread.append((operation, event))
 
+    def shares_a_key(self, operation: Operation, event: Event) -> bool:
+        """Return whether an operation has a key in here, whatever the operation is."""
+        if self._unread:
+            self._read()
+        return not self._keys.isdisjoint(operation_keys(operation, event, by_phone=self._by_phone))
+
     def includes(self, operation: Operation, event: Event) -> bool:
         """Return whether someone or something in here may be what the operation is about."""
         if self._unread:
@@ -205,9 +211,7 @@ class Concerned:
                 return True
             elif one[:4] == "cio_" or type(one) is TypedIdentifier:
                 in_traits = True
-        if not in_traits:
-            return False
-        return not self._keys.isdisjoint(operation_keys(operation, event, by_phone=self._by_phone))
+        return in_traits and self.shares_a_key(operation, event)
 
     def _read(self) -> None:
         for operation, event in self._unread:

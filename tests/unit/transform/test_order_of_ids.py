@@ -124,3 +124,18 @@ def test_10_3_people_who_have_nothing_in_common_do_not_wait_for_each_other() -> 
     """A change of ids closes no request of others: both wait on to the end."""
     events = [group(userId="one"), row(id="other"), assigns("cio_abc"), track(userId="new")]
     assert order_of(events, connection=BY_ID) == [2, 3, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        identify(userId=None, anonymousId="v-1", traits={"email": JANE}),
+        identify(userId="u-2", traits={"email": JANE}),
+        identify(userId="u-2", anonymousId="v-1"),
+    ],
+    ids=["anonymous", "email", "anonymous-id"],
+)
+def test_10_3_an_identify_alone_comes_behind_who_may_take_its_email(first: dict[str, Any]) -> None:
+    """3.3: whoever comes first keeps the email, so that a swap would change who loses it."""
+    then = identify(userId="u-1", anonymousId="v-1", traits={"email": JANE.upper()})
+    assert order_of([first, then], alone=[1], apiVersion="v2") == [0, 1]
