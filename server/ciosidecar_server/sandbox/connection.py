@@ -18,6 +18,13 @@ class ResettableProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope[RESET] = self.reset  # type: ignore[literal-required]
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the connection. The timer of one that was reset would keep it in memory for 75 s."""
+        super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
+
     def shutdown(self) -> None:
         """The server stops. An idle connection ends at once: TLS would wait for a goodbye."""
         if self.cycle is None or self.cycle.response_complete:
