@@ -130,6 +130,7 @@ class Circuit:
             return self._refusal._replace(
                 http_status=0, retry_after_s=max(0.0, self._probe_at - now)
             )
-        if job.deadline <= now + self.pause_s:
-            return reports.held_back(THROTTLED, self.pause_s)
+        pause_s = self.pause_s
+        if pause_s and job.deadline <= now + pause_s:
+            return reports.held_back(THROTTLED, pause_s)
         return None
