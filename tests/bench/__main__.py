@@ -10,7 +10,7 @@ from collections import defaultdict
 from typing import Any
 
 import uvloop
-from ciosidecar_server.transform import BatchTransform, RequestList, read_destination
+from ciosidecar_transform import BatchTransform, RequestList, read_destination
 from rich.console import Console
 from rich.table import Table
 

@@ -4,7 +4,7 @@ import json
 import time
 from collections import defaultdict
 
-from ciosidecar_server.transform import (
+from ciosidecar_transform import (
     BatchTransform,
     Destination,
     DynamicDestination,

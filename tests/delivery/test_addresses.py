@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from ciosidecar_server.delivery.hosts import Hosts, sendable_headers, split_url
-from ciosidecar_server.delivery.prepared import prepared_request
-from ciosidecar_server.transform.ordering import request_keys
-from ciosidecar_server.transform.result import ErrorCode, Refused
+from ciosidecar_server.delivery.endpoints import Hosts, sendable_headers, split_url
+from ciosidecar_server.delivery.prepared_requests import prepared_request
+from ciosidecar_transform.ordering import request_keys
+from ciosidecar_transform.outcomes import ErrorCode, Refused
 
 US = "https://track.customer.io"
 EU = "https://track-eu.customer.io"

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from ciosidecar_server.delivery.answers import MAX_REASON_BYTES, read_failures
+from ciosidecar_server.delivery.responses import MAX_REASON_BYTES, read_failures
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ciosidecar_server.delivery.backoff import (
+from ciosidecar_server.delivery.retry import (
     FIRST_DELAY_S,
     MAX_DELAY_S,
     jittered_delay_s,

@@ -1,6 +1,6 @@
 """When a workspace turns jobs away, with a clock set by hand."""
 
-from ciosidecar_server.delivery.circuit import Circuit
+from ciosidecar_server.delivery.circuit_breaker import Circuit
 from ciosidecar_server.delivery.job import Job, Place, Report
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from ciosidecar import Client, Deliver, StreamOptions
-from ciosidecar.testing import server
-from ciosidecar_server.sandbox.outcome import Outcome
-from ciosidecar_server.sandbox.testing import Running, running_sandbox
+from ciosidecar_sandbox.outcome import Outcome
+from ciosidecar_sandbox.testing import Running, running_sandbox
+from ciosidecar_server.testing import server
 
 from tests import processes
 

@@ -4,8 +4,7 @@ import random
 
 import pytest
 from ciosidecar_server.delivery.job import Place
-from ciosidecar_server.rpc import holds
-from ciosidecar_server.rpc.holds import Holds
+from ciosidecar_server.rpc.resend_gate import Holds
 
 
 class Stream:
@@ -94,7 +93,7 @@ def test_a_workspace_is_held_by_its_own_failures_only(stream: Stream) -> None:
 
 def test_what_is_remembered_is_bounded(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit the oldest failures are forgotten."""
-    monkeypatch.setattr(holds, "MAX_HELD", 10)
+    monkeypatch.setattr(resend_gate, "MAX_HELD", 10)
     for number in range(10):
         stream.send(f"b{number}")
         stream.fail(f"b{number}")

@@ -1,7 +1,7 @@
 """How fast a workspace is sent to, with a clock set by hand."""
 
 import pytest
-from ciosidecar_server.delivery.rate import RateLimit
+from ciosidecar_server.delivery.rate_limiter import RateLimit
 
 from tests.conftest import Connect
 from tests.delivery.caller import delivering, track

@@ -3,7 +3,7 @@
 import gc
 import json
 
-from ciosidecar_server.delivery.workspace import Workspace
+from ciosidecar_server.delivery.workspace_queue import Workspace
 
 from tests.conftest import Connect
 from tests.delivery.caller import caller, track

@@ -5,7 +5,7 @@ import time
 
 import httpx
 import pytest
-from ciosidecar_server.sandbox.faults import BadFaults, Faults, read_faults
+from ciosidecar_sandbox.faults import BadFaults, Faults, read_faults
 
 from tests.sandbox.support import Track
 

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from ciosidecar_server.sandbox.outcome import applied
-from ciosidecar_server.sandbox.request_log import MAX_WAITING_ROWS
-from ciosidecar_server.sandbox.workspace import Workspace
+from ciosidecar_sandbox.outcome import applied
+from ciosidecar_sandbox.request_log import MAX_WAITING_ROWS
+from ciosidecar_sandbox.workspace import Workspace
 
 from tests.sandbox.support import Track
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from ciosidecar_server.transform import read_destination, transform
+from ciosidecar_transform import read_destination, transform
 
 
 def cases(name: str) -> list[Any]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ciosidecar_server.transform import (
+from ciosidecar_transform import (
     AnyDestination,
     BatchTransform,
     Connection,

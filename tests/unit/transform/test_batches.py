@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform import BatchTransform, RequestList
+from ciosidecar_transform import BatchTransform, RequestList
 
 from tests.unit.transform.support import (
     NOW,

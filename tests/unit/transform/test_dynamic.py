@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform import Destination, DynamicDestination, Refused, read_destination
-from ciosidecar_server.transform.dynamic import MAX_KEPT, MAX_VALUE_BYTES
+from ciosidecar_transform import Destination, DynamicDestination, Refused, read_destination
+from ciosidecar_transform.settings.dynamic import MAX_KEPT, MAX_VALUE_BYTES
 
 from tests.unit.transform.support import (
     destination,

@@ -8,10 +8,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform import BatchTransform, RequestList, read_connection
-from ciosidecar_server.transform.event import decode
-from ciosidecar_server.transform.operations import DeletePerson
-from ciosidecar_server.transform.ordering import operation_keys
+from ciosidecar_transform import BatchTransform, RequestList, read_connection
+from ciosidecar_transform.event import decode
+from ciosidecar_transform.operations import DeletePerson
+from ciosidecar_transform.ordering import operation_keys
 
 from tests.unit.transform.support import (
     NOW,

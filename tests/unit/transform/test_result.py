@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform import ErrorCode, ErrorType, Refused
+from ciosidecar_transform import ErrorCode, ErrorType, Refused
 
 from tests.unit.transform.support import (
     TIME,
