@@ -5,10 +5,8 @@ The rules of docs/rules.md in code: "SPEC 5.6" is its number 5.6.
 No I/O, no protobuf, no clock but the one handed in; usable without a server:
 
     destination, problems = read_destination(b'{"siteID": "…", "apiKey": "…"}')
-    outcome, requests = transform(event_json, destination)
+    outcome, requests = transform(event_json, destination, now=int(time.time()))
 """
-
-import time
 
 from .batch import BatchTransform, RequestList, Sink
 from .outcomes import (
@@ -28,7 +26,6 @@ from .settings.destination import Destination
 from .settings.dynamic import AnyDestination, DynamicDestination, read_destination
 from .settings.reader import SettingProblem
 
-
 __version__ = "0.1.0"
 
 
@@ -37,15 +34,15 @@ def transform(
     destination: AnyDestination,
     *,
     source_type: str = "",
-    now: int | None = None,
+    now: int,
     connection: Connection | None = None,
 ) -> tuple[Outcome, list[Request]]:
     """What one event comes to, and the requests it becomes; what could share one has its own.
 
-    now: seconds since 1970; the system's clock if not given. connection: what a record is about.
+    now: seconds since 1970. connection: what a record is about.
     """
     sink = RequestList()
-    batch = BatchTransform(int(time.time()) if now is None else now, sink)
+    batch = BatchTransform(now, sink)
     outcome = batch.add(0, event_json, destination, source_type=source_type, connection=connection)
     batch.flush()
     return outcome, [request for request, _ in sink.requests]
