@@ -22,7 +22,7 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 1000
 
 
-class Programs:
+class AdminApi:
     """The routes, over one workspace and its faults."""
 
     def __init__(self, workspace: Workspace, faults: Faults) -> None:

@@ -12,7 +12,7 @@ from msgspec.json import encode
 from .api_v1 import route
 from .calls import BATCH, ENTITY, V2, Request, run
 from .connection import RESET
-from .faults import REDIRECTS, Faults, Strike
+from .faults import REDIRECTS, Faults, InjectedFault
 from .http import (
     Answer,
     Gone,
@@ -92,22 +92,22 @@ class TrackApi:
             request.call = endpoint.name
             if endpoint.authorized:
                 self._check_credentials(scope)
-            strike = self._faults.strike()
+            fault = self._faults.inject()
             request.body = await read_body(scope, receive)
-            if strike.delay_s:
-                await self._wait(strike.delay_s)
-            if strike.name not in ("", "207", "reset-after"):
-                return await self._struck(strike, request, scope, receive)
+            if fault.delay_s:
+                await self._wait(fault.delay_s)
+            if fault.name not in ("", "207", "reset-after"):
+                return await self._inject(fault, request, scope, receive)
             if endpoint.has_body:
                 check_content_type(scope)
-            answer = run(request, endpoint, strike)
+            answer = run(request, endpoint, fault)
         except Refusal as refusal:
             return request.refuse(refusal)
         except Gone:
             request.note(Outcome.REFUSED, "the client went away before its request was complete", 0)
             raise
-        if strike.name == "reset-after":
-            request.strike("reset-after", "accepted, then the connection was reset", 0)
+        if fault.name == "reset-after":
+            request.injected("reset-after", "accepted, then the connection was reset", 0)
             await _reset(scope, receive)
         return answer
 
@@ -136,26 +136,26 @@ class TrackApi:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.stopping.wait(), delay_s)
 
-    async def _struck(
-        self, strike: Strike, request: Request, scope: Scope, receive: Receive
+    async def _inject(
+        self, fault: InjectedFault, request: Request, scope: Scope, receive: Receive
     ) -> Answer:
         """The fault in place of the answer: nothing is accepted."""
-        name = strike.name
+        name = fault.name
         if name == "reset":
-            request.strike(name, "the connection was reset", 0)
+            request.injected(name, "the connection was reset", 0)
             await _reset(scope, receive)
         if name == "hang":
-            request.strike(name, "no answer", 0)
+            request.injected(name, "no answer", 0)
             await self._hang(receive)
         if name == "html502":
-            request.strike(name, "502 with a page of HTML", 502)
+            request.injected(name, "502 with a page of HTML", 502)
             return Answer(502, _HTML_502, content_type=b"text/html")
         if name == "redirect":
-            status = REDIRECTS[int(strike.pick * len(REDIRECTS))]
-            request.strike(name, "a redirect to this same place", status)
+            status = REDIRECTS[int(fault.pick * len(REDIRECTS))]
+            request.injected(name, "a redirect to this same place", status)
             return _redirect(scope, status)
         status = int(name)
-        request.strike(name, name, status)
+        request.injected(name, name, status)
         headers: tuple[tuple[bytes, bytes], ...] = ()
         if status == 429 and self._faults.retry_after_s is not None:
             headers = ((b"retry-after", b"%g" % self._faults.retry_after_s),)

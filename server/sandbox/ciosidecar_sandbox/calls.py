@@ -5,7 +5,7 @@ from msgspec.json import encode
 
 from . import api_v2
 from .api_v1 import Endpoint
-from .faults import Strike
+from .faults import InjectedFault
 from .http import Answer, Call, error
 from .limits import MAX_BATCH_BYTES
 from .outcome import Effect, Outcome, Refusal, dropped
@@ -61,8 +61,8 @@ class Request:
         self.add(Effect(outcome, reason), status, self.call, "", self.body, None)
         self.workspace.log.by_status[status] += 1
 
-    def strike(self, name: str, reason: str, status: int) -> None:
-        """A row for a fault that struck, and its count."""
+    def injected(self, name: str, reason: str, status: int) -> None:
+        """A row for an injected fault, and its count."""
         self.workspace.log.by_fault[name] += 1
         self.note(Outcome.FAULT, f"{reason} (fault)", status)
 
@@ -84,16 +84,16 @@ class Request:
         return self.refuse(refusal, (b"allow", allowed.encode()))
 
 
-def run(request: Request, endpoint: Endpoint, strike: Strike) -> Answer:
+def run(request: Request, endpoint: Endpoint, fault: InjectedFault) -> Answer:
     if endpoint is V2:
-        return _run_v2(request, strike)
+        return _run_v2(request, fault)
     call = Call(request.method, request.raw_path, request.query, request.body)
     effect, who = endpoint.run(request.workspace, call)
     request.add(effect, endpoint.answer.status, endpoint.name, who, request.body, None)
     return request.count(endpoint.answer)
 
 
-def _run_v2(request: Request, strike: Strike) -> Answer:
+def _run_v2(request: Request, fault: InjectedFault) -> Answer:
     if request.raw_path == ENTITY:
         request.call = api_v2.name_of(request.body)
         call, effect, who = api_v2.run(request.workspace, request.body)
@@ -106,7 +106,7 @@ def _run_v2(request: Request, strike: Strike) -> Answer:
     if not items:
         request.add(dropped("the batch is empty"), 200, "batch", "", request.body, None)
         return request.count(Answer(200))
-    unlucky = int(strike.pick * len(items)) if strike.name == "207" else None
+    unlucky = int(fault.pick * len(items)) if fault.name == "207" else None
     errors = []
     for index, item in enumerate(items):
         refusal = _run_item(request, item, index, unlucky=index == unlucky)

@@ -24,7 +24,7 @@ class BadFaults(ValueError):
 
 
 class Fault(NamedTuple):
-    """One fault and how often it strikes."""
+    """One fault and how often it is injected."""
 
     name: str
     """A status, or one of the named ones."""
@@ -34,8 +34,8 @@ class Fault(NamedTuple):
     """Of slow."""
 
 
-class Strike(NamedTuple):
-    """What befalls one request."""
+class InjectedFault(NamedTuple):
+    """The fault that is injected into one request."""
 
     name: str
     """"" for nothing."""
@@ -45,7 +45,7 @@ class Strike(NamedTuple):
     """From 0 up to 1: which redirect, or which item of a batch."""
 
 
-NO_STRIKE = Strike("", 0.0, 0.0)
+NO_FAULT = InjectedFault("", 0.0, 0.0)
 
 
 def read_faults(text: str) -> tuple[Fault, ...]:
@@ -119,18 +119,18 @@ class Faults:
         """The same faults, from the first request on."""
         self._random = Random(self.seed)  # noqa: S311
 
-    def strike(self) -> Strike:
+    def inject(self) -> InjectedFault:
         """What befalls the next request."""
         if not self.any:
-            return NO_STRIKE
+            return NO_FAULT
         # The same three draws for every request, so that one fault does not shift the others.
         which, slow, pick = self._random.random(), self._random.random(), self._random.random()
         delay_s = self._slow.delay_s if self._slow and slow < self._slow.probability else 0.0
         for one in self._others:
             which -= one.probability
             if which < 0:
-                return Strike(one.name, delay_s, pick)
-        return Strike("", delay_s, pick)
+                return InjectedFault(one.name, delay_s, pick)
+        return InjectedFault("", delay_s, pick)
 
     def described(self) -> dict[str, Any]:
         """As GET and PUT /sandbox/faults show it."""

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .admin_api import Programs
+from .admin_api import AdminApi
 from .api import TrackApi
 from .callers import Callers
 from .connection import ResettableProtocol
@@ -48,7 +48,7 @@ class Sandbox:
         self.api = TrackApi(self.workspace, self.faults, credentials)
         at_root = page_routes(self.workspace, self.faults, self.api.stopping)
         self._others = Starlette(
-            routes=[*Programs(self.workspace, self.faults).routes(), *at_root],
+            routes=[*AdminApi(self.workspace, self.faults).routes(), *at_root],
             exception_handlers={HTTPException: _json_error},
         )
 

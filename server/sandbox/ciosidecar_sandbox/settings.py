@@ -27,10 +27,10 @@ class SandboxSettings:
     """People, objects, events and rows of the log to keep; the oldest go."""
 
     fault: str = ""
-    """Faults and how often they strike: 429=0.05,slow=0.01:2s,reset=0.01."""
+    """Faults to inject, and how often: 429=0.05,slow=0.01:2s,reset=0.01."""
 
     seed: int = 0
-    """Which faults strike when: the same for the same seed."""
+    """Which requests get which faults: the same for the same seed."""
 
     retry_after_s: float | None = None
     """Seconds that a 429 fault asks to wait in Retry-After."""

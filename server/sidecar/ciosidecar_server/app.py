@@ -12,7 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from .addresses import UNIX, CannotListen, listenable
-from .delivery.dispatcher import Delivery
+from .delivery.dispatcher import Dispatcher
 from .rpc.service import Servicer
 from .rpc.session import Draining
 from .rpc.unreadable import UnreadableInterceptor
@@ -51,8 +51,8 @@ class Sidecar:
         )
         self._credentials = _tls(settings)
         self._health = health.aio.HealthServicer()
-        self._delivery = Delivery(settings)
-        self._servicer = Servicer(settings, self._draining, self._delivery)
+        self._dispatcher = Dispatcher(settings)
+        self._servicer = Servicer(settings, self._draining, self._dispatcher)
         service_pb2_grpc.add_SidecarServiceServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
@@ -97,7 +97,7 @@ class Sidecar:
         """Takes no new calls, answers what was received, and ends within the grace."""
         await self._health.enter_graceful_shutdown()
         self._draining.begin(self._settings.grace_s)
-        self._delivery.drain(self._settings.grace_s)
+        self._dispatcher.drain(self._settings.grace_s)
         await self._server.stop(self._settings.grace_s)
         await self._end()
 
@@ -108,7 +108,7 @@ class Sidecar:
 
     async def _end(self) -> None:
         await self._servicer.streams_end()
-        await self._delivery.aclose()
+        await self._dispatcher.aclose()
 
 
 def _tls(settings: Settings) -> grpc.ServerCredentials | None:

@@ -8,14 +8,14 @@ No I/O, no protobuf, no clock but the one handed in; usable without a server:
     outcome, requests = transform(event_json, destination, now=int(time.time()))
 """
 
-from .batch import BatchTransform, RequestList, Sink
+from .batch import BatchTransform, RequestList, RequestWriter
 from .outcomes import (
     Error,
     ErrorCode,
     ErrorType,
+    EventRejected,
     FilterReason,
     Outcome,
-    Refused,
     Warning,
     WarningCode,
 )
@@ -41,11 +41,11 @@ def transform(
 
     now: seconds since 1970. connection: what a record is about.
     """
-    sink = RequestList()
-    batch = BatchTransform(now, sink)
+    writer = RequestList()
+    batch = BatchTransform(now, writer)
     outcome = batch.add(0, event_json, destination, source_type=source_type, connection=connection)
     batch.flush()
-    return outcome, [request for request, _ in sink.requests]
+    return outcome, [request for request, _ in writer.requests]
 
 
 __all__ = [
@@ -59,14 +59,14 @@ __all__ = [
     "Error",
     "ErrorCode",
     "ErrorType",
+    "EventRejected",
     "FilterReason",
     "Outcome",
-    "Refused",
     "Request",
     "RequestList",
     "RequestTemplate",
+    "RequestWriter",
     "SettingProblem",
-    "Sink",
     "Transformed",
     "Warning",
     "WarningCode",

@@ -5,36 +5,36 @@ from typing import Protocol
 from .batching import SharedRequest, envelope_bytes, join
 from .event import Event
 from .operations import Operation
-from .outcomes import Outcome, Refused, refused
+from .outcomes import EventRejected, Outcome, rejected
 from .pipeline import internal_error, transform_event
 from .requests import BatchItem, BatchTemplate, Request, RequestTemplate
 from .settings.connections import Connection
 from .settings.dynamic import AnyDestination
 
 
-class Sink(Protocol):
+class RequestWriter(Protocol):
     """Where requests go, in the order in which they must be sent for any one person (10.3)."""
 
-    def claim(self, template: RequestTemplate, size: int) -> None:
+    def reserve(self, template: RequestTemplate, size: int) -> None:
         """Called before a request, or an item of a shared one, of so many bytes is settled.
 
-        The place to make room. Raises Refused where there can be none.
+        The place to make room. Raises EventRejected where there can be none.
         """
 
-    def place(self, request: Request, position: int | list[int]) -> None:
+    def add(self, request: Request, position: int | list[int]) -> None:
         """Takes a complete request and the position, or positions, of the events it covers."""
 
 
 class RequestList:
-    """A sink that keeps everything."""
+    """A writer that keeps everything."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[Request, int | list[int]]] = []
 
-    def claim(self, template: RequestTemplate, size: int) -> None:
+    def reserve(self, template: RequestTemplate, size: int) -> None:
         """There is always room."""
 
-    def place(self, request: Request, position: int | list[int]) -> None:
+    def add(self, request: Request, position: int | list[int]) -> None:
         """Keeps it."""
         self.requests.append((request, position))
 
@@ -45,10 +45,10 @@ _OpenRequests = dict[tuple[BatchTemplate, str], SharedRequest]
 class BatchTransform:
     """Transforms the events of one batch, in order. Pure but for the clock that is handed in."""
 
-    def __init__(self, now: int, sink: Sink) -> None:
+    def __init__(self, now: int, writer: RequestWriter) -> None:
         """now: seconds since 1970."""
         self._now = now
-        self._sink = sink
+        self._writer = writer
         # By destination, then by what may be shared. Nobody waits in two requests of a destination:
         # whatever concerns somebody who waits in one closes it, or goes into the same.
         self._open: dict[AnyDestination, _OpenRequests] = {}
@@ -63,7 +63,7 @@ class BatchTransform:
         alone: bool = False,
         connection: Connection | None = None,
     ) -> Outcome:
-        """What one event comes to. Its request reaches the sink with the next `flush` at the latest.
+        """What one event comes to. Its request reaches the writer with the next `flush` at the latest.
 
         source_type: the type of the event's source, "" to go by its channel (11.3).
         alone: whether its request must cover no other event.
@@ -76,26 +76,26 @@ class BatchTransform:
             now=self._now,
             connection=connection,
         )
-        outcome, call, operation, event = done.outcome, done.call, done.operation, done.event
+        outcome, request, operation, event = done.outcome, done.request, done.operation, done.event
         if operation is None or event is None:
             return outcome
         try:
-            if type(call) is Request:
-                self._sink.claim(call.template, len(call.path) + len(call.body))
+            if type(request) is Request:
+                self._writer.reserve(request.template, len(request.path) + len(request.body))
                 if self._open and destination in self._open:
                     if destination.closes_requests:
                         self._close_all(destination)
                     else:
                         self._let_pass(operation, event, destination)
-                self._sink.place(call, position)
-            elif type(call) is BatchItem:
-                self._sink.claim(
-                    call.template,
-                    len(call.path) + len(call.body) + envelope_bytes(call.template),
+                self._writer.add(request, position)
+            elif type(request) is BatchItem:
+                self._writer.reserve(
+                    request.template,
+                    len(request.path) + len(request.body) + envelope_bytes(request.template),
                 )
-                self._share(position, call, operation, event, destination, alone=alone)
-        except Refused as refusal:
-            return refused(refusal, outcome.warnings)
+                self._share(position, request, operation, event, destination, alone=alone)
+        except EventRejected as refusal:
+            return rejected(refusal, outcome.warnings)
         except Exception as fault:  # noqa: BLE001 - as in transform_event
             return internal_error(fault, outcome.warnings)
         return outcome
@@ -116,7 +116,7 @@ class BatchTransform:
                 # Two identifies may give two people one email: the first of them keeps it (3.3).
                 if waiting.concerned.shares_a_key(operation, event):
                     self._close(destination, waiting)
-            self._sink.place(join(item.template, item.path, [item.body]), position)
+            self._writer.add(join(item.template, item.path, [item.body]), position)
             return
         key = (item.template, item.path)
         shared = None if found is None else found.get(key)
@@ -149,7 +149,7 @@ class BatchTransform:
         if not found:
             del self._open[destination]
         positions = shared.positions if len(shared.positions) > 1 else shared.positions[0]
-        self._sink.place(shared.request(), positions)
+        self._writer.add(shared.request(), positions)
 
     def _close_all(self, destination: AnyDestination) -> None:
         for shared in list(self._open[destination].values()):

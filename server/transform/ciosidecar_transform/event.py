@@ -9,7 +9,7 @@ from msgspec import Raw, Struct, field
 from msgspec.json import Decoder
 
 from .json_text import ABSENT, first_byte, members, removed, repair_surrogates, value
-from .outcomes import ErrorCode, Refused
+from .outcomes import ErrorCode, EventRejected
 
 # Python 3.11 counts the levels of JSON being read as calls, and stops at 1,000 of both. Rule 1.1 has
 # an event be nested so deeply by itself.
@@ -98,14 +98,14 @@ def _object_bytes(raw: Raw) -> bytes:
 def decode(data: bytes) -> tuple[Event, bool]:
     """The event, and whether lone surrogates had to be repaired. SPEC 1.1.
 
-    Raises Refused(INVALID_JSON).
+    Raises EventRejected(INVALID_JSON).
     """
     # msgspec does not look inside the strings it skips: check the whole once.
     if not data.isascii():
         try:
             str(data, "utf-8")
         except UnicodeDecodeError:
-            raise Refused(ErrorCode.INVALID_JSON, "the event is not UTF-8 (1.1)") from None
+            raise EventRejected(ErrorCode.INVALID_JSON, "the event is not UTF-8 (1.1)") from None
     try:
         return _decode_event(data), False
     except (msgspec.DecodeError, RecursionError):
@@ -128,9 +128,11 @@ def _decode_otherwise(data: bytes) -> tuple[Event, bool]:
         raise not_json() from None
 
 
-def not_json() -> Refused:
+def not_json() -> EventRejected:
     """The refusal of what is no JSON, or is nested so deeply that it cannot be read. SPEC 1.1."""
-    return Refused(ErrorCode.INVALID_JSON, "the event is not JSON, or nested too deeply (1.1)")
+    return EventRejected(
+        ErrorCode.INVALID_JSON, "the event is not JSON, or nested too deeply (1.1)"
+    )
 
 
 def _decode_loosely(data: bytes) -> Event:
@@ -138,7 +140,9 @@ def _decode_loosely(data: bytes) -> Event:
     try:
         found = _decode_members(data)
     except msgspec.ValidationError:
-        raise Refused(ErrorCode.INVALID_JSON, "the event is not a JSON object (1.1)") from None
+        raise EventRejected(
+            ErrorCode.INVALID_JSON, "the event is not a JSON object (1.1)"
+        ) from None
     event = _fill(Event(), found, skip="context")
     event.context = _fill(Context(), members(found.get("context", ABSENT)))
     return event

@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 
 from .event import Event
 from .json_text import ABSENT, VastNumber, elements, members, text_of, value
-from .outcomes import ErrorCode, Refused, Warning, WarningCode
+from .outcomes import ErrorCode, EventRejected, Warning, WarningCode
 
 MAX_ID_BYTES = 150
 
@@ -101,14 +101,14 @@ def nested_id(raw: Raw, field: str = "", warnings: list[Warning] | None = None) 
 def top_level_id(found: object, field: str, warnings: list[Warning]) -> str | None:
     """Return a usable id that the event itself names, or None. Rule 2.1.
 
-    Raises Refused(INVALID_ID).
+    Raises EventRejected(INVALID_ID).
     """
     if found is None:
         return None
     try:
         text = id_text(found)
     except ValueError:
-        raise Refused(
+        raise EventRejected(
             ErrorCode.INVALID_ID, f"{field} must be a text or a plain number (2.1)"
         ) from None
     if text is None:
@@ -134,9 +134,11 @@ def is_too_long(identifier: str) -> bool:
 
 
 def within_limit(identifier: str, field: str) -> str:
-    """The same identifier. Raises Refused(ID_TOO_LONG): a cut id is another person. rule 2.2."""
+    """The same identifier. Raises EventRejected(ID_TOO_LONG): a cut id is another person. rule 2.2."""
     if is_too_long(identifier):
-        raise Refused(ErrorCode.ID_TOO_LONG, f"{field} has more than {MAX_ID_BYTES} bytes (2.2)")
+        raise EventRejected(
+            ErrorCode.ID_TOO_LONG, f"{field} has more than {MAX_ID_BYTES} bytes (2.2)"
+        )
     return identifier
 
 
@@ -198,7 +200,7 @@ def own_user_id(event: Event, warnings: list[Warning]) -> str | None:
 
 
 def user_id(event: Event, warnings: list[Warning]) -> str | None:
-    """Return the user id, or None. Rule 3.1. Raises Refused(INVALID_ID)."""
+    """Return the user id, or None. Rule 3.1. Raises EventRejected(INVALID_ID)."""
     own = own_user_id(event, warnings)
     if own is not None:
         return own
@@ -272,19 +274,21 @@ def is_phone(identifier: str) -> bool:
 def of_kind(identifier: str, kind: UserIdKind, field: str) -> str:
     """Return the identifier so that it goes out under the kind, whatever its shape. Rule 3.8.
 
-    field: its name in the text of a refusal. Raises Refused(INVALID_ID) and Refused(ID_TOO_LONG).
+    field: its name in the text of a refusal. Raises EventRejected(INVALID_ID) and EventRejected(ID_TOO_LONG).
     """
     if kind == "cio_id":
         bare = within_limit(identifier.removeprefix("cio_"), field)
         if not bare:
-            raise Refused(ErrorCode.INVALID_ID, f"{field} has nothing behind cio_ (3.8)")
+            raise EventRejected(ErrorCode.INVALID_ID, f"{field} has nothing behind cio_ (3.8)")
         return "cio_" + bare
     if kind == "phone":
         identifier = identifier.translate(_PHONE_PUNCTUATION)
         if not _E_164.fullmatch(identifier):
-            raise Refused(ErrorCode.INVALID_ID, f"{field} is no phone number in E.164 form (3.8)")
+            raise EventRejected(
+                ErrorCode.INVALID_ID, f"{field} is no phone number in E.164 form (3.8)"
+            )
     elif kind == "email" and not is_email(identifier):
-        raise Refused(ErrorCode.INVALID_ID, f"{field} is no email (3.8)")
+        raise EventRejected(ErrorCode.INVALID_ID, f"{field} is no email (3.8)")
     within_limit(identifier, field)
     shown, _ = kind_and_value(identifier)
     return identifier if shown == kind else TypedIdentifier(identifier, kind)
@@ -293,7 +297,7 @@ def of_kind(identifier: str, kind: UserIdKind, field: str) -> str:
 def addressed(identifier: str, field: str, addressing: Addressing) -> str:
     """Return a user id as the destination addresses it. Rules 2.2, 3.7, 3.8.
 
-    field: its name in the text of a refusal. Raises Refused(INVALID_ID) and Refused(ID_TOO_LONG).
+    field: its name in the text of a refusal. Raises EventRejected(INVALID_ID) and EventRejected(ID_TOO_LONG).
     """
     if addressing.user_id_kind is None:
         return within_limit(identifier, field)
@@ -329,7 +333,7 @@ def attached_anonymous_id(event: Event, person: str, warnings: list[Warning]) ->
     """Return the anonymous id to attach to a person. One that cannot be sent warns. Rule 4.7."""
     try:
         found = anonymous_id(event, warnings)
-    except Refused:
+    except EventRejected:
         warnings.append(
             Warning(
                 WarningCode.ANONYMOUS_ID_LEFT_OUT,
@@ -358,14 +362,14 @@ def has_v1_path(identifier: str | None) -> bool:
 
 
 def in_path(identifier: str, field: str) -> str:
-    """Return it percent-encoded for a URL's path. Raises Refused(INVALID_ID) for a dot segment.
+    """Return it percent-encoded for a URL's path. Raises EventRejected(INVALID_ID) for a dot segment.
 
     Rule 3.6.
     """
     if identifier.isascii() and identifier.replace("-", "").isalnum():
         return identifier
     if identifier in (".", ".."):
-        raise Refused(ErrorCode.INVALID_ID, f"{field} is a dot segment of a URL (3.6)")
+        raise EventRejected(ErrorCode.INVALID_ID, f"{field} is a dot segment of a URL (3.6)")
     return quote(identifier, safe="")
 
 

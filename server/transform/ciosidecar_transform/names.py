@@ -2,17 +2,17 @@
 
 from .identity import is_blank, without_white_space
 from .limits import cut
-from .outcomes import ErrorCode, Refused, Warning, WarningCode
+from .outcomes import ErrorCode, EventRejected, Warning, WarningCode
 
 MAX_EVENT_NAME_BYTES = 100
 
 
 def first_name(*candidates: object) -> str:
-    """Return the first text that is not blank. Raises Refused(MISSING_EVENT_NAME)."""
+    """Return the first text that is not blank. Raises EventRejected(MISSING_EVENT_NAME)."""
     for found in candidates:
         if type(found) is str and found and not (found.isspace() and is_blank(found)):
             return found
-    raise Refused(ErrorCode.MISSING_EVENT_NAME, "the event has no name that is a text (5.5)")
+    raise EventRejected(ErrorCode.MISSING_EVENT_NAME, "the event has no name that is a text (5.5)")
 
 
 def sent_name(name: str, warnings: list[Warning], *, max_bytes: int = MAX_EVENT_NAME_BYTES) -> str:

@@ -13,7 +13,7 @@ from .requests import BatchItem, Endpoints, batch_item
 def update_object(
     operation: UpdateObject, endpoints: Endpoints, _warnings: list[Warning]
 ) -> BatchItem:
-    """8.1. Raises Refused(TOO_LARGE)."""
+    """8.1. Raises EventRejected(TOO_LARGE)."""
     item = {
         "type": "object",
         "action": operation.action,

@@ -25,7 +25,7 @@ from .identity import (
 )
 from .json_text import ABSENT, elements, first_byte, members, text_of, value
 from .operations import Identify, Operation, SendEvent, UpdateObject
-from .outcomes import Refused, Warning
+from .outcomes import EventRejected, Warning
 from .requests import Request
 
 OrderingKey = NewType("OrderingKey", str)
@@ -82,7 +82,7 @@ def _event_keys(event: Event, *, by_phone: bool) -> set[OrderingKey]:
     found: list[str | None] = []
     unheard: list[Warning] = []
     for reader in _EVENT_IDENTIFIERS:
-        with contextlib.suppress(Refused, RecursionError):
+        with contextlib.suppress(EventRejected, RecursionError):
             found.append(reader(event, unheard))
     with contextlib.suppress(RecursionError):
         found.append(email(event))

@@ -147,7 +147,7 @@ class Error(NamedTuple):
     retryable: bool
 
 
-class Refused(Exception):
+class EventRejected(Exception):
     """This event, or everything for this destination, cannot become a request."""
 
     def __init__(self, code: ErrorCode, text: str) -> None:
@@ -188,7 +188,7 @@ class Outcome(msgspec.Struct, gc=False):
     filtered: FilterReason | None = None
 
 
-def refused(refusal: Refused, warnings: list[Warning] | None = None) -> Outcome:
+def rejected(refusal: EventRejected, warnings: list[Warning] | None = None) -> Outcome:
     """The outcome of an event that was refused."""
     error = refusal.error()
     return Outcome(error.status, warnings or [], error=error)

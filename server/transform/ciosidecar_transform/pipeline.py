@@ -10,12 +10,12 @@ from .outcomes import (
     Error,
     ErrorCode,
     ErrorType,
+    EventRejected,
     Filtered,
     Outcome,
-    Refused,
     Warning,
     WarningCode,
-    refused,
+    rejected,
 )
 from .requests import BatchItem, Request
 from .rules import alias, group, identify, page, record, screen, track
@@ -48,7 +48,7 @@ class Transformed(Struct, frozen=True, gc=False):
     """What one event came to. The last three are None unless it became a call."""
 
     outcome: Outcome
-    call: Request | BatchItem | None = None
+    request: Request | BatchItem | None = None
     operation: Operation | None = None
     event: Event | None = None
 
@@ -82,14 +82,14 @@ def transform_event(
                 return Transformed(Outcome(298, warnings, filtered=reason))
         operation = interpret(event, destination, connection, warnings, now)
         write = destination.writers[type(operation)]
-        call = write(operation, destination.endpoints, warnings)
-    except Refused as refusal:
-        return Transformed(refused(refusal, warnings))
+        request = write(operation, destination.endpoints, warnings)
+    except EventRejected as refusal:
+        return Transformed(rejected(refusal, warnings))
     except Filtered as unwanted:
         return Transformed(Outcome(298, warnings, filtered=unwanted.reason))
     except Exception as fault:  # noqa: BLE001
         return Transformed(internal_error(fault, warnings))
-    return Transformed(Outcome(200, warnings) if warnings else _PLAIN, call, operation, event)
+    return Transformed(Outcome(200, warnings) if warnings else _PLAIN, request, operation, event)
 
 
 def interpret(
@@ -99,13 +99,13 @@ def interpret(
     warnings: list[Warning],
     now: int,
 ) -> Operation:
-    """Event → operation. Raises Refused. SPEC 1.2."""
+    """Event → operation. Raises EventRejected. SPEC 1.2."""
     kind = event.type
     rule = _RULES.get(kind.lower()) if type(kind) is str else None
     if rule is None:
         if type(kind) is str and kind.lower() == "record":
             return record.operation(event, destination, connection, warnings, now)
-        raise Refused(
+        raise EventRejected(
             ErrorCode.UNSUPPORTED_TYPE, f"type must be one of {', '.join(EVENT_TYPES)} (1.2)"
         )
     return rule(event, destination, warnings, now)
@@ -118,7 +118,7 @@ def internal_error(fault: Exception, warnings: list[Warning]) -> Outcome:
     can be read in one place, and not in another that lies deeper in the stack, is the event's.
     """
     if isinstance(fault, RecursionError):
-        return refused(not_json(), warnings)
+        return rejected(not_json(), warnings)
     _log.error("internal error in an event: %s", _where(fault))
     return Outcome(500, warnings, error=_INTERNAL)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from .outcomes import ErrorCode, Refused, Warning
+from .outcomes import ErrorCode, EventRejected, Warning
 
 BASE_URLS = {"US": "https://track.customer.io", "EU": "https://track-eu.customer.io"}
 BATCH_PATH = "/api/v2/batch"
@@ -79,7 +79,7 @@ class Endpoints(Struct, frozen=True, eq=False):
 Writers = Mapping[type, Callable[[Any, Endpoints, list[Warning]], Request | BatchItem]]
 """A dialect of the Track API: how each kind of operation is written in it.
 
-A writer adds to the warnings what it leaves out, and raises Refused for what cannot be written.
+A writer adds to the warnings what it leaves out, and raises EventRejected for what cannot be written.
 """
 
 
@@ -117,12 +117,12 @@ def endpoints(base_url: str, site_id: str, api_key: str) -> Endpoints:
 
 
 def batch_item(endpoints: Endpoints, body: bytes, what: str) -> BatchItem:
-    """An item of a call to /api/v2/batch. Raises Refused(TOO_LARGE). SPEC 10.2.
+    """An item of a call to /api/v2/batch. Raises EventRejected(TOO_LARGE). SPEC 10.2.
 
     what: what the item is of, for the text of the refusal.
     """
     if len(body) > MAX_ITEM_BYTES:
-        raise Refused(
+        raise EventRejected(
             ErrorCode.TOO_LARGE, f"the {what} becomes more than {MAX_ITEM_BYTES} bytes (10.2)"
         )
     return BatchItem(endpoints.batch, BATCH_PATH, body)

@@ -158,5 +158,5 @@ def frame(workspace: Workspace, faults: Faults) -> dict[str, Any]:
             **{outcome.value: log.by_outcome[outcome] for outcome in Outcome},
         },
         "faults": faults.spec if faults.any else "",
-        "struck": log.by_fault.total(),
+        "injected": log.by_fault.total(),
     }

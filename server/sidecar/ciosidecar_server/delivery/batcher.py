@@ -6,13 +6,13 @@ from ciosidecar_transform.batching import OpenRequest
 from ciosidecar_transform.requests import BatchItem, Request
 
 from .job import Job, State
-from .request_batch import Shipment
+from .request_batch import RequestBatch
 
 _Share = tuple[str, str]
 """Endpoint and path: within one workspace, items of the same may share a request."""
 
 
-class ReadyJobs:
+class Batcher:
     """Jobs that wait for nothing but their turn, oldest first."""
 
     def __init__(self, linger_s: float) -> None:
@@ -41,7 +41,7 @@ class ReadyJobs:
         ]
         return min(waits, default=None)
 
-    def take(self, now: float) -> Shipment:
+    def next_batch(self, now: float) -> RequestBatch:
         """The oldest request that may go. `wait_s` has just said that there is one."""
         oldest = _head(self._singles)
         found: _Share | None = None
@@ -53,19 +53,21 @@ class ReadyJobs:
                 oldest is None or head.ready_at < oldest.ready_at
             ):
                 oldest, found = head, share
-        return _gathered(self._shared[found]) if found else _shipment([self._singles.popleft()])
+        return (
+            _gathered(self._shared[found]) if found else _request_batch([self._singles.popleft()])
+        )
 
     def _due_in_s(self, queue: deque[Job], head: Job, now: float) -> float:
-        if isinstance(head.call, BatchItem) and len(queue) >= head.call.template.max_items:
+        if isinstance(head.request, BatchItem) and len(queue) >= head.request.template.max_items:
             return 0.0
         return max(0.0, head.ready_at + self._linger_s - now)
 
 
 def _share(job: Job) -> _Share | None:
-    call = job.call
-    if job.alone or type(call) is Request:
+    request = job.request
+    if job.alone or type(request) is Request:
         return None
-    return call.template.endpoint_path, call.path
+    return request.template.endpoint_path, request.path
 
 
 def _head(queue: deque[Job]) -> Job | None:
@@ -75,9 +77,9 @@ def _head(queue: deque[Job]) -> Job | None:
     return queue[0] if queue else None
 
 
-def _gathered(queue: deque[Job]) -> Shipment:
+def _gathered(queue: deque[Job]) -> RequestBatch:
     """As many as one request takes, and with them those that wait for nobody else."""
-    first, share = queue[0].call, _share(queue[0])
+    first, share = queue[0].request, _share(queue[0])
     assert isinstance(first, BatchItem)  # noqa: S101 - requests of their own are not gathered
     request = OpenRequest(first.template, first.path)
     jobs: list[Job] = []
@@ -86,7 +88,7 @@ def _gathered(queue: deque[Job]) -> Shipment:
     while source := queue or followers:
         job = source[0]
         if job.state is State.WAITING:
-            item = job.call
+            item = job.request
             if not (type(item) is BatchItem and request.takes(item)):
                 break
             request.add(item)
@@ -96,10 +98,10 @@ def _gathered(queue: deque[Job]) -> Shipment:
                 if awaited[follower] == follower.unfinished and _share(follower) == share:
                     followers.append(follower)
         source.popleft()
-    return _shipment(jobs, request.request())
+    return _request_batch(jobs, request.request())
 
 
-def _shipment(jobs: list[Job], request: Request | None = None) -> Shipment:
+def _request_batch(jobs: list[Job], request: Request | None = None) -> RequestBatch:
     for job in jobs:
         job.state = State.SHIPPED
-    return Shipment(jobs, request)
+    return RequestBatch(jobs, request)

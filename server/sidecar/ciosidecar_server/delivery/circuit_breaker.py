@@ -3,16 +3,16 @@
 from collections.abc import Callable, Collection
 
 from . import outcomes
-from .job import Job, Report
+from .job import DeliveryOutcome, Job
 from .responses import THROTTLED, Failure
 from .retry import jittered_delay_s
 
-FAILURES_UNTIL_DOWN = 5
+FAILURES_UNTIL_OPEN = 5
 _FIRST_PROBE_S = 1.0
 _MAX_PROBE_S = 60.0
 
 
-class Circuit:
+class CircuitBreaker:
     """What is known of one workspace's health.
 
     It opens for three reasons. After five failures in a row one request at a time tries, further and further apart.
@@ -26,20 +26,20 @@ class Circuit:
         self._failures = 0
         self._failed_at = 0.0
         self._not_before = 0.0
-        self._last_failure: Report | None = None
+        self._last_failure: DeliveryOutcome | None = None
         self._paused_at = 0.0
         self._paused_until = 0.0
         self._trial = False
         self._refusals = 0
         self._probe_at = 0.0
-        self._refusal: Report | None = None
+        self._refusal: DeliveryOutcome | None = None
         self.probe: Job | None = None
         """While the credentials are refused: the one job that may try again."""
 
     @property
-    def down(self) -> bool:
+    def open(self) -> bool:
         """Whether nothing has worked for a while."""
-        return self._failures >= FAILURES_UNTIL_DOWN
+        return self._failures >= FAILURES_UNTIL_OPEN
 
     @property
     def failing(self) -> bool:
@@ -47,13 +47,13 @@ class Circuit:
         return self._failures > 0 or self._trial or self._refusal is not None
 
     @property
-    def one_at_a_time(self) -> bool:
+    def half_open(self) -> bool:
         """Whether only one request may be unanswered: the one that tries."""
-        return self.down or self._trial
+        return self.open or self._trial
 
     def wait_s(self) -> float:
         """Return how long until the next request may try."""
-        until = self._not_before if self.down else 0.0
+        until = self._not_before if self.open else 0.0
         return max(0.0, until - self._clock(), self.pause_s)
 
     @property
@@ -61,7 +61,7 @@ class Circuit:
         """How long Customer.io still wants to be left alone, as it said itself."""
         return max(0.0, self._paused_until - self._clock()) if self._trial else 0.0
 
-    def trouble(self) -> Report | None:
+    def trouble(self) -> DeliveryOutcome | None:
         """Return the report of an event that is not even to wait because of failures; None if all is well."""
         if self._trial:
             return outcomes.held_back(THROTTLED, self.pause_s)
@@ -79,16 +79,16 @@ class Circuit:
         if sent_at >= self._paused_at:
             self._trial = False
 
-    def failed(self, report: Report, sent_at: float) -> None:
+    def failed(self, report: DeliveryOutcome, sent_at: float) -> None:
         """Note that a request was not answered, or with an error of the server's."""
         self._last_failure = report
-        if self.down and sent_at < self._failed_at:
+        if self.open and sent_at < self._failed_at:
             return  # it was on its way already when another one failed: it says nothing new
         now = self._clock()
         self._failures += 1
         self._failed_at = now
-        if self.down:
-            self._not_before = now + jittered_delay_s(self._failures - FAILURES_UNTIL_DOWN + 1)
+        if self.open:
+            self._not_before = now + jittered_delay_s(self._failures - FAILURES_UNTIL_OPEN + 1)
 
     def pause(self, seconds: float) -> bool:
         """Send nothing for a time that Customer.io asks for; answer whether that is news."""
@@ -101,7 +101,7 @@ class Circuit:
 
     def credentials_refused(
         self, jobs: Collection[Job], http_status: int, failures: list[Failure]
-    ) -> Report:
+    ) -> DeliveryOutcome:
         """Note that the credentials were refused; answer the report of everything that waits.
 
         jobs: those that were sent with them.
@@ -117,7 +117,7 @@ class Circuit:
         self._refusal = outcomes.credentials_refused(http_status, failures, left_s)
         return self._refusal
 
-    def admit(self, job: Job) -> Report | None:
+    def admit(self, job: Job) -> DeliveryOutcome | None:
         """Let a job in, or return the report of one that is not even to wait.
 
         While the credentials are refused the first job after the pause is let in, to try.

@@ -5,11 +5,11 @@ import asyncio
 from ciosidecar_transform.requests import RequestTemplate
 
 from ..settings import Settings
-from .endpoints import Hosts
-from .rate_limiter import Pace
+from .endpoints import TrackApiEndpoints
+from .rate_limiter import SendLimits
 from .slots import Slots
 from .transport import HttpxTransport, Transport
-from .workspace_queue import Workspace
+from .workspace_queue import WorkspaceQueue
 
 _LINGER_S = 0.005
 # What streams need at the end of a grace to say what became of everything, and to end.
@@ -18,17 +18,17 @@ _FEW_WORKSPACES = 1_000
 _MOST_REMEMBERED = 100_000
 
 
-class Delivery:
+class Dispatcher:
     """The workspaces that are sent to, by address and credentials."""
 
     def __init__(self, settings: Settings) -> None:
-        self.hosts = Hosts(settings.customerio_url, settings.customerio_eu_url)
+        self.endpoints = TrackApiEndpoints(settings.customerio_url, settings.customerio_eu_url)
         self.transport: Transport = HttpxTransport(
             connect_timeout_s=settings.connect_timeout_s,
             max_connections=settings.max_connections,
             http2=settings.http2,
         )
-        self._pace = Pace(
+        self._limits = SendLimits(
             rate_per_s=settings.delivery_rate,
             concurrency=settings.delivery_concurrency,
             request_timeout_s=settings.request_timeout_s,
@@ -36,19 +36,19 @@ class Delivery:
         )
         self._slots = Slots(settings.max_connections)
         self._tidy_at = _FEW_WORKSPACES
-        self._workspaces: dict[tuple[str, str], Workspace] = {}
+        self._workspaces: dict[tuple[str, str], WorkspaceQueue] = {}
         self._draining = False
 
-    def workspace(self, template: RequestTemplate) -> Workspace:
+    def workspace(self, template: RequestTemplate) -> WorkspaceQueue:
         """The workspace that requests of this template go to."""
         key = workspace_key(template)
         found = self._workspaces.get(key)
         if found is None:
             if len(self._workspaces) >= self._tidy_at:
                 self._tidy()
-            base_url = self.hosts.real(template.base_url)
-            found = self._workspaces[key] = Workspace(
-                base_url, self.transport, self.hosts, self._pace, self._slots
+            base_url = self.endpoints.real(template.base_url)
+            found = self._workspaces[key] = WorkspaceQueue(
+                base_url, self.transport, self.endpoints, self._limits, self._slots
             )
             if self._draining:
                 found.drain()

@@ -13,7 +13,7 @@ _MAX_DECODINGS = 8
 _API_PATHS = ("/api/v1/", "/api/v2/")
 
 
-class Hosts:
+class TrackApiEndpoints:
     """The base URLs that requests name, and those that are really called."""
 
     def __init__(self, us_url: str | None = None, eu_url: str | None = None) -> None:

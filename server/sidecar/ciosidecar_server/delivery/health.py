@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection
 from ciosidecar_transform.outcomes import ErrorCode
 
 from . import outcomes
-from .circuit_breaker import Circuit
-from .job import Job, Report
+from .circuit_breaker import CircuitBreaker
+from .job import DeliveryOutcome, Job
 from .latency import Latency
-from .rate_limiter import RateLimit
+from .rate_limiter import RateLimiter
 from .responses import Failure
 
 _STALE_S = 600.0
@@ -21,53 +21,57 @@ class Health:
     def __init__(self, rate_per_s: float, clock: Callable[[], float]) -> None:
         """clock: seconds, never going back."""
         self._clock = clock
-        self.rate = RateLimit(rate_per_s, clock)
-        self.circuit = Circuit(clock)
+        self.rate_limiter = RateLimiter(rate_per_s, clock)
+        self.circuit_breaker = CircuitBreaker(clock)
         self.latency = Latency(clock)
         self._changed_at = clock()
 
     def wait_s(self) -> float:
         """Return how long until the next request may go."""
-        return max(self.rate.wait_s(), self.circuit.wait_s())
+        return max(self.rate_limiter.wait_s(), self.circuit_breaker.wait_s())
 
     def answered(self, sent_at: float) -> None:
         """Note that Customer.io took a request, or refused it for what was in it."""
-        self.circuit.answered(sent_at)
-        self.rate.on_success()
+        self.circuit_breaker.answered(sent_at)
+        self.rate_limiter.on_success()
 
-    def failed(self, report: Report, sent_at: float) -> None:
+    def failed(self, report: DeliveryOutcome, sent_at: float) -> None:
         """Note that a request was not answered, or with an error of the server's."""
         self._changed_at = self._clock()
-        self.circuit.failed(report, sent_at)
+        self.circuit_breaker.failed(report, sent_at)
 
     def throttled(self, retry_after_s: float | None, sent_at: float) -> bool:
         """Note a 429; answer whether nothing may be sent for longer than was known."""
         self._changed_at = self._clock()
-        self.rate.on_throttled(sent_at)
-        return bool(retry_after_s) and self.circuit.pause(retry_after_s or 0.0)
+        self.rate_limiter.on_throttled(sent_at)
+        return bool(retry_after_s) and self.circuit_breaker.pause(retry_after_s or 0.0)
 
     def credentials_refused(
         self, jobs: Collection[Job], http_status: int, failures: list[Failure]
-    ) -> Report:
+    ) -> DeliveryOutcome:
         """Note that the credentials were refused; answer the report of everything that waits."""
         self._changed_at = self._clock()
-        return self.circuit.credentials_refused(jobs, http_status, failures)
+        return self.circuit_breaker.credentials_refused(jobs, http_status, failures)
 
     def in_doubt(self, oldest_sent_at: float | None) -> bool:
         """Return whether it is not to be trusted with many connections: unknown, failing, or hanging.
 
         oldest_sent_at: of the requests that are under way; None if there are none.
         """
-        return not self.latency.known or self.circuit.failing or self.latency.hangs(oldest_sent_at)
+        return (
+            not self.latency.known
+            or self.circuit_breaker.failing
+            or self.latency.hangs(oldest_sent_at)
+        )
 
-    def trouble(self, oldest_sent_at: float | None, waiting: int) -> Report | None:
+    def trouble(self, oldest_sent_at: float | None, waiting: int) -> DeliveryOutcome | None:
         """Return the report of an event that is not even to wait, or None if there is no trouble.
 
         oldest_sent_at: as above. waiting: how many jobs there are.
         """
-        report = self.circuit.trouble()
-        if report is None and self.rate.lowered:
-            for_all_s = min(_MAX_RETRY_AFTER_S, max(1.0, waiting / self.rate.rate_per_s))
+        report = self.circuit_breaker.trouble()
+        if report is None and self.rate_limiter.lowered:
+            for_all_s = min(_MAX_RETRY_AFTER_S, max(1.0, waiting / self.rate_limiter.rate_per_s))
             report = outcomes.held_back(429, for_all_s)
         if report is None and self.latency.slow(oldest_sent_at):
             report = outcomes.held_back(504, None, ErrorCode.UPSTREAM_TIMEOUT)
@@ -79,6 +83,6 @@ class Health:
 
         What was learned ten minutes ago is no longer.
         """
-        if not (self.circuit.failing or self.rate.lowered):
+        if not (self.circuit_breaker.failing or self.rate_limiter.lowered):
             return False
         return self._clock() - self._changed_at < _STALE_S

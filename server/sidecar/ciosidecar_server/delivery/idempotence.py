@@ -25,19 +25,19 @@ _STATE_CALLS = ("merge_customers", "suppress", "unsuppress", "add_customers", "r
 """The last segment of the POSTs of v1 of which the same is true."""
 
 
-def is_idempotent(call: Request | BatchItem) -> bool:
+def is_idempotent(request: Request | BatchItem) -> bool:
     """Return whether a call that may have been taken can be sent again without counting twice."""
-    path = call.path.partition("?")[0]
+    path = request.path.partition("?")[0]
     if path.startswith("/api/v2/"):
-        body = _decoded(call.body)
-        if isinstance(call, Request) and path == BATCH_PATH:
+        body = _decoded(request.body)
+        if isinstance(request, Request) and path == BATCH_PATH:
             items = body.get("batch")
             return isinstance(items, list) and all(map(_item_is_idempotent, items))
         return _item_is_idempotent(body)
-    if call.template.method in ("PUT", "DELETE"):
+    if request.template.method in ("PUT", "DELETE"):
         return True
     last = path.rpartition("/")[2]
-    return last in _STATE_CALLS or (last == "events" and bool(_decoded(call.body).get("id")))
+    return last in _STATE_CALLS or (last == "events" and bool(_decoded(request.body).get("id")))
 
 
 def _item_is_idempotent(item: Any) -> bool:

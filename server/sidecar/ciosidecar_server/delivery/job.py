@@ -12,7 +12,7 @@ from .responses import Failure
 if TYPE_CHECKING:
     import asyncio
 
-    from .workspace_queue import Workspace
+    from .workspace_queue import WorkspaceQueue
 
 
 class State(IntEnum):
@@ -36,7 +36,6 @@ class Job:
         "answered_at",
         "arrival",
         "attempts",
-        "call",
         "deadline",
         "failure",
         "fingerprint",
@@ -48,6 +47,7 @@ class Job:
         "position",
         "prepared",
         "ready_at",
+        "request",
         "size",
         "state",
         "task",
@@ -57,7 +57,7 @@ class Job:
 
     def __init__(
         self,
-        call: Request | BatchItem,
+        request: Request | BatchItem,
         keys: Collection[str],
         deadline: float,
         owner: "Owner",
@@ -73,9 +73,9 @@ class Job:
         fingerprint: of what its caller sent, by which it is known again.
         size: bytes of its caller's credit that it holds.
         alone: whether its request must cover no other job.
-        prepared: whether the call is a whole request that may cover items of its own.
+        prepared: whether it is a whole request that may cover items of its own.
         """
-        self.call = call
+        self.request = request
         self.keys = keys
         self.deadline = deadline
         self.owner = owner
@@ -97,17 +97,17 @@ class Job:
         """How many earlier jobs it waits for."""
         self.followers: list[Job] = []
         """The later jobs that wait for it."""
-        self.workspace: Workspace | None = None
+        self.workspace: WorkspaceQueue | None = None
         """The workspace it was submitted to."""
         self.task: asyncio.Task[None] | None = None
         """The attempt that is under way, or was the last."""
         self.forgotten = False
         """Whether nobody is to hear of it any more: its owner is gone, or was answered. It is not tried again."""
-        self.failure: Report | None = None
+        self.failure: DeliveryOutcome | None = None
         """What the last attempt came to, if it may be tried again."""
 
 
-class Report(NamedTuple):
+class DeliveryOutcome(NamedTuple):
     """What became of a job."""
 
     status: int
@@ -139,5 +139,5 @@ class Owner(Protocol):
     def place(self, job: Job) -> Place | None:
         """Where a job came from, if it came from the same caller."""
 
-    def settled(self, job: Job, report: Report) -> None:
+    def settled(self, job: Job, report: DeliveryOutcome) -> None:
         """Called once for every job that is not forgotten, when nothing more will be tried."""

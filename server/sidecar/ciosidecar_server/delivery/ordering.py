@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from .job import Job, State
 
 
-class Lanes:
+class OrderingGraph:
     """The jobs of one workspace, by what they concern.
 
     A job that is settled before those it waits for are (its time is over, say) keeps its place until
@@ -16,7 +16,7 @@ class Lanes:
     def __init__(self) -> None:
         self._last: dict[str, Job] = {}
 
-    def enter(self, job: Job) -> bool:
+    def enqueue(self, job: Job) -> bool:
         """Puts a job behind every earlier one that shares a key with it; whether there is none."""
         last = self._last
         for key in job.keys:
@@ -27,7 +27,7 @@ class Lanes:
             last[key] = job
         return job.unfinished == 0
 
-    def leave(self, job: Job) -> list[Job]:
+    def complete(self, job: Job) -> list[Job]:
         """Takes a settled job out of the way; the jobs that need wait no longer, as they came."""
         found: list[Job] = []
         gone = deque([job] if job.unfinished == 0 else ())
@@ -47,7 +47,7 @@ class Lanes:
         return found
 
 
-def behind(job: Job) -> Iterator[Job]:
+def dependents(job: Job) -> Iterator[Job]:
     """All jobs that wait for this one, directly or not, as they came; settled ones among them."""
     seen = {job}
     pending = deque([job])

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from ciosidecar_transform.outcomes import Error, ErrorCode, ErrorType, Warning, WarningCode
 
-from .job import Job, Place, Report
+from .job import DeliveryOutcome, Job, Place
 from .responses import Failure, in_its_words
 
-DELIVERED = Report(200, http_status=200)
+DELIVERED = DeliveryOutcome(200, http_status=200)
 WRONG_REGION = Warning(
     WarningCode.WRONG_REGION,
     "Customer.io redirected to its other region: set datacenter accordingly (11.2)",
@@ -50,25 +50,25 @@ _EXPIRED = _error(
 )
 
 
-def refused(status: int, failures: list[Failure]) -> Report:
+def refused(status: int, failures: list[Failure]) -> DeliveryOutcome:
     """Customer.io does not want it. status: its 4xx."""
     reason = in_its_words(failures)
     field = next((one.field for one in failures if one.field), "")
     error = _error(
         ErrorCode.REFUSED, f"Customer.io refused it with {status}", status, retryable=False
     )
-    return Report(status, error, http_status=status, reason=reason, field=field)
+    return DeliveryOutcome(status, error, http_status=status, reason=reason, field=field)
 
 
-def item_refused(http_status: int, failure: Failure) -> Report:
+def item_refused(http_status: int, failure: Failure) -> DeliveryOutcome:
     """Customer.io took the request, but not this item of it."""
     error = _error(ErrorCode.REFUSED, "Customer.io refused this item", 400, retryable=False)
-    return Report(400, error, (), http_status, failure.reason, failure.field)
+    return DeliveryOutcome(400, error, (), http_status, failure.reason, failure.field)
 
 
 def of_prepared(
     http_status: int, failures: list[Failure], items: int, warnings: Sequence[Warning]
-) -> Report:
+) -> DeliveryOutcome:
     """Customer.io took a prepared batch, but for the items it names. items: how many it has."""
     named = {
         one.item: one for one in reversed(failures) if one.item is not None and one.item < items
@@ -85,12 +85,14 @@ def of_prepared(
         retryable=False,
     )
     first = refused_items[0]
-    return Report(
+    return DeliveryOutcome(
         207, error, warnings, http_status, first.reason, first.field, failed_items=refused_items
     )
 
 
-def failed(http_status: int, failures: list[Failure], retry_after_s: float | None) -> Report:
+def failed(
+    http_status: int, failures: list[Failure], retry_after_s: float | None
+) -> DeliveryOutcome:
     """Customer.io answered that it cannot, for now."""
     reason = in_its_words(failures)
     status = http_status if http_status in (408, 429) or 500 <= http_status < 600 else 503
@@ -100,29 +102,31 @@ def failed(http_status: int, failures: list[Failure], retry_after_s: float | Non
     elif http_status == 408:
         code = ErrorCode.UPSTREAM_TIMEOUT
     error = _error(code, f"Customer.io answered {http_status}", status, retryable=True)
-    return Report(status, error, (), http_status, reason, "", retry_after_s)
+    return DeliveryOutcome(status, error, (), http_status, reason, "", retry_after_s)
 
 
-def unanswered(text: str, *, timed_out: bool) -> Report:
+def unanswered(text: str, *, timed_out: bool) -> DeliveryOutcome:
     """Nobody answered. text: why, safe to show."""
     code = ErrorCode.UPSTREAM_TIMEOUT if timed_out else ErrorCode.UPSTREAM_FAILED
     error = _error(code, f"Customer.io did not answer: {text}", 504, retryable=True)
-    return Report(504, error, reason=text)
+    return DeliveryOutcome(504, error, reason=text)
 
 
-def credentials_refused(http_status: int, failures: list[Failure], retry_after_s: float) -> Report:
+def credentials_refused(
+    http_status: int, failures: list[Failure], retry_after_s: float
+) -> DeliveryOutcome:
     """Customer.io does not accept the credentials. http_status: 0 if this job was not sent."""
     reason = in_its_words(failures)
-    return Report(503, _UNUSABLE, (), http_status, reason, "", retry_after_s)
+    return DeliveryOutcome(503, _UNUSABLE, (), http_status, reason, "", retry_after_s)
 
 
 def held_back(
     status: int, retry_after_s: float | None, code: ErrorCode = ErrorCode.THROTTLED
-) -> Report:
+) -> DeliveryOutcome:
     """Return the report of an event that is not even to wait. status, code: of what is wrong with its workspace."""
     text = _TROUBLES.get(code, "nothing gets through to Customer.io at the moment")
     error = _error(code, f"not sent: {text}", status, retryable=True)
-    return Report(status, error, retry_after_s=retry_after_s)
+    return DeliveryOutcome(status, error, retry_after_s=retry_after_s)
 
 
 _TROUBLES = {
@@ -131,7 +135,7 @@ _TROUBLES = {
 }
 
 
-def not_known(http_status: int) -> Report:
+def not_known(http_status: int) -> DeliveryOutcome:
     """Return the report of what Customer.io may have taken or not."""
     error = _error(
         ErrorCode.UPSTREAM_FAILED,
@@ -139,21 +143,21 @@ def not_known(http_status: int) -> Report:
         503,
         retryable=True,
     )
-    return Report(503, error, http_status=http_status)
+    return DeliveryOutcome(503, error, http_status=http_status)
 
 
-def not_answered() -> Report:
+def not_answered() -> DeliveryOutcome:
     """Return the report of a job whose time is over while its request is under way."""
     return unanswered("no answer within the batch's timeout", timed_out=True)
 
 
-def blocked(cause: Job, job: Job) -> Report:
+def blocked(cause: Job, job: Job) -> DeliveryOutcome:
     """An earlier job of the same person failed and may be tried again."""
     place = job.owner.place(cause)
-    return Report(503, _BLOCKED_ELSEWHERE) if place is None else held(place)
+    return DeliveryOutcome(503, _BLOCKED_ELSEWHERE) if place is None else held(place)
 
 
-def held(place: Place) -> Report:
+def held(place: Place) -> DeliveryOutcome:
     """An earlier job of the same caller, about the same person, failed and may be tried again."""
     error = _error(
         ErrorCode.BLOCKED,
@@ -162,10 +166,10 @@ def held(place: Place) -> Report:
         503,
         retryable=True,
     )
-    return Report(503, error, blocked_by=place)
+    return DeliveryOutcome(503, error, blocked_by=place)
 
 
-def following(cause: Job, report: Report, job: Job) -> Report:
+def following(cause: Job, report: DeliveryOutcome, job: Job) -> DeliveryOutcome:
     """What becomes of a job that waits for one that failed.
 
     cause: the job that failed; report: what became of it.
@@ -177,11 +181,11 @@ def following(cause: Job, report: Report, job: Job) -> Report:
     return blocked(cause, job)
 
 
-def not_sent(job: Job) -> Report:
+def not_sent(job: Job) -> DeliveryOutcome:
     """Its time was over: what the last attempt came to, if there was one."""
-    return job.failure or Report(504, _EXPIRED)
+    return job.failure or DeliveryOutcome(504, _EXPIRED)
 
 
-def drained(job: Job) -> Report:
+def drained(job: Job) -> DeliveryOutcome:
     """The sidecar is going away."""
-    return job.failure or Report(503, _DRAINING)
+    return job.failure or DeliveryOutcome(503, _DRAINING)

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ciosidecar_transform.outcomes import ErrorCode, Refused
+from ciosidecar_transform.outcomes import ErrorCode, EventRejected
 from ciosidecar_transform.requests import BATCH_PATH, Request, RequestTemplate
 from msgspec import DecodeError
 from msgspec.json import decode
 
-from .endpoints import Hosts, sendable_headers, split_url
+from .endpoints import TrackApiEndpoints, sendable_headers, split_url
 
 # Its template carries none, either.
 _PATH_WITHOUT_CREDENTIALS = "/api/v1/metrics"
@@ -21,14 +21,14 @@ def prepared_request(
     endpoint_path: str,
     headers: Mapping[str, str],
     body: bytes,
-    hosts: Hosts,
+    endpoints: TrackApiEndpoints,
 ) -> Request:
-    """The request as it is. Raises Refused(INVALID_ITEM) for what is no call of the Track API."""
+    """The request as it is. Raises EventRejected(INVALID_ITEM) for what is no call of the Track API."""
     parts = split_url(url)
     sent_headers = sendable_headers(headers)
     if method not in _METHODS:
         problem = "method must be PUT, POST or DELETE"
-    elif parts is None or not hosts.knows(parts[0]):
+    elif parts is None or not endpoints.knows(parts[0]):
         problem = "url must be one of Customer.io's Track API, with https"
     elif sent_headers is None:
         problem = "Authorization and Content-Type must be printable ASCII"
@@ -37,7 +37,7 @@ def prepared_request(
     else:
         template = RequestTemplate(method, parts[0], endpoint_path, sent_headers)
         return Request(template, parts[1], body)
-    raise Refused(ErrorCode.INVALID_ITEM, f"prepared.{problem} (12.1)")
+    raise EventRejected(ErrorCode.INVALID_ITEM, f"prepared.{problem} (12.1)")
 
 
 def items_of(request: Request) -> int | None:

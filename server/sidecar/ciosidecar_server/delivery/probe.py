@@ -7,9 +7,9 @@ from ciosidecar_transform.settings.reader import SettingProblem
 from msgspec import DecodeError
 from msgspec.json import decode
 
-from .endpoints import Hosts
+from .endpoints import TrackApiEndpoints
 from .responses import REDIRECTS, in_its_words, read_failures
-from .transport import NoAnswer, Transport
+from .transport import NoResponse, Transport
 
 _PATH = "/api/v1/accounts/region"
 _MAX_REDIRECTS = 3
@@ -32,7 +32,7 @@ class Probed(NamedTuple):
 
 
 async def probe(
-    template: RequestTemplate, transport: Transport, hosts: Hosts, timeout_s: float
+    template: RequestTemplate, transport: Transport, endpoints: TrackApiEndpoints, timeout_s: float
 ) -> Probed:
     """Asks for the region of the workspace whose credentials a request template carries.
 
@@ -40,17 +40,17 @@ async def probe(
     Track API.
     """
     headers = {"Authorization": template.headers["Authorization"]}
-    base_url = hosts.real(template.base_url)
+    base_url = endpoints.real(template.base_url)
     try:
         for _ in range(_MAX_REDIRECTS):
             answer = await transport.send(
                 "GET", base_url + _PATH, headers, b"", timeout_s=timeout_s
             )
-            elsewhere = hosts.redirected(answer.headers.get("location"))
+            elsewhere = endpoints.redirected(answer.headers.get("location"))
             if answer.status not in REDIRECTS or elsewhere is None:
                 break
             base_url = elsewhere
-    except NoAnswer as failure:
+    except NoResponse as failure:
         return Probed(failure.text)
     if answer.status != 200:
         told = in_its_words(read_failures(answer.body))

@@ -13,7 +13,7 @@ _SLOWEST_PER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class SendLimits:
     """How a workspace is sent to."""
 
     rate_per_s: float
@@ -26,7 +26,7 @@ class Pace:
     """How long an operation may wait for others to share its request with."""
 
 
-class RateLimit:
+class RateLimiter:
     """Requests a second: at most the full rate, less after a 429 (AIMD).
 
     A 429 lowers the rate by 30 %, down to 5 % of the full rate, or one request a second if that is more. Only
@@ -63,7 +63,7 @@ class RateLimit:
         self._filled_at = now
         return 0.0 if self._tokens >= 1.0 else (1.0 - self._tokens) / rate
 
-    def take(self) -> None:
+    def reserve(self) -> None:
         """Take a token, which `wait_s` has just said is there."""
         self._tokens -= 1.0
 

@@ -6,17 +6,20 @@ from ciosidecar_transform.requests import BatchItem, Request
 from .job import Job, State
 
 
-class Shipment:
+class RequestBatch:
     """One request and the jobs it covers."""
 
-    __slots__ = ("_request", "in_doubt", "jobs", "redirected", "sent_at", "then")
+    __slots__ = ("_request", "in_doubt", "jobs", "next", "redirected", "sent_at")
 
     def __init__(
-        self, jobs: list[Job], request: Request | None = None, then: "Shipment | None" = None
+        self,
+        jobs: list[Job],
+        request: Request | None = None,
+        next_batch: "RequestBatch | None" = None,
     ) -> None:
-        """request: for these jobs, if it is made already. then: what waits until this is settled."""
+        """request: for these jobs, if it is made already. next_batch: what waits until this is settled."""
         self.jobs = jobs
-        self.then = then
+        self.next = next_batch
         self.redirected = False
         """Whether Customer.io sent it on to its other region."""
         self.sent_at = 0.0
@@ -34,16 +37,18 @@ class Shipment:
     def request(self) -> Request:
         """The request for all jobs that are left."""
         if self._request is None:
-            call: Request | BatchItem = self.jobs[0].call
-            if isinstance(call, BatchItem):
-                call = join(call.template, call.path, [job.call.body for job in self.jobs])
-            self._request = call
+            request: Request | BatchItem = self.jobs[0].request
+            if isinstance(request, BatchItem):
+                request = join(
+                    request.template, request.path, [job.request.body for job in self.jobs]
+                )
+            self._request = request
         return self._request
 
-    def halves(self) -> "Shipment":
+    def bisect(self) -> "RequestBatch":
         """The first half, which the second one follows."""
         middle = len(self.jobs) // 2
-        second = Shipment(self.jobs[middle:], then=self.then)
-        first = Shipment(self.jobs[:middle], then=second)
+        second = RequestBatch(self.jobs[middle:], next_batch=self.next)
+        first = RequestBatch(self.jobs[:middle], next_batch=second)
         first.redirected = second.redirected = self.redirected
         return first

@@ -13,7 +13,7 @@ from ciosidecar_transform.json_text import repair_surrogates
 from msgspec import DecodeError
 from msgspec.json import decode
 
-from .transport import Answer
+from .transport import Response
 
 MAX_REASON_BYTES = 1024
 REDIRECTS = (301, 302, 307, 308)
@@ -23,7 +23,7 @@ _MAX_INDEX = 1_000_000
 _TRY_AGAIN = (408, 425, THROTTLED)
 
 
-class Meaning(Enum):
+class Disposition(Enum):
     """What has to be done about an answer."""
 
     DELIVERED = "delivered"
@@ -49,34 +49,34 @@ class Failure(NamedTuple):
     """The field it names, or ""."""
 
 
-class Verdict(NamedTuple):
+class Classification(NamedTuple):
     """An answer, read."""
 
-    meaning: Meaning
+    disposition: Disposition
     failures: list[Failure]
     """What is wrong, in Customer.io's words; may be empty."""
     readable: bool = True
     """Whether the body could be read; if not, it may have reported an error."""
 
 
-def read_answer(answer: Answer) -> Verdict:
+def classify(answer: Response) -> Classification:
     """Return what an answer means: the table of docs/delivery.md."""
     status = answer.status
     found = _failures(answer.body) if answer.whole else None
     readable, failures = found is not None, found or []
     if status == 204:
-        return Verdict(Meaning.DELIVERED, [])
+        return Classification(Disposition.DELIVERED, [])
     if status == 200:
-        return Verdict(Meaning.DELIVERED, failures, readable)
+        return Classification(Disposition.DELIVERED, failures, readable)
     if 200 <= status < 300:
         # A 207 says that something was refused: one that does not say what is as good as unread.
-        meaning = Meaning.DELIVERED if status == 207 and failures else Meaning.NOT_KNOWN
-        return Verdict(meaning, failures, readable)
+        disposition = Disposition.DELIVERED if status == 207 and failures else Disposition.NOT_KNOWN
+        return Classification(disposition, failures, readable)
     if status in (401, 403):
-        return Verdict(Meaning.WRONG_CREDENTIALS, failures)
+        return Classification(Disposition.WRONG_CREDENTIALS, failures)
     if 400 <= status < 500 and status not in _TRY_AGAIN:
-        return Verdict(Meaning.REFUSED, failures)
-    return Verdict(Meaning.TRY_AGAIN, failures)
+        return Classification(Disposition.REFUSED, failures)
+    return Classification(Disposition.TRY_AGAIN, failures)
 
 
 def read_failures(body: bytes) -> list[Failure]:

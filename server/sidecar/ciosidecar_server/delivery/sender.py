@@ -5,11 +5,11 @@ from collections import deque
 from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
-from .batcher import ReadyJobs
+from .batcher import Batcher
 from .health import Health
 from .job import Job, State
-from .rate_limiter import Pace
-from .request_batch import Shipment
+from .rate_limiter import SendLimits
+from .request_batch import RequestBatch
 from .slots import Slots
 
 _MOST_IN_DOUBT = 1_000
@@ -20,21 +20,21 @@ class Sender:
 
     def __init__(
         self,
-        pace: Pace,
+        limits: SendLimits,
         slots: Slots,
         health: Health,
-        exchange: Callable[[Shipment], Coroutine[Any, Any, None]],
+        exchange: Callable[[RequestBatch], Coroutine[Any, Any, None]],
     ) -> None:
         """exchange: makes one attempt; calls `landed` and, at its end, `over`."""
         self._loop = asyncio.get_running_loop()
         self._clock = self._loop.time
-        self._pace = pace
+        self._limits = limits
         self._slots = slots
         self._health = health
         self._exchange = exchange
-        self._ready = ReadyJobs(pace.linger_s)
-        self._again: deque[Shipment] = deque()
-        self._in_flight: dict[asyncio.Task[None], Shipment] = {}
+        self._batcher = Batcher(limits.linger_s)
+        self._again: deque[RequestBatch] = deque()
+        self._in_flight: dict[asyncio.Task[None], RequestBatch] = {}
         self._jobs_in_flight = 0
         self._wake: asyncio.TimerHandle | None = None
         self._pumping = False
@@ -42,24 +42,24 @@ class Sender:
     @property
     def oldest_sent_at(self) -> float | None:
         """When the oldest request that is under way was sent; None if there is none."""
-        for shipment in self._in_flight.values():
-            return shipment.sent_at
+        for batch in self._in_flight.values():
+            return batch.sent_at
         return None
 
     def add(self, job: Job) -> None:
         """Queue a job that waits for nothing but its turn. Call `pump_soon` when all that come together are here."""
-        self._ready.add(job, self._clock())
+        self._batcher.add(job, self._clock())
 
-    def next(self, shipment: Shipment) -> None:
+    def next(self, batch: RequestBatch) -> None:
         """Send a request before all others."""
-        self._again.appendleft(shipment)
+        self._again.appendleft(batch)
 
-    def again_at(self, shipment: Shipment, time: float) -> None:
+    def again_at(self, batch: RequestBatch, time: float) -> None:
         """Send a request again at a time."""
-        self._loop.call_at(time, self._resend, shipment)
+        self._loop.call_at(time, self._resend, batch)
 
-    def _resend(self, shipment: Shipment) -> None:
-        self._again.append(shipment)
+    def _resend(self, batch: RequestBatch) -> None:
+        self._again.append(batch)
         self._pump()
 
     def pump_soon(self) -> None:
@@ -68,30 +68,30 @@ class Sender:
             self._pumping = True
             self._loop.call_soon(self._pump)
 
-    def landed(self, shipment: Shipment) -> None:
+    def landed(self, batch: RequestBatch) -> None:
         """Note that the attempt of the running task is over."""
         task = asyncio.current_task()
         if task is None or self._in_flight.pop(task, None) is None:
             return
-        self._jobs_in_flight -= len(shipment.jobs)
-        self._slots.give_back(in_doubt=shipment.in_doubt)
+        self._jobs_in_flight -= len(batch.jobs)
+        self._slots.give_back(in_doubt=batch.in_doubt)
         now = self._clock()
-        for job in shipment.jobs:
+        for job in batch.jobs:
             job.state = State.SHIPPED
             if not job.forgotten:
                 job.answered_at = now
 
-    def over(self, shipment: Shipment) -> None:
+    def over(self, batch: RequestBatch) -> None:
         """Note that all is done about an attempt; what waited for its jobs may go."""
-        if shipment.then is not None and all(job.state is State.DONE for job in shipment.jobs):
-            self._again.append(shipment.then)
+        if batch.next is not None and all(job.state is State.DONE for job in batch.jobs):
+            self._again.append(batch.next)
         self._pump()
 
     def cut(self, jobs: Collection[Job]) -> None:
         """End the requests of these jobs of which nobody waits for the answer any more."""
         for attempt in {job.task for job in jobs}:
-            shipment = None if attempt is None else self._in_flight.get(attempt)
-            if attempt and shipment and all(job.forgotten for job in shipment.jobs):
+            batch = None if attempt is None else self._in_flight.get(attempt)
+            if attempt and batch and all(job.forgotten for job in batch.jobs):
                 self._cancel_soon(attempt)
 
     def cut_all(self) -> "list[asyncio.Task[None]]":
@@ -115,7 +115,7 @@ class Sender:
         self._pumping = False
         while True:
             now = self._clock()
-            wait_s = 0.0 if self._again else self._ready.wait_s(now)
+            wait_s = 0.0 if self._again else self._batcher.wait_s(now)
             if wait_s is None or not self._has_room():
                 return
             wait_s = max(wait_s, self._health.wait_s())
@@ -128,19 +128,19 @@ class Sender:
             if not self._slots.take(len(self._in_flight), in_doubt=in_doubt):
                 self._slots.wait(self._pump, in_doubt=in_doubt)
                 return
-            shipment = self._again.popleft() if self._again else self._ready.take(now)
-            shipment.drop_done()
-            if shipment.jobs:
-                self._health.rate.take()
-                self._send(shipment, now, in_doubt=in_doubt)
+            batch = self._again.popleft() if self._again else self._batcher.next_batch(now)
+            batch.drop_done()
+            if batch.jobs:
+                self._health.rate_limiter.reserve()
+                self._send(batch, now, in_doubt=in_doubt)
                 continue
             self._slots.give_back(in_doubt=in_doubt)
-            if shipment.then is not None:
-                self._again.appendleft(shipment.then)
+            if batch.next is not None:
+                self._again.appendleft(batch.next)
 
     def _has_room(self) -> bool:
         """Return whether another request may be under way."""
-        most = 1 if self._health.circuit.one_at_a_time else self._pace.concurrency
+        most = 1 if self._health.circuit_breaker.half_open else self._limits.concurrency
         return len(self._in_flight) < most
 
     def _wake_at(self, time: float) -> None:
@@ -148,13 +148,13 @@ class Sender:
             self._wake.cancel()
         self._wake = self._loop.call_at(time, self._pump)
 
-    def _send(self, shipment: Shipment, now: float, *, in_doubt: bool) -> None:
-        shipment.sent_at, shipment.in_doubt = now, in_doubt
-        task = self._loop.create_task(self._exchange(shipment))
-        for job in shipment.jobs:
+    def _send(self, batch: RequestBatch, now: float, *, in_doubt: bool) -> None:
+        batch.sent_at, batch.in_doubt = now, in_doubt
+        task = self._loop.create_task(self._exchange(batch))
+        for job in batch.jobs:
             job.state = State.IN_FLIGHT
             job.task = task
             job.attempts += 1
             job.first_sent_at = job.first_sent_at or now
-        self._in_flight[task] = shipment
-        self._jobs_in_flight += len(shipment.jobs)
+        self._in_flight[task] = batch
+        self._jobs_in_flight += len(batch.jobs)

@@ -4,27 +4,29 @@ import logging
 from collections.abc import Iterator
 
 from . import outcomes
-from .job import Job, Report
+from .job import DeliveryOutcome, Job
 from .prepared_requests import items_of
-from .request_batch import Shipment
-from .responses import Failure, Verdict
+from .request_batch import RequestBatch
+from .responses import Classification, Failure
 
 _log = logging.getLogger(__name__)
 
 
-def taken(shipment: Shipment, status: int, verdict: Verdict) -> Iterator[tuple[Job, Report]]:
+def taken(
+    batch: RequestBatch, status: int, classification: Classification
+) -> Iterator[tuple[Job, DeliveryOutcome]]:
     """Yield each job with its report."""
-    failures = verdict.failures
-    warnings = [outcomes.WRONG_REGION] if shipment.redirected else []
-    if not verdict.readable:
+    failures = classification.failures
+    warnings = [outcomes.WRONG_REGION] if batch.redirected else []
+    if not classification.readable:
         _log.warning("Customer.io's answer %d cannot be read", status)
         warnings.append(outcomes.UNREADABLE)
-    jobs = shipment.jobs
+    jobs = batch.jobs
     if not failures and not warnings and status == outcomes.DELIVERED.http_status:
         yield from ((job, outcomes.DELIVERED) for job in jobs)
         return
     alone = len(jobs) == 1
-    items = items_of(shipment.request()) if alone and jobs[0].prepared else None
+    items = items_of(batch.request()) if alone and jobs[0].prepared else None
     if items is not None:
         yield jobs[0], outcomes.of_prepared(status, failures, items, warnings)
         return

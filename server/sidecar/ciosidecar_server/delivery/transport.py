@@ -17,7 +17,7 @@ from .. import __version__
 from .aiohttp_transport import KEEP_ALIVE_S, AiohttpTransport
 from .content_encoding import decompressed
 
-MAX_ANSWER_BYTES = 1_048_576
+MAX_RESPONSE_BYTES = 1_048_576
 """Of an answer's body, this much is read; Customer.io's have at most some hundred kilobytes."""
 
 _URL = re.compile(r"(https?://[A-Za-z0-9._:\[\]-]+)(/[!\"$-~]*)")
@@ -33,19 +33,19 @@ for _name in ("httpx", "httpcore", "hpack"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What came back, as it came: redirects are answers, too."""
 
     status: int
     headers: Mapping[str, str]
     """All of them, by lower-case names."""
     body: bytes
-    """At most MAX_ANSWER_BYTES; of a longer one the rest is not read and the connection closed."""
+    """At most MAX_RESPONSE_BYTES; of a longer one the rest is not read and the connection closed."""
     whole: bool = True
     """Whether that is all of the body, out of its Content-Encoding."""
 
 
-class NoAnswer(Exception):
+class NoResponse(Exception):
     """No answer, or not all of one: name, network, proxy, TLS, timeout, an answer that is not HTTP.
 
     The request may have arrived nevertheless, unless the text begins with "no connection".
@@ -63,8 +63,8 @@ class Transport(Protocol):
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float
-    ) -> Answer:
-        """The answer to one request, its body included, within `timeout_s` seconds from now. Raises NoAnswer.
+    ) -> Response:
+        """The answer to one request, its body included, within `timeout_s` seconds from now. Raises NoResponse.
 
         The URL is sent byte for byte. Raises ValueError for one that is not http or https with a host and a path of
         printable ASCII without `#`. A body is sent with its length as soon as it or the method has one: `b""` of a PUT
@@ -73,7 +73,7 @@ class Transport(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Closes all connections; requests under way, and any later one, come to NoAnswer."""
+        """Closes all connections; requests under way, and any later one, come to NoResponse."""
         ...
 
 
@@ -103,10 +103,10 @@ class HttpxTransport:
 
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float
-    ) -> Answer:
+    ) -> Response:
         """As in Transport."""
         if self._closed:
-            raise NoAnswer("no connection: closed", timed_out=False)
+            raise NoResponse("no connection: closed", timed_out=False)
         if (parts := _URL.fullmatch(url)) is None:
             raise ValueError("not a URL to send to")
         at, target = parts.groups()
@@ -135,18 +135,18 @@ class HttpxTransport:
                 # Straight from the stream: by way of the response it costs 10 µs more.
                 found, whole = await _body(cast("httpx.AsyncByteStream", response.stream))
                 if encoding := response.headers.get("content-encoding"):
-                    found, inflated = decompressed(found, encoding, MAX_ANSWER_BYTES)
+                    found, inflated = decompressed(found, encoding, MAX_RESPONSE_BYTES)
                     whole = whole and inflated
-                return Answer(response.status_code, response.headers, found, whole)
+                return Response(response.status_code, response.headers, found, whole)
         except httpx.ConnectTimeout:
             text = f"no connection to {origin.name} within {self._connect_timeout_s:g} s"
-            raise NoAnswer(text, timed_out=True) from None
+            raise NoResponse(text, timed_out=True) from None
         except TimeoutError:
             text = f"no answer from {origin.name} within {timeout_s:g} s"
-            raise NoAnswer(text, timed_out=True) from None
+            raise NoResponse(text, timed_out=True) from None
         except httpx.TransportError as fault:
             # Without the cause: its text may quote the URL or a proxy's password.
-            raise NoAnswer(_text(origin.name, fault), timed_out=False) from None
+            raise NoResponse(_text(origin.name, fault), timed_out=False) from None
 
     async def aclose(self) -> None:
         """As in Transport."""
@@ -165,7 +165,7 @@ class HttpxTransport:
             url.host.encode("idna")
         except UnicodeError:  # which the resolver lets through instead of its own error
             text = f"no connection to {name}: its name does not resolve"
-            raise NoAnswer(text, timed_out=False) from None
+            raise NoResponse(text, timed_out=False) from None
         proxy = None
         if not proxy_bypass(name):
             proxy = self._proxies.get(url.scheme) or self._proxies.get("all")
@@ -174,7 +174,7 @@ class HttpxTransport:
         if proxy and not proxy.startswith("http://"):
             kind = proxy.partition("://")[0]
             text = f"no connection to {name}: a proxy by {kind} is not supported"
-            raise NoAnswer(text, timed_out=False)
+            raise NoResponse(text, timed_out=False)
         if (ways := self._ways.get(proxy)) is None:
             open_way = functools.partial(self._open_way, proxy=proxy)
             ways = self._ways[proxy] = _Ways(open_way(keep_alive=True), open_way(keep_alive=False))
@@ -257,11 +257,11 @@ async def _body(stream: httpx.AsyncByteStream) -> tuple[bytes, bool]:
         async for chunk in stream:
             chunks.append(chunk)
             size += len(chunk)
-            if size > MAX_ANSWER_BYTES:
+            if size > MAX_RESPONSE_BYTES:
                 break
     finally:
         await stream.aclose()
-    return b"".join(chunks)[:MAX_ANSWER_BYTES], size <= MAX_ANSWER_BYTES
+    return b"".join(chunks)[:MAX_RESPONSE_BYTES], size <= MAX_RESPONSE_BYTES
 
 
 def _text(name: str, fault: httpx.TransportError) -> str:

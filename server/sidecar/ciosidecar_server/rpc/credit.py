@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from ..delivery.job import Job
-from ..delivery.workspace_queue import Workspace
+from ..delivery.workspace_queue import WorkspaceQueue
 
 _FEW_WORKSPACES = 5
 
@@ -20,7 +20,7 @@ class Credit:
         self._max_bytes = max_bytes
         self._events = 0
         self._bytes = 0
-        self._held: dict[Workspace, _Held] = {}
+        self._held: dict[WorkspaceQueue, _Held] = {}
 
     @property
     def available(self) -> bool:
@@ -28,7 +28,7 @@ class Credit:
         return self._events < self._max_events and self._bytes < self._max_bytes
 
     @property
-    def workspaces(self) -> list[Workspace]:
+    def workspaces(self) -> list[WorkspaceQueue]:
         """The workspaces that have jobs of this stream."""
         return list(self._held)
 
@@ -41,7 +41,7 @@ class Credit:
         """Give credit back, because results were written."""
         self.charge(-events, -size)
 
-    def hold(self, workspace: Workspace, job: Job) -> None:
+    def hold(self, workspace: WorkspaceQueue, job: Job) -> None:
         """Note that a workspace has a job."""
         held = self._held.get(workspace)
         if held is None:
@@ -49,7 +49,7 @@ class Credit:
         held.jobs[job] = None
         held.size += job.size
 
-    def release(self, workspace: Workspace, job: Job) -> None:
+    def release(self, workspace: WorkspaceQueue, job: Job) -> None:
         """Note that a job was answered, if the workspace had it."""
         held = self._held.get(workspace)
         if held is None or job not in held.jobs:
@@ -59,12 +59,12 @@ class Credit:
         if not held.jobs:
             del self._held[workspace]
 
-    def share_used(self, workspace: Workspace) -> bool:
+    def share_used(self, workspace: WorkspaceQueue) -> bool:
         """Return whether a workspace, if it is in trouble, has all that it may hold."""
         held = self._held.get(workspace)
         return held is not None and self._over(len(held.jobs) + 1, held.size)
 
-    def excess(self, workspace: Workspace) -> Iterable[Job]:
+    def excess(self, workspace: WorkspaceQueue) -> Iterable[Job]:
         """Return the latest jobs of a workspace, without which it would hold no more than its share."""
         held = self._held.get(workspace)
         if held is None:

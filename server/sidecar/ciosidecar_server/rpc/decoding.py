@@ -4,7 +4,7 @@ from typing import Any
 
 from ciosidecar.v1 import event_pb2 as pb
 from ciosidecar_transform.json_text import repair_surrogates
-from ciosidecar_transform.outcomes import ErrorCode, Refused
+from ciosidecar_transform.outcomes import ErrorCode, EventRejected
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from msgspec import DecodeError, Raw
@@ -33,13 +33,13 @@ _OBJECTS = {
 
 
 def event_json(item: pb.Item, json: bytes, max_bytes: int) -> bytes:
-    """The event of an item. Raises Refused where there is none to transform, or it is too large.
+    """The event of an item. Raises EventRejected where there is none to transform, or it is too large.
 
     json: the item's own, which protobuf copies whenever it is read.
     """
     found = json or _event_json(item)
     if len(found) > max_bytes:
-        raise Refused(ErrorCode.TOO_LARGE, f"the event has more than {max_bytes} bytes")
+        raise EventRejected(ErrorCode.TOO_LARGE, f"the event has more than {max_bytes} bytes")
     return found
 
 
@@ -50,11 +50,13 @@ def _event_json(item: pb.Item) -> bytes:
     if payload == "message":
         return _message_json(item.message)
     if payload == "prepared":
-        raise Refused(
+        raise EventRejected(
             ErrorCode.INVALID_ITEM,
             "a prepared request can only be delivered, and this call does not deliver (12.1)",
         )
-    raise Refused(ErrorCode.INVALID_ITEM, "the item has neither an event nor a request (12.1)")
+    raise EventRejected(
+        ErrorCode.INVALID_ITEM, "the item has neither an event nor a request (12.1)"
+    )
 
 
 def _message_json(message: pb.Message) -> bytes:
@@ -89,7 +91,7 @@ def _object(found: pb.Json, field: str) -> Raw | dict[str, Any] | None:
         # Lone surrogates are repaired, with the warning, where the whole event is read.
         format(repair_surrogates(found.json), indent=-1)
     except (DecodeError, RecursionError):
-        raise Refused(ErrorCode.INVALID_JSON, f"{field} is not JSON (1.1)") from None
+        raise EventRejected(ErrorCode.INVALID_JSON, f"{field} is not JSON (1.1)") from None
     return Raw(found.json)
 
 
@@ -119,6 +121,6 @@ def _time_text(time: Timestamp) -> str:
     try:
         return time.ToJsonString()
     except ValueError:
-        raise Refused(
+        raise EventRejected(
             ErrorCode.INVALID_ITEM, "a timestamp is outside the years 1 to 9999"
         ) from None

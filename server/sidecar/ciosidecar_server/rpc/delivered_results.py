@@ -10,14 +10,14 @@ from ciosidecar_transform import Outcome, Warning
 from ciosidecar_transform.batching import OpenRequest, envelope_bytes
 from ciosidecar_transform.requests import BatchItem, Request, RequestTemplate
 
-from ..delivery.job import Job, Place, Report
+from ..delivery.job import DeliveryOutcome, Job, Place
 from ..delivery.responses import Failure
-from ..delivery.workspace_queue import Workspace
+from ..delivery.workspace_queue import WorkspaceQueue
 from .results_encoder import MAX_TAG_BYTES, add_template, fill_detail
 from .sizes import PER_EVENT_BYTES, RESERVE_BYTES, template_bytes
 
 if TYPE_CHECKING:
-    from .delivery_session import DeliveringStream
+    from .delivery_session import DeliverySession
 
 
 MESSAGE_BYTES = 512
@@ -46,13 +46,13 @@ class _Answer(NamedTuple):
     position: int
     outcome: Outcome
     job: Job | None = None
-    report: Report | None = None
+    report: DeliveryOutcome | None = None
 
 
 class BatchInWork:
     """A batch of which some items are not answered yet."""
 
-    def __init__(self, stream: "DeliveringStream", batch: event_pb2.Batch) -> None:
+    def __init__(self, stream: "DeliverySession", batch: event_pb2.Batch) -> None:
         self.stream = stream
         self.batch_id = batch.batch_id
         self._unanswered = len(batch.items)
@@ -87,8 +87,8 @@ class BatchInWork:
         for workspace, jobs in self._by_workspace():
             workspace.forget(jobs)
 
-    def _by_workspace(self) -> Iterable[tuple[Workspace, list[Job]]]:
-        found: dict[Workspace, list[Job]] = {}
+    def _by_workspace(self) -> Iterable[tuple[WorkspaceQueue, list[Job]]]:
+        found: dict[WorkspaceQueue, list[Job]] = {}
         for job in self.jobs:
             if job.workspace is not None:
                 found.setdefault(job.workspace, []).append(job)
@@ -103,7 +103,7 @@ class BatchInWork:
         """An item that is not delivered: filtered or refused."""
         self._add(_Answer(position, outcome))
 
-    def settled(self, job: Job, report: Report) -> None:
+    def settled(self, job: Job, report: DeliveryOutcome) -> None:
         """An item that was delivered, or not."""
         self.stream.settled(job)
         if report.error is not None and report.error.retryable:
@@ -190,7 +190,7 @@ class _Message:
             self._results.statuses.append(answer.outcome.status)
             self._size += size
             if job is not None:
-                self._claimed.add(_template_key(job.call.template))
+                self._claimed.add(_template_key(job.request.template))
                 jobs.append(job)
             told += 1
         self._add_requests(jobs)
@@ -241,7 +241,7 @@ class _Message:
                 item.reason = item.field = ""
 
     def _request_bytes(self, job: Job) -> int:
-        call = job.call
+        call = job.request
         size = len(call.body) + len(call.path) + PER_EVENT_BYTES
         if isinstance(call, BatchItem):
             size += envelope_bytes(call.template)
@@ -253,7 +253,7 @@ class _Message:
         """The jobs' requests: items that may share one do, whatever they shared on the way."""
         shared: dict[tuple[str, str], tuple[OpenRequest, list[int]]] = {}
         for job in jobs:
-            call = job.call
+            call = job.request
             if isinstance(call, Request):
                 self._add_request(call, [job.position])
                 continue

@@ -7,15 +7,15 @@ from functools import partial
 from typing import NamedTuple
 
 from ciosidecar.v1 import event_pb2, service_pb2
-from ciosidecar_transform import Outcome, Refused, Request, transform_event
+from ciosidecar_transform import EventRejected, Outcome, Request, transform_event
 from ciosidecar_transform.ordering import OrderingKey, caller_key, operation_keys, request_keys
-from ciosidecar_transform.outcomes import refused
+from ciosidecar_transform.outcomes import rejected
 from ciosidecar_transform.pipeline import internal_error
 from ciosidecar_transform.requests import BatchItem
 from google.protobuf.duration_pb2 import Duration
 
 from ..delivery import outcomes
-from ..delivery.dispatcher import Delivery, workspace_key
+from ..delivery.dispatcher import Dispatcher, workspace_key
 from ..delivery.job import Job, Place
 from ..delivery.prepared_requests import prepared_request
 from ..settings import Settings
@@ -23,7 +23,7 @@ from .credit import Credit
 from .decoding import event_json
 from .delivered_results import MESSAGE_BYTES, BatchInWork, Reporting
 from .destinations import KnownDestinations
-from .resend_gate import Holds
+from .resend_gate import ResendGate
 from .transform_session import check_size
 from .turns import LARGE_BYTES, Turns, in_thread
 
@@ -37,20 +37,20 @@ _AS_IT_IS = Outcome(200, [])
 
 
 class _Read(NamedTuple):
-    """What an item is: a call to deliver, or the outcome of what is not delivered."""
+    """What an item is: a request to deliver, or the outcome of what is not delivered."""
 
     outcome: Outcome
-    call: Request | BatchItem | None = None
+    request: Request | BatchItem | None = None
     keys: Collection[OrderingKey] = ()
     fingerprint: int = 0
 
 
-class DeliveringStream:
+class DeliverySession:
     """What one stream has in delivery. Its owner reads batches, and writes what comes back."""
 
     def __init__(
         self,
-        delivery: Delivery,
+        delivery: Dispatcher,
         known: KnownDestinations,
         settings: Settings,
         options: service_pb2.DeliveryOptions,
@@ -58,7 +58,7 @@ class DeliveringStream:
         write: Callable[[service_pb2.TransformStreamResponse], Awaitable[None]],
     ) -> None:
         """write: sends one response to the caller; raises if nobody is there."""
-        self._delivery = delivery
+        self._dispatcher = delivery
         self._known = known
         self._settings = settings
         self._default_timeout_s = (
@@ -73,7 +73,7 @@ class DeliveringStream:
         )
         self._write = write
         self._loop = asyncio.get_running_loop()
-        self._holds = Holds()
+        self._resend_gate = ResendGate()
         self._batches: dict[BatchInWork, None] = {}
         self._answered: dict[BatchInWork, None] = {}
         self._credit = Credit(settings.max_events_in_flight, settings.max_bytes_in_flight)
@@ -163,11 +163,11 @@ class DeliveringStream:
                 read = partial(self._read_event, item, json, batch, now)
             large = (len(json) or item.ByteSize()) > LARGE_BYTES
             found = await in_thread(read) if large else read()
-            if found.call is None:
+            if found.request is None:
                 in_work.answer(position, found.outcome)
                 continue
             in_work.note(position, found.outcome)
-            self._submit_call(position, item, in_work, found.call, found.keys, found.fingerprint)
+            self._submit_call(position, item, in_work, found.request, found.keys, found.fingerprint)
 
     def _read_event(
         self, item: event_pb2.Item, json: bytes, batch: event_pb2.Batch, now: int
@@ -177,8 +177,8 @@ class DeliveringStream:
             return _Read(destination)
         try:
             event_bytes = event_json(item, json, self._settings.max_event_bytes)
-        except Refused as refusal:
-            return _Read(refused(refusal))
+        except EventRejected as refusal:
+            return _Read(rejected(refusal))
         done = transform_event(
             event_bytes,
             destination,
@@ -186,7 +186,7 @@ class DeliveringStream:
             now=now,
             connection=self._known.connections.get(item.connection or batch.connection),
         )
-        outcome, call, operation, event = done.outcome, done.call, done.operation, done.event
+        outcome, call, operation, event = done.outcome, done.request, done.operation, done.event
         if call is None or operation is None or event is None:
             return _Read(outcome)
         try:
@@ -205,10 +205,10 @@ class DeliveringStream:
                 told.endpoint_path,
                 told.headers,
                 told.body,
-                self._delivery.hosts,
+                self._dispatcher.endpoints,
             )
-        except Refused as refusal:
-            return _Read(refused(refusal))
+        except EventRejected as refusal:
+            return _Read(rejected(refusal))
         keys = _own_key(item) or request_keys(call)
         return _Read(_AS_IT_IS, call, keys, hash((told.url, told.body)))
 
@@ -232,14 +232,14 @@ class DeliveringStream:
             alone=item.dont_batch,
             prepared=item.WhichOneof("payload") == "prepared",
         )
-        job.arrival, cause = self._holds.arrive(
+        job.arrival, cause = self._resend_gate.admit(
             workspace_key(call.template), keys, fingerprint, again=item.attempt > 0
         )
         self._credit.charge(0, job.size)
         if cause is not None:
             in_work.settled(job, outcomes.held(cause))
             return
-        workspace = self._delivery.workspace(call.template)
+        workspace = self._dispatcher.workspace(call.template)
         if self._credit.share_used(workspace):
             report = workspace.held_back(alone=self._known.alone)
             if report is not None:
@@ -256,8 +256,8 @@ class DeliveringStream:
 
     def hold(self, job: Job, place: Place) -> None:
         """A job failed and may be tried again: later ones of the same person wait for the caller."""
-        workspace = workspace_key(job.call.template)
-        self._holds.add(workspace, job.keys, job.fingerprint, job.arrival, place)
+        workspace = workspace_key(job.request.template)
+        self._resend_gate.add(workspace, job.keys, job.fingerprint, job.arrival, place)
 
     def answered(self, batch: BatchInWork) -> None:
         """There are results of a batch to write."""

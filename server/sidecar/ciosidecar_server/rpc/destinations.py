@@ -8,13 +8,13 @@ from ciosidecar.v1 import destination_pb2 as pb
 from ciosidecar_transform import (
     AnyDestination,
     Destination,
+    EventRejected,
     Outcome,
-    Refused,
     SettingProblem,
     read_destination,
 )
 from ciosidecar_transform.json_text import members, repair_surrogates
-from ciosidecar_transform.outcomes import ErrorCode, refused
+from ciosidecar_transform.outcomes import ErrorCode, rejected
 from ciosidecar_transform.settings.destination import unusable
 from ciosidecar_transform.settings.reader import ConfigReader
 from ciosidecar_transform.settings.table import DATACENTER, DATACENTER_EU
@@ -160,7 +160,7 @@ class KnownDestinations:
             if turns.over:
                 await turns.next()
             destination, problems = await read_declared(declared)
-            self._by_number[declared.number] = destination or refused(unusable(problems))
+            self._by_number[declared.number] = destination or rejected(unusable(problems))
             if len(self._by_number) > self._max_destinations:
                 raise ProtocolError(
                     "destinations",
@@ -182,8 +182,8 @@ class KnownDestinations:
         )
 
 
-_UNKNOWN = refused(
-    Refused(
+_UNKNOWN = rejected(
+    EventRejected(
         ErrorCode.UNKNOWN_DESTINATION,
         "no destination was declared under this number: declare it and send the event again (12.1)",
     )

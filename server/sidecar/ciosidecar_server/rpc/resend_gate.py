@@ -21,7 +21,7 @@ class _Failed(NamedTuple):
     keys: Collection[str]
 
 
-class Holds:
+class ResendGate:
     """Of one stream: whose events are held back, and which are welcome again, by workspace.
 
     A caller sends on before it hears of a failure. What it sent in the meantime must not overtake
@@ -52,7 +52,7 @@ class Holds:
     ) -> None:
         """An event failed and may be tried again.
 
-        fingerprint: of its bytes. arrival: as `arrive` said. place: where it came from this time.
+        fingerprint: of its bytes. arrival: as `admit` said. place: where it came from this time.
         """
         event = workspace, fingerprint
         self._failures += 1
@@ -64,7 +64,7 @@ class Holds:
         if len(self._failed) > MAX_HELD:
             self._forget(next(iter(self._failed.values())))
 
-    def arrive(
+    def admit(
         self, workspace: Hashable, keys: Collection[str], fingerprint: int, *, again: bool
     ) -> tuple[int, Place | None]:
         """The number of an event's first arrival, and what it must wait for; None if it may go.

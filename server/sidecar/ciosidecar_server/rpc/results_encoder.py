@@ -5,7 +5,7 @@ from typing import Generic, Protocol, TypeVar
 
 from ciosidecar.v1 import event_pb2
 from ciosidecar.v1 import result_pb2 as pb
-from ciosidecar_transform import ErrorCode, Outcome, Refused, Request, RequestTemplate
+from ciosidecar_transform import ErrorCode, EventRejected, Outcome, Request, RequestTemplate
 from ciosidecar_transform.outcomes import ErrorType, FilterReason, WarningCode
 
 from .sizes import PER_EVENT_BYTES, RESERVE_BYTES, template_bytes
@@ -67,8 +67,8 @@ class ResultsWriter(Generic[Response]):
         self._size = 0
         self._has_claim = False
 
-    def claim(self, template: RequestTemplate, size: int) -> None:
-        """Makes room for one more request, or item of a shared one. Raises Refused(TOO_LARGE)."""
+    def reserve(self, template: RequestTemplate, size: int) -> None:
+        """Makes room for one more request, or item of a shared one. Raises EventRejected(TOO_LARGE)."""
         size += PER_EVENT_BYTES
         known = template in self._claimed
         needed = size if known else size + template_bytes(template)
@@ -76,7 +76,7 @@ class ResultsWriter(Generic[Response]):
             # In a message of its own the request needs its template, too.
             needed = size + template_bytes(template)
             if needed > self._max_bytes:
-                raise Refused(
+                raise EventRejected(
                     ErrorCode.TOO_LARGE, "the result does not fit the caller's max_receive_bytes"
                 )
             self._split()
@@ -89,7 +89,7 @@ class ResultsWriter(Generic[Response]):
         self._finish_response()
         self._start()
 
-    def place(self, request: Request, position: int | list[int]) -> None:
+    def add(self, request: Request, position: int | list[int]) -> None:
         """Adds a complete request."""
         template = request.template
         index = self._templates.get(template)

@@ -13,7 +13,7 @@ from ciosidecar_transform.settings.dynamic import AnyDestination
 from grpc import aio
 
 from .. import PROTOCOL_VERSION, __version__
-from ..delivery.dispatcher import Delivery
+from ..delivery.dispatcher import Dispatcher
 from ..delivery.probe import probe, wrong_region
 from ..settings import Settings
 from .destinations import (
@@ -26,7 +26,7 @@ from .destinations import (
 from .errors import fail
 from .limits import limits
 from .memory import give_back_after
-from .session import Draining, Stream
+from .session import Draining, Session
 from .transform_session import answer_batch
 
 _Request = TypeVar("_Request")
@@ -50,10 +50,10 @@ def _answering(call: _Call[_Request, _Response]) -> _Call[_Request, _Response]:
 class Servicer(service_pb2_grpc.SidecarServiceServicer):
     """SidecarService over one Settings."""
 
-    def __init__(self, settings: Settings, draining: Draining, delivery: Delivery) -> None:
+    def __init__(self, settings: Settings, draining: Draining, delivery: Dispatcher) -> None:
         self._settings = settings
         self._draining = draining
-        self._delivery = delivery
+        self._dispatcher = delivery
         self._streams: set[asyncio.Task[Any]] = set()
 
     async def streams_end(self) -> None:
@@ -99,8 +99,8 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         template = destination.endpoints.batch
         found = await probe(
             template,
-            self._delivery.transport,
-            self._delivery.hosts,
+            self._dispatcher.transport,
+            self._dispatcher.endpoints,
             self._settings.request_timeout_s,
         )
         answer.credentials_accepted = found.credentials_accepted
@@ -137,7 +137,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
             self._streams.add(task)
             task.add_done_callback(self._streams.discard)
         try:
-            await Stream(context, self._settings, self._draining, self._delivery).run()
+            await Session(context, self._settings, self._draining, self._dispatcher).run()
         except asyncio.CancelledError:
             raise  # swallowing it leaks the call in grpc.aio (grpc#43360)
         except Exception as fault:  # noqa: BLE001

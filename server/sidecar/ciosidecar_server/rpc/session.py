@@ -9,9 +9,9 @@ from ciosidecar.v1 import service_pb2 as pb
 from google.protobuf.duration_pb2 import Duration
 from grpc import aio
 
-from ..delivery.dispatcher import Delivery
+from ..delivery.dispatcher import Dispatcher
 from ..settings import Settings
-from .delivery_session import DeliveringStream
+from .delivery_session import DeliverySession
 from .destinations import KnownDestinations, fitting_problems
 from .errors import ProtocolError
 from .limits import limits
@@ -48,17 +48,17 @@ class _PeerGone(Exception):
     """Nobody is there to take an answer: the stream is over, and nobody's fault."""
 
 
-class Stream:
+class Session:
     """One caller's stream."""
 
     def __init__(
-        self, context: _Context, settings: Settings, draining: Draining, delivery: Delivery
+        self, context: _Context, settings: Settings, draining: Draining, delivery: Dispatcher
     ) -> None:
         self._context = context
         self._settings = settings
         self._draining = draining
-        self._delivery = delivery
-        self._delivering: DeliveringStream | None = None
+        self._dispatcher = delivery
+        self._delivering: DeliverySession | None = None
         self._known = KnownDestinations(settings.max_destinations)
         self._max_receive_bytes = _DEFAULT_RECEIVE_BYTES
         self._session_id = secrets.token_hex(8)
@@ -137,8 +137,8 @@ class Stream:
                 )
             self._max_receive_bytes = opening.max_receive_bytes
         if opening.HasField("delivery"):
-            self._delivering = DeliveringStream(
-                self._delivery,
+            self._delivering = DeliverySession(
+                self._dispatcher,
                 self._known,
                 self._settings,
                 opening.delivery,

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 from ciosidecar.v1 import event_pb2 as pb
-from ciosidecar_transform import AnyDestination, BatchTransform, Outcome, Refused
-from ciosidecar_transform.outcomes import refused
+from ciosidecar_transform import AnyDestination, BatchTransform, EventRejected, Outcome
+from ciosidecar_transform.outcomes import rejected
 
 from ..settings import Settings
 from .decoding import event_json
@@ -47,8 +47,8 @@ async def answer_batch(
     ) -> Outcome:
         try:
             event = event_json(item, json, max_event_bytes)
-        except Refused as refusal:
-            return refused(refusal)
+        except EventRejected as refusal:
+            return rejected(refusal)
         return transform.add(
             position,
             event,

@@ -3,7 +3,7 @@
 from .. import identity
 from ..event import Event
 from ..operations import Merge
-from ..outcomes import ErrorCode, Refused, Warning, WarningCode
+from ..outcomes import ErrorCode, EventRejected, Warning, WarningCode
 from ..settings.destination import Destination
 
 
@@ -13,15 +13,15 @@ def operation(event: Event, destination: Destination, warnings: list[Warning], _
     previous_id = identity.top_level_id(event.previous_id, "previousId", warnings)
     if user_id is None or previous_id is None:
         missing = "userId" if user_id is None else "previousId"
-        raise Refused(ErrorCode.MISSING_IDENTITY, f"an alias needs a {missing} (7.1)")
+        raise EventRejected(ErrorCode.MISSING_IDENTITY, f"an alias needs a {missing} (7.1)")
     primary = identity.addressed(user_id, "the user id", destination.addressing)
     secondary = identity.addressed(previous_id, "previousId", destination.addressing)
     if destination.addressing.user_id_kind == "phone":
-        raise Refused(ErrorCode.INVALID_ID, "Customer.io merges nobody by phone number (3.8)")
+        raise EventRejected(ErrorCode.INVALID_ID, "Customer.io merges nobody by phone number (3.8)")
     if primary.casefold() == secondary.casefold() and _as_compared(primary) == _as_compared(
         secondary
     ):
-        raise Refused(ErrorCode.INVALID_ID, "userId and previousId are the same (7.1)")
+        raise EventRejected(ErrorCode.INVALID_ID, "userId and previousId are the same (7.1)")
     try:
         anonymous_id = identity.id_text(event.anonymous_id)
     except ValueError:

@@ -7,7 +7,7 @@ from ..event import Event
 from ..json_text import ABSENT, NULL, encode, first_byte, members, text_of
 from ..limits import named, within_limits
 from ..operations import AddDevice, Attributes, DeleteDevice
-from ..outcomes import ErrorCode, Refused, Warning, WarningCode
+from ..outcomes import ErrorCode, EventRejected, Warning, WarningCode
 from ..platforms import Platform, platform_of_library, platform_of_name
 from ..settings.destination import Destination
 from ..times import event_time
@@ -87,7 +87,7 @@ def delete_device(event: Event, destination: Destination, warnings: list[Warning
     person = identity.known_person(event, destination.addressing, warnings)
     found = token(event, warnings)
     if person is None or found is None:
-        raise Refused(
+        raise EventRejected(
             ErrorCode.MISSING_DEVICE_TOKEN,
             "Application Uninstalled needs a known person and context.device.token (6.4)",
         )

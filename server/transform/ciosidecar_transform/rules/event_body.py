@@ -9,7 +9,7 @@ from ..event import Event
 from ..event_id import event_id
 from ..json_text import NULL, compact_size
 from ..operations import SendEvent
-from ..outcomes import ErrorCode, Filtered, FilterReason, Refused, Warning, WarningCode
+from ..outcomes import ErrorCode, EventRejected, Filtered, FilterReason, Warning, WarningCode
 from ..settings.destination import Destination
 from ..times import event_time
 
@@ -32,13 +32,13 @@ def send_event(
 ) -> SendEvent:
     """Return the operation, once the name and the known person, if any, are settled.
 
-    Raises Refused and Filtered.
+    Raises EventRejected and Filtered.
     """
     anonymous_id = None
     if person is None:
         anonymous_id = identity.anonymous_id(event, warnings)
         if anonymous_id is None:
-            raise Refused(
+            raise EventRejected(
                 ErrorCode.MISSING_IDENTITY,
                 f"a {kind} needs a userId, an email or an anonymousId (3.4)",
             )
@@ -58,7 +58,7 @@ def send_event(
     if destination.changes is not None:
         sent = destination.changes.properties(sent)
     if len(sent) > MAX_DATA_BYTES and compact_size(Raw(sent)) > MAX_DATA_BYTES:
-        raise Refused(
+        raise EventRejected(
             ErrorCode.TOO_LARGE, f"properties have more than {MAX_DATA_BYTES} bytes (5.7)"
         )
     addressed = person or anonymous_id or ""

@@ -7,7 +7,7 @@ from ..event import Event
 from ..json_text import ABSENT, NULL, first_byte, members, text_of
 from ..limits import within_limits
 from ..operations import Attributes, UpdateObject
-from ..outcomes import ErrorCode, Refused, Warning, WarningCode
+from ..outcomes import ErrorCode, EventRejected, Warning, WarningCode
 from ..settings.destination import Destination
 
 _OBJECT_TYPE = re.compile(r"[1-9][0-9]{0,17}")
@@ -29,7 +29,7 @@ def operation(
         raw = own_traits.get("groupId", ABSENT)
         object_id = identity.nested_id(raw, "traits.groupId", warnings)
     if object_id is None:
-        raise Refused(ErrorCode.MISSING_GROUP_ID, "a group needs a groupId (8.2)")
+        raise EventRejected(ErrorCode.MISSING_GROUP_ID, "a group needs a groupId (8.2)")
     traits = identity.with_mapped_id(own_traits, event)
     action, person = _action(event), _person(event, destination, warnings)
     anonymous_id = related = None
@@ -64,7 +64,7 @@ def operation(
 
 
 def object_type(found: Attributes, place: str, warnings: list[Warning]) -> str:
-    """Return the type of an object, "1" if none is given. Rule 8.2. Raises Refused(INVALID_ID).
+    """Return the type of an object, "1" if none is given. Rule 8.2. Raises EventRejected(INVALID_ID).
 
     found: where `objectTypeId` or `object_type_id` may stand. place: its name for people.
     """
@@ -73,7 +73,7 @@ def object_type(found: Attributes, place: str, warnings: list[Warning]) -> str:
         if given is not None:
             if _OBJECT_TYPE.fullmatch(given):
                 return given
-            raise Refused(
+            raise EventRejected(
                 ErrorCode.INVALID_ID,
                 f"{place}.{name} must be a whole number of 1 to 18 digits above 0 (8.2)",
             )

@@ -7,7 +7,7 @@ from ..event import Event
 from ..json_text import ABSENT, NULL, encode, first_byte, members, value
 from ..limits import within_sizes
 from ..operations import Attributes, Identify
-from ..outcomes import ErrorCode, Filtered, FilterReason, Refused, Warning, WarningCode
+from ..outcomes import ErrorCode, EventRejected, Filtered, FilterReason, Warning, WarningCode
 from ..reserved_attributes import make_readable, meant_boolean, own_timestamp
 from ..settings.destination import Destination
 from ..times import event_time, first_usable, is_given, seconds_or_warn
@@ -102,7 +102,9 @@ def _without_user_id(event: Event, destination: Destination, warnings: list[Warn
         instead = tried.get(fallback or "", "")
         if addressing.by_phone:
             instead += ", or else a phone"
-        raise Refused(ErrorCode.MISSING_IDENTITY, f"an identify needs a userId{instead} (3.3)")
+        raise EventRejected(
+            ErrorCode.MISSING_IDENTITY, f"an identify needs a userId{instead} (3.3)"
+        )
     return identity.within_limit(found, "the email")
 
 

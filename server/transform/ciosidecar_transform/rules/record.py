@@ -9,7 +9,7 @@ from ..json_text import ABSENT, compact_size, encode, members, text_of, value
 from ..limits import within_sizes
 from ..names import first_name, sent_name
 from ..operations import Attributes, ChangeSegment, DeletePerson, Identify, SendEvent
-from ..outcomes import ErrorCode, Refused, Warning
+from ..outcomes import ErrorCode, EventRejected, Warning
 from ..reserved_attributes import make_readable, own_timestamp
 from ..settings.connections import Audience, Connection, EventRows, Unusable
 from ..settings.destination import Destination
@@ -32,14 +32,14 @@ def operation(
     connection: what the row is about, None if nobody said. now: seconds since 1970.
     """
     if connection is None:
-        raise Refused(
+        raise EventRejected(
             ErrorCode.INVALID_RECORD,
             "a record needs a connection, which says what its row is about (9.1)",
         )
     if type(connection) is Unusable:
-        raise Refused(connection.code, connection.text)
+        raise EventRejected(connection.code, connection.text)
     if event.action not in _ACTIONS:
-        raise Refused(
+        raise EventRejected(
             ErrorCode.INVALID_RECORD, f"action must be one of {', '.join(_ACTIONS)} (9.1)"
         )
     columns = members(event.identifiers)
@@ -63,7 +63,7 @@ def _person(columns: Attributes, warnings: list[Warning]) -> tuple[str, str]:
         if found is not None:
             identity.within_limit(found, f"identifiers.{name}")
             return name, identity.as_cio_id(found) if name == "cio_id" else found
-    raise Refused(
+    raise EventRejected(
         ErrorCode.MISSING_IDENTITY, "a record's identifiers need a cio_id, an id or an email (9.2)"
     )
 
@@ -104,7 +104,7 @@ def _send_event(
 ) -> SendEvent:
     """9.3, 9.4"""
     if event.action == "delete":
-        raise Refused(ErrorCode.INVALID_RECORD, "an event cannot be deleted (9.3)")
+        raise EventRejected(ErrorCode.INVALID_RECORD, "an event cannot be deleted (9.3)")
     name = sent_name(first_name(text_of(columns.get("name", ABSENT))), warnings)
     data = encode(
         {
@@ -116,7 +116,9 @@ def _send_event(
     if destination.changes is not None:
         data = destination.changes.properties(data)
     if len(data) > MAX_DATA_BYTES and compact_size(Raw(data)) > MAX_DATA_BYTES:
-        raise Refused(ErrorCode.TOO_LARGE, f"the row has more than {MAX_DATA_BYTES} bytes (5.7)")
+        raise EventRejected(
+            ErrorCode.TOO_LARGE, f"the row has more than {MAX_DATA_BYTES} bytes (5.7)"
+        )
     return SendEvent(
         person,
         None,
@@ -148,7 +150,7 @@ def _change_segment(
         (raw,) = columns.values()
         identifier = identity.nested_id(raw, "the identifier", warnings)
     if identifier is None:
-        raise Refused(
+        raise EventRejected(
             ErrorCode.INVALID_RECORD, "a row of an audience has exactly one identifier (9.5)"
         )
     identity.within_limit(identifier, "the identifier")

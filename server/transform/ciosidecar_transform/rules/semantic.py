@@ -14,7 +14,7 @@ from ..operations import (
     ReportDelivery,
     UpdateObject,
 )
-from ..outcomes import ErrorCode, Refused, Warning
+from ..outcomes import ErrorCode, EventRejected, Warning
 from ..platforms import platform_of_name
 from ..settings.destination import Destination
 from ..times import event_time
@@ -37,14 +37,14 @@ _Rule = Callable[[Event, Destination, list[Warning], int], Operation]
 def _person(event: Event, destination: Destination, warnings: list[Warning]) -> str:
     found = identity.known_person(event, destination.addressing, warnings)
     if found is None:
-        raise Refused(
+        raise EventRejected(
             ErrorCode.MISSING_IDENTITY, f"{event.event} needs a userId or an email (13.2)"
         )
     return found
 
 
-def _missing(event: Event, what: str) -> Refused:
-    return Refused(ErrorCode.MISSING_PROPERTY, f"{event.event} needs {what} (13.2)")
+def _missing(event: Event, what: str) -> EventRejected:
+    return EventRejected(ErrorCode.MISSING_PROPERTY, f"{event.event} needs {what} (13.2)")
 
 
 def _delete_person(
@@ -89,7 +89,9 @@ def _delete_relationship(
 ) -> UpdateObject:
     person = _person(event, destination, warnings)
     if identity.is_phone(person):
-        raise Refused(ErrorCode.INVALID_ID, "Customer.io relates nobody by phone number (3.8)")
+        raise EventRejected(
+            ErrorCode.INVALID_ID, "Customer.io relates nobody by phone number (3.8)"
+        )
     return _change_object(event, "delete_relationships", person, warnings)
 
 
@@ -104,7 +106,7 @@ def _token(event: Event, warnings: list[Warning]) -> str:
         raw = _device(event).get("token", ABSENT)
         found = identity.nested_id(raw, "properties.device.token", warnings)
     if found is None:
-        raise Refused(
+        raise EventRejected(
             ErrorCode.MISSING_DEVICE_TOKEN, f"{event.event} needs context.device.token (13.2)"
         )
     return found

@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 from .. import track_v1, track_v2
 from ..dates import DateNames
 from ..identity import Addressing, IdentifyFallback, UserIdKind
-from ..outcomes import ErrorCode, Refused
+from ..outcomes import ErrorCode, EventRejected
 from ..requests import BASE_URLS, Endpoints, Writers, endpoints
 from ..semantic_names import SEMANTIC_NAMES
 from ..values import ValueChanges
@@ -152,8 +152,8 @@ def _value_changes(reader: ConfigReader) -> ValueChanges:
     )
 
 
-def unusable(problems: list[SettingProblem]) -> Refused:
+def unusable(problems: list[SettingProblem]) -> EventRejected:
     """What every event for a destination with such problems is refused with. SPEC 11.1."""
     problem = next(one for one in problems if one.fatal)
     key = f"{problem.key} " if problem.key else ""
-    return Refused(ErrorCode.INVALID_DESTINATION, key + problem.text)
+    return EventRejected(ErrorCode.INVALID_DESTINATION, key + problem.text)

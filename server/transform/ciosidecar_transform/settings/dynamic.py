@@ -8,7 +8,7 @@ from msgspec.json import Decoder, encode
 
 from ..event import FilledEvent, without
 from ..json_text import ABSENT, members, repair_surrogates, value
-from ..outcomes import ErrorCode, Refused
+from ..outcomes import ErrorCode, EventRejected
 from . import table as known
 from .destination import Destination, settled, unusable
 from .reader import ConfigReader, SettingProblem
@@ -49,7 +49,7 @@ class DynamicDestination:
 
         What filled a template is taken out of the event, so that a credential never becomes an
         attribute; None if nothing did, and the event is as it was. event_json: an event that can
-        be decoded. Raises Refused(INVALID_DESTINATION).
+        be decoded. Raises EventRejected(INVALID_DESTINATION).
         """
         try:
             fields = members(Raw(event_json))
@@ -96,8 +96,8 @@ class DynamicDestination:
         return destination or problems
 
 
-def _refused(key: str, why: str) -> Refused:
-    return Refused(ErrorCode.INVALID_DESTINATION, f"{key} has a template {why} (13.1)")
+def _refused(key: str, why: str) -> EventRejected:
+    return EventRejected(ErrorCode.INVALID_DESTINATION, f"{key} has a template {why} (13.1)")
 
 
 AnyDestination = Destination | DynamicDestination

@@ -113,7 +113,7 @@ function gap(skipped) {
 }
 
 function count(frame) {
-  const counts = { ...frame.counters, struck: frame.struck };
+  const counts = { ...frame.counters, injected: frame.injected };
   for (const place of document.querySelectorAll("[data-count]")) {
     const text = counts[place.dataset.count].toLocaleString("en");
     if (place.textContent !== text) place.textContent = text;

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from ciosidecar_server.delivery.transport import MAX_ANSWER_BYTES
+from ciosidecar_server.delivery.transport import MAX_RESPONSE_BYTES
 
 from tests.conftest import Connect
 from tests.delivery.caller import Caller, Told, caller, track
@@ -64,7 +64,7 @@ class Body(NamedTuple):
 
 ONE = b'{"errors": [{"batch_index": 1, "reason": "bad %b", "field": "x"}]}'
 NAMES = ONE % b"value"
-SPACES = b" " * (MAX_ANSWER_BYTES + 1)
+SPACES = b" " * (MAX_RESPONSE_BYTES + 1)
 FINE = [
     Body(b"{}"),
     Body(b""),

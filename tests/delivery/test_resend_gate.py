@@ -4,14 +4,15 @@ import random
 
 import pytest
 from ciosidecar_server.delivery.job import Place
-from ciosidecar_server.rpc.resend_gate import Holds
+from ciosidecar_server.rpc import resend_gate
+from ciosidecar_server.rpc.resend_gate import ResendGate
 
 
 class Stream:
     """A caller's events by name, each with the keys in it: "ab1" has the keys a and b."""
 
     def __init__(self) -> None:
-        self.holds = Holds()
+        self.gate = ResendGate()
         self._arrivals: dict[str, int] = {}
         self._sent = 0
 
@@ -19,7 +20,7 @@ class Stream:
         """What an event must wait for, as the number of a sending; None if it may go."""
         self._sent += 1
         keys = {letter for letter in name if letter.isalpha()}
-        arrival, cause = self.holds.arrive(workspace, keys, hash(name), again=again)
+        arrival, cause = self.gate.admit(workspace, keys, hash(name), again=again)
         self._arrivals[name] = arrival
         if cause is None:
             return None
@@ -30,7 +31,7 @@ class Stream:
         """An event that was sent last comes back, to be tried again."""
         keys = {letter for letter in name if letter.isalpha()}
         place = Place(0, self._sent)
-        self.holds.add(workspace, keys, hash(name), self._arrivals[name], place)
+        self.gate.add(workspace, keys, hash(name), self._arrivals[name], place)
 
 
 @pytest.fixture
@@ -110,8 +111,8 @@ def test_nothing_is_left_once_all_has_come_again() -> None:
             stream.fail(name)
     for name in names:
         assert stream.send(name) is None
-    assert not stream.holds._failed
-    assert not stream.holds._by_key
+    assert not stream.gate._failed
+    assert not stream.gate._by_key
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -1,7 +1,7 @@
 """How fast a workspace is sent to, with a clock set by hand."""
 
 import pytest
-from ciosidecar_server.delivery.rate_limiter import RateLimit
+from ciosidecar_server.delivery.rate_limiter import RateLimiter
 
 from tests.conftest import Connect
 from tests.delivery.caller import delivering, track
@@ -23,7 +23,7 @@ class Workspace:
 
     def __init__(self, rate_per_s: float) -> None:
         self.clock = Clock()
-        self.limit = RateLimit(rate_per_s, self.clock)
+        self.limit = RateLimiter(rate_per_s, self.clock)
 
     def send(self, seconds: float, *, throttled: bool = False) -> int:
         """Send for so long, each request answered at once; return how many went."""
@@ -33,7 +33,7 @@ class Workspace:
             self.clock.now += wait_s + 1e-9
             if self.limit.wait_s():
                 continue
-            self.limit.take()
+            self.limit.reserve()
             number += 1
             if throttled:
                 self.limit.on_throttled(self.clock.now)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from ciosidecar_transform import ErrorCode, ErrorType, Refused
+from ciosidecar_transform import ErrorCode, ErrorType, EventRejected
 
 from tests.unit.transform.support import (
     TIME,
@@ -79,7 +79,7 @@ def test_12_1_12_2_a_refused_event(event: dict[str, Any] | bytes, code: str, nam
 )
 def test_12_1_other_refusals_follow_from_their_code(code: str, kind: str, status: int) -> None:
     """5xx is to be tried again, 4xx is final."""
-    error = Refused(ErrorCode(code), "text").error()
+    error = EventRejected(ErrorCode(code), "text").error()
     assert (error.status, error.type, error.text) == (status, ErrorType(kind), "text")
     assert error.retryable == (status >= 500)
 
