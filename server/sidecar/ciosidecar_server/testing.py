@@ -1,4 +1,4 @@
-"""A real sidecar inside a test: `pip install "ciosidecar[testing]"`.
+"""A real sidecar inside a test: `pip install ciosidecar-server`.
 
     from ciosidecar import Client
     from ciosidecar_server.testing import server

@@ -1,6 +1,7 @@
 """The commands there are, under one name."""
 
 import signal
+from importlib.util import find_spec
 
 import cyclopts.config
 from cyclopts import App
@@ -10,9 +11,13 @@ from .check import check
 from .deliver import deliver
 from .outcome import drop_output, give_up
 from .output import CannotWrite, printing
-from .sandbox import sandbox_app
 from .serve import serve
 from .transform import transform
+
+if find_spec("ciosidecar_sandbox") is None:
+    from .missing_sandbox import sandbox_app
+else:
+    from .sandbox import sandbox_app
 
 app = App(
     name="ciosidecar",

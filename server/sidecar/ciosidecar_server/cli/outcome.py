@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 
 import uvloop
 from ciosidecar import SidecarError
-from ciosidecar_sandbox.settings import CannotStart
 from rich.console import Console
 
 from ..addresses import CannotListen, Exposed
@@ -35,7 +34,7 @@ def run(command: Coroutine[Any, Any, None]) -> None:
         uvloop.run(command)
     except Exposed as problem:
         give_up(str(problem), EXIT_USAGE)
-    except (Failed, CannotListen, CannotStart) as problem:
+    except (Failed, CannotListen) as problem:
         give_up(str(problem), getattr(problem, "code", EXIT_FAILED))
     except SidecarError as problem:
         give_up(f"no answer from the sidecar: {problem}", EXIT_FAILED)

@@ -5,11 +5,11 @@ import os
 from typing import Annotated
 
 import cyclopts.config
-from ciosidecar_sandbox.settings import SandboxSettings
+from ciosidecar_sandbox.settings import CannotStart, SandboxSettings
 from cyclopts import App, Parameter
 
 from .. import __version__
-from .outcome import run
+from .outcome import Failed, run
 from .output import print_ready
 
 sandbox_app = App(
@@ -38,7 +38,10 @@ async def _sandbox(settings: SandboxSettings) -> None:
     from ciosidecar_sandbox import server  # noqa: PLC0415 - the other commands do without a web framework
 
     logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    await server.run(settings, _print_ready)
+    try:
+        await server.run(settings, _print_ready)
+    except CannotStart as problem:
+        raise Failed(str(problem)) from None
 
 
 def _print_ready(url: str) -> None:
