@@ -73,14 +73,14 @@ def test_10_3_all_operations_share_one_request_in_input_order() -> None:
 
 def test_10_3_a_refused_event_has_no_item() -> None:
     """Positions and items stay together around it."""
-    sink = RequestList()
-    batch = BatchTransform(NOW, sink)
+    writer = RequestList()
+    batch = BatchTransform(NOW, writer)
     to = destination(apiVersion="v2")
     events: list[Any] = [track(event="a"), b"{", track(event=""), track(event="b"), identify()]
     statuses = [batch.add(n, as_json(event), to).status for n, event in enumerate(events)]
     batch.flush()
     assert statuses == [200, 400, 400, 200, 200]
-    ((request, positions),) = sink.requests
+    ((request, positions),) = writer.requests
     assert positions == [0, 3, 4]
     names = [item.get("name") for item in json.loads(request.body)["batch"]]
     assert names == ["a", "b", None]
