@@ -141,7 +141,7 @@ async def test_a_connection_needs_a_number(stub: Stub) -> None:
     code, details = await end_of(call)
     assert (code, details) == (
         grpc.StatusCode.INVALID_ARGUMENT,
-        "connections.number: must be greater than 0",
+        "connections[0].reference_id: must be greater than 0",
     )
 
 
