@@ -72,12 +72,14 @@ format: $(VENV)/dev ## Put the code into its usual form
 gen: $(VENV)/dev node-modules ## Write everything anew that is made from protos/ and from the code
 	$(BIN)/python protos/generate.py
 	$(BIN)/python docs/generate/destination.py docs/destination.md
+	$(BIN)/python docs/generate/contract.py docs/contract.md
 	@$(for_go); client/go/generate.sh
 	@$(for_node); cd client/node && npm run gen --silent
 
 check-gen: $(VENV)/dev node-modules ## Fail if any of that is stale
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python docs/generate/destination.py --check docs/destination.md
+	$(BIN)/python docs/generate/contract.py --check docs/contract.md
 	@$(for_go); client/go/generate.sh --check
 	@$(for_node); cd client/node && npm run check-gen --silent
 

@@ -21,7 +21,7 @@ from .transform_session import answer_batch
 from .unreadable import refuse_unreadable
 
 MIN_RECEIVE_BYTES = 65_536
-_DEFAULT_RECEIVE_BYTES = 4_194_304
+DEFAULT_RECEIVE_BYTES = 4_194_304
 # After Drain, a caller that sends nothing for so long has sent everything.
 _QUIET_S = 0.2
 
@@ -61,7 +61,7 @@ class Session:
         self._dispatcher = delivery
         self._delivering: DeliverySession | None = None
         self._known = KnownDestinations(settings.max_destinations)
-        self._max_receive_bytes = _DEFAULT_RECEIVE_BYTES
+        self._max_receive_bytes = DEFAULT_RECEIVE_BYTES
         self._session_id = secrets.token_hex(8)
         self._log = SessionLog(self._session_id, context.peer())
         # gRPC takes one write at a time, and Drain comes from beside.
