@@ -114,16 +114,19 @@ def grpcurl(tmp_path_factory: pytest.TempPathFactory) -> str:
     if go is None:
         pytest.skip("there is neither grpcurl nor Go on this machine")
     place = tmp_path_factory.mktemp("grpcurl")
-    built = subprocess.run(
-        [go, "install", GRPCURL],
-        env=os.environ | {"GOBIN": str(place)},
-        capture_output=True,
-        text=True,
-        timeout=BUILD_LIMIT_S,
-        check=False,
-    )
-    if built.returncode:
-        pytest.skip(f"grpcurl cannot be built here: {built.stderr.strip()[-300:]}")
+    try:
+        subprocess.run(
+            [go, "install", GRPCURL],
+            env=os.environ | {"GOBIN": str(place)},
+            capture_output=True,
+            text=True,
+            timeout=BUILD_LIMIT_S,
+            check=True,
+        )
+    except subprocess.CalledProcessError as failure:
+        pytest.skip(f"grpcurl cannot be built here: {failure.stderr.strip()[-300:]}")
+    except subprocess.TimeoutExpired:
+        pytest.skip(f"building grpcurl takes more than {BUILD_LIMIT_S} s here")
     return str(Path(place, "grpcurl"))
 
 
