@@ -150,4 +150,4 @@ async def test_grpcurl_describes_a_method(grpcurl: str, address: str) -> None:
     assert "rpc Transform ( .ciosidecar.v1.TransformRequest )" in described
     assert SERVICE in await run(address, "describe")
     answer = await run("-d", "{}", address, f"{SERVICE}/GetCapabilities")
-    assert '"protocolVersion": "ciosidecar.v1"' in answer
+    assert '"protocol_version": "ciosidecar.v1"' in answer
