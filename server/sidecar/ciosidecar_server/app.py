@@ -9,10 +9,10 @@ import grpc
 from ciosidecar.v1 import service_pb2, service_pb2_grpc
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from .addresses import UNIX, CannotListen, listenable
 from .delivery.dispatcher import Dispatcher
+from .rpc.reflection import enable_reflection
 from .rpc.service import Servicer
 from .rpc.session import Draining
 from .rpc.unreadable import UnreadableInterceptor
@@ -56,8 +56,7 @@ class Sidecar:
         service_pb2_grpc.add_SidecarServiceServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
-            names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
-            reflection.enable_server_reflection(names, self._server)
+            enable_reflection(self._server, (SERVICE_NAME, health.SERVICE_NAME))
 
     async def start(self) -> list[str]:
         """Listens; answers the addresses really bound. Raises CannotListen."""

@@ -16,11 +16,12 @@ from .destinations import KnownDestinations, fitting_problems
 from .errors import ProtocolError
 from .limits import limits
 from .memory import give_back_after
+from .session_log import SessionLog
 from .transform_session import answer_batch
 from .unreadable import refuse_unreadable
 
 MIN_RECEIVE_BYTES = 65_536
-_DEFAULT_RECEIVE_BYTES = 4_194_304
+DEFAULT_RECEIVE_BYTES = 4_194_304
 # After Drain, a caller that sends nothing for so long has sent everything.
 _QUIET_S = 0.2
 
@@ -60,8 +61,9 @@ class Session:
         self._dispatcher = delivery
         self._delivering: DeliverySession | None = None
         self._known = KnownDestinations(settings.max_destinations)
-        self._max_receive_bytes = _DEFAULT_RECEIVE_BYTES
+        self._max_receive_bytes = DEFAULT_RECEIVE_BYTES
         self._session_id = secrets.token_hex(8)
+        self._log = SessionLog(self._session_id, context.peer())
         # gRPC takes one write at a time, and Drain comes from beside.
         self._writing = asyncio.Lock()
         self._messages_read = 0
@@ -69,15 +71,21 @@ class Session:
 
     async def run(self) -> None:
         """Serves the stream to its end. Raises ProtocolError where the caller breaks the contract."""
+        with self._log:
+            await self._run()
+
+    async def _run(self) -> None:
         serving = asyncio.ensure_future(self._serve())
         draining = asyncio.ensure_future(self._draining.begun())
         try:
             await asyncio.wait((serving, draining), return_when=asyncio.FIRST_COMPLETED)
             if not serving.done():
                 await self._drain(serving)
+                self._log.reason = "the server is shutting down"
             if not serving.cancelled():
-                with contextlib.suppress(_PeerGone):
-                    await serving
+                await serving
+        except _PeerGone:
+            self._log.reason = "the peer is gone"
         finally:
             # However it ends, nothing of a stream outlives it.
             tasks = [draining, serving]
@@ -106,8 +114,12 @@ class Session:
         """
         message = await self._read()
         kind = None if message is None else message.WhichOneof("message")
+        if message is None:
+            self._log.reason = "closed without Finish"
         if message is None or kind == "finish":
             return False
+        if kind == "batch":
+            self._log.received(message.batch)
         if kind == "batch" and self._delivering is not None:
             await self._delivering.take(message.batch)
         elif kind == "batch":
@@ -145,6 +157,7 @@ class Session:
                 self._max_receive_bytes,
                 self._write,
             )
+        self._log.opened(opening)
         response = pb.TransformStreamResponse()
         response.opened.session_id = self._session_id
         response.opened.limits.CopyFrom(
@@ -171,6 +184,7 @@ class Session:
         async with self._writing:
             try:
                 await self._context.write(response)
+                self._log.answered(response)
             except aio.BaseError as fault:
                 # A peer that cancels, or is gone, makes the pending write fail like this.
                 raise _PeerGone from fault
