@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ciosidecar_server.sandbox.testing import running_sandbox
+from ciosidecar_sandbox.testing import running_sandbox
 
 from tests.cli.lines import CONFIG, deliver, lines_of, names, track
 from tests.fake_customerio import nobody

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from ciosidecar_server.sandbox.testing import running_sandbox
+from ciosidecar_sandbox.testing import running_sandbox
 
 from tests.fake_customerio import nobody
 from tests.processes import run, server
