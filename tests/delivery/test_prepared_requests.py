@@ -109,6 +109,22 @@ async def test_an_error_of_no_item_is_a_warning(connect: Connect, listed: list[A
         assert (told.status, told.warnings, failed_items(told)) == (200, ["UNATTRIBUTED_ERROR"], [])
 
 
+@pytest.mark.parametrize("body", [b"{", b'"\xff"', b"[]", b'{"batch": 5}', b"{}"])
+async def test_a_body_that_has_no_items_is_refused_as_a_whole(
+    connect: Connect, body: bytes
+) -> None:
+    """An error of a batch that cannot be counted is the request's own, with its reason."""
+    listed = [{"batch_index": 0, "reason": "bad", "field": "batch"}]
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
+        customerio.answers(Reply(207, json.dumps({"errors": listed}).encode()))
+        request = put(BATCH, body, method="POST", endpoint_path="v2/batch")
+        await one.send(1, v1.Item(prepared=request), number=0)
+        told = await one.told(1)
+        assert (told.status, told.code, told.detail.error.retryable) == (400, "REFUSED", False)
+        assert (told.delivery.reason, failed_items(told)) == ("bad", [])
+        assert [each.body for each in customerio.requests] == [body]
+
+
 @pytest.mark.parametrize("status", [400, 413])
 async def test_a_batch_refused_whole_is_not_taken_apart(connect: Connect, status: int) -> None:
     """It is delivered as it is, or not at all: the 4xx, once."""
