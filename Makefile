@@ -31,17 +31,20 @@ demo: $(VENV)/runtime ## Deliver a hundred events through the sidecar to a sandb
 test: test-go test-node test-java test-python ## Run every test, in every language that is here
 
 test-python: coverage node-modules ## Run the server's and the Python client's tests, and the contract suite of all clients
-	$(BIN)/pytest --ignore tests/unit --ignore tests/delivery
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not serial" --ignore tests/unit
+	$(BIN)/pytest -m serial --ignore tests/delivery
 
-# Pure functions need no quiet machine, so tests/unit runs on every core. Tests of time run one after another.
-coverage: $(VENV)/dev ## Run the tests of the transform and of delivery; fail below 95 % of branches of either
+coverage: $(VENV)/dev ## Run the tests of the transform and of delivery; fail below 95 % of the branches of either
 	rm -f .coverage
-	$(BIN)/pytest $(MEASURED) --numprocesses auto --dist loadfile tests/unit
+	$(BIN)/pytest $(MEASURED) $(SIDE_BY_SIDE) tests/unit
 	$(BIN)/pytest $(MEASURED) --cov-append tests/delivery
 	$(BIN)/coverage report --include '*/ciosidecar_transform/*'
 	$(BIN)/coverage report --include '*/ciosidecar_server/delivery/*'
-	$(BIN)/coverage report --skip-covered --format total
+	$(BIN)/coverage report --format total
+
+# What is too little is said by the reports, once all is run.
 MEASURED := --cov --cov-report= --cov-fail-under=0
+SIDE_BY_SIDE := --numprocesses auto --dist loadfile
 
 test-versions: $(VENV)/dev ## Run the unit tests with Python 3.11, 3.12 and 3.13, those that are here
 	$(BIN)/nox
