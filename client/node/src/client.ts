@@ -68,8 +68,8 @@ export interface DeliverOptions extends TransformOptions {
   /** Optional. The options of the delivery, as of a stream that delivers. */
   delivery?: DeliveryOptions;
   /**
-   * Optional. The time limit for the call, with all its attempts. Infinity: none. Defaults to 30,000
-   * more than `delivery.timeoutMs` or, without it, than 60,000, the server's own default.
+   * Optional. The time limit for the call. Infinity: none. Defaults to 30,000 more than
+   * `delivery.timeoutMs` or, without it, than 60,000, the server's own default.
    */
   timeoutMs?: number;
 }
@@ -143,9 +143,9 @@ export class Client implements Disposable {
    * Transform and deliver one batch, and return one result for each event, in order. Results have the
    * meaning that they have on a stream with delivery.
    *
-   * destination: for events that name none themselves. If the sidecar goes away during a call, another
-   * attempt sends all events again. Rejects as `transform` does, and with code UNIMPLEMENTED if the
-   * server does not deliver.
+   * destination: for events that name none themselves. The call is attempted once, because another
+   * attempt could deliver events twice: if the call fails, it is unknown which events were delivered.
+   * Rejects as `transform` does, and with code UNIMPLEMENTED if the server does not deliver.
    */
   async deliver(
     events: Iterable<Event | BatchEntry<unknown>>,
@@ -156,7 +156,7 @@ export class Client implements Disposable {
     const request = deliverRequest(events, destination, connection, delivery);
     const deliveryMs = delivery.timeoutMs ?? SERVER_DELIVERY_TIMEOUT_MS;
     const { timeoutMs = deliveryMs + DEFAULT_TIMEOUT_MS } = options;
-    const { results } = await this.#call(deliver, request, { timeoutMs, signal });
+    const { results } = await this.#call(deliver, request, { timeoutMs, signal }, 1);
     return results === undefined ? [] : readResults(results);
   }
 
@@ -187,6 +187,7 @@ export class Client implements Disposable {
     method: UnaryMethod<Request, Response>,
     request: Request,
     options: CallOptions,
+    maxAttempts = MAX_ATTEMPTS,
   ): Promise<Response> {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
     const deadline = timeoutMs > MAX_TIMER_MS ? undefined : Date.now() + timeoutMs;
@@ -205,7 +206,7 @@ export class Client implements Disposable {
         if (signal?.aborted) throw new Aborted(signal);
         if (this.#closed.signal.aborted) throw new Closed("the client was closed");
         if (end.aborted) throw new CallFailed(Code.DEADLINE_EXCEEDED, `no answer within ${timeoutMs} ms`);
-        if (!(failure instanceof Unavailable) || attempt === MAX_ATTEMPTS) throw failure;
+        if (!(failure instanceof Unavailable) || attempt === maxAttempts) throw failure;
       }
       await sleep(backoff.nextDelayMs(), undefined, { signal: end }).catch(() => undefined);
     }

@@ -13,7 +13,7 @@ export class SidecarError extends Error {
   override name = "SidecarError";
 }
 
-/** No sidecar answered: a unary call within four attempts, a stream within `reconnectForMs`. */
+/** No sidecar answered a unary call within its attempts, or a stream within `reconnectForMs`. */
 export class Unavailable extends SidecarError {
   override name = "Unavailable";
 }

@@ -6,12 +6,15 @@ import { MAX_MESSAGE_BYTES } from "./sidecars.js";
 
 const MIN_RECEIVE_BYTES = 65_536;
 
-/** Which results have a DeliveryReport. NOTABLE: not delivered, sent more than once, or with a warning. */
-export type DetailLevel = Exclude<keyof typeof v1.DetailLevel, "UNSPECIFIED">;
+/**
+ * Which results have a DeliveryReport. "notable": those of events that were not delivered, were sent
+ * more than once, or have a warning. "all": all results.
+ */
+export type DetailLevel = Lowercase<Exclude<keyof typeof v1.DetailLevel, "UNSPECIFIED">>;
 
 /** How requests are delivered. */
 export interface DeliveryOptions {
-  /** Optional. Which results have a DeliveryReport. NOTABLE is faster. Defaults to ALL. */
+  /** Optional. Which results have a DeliveryReport. "notable" is faster. Defaults to "all". */
   detailLevel?: DetailLevel;
   /** Optional. If true, results contain the requests too. */
   includeRequests?: boolean;
@@ -72,6 +75,10 @@ const DEFAULTS = {
   clientVersion: "",
   timeoutMs: Infinity,
 };
+const DETAIL_LEVELS: Record<DetailLevel, v1.DetailLevel> = {
+  notable: v1.DetailLevel.NOTABLE,
+  all: v1.DetailLevel.ALL,
+};
 const AT_LEAST_ONE = ["maxBatchEvents", "maxBatchBytes", "maxOutstandingEvents", "maxOutstandingBytes"] as const;
 const NOT_NEGATIVE = ["lingerMs", "reconnectForMs", "timeoutMs"] as const;
 
@@ -108,13 +115,11 @@ export function duration(milliseconds: number): Duration {
 
 /** Return the message for options of a delivery. Throws a RangeError. */
 export function deliveryMessage(options: DeliveryOptions): v1.DeliveryOptions {
-  const { detailLevel = "ALL", includeRequests = false, timeoutMs } = options;
-  if (detailLevel !== "ALL" && (detailLevel as string) !== "NOTABLE") {
-    throw new RangeError("detailLevel must be ALL or NOTABLE");
-  }
+  const { detailLevel = "all", includeRequests = false, timeoutMs } = options;
+  if (!Object.hasOwn(DETAIL_LEVELS, detailLevel)) throw new RangeError('detailLevel must be "notable" or "all"');
   checkTimeout(timeoutMs);
   const message = v1.DeliveryOptions.create();
-  message.detailLevel = v1.DetailLevel[detailLevel];
+  message.detailLevel = DETAIL_LEVELS[detailLevel];
   message.includeRequests = includeRequests;
   if (timeoutMs !== undefined) message.defaultTimeout = duration(timeoutMs);
   return message;
