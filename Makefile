@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# buf cannot resolve the contract's imports without a registry: it reads what protoc made of them.
+IMAGE := $(VENV)/contract.binpb
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -51,8 +53,10 @@ lint-python: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	cd protos && ../$(BIN)/buf lint
-	cd protos && ../$(BIN)/buf breaking --against baseline.binpb
+	$(BIN)/buf format --diff --exit-code protos
+	$(BIN)/python protos/generate.py --image $(IMAGE)
+	$(BIN)/buf lint $(IMAGE) --config protos/buf.yaml
+	$(BIN)/buf breaking $(IMAGE) --against protos/baseline.binpb --config protos/buf.yaml
 
 lint-go:
 	@$(for_go); cd client/go && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go run $(STATICCHECK) ./...
@@ -95,8 +99,14 @@ $(VENV)/runtime: constraints.txt client/python/pyproject.toml server/pyproject.t
 	$(BIN)/pip install --quiet --editable client/python --editable server
 	@touch $@
 
-$(VENV)/dev: $(VENV)/runtime requirements-dev.txt
+$(VENV)/dev: $(VENV)/runtime requirements-dev.txt $(VENV)/protoc/installed
 	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+# The protoc of the Python stubs needs protobuf 6, the server's packages need 7: it has its own environment.
+$(VENV)/protoc/installed: $(VENV)/runtime protos/requirements.txt
+	test -x $(VENV)/protoc/bin/python || $(BIN)/python -m venv $(VENV)/protoc
+	PIP_CONSTRAINT= $(VENV)/protoc/bin/pip install --quiet --requirement protos/requirements.txt
 	@touch $@
 
 .PHONY: node-modules

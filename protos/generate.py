@@ -1,6 +1,7 @@
-"""Writes the stubs of protos/ into the clients. `make gen` runs it; nobody edits what it writes.
+"""Writes the stubs of protos/ into the Python client. `make gen` runs it; nobody edits what it writes.
 
-With --check it writes nothing and fails if a stub is not what it would write.
+With --check it writes nothing and fails if a stub is not what it would write. With --image PATH it
+writes an image of the contract instead, with all imports and comments, as `buf` reads it.
 """
 
 import re
@@ -9,15 +10,24 @@ import sys
 import tempfile
 from pathlib import Path
 
+from google.api import field_behavior_pb2
+
 PROTOS = Path(__file__).parent
 PYTHON = PROTOS.parent / "client" / "python"
 BIN = Path(sys.executable).parent
+# The protoc of requirements.txt beside this file; its Python code runs under protobuf 6 and 7.
+PROTOC = BIN.parent / "protoc" / "bin" / "python"
+# googleapis-common-protos installs google/api/field_behavior.proto beside its module.
+GOOGLEAPIS = Path(field_behavior_pb2.__file__).parents[2]
 _STUBS = Path("ciosidecar", "v1")
 
 
 def main() -> None:
     if "--check" in sys.argv[1:]:
         check()
+        return
+    if "--image" in sys.argv[1:]:
+        write_image(Path(sys.argv[-1]).absolute())
         return
     for path in (PYTHON / _STUBS).glob("*.py*"):
         path.unlink()
@@ -35,11 +45,16 @@ def check() -> None:
         sys.exit(f"stale stubs in {PYTHON / _STUBS}: {', '.join(stale)}; run make gen")
 
 
-def write_python(root: Path) -> None:
-    """The Python package ciosidecar.v1, below a folder."""
-    files = sorted(
+def proto_files() -> list[str]:
+    """Return the files of the contract, relative to protos/."""
+    return sorted(
         path.relative_to(PROTOS).as_posix() for path in PROTOS.glob("ciosidecar/**/*.proto")
     )
+
+
+def write_python(root: Path) -> None:
+    """Write the Python package ciosidecar.v1 below a folder."""
+    files = proto_files()
     (root / _STUBS).mkdir(parents=True, exist_ok=True)
     protoc(
         *files,
@@ -56,8 +71,19 @@ def write_python(root: Path) -> None:
     (root / _STUBS / "__init__.py").write_text(package_init(files))
 
 
+def write_image(path: Path) -> None:
+    """Write the descriptors of the contract and of everything that it imports."""
+    protoc(
+        *proto_files(),
+        f"--descriptor_set_out={path}",
+        "--include_imports",
+        "--include_source_info",
+    )
+
+
 def protoc(*arguments: str) -> None:
-    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", *arguments]
+    includes = [f"-I{PROTOS}", f"-I{GOOGLEAPIS}"]
+    command = [str(PROTOC), "-m", "grpc_tools.protoc", *includes, *arguments]
     subprocess.run(command, cwd=PROTOS, check=True)
 
 
