@@ -7,7 +7,10 @@ const utf8 = new TextEncoder();
 /** The dashboard's config JSON: as an object, a string, or bytes in UTF-8. */
 export type ConfigJson = string | Uint8Array | object;
 
-/** A Customer.io workspace as the user configured it. Two with the same config and ref are equal. Printing shows only the ref. */
+/**
+ * A Customer.io workspace as the user configured it. Two with the same config and ref are equal.
+ * `console.log` shows only the ref.
+ */
 export class Destination {
   readonly #config: Uint8Array;
   readonly #key: string;
@@ -15,7 +18,7 @@ export class Destination {
   /** Create a destination from the dashboard's config JSON. Throws a TypeError. */
   constructor(
     config: ConfigJson,
-    /** Optional. The caller's own name for the destination. The server logs it, so it MUST NOT be a secret. */
+    /** Optional. The caller's own name for the destination. It MUST NOT be a secret: the server logs it. */
     readonly ref = "",
   ) {
     this.#config = configBytes(config);

@@ -34,7 +34,7 @@ const UNPAIRED_SURROGATE = /\p{Surrogate}/gu;
 export function encodeEvent(event: Event): EncodedEvent {
   const encoded = encode(event);
   if (encoded.bytes > MAX_EVENT_BYTES) {
-    throw new RangeError(`an event has ${encoded.bytes} bytes, ${MAX_EVENT_BYTES} at most travel`);
+    throw new RangeError(`an event has ${encoded.bytes} bytes; the limit is ${MAX_EVENT_BYTES}`);
   }
   return encoded;
 }

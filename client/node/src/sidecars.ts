@@ -74,7 +74,7 @@ export class Sidecars {
   #next = 0;
   #waiting: (() => void)[] = [];
 
-  /** Connect to addresses: host:port, unix:PATH or dns:///NAME:PORT each. Throws a TypeError. */
+  /** Connect to addresses: each is host:port, unix:PATH or dns:///NAME:PORT. Throws a TypeError. */
   constructor(addresses: readonly string[], tls: Tls | undefined, keepAlive: KeepAlive, options: ClientOptions) {
     if (addresses.length === 0) throw new TypeError("name the address of a sidecar");
     addresses.forEach(checkAddress);
@@ -86,7 +86,9 @@ export class Sidecars {
       "grpc.keepalive_timeout_ms": keepAlive.timeoutMs ?? 10_000,
     };
     const channelOptions = { ...CHANNEL, ...keepAliveOptions, ...serverNameOptions(tls), ...options };
-    this.#clients = addresses.map((address) => new SidecarServiceClient(address, channelCredentials(tls), channelOptions));
+    this.#clients = addresses.map(
+      (address) => new SidecarServiceClient(address, channelCredentials(tls), channelOptions),
+    );
     const onChange = (): void => {
       this.#wake();
     };

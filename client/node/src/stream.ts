@@ -174,7 +174,7 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
       yield* this;
       complete = true;
     } finally {
-      if (!complete) this.#abandon(new Closed("the loop over its answers was left"));
+      if (!complete) this.#abandon(new Closed("the caller left the loop over the answers"));
     }
     const failed = await feeding;
     if (failed !== undefined) throw failed.failure;
@@ -208,7 +208,7 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
     const encoded = encodeEvent(event);
     const destination = ownDestination === undefined ? this.destination : Destination.of(ownDestination);
     if (destination === undefined && encoded.payload.$case !== "prepared") {
-      throw new TypeError("name a destination here or where the stream is made");
+      throw new TypeError("name a destination for the event or for the stream");
     }
     return {
       encoded,

@@ -118,7 +118,9 @@ test("each option has its range", () => {
     ...[{ maxBatchEvents: 0 }, { maxBatchBytes: 0 }, { maxOutstandingEvents: -1 }, { maxOutstandingBytes: 0 }],
     ...[{ lingerMs: -1 }, { reconnectForMs: -1 }, { timeoutMs: -1 }],
   ];
-  for (const options of invalid) assert.throws(() => client.stream(CONFIG, options), RangeError, JSON.stringify(options));
+  for (const options of invalid) {
+    assert.throws(() => client.stream(CONFIG, options), RangeError, JSON.stringify(options));
+  }
 });
 
 test("a malformed address is refused by the constructor", () => {

@@ -80,7 +80,8 @@ test("a draining sidecar gets no more events, its answers count, and another one
   };
   await using sidecar = await ScriptedSidecar.start(drains, takesOver);
   const events = numbered(50);
-  const { answered, reconnects } = await mapped(sidecar.address, events, { maxBatchEvents: 5, maxOutstandingEvents: 5 });
+  const options = { maxBatchEvents: 5, maxOutstandingEvents: 5 };
+  const { answered, reconnects } = await mapped(sidecar.address, events, options);
   assert.deepEqual(answered, events);
   assert.equal(second, 45);
   assert.equal(reconnects, 1);
@@ -187,7 +188,8 @@ test("closing the stream ends it for senders and readers", async () => {
   using client = new Client(sidecar.address);
   const stream = client.stream(CONFIG, { maxOutstandingEvents: 1 });
   await stream.send(TRACK);
-  const waiting = [stream.send(TRACK), stream[Symbol.asyncIterator]().next()].map((call) => assert.rejects(call, Closed));
+  const calls = [stream.send(TRACK), stream[Symbol.asyncIterator]().next()];
+  const waiting = calls.map((call) => assert.rejects(call, Closed));
   await sidecar.hasBatch;
   await stream.close();
   await Promise.all(waiting);

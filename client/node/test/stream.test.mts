@@ -42,7 +42,7 @@ test("events are gathered into messages, none above the limit", async () => {
   assert(Math.max(...sizes) <= 100 && sizes.length < 50, String(sizes));
 });
 
-test("a message is bounded in bytes too, and a larger event travels alone", async () => {
+test("the size of a message is limited too, and a larger event is sent alone", async () => {
   const sizes: number[] = [];
   const bytes = (items: v1.BatchItem[]): number => items.reduce((sum, item) => sum + json(item).length, 0);
   await using sidecar = await ScriptedSidecar.start(answering(({ items }) => sizes.push(bytes(items))));
@@ -101,7 +101,7 @@ test("more destinations than the server keeps", { skip }, async () => {
   });
 });
 
-test("fields of an event travel with it; the last of the events that share a request has it", { skip }, async () => {
+test("an event is sent with its fields; the last of the events that share a request has it", { skip }, async () => {
   const group = (number: number): string => `{"type":"group","userId":"u${number}","groupId":"g${number}"}`;
   const config = { ...CONFIG, connectionMode: { web: "device" } };
   await using sidecar = await Sidecar.start();
@@ -138,7 +138,8 @@ test("an event that cannot be sent is refused by send, and the stream continues"
 
 test("options that cannot be used are a RangeError", () => {
   using client = new Client("127.0.0.1:1");
-  for (const options of [{ maxBatchEvents: 0 }, { maxOutstandingEvents: NaN }, { lingerMs: -1 }] satisfies StreamOptions[]) {
+  const invalid: StreamOptions[] = [{ maxBatchEvents: 0 }, { maxOutstandingEvents: NaN }, { lingerMs: -1 }];
+  for (const options of invalid) {
     assert.throws(() => client.stream(CONFIG, options), RangeError);
   }
 });
