@@ -1,42 +1,42 @@
-// How producers and consumers of a stream wait for each other.
+// Flow control: producers wait while too many events are outstanding.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { setImmediate as turn } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 
 import { Client, Closed } from "ciosidecar";
 import type { v1 } from "ciosidecar";
 
 import { ScriptedSidecar } from "./scripted.mjs";
-import type { Connection } from "./scripted.mjs";
+import type { ServerStream } from "./scripted.mjs";
 import { CONFIG } from "./sidecar.mjs";
 import { TRACK, all, answering, numbered, streamed } from "./streams.mjs";
 
-test("no more is sent than the credit allows", async () => {
+test("no more events are outstanding than allowed", async () => {
   let unanswered: v1.Batch[] = [];
   let most = 0;
-  const script = async (connection: Connection): Promise<void> => {
-    await connection.open();
-    for (let batch = await connection.batch(); batch !== undefined; batch = await connection.batch()) {
+  const script = async (server: ServerStream): Promise<void> => {
+    await server.accept();
+    for (let batch = await server.batch(); batch !== undefined; batch = await server.batch()) {
       unanswered.push(batch);
-      const owed = unanswered.reduce((sum, { items }) => sum + items.length, 0);
-      most = Math.max(most, owed);
-      if (owed < 10) continue;
-      for (const one of unanswered) connection.answer(one);
+      const outstanding = unanswered.reduce((sum, { items }) => sum + items.length, 0);
+      most = Math.max(most, outstanding);
+      if (outstanding < 10) continue;
+      for (const earlier of unanswered) server.answer(earlier);
       unanswered = [];
     }
-    for (const one of unanswered) connection.answer(one);
+    for (const earlier of unanswered) server.answer(earlier);
   };
   await using sidecar = await ScriptedSidecar.start(script);
-  const options = { maxOwedEvents: 10, maxBatchEvents: 4, lingerMs: 1 };
+  const options = { maxOutstandingEvents: 10, maxBatchEvents: 4, lingerMs: 1 };
   assert.equal((await streamed(sidecar.address, Array(200).fill(TRACK) as string[], options)).length, 200);
   assert.equal(most, 10);
 });
 
-test("the credit counts bytes too, and is given back when answers are taken", async () => {
+test("outstanding bytes are limited too, until the answers are taken", async () => {
   await using sidecar = await ScriptedSidecar.start(answering(() => undefined));
   using client = new Client(sidecar.address);
-  await using stream = client.stream(CONFIG, { maxOwedBytes: 100 });
+  await using stream = client.stream(CONFIG, { maxOutstandingBytes: 100 });
   const event = "x".repeat(60);
   await stream.send(event);
   await stream.send(event);
@@ -44,8 +44,8 @@ test("the credit counts bytes too, and is given back when answers are taken", as
   const third = stream.send(event).then(() => {
     admitted = true;
   });
-  await turn();
-  assert.equal(admitted, false, "120 bytes are owed");
+  await nextTurn();
+  assert.equal(admitted, false, "120 bytes are outstanding");
   await stream[Symbol.asyncIterator]().next();
   await third;
 });
@@ -53,7 +53,7 @@ test("the credit counts bytes too, and is given back when answers are taken", as
 test("a consumer that stops holds up the producer", async () => {
   await using sidecar = await ScriptedSidecar.start(answering(() => undefined));
   using client = new Client(sidecar.address);
-  await using stream = client.stream(CONFIG, { maxOwedEvents: 10 });
+  await using stream = client.stream(CONFIG, { maxOutstandingEvents: 10 });
   let taken = 0;
   function* events(): Generator<string> {
     for (const event of numbered(100)) {
@@ -67,13 +67,13 @@ test("a consumer that stops holds up the producer", async () => {
   assert.equal(taken, 100);
 });
 
-test("events still share messages when the credit is used up", async () => {
+test("events still share messages at the limit of outstanding events", async () => {
   const sizes: number[] = [];
   await using sidecar = await ScriptedSidecar.start(answering(({ items }) => sizes.push(items.length)));
   using client = new Client(sidecar.address);
-  await using stream = client.stream(CONFIG, { maxOwedEvents: 50, lingerMs: 20 });
+  await using stream = client.stream(CONFIG, { maxOutstandingEvents: 50, lingerMs: 20 });
   // Each answer taken makes room for one event.
-  for await (const { result } of stream.map(numbered(500))) if (result.position % 5 === 0) await turn();
+  for await (const { result } of stream.map(numbered(500))) if (result.position % 5 === 0) await nextTurn();
   assert.equal(sizes.reduce((sum, size) => sum + size), 500);
   assert(sizes.length <= 50, String(sizes));
 });
@@ -81,14 +81,14 @@ test("events still share messages when the credit is used up", async () => {
 test("sends that are not awaited keep their order, and finish waits for them", async () => {
   await using sidecar = await ScriptedSidecar.start(answering(() => undefined));
   using client = new Client(sidecar.address);
-  await using stream = client.stream(CONFIG, { maxOwedEvents: 7 });
+  await using stream = client.stream(CONFIG, { maxOutstandingEvents: 7 });
   const sends = Promise.all(numbered(100).map((event) => stream.send(event)));
   stream.finish();
-  assert.deepEqual((await all(stream)).map(({ item }) => item), numbered(100));
+  assert.deepEqual((await all(stream)).map(({ attachment }) => attachment), numbered(100));
   await sends;
 });
 
-test("a finished stream takes no more", async () => {
+test("a finished stream accepts no events", async () => {
   await using sidecar = await ScriptedSidecar.start(answering(() => undefined));
   using client = new Client(sidecar.address);
   await using stream = client.stream(CONFIG);
@@ -97,7 +97,7 @@ test("a finished stream takes no more", async () => {
   await assert.rejects(stream.send(TRACK), Closed);
 });
 
-test("whoever leaves the loop and iterates again gets the rest", async () => {
+test("a caller that leaves the loop and iterates again gets the other answers", async () => {
   await using sidecar = await ScriptedSidecar.start(answering(() => undefined));
   using client = new Client(sidecar.address);
   await using stream = client.stream(CONFIG);
@@ -110,7 +110,7 @@ test("whoever leaves the loop and iterates again gets the rest", async () => {
 test("map takes an async iterable, and closes it and the stream when its loop is left", async () => {
   await using sidecar = await ScriptedSidecar.start(answering(() => undefined));
   using client = new Client(sidecar.address);
-  const stream = client.stream(CONFIG, { maxOwedEvents: 2 });
+  const stream = client.stream(CONFIG, { maxOutstandingEvents: 2 });
   const closed = new Promise<void>((resolve) => {
     async function* events(): AsyncGenerator<string> {
       try {
@@ -127,7 +127,7 @@ test("map takes an async iterable, and closes it and the stream when its loop is
   await assert.rejects(all(stream), Closed);
 });
 
-test("what the events of a map throw is thrown after the answers to those before", async () => {
+test("an error of the events of map is thrown after the answers to the events before", async () => {
   await using sidecar = await ScriptedSidecar.start(answering(() => undefined));
   using client = new Client(sidecar.address);
   function* events(): Generator<string> {
