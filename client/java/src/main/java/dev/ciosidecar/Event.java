@@ -90,7 +90,7 @@ public final class Event {
   public static Event typed(RudderEvent event) {
     if (Nesting.isTooDeep(event)) {
       throw new IllegalArgumentException(
-          "the event's fields nest too deeply for protobuf: send the event as JSON");
+          "the event's fields are nested too deeply for protobuf: send the event as JSON");
     }
     return new Event(BatchItem.newBuilder().setEvent(event));
   }
