@@ -6,12 +6,10 @@ import static dev.ciosidecar.Played.await;
 import static dev.ciosidecar.Played.play;
 import static dev.ciosidecar.Played.upTo;
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import io.grpc.Status;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -123,18 +121,6 @@ class DeliveryTest {
       Event prepared = Event.prepared(result.requests().get(0));
       assertEquals(200, client.deliver(List.of(prepared), options).get(0).status());
       assertEquals(4, counters(sandbox).get("events").asInt());
-    }
-  }
-
-  /** A sidecar without delivery fails the call with UNIMPLEMENTED. */
-  @Test
-  void aSidecarWithoutDeliveryRefusesTheCall() throws Exception {
-    try (SidecarProcess sidecar = SidecarProcess.start("--no-delivery");
-        CiosidecarClient client = CiosidecarClient.connect(sidecar.address())) {
-      SidecarException refusal =
-          assertThrows(
-              SidecarException.class, () -> client.deliver(List.of(TRACK), DESTINATION));
-      assertEquals(Status.Code.UNIMPLEMENTED, refusal.code());
     }
   }
 
