@@ -16,8 +16,8 @@ import java.net.URLEncoder;
 import java.util.List;
 
 /**
- * Resolves a list of addresses, for which gRPC has no resolver of its own. gRPC finds this class on the class path;
- * callers do not use it.
+ * Resolves a list of addresses, for which gRPC has no resolver of its own. gRPC finds this class on the class
+ * path; callers do not use it.
  */
 public final class AddressListResolverProvider extends NameResolverProvider {
   static final String UNIX = "unix:";

@@ -9,10 +9,12 @@ import java.util.Map;
  *
  * @param method {@code PUT}, {@code POST} or {@code DELETE}
  * @param url the address, percent-encoded
- * @param endpointPath the endpoint without identifiers, such as {@code v1/customers/events}; throttle by this value
+ * @param endpointPath the endpoint without identifiers, such as {@code v1/customers/events}; throttle by this
+ *     value
  * @param headers all headers, Authorization included: treat them as a secret
  * @param body the bytes to send; empty if the request has no body
- * @param positions the positions of all events that the request covers, ascending, as in {@link Result#position()}
+ * @param positions the positions of all events that the request covers, ascending, as in {@link
+ *     Result#position()}
  */
 public record ApiRequest(
     String method,

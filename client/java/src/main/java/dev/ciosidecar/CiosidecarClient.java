@@ -23,11 +23,11 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
 /**
- * A client of one or several sidecars. Make one client and keep it: threads can share it, and connecting costs more
- * than a call. The client connects with the first call.
+ * A client of one or several sidecars. Make one client and keep it: threads can share it, and connecting
+ * costs more than a call. The client connects with the first call.
  *
- * <p>Calls wait for their answer. A deadline or a cancellation of gRPC's {@code Context} ends them. An interrupt ends
- * them too, with {@code CANCELLED}; the thread stays interrupted.
+ * <p>Calls wait for their answer. A deadline or a cancellation of gRPC's {@code Context} ends them. An
+ * interrupt ends them too, with {@code CANCELLED}; the thread stays interrupted.
  */
 public final class CiosidecarClient implements AutoCloseable {
   private static final Duration DEADLINE = Duration.ofSeconds(30);
@@ -104,7 +104,8 @@ public final class CiosidecarClient implements AutoCloseable {
    * @param destination the destination
    * @param probe true: ask Customer.io whether it accepts the credentials, and for their region
    * @return a message of the contract: errors and remarks about the settings, by key, and the probe's result
-   * @throws SidecarException if the call failed; {@code UNIMPLEMENTED} if the sidecar does not offer the probe
+   * @throws SidecarException if the call failed; {@code UNIMPLEMENTED} if the sidecar does not offer the
+   *     probe
    */
   public CheckDestinationResponse check(Destination destination, boolean probe) {
     return check(destination, probe, DEADLINE);
@@ -171,8 +172,8 @@ public final class CiosidecarClient implements AutoCloseable {
    * Transforms one batch and delivers its requests. The time limit of the call is 30 seconds more than
    * {@link DeliveryOptions#timeout}, or 90 seconds if that is not set.
    *
-   * <p>The call is never retried, because a retry could deliver events twice. If it fails, it is unknown which
-   * events were delivered.
+   * <p>The call is never retried, because a retry could deliver events twice. If it fails, it is unknown
+   * which events were delivered.
    *
    * @param events the batch; prepared requests are allowed
    * @param destination the destination of the events that name none
@@ -218,8 +219,8 @@ public final class CiosidecarClient implements AutoCloseable {
   }
 
   /**
-   * Delivers one batch in which every event names its destination or is a prepared request, within a time limit of
-   * the caller's.
+   * Delivers one batch in which every event names its destination or is a prepared request, within a time
+   * limit of the caller's.
    *
    * @param events the batch
    * @param options how requests are delivered
@@ -338,8 +339,8 @@ public final class CiosidecarClient implements AutoCloseable {
     /**
      * Makes the client use TLS. A sidecar has no TLS on its unix sockets.
      *
-     * @param credentials as {@code TlsChannelCredentials} builds them: the certificate authorities to trust, and the
-     *     client's own certificate if the sidecar requires one. Defaults to no TLS
+     * @param credentials as {@code TlsChannelCredentials} builds them: the certificate authorities to trust,
+     *     and the client's own certificate if the sidecar requires one. Defaults to no TLS
      * @return this
      */
     public Builder credentials(ChannelCredentials credentials) {
@@ -361,8 +362,8 @@ public final class CiosidecarClient implements AutoCloseable {
     /**
      * Sets how the client notices that a sidecar no longer responds.
      *
-     * @param time how long a connection with calls may be silent before the client pings it; at least 10 s, gRPC's own
-     *     limit. Defaults to 30 s
+     * @param time how long a connection with calls may be silent before the client pings it; at least 10 s,
+     *     gRPC's own limit. Defaults to 30 s
      * @param timeout how long the answer to a ping may take. Defaults to 10 s
      * @return this
      */
@@ -387,8 +388,8 @@ public final class CiosidecarClient implements AutoCloseable {
      * Makes the client. Does not connect yet.
      *
      * @return the client
-     * @throws IllegalArgumentException if an address is malformed, if the addresses cannot be used together, or if
-     *     there are credentials for a unix socket
+     * @throws IllegalArgumentException if an address is malformed, if the addresses cannot be used together,
+     *     or if there are credentials for a unix socket
      */
     public CiosidecarClient build() {
       return new CiosidecarClient(this);

@@ -5,7 +5,8 @@ import dev.ciosidecar.v1.DestinationSettings;
 import java.util.Objects;
 
 /**
- * A Customer.io workspace as the user configured it. Immutable; equal if the settings and the names are equal.
+ * A Customer.io workspace as the user configured it. Immutable; equal if the settings and the names are
+ * equal.
  *
  * <p>A stream sends a destination once, however many events refer to it.
  */
@@ -57,7 +58,8 @@ public final class Destination {
   /**
    * Sets the caller's own name for the destination.
    *
-   * @param ref the name; the sidecar uses it in its logs and metrics, so it MUST NOT be a secret. May be empty
+   * @param ref the name; the sidecar uses it in its logs and metrics, so it MUST NOT be a secret. May be
+   *     empty
    * @return a copy with this name
    */
   public Destination named(String ref) {

@@ -84,8 +84,8 @@ public final class Event {
    *
    * @param event a message of the contract
    * @return the event
-   * @throws IllegalArgumentException if the event is too large to be sent, or if its fields nest more deeply than
-   *     protobuf reads. Such an event would fail the whole call; send it as JSON
+   * @throws IllegalArgumentException if the event is too large to be sent, or if its fields nest more deeply
+   *     than protobuf reads. Such an event would fail the whole call; send it as JSON
    */
   public static Event typed(RudderEvent event) {
     if (Nesting.isTooDeep(event)) {
@@ -137,8 +137,8 @@ public final class Event {
   /**
    * Sets the type of the event's source.
    *
-   * @param sourceType {@code web}, {@code ios}, {@code cloud}, …, as the dashboard's settings by source name it.
-   *     Empty: the event's channel decides
+   * @param sourceType {@code web}, {@code ios}, {@code cloud}, …, as the dashboard's settings by source name
+   *     it. Empty: the event's channel decides
    * @return a copy with this source type
    */
   public Event withSourceType(String sourceType) {
@@ -148,8 +148,8 @@ public final class Event {
   /**
    * Sets the ordering key. Used only with delivery.
    *
-   * @param orderingKey events with the same key are delivered one after another. Empty: the events of each person
-   *     are
+   * @param orderingKey events with the same key are delivered one after another. Empty: the events of each
+   *     person are
    * @return a copy with this ordering key
    */
   public Event withOrderingKey(String orderingKey) {
@@ -157,8 +157,8 @@ public final class Event {
   }
 
   /**
-   * Sets how many times the caller has already sent the event. With delivery, an event with an attempt above 0
-   * is not blocked by failures that the caller already knows of.
+   * Sets how many times the caller has already sent the event. With delivery, an event with an attempt above
+   * 0 is not blocked by failures that the caller already knows of.
    *
    * @param attempt 0 the first time
    * @return a copy with this attempt
@@ -182,8 +182,8 @@ public final class Event {
   }
 
   /**
-   * Sets the trace context of the event. If the sidecar's tracing is on, the spans of the event's requests link
-   * to it.
+   * Sets the trace context of the event. If the sidecar's tracing is on, the spans of the event's requests
+   * link to it.
    *
    * @param traceparent a W3C trace context
    * @return a copy with this trace context

@@ -7,8 +7,8 @@ import java.util.OptionalLong;
 /**
  * Why an event became no request, or was not delivered.
  *
- * @param code the contract's name without its prefix, such as {@code MISSING_IDENTITY}; a code that this client
- *     does not know is its number
+ * @param code the contract's name without its prefix, such as {@code MISSING_IDENTITY}; a code that this
+ *     client does not know is its number
  * @param type the party that can correct the error: {@code instrumentation}, {@code configuration},
  *     {@code delivery} or {@code internal}
  * @param message the field and the rule, for people; contains no personal data and no secrets

@@ -11,12 +11,12 @@ import java.util.function.Consumer;
  * A stream that takes events one at a time and passes on an answer for each, with the caller's attachment.
  * Answers come in the order of the events unless {@link StreamOptions#unordered} is set.
  *
- * <p>The stream gathers events into batches and applies flow control. If the sidecar drains or dies, the stream
- * opens another call and resends the events that have no answer. {@link CiosidecarClient#stream} opens a stream.
- * Any threads may send.
+ * <p>The stream gathers events into batches and applies flow control. If the sidecar drains or dies, the
+ * stream opens another call and resends the events that have no answer. {@link CiosidecarClient#stream} opens
+ * a stream. Any threads may send.
  *
- * <p>Answers are passed to one subscriber, on a thread of the client. An event is outstanding from {@link #send}
- * until the subscriber has its answer. A subscriber that requests no more answers makes senders wait.
+ * <p>Answers are passed to one subscriber, on a thread of the client. An event is outstanding from {@link
+ * #send} until the subscriber has its answer. A subscriber that requests no more answers makes senders wait.
  *
  * @param <T> the type of the attachments
  */
@@ -48,8 +48,8 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
    * Sends an event. Waits while too many events or bytes are outstanding.
    *
    * @param event the event
-   * @param attachment the caller's own object, returned with the result; may be {@code null}, and never leaves
-   *     this process
+   * @param attachment the caller's own object, returned with the result; may be {@code null}, and never
+   *     leaves this process
    * @throws InterruptedException if the thread was interrupted while it waited; the event is not sent
    * @throws SidecarException if the stream has failed or was closed
    * @throws IllegalArgumentException if neither the event nor the stream has a destination
@@ -68,9 +68,9 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
   }
 
   /**
-   * Sends events at once, in batches that contain no others, so that they share requests with each other only.
-   * Either all events are sent or, if this method throws, none. Waits until flow control admits one event; the
-   * events may then exceed the limits.
+   * Sends events at once, in batches that contain no others, so that they share requests with each other
+   * only. Either all events are sent or, if this method throws, none. Waits until flow control admits one
+   * event; the events may then exceed the limits.
    *
    * @param entries the events and their attachments
    * @param timeout the time limit for the delivery of the events, on a stream with delivery; above zero
@@ -124,7 +124,8 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
         return;
       }
       if (state.subscription != null && state.subscription.runsHere()) {
-        throw new IllegalStateException("too many outstanding events: a subscriber that sends would wait for itself");
+        throw new IllegalStateException(
+            "too many outstanding events: a subscriber that sends would wait for itself");
       }
       if (!state.outstanding.hasSent()) {
         // Only an answer admits another event, and no event was sent yet.
@@ -158,10 +159,10 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
   }
 
   /**
-   * Subscribes to the answers. {@code onComplete} is called after the last answer of a finished stream. If the
-   * stream has failed, {@code onError} is called with a {@link SidecarException}, after the answers that precede
-   * the failure; if the stream was closed, {@code onError} is called at once. A subscriber that cancels, or throws,
-   * closes the stream.
+   * Subscribes to the answers. {@code onComplete} is called after the last answer of a finished stream. If
+   * the stream has failed, {@code onError} is called with a {@link SidecarException}, after the answers that
+   * precede the failure; if the stream was closed, {@code onError} is called at once. A subscriber that
+   * cancels, or throws, closes the stream.
    *
    * @param subscriber the only subscriber: a second gets an {@link IllegalStateException}
    */
@@ -182,12 +183,13 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
   }
 
   /**
-   * Subscribes with a function that is called with one answer after another. A slow function makes senders wait,
-   * because the next answer waits until the function returns.
+   * Subscribes with a function that is called with one answer after another. A slow function makes senders
+   * wait, because the next answer waits until the function returns.
    *
    * @param consumer called with every answer, in order
-   * @return a future that completes after the last answer of a finished stream. The future completes exceptionally
-   *     with the {@link SidecarException} that {@code onError} would get, or with the consumer's own exception
+   * @return a future that completes after the last answer of a finished stream. The future completes
+   *     exceptionally with the {@link SidecarException} that {@code onError} would get, or with the
+   *     consumer's own exception
    */
   public CompletableFuture<Void> consume(Consumer<? super Answer<T>> consumer) {
     ConsumerSubscriber<T> subscriber = new ConsumerSubscriber<>(consumer);
@@ -220,8 +222,8 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
 
   /**
    * Ends the stream at once and waits for the stream's thread to end. The call is cancelled, and answers that
-   * the subscriber does not have yet are lost: call {@link #finish} and wait for the end first. Does nothing the
-   * second time.
+   * the subscriber does not have yet are lost: call {@link #finish} and wait for the end first. Does nothing
+   * the second time.
    */
   @Override
   public void close() {

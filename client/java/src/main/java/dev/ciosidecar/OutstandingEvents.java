@@ -221,8 +221,8 @@ final class OutstandingEvents<T> {
   }
 
   /**
-   * Takes the next answer: in the order of the events or, unordered, in the order of arrival. MUST NOT be called
-   * unless {@link #hasAnswer}.
+   * Takes the next answer: in the order of the events or, unordered, in the order of arrival. MUST NOT be
+   * called unless {@link #hasAnswer}.
    */
   Answer<T> takeAnswer() {
     OutstandingEvent<T> event = answers.remove();

@@ -8,10 +8,10 @@ import java.util.Optional;
  * The result of one event.
  *
  * @param position the position of the event: in its batch or, on a stream, among all events of the stream
- * @param status 200: transformed or delivered. 207: a prepared request of which Customer.io refused some items.
- *     298: filtered. 408, 429 and 5xx: a retryable failure. Other 4xx: a permanent failure
- * @param requests the requests that the event became. A request that covers several events is in the result of
- *     the last of them, so that the order of the results is the order in which requests MUST be sent
+ * @param status 200: transformed or delivered. 207: a prepared request of which Customer.io refused some
+ *     items. 298: filtered. 408, 429 and 5xx: a retryable failure. Other 4xx: a permanent failure
+ * @param requests the requests that the event became. A request that covers several events is in the result
+ *     of the last of them, so that the order of the results is the order in which requests MUST be sent
  * @param error why the event failed, if it did
  * @param warnings what was repaired or left out
  * @param filterReason with status 298: {@code DEVICE_MODE}, {@code CONSENT} or {@code ANONYMOUS}

@@ -5,7 +5,9 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalLong;
 
-/** The positions on the stream of the events in sent batches. An error may refer to an event that is answered. */
+/**
+ * The positions on the stream of the events in sent batches. An error may refer to an event that is answered.
+ */
 final class SentPositions {
   private static final int MAX_BATCHES = 10_000;
 

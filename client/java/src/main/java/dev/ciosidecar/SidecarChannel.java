@@ -41,8 +41,9 @@ final class SidecarChannel implements AutoCloseable {
   private static final Pattern IP_AND_PORT =
       Pattern.compile("(\\d{1,3}(\\.\\d{1,3}){3}|\\[[0-9a-fA-F:.]+]):\\d{1,5}");
 
-  // gRPC's own features: each address has a connection, addresses whose health is not SERVING get no calls, calls
-  // take turns, and a unary call that is UNAVAILABLE is retried. Deliver is not: a retry could deliver twice.
+  // gRPC's own features: each address has a connection, addresses whose health is not SERVING get no calls,
+  // calls take turns, and a unary call that is UNAVAILABLE is retried. Deliver is not: a retry could deliver
+  // twice.
   private static final Map<String, ?> SERVICE_CONFIG =
       Map.of(
           "loadBalancingConfig", List.of(Map.of("round_robin", Map.of())),

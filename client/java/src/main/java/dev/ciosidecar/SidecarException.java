@@ -47,7 +47,9 @@ public final class SidecarException extends RuntimeException {
     return new SidecarException(code, details, this);
   }
 
-  /** Returns the description of a status and of its cause: a lost connection is described by the cause only. */
+  /**
+   * Returns the description of a status and of its cause: a lost connection is described by the cause only.
+   */
   static String describe(Status status) {
     String description = status.getDescription() == null ? "no more is known" : status.getDescription();
     return status.getCause() == null ? description : description + ": " + status.getCause().getMessage();

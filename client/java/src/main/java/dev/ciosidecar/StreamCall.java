@@ -11,7 +11,9 @@ import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
 import java.util.List;
 
-/** One call of a stream, from OpenStream to its end. {@link #run} sends; gRPC's threads pass on the responses. */
+/**
+ * One call of a stream, from OpenStream to its end. {@link #run} sends; gRPC's threads pass on the responses.
+ */
 final class StreamCall<T>
     implements ClientResponseObserver<TransformStreamRequest, TransformStreamResponse> {
   private final StreamState<T> state;

@@ -225,7 +225,8 @@ public final class StreamOptions {
      * Makes the sidecar deliver the requests. If the sidecar does not offer delivery, the stream fails with
      * {@code UNIMPLEMENTED}.
      *
-     * @param delivery the options of the delivery, such as {@link DeliveryOptions#defaults}. Defaults to no delivery
+     * @param delivery the options of the delivery, such as {@link DeliveryOptions#defaults}. Defaults to no
+     *     delivery
      * @return this
      */
     public Builder delivery(DeliveryOptions delivery) {

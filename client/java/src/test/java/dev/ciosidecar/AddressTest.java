@@ -190,7 +190,10 @@ class AddressTest {
     }
   }
 
-  /** A sidecar that requires client certificates refuses clients without one. Its name may differ from its address. */
+  /**
+   * A sidecar that requires client certificates refuses clients without one. Its name may differ from its
+   * address.
+   */
   @Test
   void tlsWithAClientCertificate() throws Exception {
     X509Bundle authority = authority();

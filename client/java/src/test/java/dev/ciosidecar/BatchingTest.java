@@ -72,7 +72,9 @@ class BatchingTest {
     }
   }
 
-  /** A single event is sent after its linger time, without waiting for others or for the end of the stream. */
+  /**
+   * A single event is sent after its linger time, without waiting for others or for the end of the stream.
+   */
   @Test
   void oneEventAloneIsNotHeldBack() throws Exception {
     try (ScriptedSidecar sidecar =

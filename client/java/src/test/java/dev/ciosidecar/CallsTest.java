@@ -42,7 +42,9 @@ class CallsTest {
     }
   }
 
-  /** Each event has one result, in order. A shared request is in the result of the last event that it covers. */
+  /**
+   * Each event has one result, in order. A shared request is in the result of the last event that it covers.
+   */
   @Test
   void aBatchIsTransformed() {
     Event group = Event.json("{\"type\":\"group\",\"userId\":\"u\",\"groupId\":\"g\"}");

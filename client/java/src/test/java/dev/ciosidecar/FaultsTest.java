@@ -60,7 +60,9 @@ class FaultsTest {
     return Struct.newBuilder().putFields("a", value).build();
   }
 
-  /** An event with the deepest allowed nesting is answered, and so are the others. One level more is refused. */
+  /**
+   * An event with the deepest allowed nesting is answered, and so are the others. One level more is refused.
+   */
   @ParameterizedTest
   @CsvSource({"32, false", "47, true"})
   void anEventNestedTooDeeplyIsRefusedWhereItIsMade(int deepest, boolean list) throws Exception {

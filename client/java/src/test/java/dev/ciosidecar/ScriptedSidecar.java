@@ -36,8 +36,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 
 /**
- * A sidecar that a test scripts, over a real socket. Each stream has a script; the last script serves all further
- * streams too.
+ * A sidecar that a test scripts, over a real socket. Each stream has a script; the last script serves all
+ * further streams too.
  */
 final class ScriptedSidecar implements AutoCloseable {
   private static final long TIMEOUT_S = 30;

@@ -44,7 +44,9 @@ class StreamTest {
     }
   }
 
-  /** A shared request has the positions on the stream and is in the result of the last event that it covers. */
+  /**
+   * A shared request has the positions on the stream and is in the result of the last event that it covers.
+   */
   @Test
   void sharedRequestsAreWithTheirLastEvent() throws Exception {
     List<Event> events =
@@ -62,7 +64,10 @@ class StreamTest {
     }
   }
 
-  /** With more destinations than the sidecar keeps, reference ids are reused and each event keeps its destination. */
+  /**
+   * With more destinations than the sidecar keeps, reference ids are reused and each event keeps its
+   * destination.
+   */
   @Test
   void moreDestinationsThanTheSidecarKeeps() throws Exception {
     List<Event> events =

@@ -104,7 +104,9 @@ class SubscriptionTest {
     }
   }
 
-  /** A subscriber that requests nothing makes senders wait when the limit of outstanding events is reached. */
+  /**
+   * A subscriber that requests nothing makes senders wait when the limit of outstanding events is reached.
+   */
   @Test
   void aSubscriberWithoutDemandMakesSendersWait() throws Exception {
     Recording subscriber = new Recording();
@@ -237,7 +239,10 @@ class SubscriptionTest {
     }
   }
 
-  /** A subscriber may send. At the limit of outstanding events, it gets an exception instead of waiting for itself. */
+  /**
+   * A subscriber may send. At the limit of outstanding events, it gets an exception instead of waiting for
+   * itself.
+   */
   @Test
   void aSubscriberMaySend() throws Exception {
     StreamOptions options = StreamOptions.builder().maxOutstandingEvents(1).build();

@@ -67,7 +67,8 @@ final class RawCall implements ClientResponseObserver<byte[], byte[]> {
         channel.newCall(
             SidecarServiceGrpc.getTransformStreamMethod().toBuilder(BYTES, BYTES).build(), options),
         call);
-    // The suite may wait for the end of the call before it sends the next line, so a daemon thread reads lines.
+    // The suite may wait for the end of the call before it sends the next line, so a daemon thread reads
+    // lines.
     Thread feeding = new Thread(call::feed, "feeding");
     feeding.setDaemon(true);
     feeding.start();
