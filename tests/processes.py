@@ -4,9 +4,10 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 COMMAND = (sys.executable, "-m", "ciosidecar_server")
 TIMEOUT_S = 30
@@ -15,8 +16,9 @@ TIMEOUT_S = 30
 class Server:
     """`ciosidecar serve` in a process of its own."""
 
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
+    def __init__(self, process: "subprocess.Popen[str]", errors: IO[bytes]) -> None:
         self.process = process
+        self._errors = errors
         assert process.stdout is not None
         self.ready_line: dict[str, Any] = json.loads(process.stdout.readline() or "{}")
 
@@ -31,21 +33,23 @@ class Server:
 
     def end(self) -> tuple[int, str]:
         """Exit code and stderr, once it ends."""
-        _, errors = self.process.communicate(timeout=TIMEOUT_S)
-        return self.process.returncode, errors
+        self.process.communicate(timeout=TIMEOUT_S)
+        self._errors.seek(0)
+        return self.process.returncode, self._errors.read().decode()
 
 
 @contextmanager
 def server(*arguments: str) -> Iterator[Server]:
     """A server with the given arguments; ended at the latest with the block."""
-    with subprocess.Popen(
-        [*COMMAND, "serve", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    # A file takes any number of lines; a pipe that nobody reads would hold the server up.
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(
+            [*COMMAND, "serve", *arguments], stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
         try:
-            yield Server(process)
+            yield Server(process, errors)
         finally:
             process.kill()
 

@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 import pytest
 from ciosidecar import v1
-from ciosidecar.testing import async_server
 from ciosidecar_server.rpc import destinations
-from ciosidecar_server.transform import event_to_call
+from ciosidecar_server.testing import async_server
+from ciosidecar_transform import pipeline
 from grpc import aio
 
 from tests.conftest import Stub, batch, destination, end_of, opened, results_of
@@ -124,8 +124,8 @@ async def test_a_fault_in_an_event_tells_its_caller_nothing(
             raise ValueError(f"secret of {event.user_id}")
         return original(event, *_)
 
-    original = event_to_call._RULES["track"]
-    monkeypatch.setitem(event_to_call._RULES, "track", broken)
+    original = pipeline._RULES["track"]
+    monkeypatch.setitem(pipeline._RULES, "track", broken)
     cursed = b'{"type":"track","userId":"cursed","event":"E"}'
     call, _ = await opened(stub)
     with caplog.at_level(logging.ERROR):

@@ -1,0 +1,92 @@
+"""What a server's log says of streams: one line when one opens, one when it closes."""
+
+import re
+import signal
+
+import grpc
+from ciosidecar import v1
+
+from tests.conftest import batch, destination
+from tests.processes import Server, server
+
+TRACK = b'{"type":"track","userId":"u1","event":"Order"}'
+
+
+def logged(running: Server) -> list[str]:
+    """The lines about streams, once the server has ended."""
+    running.signal(signal.SIGTERM)
+    code, errors = running.end()
+    assert code == 0
+    return [line for line in errors.splitlines() if " stream " in line]
+
+
+def one_stream(
+    address: str, opening: v1.OpenStream, *messages: v1.TransformStreamRequest
+) -> tuple[str, str]:
+    """Sends messages on one stream; the session's id, and the status that it ended with."""
+    session_id = ""
+    with grpc.insecure_channel(address) as channel:
+        requests = iter([v1.TransformStreamRequest(open=opening), *messages])
+        stub: v1.SidecarServiceStub = v1.SidecarServiceStub(channel)
+        try:
+            for response in stub.TransformStream(requests, timeout=20):
+                session_id = response.opened.session_id or session_id
+        except grpc.RpcError as failure:
+            return session_id, failure.code().name
+    return session_id, "OK"
+
+
+def test_a_stream_is_logged_when_it_opens_and_closes() -> None:
+    """With the session's id, the caller's name and release, the peer, counts and the reason."""
+    opening = v1.OpenStream(
+        client_name="router", client_version="7.1", destinations=[destination()]
+    )
+    batches = [
+        v1.TransformStreamRequest(batch=batch(TRACK, b"{", batch_id=1)),
+        v1.TransformStreamRequest(batch=batch(TRACK, batch_id=2)),
+        v1.TransformStreamRequest(finish=v1.Finish()),
+    ]
+    with server("--listen", "127.0.0.1:0", "--log-level", "info") as running:
+        session_id, status = one_stream(running.addresses[0], opening, *batches)
+        opened, closed = logged(running)
+    assert status == "OK"
+    peer = r"peer ipv4:127\.0\.0\.1[:%][0-9A]+"
+    assert re.search(
+        rf" INFO .*: stream {session_id} opened: client 'router' '7\.1', {peer}, delivery off,"
+        r" 1 destinations, 0 connections$",
+        opened,
+    )
+    assert re.search(
+        rf" INFO .*: stream {session_id} closed: client 'router' '7\.1', {peer}, \d+\.\d+ s,"
+        r" 2 batches, 3 items, 3 results, reason: finished$",
+        closed,
+    )
+
+
+def test_a_callers_name_forges_no_line() -> None:
+    """It is cut and escaped."""
+    forged = "x\n2026-01-01 INFO stream forged\x1b[31m é" + "y" * 10_000
+    with server("--listen", "127.0.0.1:0", "--log-level", "info") as running:
+        one_stream(running.addresses[0], v1.OpenStream(client_name=forged))
+        opened, closed = logged(running)
+    for line in (opened, closed):
+        assert r"client 'x\n2026-01-01 INFO stream forged\x1b[31m \xe9yyy" in line
+        assert len(line) < 400
+    assert closed.endswith("reason: closed without Finish")
+
+
+def test_the_reason_of_a_broken_protocol() -> None:
+    """The field and what is wrong with it."""
+    wrong = v1.TransformStreamRequest(open=v1.OpenStream())
+    with server("--listen", "127.0.0.1:0", "--log-level", "info") as running:
+        _, status = one_stream(running.addresses[0], v1.OpenStream(), wrong)
+        _, closed = logged(running)
+    assert status == "INVALID_ARGUMENT"
+    assert closed.endswith("reason: open: the stream is open already")
+
+
+def test_nothing_is_logged_at_the_level_of_warnings() -> None:
+    """A stream is no reason to worry."""
+    with server("--listen", "127.0.0.1:0", "--log-level", "warning") as running:
+        one_stream(running.addresses[0], v1.OpenStream())
+        assert logged(running) == []
