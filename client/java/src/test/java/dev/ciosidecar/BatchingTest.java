@@ -11,7 +11,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.google.protobuf.ByteString;
 import dev.ciosidecar.v1.Batch;
-import dev.ciosidecar.v1.Item;
+import dev.ciosidecar.v1.BatchItem;
 import dev.ciosidecar.v1.Limits;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -24,14 +24,14 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** How a stream gathers events into messages, and how much it owes at most. */
+/** How a stream gathers events into batches, and its flow control. */
 @Timeout(120)
-class GatheringTest {
+class BatchingTest {
   private static final Duration LONG_LINGER = Duration.ofMillis(500);
 
-  /** A thousand events sent one after another travel in few messages, none above the limit. */
+  /** A thousand events that are sent one after another become ten batches of the largest size. */
   @Test
-  void eventsAreGatheredIntoMessages() throws Exception {
+  void eventsAreGatheredIntoBatches() throws Exception {
     try (ScriptedSidecar sidecar = new ScriptedSidecar(ScriptedSidecar.ANSWERING)) {
       StreamOptions options =
           StreamOptions.builder().maxBatchEvents(100).linger(LONG_LINGER).build();
@@ -40,7 +40,7 @@ class GatheringTest {
     }
   }
 
-  /** Large events travel alone rather than in a message beyond the limit. */
+  /** No batch exceeds the limit in bytes, except one with a single larger event. */
   @Test
   void aBatchIsBoundedInBytes() throws Exception {
     try (ScriptedSidecar sidecar = new ScriptedSidecar(ScriptedSidecar.ANSWERING)) {
@@ -49,7 +49,7 @@ class GatheringTest {
       play(sidecar.address(), events, StreamOptions.builder().maxBatchBytes(1000).build());
       List<Integer> bytes =
           sidecar.callers.get(0).batches.stream()
-              .map(one -> one.getItemsList().stream().mapToInt(i -> i.getJson().size()).sum())
+              .map(batch -> batch.getItemsList().stream().mapToInt(item -> item.getJson().size()).sum())
               .toList();
       assertEquals(9000, bytes.stream().mapToInt(Integer::intValue).sum());
       assertEquals(5000, bytes.get(bytes.size() - 1));
@@ -57,7 +57,7 @@ class GatheringTest {
     }
   }
 
-  /** A sidecar that takes three events a batch gets three. */
+  /** If the sidecar's limit is three events, no batch has more. */
   @Test
   void theSidecarsOwnLimitIsKept() throws Exception {
     try (ScriptedSidecar sidecar =
@@ -72,7 +72,9 @@ class GatheringTest {
     }
   }
 
-  /** An event lingers for milliseconds, not for the end of the stream; after a quiet time too. */
+  /**
+   * A single event is sent after its linger time, without waiting for others or for the end of the stream.
+   */
   @Test
   void oneEventAloneIsNotHeldBack() throws Exception {
     try (ScriptedSidecar sidecar =
@@ -89,9 +91,9 @@ class GatheringTest {
     }
   }
 
-  /** With ten owed at most, the sidecar never holds an eleventh. */
+  /** With at most ten outstanding events, the sidecar never holds an eleventh. */
   @Test
-  void noMoreIsSentThanTheCreditAllows() throws Exception {
+  void outstandingEventsAreLimited() throws Exception {
     List<Integer> held = new CopyOnWriteArrayList<>();
     try (ScriptedSidecar sidecar =
         new ScriptedSidecar(
@@ -111,7 +113,7 @@ class GatheringTest {
             })) {
       StreamOptions options =
           StreamOptions.builder()
-              .maxOwedEvents(10)
+              .maxOutstandingEvents(10)
               .maxBatchEvents(4)
               .linger(Duration.ofMillis(1))
               .build();
@@ -122,18 +124,18 @@ class GatheringTest {
     assertEquals(10, Collections.max(held));
   }
 
-  /** Credit is counted in bytes too; one event larger than all of it still goes. */
+  /** Outstanding bytes are limited too. An event above the limit is sent if no other is outstanding. */
   @Test
-  void creditIsBoundedInBytes() throws Exception {
+  void outstandingBytesAreLimited() throws Exception {
     try (ScriptedSidecar sidecar = new ScriptedSidecar(ScriptedSidecar.ANSWERING)) {
-      StreamOptions options = StreamOptions.builder().maxOwedBytes(500).build();
+      StreamOptions options = StreamOptions.builder().maxOutstandingBytes(500).build();
       List<Event> events = Collections.nCopies(5, Event.json("x".repeat(600)));
       assertEquals(upTo(5), play(sidecar.address(), events, options).attachments());
       assertEquals(List.of(1, 1, 1, 1, 1), sidecar.callers.get(0).batchSizes());
     }
   }
 
-  /** Connections are declared beside destinations; a prepared request needs neither. */
+  /** Connections are declared as destinations are. A prepared request needs neither. */
   @Test
   void rowsNameTheirConnection() throws Exception {
     try (ScriptedSidecar sidecar =
@@ -144,17 +146,20 @@ class GatheringTest {
       CompletableFuture<Void> done = stream.consume(answer -> {});
       Event event = TRACK.withDestination(DESTINATION);
       stream.send(event);
-      stream.send(event.withConnection(Connection.json("{\"object\":\"person\"}").named("rows")));
-      Request request =
-          new Request("PUT", "https://track.customer.io/x", "x", Map.of(), ByteString.EMPTY, List.of());
+      stream.send(event.withConnection(SourceConnection.json("{\"object\":\"person\"}")));
+      ApiRequest request =
+          new ApiRequest("PUT", "https://track.customer.io/x", "x", Map.of(), ByteString.EMPTY, List.of());
       stream.send(Event.prepared(request));
       assertThrows(IllegalArgumentException.class, () -> stream.send(TRACK));
       stream.finish();
       await(done);
       assertEquals(Map.of(1, "{\"object\":\"person\"}"), sidecar.callers.get(0).connections);
-      List<Item> items = sidecar.callers.get(0).batches.stream().flatMap(one -> one.getItemsList().stream()).toList();
-      assertEquals(List.of(1, 1, 0), items.stream().map(Item::getDestination).toList());
-      assertEquals(List.of(0, 1, 0), items.stream().map(Item::getConnection).toList());
+      List<BatchItem> items =
+          sidecar.callers.get(0).batches.stream()
+              .flatMap(batch -> batch.getItemsList().stream())
+              .toList();
+      assertEquals(List.of(1, 1, 0), items.stream().map(BatchItem::getDestination).toList());
+      assertEquals(List.of(0, 1, 0), items.stream().map(BatchItem::getConnection).toList());
       assertEquals("PUT", items.get(2).getPrepared().getMethod());
     }
   }

@@ -5,16 +5,18 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * One HTTP call to Customer.io, complete in itself.
+ * An HTTP request to Customer.io, complete in itself.
  *
  * @param method {@code PUT}, {@code POST} or {@code DELETE}
- * @param url where it goes, percent-encoded
- * @param endpointPath the call without identifiers, as {@code v1/customers/events}, for throttles to go by
- * @param headers all of them, Authorization included: a secret
- * @param body the bytes to send; empty for none
- * @param positions the positions of the events it covers, ascending, as in {@link Result#position()}
+ * @param url the address, percent-encoded
+ * @param endpointPath the endpoint without identifiers, such as {@code v1/customers/events}; throttle by this
+ *     value
+ * @param headers all headers, Authorization included: treat them as a secret
+ * @param body the bytes to send; empty if the request has no body
+ * @param positions the positions of all events that the request covers, ascending, as in {@link
+ *     Result#position()}
  */
-public record Request(
+public record ApiRequest(
     String method,
     String url,
     String endpointPath,
@@ -23,7 +25,7 @@ public record Request(
     List<Long> positions) {
 
   /**
-   * Copies what a caller could still change.
+   * Copies the collections, so that the record cannot be changed.
    *
    * @param method as above
    * @param url as above
@@ -32,7 +34,7 @@ public record Request(
    * @param body as above
    * @param positions as above; copied
    */
-  public Request {
+  public ApiRequest {
     headers = Map.copyOf(headers);
     positions = List.copyOf(positions);
   }
@@ -40,6 +42,6 @@ public record Request(
   /** {@return the request without its headers and its body, so that it can be logged} */
   @Override
   public String toString() {
-    return "Request[method=%s, url=%s, positions=%s]".formatted(method, url, positions);
+    return "ApiRequest[method=%s, url=%s, positions=%s]".formatted(method, url, positions);
   }
 }

@@ -29,13 +29,13 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What all four clients offer, in Java: docs/clients.md has the table. */
+/** The Java form of the options and defaults that all four clients share: docs/clients.md has the table. */
 @Timeout(120)
-class OffersTest {
-  /** Unordered, the second event's answer does not wait for the first's. */
+class OptionsTest {
+  /** On an unordered stream, no answer waits for that of an earlier event. */
   @ParameterizedTest
   @ValueSource(booleans = {false, true})
-  void answersComeAsTheyAreThereWhereThatIsAskedFor(boolean unordered) throws Exception {
+  void answersComeInTheRequestedOrder(boolean unordered) throws Exception {
     ScriptedSidecar.Script backwards =
         caller -> {
           caller.open();
@@ -56,16 +56,16 @@ class OffersTest {
     }
   }
 
-  /** What is sent together shares messages with nothing else, and its delivery has its own bound. */
+  /** The events of sendBatch share a batch with no other, and their delivery has its own time limit. */
   @Test
-  void aBatchOfTheCallersTravelsAloneUnderItsOwnTimeout() throws Exception {
+  void aBatchOfTheCallerIsSentAloneWithItsOwnTimeout() throws Exception {
     try (ScriptedSidecar sidecar = new ScriptedSidecar(ScriptedSidecar.ANSWERING);
         CiosidecarClient client = CiosidecarClient.connect(sidecar.address());
         EventStream<String> stream =
             client.stream(
                 DESTINATION, StreamOptions.builder().linger(Duration.ofSeconds(5)).build())) {
       List<String> answered = new ArrayList<>();
-      CompletableFuture<Void> done = stream.consume(one -> answered.add(one.attachment()));
+      CompletableFuture<Void> done = stream.consume(answer -> answered.add(answer.attachment()));
       stream.send(TRACK, "before");
       stream.sendBatch(
           List.of(new BatchEntry<>(TRACK, "one"), new BatchEntry<>(TRACK.withAttempt(3), "two")),
@@ -84,11 +84,11 @@ class OffersTest {
     }
   }
 
-  /** Nobody set one. */
+  /** The default deadline of a call is 30 seconds. */
   @Test
-  void everyCallMayTakeThirtySeconds() throws Exception {
+  void theDefaultDeadlineIsThirtySeconds() throws Exception {
     List<Long> left = new ArrayList<>();
-    ClientInterceptor asks =
+    ClientInterceptor recording =
         new ClientInterceptor() {
           @Override
           public <Q, R> ClientCall<Q, R> interceptCall(
@@ -99,18 +99,18 @@ class OffersTest {
         };
     try (SidecarProcess sidecar = SidecarProcess.start();
         CiosidecarClient client =
-            CiosidecarClient.builder().addresses(sidecar.address()).intercept(asks).build()) {
+            CiosidecarClient.builder().addresses(sidecar.address()).intercept(recording).build()) {
       client.capabilities();
       client.check(DESTINATION);
       client.transform(List.of(TRACK), DESTINATION);
       client.capabilities(Duration.ofSeconds(100));
       client.check(DESTINATION, false, Duration.ofSeconds(100));
     }
-    assertTrue(left.subList(0, 3).stream().allMatch(one -> one >= 25 && one <= 30), left::toString);
-    assertTrue(left.subList(3, 5).stream().allMatch(one -> one > 90), left::toString);
+    assertTrue(left.subList(0, 3).stream().allMatch(seconds -> seconds >= 25 && seconds <= 30), left::toString);
+    assertTrue(left.subList(3, 5).stream().allMatch(seconds -> seconds > 90), left::toString);
   }
 
-  /** A filtered event is in order, and yet nothing of it was transformed. */
+  /** A result is ok if its status is 200, and with no other status. */
   @ParameterizedTest
   @ValueSource(ints = {200, 207, 298, 400, 503})
   void okIs200AndNothingElse(int status) {
@@ -127,7 +127,7 @@ class OffersTest {
     assertEquals(status == 200, result.ok());
   }
 
-  /** Not by a call that goes nowhere for a minute. */
+  /** A malformed address is refused by build, before any call. */
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -144,7 +144,7 @@ class OffersTest {
     }
   }
 
-  /** A sidecar speaks none there: the calls could only fail, or be less safe than they look. */
+  /** Credentials with a unix socket are refused: a sidecar has no TLS there. */
   @Test
   void aUnixSocketHasNoTls() {
     CiosidecarClient.Builder builder =
@@ -154,28 +154,28 @@ class OffersTest {
     assertThrows(IllegalArgumentException.class, builder::build);
   }
 
-  /** Where they are given, by name. */
+  /** Impossible options are refused when they are set. */
   @Test
-  void optionsThatCannotBeAreRefused() {
+  void impossibleOptionsAreRefused() {
     Stream.<Runnable>of(
             () -> StreamOptions.builder().maxBatchEvents(0),
             () -> StreamOptions.builder().maxBatchBytes(0),
-            () -> StreamOptions.builder().maxOwedEvents(-1),
-            () -> StreamOptions.builder().maxOwedBytes(0),
+            () -> StreamOptions.builder().maxOutstandingEvents(-1),
+            () -> StreamOptions.builder().maxOutstandingBytes(0),
             () -> StreamOptions.builder().linger(Duration.ofMillis(-1)),
             () -> StreamOptions.builder().reconnectFor(Duration.ofMillis(-1)),
             () -> StreamOptions.builder().deadline(Duration.ofMillis(-1)),
             () -> StreamOptions.builder().maxReceiveBytes(65_535),
             () -> StreamOptions.builder().maxReceiveBytes((64 << 20) + 1),
-            () -> Deliver.defaults().timeout(Duration.ZERO))
-        .forEach(one -> assertThrows(IllegalArgumentException.class, one::run));
+            () -> DeliveryOptions.defaults().timeout(Duration.ZERO))
+        .forEach(setting -> assertThrows(IllegalArgumentException.class, setting::run));
   }
 
-  /** Two with the same config under two names are told apart in the sidecar's log. */
+  /** The sidecar's log distinguishes two destinations with the same config and different names. */
   @Test
   void theSameConfigUnderAnotherNameIsAnotherDestination() {
     assertFalse(DESTINATION.named("a").equals(DESTINATION.named("b")));
     assertEquals(DESTINATION.named("a"), DESTINATION.named("a"));
-    assertFalse(Connection.json("{}").named("a").equals(Connection.json("{}")));
+    assertEquals(SourceConnection.json("{}"), SourceConnection.json("{}"));
   }
 }
