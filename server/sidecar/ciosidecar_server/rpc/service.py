@@ -28,7 +28,8 @@ from .errors import fail
 from .limits import limits
 from .memory import give_back_after
 from .session import Draining, Session
-from .transform_session import answer_batch
+from .transform_worker import TransformWorker
+from .worker import Output, process_batch
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -121,12 +122,16 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         """One batch in, one batch out."""
         known = KnownDestinations(self._settings.max_destinations)
         await known.upsert(request.destinations, request.connections)
-        async for response in answer_batch(
-            request.batch, known, self._settings, pb.TransformResponse, None
-        ):
-            give_back_after(request)
-            return response
-        raise AssertionError("a batch without limit has one response")
+        responses: list[pb.TransformResponse] = []
+
+        async def write(response: pb.TransformResponse) -> None:
+            responses.append(response)
+
+        worker = TransformWorker(Output(pb.TransformResponse, write))
+        await process_batch(request.batch, known, self._settings, worker)
+        give_back_after(request)
+        (response,) = responses
+        return response
 
     async def Deliver(self, _request: pb.DeliverRequest, context: Any) -> pb.DeliverResponse:  # noqa: N802
         """Refuse the call: delivery is on streams only."""

@@ -11,13 +11,15 @@ from grpc import aio
 
 from ..delivery.dispatcher import Dispatcher
 from ..settings import Settings
-from .delivery_session import DeliverySession
+from .credit import Credit
+from .delivery_worker import DeliveryWorker
 from .destinations import KnownDestinations, fitting_problems
 from .errors import ProtocolError
 from .limits import limits
 from .memory import give_back_after
-from .transform_session import answer_batch
+from .transform_worker import TransformWorker
 from .unreadable import refuse_unreadable
+from .worker import Output, Worker, process_batch
 
 MIN_RECEIVE_BYTES = 65_536
 _DEFAULT_RECEIVE_BYTES = 4_194_304
@@ -58,7 +60,7 @@ class Session:
         self._settings = settings
         self._draining = draining
         self._dispatcher = delivery
-        self._delivering: DeliverySession | None = None
+        self._worker: Worker | None = None
         self._known = KnownDestinations(settings.max_destinations)
         self._max_receive_bytes = _DEFAULT_RECEIVE_BYTES
         self._session_id = secrets.token_hex(8)
@@ -80,12 +82,10 @@ class Session:
                     await serving
         finally:
             # However it ends, nothing of a stream outlives it.
-            tasks = [draining, serving]
-            for task in tasks:
-                task.cancel()
-            if self._delivering is not None:
-                tasks.append(self._delivering.abandon())
-            await asyncio.gather(*tasks, return_exceptions=True)
+            draining.cancel()
+            serving.cancel()
+            others = () if self._worker is None else self._worker.abandon()
+            await asyncio.gather(draining, serving, *others, return_exceptions=True)
 
     async def _serve(self) -> None:
         first = await self._read()
@@ -93,14 +93,13 @@ class Session:
             return
         if first.WhichOneof("message") != "open":
             raise ProtocolError("open", "must be the first message of a stream")
-        await self._open(first.open)
-        while await self._serve_one():
-            pass
-        if self._delivering is not None:
-            await self._delivering.finish()
+        worker = await self._open(first.open)
+        while await self._serve_one(worker):
+            await worker.ready()
+        await worker.finish()
 
-    async def _serve_one(self) -> bool:
-        """Reads a message and does what it says; whether there may be another.
+    async def _serve_one(self, worker: Worker) -> bool:
+        """Read a message and do what it says. Return whether there may be another.
 
         The message is gone with the call: while the next one is waited for, nothing of it is held.
         """
@@ -108,17 +107,8 @@ class Session:
         kind = None if message is None else message.WhichOneof("message")
         if message is None or kind == "finish":
             return False
-        if kind == "batch" and self._delivering is not None:
-            await self._delivering.take(message.batch)
-        elif kind == "batch":
-            async for response in answer_batch(
-                message.batch,
-                self._known,
-                self._settings,
-                pb.TransformStreamResponse,
-                self._max_receive_bytes,
-            ):
-                await self._write(response)
+        if kind == "batch":
+            await process_batch(message.batch, self._known, self._settings, worker)
             give_back_after(message)
         elif kind == "upsert_destinations":
             declared = message.upsert_destinations
@@ -129,30 +119,37 @@ class Session:
             raise ProtocolError("message", "holds nothing this server knows")
         return True
 
-    async def _open(self, opening: pb.OpenStream) -> None:
+    async def _open(self, opening: pb.OpenStream) -> Worker:
+        """Answer the first message. Return the worker that it asks for."""
         if opening.max_receive_bytes:
             if opening.max_receive_bytes < MIN_RECEIVE_BYTES:
                 raise ProtocolError(
                     "open.max_receive_bytes", f"must be at least {MIN_RECEIVE_BYTES}"
                 )
             self._max_receive_bytes = opening.max_receive_bytes
-        if opening.HasField("delivery"):
-            self._delivering = DeliverySession(
-                self._dispatcher,
-                self._known,
-                self._settings,
-                opening.delivery,
-                self._max_receive_bytes,
-                self._write,
-            )
+        worker = self._worker = self._new_worker(opening)
         response = pb.TransformStreamResponse()
         response.opened.session_id = self._session_id
         response.opened.limits.CopyFrom(
-            limits(self._settings, delivering=self._delivering is not None)
+            limits(self._settings, delivering=opening.HasField("delivery"))
         )
         problems = await self._known.upsert(opening.destinations, opening.connections)
         response.opened.problems.extend(fitting_problems(problems, self._max_receive_bytes))
         await self._write(response)
+        return worker
+
+    def _new_worker(self, opening: pb.OpenStream) -> Worker:
+        output = Output(pb.TransformStreamResponse, self._write, self._max_receive_bytes)
+        if not opening.HasField("delivery"):
+            return TransformWorker(output)
+        return DeliveryWorker(
+            self._dispatcher,
+            self._known,
+            self._settings,
+            opening.delivery,
+            output,
+            Credit(self._settings.max_events_in_flight, self._settings.max_bytes_in_flight),
+        )
 
     async def _read(self) -> pb.TransformStreamRequest | None:
         """The next message, or None at the end of the stream.
@@ -184,7 +181,7 @@ class Session:
             read_before = self._messages_read
             await asyncio.wait((serving,), timeout=_QUIET_S)
             quiet = self._reading and self._messages_read == read_before
-            owes_nothing = self._delivering is None or self._delivering.idle
+            owes_nothing = self._worker is None or self._worker.idle
             if quiet and owes_nothing and not serving.done():
                 serving.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
