@@ -23,8 +23,10 @@ from .worker import Output, Worker, process_batch
 
 MIN_RECEIVE_BYTES = 65_536
 _DEFAULT_RECEIVE_BYTES = 4_194_304
-# After Drain, a caller that sends nothing for so long has sent everything.
+# After Drain or Finish, a caller that sends nothing for so long has sent everything.
 _QUIET_S = 0.2
+_FINISH = "finish"
+_HALF_CLOSE = "half-close"
 
 _Context = aio.ServicerContext[pb.TransformStreamRequest, pb.TransformStreamResponse]
 
@@ -94,19 +96,24 @@ class Session:
         if first.WhichOneof("message") != "open":
             raise ProtocolError("open", "must be the first message of a stream")
         worker = await self._open(first.open)
-        while await self._serve_one(worker):
+        while (kind := await self._serve_one(worker)) not in (_FINISH, _HALF_CLOSE):
             await worker.ready()
-        await worker.finish()
+        if kind == _FINISH:
+            await self._finish(worker)
+        else:
+            await worker.finish()
 
-    async def _serve_one(self, worker: Worker) -> bool:
-        """Read a message and do what it says. Return whether there may be another.
+    async def _serve_one(self, worker: Worker) -> str:
+        """Read a message and do what it says. Return its kind.
 
         The message is gone with the call: while the next one is waited for, nothing of it is held.
         """
         message = await self._read()
-        kind = None if message is None else message.WhichOneof("message")
-        if message is None or kind == "finish":
-            return False
+        if message is None:
+            return _HALF_CLOSE
+        kind = message.WhichOneof("message")
+        if kind == _FINISH:
+            return _FINISH
         if kind == "batch":
             await process_batch(message.batch, self._known, self._settings, worker)
             give_back_after(message)
@@ -117,7 +124,29 @@ class Session:
             raise ProtocolError("open", "the stream is open already")
         else:
             raise ProtocolError("message", "holds nothing this server knows")
-        return True
+        return kind
+
+    async def _finish(self, worker: Worker) -> None:
+        """Answer everything. Raise ProtocolError if the caller sends anything more.
+
+        What follows Finish may be on its way when everything is answered: the server listens for
+        _QUIET_S more, unless the caller half-closes.
+        """
+        finishing = asyncio.ensure_future(worker.finish())
+        reading = asyncio.ensure_future(self._read())
+        try:
+            await asyncio.wait((finishing, reading), return_when=asyncio.FIRST_COMPLETED)
+            if finishing.done():
+                finishing.result()
+                await asyncio.wait((reading,), timeout=_QUIET_S)
+            if reading.done() and (message := reading.result()) is not None:
+                field = message.WhichOneof("message") or "message"
+                raise ProtocolError(field, "nothing may be sent after finish")
+            await finishing
+        finally:
+            finishing.cancel()
+            reading.cancel()
+            await asyncio.gather(finishing, reading, return_exceptions=True)
 
     async def _open(self, opening: pb.OpenStream) -> Worker:
         """Answer the first message. Return the worker that it asks for."""

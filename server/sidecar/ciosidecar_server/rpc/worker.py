@@ -27,6 +27,23 @@ class Output(NamedTuple, Generic[Response]):
     """The size of one response; None: no limit, and so one response for each batch."""
 
 
+class Collected(Generic[Response]):
+    """The responses of a unary call."""
+
+    def __init__(self, new_response: Callable[[], Response]) -> None:
+        self._responses: list[Response] = []
+        self.output = Output(new_response, self._write)
+
+    async def _write(self, response: Response) -> None:
+        self._responses.append(response)
+
+    @property
+    def response(self) -> Response:
+        """The response. An output without limit has one for each batch."""
+        (response,) = self._responses
+        return response
+
+
 class BatchWork(Protocol[Processed]):
     """The work on one batch. Its items come in their order."""
 
