@@ -28,10 +28,10 @@ def message(**fields: Any) -> v1.TransformStreamRequest:
     return v1.TransformStreamRequest(**fields)
 
 
-def field_of(details: bytes | Any) -> str:
+def field_of(status: Any) -> str:
     """The field that a google.rpc.Status names."""
     bad_request = error_details_pb2.BadRequest()
-    assert details.details[0].Unpack(bad_request)
+    assert status.details[0].Unpack(bad_request)
     (violation,) = bad_request.field_violations
     return str(violation.field)
 
@@ -41,8 +41,8 @@ async def refused_field(call: Awaitable[Any]) -> str:
     with pytest.raises(aio.AioRpcError) as failure:
         await call
     assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    status = rpc_status.from_call(failure.value)
-    return field_of(status)
+    rpc_error: Any = failure.value
+    return field_of(rpc_status.from_call(rpc_error))
 
 
 async def refused_stream_field(call: Any) -> str:

@@ -76,6 +76,17 @@ async def deliver(stub: Stub, *items: dict[str, Any] | v1.BatchItem, **options: 
     return told_of(answer.results)
 
 
+async def no_delivery_is_left() -> None:
+    """Waits until the server, which shares this test's loop, has no worker of a delivery any more."""
+
+    def workers() -> int:
+        return sum("DeliveryWorker." in repr(task.get_coro()) for task in asyncio.all_tasks())
+
+    async with asyncio.timeout(WITHIN_S):
+        while workers():  # noqa: ASYNC110 - a state of the server, not of this test
+            await asyncio.sleep(0.005)
+
+
 @asynccontextmanager
 async def served(
     connect: Connect, **settings: Any
@@ -243,6 +254,7 @@ async def test_a_call_that_ends_early_forgets_its_jobs(connect: Connect, end: st
             call.cancel()
         with pytest.raises((aio.AioRpcError, asyncio.CancelledError)):
             await call
+        await no_delivery_is_left()
         customerio.rule = lambda _request: OK
         later = asyncio.ensure_future(deliver(stub, track("later", "u1")))
         first.release()
@@ -255,6 +267,7 @@ async def test_nothing_of_a_call_is_kept(connect: Connect) -> None:
     async with served(connect) as (_, stub):
         assert {one.status for one in await deliver(stub, *[track("1")] * 20)} == {200}
         assert {one.status for one in await deliver(stub, track("2"))} == {200}
+        await no_delivery_is_left()
         gc.collect()
         assert not [kept for kept in gc.get_objects() if type(kept) is Job]
 
@@ -269,7 +282,7 @@ async def test_draining() -> None:
                 stub: Any = v1.SidecarServiceStub(channel)
                 call = asyncio.ensure_future(deliver(stub, track("1", "u1"), track("2", "u1")))
                 (request,) = await customerio.arrived(1)
-                health = health_pb2_grpc.HealthStub(channel)
+                health: Any = health_pb2_grpc.HealthStub(channel)
                 watch: Any = health.Watch(health_pb2.HealthCheckRequest())
                 serving = health_pb2.HealthCheckResponse.SERVING
                 assert (await watch.read()).status == serving
