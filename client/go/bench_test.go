@@ -22,7 +22,7 @@ for _, event in events(2000):
 `
 
 // benchmarkEvents are the destination and the events of the project's own benchmark.
-func benchmarkEvents(b *testing.B) (ciosidecar.Destination, []ciosidecar.Item) {
+func benchmarkEvents(b *testing.B) (ciosidecar.Destination, []ciosidecar.BatchItem) {
 	b.Helper()
 	sidecartest.Need(b)
 	command, err := sidecartest.Command()
@@ -61,7 +61,7 @@ func BenchmarkStream(b *testing.B) {
 	for name, options := range map[string]*ciosidecar.StreamOptions{
 		"coalesced":     {MaxBatchEvents: 100},
 		"message-each":  {MaxBatchEvents: 1},
-		"one-at-a-time": {MaxBatchEvents: 1, MaxOwedEvents: 1},
+		"one-at-a-time": {MaxBatchEvents: 1, MaxOutstandingEvents: 1},
 	} {
 		b.Run(name, func(b *testing.B) {
 			ctx := context.Background()

@@ -20,8 +20,8 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
 )
 
-func group(person string) ciosidecar.Item {
-	return ciosidecar.Item{JSON: fmt.Appendf(nil, `{"type":"group","userId":"%s","groupId":"g-%s"}`, person, person)}
+func group(person string) ciosidecar.BatchItem {
+	return ciosidecar.BatchItem{JSON: fmt.Appendf(nil, `{"type":"group","userId":"%s","groupId":"g-%s"}`, person, person)}
 }
 
 // Results in order, one an item, with everything there is to say and each sender's own value.
@@ -29,7 +29,7 @@ func TestOneBatchInItsResultsOut(t *testing.T) {
 	client := dial(t, nil, plainSidecar(t))
 	items := append(jsonItems(track, `{"type":"track"}`), group("u"), group("v"))
 	items[1].Tag = []byte{0xff}
-	items[3].Value = "the last"
+	items[3].Attachment = "the last"
 	results, err := client.Transform(within(t), shop, items)
 	if err != nil {
 		t.Fatal(err)
@@ -46,10 +46,10 @@ func TestOneBatchInItsResultsOut(t *testing.T) {
 		refused.Message == "" || !bytes.Equal(results[1].Tag, []byte{0xff}) {
 		t.Errorf("refused with %+v", results[1])
 	}
-	if len(results[2].Requests) != 0 || !slices.Equal(results[3].Requests[0].Positions, []uint64{2, 3}) {
+	if len(results[2].Requests) != 0 || !slices.Equal(results[3].Requests[0].Positions, []int64{2, 3}) {
 		t.Errorf("shared: %+v and %+v", results[2].Requests, results[3].Requests)
 	}
-	if results[3].Value != "the last" || results[3].Position != 3 {
+	if results[3].Attachment != "the last" || results[3].Position != 3 {
 		t.Errorf("the last is %+v", results[3])
 	}
 }
@@ -88,9 +88,9 @@ func TestARequestIsCompleteInItself(t *testing.T) {
 func TestAnEventMayBeBuiltFieldByField(t *testing.T) {
 	client := dial(t, nil, plainSidecar(t))
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	results, err := client.Transform(within(t), shop, []ciosidecar.Item{
+	results, err := client.Transform(within(t), shop, []ciosidecar.BatchItem{
 		{JSON: []byte(`{"type":"track","userId":"u1","event":"Order","timestamp":"2026-03-04T05:06:07Z"}`)},
-		{Message: &v1.Message{Type: "track", UserId: "u1", Event: "Order", Timestamp: timestamppb.New(at)}},
+		{Event: &v1.RudderEvent{Type: "track", UserId: "u1", Event: "Order", Timestamp: timestamppb.New(at)}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -158,20 +158,20 @@ func TestAnItemThatCannotTravelIsRefusedWhereItIsSent(t *testing.T) {
 	address := plainSidecar(t)
 	client := dial(t, nil, address)
 	stream := openStream(t, address, nil)
-	for name, item := range map[string]ciosidecar.Item{
+	for name, item := range map[string]ciosidecar.BatchItem{
 		"source type":  {SourceType: "\xff"},
 		"ordering key": {OrderingKey: "\xff"},
 		"traceparent":  {Traceparent: "\xff"},
-		"message":      {Message: &v1.Message{UserId: "\xff"}},
+		"message":      {Event: &v1.RudderEvent{UserId: "\xff"}},
 		"prepared":     {Prepared: &v1.PreparedRequest{Url: "\xff"}},
 	} {
 		if stream.Send(within(t), item) == nil {
 			t.Errorf("%s: sent", name)
 		}
-		if stream.SendBatch(within(t), []ciosidecar.Item{item}, 0) == nil {
+		if stream.SendBatch(within(t), []ciosidecar.BatchItem{item}, 0) == nil {
 			t.Errorf("%s: sent in a batch", name)
 		}
-		if _, err := client.Transform(within(t), shop, []ciosidecar.Item{item}); err == nil {
+		if _, err := client.Transform(within(t), shop, []ciosidecar.BatchItem{item}); err == nil {
 			t.Errorf("%s: sent in a call", name)
 		}
 	}

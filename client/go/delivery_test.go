@@ -41,7 +41,7 @@ func TestADeliveringStreamSaysWhatCustomerioAnswered(t *testing.T) {
 				if index == 7 {
 					continue
 				}
-				if !options.DetailForExceptionsOnly && (result.Delivery == nil || result.Delivery.HTTPStatus != 200 || result.Delivery.Attempts != 1) {
+				if options.DetailLevel == ciosidecar.DetailLevelAll && (result.Delivery == nil || result.Delivery.HTTPStatus != 200 || result.Delivery.Attempts != 1) {
 					t.Errorf("item %d: %+v", index, result.Delivery)
 				}
 				if (len(result.Requests) != 0) != options.IncludeRequests {

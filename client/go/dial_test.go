@@ -35,14 +35,14 @@ func TestCallsTakeTurnsAmongSeveralAddresses(t *testing.T) {
 	second := sidecartest.Start(t, "--max-batch-events", "2")
 	client := dial(t, nil, first.Address(), second.Address(), "127.0.0.1:1")
 	// Which one answered is told by its limit.
-	asked := func() uint32 {
+	asked := func() int32 {
 		found, err := client.Capabilities(within(t))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return found.GetLimits().GetMaxBatchEvents()
 	}
-	seen := map[uint32]int{}
+	seen := map[int32]int{}
 	for seen[1] == 0 || seen[2] == 0 {
 		seen[asked()]++
 	}

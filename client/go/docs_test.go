@@ -54,7 +54,7 @@ func runProgram(t *testing.T, folder, program, socket string) string {
 	if err := os.WriteFile(path, []byte(program), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*sidecartest.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*sidecartest.Timeout)
 	defer cancel()
 	command := exec.CommandContext(ctx, "go", "run", path)
 	command.Dir = folder

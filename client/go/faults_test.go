@@ -18,7 +18,7 @@ import (
 )
 
 // nested is a track whose properties are nested so deeply, field by field.
-func nested(levels int, list bool) *v1.Message {
+func nested(levels int, list bool) *v1.RudderEvent {
 	value := structpb.NewNumberValue(1)
 	for range levels - 1 {
 		if list {
@@ -28,9 +28,9 @@ func nested(levels int, list bool) *v1.Message {
 		}
 	}
 	fields := &structpb.Struct{Fields: map[string]*structpb.Value{"a": value}}
-	return &v1.Message{
+	return &v1.RudderEvent{
 		Type: "track", UserId: "u1", Event: "Deep",
-		Properties: &v1.Json{Form: &v1.Json_Fields{Fields: fields}},
+		Properties: &v1.JsonObject{Form: &v1.JsonObject_Fields{Fields: fields}},
 	}
 }
 
@@ -43,13 +43,13 @@ func TestAnEventNestedTooDeeplyIsRefusedWhereItIsSent(t *testing.T) {
 		deepest int
 	}{{false, 32}, {true, 47}} {
 		stream := openStream(t, address, nil)
-		sendAll(t, stream, ciosidecar.Item{Message: nested(one.deepest, one.list)})
+		sendAll(t, stream, ciosidecar.BatchItem{Event: nested(one.deepest, one.list)})
 		for _, levels := range []int{one.deepest + 1, 60, 3000} {
-			err := stream.Send(within(t), ciosidecar.Item{Message: nested(levels, one.list)})
+			err := stream.Send(within(t), ciosidecar.BatchItem{Event: nested(levels, one.list)})
 			if err == nil || !strings.Contains(err.Error(), "nested too deeply") {
 				t.Errorf("%d levels: %v", levels, err)
 			}
-			items := append(jsonItems(track), ciosidecar.Item{Message: nested(levels, one.list)})
+			items := append(jsonItems(track), ciosidecar.BatchItem{Event: nested(levels, one.list)})
 			if stream.SendBatch(within(t), items, 0) == nil {
 				t.Errorf("%d levels in a batch: no error", levels)
 			}
@@ -71,8 +71,8 @@ func TestAnEventNestedTooDeeplyIsRefusedWhereItIsSent(t *testing.T) {
 // An item's message is what it was when it was sent.
 func TestAMessageIsCopied(t *testing.T) {
 	stream := openStream(t, sidecartest.Start(t).Address(), &ciosidecar.StreamOptions{Linger: 300 * time.Millisecond})
-	event := &v1.Message{Type: "track", UserId: "u1", Event: "Before"}
-	sendAll(t, stream, ciosidecar.Item{Message: event})
+	event := &v1.RudderEvent{Type: "track", UserId: "u1", Event: "Before"}
+	sendAll(t, stream, ciosidecar.BatchItem{Event: event})
 	event.Event = "\xff"
 	stream.CloseSend()
 	result := receive(t, stream)
@@ -84,8 +84,8 @@ func TestAMessageIsCopied(t *testing.T) {
 // An item that fits into no message is refused where it is sent.
 func TestAnItemLargerThanAnyMessageIsRefusedWhereItIsSent(t *testing.T) {
 	stream := openStream(t, "127.0.0.1:1", nil)
-	err := stream.Send(within(t), ciosidecar.Item{JSON: make([]byte, 64<<20)})
-	if err == nil || !strings.Contains(err.Error(), "at most travel") {
+	err := stream.Send(within(t), ciosidecar.BatchItem{JSON: make([]byte, 64<<20)})
+	if err == nil || !strings.Contains(err.Error(), "the limit is") {
 		t.Errorf("%v", err)
 	}
 }
@@ -143,9 +143,9 @@ func TestASenderThatFailsEndsTheStreamWithItsError(t *testing.T) {
 		})
 		client := dial(t, &ciosidecar.DialOptions{GRPC: []grpc.DialOption{failing}}, address)
 		stream := client.Stream(within(t), shop, &ciosidecar.StreamOptions{MaxBatchEvents: 1})
-		sendAll(t, stream, ciosidecar.Item{JSON: []byte("good"), Value: "good"})
-		_ = stream.Send(within(t), ciosidecar.Item{JSON: []byte("bad"), Value: "bad"})
-		if result := receive(t, stream); result.Value != "good" || !result.OK() {
+		sendAll(t, stream, ciosidecar.BatchItem{JSON: []byte("good"), Attachment: "good"})
+		_ = stream.Send(within(t), ciosidecar.BatchItem{JSON: []byte("bad"), Attachment: "bad"})
+		if result := receive(t, stream); result.Attachment != "good" || !result.OK() {
 			t.Errorf("%+v", result)
 		}
 		for range 2 {
@@ -190,13 +190,13 @@ func TestClosingTheClientEndsItsStreams(t *testing.T) {
 // Options that cannot be fail the stream where it is first used, by name.
 func TestOptionsThatCannotBe(t *testing.T) {
 	for name, options := range map[string]ciosidecar.StreamOptions{
-		"MaxBatchEvents":  {MaxBatchEvents: -1},
-		"MaxBatchBytes":   {MaxBatchBytes: -1},
-		"MaxOwedEvents":   {MaxOwedEvents: -1},
-		"MaxOwedBytes":    {MaxOwedBytes: -1},
-		"MaxReceiveBytes": {MaxReceiveBytes: 65_535},
-		"65536":           {MaxReceiveBytes: 64<<20 + 1},
-		"timeout":         {Delivery: &ciosidecar.DeliveryOptions{DefaultTimeout: -1}},
+		"MaxBatchEvents":       {MaxBatchEvents: -1},
+		"MaxBatchBytes":        {MaxBatchBytes: -1},
+		"MaxOutstandingEvents": {MaxOutstandingEvents: -1},
+		"MaxOutstandingBytes":  {MaxOutstandingBytes: -1},
+		"MaxReceiveBytes":      {MaxReceiveBytes: 65_535},
+		"65536":                {MaxReceiveBytes: 64<<20 + 1},
+		"timeout":              {Delivery: &ciosidecar.DeliveryOptions{DefaultTimeout: -1}},
 	} {
 		stream := openStream(t, "127.0.0.1:1", &options)
 		stream.CloseSend()
@@ -254,7 +254,7 @@ func TestARequestCanBeSentLater(t *testing.T) {
 		Delivery: &ciosidecar.DeliveryOptions{},
 	})
 	defer stream.Close()
-	sendAll(t, stream, ciosidecar.Item{Prepared: results[0].Requests[0].Prepared()})
+	sendAll(t, stream, ciosidecar.BatchItem{Prepared: results[0].Requests[0].Prepared()})
 	stream.CloseSend()
 	if result := receive(t, stream); !result.OK() || result.Delivery == nil {
 		t.Errorf("%+v", result)

@@ -13,7 +13,7 @@ import (
 	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 )
 
-func repeated(event string, count int) []ciosidecar.Item {
+func repeated(event string, count int) []ciosidecar.BatchItem {
 	return slices.Repeat(jsonItems(event), count)
 }
 
@@ -67,7 +67,7 @@ func TestABatchIsBoundedInBytesToo(t *testing.T) {
 // A server that takes three items a batch gets three, and the next server its own share.
 func TestTheServersOwnLimitOnABatchIsKept(t *testing.T) {
 	var sizes [2][]int
-	limited := func(stream int, most uint32, batches int) script {
+	limited := func(stream int, most int32, batches int) script {
 		return func(s *scriptedStream) error {
 			if err := s.open(&v1.Limits{MaxBatchEvents: most, MaxDestinations: 10}); err != nil {
 				return err
@@ -145,7 +145,7 @@ func TestNoMoreIsSentThanTheCreditAllows(t *testing.T) {
 		}
 	})
 	stream := openStream(t, address, &ciosidecar.StreamOptions{
-		MaxOwedEvents: 10, MaxBatchEvents: 4, Linger: time.Millisecond,
+		MaxOutstandingEvents: 10, MaxBatchEvents: 4, Linger: time.Millisecond,
 	})
 	results := mustExchange(t, stream, numbered(200))
 	inOrder(t, results, 200)
@@ -157,11 +157,11 @@ func TestNoMoreIsSentThanTheCreditAllows(t *testing.T) {
 // The credit in bytes holds up Send too, and a Send that waits ends with its context.
 func TestSendWaitsForCreditNoLongerThanItsContext(t *testing.T) {
 	address, _ := startScripted(t, answersAll)
-	stream := openStream(t, address, &ciosidecar.StreamOptions{MaxOwedBytes: 2 * len(track)})
+	stream := openStream(t, address, &ciosidecar.StreamOptions{MaxOutstandingBytes: 2 * len(track)})
 	sendAll(t, stream, jsonItems(track, track)...)
 	ctx, cancel := contextWithTimeout(t, 20*time.Millisecond)
 	defer cancel()
-	if err := stream.Send(ctx, ciosidecar.Item{JSON: []byte("1")}); status.Code(err) != codes.DeadlineExceeded {
+	if err := stream.Send(ctx, ciosidecar.BatchItem{JSON: []byte("1")}); status.Code(err) != codes.DeadlineExceeded {
 		t.Fatalf("%v instead of a deadline exceeded", err)
 	}
 	receive(t, stream)
@@ -208,7 +208,7 @@ func TestABatchOfOnesOwnHoldsNoOthers(t *testing.T) {
 
 // Open carries what the options say, and a connection travels once, before the items that name it.
 func TestWhatTheServerIsTold(t *testing.T) {
-	var numbers []uint32
+	var numbers []int32
 	address, sidecar := startScripted(t, func(s *scriptedStream) error {
 		if err := s.open(nil); err != nil {
 			return err
@@ -226,10 +226,10 @@ func TestWhatTheServerIsTold(t *testing.T) {
 		},
 	})
 	items := repeated("{}", 3)
-	items[1].Connection = ciosidecar.NewConnection("s:d", []byte(`{"object":"person"}`))
+	items[1].Connection = ciosidecar.NewSourceConnection([]byte(`{"object":"person"}`))
 	items[2].Connection = items[1].Connection
 	mustExchange(t, stream, items)
-	if !slices.Equal(numbers, []uint32{0, 1, 1}) || sidecar.stream(0).connections[1] != `{"object":"person"}` {
+	if !slices.Equal(numbers, []int32{0, 1, 1}) || sidecar.stream(0).connections[1] != `{"object":"person"}` {
 		t.Errorf("connections %v of %v", numbers, sidecar.stream(0).connections)
 	}
 	opening := sidecar.stream(0).opening
@@ -237,7 +237,7 @@ func TestWhatTheServerIsTold(t *testing.T) {
 		t.Errorf("opened with %v", opening)
 	}
 	delivery := opening.GetDelivery()
-	if !delivery.GetDetailForEveryItem() || !delivery.GetIncludeRequests() ||
+	if delivery.GetDetailLevel() != v1.DetailLevel_DETAIL_LEVEL_ALL || !delivery.GetIncludeRequests() ||
 		delivery.GetDefaultTimeout().AsDuration() != 3*time.Second {
 		t.Errorf("opened with delivery %v", delivery)
 	}

@@ -63,7 +63,7 @@ func TestCloseEndsEverythingThatWaits(t *testing.T) {
 	})
 	before := goleak.IgnoreCurrent()
 	client := dial(t, nil, address)
-	stream := client.Stream(within(t), shop, &ciosidecar.StreamOptions{MaxOwedEvents: 1})
+	stream := client.Stream(within(t), shop, &ciosidecar.StreamOptions{MaxOutstandingEvents: 1})
 	sendAll(t, stream, numbered(1)...)
 	failures := make(chan error, 2)
 	go func() { failures <- stream.Send(within(t), numbered(1)[0]) }()
@@ -94,7 +94,7 @@ func TestARealSidecarMayComeAndGo(t *testing.T) {
 	const count = 30_000
 	socket := "unix:" + t.TempDir() + "/s.sock"
 	first := sidecartest.Start(t, "--listen", socket)
-	stream := openStream(t, socket, &ciosidecar.StreamOptions{MaxBatchEvents: 50, MaxOwedEvents: 500})
+	stream := openStream(t, socket, &ciosidecar.StreamOptions{MaxBatchEvents: 50, MaxOutstandingEvents: 500})
 	sent := make(chan error, 1)
 	go func() {
 		defer stream.CloseSend()

@@ -34,10 +34,10 @@ func TestEveryItemComesBackInOrder(t *testing.T) {
 // meets its own.
 func TestMoreDestinationsThanTheServerKeeps(t *testing.T) {
 	stream := openStream(t, sidecartest.Start(t, "--max-destinations", "3").Address(), nil)
-	items := make([]ciosidecar.Item, 70)
+	items := make([]ciosidecar.BatchItem, 70)
 	for index := range items {
 		config := fmt.Appendf(nil, `{"siteID":"site-%d","apiKey":"key"}`, index%7)
-		items[index] = ciosidecar.Item{
+		items[index] = ciosidecar.BatchItem{
 			JSON: []byte(track), Destination: ciosidecar.NewDestination("", config),
 		}
 	}
@@ -58,18 +58,18 @@ func TestFieldsOfAnItemTravelWithIt(t *testing.T) {
 	stream := openStream(t, plainSidecar(t), &ciosidecar.StreamOptions{Linger: 200 * time.Millisecond})
 	alone := group("u1")
 	alone.DontBatch = true
-	filtered := ciosidecar.Item{
+	filtered := ciosidecar.BatchItem{
 		JSON: []byte(track), SourceType: "web", Tag: []byte("job 17"),
 		Destination: ciosidecar.NewDestination("", []byte(`{"siteID":"s","apiKey":"k","connectionMode":{"web":"device"}}`)),
 	}
-	results := mustExchange(t, stream, []ciosidecar.Item{group("u0"), alone, group("u2"), filtered})
-	var covered [][]uint64
+	results := mustExchange(t, stream, []ciosidecar.BatchItem{group("u0"), alone, group("u2"), filtered})
+	var covered [][]int64
 	for _, result := range results {
 		for _, request := range result.Requests {
 			covered = append(covered, request.Positions)
 		}
 	}
-	if !slices.EqualFunc(covered, [][]uint64{{1}, {0, 2}}, slices.Equal) {
+	if !slices.EqualFunc(covered, [][]int64{{1}, {0, 2}}, slices.Equal) {
 		t.Errorf("requests cover %v", covered)
 	}
 	if results[3].Status != 298 || results[3].FilterReason != "DEVICE_MODE" || string(results[3].Tag) != "job 17" {
@@ -81,12 +81,12 @@ func TestFieldsOfAnItemTravelWithIt(t *testing.T) {
 func TestRequestsAreSharedWithinABatchOfOnesOwn(t *testing.T) {
 	stream := openStream(t, plainSidecar(t), nil)
 	for call := range 2 {
-		items := []ciosidecar.Item{group(fmt.Sprintf("a%d", call)), group(fmt.Sprintf("b%d", call))}
+		items := []ciosidecar.BatchItem{group(fmt.Sprintf("a%d", call)), group(fmt.Sprintf("b%d", call))}
 		if err := stream.SendBatch(within(t), items, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, expected := range [][]uint64{nil, {0, 1}, nil, {2, 3}} {
+	for _, expected := range [][]int64{nil, {0, 1}, nil, {2, 3}} {
 		result := receive(t, stream)
 		if len(result.Requests) == 0 != (expected == nil) {
 			t.Fatalf("position %d has %d requests", result.Position, len(result.Requests))

@@ -2,6 +2,7 @@ package ciosidecar_test
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -79,7 +80,7 @@ func TestDrainMovesTheStreamWithoutLosingAnything(t *testing.T) {
 			}
 			return s.each(func(batch *v1.Batch) { second += len(batch.GetItems()) })
 		})
-	stream := openStream(t, address, &ciosidecar.StreamOptions{MaxBatchEvents: 5, MaxOwedEvents: 5})
+	stream := openStream(t, address, &ciosidecar.StreamOptions{MaxBatchEvents: 5, MaxOutstandingEvents: 5})
 	inOrder(t, mustExchange(t, stream, numbered(50)), 50)
 	if second != 45 || stream.Reconnects() != 1 {
 		t.Errorf("%d items on the second stream, %d reconnects", second, stream.Reconnects())
@@ -107,7 +108,7 @@ func TestABlockedItemSaysForWhichOneItWaits(t *testing.T) {
 		results := &v1.Results{BatchId: batch.GetBatchId(), BatchComplete: true}
 		for position, one := range by {
 			results.Statuses = append(results.Statuses, 503)
-			results.Details = append(results.Details, &v1.Detail{Position: uint32(position), Error: &v1.Error{
+			results.Details = append(results.Details, &v1.EventDetail{Position: int32(position), Error: &v1.EventError{
 				Code: v1.ErrorCode_ERROR_CODE_BLOCKED, Retryable: true, BlockedBy: one,
 			}})
 		}
@@ -163,12 +164,16 @@ func TestABlockedItemSaysForWhichOneItWaits(t *testing.T) {
 // Answers that cannot be meant end the stream with a reason, whoever waits for them.
 func TestAServerThatBreaksTheContractIsNotWaitedFor(t *testing.T) {
 	for name, results := range map[string]*v1.Results{
-		"position":      {FirstPosition: 2, Statuses: []uint32{200}},
-		"positions":     {Positions: []uint32{0}, Statuses: []uint32{200, 200}},
-		"not all":       {Statuses: []uint32{200}, BatchComplete: true},
-		"template":      {Statuses: []uint32{200, 200}, Requests: []*v1.Request{{Template: 1}}},
-		"request":       {Templates: []*v1.RequestTemplate{{}}, Requests: []*v1.Request{{Position: 2}}},
-		"huge position": {FirstPosition: 1<<32 - 1, Statuses: []uint32{200}},
+		"position":          {FirstPosition: 2, Statuses: []int32{200}},
+		"positions":         {Positions: []int32{0}, Statuses: []int32{200, 200}},
+		"not all":           {Statuses: []int32{200}, BatchComplete: true},
+		"template":          {Statuses: []int32{200, 200}, Requests: []*v1.ApiRequest{{Template: 1}}},
+		"request":           {Templates: []*v1.ApiRequestTemplate{{}}, Requests: []*v1.ApiRequest{{Positions: []int32{2}}}},
+		"huge position":     {FirstPosition: math.MaxInt32, Statuses: []int32{200}},
+		"negative position": {Positions: []int32{-1}, Statuses: []int32{200}},
+		"negative template": {Statuses: []int32{200, 200}, Requests: []*v1.ApiRequest{{Template: -1}}},
+		"negative request":  {Templates: []*v1.ApiRequestTemplate{{}}, Requests: []*v1.ApiRequest{{Positions: []int32{-1}}}},
+		"no positions":      {Templates: []*v1.ApiRequestTemplate{{}}, Requests: []*v1.ApiRequest{{}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address, sidecar := startScripted(t, func(s *scriptedStream) error {
@@ -203,7 +208,7 @@ func TestAServerThatBreaksTheContractIsNotWaitedFor(t *testing.T) {
 // Sending and receiving fail with Unavailable after the time we were told; nobody waits for ever.
 func TestNobodyThereIsUnavailableAfterTheTimeWeWereTold(t *testing.T) {
 	stream := openStream(t, "127.0.0.1:1", &ciosidecar.StreamOptions{
-		ReconnectFor: 300 * time.Millisecond, MaxOwedEvents: 2,
+		ReconnectFor: 300 * time.Millisecond, MaxOutstandingEvents: 2,
 	})
 	_, err := exchange(t, stream, numbered(10))
 	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "no answer for 300ms") {
@@ -275,7 +280,7 @@ func TestResultsComeInOrderUnlessAskedOtherwise(t *testing.T) {
 			}
 			var order []int
 			for range 3 {
-				order = append(order, receive(t, stream).Value.(int))
+				order = append(order, receive(t, stream).Attachment.(int))
 			}
 			stream.CloseSend()
 			atEnd(t, stream)

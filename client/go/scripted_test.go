@@ -56,7 +56,7 @@ func (s *scripted) TransformStream(
 	stream grpc.BidiStreamingServer[v1.TransformStreamRequest, v1.TransformStreamResponse],
 ) error {
 	s.mu.Lock()
-	found := &scriptedStream{stream: stream, declared: map[uint32]string{}, connections: map[uint32]string{}}
+	found := &scriptedStream{stream: stream, declared: map[int32]string{}, connections: map[int32]string{}}
 	play := s.scripts[min(len(s.streams), len(s.scripts)-1)]
 	s.streams = append(s.streams, found)
 	s.mu.Unlock()
@@ -79,9 +79,9 @@ func (s *scripted) count() int {
 // scriptedStream is one stream from the server's side.
 type scriptedStream struct {
 	stream      grpc.BidiStreamingServer[v1.TransformStreamRequest, v1.TransformStreamResponse]
-	opening     *v1.Open
-	declared    map[uint32]string
-	connections map[uint32]string
+	opening     *v1.OpenStream
+	declared    map[int32]string
+	connections map[int32]string
 }
 
 var errFinished = errors.New("the caller has finished")
@@ -97,7 +97,7 @@ func (s *scriptedStream) open(limits *v1.Limits) error {
 		limits = &v1.Limits{MaxBatchEvents: 10_000, MaxDestinations: 1000}
 	}
 	return s.say(&v1.TransformStreamResponse{
-		Message: &v1.TransformStreamResponse_Opened{Opened: &v1.Opened{Limits: limits}},
+		Message: &v1.TransformStreamResponse_Opened{Opened: &v1.StreamOpened{Limits: limits}},
 	})
 }
 
@@ -119,23 +119,23 @@ func (s *scriptedStream) batch() (*v1.Batch, error) {
 			return nil, errFinished
 		case *v1.TransformStreamRequest_UpsertDestinations:
 			for _, one := range message.UpsertDestinations.GetDestinations() {
-				s.declared[one.GetNumber()] = string(one.GetConfigJson())
+				s.declared[one.GetReferenceId()] = string(one.GetConfigJson())
 			}
 			for _, one := range message.UpsertDestinations.GetConnections() {
-				s.connections[one.GetNumber()] = string(one.GetConfigJson())
+				s.connections[one.GetReferenceId()] = string(one.GetConfigJson())
 			}
 		}
 	}
 }
 
 // answer says 200 about some positions of a batch, or all.
-func (s *scriptedStream) answer(batch *v1.Batch, complete bool, positions ...uint32) error {
+func (s *scriptedStream) answer(batch *v1.Batch, complete bool, positions ...int32) error {
 	if len(positions) == 0 {
 		for position := range batch.GetItems() {
-			positions = append(positions, uint32(position))
+			positions = append(positions, int32(position))
 		}
 	}
-	statuses := make([]uint32, len(positions))
+	statuses := make([]int32, len(positions))
 	for index := range statuses {
 		statuses[index] = 200
 	}

@@ -55,7 +55,7 @@ func run(m *testing.M) int {
 
 func within(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), sidecartest.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), sidecartest.Timeout)
 	t.Cleanup(cancel)
 	return ctx
 }

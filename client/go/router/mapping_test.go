@@ -11,16 +11,16 @@ import (
 // Requests that share jobs, however many times removed, are one output; in their order.
 func TestOverlappingRequestsAreUnited(t *testing.T) {
 	jobs := make([]answeredJob, 6)
-	request := func(path string, positions ...uint64) ciosidecar.Request {
-		return ciosidecar.Request{URL: path, Positions: positions}
+	request := func(path string, positions ...int64) ciosidecar.APIRequest {
+		return ciosidecar.APIRequest{URL: path, Positions: positions}
 	}
 	for index := range jobs {
 		jobs[index].job.Metadata = json.RawMessage{byte('0' + index)}
 		jobs[index].result.Status = 200
 	}
-	jobs[2].result.Requests = []ciosidecar.Request{request("a", 0, 2), request("b", 2)}
-	jobs[3].result.Requests = []ciosidecar.Request{request("c", 3)}
-	jobs[4].result.Requests = []ciosidecar.Request{request("d", 2, 4, 4)}
+	jobs[2].result.Requests = []ciosidecar.APIRequest{request("a", 0, 2), request("b", 2)}
+	jobs[3].result.Requests = []ciosidecar.APIRequest{request("c", 3)}
+	jobs[4].result.Requests = []ciosidecar.APIRequest{request("d", 2, 4, 4)}
 	var found []string
 	for _, output := range outputsOf(jobs) {
 		members := ""
@@ -128,9 +128,9 @@ func TestAProxiedRequestIsPrepared(t *testing.T) {
 
 // What one result of a request means for each of its jobs.
 func TestWhatAResultMeansForEachJob(t *testing.T) {
-	refusal := &ciosidecar.Error{Code: "REFUSED", Type: "delivery", Message: "m"}
-	items := func(indexes ...int) *ciosidecar.Delivery {
-		found := &ciosidecar.Delivery{HTTPStatus: 207}
+	refusal := &ciosidecar.EventError{Code: "REFUSED", Type: "delivery", Message: "m"}
+	items := func(indexes ...int) *ciosidecar.DeliveryReport {
+		found := &ciosidecar.DeliveryReport{HTTPStatus: 207}
 		for _, index := range indexes {
 			found.FailedItems = append(found.FailedItems, ciosidecar.FailedItem{Index: index, Reason: "bad"})
 		}
@@ -154,8 +154,8 @@ func TestWhatAResultMeansForEachJob(t *testing.T) {
 		"an item of the only job":        {"1", `{}`, ciosidecar.Result{Status: 207, Error: refusal, Delivery: items(4)}, "400", false},
 		"all refused for one":            {"12", shared, ciosidecar.Result{Status: 413, Error: refusal}, "500 500", true},
 		"the only one refused":           {"1", `{}`, ciosidecar.Result{Status: 413, Error: refusal}, "413", false},
-		"slow down":                      {"12", shared, ciosidecar.Result{Status: 429, Error: &ciosidecar.Error{Code: "THROTTLED", Type: "delivery", Retryable: true}}, "429 429", false},
-		"an address that is not allowed": {"12", shared, ciosidecar.Result{Status: 400, Error: &ciosidecar.Error{Code: "INVALID_ITEM"}}, "400 400", false},
+		"slow down":                      {"12", shared, ciosidecar.Result{Status: 429, Error: &ciosidecar.EventError{Code: "THROTTLED", Type: "delivery", Retryable: true}}, "429 429", false},
+		"an address that is not allowed": {"12", shared, ciosidecar.Result{Status: 400, Error: &ciosidecar.EventError{Code: "INVALID_ITEM"}}, "400 400", false},
 	} {
 		request := &ProxyRequest{PostParameters: PostParameters{Body: map[string]json.RawMessage{"JSON_ARRAY": json.RawMessage(one.array)}}}
 		var jobs []jobMetadata
@@ -163,7 +163,7 @@ func TestWhatAResultMeansForEachJob(t *testing.T) {
 			request.Metadata = append(request.Metadata, json.RawMessage(`{"jobId":`+id+`}`))
 			jobs = append(jobs, readMetadata(request.Metadata[len(jobs)]))
 		}
-		response := request.answer(jobs, &one.result)
+		response := request.response(jobs, &one.result)
 		var statuses []string
 		for index, job := range response.Output.Response {
 			text, _ := json.Marshal(job.StatusCode)
@@ -201,7 +201,7 @@ func TestErrorsAreCountedInTheDataPlanesWords(t *testing.T) {
 		{400, "internal", false, "platform aborted"},
 	} {
 		category, kind := errorTags(&ciosidecar.Result{
-			Status: one.status, Error: &ciosidecar.Error{Type: one.kind, Retryable: one.retryable},
+			Status: one.status, Error: &ciosidecar.EventError{Type: one.kind, Retryable: one.retryable},
 		})
 		if category+" "+kind != one.expected {
 			t.Errorf("%+v: %s %s", one, category, kind)

@@ -54,7 +54,7 @@ func sendsWhatTheSidecarMade(t *testing.T, name string) {
 }
 
 // vectors are the events of a file of vectors as jobs, and as items that share no request.
-func vectors(t *testing.T, name string) (jobs []router.Job, items []ciosidecar.Item) {
+func vectors(t *testing.T, name string) (jobs []router.Job, items []ciosidecar.BatchItem) {
 	t.Helper()
 	file, err := os.Open(filepath.Join(sidecartest.Root(), "tests", "vectors", name))
 	if err != nil {
@@ -79,7 +79,7 @@ func vectors(t *testing.T, name string) (jobs []router.Job, items []ciosidecar.I
 		one := job(int64(len(jobs)), string(vector.Event))
 		one.Destination = fmt.Appendf(nil, `{"ID":"d%d","Config":%s}`, len(jobs), config)
 		jobs = append(jobs, one)
-		items = append(items, ciosidecar.Item{
+		items = append(items, ciosidecar.BatchItem{
 			JSON: vector.Event, DontBatch: true, Destination: ciosidecar.NewDestination("", config),
 		})
 	}

@@ -15,7 +15,7 @@ import (
 // as it stands in the file.
 func TestTheExamplesJobsAreAnswered(t *testing.T) {
 	address := sidecartest.Start(t).Address()
-	ctx, cancel := context.WithTimeout(context.Background(), sidecartest.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), sidecartest.Timeout)
 	defer cancel()
 	jobs, err := os.ReadFile("jobs.json")
 	if err != nil {

@@ -106,9 +106,9 @@ func TestRawMessages(t *testing.T) {
 	}
 	scenario := map[string]any{"call": "raw", "addresses": []string{address}, "configs": []string{}}
 	found := playAll(t, scenario,
-		said(&v1.TransformStreamRequest{Message: &v1.TransformStreamRequest_Open{Open: &v1.Open{}}}),
+		said(&v1.TransformStreamRequest{Message: &v1.TransformStreamRequest_Open{Open: &v1.OpenStream{}}}),
 		said(&v1.TransformStreamRequest{Message: &v1.TransformStreamRequest_Batch{Batch: &v1.Batch{
-			BatchId: 7, Items: []*v1.Item{{Payload: &v1.Item_Json{Json: []byte("{}")}}},
+			BatchId: 7, Items: []*v1.BatchItem{{Payload: &v1.BatchItem_Json{Json: []byte("{}")}}},
 		}}}))
 	if len(found) != 3 || found[2]["end"] != "OK" {
 		t.Fatalf("%v", found)

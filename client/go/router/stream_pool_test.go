@@ -25,7 +25,7 @@ func (a *answersBackwards) TransformStream(
 	if _, err := stream.Recv(); err != nil {
 		return err
 	}
-	opened := &v1.Opened{Limits: &v1.Limits{MaxBatchEvents: 100, MaxDestinations: 10}}
+	opened := &v1.StreamOpened{Limits: &v1.Limits{MaxBatchEvents: 100, MaxDestinations: 10}}
 	err := stream.Send(&v1.TransformStreamResponse{Message: &v1.TransformStreamResponse_Opened{Opened: opened}})
 	var held *v1.Batch
 	for err == nil {
@@ -52,7 +52,7 @@ func (a *answersBackwards) TransformStream(
 func sayFiltered(
 	stream grpc.BidiStreamingServer[v1.TransformStreamRequest, v1.TransformStreamResponse], batch *v1.Batch,
 ) error {
-	results := &v1.Results{BatchId: batch.GetBatchId(), Statuses: []uint32{298}, BatchComplete: true}
+	results := &v1.Results{BatchId: batch.GetBatchId(), Statuses: []int32{298}, BatchComplete: true}
 	return stream.Send(&v1.TransformStreamResponse{Message: &v1.TransformStreamResponse_Results{Results: results}})
 }
 
