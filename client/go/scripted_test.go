@@ -1,6 +1,7 @@
 package ciosidecar_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"sync"
@@ -26,6 +27,24 @@ type scripted struct {
 
 	mu      sync.Mutex
 	streams []*scriptedStream
+	deliver func(*v1.DeliverRequest) (*v1.DeliverResponse, error)
+}
+
+// onDeliver sets the answer to Deliver calls.
+func (s *scripted) onDeliver(deliver func(*v1.DeliverRequest) (*v1.DeliverResponse, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deliver = deliver
+}
+
+func (s *scripted) Deliver(ctx context.Context, request *v1.DeliverRequest) (*v1.DeliverResponse, error) {
+	s.mu.Lock()
+	deliver := s.deliver
+	s.mu.Unlock()
+	if deliver == nil {
+		return s.UnimplementedSidecarServiceServer.Deliver(ctx, request)
+	}
+	return deliver(request)
 }
 
 // startScripted returns the server's address.
