@@ -21,7 +21,7 @@ func TestTheProgramsOfThePagesPrintWhatThePagesSay(t *testing.T) {
 	socket := "unix:" + t.TempDir() + "/s.sock"
 	sidecartest.Start(t, "--listen", socket, "--customerio-url", sandbox.URL)
 	folder := filepath.Join(sidecartest.Root(), "client", "go")
-	for page, programs := range map[string]int{"docs/go-data-plane.md": 3, "client/go/README.md": 2} {
+	for page, programs := range map[string]int{"docs/go-data-plane.md": 3, "client/go/README.md": 3} {
 		text, err := os.ReadFile(filepath.Join(sidecartest.Root(), page))
 		if err != nil {
 			t.Fatal(err)
