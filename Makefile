@@ -95,8 +95,14 @@ $(VENV)/runtime: constraints.txt client/python/pyproject.toml server/pyproject.t
 	$(BIN)/pip install --quiet --editable client/python --editable server
 	@touch $@
 
-$(VENV)/dev: $(VENV)/runtime requirements-dev.txt
+$(VENV)/dev: $(VENV)/runtime requirements-dev.txt $(VENV)/protoc/installed
 	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+# The protoc of the Python stubs needs protobuf 6, the server's packages need 7: it has its own environment.
+$(VENV)/protoc/installed: $(VENV)/runtime protos/requirements.txt
+	test -x $(VENV)/protoc/bin/python || $(BIN)/python -m venv $(VENV)/protoc
+	PIP_CONSTRAINT= $(VENV)/protoc/bin/pip install --quiet --requirement protos/requirements.txt
 	@touch $@
 
 .PHONY: node-modules

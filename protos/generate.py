@@ -9,9 +9,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+from google.api import field_behavior_pb2
+
 PROTOS = Path(__file__).parent
 PYTHON = PROTOS.parent / "client" / "python"
 BIN = Path(sys.executable).parent
+# The protoc of requirements.txt beside this file; its Python code runs under protobuf 6 and 7.
+PROTOC = BIN.parent / "protoc" / "bin" / "python"
+# googleapis-common-protos installs google/api/field_behavior.proto beside its module.
+GOOGLEAPIS = Path(field_behavior_pb2.__file__).parents[2]
 _STUBS = Path("ciosidecar", "v1")
 
 
@@ -35,11 +41,16 @@ def check() -> None:
         sys.exit(f"stale stubs in {PYTHON / _STUBS}: {', '.join(stale)}; run make gen")
 
 
-def write_python(root: Path) -> None:
-    """The Python package ciosidecar.v1, below a folder."""
-    files = sorted(
+def proto_files() -> list[str]:
+    """Return the files of the contract, relative to protos/."""
+    return sorted(
         path.relative_to(PROTOS).as_posix() for path in PROTOS.glob("ciosidecar/**/*.proto")
     )
+
+
+def write_python(root: Path) -> None:
+    """Write the Python package ciosidecar.v1 below a folder."""
+    files = proto_files()
     (root / _STUBS).mkdir(parents=True, exist_ok=True)
     protoc(
         *files,
@@ -57,7 +68,8 @@ def write_python(root: Path) -> None:
 
 
 def protoc(*arguments: str) -> None:
-    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", *arguments]
+    includes = [f"-I{PROTOS}", f"-I{GOOGLEAPIS}"]
+    command = [str(PROTOC), "-m", "grpc_tools.protoc", *includes, *arguments]
     subprocess.run(command, cwd=PROTOS, check=True)
 
 

@@ -44,21 +44,21 @@ async def stub(connect: Connect) -> Stub:
 
 def destination(number: int = 1, config: bytes = CONFIG) -> v1.Destination:
     """A destination by its dashboard JSON."""
-    return v1.Destination(number=number, config_json=config)
+    return v1.Destination(reference_id=number, config_json=config)
 
 
 def batch(*events: bytes, batch_id: int = 1, number: int = 1) -> v1.Batch:
     """A batch of events as JSON for one destination."""
     return v1.Batch(
-        batch_id=batch_id, destination=number, items=[v1.Item(json=event) for event in events]
+        batch_id=batch_id, destination=number, items=[v1.BatchItem(json=event) for event in events]
     )
 
 
-async def opened(stub: Stub, **opening: Any) -> tuple[Stream, v1.Opened]:
+async def opened(stub: Stub, **opening: Any) -> tuple[Stream, v1.StreamOpened]:
     """A stream with destination 1 declared, and what the server said to it."""
     call: Any = stub.TransformStream()
     opening.setdefault("destinations", [destination()])
-    await call.write(v1.TransformStreamRequest(open=v1.Open(**opening)))
+    await call.write(v1.TransformStreamRequest(open=v1.OpenStream(**opening)))
     response = await asyncio.wait_for(call.read(), 10)
     assert response.WhichOneof("message") == "opened"
     return call, response.opened

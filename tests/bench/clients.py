@@ -36,7 +36,7 @@ def python(address: str, _file: Path) -> Rates:
     for way, options, count in (
         ("coalesced", StreamOptions(max_batch_events=100), 4 * EVENTS),
         ("one_a_message", StreamOptions(max_batch_events=1), EVENTS),
-        ("one_at_a_time", StreamOptions(max_batch_events=1, max_owed_events=1), EVENTS // 2),
+        ("one_at_a_time", StreamOptions(max_batch_events=1, max_outstanding_events=1), EVENTS // 2),
     ):
         sent = (mix * 4)[:count]
         with Client(address) as client, client.stream(CONFIG, options) as stream:

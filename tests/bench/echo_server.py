@@ -23,6 +23,9 @@ class Echo(v1.SidecarServiceServicer):
         _echo(request.batch, response.results)
         return response
 
+    async def Deliver(self, request: Any, context: Any) -> Any:  # noqa: N802
+        raise NotImplementedError
+
     async def TransformStream(self, requests: Any, context: Any) -> None:  # type: ignore[override]  # noqa: N802
         while (message := await context.read()) is not aio.EOF:
             response = v1.TransformStreamResponse()

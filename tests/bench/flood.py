@@ -16,7 +16,7 @@ from .load import LOAD_CORE, OPTIONS, batches
 async def flood(stub: Any, message: v1.TransformStreamRequest) -> None:
     """Sends the message again and again, two ahead."""
     call = stub.TransformStream()
-    opening = v1.Open(destinations=[v1.Destination(number=1, config_json=CONFIG)])
+    opening = v1.OpenStream(destinations=[v1.Destination(reference_id=1, config_json=CONFIG)])
     await call.write(v1.TransformStreamRequest(open=opening))
     await call.read()
     await call.write(message)

@@ -82,7 +82,7 @@ def batches(events: Sequence[bytes], size: int) -> list[v1.Batch]:
         v1.Batch(
             batch_id=start // size,
             destination=1,
-            items=[v1.Item(json=event) for event in events[start : start + size]],
+            items=[v1.BatchItem(json=event) for event in events[start : start + size]],
         )
         for start in range(0, len(events), size)
     ]
@@ -93,8 +93,9 @@ async def stream(server: ServerProcess, events: Sequence[bytes], size: int, roun
     messages = [v1.TransformStreamRequest(batch=batch) for batch in batches(events, size)]
     async with aio.insecure_channel(server.address, options=OPTIONS) as channel:
         call = v1.SidecarServiceStub(channel).TransformStream()
-        opening = v1.Open(
-            destinations=[v1.Destination(number=1, config_json=CONFIG)], max_receive_bytes=1 << 26
+        opening = v1.OpenStream(
+            destinations=[v1.Destination(reference_id=1, config_json=CONFIG)],
+            max_receive_bytes=1 << 26,
         )
         await call.write(v1.TransformStreamRequest(open=opening))
         await call.read()
@@ -126,7 +127,7 @@ async def one_at_a_time(server: ServerProcess, events: Sequence[bytes], callers:
 
     async def caller(stub: Any) -> None:
         call = stub.TransformStream()
-        opening = v1.Open(destinations=[v1.Destination(number=1, config_json=CONFIG)])
+        opening = v1.OpenStream(destinations=[v1.Destination(reference_id=1, config_json=CONFIG)])
         await call.write(v1.TransformStreamRequest(open=opening))
         await call.read()
         for message in waiting:
@@ -166,7 +167,7 @@ async def beside_full_load(
     Also how much of a core the server used meanwhile.
     """
     small = v1.TransformRequest(
-        destinations=[v1.Destination(number=1, config_json=CONFIG)],
+        destinations=[v1.Destination(reference_id=1, config_json=CONFIG)],
         batch=batches(events[:10], 10)[0],
     )
     found: dict[str, list[float]] = {"health": [], "small_batch": [], "server_load": []}
@@ -198,7 +199,7 @@ async def small_batches(
 ) -> list[float]:
     """Seconds that a batch of ten takes, one after another."""
     small = v1.TransformRequest(
-        destinations=[v1.Destination(number=1, config_json=CONFIG)],
+        destinations=[v1.Destination(reference_id=1, config_json=CONFIG)],
         batch=batches(events[:10], 10)[0],
     )
     found = []
@@ -217,7 +218,7 @@ async def beside_bad_peers(
     """The same alone, then beside a thousand idle streams, callers that never read, and half-said hellos."""
     alone = await small_batches(server, events, samples)
     opening = v1.TransformStreamRequest(
-        open=v1.Open(destinations=[v1.Destination(number=1, config_json=CONFIG)])
+        open=v1.OpenStream(destinations=[v1.Destination(reference_id=1, config_json=CONFIG)])
     )
     hundred = v1.TransformStreamRequest(batch=batches(events[:100], 100)[0])
     host, _, port = server.address.rpartition(":")
@@ -249,7 +250,7 @@ async def beside_bad_peers(
 
 async def unary(server: ServerProcess, events: Sequence[bytes], size: int, rounds: int) -> Figures:
     """All events by unary calls, so many a message, a few calls at once."""
-    destination = v1.Destination(number=1, config_json=CONFIG)
+    destination = v1.Destination(reference_id=1, config_json=CONFIG)
     requests = [
         v1.TransformRequest(destinations=[destination], batch=batch)
         for batch in batches(events, size)

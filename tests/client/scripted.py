@@ -21,7 +21,7 @@ class Connection:
         self._requests = requests
         self._context = context
         self.answers: queue.SimpleQueue[v1.TransformStreamResponse | None] = queue.SimpleQueue()
-        self.opening: v1.Open | None = None
+        self.opening: v1.OpenStream | None = None
         self.declared: dict[int, bytes] = {}
         self.connections: dict[int, bytes] = {}
 
@@ -46,9 +46,9 @@ class Connection:
             if kind == "finish":
                 return None
             for one in request.upsert_destinations.destinations:
-                self.declared[one.number] = one.config_json
+                self.declared[one.reference_id] = one.config_json
             for rows in request.upsert_destinations.connections:
-                self.connections[rows.number] = rows.config_json
+                self.connections[rows.reference_id] = rows.config_json
         return None
 
     def answer(self, batch: v1.Batch, *positions: int, complete: bool = True) -> None:
@@ -112,6 +112,9 @@ class ScriptedSidecar(v1.SidecarServiceServicer):
 
     def Transform(self, request: v1.TransformRequest, context: Any) -> v1.TransformResponse:  # noqa: N802
         return v1.TransformResponse()
+
+    def Deliver(self, request: v1.DeliverRequest, context: Any) -> v1.DeliverResponse:  # noqa: N802
+        raise NotImplementedError
 
     def TransformStream(  # noqa: N802
         self, requests: Iterator[v1.TransformStreamRequest], context: Any

@@ -232,7 +232,7 @@ async def test_a_server_in_the_tests_own_loop() -> None:
 
 async def test_an_async_stream_that_was_left_fails_whoever_still_uses_it() -> None:
     """Nobody waits for ever: sending and iterating raise after the block, as in the sync form."""
-    options = StreamOptions(max_owed_events=1)
+    options = StreamOptions(max_outstanding_events=1)
     async with AsyncClient("127.0.0.1:1") as client:
         async with client.stream(CONFIG, options) as stream:
             await stream.send(TRACK)
@@ -277,7 +277,7 @@ def test_leaving_the_iteration_loses_no_answer() -> None:
             stream.send(TRACK, index)
         stream.finish()
         first = next(iter(stream))
-        assert [first.item, *(answer.item for answer in stream)] == list(range(100))
+        assert [first.attachment, *(answer.attachment for answer in stream)] == list(range(100))
 
 
 def test_results_can_be_hashed_and_logged_without_their_secrets() -> None:
@@ -355,4 +355,4 @@ def test_an_event_after_a_quiet_time_is_not_held_back() -> None:
         with Client(channel=listening) as client, client.stream(CONFIG) as stream:
             assert opened.wait(20)
             stream.send(TRACK, "alone")
-            assert next(iter(stream)).item == "alone"
+            assert next(iter(stream)).attachment == "alone"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from ciosidecar import AsyncClient, Client, Deliver, StreamOptions
-from ciosidecar import Connection as Rows
+from ciosidecar import SourceConnection as Rows
 from ciosidecar.testing import async_server, server
 from ciosidecar_server.sandbox.testing import running_sandbox
 
@@ -14,7 +14,7 @@ from tests.client.scripted import Connection, scripted
 both = pytest.mark.parametrize("run", [run_sync, run_async], ids=["sync", "async"])
 
 PERSON = {"object": "person"}
-EVENT = Rows(b'{"object": "event"}', ref="rows of events")
+EVENT = Rows(b'{"object": "event"}')
 ROW = b'{"type":"record","action":"insert","identifiers":{"id":"u1","name":"Paid"}}'
 MEMBER = b'{"type":"record","action":"insert","identifiers":{"id":"u1"}}'
 
@@ -124,5 +124,5 @@ async def test_one_batch_of_records_with_asyncio() -> None:
 
 def test_a_connections_config_is_in_no_repr() -> None:
     """Its own name is."""
-    assert repr(EVENT) == "Connection(ref='rows of events')"
+    assert repr(EVENT) == "SourceConnection()"
     assert Rows.of(EVENT) is EVENT

@@ -4,8 +4,8 @@ from typing import Any
 
 import grpc
 import pytest
-from ciosidecar import Client, Deliver, Request, StreamOptions, v1
-from ciosidecar._ledger import _MAX_REMEMBERED_BATCHES, Ledger
+from ciosidecar import ApiRequest, Client, Deliver, DetailLevel, StreamOptions, v1
+from ciosidecar._outstanding import _MAX_REMEMBERED_BATCHES, OutstandingEvents
 from ciosidecar.events import Destination, outgoing_of
 from ciosidecar.testing import server
 from ciosidecar_server.sandbox.testing import running_sandbox
@@ -41,7 +41,7 @@ def test_each_result_says_what_customerio_answered(run: Any) -> None:
 @both
 def test_requests_come_along_where_they_are_asked_for(run: Any) -> None:
     """Complete, as a transform gives them out; and delivery's details only where there is more to say."""
-    how = Deliver(include_requests=True, detail_for_every_item=False)
+    how = Deliver(include_requests=True, detail_level=DetailLevel.NOTABLE)
     with running_sandbox() as sandbox, server(customerio_url=sandbox.url) as sidecar:
         ((_, result),), _ = run(sidecar.address, plain([track(1)]), deliver=how)
     assert result.requests[0].url == "https://track.customer.io/api/v1/customers/u1/events"
@@ -96,7 +96,7 @@ def test_a_position_is_the_streams_own_after_a_reconnect_too(run: Any) -> None:
 
 def test_answered_batches_are_remembered_for_a_while() -> None:
     """So many of them, and no more: a stream may run for months."""
-    ledger = Ledger(max_batch_events=1, max_batch_bytes=1 << 20)
+    ledger = OutstandingEvents(max_batch_events=1, max_batch_bytes=1 << 20)
     ledger.connect(v1.Limits(max_batch_events=1, max_destinations=1))
     destination = Destination(CONFIG)
     for number in range(_MAX_REMEMBERED_BATCHES + 10):
@@ -111,7 +111,7 @@ def test_answered_batches_are_remembered_for_a_while() -> None:
     assert len(ledger._answered_positions) == _MAX_REMEMBERED_BATCHES
 
 
-def prepare(address: str, events: list[bytes]) -> list[Request]:
+def prepare(address: str, events: list[bytes]) -> list[ApiRequest]:
     """The requests of an earlier transform."""
     with Client(address) as client:
         results = client.transform(events, CONFIG)
@@ -126,7 +126,7 @@ def test_a_request_from_an_earlier_transform_is_delivered_as_it_is(run: Any) -> 
     with running_sandbox() as sandbox, server(customerio_url=sandbox.url) as sidecar:
         answers, _ = run(sidecar.address, plain(requests), deliver=True)
         assert sorted(event.name for event in sandbox.workspace.events.kept) == ["E1", "E2"]
-    assert [answer.item for answer in answers] == requests
+    assert [answer.attachment for answer in answers] == requests
     assert [answer.result.status for answer in answers] == [200, 200]
 
 
@@ -164,7 +164,7 @@ def test_a_prepared_batch_that_is_taken_in_part_names_what_was_refused(run: Any)
 @both
 def test_a_request_to_anywhere_else_is_not_sent(run: Any) -> None:
     """Where requests go is not the caller's to choose."""
-    strange = Request("POST", "https://example.com/api/v1/events", "", {}, b"{}", (0,))
+    strange = ApiRequest("POST", "https://example.com/api/v1/events", "", {}, b"{}", (0,))
     with running_sandbox() as sandbox, server(customerio_url=sandbox.url) as sidecar:
         ((_, result),), _ = run(sidecar.address, plain([strange]), deliver=True)
         assert sandbox.workspace.log.written == 0

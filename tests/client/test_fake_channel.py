@@ -35,18 +35,19 @@ def test_transform_says_everything_a_batch_refers_to(
 ) -> None:
     """One destination under number 1, the events as they are, and a deadline."""
     client = Client(channel=channel)
-    waiting = pool.submit(client.transform, [TRACK, v1.Message(type="page")], CONFIG)
+    waiting = pool.submit(client.transform, [TRACK, v1.RudderEvent(type="page")], CONFIG)
     _, request, rpc = channel.take_unary_unary(METHODS["Transform"])
     assert request == v1.TransformRequest(
-        destinations=[v1.Destination(number=1, config_json=CONFIG)],
+        destinations=[v1.Destination(reference_id=1, config_json=CONFIG)],
         batch=v1.Batch(
-            destination=1, items=[v1.Item(json=TRACK), v1.Item(message=v1.Message(type="page"))]
+            destination=1,
+            items=[v1.BatchItem(json=TRACK), v1.BatchItem(event=v1.RudderEvent(type="page"))],
         ),
     )
     answer = v1.TransformResponse()
     answer.results.statuses.extend([200, 400])
     answer.results.details.add(position=1).error.CopyFrom(
-        v1.Error(code=v1.ErrorCode.ERROR_CODE_INVALID_JSON, text="why", retryable=True)
+        v1.EventError(code=v1.ErrorCode.ERROR_CODE_INVALID_JSON, message="why", retryable=True)
     )
     rpc.terminate(answer, (), grpc.StatusCode.OK, "")
     first, second = waiting.result(10)
@@ -99,17 +100,17 @@ def test_a_stream_opens_declares_sends_and_finishes(channel: grpc_testing.Channe
     """Open first; events only once it is answered; the destination before them; Finish last."""
     options = StreamOptions(client_name="me", max_receive_bytes=70_000)
     with Client(channel=channel) as client, client.stream(CONFIG, options) as stream:
-        rpc = _opened(channel, v1.Open(client_name="me", max_receive_bytes=70_000))
+        rpc = _opened(channel, v1.OpenStream(client_name="me", max_receive_bytes=70_000))
         stream.send(TRACK, "first")
         declared = rpc.take_request().upsert_destinations.destinations
-        assert list(declared) == [v1.Destination(number=1, config_json=CONFIG)]
+        assert list(declared) == [v1.Destination(reference_id=1, config_json=CONFIG)]
         batch = rpc.take_request().batch
         assert [item.json for item in batch.items] == [TRACK]
         rpc.send_response(_answer(batch))
         stream.finish()
         assert rpc.take_request().HasField("finish")
         rpc.requests_closed()
-        assert [answer.item for answer in stream] == ["first"]
+        assert [answer.attachment for answer in stream] == ["first"]
         rpc.terminate((), grpc.StatusCode.OK, "")
 
 
@@ -131,7 +132,7 @@ def test_a_drained_stream_finishes_and_opens_another(channel: grpc_testing.Chann
         again = second.take_request().batch
         assert [item.json for item in again.items] == [item.json for item in unanswered.items]
         second.send_response(_answer(again))
-        assert [answer.item for answer in stream] == ["mine"]
+        assert [answer.attachment for answer in stream] == ["mine"]
         second.terminate((), grpc.StatusCode.OK, "")
 
 
@@ -151,7 +152,7 @@ def test_no_secret_is_in_a_repr() -> None:
     assert "PRIVATE" not in repr(Tls(private_key=b"PRIVATE"))
 
 
-def _opened(channel: grpc_testing.Channel, opening: v1.Open | None) -> Any:
+def _opened(channel: grpc_testing.Channel, opening: v1.OpenStream | None) -> Any:
     """The next stream on the channel, opened."""
     _, rpc = channel.take_stream_stream(METHODS["TransformStream"])
     rpc.send_initial_metadata(())

@@ -26,9 +26,9 @@ from tests.client.scripted import Connection, scripted
 both = pytest.mark.parametrize("run", [run_sync, run_async], ids=["sync", "async"])
 
 
-def nested(levels: int, kind: str = "struct") -> v1.Message:
+def nested(levels: int, kind: str = "struct") -> v1.RudderEvent:
     """A track whose properties are nested so deeply, field by field."""
-    found = v1.Message(type="track", user_id="u1", event="Deep")
+    found = v1.RudderEvent(type="track", user_id="u1", event="Deep")
     # In place: a copy of what is nested too deeply is refused by protobuf itself.
     struct = found.properties.fields
     if kind == "struct":
@@ -72,7 +72,7 @@ def test_one_batch_refuses_it_too(levels: int) -> None:
 @both
 def test_an_event_is_what_it_was_when_it_was_sent(run: Any) -> None:
     """What its sender does to it afterwards neither changes it nor breaks the stream."""
-    event = v1.Message(type="track", user_id="u1", event="Before")
+    event = v1.RudderEvent(type="track", user_id="u1", event="Before")
 
     def sends() -> Any:
         yield event, {}
@@ -130,8 +130,8 @@ def test_a_sender_that_fails_ends_the_stream_with_its_error(run: Any, died: bool
     answers: list[Answer] = []
 
     def sends() -> Any:
-        yield TRACK, {"item": "good"}
-        yield TRACK, {"item": "bad", "destination": broken_inside()}
+        yield TRACK, {"attachment": "good"}
+        yield TRACK, {"attachment": "bad", "destination": broken_inside()}
         failing.set()
 
     options = StreamOptions(max_batch_events=1)
@@ -140,7 +140,7 @@ def test_a_sender_that_fails_ends_the_stream_with_its_error(run: Any, died: bool
         pytest.raises(SidecarError, match="internal error in the client"),
     ):
         run_collecting(run, address, sends(), options, answers)
-    assert [answer.item for answer in answers] == ["good"]
+    assert [answer.attachment for answer in answers] == ["good"]
     assert seen == [1]
 
 
@@ -206,7 +206,7 @@ def test_cancelling_ends_whoever_waits(way: str) -> None:
     with (
         scripted(silent) as (address, _),
         Client(address) as client,
-        client.stream(CONFIG, StreamOptions(max_owed_events=1)) as stream,
+        client.stream(CONFIG, StreamOptions(max_outstanding_events=1)) as stream,
     ):
         stream.send(TRACK)
         waiting = [
@@ -226,7 +226,7 @@ def test_cancelling_ends_whoever_waits(way: str) -> None:
 @pytest.mark.parametrize("way", ["cancel", "close", "task"])
 async def test_cancelling_ends_whoever_waits_in_asyncio(way: str) -> None:
     """The same; and if the stream's own task is cancelled, as a loop that ends does."""
-    options = StreamOptions(max_owed_events=1)
+    options = StreamOptions(max_outstanding_events=1)
     async with (
         async_server() as sidecar,
         AsyncClient(sidecar.address) as client,

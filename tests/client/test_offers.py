@@ -40,7 +40,7 @@ def test_answers_come_as_they_are_there_where_that_is_asked_for(run: Any) -> Non
         with scripted(backwards) as (address, _):
             answers, _ = run(address, plain([b"%d" % n for n in range(3)]), options)
         assert [answer.result.position for answer in answers] == wanted
-        assert [int(answer.item) for answer in answers] == wanted
+        assert [int(answer.attachment) for answer in answers] == wanted
 
 
 def batches_of(run_it: Callable[[str], Any]) -> list[v1.Batch]:
@@ -62,11 +62,11 @@ def send_batches_sync(address: str) -> None:
     """A batch among single events."""
     with Client(address) as client, client.stream(CONFIG, StreamOptions(linger_s=5)) as stream:
         stream.send(b"before")
-        entries: list[Any] = [b"1", BatchEntry(event=b"2", item="two", fields={"attempt": 3})]
+        entries: list[Any] = [b"1", BatchEntry(event=b"2", attachment="two", fields={"attempt": 3})]
         stream.send_batch(entries, timeout_s=1.5)
         stream.send(b"after")
         stream.finish()
-        assert [answer.item for answer in stream] == [b"before", b"1", "two", b"after"]
+        assert [answer.attachment for answer in stream] == [b"before", b"1", "two", b"after"]
 
 
 def send_batches_async(address: str) -> None:
@@ -76,11 +76,14 @@ def send_batches_async(address: str) -> None:
         options = StreamOptions(linger_s=5)
         async with AsyncClient(address) as client, client.stream(CONFIG, options) as stream:
             await stream.send(b"before")
-            entries: list[Any] = [b"1", BatchEntry(event=b"2", item="two", fields={"attempt": 3})]
+            entries: list[Any] = [
+                b"1",
+                BatchEntry(event=b"2", attachment="two", fields={"attempt": 3}),
+            ]
             await stream.send_batch(entries, timeout_s=1.5)
             await stream.send(b"after")
             stream.finish()
-            found = [answer.item async for answer in stream]
+            found = [answer.attachment async for answer in stream]
             assert found == [b"before", b"1", "two", b"after"]
 
     run_in_background(main())

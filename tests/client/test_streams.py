@@ -21,12 +21,12 @@ def test_every_event_comes_back_in_order_beside_its_own_object(run: Any) -> None
         sends = [
             (
                 b'{"type":"track","userId":"u%d","event":"E"}' % index,
-                {"item": ("job", index)},
+                {"attachment": ("job", index)},
             )
             for index in range(1000)
         ]
         answers, reconnects = run(sidecar.address, sends)
-    assert [answer.item for answer in answers] == [("job", index) for index in range(1000)]
+    assert [answer.attachment for answer in answers] == [("job", index) for index in range(1000)]
     assert [answer.result.position for answer in answers] == list(range(1000))
     for index, answer in enumerate(answers):
         assert answer.result.requests[0].url.endswith(f"/customers/u{index}/events")
@@ -38,12 +38,12 @@ def test_dicts_bytes_and_messages_are_the_same_event(run: Any) -> None:
     forms = [
         TRACK,
         {"type": "track", "userId": "u1", "event": "Order"},
-        v1.Message(type="track", user_id="u1", event="Order"),
+        v1.RudderEvent(type="track", user_id="u1", event="Order"),
     ]
     with server() as sidecar:
         answers, _ = run(sidecar.address, plain(forms))
     assert len({answer.result.requests for answer in map(_without_headers, answers)}) == 1
-    assert [answer.item for answer in answers] == forms
+    assert [answer.attachment for answer in answers] == forms
 
 
 def _without_headers(answer: Any) -> Any:
@@ -153,7 +153,7 @@ def test_no_more_is_sent_than_the_credit_allows(run: Any) -> None:
             connection.answer(one)
 
     with scripted(script) as (address, _):
-        options = StreamOptions(max_owed_events=10, max_batch_events=4, linger_s=0.001)
+        options = StreamOptions(max_outstanding_events=10, max_batch_events=4, linger_s=0.001)
         answers, _ = run(address, plain([TRACK] * 200), options)
     assert len(answers) == 200
     assert max(seen) == 10
@@ -182,7 +182,7 @@ def test_what_has_no_answer_is_sent_again_and_nothing_else(run: Any) -> None:
     with scripted(dies, lives) as (address, sidecar):
         answers, reconnects = run(address, plain(events), StreamOptions(linger_s=0.5))
         assert sidecar.connections[1].declared == {1: CONFIG}
-    assert [answer.item for answer in answers] == events
+    assert [answer.attachment for answer in answers] == events
     assert resent == [events[index] for index in (3, 4, 5, 6, 8, 9)]
     assert reconnects == 1
 
@@ -208,9 +208,9 @@ def test_drain_moves_the_stream_without_losing_anything(run: Any) -> None:
 
     events = [b'{"n":%d}' % index for index in range(50)]
     with scripted(drains, takes_over) as (address, _):
-        options = StreamOptions(max_batch_events=5, max_owed_events=5)
+        options = StreamOptions(max_batch_events=5, max_outstanding_events=5)
         answers, reconnects = run(address, plain(events), options)
-    assert [answer.item for answer in answers] == events
+    assert [answer.attachment for answer in answers] == events
     assert counts["second"] == 45
     assert reconnects == 1
 
@@ -227,7 +227,7 @@ def test_an_answer_that_comes_twice_counts_once(run: Any) -> None:
 
     with scripted(repeats) as (address, _):
         answers, _ = run(address, plain([b"1", b"2", b"3"]))
-    assert [answer.item for answer in answers] == [b"1", b"2", b"3"]
+    assert [answer.attachment for answer in answers] == [b"1", b"2", b"3"]
 
 
 def test_nobody_there_is_unavailable_after_the_time_we_were_told(run: Any) -> None:

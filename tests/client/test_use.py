@@ -78,8 +78,8 @@ async def test_an_async_stream_is_entered_once() -> None:
     [
         {"max_batch_events": 0},
         {"max_batch_bytes": 0},
-        {"max_owed_events": -1},
-        {"max_owed_bytes": 0},
+        {"max_outstanding_events": -1},
+        {"max_outstanding_bytes": 0},
         {"linger_s": -0.1},
         {"reconnect_for_s": -1},
         {"timeout_s": -1},

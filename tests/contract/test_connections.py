@@ -22,14 +22,16 @@ def message(**found: Any) -> v1.TransformStreamRequest:
     return v1.TransformStreamRequest(**found)
 
 
-def connection(number: int = 1, **settings: Any) -> v1.Connection:
+def connection(number: int = 1, **settings: Any) -> v1.SourceConnection:
     """A connection by the dashboard's JSON."""
-    return v1.Connection(number=number, config_json=json.dumps({"destination": settings}).encode())
+    return v1.SourceConnection(
+        reference_id=number, config_json=json.dumps({"destination": settings}).encode()
+    )
 
 
 def items(*events: bytes, **fields: Any) -> v1.Batch:
     """A batch for destination 1; fields are those of the batch."""
-    found = [v1.Item(json=event) for event in events]
+    found = [v1.BatchItem(json=event) for event in events]
     return v1.Batch(batch_id=1, destination=1, items=found, **fields)
 
 
@@ -89,7 +91,7 @@ async def test_typed_connections_mean_the_same(
     stub: Stub, typed: dict[str, Any], path: str | None
 ) -> None:
     """Fields in place of the dashboard's JSON; what does not work refuses its rows."""
-    one = v1.Connection(number=1, typed=v1.ConnectionSettings(**typed))
+    one = v1.SourceConnection(reference_id=1, typed=v1.ConnectionSettings(**typed))
     request = v1.TransformRequest(
         destinations=[destination()], connections=[one], batch=items(ROW, connection=1)
     )
@@ -100,11 +102,13 @@ async def test_typed_connections_mean_the_same(
 
 async def test_a_typed_record_is_a_record(stub: Stub) -> None:
     """Action and identifiers as fields."""
-    row = v1.Message(type="record", action="delete", identifiers=v1.Json(json=b'{"id": "u1"}'))
+    row = v1.RudderEvent(
+        type="record", action="delete", identifiers=v1.JsonObject(json=b'{"id": "u1"}')
+    )
     request = v1.TransformRequest(
         destinations=[destination()],
         connections=[connection(object="person")],
-        batch=v1.Batch(destination=1, connection=1, items=[v1.Item(message=row)]),
+        batch=v1.Batch(destination=1, connection=1, items=[v1.BatchItem(event=row)]),
     )
     results = (await stub.Transform(request)).results
     assert paths(results) == ["/api/v1/customers/u1"]
@@ -115,7 +119,7 @@ async def test_a_connection_without_settings_refuses_its_rows(stub: Stub) -> Non
     """What it says is wrong is said with each row, and never quotes a value."""
     secret = "do-not-quote-me"
     found = [
-        v1.Connection(number=1),
+        v1.SourceConnection(reference_id=1),
         connection(2, audienceId=secret),
         connection(3, object=secret),
     ]
@@ -126,7 +130,7 @@ async def test_a_connection_without_settings_refuses_its_rows(stub: Stub) -> Non
         assert list(results.statuses) == [400, 200]
         error = results.details[0].error
         assert error.code == v1.ErrorCode.ERROR_CODE_INVALID_RECORD
-        assert secret not in error.text
+        assert secret not in error.message
 
 
 async def test_a_connection_needs_a_number(stub: Stub) -> None:

@@ -14,19 +14,19 @@ GOOD = {"siteID": "site", "apiKey": "key"}
 
 def config(**settings: Any) -> v1.Destination:
     """Destination 1 by its dashboard JSON."""
-    return v1.Destination(number=1, config_json=json.dumps(GOOD | settings).encode())
+    return v1.Destination(reference_id=1, config_json=json.dumps(GOOD | settings).encode())
 
 
 def typed(**settings: Any) -> v1.Destination:
     """Destination 1 by typed fields."""
     return v1.Destination(
-        number=1, typed=v1.DestinationSettings(site_id="site", api_key="key", **settings)
+        reference_id=1, typed=v1.DestinationSettings(site_id="site", api_key="key", **settings)
     )
 
 
 async def results(stub: Stub, destination: v1.Destination, *events: dict[str, Any]) -> list[Any]:
     """The results of events, each with requests of its own, in one unary call."""
-    items = [v1.Item(json=json.dumps(event).encode(), dont_batch=True) for event in events]
+    items = [v1.BatchItem(json=json.dumps(event).encode(), dont_batch=True) for event in events]
     request = v1.TransformRequest(
         destinations=[destination], batch=v1.Batch(batch_id=1, destination=1, items=items)
     )
@@ -152,7 +152,7 @@ async def test_a_choice_of_a_newer_contract_is_refused(stub: Stub, field: str, k
     [
         config(apiKey="{{ context.key }}", region="{{ context.region || US }}"),
         v1.Destination(
-            number=1,
+            reference_id=1,
             typed=v1.DestinationSettings(site_id="site", api_key="{{ context.key }}"),
         ),
     ],

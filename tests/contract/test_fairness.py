@@ -31,9 +31,9 @@ def large_batch(number: int = 20) -> v1.Batch:
 
 def struct_batch(number: int = 40) -> v1.Batch:
     """Events built field by field, each with 20,000 values."""
-    message = v1.Message(type="track", user_id="u", event="E")
+    message = v1.RudderEvent(type="track", user_id="u", event="E")
     message.properties.fields.update({"a": [{"b": "\n" * 10}] * 10_000})
-    return v1.Batch(batch_id=1, destination=1, items=[v1.Item(message=message)] * number)
+    return v1.Batch(batch_id=1, destination=1, items=[v1.BatchItem(event=message)] * number)
 
 
 def prepared_batch(number: int = 10) -> v1.Batch:
@@ -45,7 +45,7 @@ def prepared_batch(number: int = 10) -> v1.Batch:
         headers={"Authorization": "Basic eDp5"},
         body=body,
     )
-    items = [v1.Item(prepared=request) for _ in range(number)]
+    items = [v1.BatchItem(prepared=request) for _ in range(number)]
     return v1.Batch(batch_id=1, items=items, timeout=Duration(nanos=1_000_000))
 
 

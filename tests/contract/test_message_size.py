@@ -25,10 +25,10 @@ def config(key_length: int, **more: Any) -> bytes:
 
 
 async def answered(
-    stub: Stub, configs: list[bytes], items: list[v1.Item], **opening: Any
+    stub: Stub, configs: list[bytes], items: list[v1.BatchItem], **opening: Any
 ) -> tuple[list[int], list[v1.Results]]:
     """Each item's status, once all are answered, and the messages: none larger than the limit."""
-    found = [v1.Destination(number=n, config_json=one) for n, one in enumerate(configs, 1)]
+    found = [v1.Destination(reference_id=n, config_json=one) for n, one in enumerate(configs, 1)]
     call, _ = await opened(stub, destinations=found, max_receive_bytes=LIMIT, **opening)
     batch = v1.Batch(batch_id=1, destination=1, items=items)
     await call.write(v1.TransformStreamRequest(batch=batch))
@@ -41,16 +41,16 @@ async def answered(
         assert not set(positions) & set(statuses)
         statuses.update(zip(positions, message.statuses, strict=True))
         for request in message.requests:
-            assert set(request.positions or [request.position]) <= set(positions)
+            assert set(request.positions) <= set(positions)
     call.cancel()
     assert sorted(statuses) == list(range(len(items)))
     return [statuses[position] for position in range(len(items))], messages
 
 
-def each_event(rounds: int = 5, numbers: tuple[int, ...] = (1,)) -> list[v1.Item]:
+def each_event(rounds: int = 5, numbers: tuple[int, ...] = (1,)) -> list[v1.BatchItem]:
     """Events of every kind for every destination, in turns: each kind of call has its own headers."""
     return [
-        v1.Item(json=event, destination=number)
+        v1.BatchItem(json=event, destination=number)
         for _ in range(rounds)
         for event in EVENTS.values()
         for number in numbers
@@ -67,7 +67,7 @@ async def test_long_credentials_split_the_results(
     items = each_event(numbers=(1, 2))
     statuses, messages = await answered(stub, configs, items)
     assert set(statuses) == {200}
-    covered = [p for m in messages for r in m.requests for p in (r.positions or [r.position])]
+    covered = [p for m in messages for r in m.requests for p in r.positions]
     assert sorted(covered) == list(range(len(items)))
 
 
@@ -83,9 +83,9 @@ async def test_credentials_that_no_message_holds_are_each_events_error(stub: Stu
 @pytest.mark.parametrize("key_length", [10, 30_000])
 async def test_details_count_too(stub: Stub, key_length: int) -> None:
     """Refused events, each with a tag of 4,096 bytes, and good ones among them."""
-    bad = v1.Item(json=b'{"type":"track"}', destination=1, tag=TAG)
-    unknown = v1.Item(json=EVENTS["track"], destination=9, tag=TAG)
-    good = v1.Item(json=EVENTS["track"], destination=1, tag=TAG)
+    bad = v1.BatchItem(json=b'{"type":"track"}', destination=1, tag=TAG)
+    unknown = v1.BatchItem(json=EVENTS["track"], destination=9, tag=TAG)
+    good = v1.BatchItem(json=EVENTS["track"], destination=1, tag=TAG)
     items = [bad] * 60 + [unknown, good, bad] * 60 + [unknown] * 60
     statuses, messages = await answered(stub, [config(key_length)], items)
     assert statuses == [400] * 60 + [503, 200, 400] * 60 + [503] * 60
@@ -100,7 +100,9 @@ async def test_delivered_results_fit_too(connect: Connect, key_length: int) -> N
         items = each_event(numbers=(1, 2))
         for item in items:
             item.tag = TAG
-        options = v1.DeliveryOptions(detail_for_every_item=True, include_requests=True)
+        options = v1.DeliveryOptions(
+            detail_level=v1.DetailLevel.DETAIL_LEVEL_ALL, include_requests=True
+        )
         configs = [config(key_length), config(key_length, apiVersion="v2")]
         statuses, messages = await answered(stub, configs, items, delivery=options)
     assert set(statuses) == {200}
@@ -112,7 +114,7 @@ async def test_a_prepared_requests_other_texts_count_by_their_bytes(connect: Con
     async with scripted_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         items = [
-            v1.Item(
+            v1.BatchItem(
                 prepared=v1.PreparedRequest(
                     method="PUT",
                     url=f"https://track.customer.io/api/v1/customers/u{number}",
@@ -131,8 +133,10 @@ async def test_a_prepared_requests_other_texts_count_by_their_bytes(connect: Con
 async def test_problems_of_ten_thousand_destinations_fit(stub: Stub) -> None:
     """Opened says as many as fit, and first of all what keeps a destination from working."""
     noted = config(10, connectionMode={"web": "sometimes"})
-    found = [v1.Destination(number=number, config_json=noted) for number in range(1, 9_991)]
-    found += [v1.Destination(number=number, config_json=b"{}") for number in range(9_991, 10_001)]
+    found = [v1.Destination(reference_id=number, config_json=noted) for number in range(1, 9_991)]
+    found += [
+        v1.Destination(reference_id=number, config_json=b"{}") for number in range(9_991, 10_001)
+    ]
     call, answer = await opened(stub, destinations=found, max_receive_bytes=LIMIT)
     assert v1.TransformStreamResponse(opened=answer).ByteSize() <= LIMIT
     fatal = [problem.destination for problem in answer.problems if problem.fatal]

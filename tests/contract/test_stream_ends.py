@@ -50,7 +50,7 @@ async def cancel(call: Any) -> None:
 
 
 async def breach(call: Any) -> None:
-    await call.write(message(open=v1.Open()))
+    await call.write(message(open=v1.OpenStream()))
     assert (await end_of(call))[0] == grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -78,7 +78,7 @@ async def test_no_task_outlives_its_stream(
 async def test_a_deadline_ends_the_stream(stub: Stub) -> None:
     """The RPC's own deadline bounds the stream (T7)."""
     call: Any = stub.TransformStream(timeout=0.3)
-    await call.write(message(open=v1.Open()))
+    await call.write(message(open=v1.OpenStream()))
     assert (await end_of(call))[0] == grpc.StatusCode.DEADLINE_EXCEEDED
     await until(lambda: stream_tasks() == 0)
 
@@ -136,7 +136,7 @@ async def test_a_fault_in_an_event_tells_its_caller_nothing(
     assert error.code == v1.ErrorCode.ERROR_CODE_INTERNAL
     assert error.retryable
     assert "test_stream_ends.py" in caplog.text
-    for text in (error.text, caplog.text):
+    for text in (error.message, caplog.text):
         assert "cursed" not in text
         assert "secret" not in text
 
@@ -154,7 +154,7 @@ async def test_a_fault_in_a_call_tells_its_caller_nothing(
     monkeypatch.setattr(destinations, "read_destination", broken)
     call: Any = stub.TransformStream()
     with caplog.at_level(logging.ERROR):
-        await call.write(message(open=v1.Open(destinations=[destination()])))
+        await call.write(message(open=v1.OpenStream(destinations=[destination()])))
         code, text = await end_of(call)
         request = v1.TransformRequest(destinations=[destination()], batch=batch(TRACK))
         with pytest.raises(aio.AioRpcError) as failure:

@@ -42,7 +42,7 @@ async def test_typed_settings_choose_the_dialect(stub: Stub) -> None:
     typed = v1.DestinationSettings(
         site_id="site", api_key="key", api_version=v1.ApiVersion.API_VERSION_V2
     )
-    call, _ = await opened(stub, destinations=[v1.Destination(number=1, typed=typed)])
+    call, _ = await opened(stub, destinations=[v1.Destination(reference_id=1, typed=typed)])
     await call.write(message(batch=batch(TRACK % 1)))
     (results,) = await results_of(call)
     assert results.requests[0].path == "/api/v2/batch"
@@ -58,7 +58,7 @@ async def test_dialects_side_by_side(stub: Stub) -> None:
         item.destination = number
     await call.write(message(batch=mixed))
     (results,) = await results_of(call)
-    found = {tuple(one.positions) or (one.position,): one.path for one in results.requests}
+    found = {tuple(one.positions): one.path for one in results.requests}
     assert found == {
         (0,): "/api/v1/customers/u0/events",
         (2,): "/api/v1/customers/u2/events",
@@ -73,7 +73,7 @@ async def test_an_event_that_is_not_to_be_batched_is_alone(stub: Stub) -> None:
     events.items[1].dont_batch = True
     await call.write(message(batch=events))
     (results,) = await results_of(call)
-    covered = sorted(list(one.positions) or [one.position] for one in results.requests)
+    covered = sorted(list(one.positions) for one in results.requests)
     assert covered == [[0, 2], [1]]
 
 

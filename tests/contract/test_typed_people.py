@@ -31,7 +31,7 @@ ACME = {"identifiers": {"object_type_id": "1", "object_id": "acme"}}
 def by_json(**settings: Any) -> v1.Destination:
     """Destination 1 by its dashboard JSON."""
     config = {"siteID": "site", "apiKey": "key", "createdAtFallback": "none"} | settings
-    return v1.Destination(number=1, config_json=json.dumps(config).encode())
+    return v1.Destination(reference_id=1, config_json=json.dumps(config).encode())
 
 
 def by_fields(**settings: Any) -> v1.Destination:
@@ -40,10 +40,10 @@ def by_fields(**settings: Any) -> v1.Destination:
     typed = v1.DestinationSettings(
         site_id="site", api_key="key", created_at_fallback=none, **settings
     )
-    return v1.Destination(number=1, typed=typed)
+    return v1.Destination(reference_id=1, typed=typed)
 
 
-async def results(stub: Stub, destination: v1.Destination, *items: v1.Item) -> list[Any]:
+async def results(stub: Stub, destination: v1.Destination, *items: v1.BatchItem) -> list[Any]:
     """The results of items, in one unary call."""
     request = v1.TransformRequest(
         destinations=[destination], batch=v1.Batch(batch_id=1, destination=1, items=items)
@@ -52,14 +52,14 @@ async def results(stub: Stub, destination: v1.Destination, *items: v1.Item) -> l
     return list(read_results(response.results))
 
 
-def as_json(event: dict[str, Any]) -> v1.Item:
+def as_json(event: dict[str, Any]) -> v1.BatchItem:
     """An event as JSON, which shares no request."""
-    return v1.Item(json=json.dumps(event).encode(), dont_batch=True)
+    return v1.BatchItem(json=json.dumps(event).encode(), dont_batch=True)
 
 
-def as_message(event: dict[str, Any], *, struct: bool) -> v1.Item:
+def as_message(event: dict[str, Any], *, struct: bool) -> v1.BatchItem:
     """The same as a typed message: its objects as Struct, or as JSON."""
-    message = v1.Message(type=event["type"], user_id=event.get("userId", ""))
+    message = v1.RudderEvent(type=event["type"], user_id=event.get("userId", ""))
     message.anonymous_id = event.get("anonymousId", "")
     message.group_id = event.get("groupId", "")
     message.event = event.get("event", "")
@@ -68,7 +68,7 @@ def as_message(event: dict[str, Any], *, struct: bool) -> v1.Item:
             getattr(message, name).fields.CopyFrom(ParseDict(event[name], Struct()))
         elif name in event:
             getattr(message, name).json = json.dumps(event[name]).encode()
-    return v1.Item(message=message, dont_batch=True)
+    return v1.BatchItem(event=message, dont_batch=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)

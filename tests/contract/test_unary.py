@@ -27,7 +27,7 @@ CASES = [
 TRACK = b'{"type":"track","userId":"u1","event":"Order"}'
 
 
-async def transform(stub: Stub, *items: v1.Item, **found: Any) -> v1.Results:
+async def transform(stub: Stub, *items: v1.BatchItem, **found: Any) -> v1.Results:
     """The results of items for destination 1."""
     found.setdefault("destinations", [destination()])
     one = v1.Batch(batch_id=1, destination=1, items=items)
@@ -37,10 +37,10 @@ async def transform(stub: Stub, *items: v1.Item, **found: Any) -> v1.Results:
 
 async def test_transform_answers_a_whole_batch_in_one_message(stub: Stub) -> None:
     """Everything a batch refers to travels with it; nothing is remembered."""
-    results = await transform(stub, v1.Item(json=TRACK), v1.Item(json=b"[]"))
+    results = await transform(stub, v1.BatchItem(json=TRACK), v1.BatchItem(json=b"[]"))
     assert list(results.statuses) == [200, 400]
     assert results.batch_complete
-    forgotten = await transform(stub, v1.Item(json=TRACK), destinations=[])
+    forgotten = await transform(stub, v1.BatchItem(json=TRACK), destinations=[])
     assert list(forgotten.statuses) == [503]
 
 
@@ -114,13 +114,19 @@ async def test_typed_settings_mean_the_same_as_the_dashboards(stub: Stub) -> Non
         identify_fallback=v1.IdentifyFallback.IDENTIFY_FALLBACK_EMAIL,
         created_at_fallback=v1.CreatedAtFallback.CREATED_AT_FALLBACK_NONE,
         event_ids=v1.EventIds.EVENT_IDS_NONE,
-        connection_mode={"web": "device"},
+        connection_mode={"web": v1.ConnectionMode.CONNECTION_MODE_DEVICE},
         use_native_sdk={"ios": True},
-        consent_rules=[v1.ConsentRule(provider="custom", resolution_strategy="or", consents=["c"])],
+        consent_rules=[
+            v1.ConsentRule(
+                provider="custom",
+                resolution_strategy=v1.ResolutionStrategy.RESOLUTION_STRATEGY_OR,
+                consents=["c"],
+            )
+        ],
         one_trust_cookie_categories=["ads"],
         ketch_consent_purposes=["mail"],
     )
-    settings = [v1.Destination(number=1, typed=typed)]
+    settings = [v1.Destination(reference_id=1, typed=typed)]
     event: dict[str, Any] = {"type": "identify", "anonymousId": "a", "traits": {"email": "a@b.co"}}
     device = {"type": "track", "event": "token_set", "userId": "u", "messageId": "m"}
     device["context"] = {"device": {"token": "t", "type": "ios"}}  # type: ignore[assignment]
@@ -131,8 +137,13 @@ async def test_typed_settings_mean_the_same_as_the_dashboards(stub: Stub) -> Non
         | {"context": {"consentManagement": {"provider": provider, "deniedConsentIds": [consent]}}}
         for provider, consent in consents
     ]
-    items = [v1.Item(json=json.dumps(one).encode()) for one in (event, device, *refused, denied)]
-    items += [v1.Item(json=TRACK, source_type="web"), v1.Item(json=TRACK, source_type="ios")]
+    items = [
+        v1.BatchItem(json=json.dumps(one).encode()) for one in (event, device, *refused, denied)
+    ]
+    items += [
+        v1.BatchItem(json=TRACK, source_type="web"),
+        v1.BatchItem(json=TRACK, source_type="ios"),
+    ]
     results = await transform(stub, *items, destinations=settings)
     found = list(read_results(results))
     assert [one.status for one in found] == [200, 200, 298, 298, 298, 200, 298, 298]
@@ -157,18 +168,18 @@ async def test_a_typed_message_becomes_its_json_form(stub: Stub) -> None:
     """Fields, Struct and raw JSON arrive as the event they spell; Struct keeps whole numbers whole."""
     fields = Struct()
     fields.update({"n": 42, "half": 0.5, "list": [1, None, True, {"a": "b"}]})
-    message = v1.Message(
+    message = v1.RudderEvent(
         type="Track",
         user_id="u1",
         event="Order",
         message_id="m1",
         timestamp=Timestamp(seconds=1_704_164_645, nanos=678_000_000),
         original_timestamp=Timestamp(seconds=1_704_164_644),
-        properties=v1.Json(json=b'{"big": 12345678901234567890, "f": 1.0}'),
+        properties=v1.JsonObject(json=b'{"big": 12345678901234567890, "f": 1.0}'),
     )
-    structured = v1.Message(type="track", user_id="u1", event="Order")
+    structured = v1.RudderEvent(type="track", user_id="u1", event="Order")
     structured.properties.fields.CopyFrom(fields)
-    results = await transform(stub, v1.Item(message=message), v1.Item(message=structured))
+    results = await transform(stub, v1.BatchItem(event=message), v1.BatchItem(event=structured))
     first, second = (one.requests[0].body for one in read_results(results))
     assert b'"data":{"big":12345678901234567890,"f":1.0}' in first
     assert json.loads(first)["timestamp"] == 1_704_164_645
@@ -181,15 +192,15 @@ async def test_the_event_id_of_a_typed_message_does_not_depend_on_spelling(stub:
     """5.6: neither the order of a Struct's fields nor white space in JSON makes another event."""
     bodies = []
     for names in ("abcdefgh", "hgfedcba"):
-        message = v1.Message(type="track", user_id="u1", event="Order", message_id="m1")
+        message = v1.RudderEvent(type="track", user_id="u1", event="Order", message_id="m1")
         for name in names:
             message.properties.fields.fields[name].number_value = 1
-        results = await transform(stub, v1.Item(message=message))
+        results = await transform(stub, v1.BatchItem(event=message))
         bodies += [one.requests[0].body for one in read_results(results)]
     for text in (b'{"a":1,"b":[2]}', b' { "a" : 1 ,\n "b" : [ 2 ] } '):
-        message = v1.Message(type="track", user_id="u1", event="Order", message_id="m1")
+        message = v1.RudderEvent(type="track", user_id="u1", event="Order", message_id="m1")
         message.properties.json = text
-        results = await transform(stub, v1.Item(message=message))
+        results = await transform(stub, v1.BatchItem(event=message))
         bodies += [one.requests[0].body for one in read_results(results)]
     ids = [json.loads(body)["id"] for body in bodies]
     assert ids[0] == ids[1] != ids[2] == ids[3]
@@ -213,8 +224,10 @@ async def test_raw_json_of_a_message_stays_in_its_place(
     stub: Stub, text: bytes, status: int
 ) -> None:
     """JSON members cannot break out of their place in the event."""
-    message = v1.Message(type="track", user_id="u1", event="E", properties=v1.Json(json=text))
-    results = await transform(stub, v1.Item(message=message))
+    message = v1.RudderEvent(
+        type="track", user_id="u1", event="E", properties=v1.JsonObject(json=text)
+    )
+    results = await transform(stub, v1.BatchItem(event=message))
     assert list(results.statuses) == [status]
     assert b"evil" not in results.SerializeToString()
 
@@ -226,7 +239,7 @@ async def test_every_vector_through_the_server(stub: Stub) -> None:
         for number, case in enumerate(CASES, 1)
     ]
     items = [
-        v1.Item(json=json.dumps(case["event"]).encode(), destination=number, dont_batch=True)
+        v1.BatchItem(json=json.dumps(case["event"]).encode(), destination=number, dont_batch=True)
         for number, case in enumerate(CASES, 1)
     ]
     results = await transform(stub, *items, destinations=destinations)

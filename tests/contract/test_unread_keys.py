@@ -16,7 +16,7 @@ async def notes(stub: Stub, config: bytes) -> dict[str, str]:
     answer: Any = await stub.CheckDestination(request)
     assert answer.usable
     assert not any(problem.fatal for problem in answer.problems)
-    return {problem.key: problem.text for problem in answer.problems}
+    return {problem.key: problem.message for problem in answer.problems}
 
 
 def with_key(key: str, value: object = "v") -> bytes:
@@ -96,7 +96,7 @@ async def test_beside_what_is_wrong(stub: Stub) -> None:
         ("apiKey", True),
         ("api_key", False),
     ]
-    assert "did you mean apiKey?" in answer.problems[1].text
+    assert "did you mean apiKey?" in answer.problems[1].message
 
 
 async def test_typed_settings_have_no_such_keys(stub: Stub) -> None:
@@ -108,7 +108,7 @@ async def test_typed_settings_have_no_such_keys(stub: Stub) -> None:
 
 async def test_streams_are_not_told(stub: Stub) -> None:
     """Ten thousand destinations as the dashboard keeps them would fill a message with notes."""
-    declared = v1.Destination(number=1, config_json=with_key("eventFilteringOption"))
+    declared = v1.Destination(reference_id=1, config_json=with_key("eventFilteringOption"))
     call, answer = await opened(stub, destinations=[declared])
     assert list(answer.problems) == []
     call.cancel()

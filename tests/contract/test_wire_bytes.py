@@ -128,8 +128,8 @@ async def use(call: Stream, message: v1.TransformStreamRequest) -> None:
         row = b'{"type":"record","action":"insert","identifiers":{"id":"u1"}}'
         batch = v1.Batch(
             items=[
-                v1.Item(json=TRACK, destination=7),
-                v1.Item(json=row, destination=1, connection=7),
+                v1.BatchItem(json=TRACK, destination=7),
+                v1.BatchItem(json=row, destination=1, connection=7),
             ]
         )
     batch.batch_id = 1
@@ -154,7 +154,7 @@ async def test_garbage_in_any_bytes_is_its_own_matter(
 ) -> None:
     """Whichever field of bytes holds it: the stream lives on, with and without delivery."""
     message = request_with(path, garbage)
-    first: v1.Open = message.open if path[0] == "open" else v1.Open()
+    first: v1.OpenStream = message.open if path[0] == "open" else v1.OpenStream()
     known = [destination(1), *first.destinations]
     async with scripted_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
@@ -173,14 +173,16 @@ async def test_a_connection_that_cannot_be_read_refuses_its_records_by_name(
     row = b'{"type":"record","action":"insert","identifiers":{"id":"u1"}}'
     request = v1.TransformRequest(
         destinations=[destination()],
-        connections=[v1.Connection(number=1, config_json=garbage)],
-        batch=v1.Batch(destination=1, connection=1, items=[v1.Item(json=row), v1.Item(json=TRACK)]),
+        connections=[v1.SourceConnection(reference_id=1, config_json=garbage)],
+        batch=v1.Batch(
+            destination=1, connection=1, items=[v1.BatchItem(json=row), v1.BatchItem(json=TRACK)]
+        ),
     )
     results = (await stub.Transform(request, timeout=10)).results
     assert list(results.statuses) == [400, 200]
     error = results.details[0].error
     assert error.code == v1.ErrorCode.ERROR_CODE_INVALID_RECORD
-    assert "the connection's config must" in error.text
+    assert "the connection's config must" in error.message
 
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
@@ -270,10 +272,10 @@ async def test_what_came_before_an_unreadable_message_is_answered(channel: Any) 
         request_serializer=bytes,
         response_deserializer=v1.TransformStreamResponse.FromString,
     )()
-    opening = v1.Open(destinations=[destination()])
+    opening = v1.OpenStream(destinations=[destination()])
     await call.write(v1.TransformStreamRequest(open=opening).SerializeToString())
     assert (await call.read()).WhichOneof("message") == "opened"
-    good = v1.Batch(batch_id=1, destination=1, items=[v1.Item(json=TRACK)])
+    good = v1.Batch(batch_id=1, destination=1, items=[v1.BatchItem(json=TRACK)])
     await call.write(v1.TransformStreamRequest(batch=good).SerializeToString())
     assert [list(one.statuses) for one in await results_of(call)] == [[200]]
     await call.write(b"\xff")

@@ -20,9 +20,9 @@ AUTHORIZATION = "Basic c2l0ZTphLXNlY3JldC1rZXk="
 class Told:
     """What was said of one item."""
 
-    def __init__(self, status: int, detail: v1.Detail | None) -> None:
+    def __init__(self, status: int, detail: v1.EventDetail | None) -> None:
         self.status = status
-        self.detail = detail or v1.Detail()
+        self.detail = detail or v1.EventDetail()
 
     @property
     def code(self) -> str:
@@ -31,7 +31,7 @@ class Told:
         return v1.ErrorCode.Name(code).removeprefix("ERROR_CODE_") if code else ""
 
     @property
-    def delivery(self) -> v1.Delivery:
+    def delivery(self) -> v1.DeliveryReport:
         """What Customer.io answered."""
         return self.detail.delivery
 
@@ -77,7 +77,7 @@ class Caller:
     async def send(
         self,
         batch_id: int,
-        *items: dict[str, Any] | v1.Item,
+        *items: dict[str, Any] | v1.BatchItem,
         timeout_s: float | None = 15,
         number: int = 1,
     ) -> None:
@@ -88,7 +88,7 @@ class Caller:
         if timeout_s is not None:
             message.batch.timeout.FromMilliseconds(round(timeout_s * 1000))
         for one in items:
-            found = one if isinstance(one, v1.Item) else item(one)
+            found = one if isinstance(one, v1.BatchItem) else item(one)
             message.batch.items.append(found)
         await self.call.write(message)
 
@@ -170,7 +170,7 @@ class Caller:
 async def caller(
     stub: Stub,
     *configs: bytes,
-    detail_for_every_item: bool = True,
+    detail_level: v1.DetailLevel.ValueType = v1.DetailLevel.DETAIL_LEVEL_ALL,
     include_requests: bool = False,
     max_receive_bytes: int = 0,
 ) -> AsyncIterator[Caller]:
@@ -178,12 +178,10 @@ async def caller(
     call, _ = await opened(
         stub,
         destinations=[
-            v1.Destination(number=number, config_json=config)
+            v1.Destination(reference_id=number, config_json=config)
             for number, config in enumerate(configs or (CONFIG,), 1)
         ],
-        delivery=v1.DeliveryOptions(
-            detail_for_every_item=detail_for_every_item, include_requests=include_requests
-        ),
+        delivery=v1.DeliveryOptions(detail_level=detail_level, include_requests=include_requests),
         max_receive_bytes=max_receive_bytes,
     )
     found = Caller(call)
@@ -203,9 +201,9 @@ async def delivering(
         yield found
 
 
-def item(event: dict[str, Any], **fields: Any) -> v1.Item:
+def item(event: dict[str, Any], **fields: Any) -> v1.BatchItem:
     """An event as an item, with more of the item's fields."""
-    return v1.Item(json=json.dumps(event).encode(), **fields)
+    return v1.BatchItem(json=json.dumps(event).encode(), **fields)
 
 
 def track(name: str, user: str | None = "u1", **fields: Any) -> dict[str, Any]:

@@ -83,7 +83,7 @@ async def test_a_prepared_batch_is_repeated_if_all_of_it_may_be(
             headers={"Authorization": AUTHORIZATION},
             body=json.dumps({"batch": items}).encode(),
         )
-        await one.send(1, v1.Item(prepared=prepared))
+        await one.send(1, v1.BatchItem(prepared=prepared))
         told = await one.told(1)
         assert told.status == status
         assert told.warnings == ([] if with_ids else ["UNATTRIBUTED_ERROR"])

@@ -23,11 +23,11 @@ US = "https://track.customer.io"
 BATCH = f"{US}/api/v2/batch"
 
 
-def batch(number: int) -> v1.Item:
+def batch(number: int) -> v1.BatchItem:
     """A prepared batch of so many operations."""
     operations = [{"type": "person", "identifiers": {"id": f"u{each}"}} for each in range(number)]
     body = json.dumps({"batch": operations}).encode()
-    return v1.Item(prepared=put(BATCH, body, method="POST", endpoint_path="v2/batch"))
+    return v1.BatchItem(prepared=put(BATCH, body, method="POST", endpoint_path="v2/batch"))
 
 
 def failed_items(told: Told) -> list[tuple[int, str, str]]:
@@ -40,11 +40,11 @@ async def test_a_transformed_request_is_delivered_as_it_is(connect: Connect) -> 
         stub = await connect(customerio_url=customerio.url)
         answer = await stub.Transform(
             v1.TransformRequest(
-                destinations=[v1.Destination(number=1, config_json=CONFIG)],
+                destinations=[v1.Destination(reference_id=1, config_json=CONFIG)],
                 batch=v1.Batch(
                     destination=1,
                     items=[
-                        v1.Item(json=json.dumps(event).encode())
+                        v1.BatchItem(json=json.dumps(event).encode())
                         for event in (identify("ü/?", name="x"), track("1"), group("u1", "g"))
                     ],
                 ),
@@ -55,7 +55,7 @@ async def test_a_transformed_request_is_delivered_as_it_is(connect: Connect) -> 
         for request in results.requests:
             template = results.templates[request.template]
             items.append(
-                v1.Item(
+                v1.BatchItem(
                     prepared=v1.PreparedRequest(
                         method=template.method,
                         url=template.base_url + request.path,
@@ -124,7 +124,7 @@ async def test_it_keeps_its_place_among_the_persons_events(connect: Connect) -> 
     """An event and a prepared request about one person wait for each other."""
     async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda _request: HOLD
-        request = v1.Item(prepared=put(f"{US}/api/v1/customers/u1"))
+        request = v1.BatchItem(prepared=put(f"{US}/api/v1/customers/u1"))
         await one.send(1, track("1"), request, batch(2), track("2", "u0"), track("other", "u9"))
         first = await customerio.arrived(2)
         assert sorted(each.person for each in first) == ["u1", "u9"]
@@ -152,25 +152,27 @@ async def test_what_is_no_call_of_the_track_api_is_refused(connect: Connect) -> 
             put(f"{US}/api/v1/customers/u1", headers={}),
             v1.PreparedRequest(),
         ]
-        await one.send(1, *(v1.Item(prepared=each) for each in wrong), track("1"))
+        await one.send(1, *(v1.BatchItem(prepared=each) for each in wrong), track("1"))
         told = await one.told_all(1)
         assert {(each.status, each.code) for each in told[:-1]} == {(400, "INVALID_ITEM")}
         assert told[-1].status == 200
         assert (len(customerio.requests), elsewhere.requests) == (1, [])
-        assert not any("secret" in each.detail.error.text for each in told)
+        assert not any("secret" in each.detail.error.message for each in told)
 
 
 async def test_results_carry_the_requests_where_asked_for(connect: Connect) -> None:
     """Every request once, with its template and the positions it covers, delivered or not."""
     async with scripted_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
-        async with caller(stub, include_requests=True, detail_for_every_item=False) as one:
+        async with caller(
+            stub, include_requests=True, detail_level=v1.DetailLevel.DETAIL_LEVEL_NOTABLE
+        ) as one:
             customerio.answers(Reply(400))
             deleting = put(f"{US}/api/v1/customers/u8", b"", method="DELETE")
             await one.send(
                 1,
-                v1.Item(prepared=put(f"{US}/api/v1/customers/u7"), tag=b"a tag"),
-                v1.Item(prepared=deleting),
+                v1.BatchItem(prepared=put(f"{US}/api/v1/customers/u7"), tag=b"a tag"),
+                v1.BatchItem(prepared=deleting),
                 group("u1", "g1"),
                 group("u2", "g2"),
             )
@@ -179,7 +181,7 @@ async def test_results_carry_the_requests_where_asked_for(connect: Connect) -> N
             for results in one.messages:
                 for request in results.requests:
                     template = results.templates[request.template]
-                    for position in request.positions or [request.position]:
+                    for position in request.positions:
                         found[position] = (template.method, template.base_url + request.path)
                 tags = {each.position: each.tag for each in results.details}
                 assert tags.get(0, b"a tag") == b"a tag"
@@ -231,7 +233,7 @@ async def test_templates_count_towards_the_size(connect: Connect) -> None:
         b'{"siteID": "%d%b", "apiKey": "key"}' % (number, b"x" * 100) for number in range(400)
     )
     items = [
-        v1.Item(json=json.dumps(track("1")).encode(), destination=number)
+        v1.BatchItem(json=json.dumps(track("1")).encode(), destination=number)
         for number in range(1, 401)
     ]
     told = await fitting(connect, Reply(), *items, configs=configs)
@@ -253,7 +255,7 @@ async def test_details_with_tags_and_reasons_fit(connect: Connect) -> None:
     """Two hundred refusals, each with a long reason and the largest tag."""
     reply = Reply(400, json.dumps({"errors": [{"reason": "é" * 600, "field": "é" * 600}]}).encode())
     items = [
-        v1.Item(json=json.dumps(track("1", f"u{number}")).encode(), tag=b"x" * 4096)
+        v1.BatchItem(json=json.dumps(track("1", f"u{number}")).encode(), tag=b"x" * 4096)
         for number in range(200)
     ]
     told = await fitting(connect, reply, *items, configs=(CONFIG,))
@@ -267,7 +269,7 @@ async def test_only_a_stream_that_delivers_takes_them(connect: Connect) -> None:
     call, _ = await opened(stub)
     await call.write(
         v1.TransformStreamRequest(
-            batch=v1.Batch(batch_id=1, destination=1, items=[v1.Item(prepared=put(BATCH))])
+            batch=v1.Batch(batch_id=1, destination=1, items=[v1.BatchItem(prepared=put(BATCH))])
         )
     )
     response: Any = await call.read()

@@ -29,7 +29,7 @@ def region(name: str, environment_id: Any = 42) -> Reply:
 
 async def check(stub: Stub, config: bytes = CONFIG, *, probe: bool = True) -> Any:
     request = v1.CheckDestinationRequest(
-        destination=v1.Destination(number=1, config_json=config), probe=probe
+        destination=v1.Destination(reference_id=1, config_json=config), probe=probe
     )
     return await stub.CheckDestination(request, timeout=20)
 
@@ -73,7 +73,7 @@ async def test_another_region_is_a_problem(connect: Connect) -> None:
         assert found.probe.region == v1.Region.Value("REGION_EU")
         (problem,) = found.problems
         assert (problem.key, problem.fatal) == ("datacenter", False)
-        assert "EU" in problem.text
+        assert "EU" in problem.message
         assert (len(us.requests), len(eu.requests)) == (1, 0)
 
 
@@ -99,7 +99,7 @@ async def test_a_region_where_requests_fail_is_fatal(
         assert (found.usable, found.probe.credentials_accepted) == (False, True)
         (problem,) = found.problems
         assert (problem.key, problem.fatal) == (key, True)
-        assert '"US"' in problem.text
+        assert '"US"' in problem.message
 
 
 async def test_the_region_that_is_set_is_asked(connect: Connect) -> None:

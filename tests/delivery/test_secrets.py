@@ -63,11 +63,13 @@ async def test_no_log_and_no_text_quotes_them(
                 await one.send(20, *(group(f"u-somebody-{each}", "g") for each in "ab"))
                 told += await one.told_all(20)
                 await one.send(21, identify("u-somebody-x", email="somebody@private-text.example"))
-                await one.send(22, v1.Item(prepared=put(url)), v1.Item(prepared=put(elsewhere)))
+                await one.send(
+                    22, v1.BatchItem(prepared=put(url)), v1.BatchItem(prepared=put(elsewhere))
+                )
                 told += [*await one.told_all(21), *await one.told_all(22)]
     assert {each.status for each in told} >= {200, 400, 429, 503, 504}
     assert caplog.records
     texts = [record.getMessage() + str(record.exc_info) for record in caplog.records]
-    texts += [each.detail.error.text for each in told]
-    texts += [warning.text for each in told for warning in each.detail.warnings]
+    texts += [each.detail.error.message for each in told]
+    texts += [warning.message for each in told for warning in each.detail.warnings]
     assert [text for text in texts if any(secret in text for secret in SECRETS)] == []

@@ -160,10 +160,10 @@ async def test_an_answer_of_ten_megabytes_is_survived(connect: Connect) -> None:
 
 
 async def test_each_item_is_told_of_only_where_there_is_something_to_tell(connect: Connect) -> None:
-    """Without detail_for_every_item: failures, retries and warnings; plain deliveries have their status."""
+    """With the detail level NOTABLE: failures, retries and warnings; plain deliveries have their status."""
     async with scripted_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
-        async with caller(stub, detail_for_every_item=False) as one:
+        async with caller(stub, detail_level=v1.DetailLevel.DETAIL_LEVEL_NOTABLE) as one:
             customerio.answers(Reply(200), Reply(400), Reply(500))
             await one.send(1, identify("u1"), track("2"), track("3"), track("4"))
             told = await one.told_all(1)
@@ -180,7 +180,9 @@ async def test_a_row_goes_where_its_connection_says(connect: Connect) -> None:
         await one.call.write(
             v1.TransformStreamRequest(
                 upsert_destinations=v1.UpsertDestinations(
-                    connections=[v1.Connection(number=1, config_json=b'{"object": "person"}')]
+                    connections=[
+                        v1.SourceConnection(reference_id=1, config_json=b'{"object": "person"}')
+                    ]
                 )
             )
         )

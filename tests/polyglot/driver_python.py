@@ -15,6 +15,7 @@ from ciosidecar import (
     Client,
     Closed,
     Deliver,
+    DetailLevel,
     Result,
     SidecarError,
     Stream,
@@ -30,6 +31,7 @@ _MILLISECONDS = {
     "reconnect_for_ms": "reconnect_for_s",
     "timeout_ms": "timeout_s",
 }
+_DETAIL_LEVELS = {"NOTABLE": DetailLevel.NOTABLE, "ALL": DetailLevel.ALL}
 
 
 class Input:
@@ -84,6 +86,14 @@ def seconds(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def how_to_deliver(told: dict[str, Any]) -> Deliver:
+    """How events are delivered, as this client spells it."""
+    options = seconds(told)
+    if "detail_level" in options:
+        options["detail_level"] = _DETAIL_LEVELS[options["detail_level"]]
+    return Deliver(**options)
+
+
 def bounds(scenario: dict[str, Any]) -> dict[str, Any]:
     """How long a call may take, if that is said."""
     return {"timeout_s": scenario["deadline_ms"] / 1000} if "deadline_ms" in scenario else {}
@@ -109,10 +119,10 @@ def entries(scenario: dict[str, Any]) -> Iterator[tuple[int, BatchEntry]]:
         )
 
 
-def message_of(event: bytes) -> v1.Message:
+def message_of(event: bytes) -> v1.RudderEvent:
     """The event built field by field."""
     told = json.loads(event)
-    found = v1.Message(type=told["type"], user_id=told["userId"], event=told["event"])
+    found = v1.RudderEvent(type=told["type"], user_id=told["userId"], event=told["event"])
     fill(found.properties.fields, told["properties"])
     return found
 
@@ -171,7 +181,7 @@ def stream(scenario: dict[str, Any]) -> int:
         client_of(scenario) as client,
         client.stream(
             options=options,
-            deliver=Deliver(**seconds(deliver)) if isinstance(deliver, dict) else deliver,
+            deliver=how_to_deliver(deliver) if isinstance(deliver, dict) else deliver,
         ) as found,
     ):
         feeding = threading.Thread(target=feed, args=(found, scenario), daemon=True)

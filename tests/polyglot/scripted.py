@@ -103,10 +103,10 @@ class RecordingSidecar(ScriptedSidecar):
         connection.fail(grpc.StatusCode.INVALID_ARGUMENT, "enough")
 
 
-def _said(item: v1.Item) -> dict[str, Any]:
+def _said(item: v1.BatchItem) -> dict[str, Any]:
     """What an item says beside its event and where it goes."""
     found: dict[str, Any] = json_format.MessageToDict(item)
-    for name in ("json", "message", "prepared", "destination", "connection"):
+    for name in ("json", "event", "prepared", "destination", "connection"):
         found.pop(name, None)
     return found
 

@@ -58,7 +58,7 @@ class Plan:
         self.options = StreamOptions(
             max_batch_events=dice.choice((1, 20, 200, 1000)),
             linger_s=dice.choice((0.0, 0.002, 0.02)),
-            max_owed_events=dice.choice((50, 1000, 10_000)),
+            max_outstanding_events=dice.choice((50, 1000, 10_000)),
             reconnect_for_s=60,
         )
         self.cancel_after = dice.randrange(self.number) if dice.random() < 0.2 else None
@@ -79,8 +79,8 @@ class Plan:
 
     def check(self, index: int, answer: Any) -> str | None:
         """What is wrong with an answer, if anything."""
-        if answer.item != index:
-            return f"answer {answer.item} where {index} was due"
+        if answer.attachment != index:
+            return f"answer {answer.attachment} where {index} was due"
         if answer.result.status != 200:
             return f"status {answer.result.status}: {answer.result.error}"
         name = json.loads(answer.result.requests[0].body)["name"]

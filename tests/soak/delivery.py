@@ -65,8 +65,8 @@ class Book:
         """Takes the answers to the events wanted, in order; answers those to be sent again."""
         again = []
         for index, answer in zip(wanted, answers, strict=True):
-            if answer.item != index:
-                self.faults.append(f"answer to {answer.item} where {index} was due")
+            if answer.attachment != index:
+                self.faults.append(f"answer to {answer.attachment} where {index} was due")
             result = answer.result
             self.results[result.error.code if result.error else str(result.status)] += 1
             if result.error is not None and result.error.retryable:

@@ -5,46 +5,47 @@
 """
 
 from ciosidecar import v1
-from ciosidecar._connection import Deliver, StreamOptions, Tls
-from ciosidecar._ledger import Answer
+from ciosidecar._connection import Deliver, DetailLevel, StreamOptions, Tls
+from ciosidecar._outstanding import Answer
 from ciosidecar.async_stream import AsyncStream
 from ciosidecar.client import AsyncClient, Client
 from ciosidecar.errors import CallFailed, Closed, SidecarError, Unavailable
-from ciosidecar.events import BatchEntry, Connection, Destination, Event
+from ciosidecar.events import BatchEntry, Destination, Event, SourceConnection
 from ciosidecar.results import (
-    Delivery,
-    Error,
+    ApiRequest,
+    DeliveryReport,
+    EventError,
+    EventWarning,
     FailedItem,
-    Request,
     Result,
-    Warning,
     read_results,
 )
 from ciosidecar.stream import Stream
 
 __all__ = [
     "Answer",
+    "ApiRequest",
     "AsyncClient",
     "AsyncStream",
     "BatchEntry",
     "CallFailed",
     "Client",
     "Closed",
-    "Connection",
     "Deliver",
-    "Delivery",
+    "DeliveryReport",
     "Destination",
-    "Error",
+    "DetailLevel",
     "Event",
+    "EventError",
+    "EventWarning",
     "FailedItem",
-    "Request",
     "Result",
     "SidecarError",
+    "SourceConnection",
     "Stream",
     "StreamOptions",
     "Tls",
     "Unavailable",
-    "Warning",
     "read_results",
     "v1",
 ]

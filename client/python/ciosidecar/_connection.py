@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
 import grpc
@@ -22,8 +23,8 @@ _MIN_RECEIVE_BYTES = 65_536
 _ADDRESS = re.compile(
     r"unix:\S+|(dns:///)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})"
 )
-_FIRST_PAUSE_S = 0.1
-_MAX_PAUSE_S = 5.0
+_FIRST_DELAY_S = 0.1
+_MAX_DELAY_S = 5.0
 
 # gRPC's own: each address has its connection, those whose health is not SERVING get no calls, calls
 # take turns, and a unary call that found nobody is made again.
@@ -160,9 +161,9 @@ class StreamOptions:
     """Bytes of events a message holds at most, but for one larger event."""
     linger_s: float = 0.005
     """How long an event may wait for others to share its message."""
-    max_owed_events: int = 10_000
+    max_outstanding_events: int = 10_000
     """Events sent whose answers the user has not taken; more have to wait."""
-    max_owed_bytes: int = 32 << 20
+    max_outstanding_bytes: int = 32 << 20
     """Bytes of such events; more have to wait."""
     max_receive_bytes: int = 16 << 20
     """The largest message the sidecar may send: 65,536 bytes to 64 MiB."""
@@ -179,7 +180,12 @@ class StreamOptions:
 
     def __post_init__(self) -> None:
         """Raises ValueError for what no stream can do."""
-        for name in ("max_batch_events", "max_batch_bytes", "max_owed_events", "max_owed_bytes"):
+        for name in (
+            "max_batch_events",
+            "max_batch_bytes",
+            "max_outstanding_events",
+            "max_outstanding_bytes",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
         for name in ("linger_s", "reconnect_for_s", "timeout_s"):
@@ -191,6 +197,21 @@ class StreamOptions:
             )
 
 
+class DetailLevel(Enum):
+    """Which results of a delivery have a `delivery`."""
+
+    NOTABLE = "notable"
+    """Those of events that were not delivered, were sent more than once, or have a warning."""
+    ALL = "all"
+    """All."""
+
+
+_DETAIL_LEVELS = {
+    DetailLevel.NOTABLE: v1.DetailLevel.DETAIL_LEVEL_NOTABLE,
+    DetailLevel.ALL: v1.DetailLevel.DETAIL_LEVEL_ALL,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deliver:
     """That a stream's events are delivered, and what to tell of it."""
@@ -198,8 +219,8 @@ class Deliver:
     timeout_s: float | None = None
     """How long delivery of a batch may take, retries included; the sidecar's own limit if None.
     What is not done by then comes back with a retryable error."""
-    detail_for_every_item: bool = True
-    """False: `Result.delivery` is set only where something went wrong or was tried again, which is
+    detail_level: DetailLevel = DetailLevel.ALL
+    """NOTABLE: `Result.delivery` is set only where something went wrong or was tried again, which is
     faster."""
     include_requests: bool = False
     """True: results have their requests, too."""
@@ -231,27 +252,27 @@ def opening(options: StreamOptions, deliver: Deliver | None) -> v1.TransformStre
     if deliver is not None:
         delivery = request.open.delivery
         delivery.SetInParent()
-        delivery.detail_for_every_item = deliver.detail_for_every_item
+        delivery.detail_level = _DETAIL_LEVELS[deliver.detail_level]
         delivery.include_requests = deliver.include_requests
         if deliver.timeout_s is not None:
             delivery.default_timeout.FromMilliseconds(round(deliver.timeout_s * 1000))
     return request
 
 
-class Patience:
+class ReconnectBackoff:
     """How long to wait before connecting again, and when to give up."""
 
     def __init__(self, options: StreamOptions) -> None:
         self._reconnect_for_s = options.reconnect_for_s
         self._ends_at = None if options.timeout_s is None else time.monotonic() + options.timeout_s
         self._failing_since: float | None = None
-        self._limit_s = _FIRST_PAUSE_S
+        self._limit_s = _FIRST_DELAY_S
 
     def left_s(self) -> float | None:
         """Return how much of the whole stream's time is left; None without end."""
         return None if self._ends_at is None else max(0.0, self._ends_at - time.monotonic())
 
-    def pause_s(self, lasted_s: float, reason: str, *, progress: bool) -> float:
+    def delay_s(self, lasted_s: float, reason: str, *, progress: bool) -> float:
         """After a connection that lasted so long: how long to wait, anywhere below a limit that doubles.
 
         progress: whether anything was answered on it. Raises Unavailable once there was none, and no
@@ -262,12 +283,12 @@ class Patience:
         left_s = self.left_s()
         if left_s == 0:
             raise CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, reason)
-        if progress or lasted_s > _MAX_PAUSE_S:
-            self._failing_since, self._limit_s = None, _FIRST_PAUSE_S
+        if progress or lasted_s > _MAX_DELAY_S:
+            self._failing_since, self._limit_s = None, _FIRST_DELAY_S
         if self._failing_since is None:
             self._failing_since = now
         elif now - self._failing_since > self._reconnect_for_s:
             raise Unavailable(f"no answer for {self._reconnect_for_s:g} s: {reason}")
-        limit_s, self._limit_s = self._limit_s, min(self._limit_s * 2, _MAX_PAUSE_S)
-        pause_s = random.uniform(0, limit_s)  # noqa: S311 - not a secret
-        return pause_s if left_s is None else min(pause_s, left_s)
+        limit_s, self._limit_s = self._limit_s, min(self._limit_s * 2, _MAX_DELAY_S)
+        delay_s = random.uniform(0, limit_s)  # noqa: S311 - not a secret
+        return delay_s if left_s is None else min(delay_s, left_s)

@@ -10,8 +10,8 @@ import grpc
 from grpc import aio
 
 from ciosidecar import v1
-from ciosidecar._connection import Deliver, Patience, StreamOptions, check_timeout, opening
-from ciosidecar._ledger import Answer, BatchGroup, Ledger
+from ciosidecar._connection import Deliver, ReconnectBackoff, StreamOptions, check_timeout, opening
+from ciosidecar._outstanding import Answer, BatchGroup, OutstandingEvents
 from ciosidecar.errors import (
     Closed,
     SidecarError,
@@ -56,7 +56,7 @@ class AsyncStream:
         self._deliver = deliver
         self._destination = destination
         self._options = options
-        self._ledger = Ledger(
+        self._outstanding = OutstandingEvents(
             max_batch_events=options.max_batch_events,
             max_batch_bytes=options.max_batch_bytes,
             unordered=options.unordered,
@@ -74,7 +74,7 @@ class AsyncStream:
         self._answered = asyncio.Event()
         self._room = asyncio.Event()
         self._linger: asyncio.TimerHandle | None = None
-        self._patience: Patience  # its clock starts with the stream
+        self._backoff: ReconnectBackoff  # its clock starts with the stream
         self._task: asyncio.Task[None] | None = None
         self.reconnects = 0
         """How often the stream had to be opened anew."""
@@ -83,7 +83,7 @@ class AsyncStream:
         """Starts to connect; events may be sent at once."""
         if self._task is not None:
             raise RuntimeError(ENTERED_TWICE)
-        self._patience = Patience(self._options)
+        self._backoff = ReconnectBackoff(self._options)
         self._task = asyncio.create_task(self._run())
         return self
 
@@ -116,7 +116,7 @@ class AsyncStream:
     async def send(
         self,
         event: Event,
-        item: Any = None,
+        attachment: Any = None,
         *,
         destination: AnyDestination | None = None,
         connection: AnyConnection | None = None,
@@ -124,16 +124,18 @@ class AsyncStream:
     ) -> None:
         """Takes an event; waits while too many are owed an answer.
 
-        item: whatever should come back beside the result; the event itself if None.
+        attachment: whatever should come back beside the result; the event itself if None.
         destination: where it goes, if not where the stream goes by default.
         connection: what the row becomes, where the event is a record.
-        fields: of v1.Item: source_type, dont_batch, ordering_key, attempt, traceparent, tag.
+        fields: of v1.BatchItem: source_type, dont_batch, ordering_key, attempt, traceparent, tag.
 
         Raises TypeError or ValueError for what cannot travel, and after `finish`; SidecarError once
         the stream has failed.
         """
         self._require_entered()
-        await self._add([outgoing(event, item, destination, connection, fields, self._destination)])
+        await self._add(
+            [outgoing(event, attachment, destination, connection, fields, self._destination)]
+        )
 
     async def send_batch(
         self, entries: Iterable[Event | BatchEntry], *, timeout_s: float | None = None
@@ -151,36 +153,37 @@ class AsyncStream:
         self._require_entered()
         check_timeout(timeout_s)
         found = [outgoing_of(entry, self._destination) for entry in entries]
-        await self._add(found, self._ledger.new_group(timeout_s))
+        await self._add(found, self._outstanding.new_group(timeout_s))
 
     async def _add(self, events: list[Outgoing], group: BatchGroup | None = None) -> None:
-        ledger = self._ledger
+        outstanding = self._outstanding
         while not self._has_room():
-            if not ledger.in_flight:
+            if not outstanding.in_flight:
                 self._send_now()  # else room will come, and with it more to share a message
             self._room.clear()
             await self._room.wait()
         for event in events:
-            ledger.add(event, group)
+            outstanding.add(event, group)
         if group is not None:
             self._send_now()
         elif self._linger is None:
             loop = asyncio.get_running_loop()
             self._linger = loop.call_later(self._options.linger_s, self._send_now)
-        if ledger.batch_is_full:
+        if outstanding.batch_is_full:
             self._to_send.set()
             await asyncio.sleep(0)  # a producer that never waits would keep it from being sent
 
     def _has_room(self) -> bool:
-        ledger, options = self._ledger, self._options
+        outstanding, options = self._outstanding, self._options
         if self._closed:
             raise Closed("the stream was closed")
         if failure := self._failure or self._fault:
             raise failure
         if self._finished:
             raise ValueError("the stream is finished")
-        return not ledger.owed or (
-            ledger.owed < options.max_owed_events and ledger.owed_bytes < options.max_owed_bytes
+        return not outstanding.event_count or (
+            outstanding.event_count < options.max_outstanding_events
+            and outstanding.byte_count < options.max_outstanding_bytes
         )
 
     def finish(self) -> None:
@@ -238,13 +241,13 @@ class AsyncStream:
             self._answered.clear()
             if self._closed:
                 raise Closed("the stream was closed")
-            if (answer := next(self._ledger.take_answers(), None)) is not None:
+            if (answer := next(self._outstanding.take_answers(), None)) is not None:
                 self._room.set()
-                if not self._ledger.owed:
+                if not self._outstanding.event_count:
                     self._answered.set()  # another task may iterate too
                 yield answer
                 continue
-            if self._finished and not self._ledger.owed:
+            if self._finished and not self._outstanding.event_count:
                 self._answered.set()
                 return
             if self._failure is not None:
@@ -282,7 +285,7 @@ class AsyncStream:
 
     async def _keep_connected(self) -> None:
         while True:
-            answered, began = self._ledger.answered, time.monotonic()
+            answered, began = self._outstanding.answered, time.monotonic()
             try:
                 await self._one_connection()
                 reason = "the sidecar ended the stream"
@@ -290,19 +293,19 @@ class AsyncStream:
                 if not worth_another_try(failure.code()):
                     raise call_failed(failure.code(), failure.details() or "") from failure
                 reason = str(failure.details())
-            if not self._ledger.unanswered:
+            if not self._outstanding.unanswered:
                 if self._fault is not None:
                     raise self._fault
                 if self._finished:
                     return
-            progress = self._ledger.answered > answered
+            progress = self._outstanding.answered > answered
             lasted_s = time.monotonic() - began
-            await asyncio.sleep(self._patience.pause_s(lasted_s, reason, progress=progress))
+            await asyncio.sleep(self._backoff.delay_s(lasted_s, reason, progress=progress))
             self.reconnects += 1
 
     async def _one_connection(self) -> None:
         """One stream from open to end. Raises what either of its two tasks raises."""
-        call: _Call = self._stub.TransformStream(timeout=self._patience.left_s())
+        call: _Call = self._stub.TransformStream(timeout=self._backoff.left_s())
         opened = asyncio.Event()
         self._draining = False
         receiving = asyncio.create_task(self._receive(call, opened))
@@ -323,13 +326,13 @@ class AsyncStream:
             kind = response.WhichOneof("message")
             if kind == "results":
                 try:
-                    self._ledger.answer(response.results)
+                    self._outstanding.answer(response.results)
                 except (ValueError, IndexError) as fault:
                     raise contract_broken(fault) from fault
                 self._answered.set()
             elif kind == "opened":
-                self._ledger.connect(response.opened.limits)
-                self._due = self._ledger.waiting
+                self._outstanding.connect(response.opened.limits)
+                self._due = self._outstanding.waiting
                 opened.set()
             elif kind == "drain":
                 self._draining = True
@@ -347,24 +350,26 @@ class AsyncStream:
             return  # whoever receives hears why
 
     async def _send_until_finished(self, call: _Call) -> None:
-        ledger = self._ledger
+        outstanding = self._outstanding
         while not self._draining:
             self._to_send.clear()
-            while not self._draining and (ledger.batch_is_full or (self._due and ledger.waiting)):
+            while not self._draining and (
+                outstanding.batch_is_full or (self._due and outstanding.waiting)
+            ):
                 for message in self._take_messages():
                     await call.write(message)
             self._due = False
-            if (self._finished or self._fault) and not ledger.waiting:
+            if (self._finished or self._fault) and not outstanding.waiting:
                 return
             await self._to_send.wait()
 
     def _take_messages(self) -> list[v1.TransformStreamRequest]:
         """The next batch; [] if it cannot be made, which ends the stream once the rest is answered."""
         try:
-            return self._ledger.take_messages()
+            return self._outstanding.take_messages()
         except Exception as fault:  # noqa: BLE001 - what was sent is still answered
             self._fault = client_fault(fault)
             self._fault.__cause__ = fault
-            self._ledger.drop_waiting()
+            self._outstanding.drop_waiting()
             self._room.set()
             return []

@@ -19,16 +19,16 @@ from ciosidecar._connection import (
     channel_options,
     target_of,
 )
-from ciosidecar._numbering import Numbering
+from ciosidecar._reference_table import ReferenceTable
 from ciosidecar.async_stream import AsyncStream
 from ciosidecar.errors import call_failed
 from ciosidecar.events import (
     AnyConnection,
     AnyDestination,
     BatchEntry,
-    Connection,
     Destination,
     Event,
+    SourceConnection,
     outgoing_of,
     payload,
 )
@@ -45,25 +45,29 @@ def _transform_request(
     connection: AnyConnection | None,
 ) -> v1.TransformRequest:
     default = Destination.of(destination)
-    destinations, connections = Numbering[Destination](), Numbering[Connection]()
-    for numbers in (destinations, connections):
-        numbers.begin_anew(_NO_LIMIT)
+    destinations, connections = ReferenceTable[Destination](), ReferenceTable[SourceConnection]()
+    for table in (destinations, connections):
+        table.begin_anew(_NO_LIMIT)
     request = v1.TransformRequest()
-    request.batch.destination = destinations.number(default, ()) or 0
+    request.batch.destination = destinations.reference_id(default, ()) or 0
     if connection is not None:
-        request.batch.connection = connections.number(Connection.of(connection), ()) or 0
+        request.batch.connection = (
+            connections.reference_id(SourceConnection.of(connection), ()) or 0
+        )
     for entry in entries:
         found = outgoing_of(entry, default)
         fields = payload(found.event) | dict(found.fields or {})
         if found.destination is not default and found.destination is not None:
-            fields["destination"] = destinations.number(found.destination, ())
+            fields["destination"] = destinations.reference_id(found.destination, ())
         if found.connection is not None:
-            fields["connection"] = connections.number(found.connection, ())
+            fields["connection"] = connections.reference_id(found.connection, ())
         request.batch.items.add(**fields)
-    for number, one in destinations.take_undeclared():
-        request.destinations.add(number=number, destination_ref=one.ref, config_json=one.config)
-    for number, rows in connections.take_undeclared():
-        request.connections.add(number=number, connection_ref=rows.ref, config_json=rows.config)
+    for reference_id, target in destinations.take_undeclared():
+        request.destinations.add(
+            reference_id=reference_id, destination_ref=target.ref, config_json=target.config
+        )
+    for reference_id, rows in connections.take_undeclared():
+        request.connections.add(reference_id=reference_id, config_json=rows.config)
     return request
 
 

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 from google.protobuf.message import DecodeError, EncodeError
 
 from ciosidecar import v1
-from ciosidecar.results import Request
+from ciosidecar.results import ApiRequest
 
-Event = bytes | Mapping[str, Any] | v1.Message | Request
+Event = bytes | Mapping[str, Any] | v1.RudderEvent | ApiRequest
 """A RudderStack event: its JSON in UTF-8 (the fast path, and the lossless one), a dict, or typed.
 
 Or a request that an earlier transform gave out, which a stream that delivers sends as it is.
 """
-Encoded = bytes | v1.Message | v1.PreparedRequest
+Encoded = bytes | v1.RudderEvent | v1.PreparedRequest
 """The same as it travels."""
 
 _MAX_EVENT_BYTES = (64 << 20) - (64 << 10)
@@ -40,9 +40,9 @@ def size_of(event: Encoded) -> int:
 def _encode(event: Event) -> Encoded:
     if isinstance(event, bytes):
         return event
-    if isinstance(event, v1.Message):
+    if isinstance(event, v1.RudderEvent):
         return _copy(event)
-    if isinstance(event, Request):
+    if isinstance(event, ApiRequest):
         return v1.PreparedRequest(
             method=event.method,
             url=event.url,
@@ -53,11 +53,11 @@ def _encode(event: Event) -> Encoded:
     if isinstance(event, Mapping):
         return _encode_json(event)
     raise TypeError(
-        f"an event is bytes, a dict, a v1.Message or a Request, not {type(event).__name__}"
+        f"an event is bytes, a dict, a v1.RudderEvent or an ApiRequest, not {type(event).__name__}"
     )
 
 
-def _copy(event: v1.Message) -> v1.Message:
+def _copy(event: v1.RudderEvent) -> v1.RudderEvent:
     """Return the event as the sidecar will read it; what becomes of the original changes nothing.
 
     The sidecar reads 100 levels of messages. A message that is nested more deeply fails the whole
@@ -65,13 +65,13 @@ def _copy(event: v1.Message) -> v1.Message:
     """
     request = v1.TransformStreamRequest()
     try:
-        request.batch.items.add(message=event)
+        request.batch.items.add(event=event)
         found = v1.TransformStreamRequest.FromString(request.SerializeToString())
     except (DecodeError, EncodeError, RecursionError) as fault:
         raise ValueError(
             "the event's fields are nested too deeply for protobuf: send the event as JSON"
         ) from fault
-    return found.batch.items[0].message
+    return found.batch.items[0].event
 
 
 def _encode_json(found: Mapping[str, Any]) -> bytes:
@@ -98,7 +98,9 @@ class Destination:
 
     def __post_init__(self) -> None:
         """Raises TypeError for what cannot be declared."""
-        _check_settings(self.config, self.ref)
+        _check_config(self.config)
+        if not isinstance(self.ref, str):
+            raise TypeError(f"a ref is a text, not {type(self.ref).__name__}")
 
     @classmethod
     def of(cls, config: "Destination | bytes | Mapping[str, Any]") -> "Destination":
@@ -107,30 +109,28 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class SourceConnection:
     """What warehouse rows of one source become, as the user configured it.
 
-    Records need one, and nothing else does. Two with the same config and ref are one connection.
+    Records need one, and nothing else does. Two with the same config are one connection.
     """
 
     config: bytes = field(repr=False)
     """The dashboard's config JSON in UTF-8."""
-    ref: str = ""
-    """The caller's own name for it, safe to log."""
 
     def __post_init__(self) -> None:
         """Raises TypeError for what cannot be declared."""
-        _check_settings(self.config, self.ref)
+        _check_config(self.config)
 
     @classmethod
-    def of(cls, config: "Connection | bytes | Mapping[str, Any]") -> "Connection":
+    def of(cls, config: "SourceConnection | bytes | Mapping[str, Any]") -> "SourceConnection":
         """A connection from any of the forms a caller may hold."""
-        return config if isinstance(config, Connection) else cls(_config_json(config))
+        return config if isinstance(config, SourceConnection) else cls(_config_json(config))
 
 
 AnyDestination = Destination | bytes | Mapping[str, Any]
 """A destination as a caller may hold it: made before, the dashboard's JSON, or that as a dict."""
-AnyConnection = Connection | bytes | Mapping[str, Any]
+AnyConnection = SourceConnection | bytes | Mapping[str, Any]
 """A connection likewise."""
 
 
@@ -142,14 +142,14 @@ class BatchEntry:
     """
 
     event: Event
-    item: Any = None
+    attachment: Any = None
     """Whatever should come back beside the result; the event itself if None."""
     destination: "AnyDestination | None" = None
     """Where it goes, if not where the call or stream goes by default."""
     connection: "AnyConnection | None" = None
     """What the row becomes, where the event is a record."""
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """Of v1.Item: source_type, dont_batch, ordering_key, attempt, traceparent, tag."""
+    """Of v1.BatchItem: source_type, dont_batch, ordering_key, attempt, traceparent, tag."""
 
 
 class Outgoing(NamedTuple):
@@ -157,15 +157,15 @@ class Outgoing(NamedTuple):
 
     event: Encoded
     size: int
-    item: Any
+    attachment: Any
     destination: Destination | None
-    connection: Connection | None
+    connection: SourceConnection | None
     fields: Mapping[str, Any] | None
 
 
 def outgoing(
     event: Event,
-    item: Any,
+    attachment: Any,
     destination: "AnyDestination | None",
     connection: "AnyConnection | None",
     fields: Mapping[str, Any],
@@ -184,9 +184,9 @@ def outgoing(
     return Outgoing(
         encoded,
         size_of(encoded),
-        event if item is None else item,
+        event if attachment is None else attachment,
         target,
-        None if connection is None else Connection.of(connection),
+        None if connection is None else SourceConnection.of(connection),
         fields or None,
     )
 
@@ -195,16 +195,21 @@ def outgoing_of(entry: Event | BatchEntry, default: Destination | None) -> Outgo
     """Return an entry, or a bare event, as it travels. Raises as `outgoing` does."""
     if isinstance(entry, BatchEntry):
         return outgoing(
-            entry.event, entry.item, entry.destination, entry.connection, entry.fields, default
+            entry.event,
+            entry.attachment,
+            entry.destination,
+            entry.connection,
+            entry.fields,
+            default,
         )
     return outgoing(entry, None, None, None, {}, default)
 
 
 def payload(event: Encoded) -> dict[str, Any]:
-    """Return the field of v1.Item that an event travels in."""
+    """Return the field of v1.BatchItem that an event travels in."""
     if isinstance(event, bytes):
         return {"json": event}
-    return {"prepared" if isinstance(event, v1.PreparedRequest) else "message": event}
+    return {"prepared" if isinstance(event, v1.PreparedRequest) else "event": event}
 
 
 _FIELDS = frozenset(("source_type", "dont_batch", "ordering_key", "attempt", "traceparent", "tag"))
@@ -213,16 +218,14 @@ _FIELDS = frozenset(("source_type", "dont_batch", "ordering_key", "attempt", "tr
 def _check_fields(fields: Mapping[str, Any]) -> None:
     if unknown := sorted(fields.keys() - _FIELDS):
         raise ValueError(f"no field {unknown[0]!r}: there are {', '.join(sorted(_FIELDS))}")
-    v1.Item(**fields)
+    v1.BatchItem(**fields)
 
 
-def _check_settings(config: object, ref: object) -> None:
+def _check_config(config: object) -> None:
     if not isinstance(config, bytes):
         raise TypeError(
             f"a config is JSON in bytes, not {type(config).__name__}; `of` takes a dict"
         )
-    if not isinstance(ref, str):
-        raise TypeError(f"a ref is a text, not {type(ref).__name__}")
 
 
 def _config_json(config: bytes | Mapping[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ from ciosidecar.v1 import result_pb2
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class ApiRequest:
     """One HTTP call to Customer.io, complete in itself."""
 
     method: str
@@ -23,7 +23,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:  # noqa: A001 - the field's own word
+class EventWarning:
     """Something that was repaired or left out. The requests are good all the same."""
 
     code: str
@@ -33,7 +33,7 @@ class Warning:  # noqa: A001 - the field's own word
 
 
 @dataclass(frozen=True, slots=True)
-class Error:
+class EventError:
     """Why an event became no request, or was not delivered."""
 
     code: str
@@ -60,7 +60,7 @@ class FailedItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DeliveryReport:
     """What Customer.io answered."""
 
     attempts: int
@@ -86,14 +86,14 @@ class Result:
     status: int
     """200 transformed or delivered, 298 filtered, 4xx refused for good (but 408, 429), 5xx try again
     later; 207 a prepared request that was taken in part."""
-    requests: tuple[Request, ...] = ()
+    requests: tuple[ApiRequest, ...] = ()
     """What it became. A request that covers several events is with the last of them: requests in
     the order of their results are in the order in which they must be sent for any one person."""
-    error: Error | None = None
-    warnings: tuple[Warning, ...] = ()
+    error: EventError | None = None
+    warnings: tuple[EventWarning, ...] = ()
     filter_reason: str | None = None
     """DEVICE_MODE or CONSENT, with status 298."""
-    delivery: Delivery | None = None
+    delivery: DeliveryReport | None = None
     """On a stream that delivers, where there is more to say than the status."""
     tag: bytes = field(default=b"", repr=False)
 
@@ -116,7 +116,7 @@ def read_results(
 
     numbers: what stands for each position of the batch in the results; the position itself if not
     given.
-    number_of: the same for an event of any batch, for `Error.blocked_by`; where it is not given,
+    number_of: the same for an event of any batch, for `EventError.blocked_by`; where it is not given,
     events of other batches are not known.
     """
     numbers = numbers or range(1 << 32)
@@ -149,18 +149,17 @@ def answered_positions(results: result_pb2.Results) -> Sequence[int]:
 
 def _requests_by_position(
     results: result_pb2.Results, numbers: Sequence[int]
-) -> dict[int, tuple[Request, ...]]:
+) -> dict[int, tuple[ApiRequest, ...]]:
     templates = [
         (one.method, one.base_url, one.endpoint_path, dict(one.headers))
         for one in results.templates
     ]
-    found: dict[int, tuple[Request, ...]] = {}
+    found: dict[int, tuple[ApiRequest, ...]] = {}
     for one in results.requests:
         method, base_url, endpoint_path, headers = templates[one.template]
-        positions = tuple(one.positions) or (one.position,)
-        covered = tuple([numbers[position] for position in positions])
-        request = Request(method, base_url + one.path, endpoint_path, headers, one.body, covered)
-        last = positions[-1]
+        covered = tuple([numbers[position] for position in one.positions])
+        request = ApiRequest(method, base_url + one.path, endpoint_path, headers, one.body, covered)
+        last = one.positions[-1]
         found[last] = (*found[last], request) if last in found else (request,)
     return found
 
@@ -168,8 +167,8 @@ def _requests_by_position(
 def _with_detail(
     position: int,
     status: int,
-    requests: tuple[Request, ...],
-    detail: result_pb2.Detail,
+    requests: tuple[ApiRequest, ...],
+    detail: result_pb2.EventDetail,
     number_of: NumberOf,
 ) -> Result:
     return Result(
@@ -178,7 +177,7 @@ def _with_detail(
         requests,
         error=_error(detail.error, number_of) if detail.HasField("error") else None,
         warnings=tuple(
-            Warning(_word(result_pb2.WarningCode, one.code, "WARNING_CODE_"), one.text)
+            EventWarning(_word(result_pb2.WarningCode, one.code, "WARNING_CODE_"), one.message)
             for one in detail.warnings
         ),
         filter_reason=_word(result_pb2.FilterReason, detail.filter_reason, "FILTER_REASON_")
@@ -189,11 +188,11 @@ def _with_detail(
     )
 
 
-def _error(error: result_pb2.Error, number_of: NumberOf) -> Error:
-    return Error(
+def _error(error: result_pb2.EventError, number_of: NumberOf) -> EventError:
+    return EventError(
         code=_word(result_pb2.ErrorCode, error.code, "ERROR_CODE_"),
         type=_word(result_pb2.ErrorType, error.type, "ERROR_TYPE_").lower(),
-        message=error.text,
+        message=error.message,
         retryable=error.retryable,
         retry_after_s=error.retry_after.ToTimedelta().total_seconds()
         if error.HasField("retry_after")
@@ -204,8 +203,8 @@ def _error(error: result_pb2.Error, number_of: NumberOf) -> Error:
     )
 
 
-def _delivery(told: result_pb2.Delivery) -> Delivery:
-    return Delivery(
+def _delivery(told: result_pb2.DeliveryReport) -> DeliveryReport:
+    return DeliveryReport(
         attempts=told.attempts,
         http_status=told.http_status,
         reason=told.reason,

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple, Self
 import grpc
 
 from ciosidecar import v1
-from ciosidecar._connection import Deliver, Patience, StreamOptions, check_timeout, opening
-from ciosidecar._ledger import Answer, BatchGroup, Ledger
+from ciosidecar._connection import Deliver, ReconnectBackoff, StreamOptions, check_timeout, opening
+from ciosidecar._outstanding import Answer, BatchGroup, OutstandingEvents
 from ciosidecar.errors import (
     Closed,
     SidecarError,
@@ -61,7 +61,7 @@ class Stream:
         self._deliver = deliver
         self._destination = destination
         self._options = options
-        self._ledger = Ledger(
+        self._outstanding = OutstandingEvents(
             max_batch_events=options.max_batch_events,
             max_batch_bytes=options.max_batch_bytes,
             unordered=options.unordered,
@@ -73,7 +73,7 @@ class Stream:
         self._fault: SidecarError | None = None
         # Why no answer comes any more.
         self._failure: SidecarError | None = None
-        # One lock for the ledger and all of the above; each condition is one reason to wait.
+        # One lock for the outstanding events and all of the above; each condition is one reason to wait.
         self._lock = threading.Lock()
         self._to_send = threading.Condition(self._lock)
         self._answered = threading.Condition(self._lock)
@@ -81,7 +81,7 @@ class Stream:
         self._due_at: float | None = None
         self._connection = 0
         self._call: Any = None
-        self._patience: Patience  # its clock starts with the stream
+        self._backoff: ReconnectBackoff  # its clock starts with the stream
         self._thread = threading.Thread(target=self._run, name="ciosidecar-stream", daemon=True)
         self.reconnects = 0
         """How often the stream had to be opened anew."""
@@ -92,7 +92,7 @@ class Stream:
             if self._entered:
                 raise RuntimeError(ENTERED_TWICE)
             self._entered = True
-        self._patience = Patience(self._options)
+        self._backoff = ReconnectBackoff(self._options)
         self._thread.start()
         return self
 
@@ -125,7 +125,7 @@ class Stream:
     def send(
         self,
         event: Event,
-        item: Any = None,
+        attachment: Any = None,
         *,
         destination: AnyDestination | None = None,
         connection: AnyConnection | None = None,
@@ -133,16 +133,16 @@ class Stream:
     ) -> None:
         """Takes an event; waits while too many are owed an answer.
 
-        item: whatever should come back beside the result; the event itself if None.
+        attachment: whatever should come back beside the result; the event itself if None.
         destination: where it goes, if not where the stream goes by default.
         connection: what the row becomes, where the event is a record.
-        fields: of v1.Item: source_type, dont_batch, ordering_key, attempt, traceparent, tag.
+        fields: of v1.BatchItem: source_type, dont_batch, ordering_key, attempt, traceparent, tag.
 
         Raises TypeError or ValueError for what cannot travel, and after `finish`; SidecarError once
         the stream has failed.
         """
         self._require_entered()
-        self._add([outgoing(event, item, destination, connection, fields, self._destination)])
+        self._add([outgoing(event, attachment, destination, connection, fields, self._destination)])
 
     def send_batch(
         self, entries: Iterable[Event | BatchEntry], *, timeout_s: float | None = None
@@ -160,24 +160,24 @@ class Stream:
         self._require_entered()
         check_timeout(timeout_s)
         found = [outgoing_of(entry, self._destination) for entry in entries]
-        self._add(found, self._ledger.new_group(timeout_s))
+        self._add(found, self._outstanding.new_group(timeout_s))
 
     def _add(self, events: list[Outgoing], group: BatchGroup | None = None) -> None:
-        ledger = self._ledger
+        outstanding = self._outstanding
         with self._lock:
             self._wait_for_room()
             for event in events:
-                ledger.add(event, group)
+                outstanding.add(event, group)
             if group is not None:
                 self._send_now()
             elif self._due_at is None:
                 self._due_at = time.monotonic() + self._options.linger_s
                 self._to_send.notify()
-            elif ledger.batch_is_full:
+            elif outstanding.batch_is_full:
                 self._to_send.notify()
 
     def _wait_for_room(self) -> None:
-        ledger, options = self._ledger, self._options
+        outstanding, options = self._outstanding, self._options
         while True:
             if failure := self._failure or self._fault:
                 raise failure
@@ -185,11 +185,12 @@ class Stream:
                 raise Closed("the stream was closed")
             if self._finished:
                 raise ValueError("the stream is finished")
-            if not ledger.owed or (
-                ledger.owed < options.max_owed_events and ledger.owed_bytes < options.max_owed_bytes
+            if not outstanding.event_count or (
+                outstanding.event_count < options.max_outstanding_events
+                and outstanding.byte_count < options.max_outstanding_bytes
             ):
                 return
-            if not ledger.in_flight:
+            if not outstanding.in_flight:
                 self._send_now()  # else room will come, and with it more to share a message
             self._room.wait()
 
@@ -251,15 +252,15 @@ class Stream:
                 while True:
                     if self._closed:
                         raise Closed("the stream was closed")
-                    if (answer := next(self._ledger.take_answers(), None)) is not None:
+                    if (answer := next(self._outstanding.take_answers(), None)) is not None:
                         break
-                    if self._finished and not self._ledger.owed:
+                    if self._finished and not self._outstanding.event_count:
                         return
                     if self._failure is not None:
                         raise self._failure
                     self._answered.wait()
                 self._room.notify()
-                if not self._ledger.owed:
+                if not self._outstanding.event_count:
                     self._answered.notify_all()  # another thread may iterate too
             yield answer
 
@@ -269,7 +270,7 @@ class Stream:
 
     def _send_now(self) -> None:
         """What waits goes at once; if nothing does, the next event still starts the clock."""
-        if self._ledger.waiting:
+        if self._outstanding.waiting:
             self._due_at = 0.0
         self._to_send.notify_all()
 
@@ -289,7 +290,7 @@ class Stream:
 
     def _keep_connected(self) -> None:
         while True:
-            answered, began = self._ledger.answered, time.monotonic()
+            answered, began = self._outstanding.answered, time.monotonic()
             failure = self._one_connection()
             reason = "the sidecar ended the stream"
             if failure is not None:
@@ -297,14 +298,14 @@ class Stream:
                 if not self._closed and not worth_another_try(failure.code):
                     raise call_failed(failure.code, reason)
             with self._lock:
-                if not self._closed and self._fault and not self._ledger.unanswered:
+                if not self._closed and self._fault and not self._outstanding.unanswered:
                     raise self._fault
-                if self._closed or (self._finished and not self._ledger.unanswered):
+                if self._closed or (self._finished and not self._outstanding.unanswered):
                     return
-                progress = self._ledger.answered > answered
+                progress = self._outstanding.answered > answered
                 lasted_s = time.monotonic() - began
-                pause_s = self._patience.pause_s(lasted_s, reason, progress=progress)
-                self._to_send.wait_for(lambda: self._closed, timeout=pause_s)
+                delay_s = self._backoff.delay_s(lasted_s, reason, progress=progress)
+                self._to_send.wait_for(lambda: self._closed, timeout=delay_s)
                 self.reconnects += 1
 
     def _one_connection(self) -> "_Status | None":
@@ -313,7 +314,7 @@ class Stream:
             self._connection += 1
             self._opened = self._draining = False
             call = self._call = self._stub.TransformStream(
-                self._messages(self._connection), timeout=self._patience.left_s()
+                self._messages(self._connection), timeout=self._backoff.left_s()
             )
         try:
             for response in call:
@@ -336,12 +337,12 @@ class Stream:
         with self._lock:
             if kind == "results":
                 try:
-                    self._ledger.answer(response.results)
+                    self._outstanding.answer(response.results)
                 except (ValueError, IndexError) as fault:
                     raise contract_broken(fault) from fault
                 self._answered.notify_all()
             elif kind == "opened":
-                self._ledger.connect(response.opened.limits)
+                self._outstanding.connect(response.opened.limits)
                 self._opened = True
                 self._send_now()
             elif kind == "drain":
@@ -356,7 +357,7 @@ class Stream:
                 while not self._may_send(connection):
                     if self._is_over(connection):
                         break
-                    self._to_send.wait(self._patience_s())
+                    self._to_send.wait(self._linger_left_s())
                 if connection != self._connection or self._closed:
                     return
                 messages = [] if self._is_over(connection) else self._take_messages()
@@ -368,26 +369,26 @@ class Stream:
     def _take_messages(self) -> list[v1.TransformStreamRequest]:
         """The next batch; [] if it cannot be made, which ends the stream once the rest is answered."""
         try:
-            return self._ledger.take_messages()
+            return self._outstanding.take_messages()
         except Exception as fault:  # noqa: BLE001 - gRPC's thread would keep it to itself
             self._fault = client_fault(fault)
             self._fault.__cause__ = fault
-            self._ledger.drop_waiting()
+            self._outstanding.drop_waiting()
             self._room.notify_all()
             return []
         finally:
-            if not self._ledger.waiting:
+            if not self._outstanding.waiting:
                 self._due_at = None
 
     def _may_send(self, connection: int) -> bool:
-        ledger = self._ledger
+        outstanding = self._outstanding
         return (
             connection == self._connection
             and self._opened
             and not self._draining
-            and ledger.waiting
+            and outstanding.waiting
             and (
-                ledger.batch_is_full
+                outstanding.batch_is_full
                 or (self._due_at is not None and time.monotonic() >= self._due_at)
             )
         )
@@ -401,12 +402,12 @@ class Stream:
             or (
                 self._opened
                 and (self._finished or self._fault is not None)
-                and not self._ledger.waiting
+                and not self._outstanding.waiting
             )
         )
 
-    def _patience_s(self) -> float | None:
+    def _linger_left_s(self) -> float | None:
         """Until when the oldest waiting event may linger; None if nothing waits, or nobody listens."""
-        if not self._opened or self._due_at is None or not self._ledger.waiting:
+        if not self._opened or self._due_at is None or not self._outstanding.waiting:
             return None
         return max(0.0, self._due_at - time.monotonic())

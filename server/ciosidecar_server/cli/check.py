@@ -67,7 +67,7 @@ def _as_json(answer: v1.CheckDestinationResponse, probed: v1.Probe | None) -> di
     found: dict[str, Any] = {
         "usable": answer.usable,
         "problems": [
-            {"key": one.key, "text": one.text, "fatal": one.fatal} for one in answer.problems
+            {"key": one.key, "text": one.message, "fatal": one.fatal} for one in answer.problems
         ],
     }
     if probed is not None:
@@ -86,7 +86,7 @@ def _show(answer: v1.CheckDestinationResponse, probed: v1.Probe | None) -> None:
     for one in answer.problems:
         label = "[red]error[/]" if one.fatal else "[yellow]note[/]"
         console.print(label, end=" ")
-        console.print(f"{one.key} {one.text}".strip(), markup=False)
+        console.print(f"{one.key} {one.message}".strip(), markup=False)
     if probed is None:
         return
     words = "credentials accepted"

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
-from ciosidecar import Answer, AsyncStream, Connection, Destination, Error, Result
+from ciosidecar import Answer, AsyncStream, Destination, EventError, Result, SourceConnection
 
 from .reading import BadLine, next_chunk, parse_line
 
@@ -71,7 +71,7 @@ class LineStream:
             found = parse_line(line, self._config)
         except BadLine as problem:
             code = "TOO_LARGE" if line is None else "INVALID_JSON"
-            error = Error(code, "instrumentation", str(problem), retryable=False)
+            error = EventError(code, "instrumentation", str(problem), retryable=False)
             self._local.append((self._lines_read, Result(-1, 400, error=error)))
             return
         destination = self._destinations.get(found.config)
@@ -85,14 +85,14 @@ class LineStream:
             found.event,
             found.event,
             destination=destination,
-            connection=Connection(found.connection) if found.connection else None,
+            connection=SourceConnection(found.connection) if found.connection else None,
             **self._fields,
         )
 
     def _hand_out(self, answer: Answer) -> None:
         position = answer.result.position
         self._hand_out_local(self._line_of[position])
-        self._tell(answer.item, answer.result)
+        self._tell(answer.attachment, answer.result)
         self._handed_out += 1
         self._line_of.pop(position - _REQUEST_SPAN, None)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ciosidecar import Delivery, Error, Request, Result
+from ciosidecar import ApiRequest, DeliveryReport, EventError, Result
 from msgspec import Raw
 from msgspec.json import encode
 
@@ -48,7 +48,7 @@ def delivered_line(
     return encode(found) + b"\n"
 
 
-def _error(error: Error) -> dict[str, Any]:
+def _error(error: EventError) -> dict[str, Any]:
     return {
         "code": error.code,
         "type": error.type,
@@ -57,7 +57,7 @@ def _error(error: Error) -> dict[str, Any]:
     }
 
 
-def _further(error: Error, lines: Mapping[int, int]) -> dict[str, Any]:
+def _further(error: EventError, lines: Mapping[int, int]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if error.retry_after_s is not None:
         found["retry_after_s"] = error.retry_after_s
@@ -66,7 +66,7 @@ def _further(error: Error, lines: Mapping[int, int]) -> dict[str, Any]:
     return found
 
 
-def _delivery(delivery: Delivery) -> dict[str, Any]:
+def _delivery(delivery: DeliveryReport) -> dict[str, Any]:
     found: dict[str, Any] = {
         "attempts": delivery.attempts,
         "http_status": delivery.http_status,
@@ -88,7 +88,9 @@ def _requests(
     return [_request(request, lines, show_secrets=show_secrets) for request in result.requests]
 
 
-def _request(request: Request, lines: Mapping[int, int], *, show_secrets: bool) -> dict[str, Any]:
+def _request(
+    request: ApiRequest, lines: Mapping[int, int], *, show_secrets: bool
+) -> dict[str, Any]:
     headers = request.headers
     if not show_secrets and "Authorization" in headers:
         headers = headers | {"Authorization": MASKED}

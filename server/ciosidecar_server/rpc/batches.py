@@ -43,7 +43,7 @@ async def answer_batch(
     connection_of = known.connections.get
 
     def outcome_of(
-        position: int, item: pb.Item, json: bytes, destination: AnyDestination
+        position: int, item: pb.BatchItem, json: bytes, destination: AnyDestination
     ) -> Outcome:
         try:
             event = event_json(item, json, max_event_bytes)

@@ -8,30 +8,39 @@ from msgspec.json import encode
 
 from ..transform.connection import Connection, Unusable, read_connection
 from ..transform.result import ErrorCode
-from .failures import ProtocolError
+from .enums import enum_word
+from .failures import ProtocolError, check_reference_id
 from .turns import LARGE_BYTES, Turns, in_thread
 
+_OBJECTS = {pb.CONNECTION_OBJECT_PERSON: "person", pb.CONNECTION_OBJECT_EVENT: "event"}
+_AUDIENCE_IDENTIFIERS = {
+    pb.AUDIENCE_IDENTIFIER_ID: "id",
+    pb.AUDIENCE_IDENTIFIER_EMAIL: "email",
+    pb.AUDIENCE_IDENTIFIER_CIO_ID: "cio_id",
+}
 _UNKNOWN = Unusable(
     ErrorCode.UNKNOWN_CONNECTION,
-    "no connection was declared under this number: declare it and send the event again (12.1)",
+    "no connection was declared under this reference id: declare it and send the event again (12.1)",
 )
 
 
-def config_json(connection: pb.Connection) -> bytes:
+def config_json(connection: pb.SourceConnection) -> bytes:
     """The connection's settings as the dashboard's JSON, so that there is one path behind it."""
     if connection.WhichOneof("settings") != "typed":
         return connection.config_json
     typed = connection.typed
     return encode(
         {
-            "object": typed.object or None,
+            "object": enum_word(typed.object, _OBJECTS),
             "audienceId": typed.audience_id or None,
-            "identifierMappings": [{"to": typed.audience_identifier or None}],
+            "identifierMappings": [
+                {"to": enum_word(typed.audience_identifier, _AUDIENCE_IDENTIFIERS)}
+            ],
         }
     )
 
 
-async def _read_declared(declared: pb.Connection) -> Connection:
+async def _read_declared(declared: pb.SourceConnection) -> Connection:
     if declared.ByteSize() > LARGE_BYTES:
         return await in_thread(lambda: read_connection(config_json(declared)))
     return read_connection(config_json(declared))
@@ -44,17 +53,17 @@ class KnownConnections:
         self._max_connections = max_connections
         self._by_number: dict[int, Connection] = {}
 
-    async def upsert(self, connections: Iterable[pb.Connection], turns: Turns) -> None:
+    async def upsert(self, connections: Iterable[pb.SourceConnection], turns: Turns) -> None:
         """Declares connections, or replaces them. One that cannot be used refuses its records.
 
-        turns: of the message that declares them. Raises ProtocolError for a number of 0 or too many connections.
+        turns: of the message that declares them. Raises ProtocolError for a reference id below 1 or too many
+        connections.
         """
-        for declared in connections:
-            if declared.number == 0:
-                raise ProtocolError("connections.number", "must be greater than 0")
+        for index, declared in enumerate(connections):
+            check_reference_id(declared.reference_id, f"connections[{index}]")
             if turns.over:
                 await turns.next()
-            self._by_number[declared.number] = await _read_declared(declared)
+            self._by_number[declared.reference_id] = await _read_declared(declared)
             if len(self._by_number) > self._max_connections:
                 raise ProtocolError(
                     "connections",

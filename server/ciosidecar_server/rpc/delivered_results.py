@@ -229,7 +229,7 @@ class _Message:
                 detail.error.blocked_by.position = report.blocked_by.position
         return detail.ByteSize() + PER_EVENT_BYTES
 
-    def _add_failed_items(self, delivery: pb.Delivery, failures: Sequence[Failure]) -> None:
+    def _add_failed_items(self, delivery: pb.DeliveryReport, failures: Sequence[Failure]) -> None:
         """Which items failed is always told, and why while half of the message has room for it."""
         bytes_left = self._max_bytes // 2
         for failure in failures:
@@ -276,8 +276,6 @@ class _Message:
         if index is None:
             index = self._templates[key] = len(self._templates)
             add_template(self._results, template)
-        added = self._results.requests.add(template=index, path=request.path, body=request.body)
-        if len(positions) == 1:
-            added.position = positions[0]
-        else:
-            added.positions.extend(positions)
+        self._results.requests.add(
+            template=index, path=request.path, body=request.body, positions=positions
+        )

@@ -24,7 +24,7 @@ from .credit import Credit
 from .delivered_results import MESSAGE_BYTES, BatchInWork, Reporting
 from .destinations import KnownDestinations
 from .holds import Holds
-from .items import event_json
+from .items import check_attempt, event_json
 from .turns import LARGE_BYTES, Turns, in_thread
 
 # Results of one batch gather for so long before they are written, unless they complete it.
@@ -68,7 +68,7 @@ class DeliveringStream:
         )
         self._reporting = Reporting(
             max_bytes=max_receive_bytes,
-            detail_for_every_item=options.detail_for_every_item,
+            detail_for_every_item=options.detail_level == service_pb2.DETAIL_LEVEL_ALL,
             include_requests=options.include_requests,
         )
         self._write = write
@@ -170,7 +170,7 @@ class DeliveringStream:
             self._submit_call(position, item, in_work, found.call, found.keys, found.fingerprint)
 
     def _read_event(
-        self, item: event_pb2.Item, json: bytes, batch: event_pb2.Batch, now: int
+        self, item: event_pb2.BatchItem, json: bytes, batch: event_pb2.Batch, now: int
     ) -> "_Read":
         destination = self._known.get(item.destination or batch.destination)
         if isinstance(destination, Outcome):
@@ -196,9 +196,10 @@ class DeliveringStream:
             return _Read(internal_error(fault, outcome.warnings))
         return _Read(outcome, call, keys, hash(event_bytes))
 
-    def _read_prepared(self, item: event_pb2.Item) -> "_Read":
+    def _read_prepared(self, item: event_pb2.BatchItem) -> "_Read":
         told = item.prepared
         try:
+            check_attempt(item)
             call = prepared_request(
                 told.method,
                 told.url,
@@ -215,7 +216,7 @@ class DeliveringStream:
     def _submit_call(
         self,
         position: int,
-        item: event_pb2.Item,
+        item: event_pb2.BatchItem,
         in_work: BatchInWork,
         call: Request | BatchItem,
         keys: Collection[OrderingKey],
@@ -291,7 +292,7 @@ class DeliveringStream:
             self._changed.set()
 
 
-def _own_key(item: event_pb2.Item) -> set[OrderingKey]:
+def _own_key(item: event_pb2.BatchItem) -> set[OrderingKey]:
     """Return the caller's own ordering key, or nothing if the caller gives none."""
     return {caller_key(item.ordering_key)} if item.ordering_key else set()
 

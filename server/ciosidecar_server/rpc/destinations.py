@@ -23,7 +23,8 @@ from ..transform.json_text import members, repair_surrogates
 from ..transform.result import ErrorCode, refused
 from ..transform.unread_keys import unread_keys
 from .connections import KnownConnections
-from .failures import ProtocolError
+from .enums import enum_word
+from .failures import ProtocolError, check_reference_id
 from .sizes import PER_EVENT_BYTES, RESERVE_BYTES
 from .turns import LARGE_BYTES, Turns, in_thread
 
@@ -58,6 +59,12 @@ _RESERVED_PROPERTIES = {
     pb.RESERVED_PROPERTIES_KEEP: "keep",
     pb.RESERVED_PROPERTIES_PREFIX: "prefix",
 }
+_CONNECTION_MODES = {
+    pb.CONNECTION_MODE_CLOUD: "cloud",
+    pb.CONNECTION_MODE_DEVICE: "device",
+    pb.CONNECTION_MODE_HYBRID: "hybrid",
+}
+_RESOLUTION_STRATEGIES = {pb.RESOLUTION_STRATEGY_AND: "and", pb.RESOLUTION_STRATEGY_OR: "or"}
 _EVENT_IDS = {pb.EVENT_IDS_ULID: "ulid", pb.EVENT_IDS_NONE: "none"}
 
 
@@ -69,29 +76,32 @@ def config_json(destination: pb.Destination) -> bytes:
     config: dict[str, Any] = {
         "siteID": typed.site_id or None,
         "apiKey": typed.api_key or None,
-        "datacenter": _named(typed.region, _REGIONS),
+        "datacenter": enum_word(typed.region, _REGIONS),
         "deviceTokenEventName": typed.device_token_event_name,
-        "apiVersion": _named(typed.api_version, _API_VERSIONS),
-        "identifyFallback": _named(typed.identify_fallback, _IDENTIFY_FALLBACKS),
-        "userIdIdentifierType": _named(typed.user_id_kind, _USER_ID_KINDS),
-        "createdAtFallback": _named(typed.created_at_fallback, _CREATED_AT_FALLBACKS),
-        "eventIds": _named(typed.event_ids, _EVENT_IDS),
+        "apiVersion": enum_word(typed.api_version, _API_VERSIONS),
+        "identifyFallback": enum_word(typed.identify_fallback, _IDENTIFY_FALLBACKS),
+        "userIdIdentifierType": enum_word(typed.user_id_kind, _USER_ID_KINDS),
+        "createdAtFallback": enum_word(typed.created_at_fallback, _CREATED_AT_FALLBACKS),
+        "eventIds": enum_word(typed.event_ids, _EVENT_IDS),
         "semanticEvents": typed.semantic_events,
-        "groupRelationships": _named(typed.group_relationships, _GROUP_RELATIONSHIPS),
+        "groupRelationships": enum_word(typed.group_relationships, _GROUP_RELATIONSHIPS),
         "phoneAsIdentifier": typed.phone_as_identifier,
         "updateOnly": typed.update_only,
-        "profiles": _named(typed.profiles, _PROFILES),
+        "profiles": enum_word(typed.profiles, _PROFILES),
         "convertDates": typed.convert_dates,
         "convertDatesAllow": list(typed.convert_dates_allow),
         "convertDatesDeny": list(typed.convert_dates_deny),
-        "emptyStrings": _named(typed.empty_strings, _EMPTY_STRINGS),
-        "reservedProperties": _named(typed.reserved_properties, _RESERVED_PROPERTIES),
-        "connectionMode": dict(typed.connection_mode),
+        "emptyStrings": enum_word(typed.empty_strings, _EMPTY_STRINGS),
+        "reservedProperties": enum_word(typed.reserved_properties, _RESERVED_PROPERTIES),
+        "connectionMode": {
+            source_type: enum_word(mode, _CONNECTION_MODES)
+            for source_type, mode in typed.connection_mode.items()
+        },
         "useNativeSDK": dict(typed.use_native_sdk),
         "consentManagement": [
             {
                 "provider": rule.provider,
-                "resolutionStrategy": rule.resolution_strategy,
+                "resolutionStrategy": enum_word(rule.resolution_strategy, _RESOLUTION_STRATEGIES),
                 "consents": [{"consent": consent} for consent in rule.consents],
             }
             for rule in typed.consent_rules
@@ -102,11 +112,6 @@ def config_json(destination: pb.Destination) -> bytes:
         "ketchConsentPurposes": [{"purpose": purpose} for purpose in typed.ketch_consent_purposes],
     }
     return encode(config)
-
-
-def _named(number: int, names: dict[Any, str]) -> str | None:
-    """The setting's word, None where it was not set, "?" for a number of a newer contract."""
-    return names.get(number, "?") if number else None
 
 
 async def read_declared(
@@ -145,29 +150,28 @@ class KnownDestinations:
     async def upsert(
         self,
         destinations: Iterable[pb.Destination],
-        connections: Iterable[pb.Connection] = (),
+        connections: Iterable[pb.SourceConnection] = (),
     ) -> list[pb.SettingProblem]:
         """Declares both, or replaces them; answers what is wrong with destinations' settings.
 
-        Raises ProtocolError for a number of 0 or too many of either.
+        Raises ProtocolError for a reference id below 1 or too many of either.
         """
         turns = Turns()
         await self.connections.upsert(connections, turns)
         found = []
-        for declared in destinations:
-            if declared.number == 0:
-                raise ProtocolError("destinations.number", "must be greater than 0")
+        for index, declared in enumerate(destinations):
+            check_reference_id(declared.reference_id, f"destinations[{index}]")
             if turns.over:
                 await turns.next()
             destination, problems = await read_declared(declared)
-            self._by_number[declared.number] = destination or refused(unusable(problems))
+            self._by_number[declared.reference_id] = destination or refused(unusable(problems))
             if len(self._by_number) > self._max_destinations:
                 raise ProtocolError(
                     "destinations",
                     f"more than {self._max_destinations} destinations are declared here",
                     grpc.StatusCode.RESOURCE_EXHAUSTED,
                 )
-            found += problem_messages(problems, declared.number)
+            found += problem_messages(problems, declared.reference_id)
         return found
 
     def get(self, number: int) -> AnyDestination | Outcome:
@@ -185,7 +189,7 @@ class KnownDestinations:
 _UNKNOWN = refused(
     Refused(
         ErrorCode.UNKNOWN_DESTINATION,
-        "no destination was declared under this number: declare it and send the event again (12.1)",
+        "no destination was declared under this reference id: declare it and send the event again (12.1)",
     )
 )
 
@@ -202,7 +206,7 @@ def problem_messages(problems: Iterable[SettingProblem], number: int) -> list[pb
     """Setting problems on the wire."""
     return [
         pb.SettingProblem(
-            destination=number, key=problem.key, text=problem.text, fatal=problem.fatal
+            destination=number, key=problem.key, message=problem.text, fatal=problem.fatal
         )
         for problem in problems
     ]

@@ -33,23 +33,30 @@ _OBJECTS = {
 }
 
 
-def event_json(item: pb.Item, json: bytes, max_bytes: int) -> bytes:
+def event_json(item: pb.BatchItem, json: bytes, max_bytes: int) -> bytes:
     """The event of an item. Raises Refused where there is none to transform, or it is too large.
 
     json: the item's own, which protobuf copies whenever it is read.
     """
+    check_attempt(item)
     found = json or _event_json(item)
     if len(found) > max_bytes:
         raise Refused(ErrorCode.TOO_LARGE, f"the event has more than {max_bytes} bytes")
     return found
 
 
-def _event_json(item: pb.Item) -> bytes:
+def check_attempt(item: pb.BatchItem) -> None:
+    """Raise Refused for an item that was sent less than no time before."""
+    if item.attempt < 0:
+        raise Refused(ErrorCode.INVALID_ITEM, "attempt must not be negative (12.1)")
+
+
+def _event_json(item: pb.BatchItem) -> bytes:
     payload = item.WhichOneof("payload")
     if payload == "json":
         return item.json
-    if payload == "message":
-        return _message_json(item.message)
+    if payload == "event":
+        return _typed_event_json(item.event)
     if payload == "prepared":
         raise Refused(
             ErrorCode.INVALID_ITEM,
@@ -58,24 +65,24 @@ def _event_json(item: pb.Item) -> bytes:
     raise Refused(ErrorCode.INVALID_ITEM, "the item has neither an event nor a request (12.1)")
 
 
-def _message_json(message: pb.Message) -> bytes:
+def _typed_event_json(typed: pb.RudderEvent) -> bytes:
     event: dict[str, Any] = {}
     for field, key in _TEXTS.items():
-        text = getattr(message, field)
+        text = getattr(typed, field)
         if text:
             event[key] = text
     for field, key in _TIMES.items():
-        if message.HasField(field):  # type: ignore[arg-type]  # the names are literals above
-            event[key] = _time_text(getattr(message, field))
+        if typed.HasField(field):  # type: ignore[arg-type]  # the names are literals above
+            event[key] = _time_text(getattr(typed, field))
     for field, key in _OBJECTS.items():
-        if message.HasField(field):  # type: ignore[arg-type]
-            found = _object(getattr(message, field), field)
+        if typed.HasField(field):  # type: ignore[arg-type]
+            found = _object(getattr(typed, field), field)
             if found is not None:
                 event[key] = found
     return encode(event)
 
 
-def _object(found: pb.Json, field: str) -> Raw | dict[str, Any] | None:
+def _object(found: pb.JsonObject, field: str) -> Raw | dict[str, Any] | None:
     form = found.WhichOneof("form")
     if form is None or (form == "json" and not found.json):
         return None

@@ -96,16 +96,10 @@ class ResultsWriter(Generic[Response]):
         if index is None:
             index = self._templates[template] = len(self._templates)
             add_template(self._results, template)
-        if type(position) is int:
-            self._add_request(
-                template=index, path=request.path, body=request.body, position=position
-            )
-        else:
-            self._add_request(
-                template=index, path=request.path, body=request.body, positions=position
-            )
+        positions = [position] if type(position) is int else position
+        self._add_request(template=index, path=request.path, body=request.body, positions=positions)
 
-    def answer(self, outcome: Outcome, item: event_pb2.Item) -> None:
+    def answer(self, outcome: Outcome, item: event_pb2.BatchItem) -> None:
         """Adds the status of the next position, where the item stands, and a detail if one is due."""
         # An event that has claimed room stays where that is; its detail fits the reserve.
         if not self._has_claim and self._max_bytes is not None and self._size > self._max_bytes:
@@ -140,14 +134,14 @@ def add_template(results: pb.Results, template: RequestTemplate) -> None:
     )
 
 
-def fill_detail(detail: pb.Detail, outcome: Outcome) -> None:
+def fill_detail(detail: pb.EventDetail, outcome: Outcome) -> None:
     """Writes what an outcome has to say beside its status."""
     if outcome.error is not None:
         detail.error.code = ERROR_CODES[outcome.error.code]
         detail.error.type = ERROR_TYPES[outcome.error.type]
-        detail.error.text = outcome.error.text
+        detail.error.message = outcome.error.text
         detail.error.retryable = outcome.error.retryable
     for warning in outcome.warnings[:_MAX_WARNINGS]:
-        detail.warnings.add(code=WARNING_CODES[warning.code], text=warning.text)
+        detail.warnings.add(code=WARNING_CODES[warning.code], message=warning.text)
     if outcome.filtered is not None:
         detail.filter_reason = FILTER_REASONS[outcome.filtered]

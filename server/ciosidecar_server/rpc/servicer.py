@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, TypeVar
 
+import grpc
 from ciosidecar.v1 import destination_pb2, service_pb2_grpc
 from ciosidecar.v1 import service_pb2 as pb
 from grpc import aio
@@ -86,7 +87,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
             key = region_key(request.destination)
             problems += await self._probe(destination, key, answer.probe)
         answer.usable = not any(problem.fatal for problem in problems)
-        answer.problems.extend(problem_messages(problems, request.destination.number))
+        answer.problems.extend(problem_messages(problems, 0))
         return answer
 
     async def _probe(
@@ -126,6 +127,11 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
             give_back_after(request)
             return response
         raise AssertionError("a batch without limit has one response")
+
+    async def Deliver(self, _request: pb.DeliverRequest, context: Any) -> pb.DeliverResponse:  # noqa: N802
+        """Refuse the call: delivery is on streams only."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "use TransformStream with delivery")
+        raise AssertionError  # abort raises
 
     async def TransformStream(  # type: ignore[override]  # noqa: N802 - reads and writes itself
         self,

@@ -129,7 +129,7 @@ class Stream:
             raise ProtocolError("message", "holds nothing this server knows")
         return True
 
-    async def _open(self, opening: pb.Open) -> None:
+    async def _open(self, opening: pb.OpenStream) -> None:
         if opening.max_receive_bytes:
             if opening.max_receive_bytes < MIN_RECEIVE_BYTES:
                 raise ProtocolError(

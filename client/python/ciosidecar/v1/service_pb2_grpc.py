@@ -5,7 +5,7 @@ import warnings
 
 from ciosidecar.v1 import service_pb2 as ciosidecar_dot_v1_dot_service__pb2
 
-GRPC_GENERATED_VERSION = '1.85.1'
+GRPC_GENERATED_VERSION = '1.80.1'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
@@ -25,8 +25,8 @@ if _version_not_supported:
     )
 
 
-class SidecarServiceStub:
-    """Turns RudderStack events into Customer.io requests, and delivers them when asked.
+class SidecarServiceStub(object):
+    """Turns RudderStack events into Customer.io requests, and delivers the requests on demand.
     """
 
     def __init__(self, channel):
@@ -50,6 +50,11 @@ class SidecarServiceStub:
                 request_serializer=ciosidecar_dot_v1_dot_service__pb2.TransformRequest.SerializeToString,
                 response_deserializer=ciosidecar_dot_v1_dot_service__pb2.TransformResponse.FromString,
                 _registered_method=True)
+        self.Deliver = channel.unary_unary(
+                '/ciosidecar.v1.SidecarService/Deliver',
+                request_serializer=ciosidecar_dot_v1_dot_service__pb2.DeliverRequest.SerializeToString,
+                response_deserializer=ciosidecar_dot_v1_dot_service__pb2.DeliverResponse.FromString,
+                _registered_method=True)
         self.TransformStream = channel.stream_stream(
                 '/ciosidecar.v1.SidecarService/TransformStream',
                 request_serializer=ciosidecar_dot_v1_dot_service__pb2.TransformStreamRequest.SerializeToString,
@@ -57,34 +62,42 @@ class SidecarServiceStub:
                 _registered_method=True)
 
 
-class SidecarServiceServicer:
-    """Turns RudderStack events into Customer.io requests, and delivers them when asked.
+class SidecarServiceServicer(object):
+    """Turns RudderStack events into Customer.io requests, and delivers the requests on demand.
     """
 
     def GetCapabilities(self, request, context):
-        """What this server is and can do: versions, dialects, limits. Ask once, before anything else.
+        """Return the version, the features and the limits of the server. Clients SHOULD call it first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckDestination(self, request, context):
-        """Whether a destination can work: its settings, and, with `probe`, its credentials and region.
+        """Check the settings of a destination and, with `probe`, its credentials and region.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Transform(self, request, context):
-        """One batch in, one batch out, nothing remembered. Safe to retry, friendly to load balancers.
+        """Transform one batch. The server keeps no state; the call is safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Deliver(self, request, context):
+        """Transform one batch and deliver its requests. Results have the meaning that they have on a
+        stream with delivery.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def TransformStream(self, request_iterator, context):
-        """Batches in, results out, for as long as the caller likes; delivers when `Open` asks for it.
-        Fails with INVALID_ARGUMENT and google.rpc.BadRequest where the caller breaks the protocol.
+        """Transform any number of batches, and deliver them if `OpenStream.delivery` is set. If the caller
+        violates the protocol, the call fails with INVALID_ARGUMENT and a google.rpc.BadRequest.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,6 +121,11 @@ def add_SidecarServiceServicer_to_server(servicer, server):
                     request_deserializer=ciosidecar_dot_v1_dot_service__pb2.TransformRequest.FromString,
                     response_serializer=ciosidecar_dot_v1_dot_service__pb2.TransformResponse.SerializeToString,
             ),
+            'Deliver': grpc.unary_unary_rpc_method_handler(
+                    servicer.Deliver,
+                    request_deserializer=ciosidecar_dot_v1_dot_service__pb2.DeliverRequest.FromString,
+                    response_serializer=ciosidecar_dot_v1_dot_service__pb2.DeliverResponse.SerializeToString,
+            ),
             'TransformStream': grpc.stream_stream_rpc_method_handler(
                     servicer.TransformStream,
                     request_deserializer=ciosidecar_dot_v1_dot_service__pb2.TransformStreamRequest.FromString,
@@ -121,8 +139,8 @@ def add_SidecarServiceServicer_to_server(servicer, server):
 
 
  # This class is part of an EXPERIMENTAL API.
-class SidecarService:
-    """Turns RudderStack events into Customer.io requests, and delivers them when asked.
+class SidecarService(object):
+    """Turns RudderStack events into Customer.io requests, and delivers the requests on demand.
     """
 
     @staticmethod
@@ -196,6 +214,33 @@ class SidecarService:
             '/ciosidecar.v1.SidecarService/Transform',
             ciosidecar_dot_v1_dot_service__pb2.TransformRequest.SerializeToString,
             ciosidecar_dot_v1_dot_service__pb2.TransformResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Deliver(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ciosidecar.v1.SidecarService/Deliver',
+            ciosidecar_dot_v1_dot_service__pb2.DeliverRequest.SerializeToString,
+            ciosidecar_dot_v1_dot_service__pb2.DeliverResponse.FromString,
             options,
             channel_credentials,
             insecure,

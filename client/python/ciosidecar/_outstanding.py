@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ciosidecar import v1
-from ciosidecar._numbering import Numbering
-from ciosidecar.events import Connection, Destination, Outgoing, payload
+from ciosidecar._reference_table import ReferenceTable
+from ciosidecar.events import Destination, Outgoing, SourceConnection, payload
 from ciosidecar.results import Result, answered_positions, read_results
 
 # Answered batches whose events an error may still name: an event waits for one that failed earlier.
@@ -16,7 +16,7 @@ _MAX_REMEMBERED_BATCHES = 10_000
 class Answer(NamedTuple):
     """One event's result, and what its sender put beside it."""
 
-    item: Any
+    attachment: Any
     """The caller's own object; the event itself if there was none."""
     result: Result
     """Positions in it, the requests' too, count the events of the stream from 0."""
@@ -41,7 +41,7 @@ class _Entry:
         self.result: Result | None = None
 
 
-class Ledger:
+class OutstandingEvents:
     """The events of one stream: waiting, sent, answered."""
 
     def __init__(
@@ -56,14 +56,14 @@ class Ledger:
         self._waiting_bytes = 0
         self._sent: dict[int, list[_Entry]] = {}
         self._answered_positions: OrderedDict[int, Sequence[int]] = OrderedDict()
-        self._destinations = Numbering[Destination]()
-        self._connections = Numbering[Connection]()
+        self._destinations = ReferenceTable[Destination]()
+        self._connections = ReferenceTable[SourceConnection]()
         self._next_batch_id = 1
         self._next_position = 0
         self._next_group = 0
-        self.owed = 0
+        self.event_count = 0
         """Events that the user has no answer to yet."""
-        self.owed_bytes = 0
+        self.byte_count = 0
         """Bytes of those events."""
         self.answered = 0
         """Events that a server has answered."""
@@ -99,8 +99,8 @@ class Ledger:
             self._answers.append(entry)
         self._waiting.append(entry)
         self._waiting_bytes += outgoing.size
-        self.owed += 1
-        self.owed_bytes += outgoing.size
+        self.event_count += 1
+        self.byte_count += outgoing.size
 
     def new_group(self, timeout_s: float | None) -> BatchGroup:
         """Return a group of events that travel with no others. timeout_s: of their delivery."""
@@ -149,9 +149,9 @@ class Ledger:
             to: int | None = 0
             rows: int | None = 0
             if outgoing.destination is not None:
-                to = self._destinations.number(outgoing.destination, destinations)
+                to = self._destinations.reference_id(outgoing.destination, destinations)
             if outgoing.connection is not None:
-                rows = self._connections.number(outgoing.connection, connections)
+                rows = self._connections.reference_id(outgoing.connection, connections)
             if to is None or rows is None:
                 break
             destinations.add(to)
@@ -174,14 +174,14 @@ class Ledger:
 
     def _declare(self) -> v1.UpsertDestinations:
         upsert = v1.UpsertDestinations()
-        for number, destination in self._destinations.take_undeclared():
+        for reference_id, destination in self._destinations.take_undeclared():
             upsert.destinations.add(
-                number=number, destination_ref=destination.ref, config_json=destination.config
+                reference_id=reference_id,
+                destination_ref=destination.ref,
+                config_json=destination.config,
             )
-        for number, connection in self._connections.take_undeclared():
-            upsert.connections.add(
-                number=number, connection_ref=connection.ref, config_json=connection.config
-            )
+        for reference_id, connection in self._connections.take_undeclared():
+            upsert.connections.add(reference_id=reference_id, config_json=connection.config)
         return upsert
 
     def answer(self, results: v1.Results) -> None:
@@ -222,9 +222,9 @@ class Ledger:
         """Answers that are due: in the order of their events, or, unordered, as they came."""
         while self._answers and (result := self._answers[0].result) is not None:
             outgoing = self._answers.popleft().outgoing
-            self.owed -= 1
-            self.owed_bytes -= outgoing.size
-            yield Answer(outgoing.item, result)
+            self.event_count -= 1
+            self.byte_count -= outgoing.size
+            yield Answer(outgoing.attachment, result)
 
 
 def _add_item(batch: v1.Batch, outgoing: Outgoing, destination: int, connection: int) -> None:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 Named = TypeVar("Named", bound=Hashable)
 
 
-class Numbering(Generic[Named]):
+class ReferenceTable(Generic[Named]):
     """Which number stands for what, on one connection. The oldest gives its number up."""
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Numbering(Generic[Named]):
         self._numbers.clear()
         self._undeclared.clear()
 
-    def number(self, named: Named, in_use: Collection[int]) -> int | None:
+    def reference_id(self, named: Named, in_use: Collection[int]) -> int | None:
         """Its number, from 1; None if it has none and all numbers there are must stay as they are.
 
         in_use: numbers that the next message names already.
