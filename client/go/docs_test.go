@@ -15,8 +15,9 @@ import (
 
 var fenced = regexp.MustCompile("(?ms)^```(\\w*)\\n(.*?)^```$")
 
-// The Go programs of the pages build, run against a real sidecar, and print what the pages say.
-func TestTheProgramsOfThePagesPrintWhatThePagesSay(t *testing.T) {
+// The Go programs of the docs compile, run against a real sidecar, and print the output that the
+// docs show.
+func TestTheProgramsOfTheDocsPrintWhatTheDocsShow(t *testing.T) {
 	sandbox := sidecartest.StartSandbox(t, "--listen", "127.0.0.1:0")
 	socket := "unix:" + t.TempDir() + "/s.sock"
 	sidecartest.Start(t, "--listen", socket, "--customerio-url", sandbox.URL)
@@ -36,8 +37,8 @@ func TestTheProgramsOfThePagesPrintWhatThePagesSay(t *testing.T) {
 				t.Errorf("%s: a program without its output", page)
 				continue
 			}
-			if found := runProgram(t, folder, block[2], socket); found != blocks[index+1][2] {
-				t.Errorf("%s: instead of\n%s it prints\n%s", page, blocks[index+1][2], found)
+			if printed := runProgram(t, folder, block[2], socket); printed != blocks[index+1][2] {
+				t.Errorf("%s: instead of\n%s it prints\n%s", page, blocks[index+1][2], printed)
 			}
 		}
 		if programs != 0 {
@@ -46,7 +47,7 @@ func TestTheProgramsOfThePagesPrintWhatThePagesSay(t *testing.T) {
 	}
 }
 
-// runProgram is what a program prints on both its outputs.
+// runProgram returns the output of a program on both its standard output and its standard error.
 func runProgram(t *testing.T, folder, program, socket string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "main.go")
@@ -60,6 +61,6 @@ func runProgram(t *testing.T, folder, program, socket string) string {
 	command.Dir = folder
 	var printed bytes.Buffer
 	command.Stdout, command.Stderr = &printed, &printed
-	_ = command.Run() // how it failed is in what it printed
+	_ = command.Run() // the output shows a failure
 	return printed.String()
 }

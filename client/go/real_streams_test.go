@@ -11,7 +11,7 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
 )
 
-// 1,000 items, one at a time: 1,000 results, in order, each of its own event.
+// A thousand items have a thousand results, in order, each of its own event.
 func TestEveryItemComesBackInOrder(t *testing.T) {
 	stream := openStream(t, plainSidecar(t), nil)
 	items := numbered(1000)
@@ -30,8 +30,8 @@ func TestEveryItemComesBackInOrder(t *testing.T) {
 	}
 }
 
-// Numbers are given anew when the server keeps fewer destinations than there are; every item still
-// meets its own.
+// If there are more destinations than the server keeps, reference ids are assigned again. Every
+// item still uses its own destination.
 func TestMoreDestinationsThanTheServerKeeps(t *testing.T) {
 	stream := openStream(t, sidecartest.Start(t, "--max-destinations", "3").Address(), nil)
 	items := make([]ciosidecar.BatchItem, 70)
@@ -52,9 +52,9 @@ func TestMoreDestinationsThanTheServerKeeps(t *testing.T) {
 	}
 }
 
-// source_type, dont_batch and tag reach the server; requests name the stream's positions, and are
-// with the last item they cover.
-func TestFieldsOfAnItemTravelWithIt(t *testing.T) {
+// source_type, dont_batch and tag reach the server. Requests have the positions of the stream, and
+// are in the result of the last item that they cover.
+func TestTheServerReceivesTheFieldsOfAnItem(t *testing.T) {
 	stream := openStream(t, plainSidecar(t), &ciosidecar.StreamOptions{Linger: 200 * time.Millisecond})
 	alone := group("u1")
 	alone.DontBatch = true
@@ -77,8 +77,8 @@ func TestFieldsOfAnItemTravelWithIt(t *testing.T) {
 	}
 }
 
-// Group events of one SendBatch share a request; with those of another they do not.
-func TestRequestsAreSharedWithinABatchOfOnesOwn(t *testing.T) {
+// Group events of one SendBatch share a request. Group events of another SendBatch do not share it.
+func TestRequestsAreSharedWithinASendBatch(t *testing.T) {
 	stream := openStream(t, plainSidecar(t), nil)
 	for call := range 2 {
 		items := []ciosidecar.BatchItem{group(fmt.Sprintf("a%d", call)), group(fmt.Sprintf("b%d", call))}

@@ -19,7 +19,7 @@ const (
 
 var shop = ciosidecar.NewDestination("shop", []byte(config))
 
-// within bounds everything a test waits for.
+// within returns a context that limits everything that a test waits for.
 func within(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), sidecartest.Timeout)
@@ -65,7 +65,7 @@ func numbered(count int) []ciosidecar.BatchItem {
 	return items
 }
 
-// exchange sends all items and receives until the end; the failure is Recv's.
+// exchange sends all items and receives until the end. It returns the error of Recv.
 func exchange(t testing.TB, stream *ciosidecar.Stream, items []ciosidecar.BatchItem) ([]ciosidecar.Result, error) {
 	t.Helper()
 	ctx := within(t)
@@ -90,7 +90,7 @@ func exchange(t testing.TB, stream *ciosidecar.Stream, items []ciosidecar.BatchI
 	return results, nil
 }
 
-// mustExchange is exchange where nothing may fail.
+// mustExchange is exchange, but fails the test on an error.
 func mustExchange(t testing.TB, stream *ciosidecar.Stream, items []ciosidecar.BatchItem) []ciosidecar.Result {
 	t.Helper()
 	results, err := exchange(t, stream, items)
@@ -100,7 +100,7 @@ func mustExchange(t testing.TB, stream *ciosidecar.Stream, items []ciosidecar.Ba
 	return results
 }
 
-// inOrder fails unless there is one result for each of count items, in order.
+// inOrder fails the test unless there is one result for each of count items, in order.
 func inOrder(t testing.TB, results []ciosidecar.Result, count int) {
 	t.Helper()
 	if len(results) != count {

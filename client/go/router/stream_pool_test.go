@@ -12,7 +12,7 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/router"
 )
 
-// answersBackwards is a sidecar that answers the second batch, and the first one when it is told to.
+// answersBackwards is a sidecar that answers the second batch first, and the first batch on a signal.
 type answersBackwards struct {
 	v1.UnimplementedSidecarServiceServer
 	hasFirst    chan struct{}
@@ -40,23 +40,23 @@ func (a *answersBackwards) TransformStream(
 			held = batch
 			close(a.hasFirst)
 		default:
-			if err = sayFiltered(stream, batch); err == nil {
+			if err = sendFiltered(stream, batch); err == nil {
 				<-a.answerFirst
-				err = sayFiltered(stream, held)
+				err = sendFiltered(stream, held)
 			}
 		}
 	}
 	return err
 }
 
-func sayFiltered(
+func sendFiltered(
 	stream grpc.BidiStreamingServer[v1.TransformStreamRequest, v1.TransformStreamResponse], batch *v1.Batch,
 ) error {
 	results := &v1.Results{BatchId: batch.GetBatchId(), Statuses: []int32{298}, BatchComplete: true}
 	return stream.Send(&v1.TransformStreamResponse{Message: &v1.TransformStreamResponse_Results{Results: results}})
 }
 
-// A call is answered although one that came before it, on the same stream, is not.
+// A call gets its results although an earlier call on the same stream has none yet.
 func TestACallDoesNotWaitForAnother(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
