@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# buf cannot resolve the contract's imports without a registry: it reads what protoc made of them.
+IMAGE := $(VENV)/contract.binpb
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -51,8 +53,10 @@ lint-python: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	cd protos && ../$(BIN)/buf lint
-	cd protos && ../$(BIN)/buf breaking --against baseline.binpb
+	$(BIN)/buf format --diff --exit-code protos
+	$(BIN)/python protos/generate.py --image $(IMAGE)
+	$(BIN)/buf lint $(IMAGE) --config protos/buf.yaml
+	$(BIN)/buf breaking $(IMAGE) --against protos/baseline.binpb --config protos/buf.yaml
 
 lint-go:
 	@$(for_go); cd client/go && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go run $(STATICCHECK) ./...

@@ -1,6 +1,7 @@
-"""Writes the stubs of protos/ into the clients. `make gen` runs it; nobody edits what it writes.
+"""Writes the stubs of protos/ into the Python client. `make gen` runs it; nobody edits what it writes.
 
-With --check it writes nothing and fails if a stub is not what it would write.
+With --check it writes nothing and fails if a stub is not what it would write. With --image PATH it
+writes an image of the contract instead, with all imports and comments, as `buf` reads it.
 """
 
 import re
@@ -24,6 +25,9 @@ _STUBS = Path("ciosidecar", "v1")
 def main() -> None:
     if "--check" in sys.argv[1:]:
         check()
+        return
+    if "--image" in sys.argv[1:]:
+        write_image(Path(sys.argv[-1]).absolute())
         return
     for path in (PYTHON / _STUBS).glob("*.py*"):
         path.unlink()
@@ -65,6 +69,16 @@ def write_python(root: Path) -> None:
         f"--mypy_grpc_out=quiet:{root}",
     )
     (root / _STUBS / "__init__.py").write_text(package_init(files))
+
+
+def write_image(path: Path) -> None:
+    """Write the descriptors of the contract and of everything that it imports."""
+    protoc(
+        *proto_files(),
+        f"--descriptor_set_out={path}",
+        "--include_imports",
+        "--include_source_info",
+    )
 
 
 def protoc(*arguments: str) -> None:

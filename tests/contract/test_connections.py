@@ -75,14 +75,19 @@ async def test_connections_are_declared_at_the_start_and_later(stub: Stub) -> No
 @pytest.mark.parametrize(
     ("typed", "path"),
     [
-        ({"object": "person"}, "/api/v1/customers/u1"),
-        ({"audience_id": 2**64 - 1}, f"/api/v1/segments/{2**64 - 1}/add_customers?id_type=id"),
+        ({"object": v1.ConnectionObject.CONNECTION_OBJECT_PERSON}, "/api/v1/customers/u1"),
+        ({"audience_id": 2**63 - 1}, f"/api/v1/segments/{2**63 - 1}/add_customers?id_type=id"),
         (
-            {"audience_id": 5, "audience_identifier": "email"},
+            {
+                "audience_id": 5,
+                "audience_identifier": v1.AudienceIdentifier.AUDIENCE_IDENTIFIER_EMAIL,
+            },
             "/api/v1/segments/5/add_customers?id_type=email",
         ),
-        ({"object": "event"}, None),
-        ({"audience_id": 5, "audience_identifier": "phone"}, None),
+        ({"object": v1.ConnectionObject.CONNECTION_OBJECT_EVENT}, None),
+        ({"audience_id": 5, "audience_identifier": 9}, None),
+        ({"audience_id": -5}, None),
+        ({"object": 9}, None),
         ({}, None),
     ],
     ids=str,
@@ -141,7 +146,7 @@ async def test_a_connection_needs_a_number(stub: Stub) -> None:
     code, details = await end_of(call)
     assert (code, details) == (
         grpc.StatusCode.INVALID_ARGUMENT,
-        "connections.number: must be greater than 0",
+        "connections[0].reference_id: must be greater than 0",
     )
 
 
