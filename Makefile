@@ -71,13 +71,13 @@ format: $(VENV)/dev ## Put the code into its usual form
 
 gen: $(VENV)/dev node-modules ## Write everything anew that is made from protos/ and from the code
 	$(BIN)/python protos/generate.py
-	$(BIN)/python -m ciosidecar_server.transform.settings_reference docs/destination.md
+	$(BIN)/python docs/generate/destination.py docs/destination.md
 	@$(for_go); client/go/generate.sh
 	@$(for_node); cd client/node && npm run gen --silent
 
 check-gen: $(VENV)/dev node-modules ## Fail if any of that is stale
 	$(BIN)/python protos/generate.py --check
-	$(BIN)/python -m ciosidecar_server.transform.settings_reference --check docs/destination.md
+	$(BIN)/python docs/generate/destination.py --check docs/destination.md
 	@$(for_go); client/go/generate.sh --check
 	@$(for_node); cd client/node && npm run check-gen --silent
 
@@ -92,11 +92,13 @@ soak: $(VENV)/dev ## Callers and servers that come and go, and 100,000 events to
 clean: ## Remove what was set up
 	rm -rf $(VENV) client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target
 
-$(VENV)/runtime: constraints.txt client/python/pyproject.toml server/pyproject.toml
+PACKAGES := client/python server/transform server/sidecar server/sandbox
+
+$(VENV)/runtime: constraints.txt $(PACKAGES:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ciosidecar needs Python 3.11 or later; name one with make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable client/python --editable server
+	$(BIN)/pip install --quiet $(PACKAGES:%=--editable %)
 	@touch $@
 
 $(VENV)/dev: $(VENV)/runtime requirements-dev.txt $(VENV)/protoc/installed

@@ -10,12 +10,12 @@ from collections import defaultdict
 from typing import Any
 
 import uvloop
-from ciosidecar_server.transform import BatchTransform, RequestList, read_destination
+from ciosidecar_transform import BatchTransform, RequestList, read_destination
 from rich.console import Console
 from rich.table import Table
 
+from . import batching, delivery, destinations, load
 from . import clients as every_client
-from . import delivery, destinations, load, packing
 from .events import CONFIG, events
 
 EVENTS = 10_000
@@ -163,7 +163,7 @@ def show(alone: dict[str, float], found: dict[str, Any], console: Console) -> No
     )
 
 
-PARTS = ("service", "packing", "delivery", "destinations", "troubles", "clients")
+PARTS = ("service", "batching", "delivery", "destinations", "troubles", "clients")
 
 
 def main() -> None:
@@ -184,9 +184,9 @@ def main() -> None:
         found |= uvloop.run(service())
         show(alone, found, console)
         found["transform_alone_us"] = alone
-    if "packing" in parts:
-        found["packing"] = packing.dialects_alone()
-        packing.show(found["packing"])
+    if "batching" in parts:
+        found["batching"] = batching.dialects_alone()
+        batching.show(found["batching"])
     if "delivery" in parts:
         found["delivery"] = uvloop.run(delivery.measure())
         delivery.show(found["delivery"], console)

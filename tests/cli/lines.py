@@ -4,7 +4,7 @@ import json
 import subprocess
 from typing import Any
 
-from ciosidecar_server.sandbox.testing import Running
+from ciosidecar_sandbox.testing import Running
 
 from tests.processes import run
 

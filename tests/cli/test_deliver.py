@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from ciosidecar_server.sandbox.testing import running_sandbox
+from ciosidecar_sandbox.testing import running_sandbox
 
 from tests.cli.lines import CONFIG, deliver, lines_of, names, track
 from tests.processes import run, server

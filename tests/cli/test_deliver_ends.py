@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ciosidecar_server.sandbox.testing import Running, running_sandbox
+from ciosidecar_sandbox.testing import Running, running_sandbox
 
 from tests.cli.lines import lines_of, track
 from tests.processes import COMMAND, TIMEOUT_S, server

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ciosidecar_server.sandbox.testing import running_sandbox
+from ciosidecar_sandbox.testing import running_sandbox
 
 from tests.cli.lines import lines_of, track
 from tests.processes import COMMAND, TIMEOUT_S

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ciosidecar import Answer, AsyncClient, Client, Deliver, StreamOptions
-from ciosidecar.testing import run_in_background
+from ciosidecar_server.testing import run_in_background
 
 Run = Callable[..., list[Answer]]
 

@@ -22,7 +22,7 @@ from ciosidecar import (
     Unavailable,
     v1,
 )
-from ciosidecar.testing import async_server, run_in_background, server
+from ciosidecar_server.testing import async_server, run_in_background, server
 
 from tests.client.both import CONFIG, TRACK, plain, run_async, run_sync
 from tests.client.scripted import Connection, scripted

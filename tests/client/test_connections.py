@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from ciosidecar import AsyncClient, Client, Deliver, StreamOptions
 from ciosidecar import SourceConnection as Rows
-from ciosidecar.testing import async_server, server
-from ciosidecar_server.sandbox.testing import running_sandbox
+from ciosidecar_sandbox.testing import running_sandbox
+from ciosidecar_server.testing import async_server, server
 
 from tests.client.both import CONFIG, TRACK, run_async, run_sync
 from tests.client.scripted import Connection, scripted

@@ -7,8 +7,8 @@ import pytest
 from ciosidecar import ApiRequest, Client, Deliver, DetailLevel, StreamOptions, v1
 from ciosidecar._outstanding import _MAX_REMEMBERED_BATCHES, OutstandingEvents
 from ciosidecar.events import Destination, outgoing_of
-from ciosidecar.testing import server
-from ciosidecar_server.sandbox.testing import running_sandbox
+from ciosidecar_sandbox.testing import running_sandbox
+from ciosidecar_server.testing import server
 
 from tests.client.both import CONFIG, plain, run_async, run_sync
 from tests.client.scripted import Connection, scripted

@@ -14,7 +14,7 @@ from ciosidecar import (
     StreamOptions,
     v1,
 )
-from ciosidecar.testing import run_in_background, server
+from ciosidecar_server.testing import run_in_background, server
 
 from tests.client.both import CONFIG, TRACK, plain, run_async, run_sync
 from tests.client.scripted import Connection, scripted

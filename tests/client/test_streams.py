@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from ciosidecar import CallFailed, StreamOptions, Unavailable, v1
-from ciosidecar.testing import server
+from ciosidecar_server.testing import server
 
 from tests.client.both import CONFIG, TRACK, plain, run_async, run_sync
 from tests.client.scripted import Connection, scripted

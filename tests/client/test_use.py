@@ -12,7 +12,7 @@ from ciosidecar import (
     StreamOptions,
     Tls,
 )
-from ciosidecar.testing import async_server, server
+from ciosidecar_server.testing import async_server, server
 
 from tests.client.both import CONFIG, TRACK
 

@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 import pytest
 from ciosidecar import v1
-from ciosidecar.testing import async_server
 from ciosidecar_server.rpc import destinations
-from ciosidecar_server.transform import event_to_call
+from ciosidecar_server.testing import async_server
+from ciosidecar_transform import pipeline
 from grpc import aio
 
 from tests.conftest import Stub, batch, destination, end_of, opened, results_of
@@ -90,13 +90,6 @@ async def test_a_stream_closed_before_it_was_opened(stub: Stub) -> None:
     assert (await end_of(call))[0] == grpc.StatusCode.OK
 
 
-async def test_what_comes_after_finish_is_not_read(stub: Stub) -> None:
-    """Finish is the caller's last word."""
-    call, _ = await opened(stub)
-    await call.write(message(finish=v1.Finish()))
-    assert (await end_of(call))[0] == grpc.StatusCode.OK
-
-
 async def test_a_small_batch_is_answered_while_a_huge_one_is_in_work(stub: Stub) -> None:
     """Fairness: the loop is yielded within a batch, so a later, small one overtakes it."""
     huge, _ = await opened(stub)
@@ -124,8 +117,8 @@ async def test_a_fault_in_an_event_tells_its_caller_nothing(
             raise ValueError(f"secret of {event.user_id}")
         return original(event, *_)
 
-    original = event_to_call._RULES["track"]
-    monkeypatch.setitem(event_to_call._RULES, "track", broken)
+    original = pipeline._RULES["track"]
+    monkeypatch.setitem(pipeline._RULES, "track", broken)
     cursed = b'{"type":"track","userId":"cursed","event":"E"}'
     call, _ = await opened(stub)
     with caplog.at_level(logging.ERROR):

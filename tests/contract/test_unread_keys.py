@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from ciosidecar import v1
-from ciosidecar_server.transform.destination_settings import SETTINGS
+from ciosidecar_transform.settings.table import SETTINGS
 
 from tests.conftest import CONFIG, Stub, opened
 

@@ -31,4 +31,4 @@ def trusted(
 @pytest.fixture
 def long_linger(monkeypatch: pytest.MonkeyPatch) -> None:
     """Events of one message share a request, however slowly a busy machine reads them."""
-    monkeypatch.setattr("ciosidecar_server.delivery.delivery._LINGER_S", 0.2)
+    monkeypatch.setattr("ciosidecar_server.delivery.dispatcher._LINGER_S", 0.2)

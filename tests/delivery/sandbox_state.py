@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 from ciosidecar import Client, Deliver
-from ciosidecar.testing import server
-from ciosidecar_server.sandbox.testing import running_sandbox
+from ciosidecar_sandbox.testing import running_sandbox
+from ciosidecar_server.testing import server
 
 CONFIG = {"siteID": "site", "apiKey": "key", "deviceTokenEventName": "Token Registered"}
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import trustme
-from ciosidecar_server.delivery.transport import Answer, HttpxTransport
+from ciosidecar_server.delivery.transport import HttpxTransport, Response
 
 from tests.delivery.peers import Connection
 
@@ -35,7 +35,7 @@ async def send(
     method: str = "PUT",
     headers: dict[str, str] | None = None,
     timeout_s: float = 10,
-) -> Answer:
+) -> Response:
     """Sends a request as a destination's would be."""
     return await to.send(method, url, headers or HEADERS, body, timeout_s=timeout_s)
 

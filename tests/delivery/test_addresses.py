@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from ciosidecar_server.delivery.hosts import Hosts, sendable_headers, split_url
-from ciosidecar_server.delivery.prepared import prepared_request
-from ciosidecar_server.transform.ordering import request_keys
-from ciosidecar_server.transform.result import ErrorCode, Refused
+from ciosidecar_server.delivery.endpoints import TrackApiEndpoints, sendable_headers, split_url
+from ciosidecar_server.delivery.prepared_requests import prepared_request
+from ciosidecar_transform.ordering import request_keys
+from ciosidecar_transform.outcomes import ErrorCode, EventRejected
 
 US = "https://track.customer.io"
 EU = "https://track-eu.customer.io"
@@ -25,13 +25,13 @@ HEADERS = {"Authorization": "Basic x", "Content-Type": "application/json"}
 
 def prepared(url: str, method: str = "PUT", headers: dict[str, str] | None = None) -> str:
     """Where a prepared request goes."""
-    found = prepared_request(method, url, "", headers or HEADERS, b"{}", Hosts())
+    found = prepared_request(method, url, "", headers or HEADERS, b"{}", TrackApiEndpoints())
     return found.template.base_url + found.path
 
 
 def refusal(url: str, method: str = "PUT", headers: dict[str, str] | None = None) -> str:
     """Why a prepared request is refused."""
-    with pytest.raises(Refused) as found:
+    with pytest.raises(EventRejected) as found:
         prepared(url, method, headers)
     assert found.value.code is ErrorCode.INVALID_ITEM
     return found.value.text
@@ -182,10 +182,10 @@ def test_a_request_without_credentials_is_refused() -> None:
 
 def test_the_servers_own_address_takes_the_vendors_place() -> None:
     """Started with an address, the server calls that, and prepared requests may name either."""
-    hosts = Hosts("http://127.0.0.1:8089/")
-    assert hosts.real(US) == hosts.real(EU) == "http://127.0.0.1:8089"
-    assert hosts.knows("http://127.0.0.1:8089")
-    both = Hosts("http://127.0.0.1:1", "http://127.0.0.1:2")
+    endpoints = TrackApiEndpoints("http://127.0.0.1:8089/")
+    assert endpoints.real(US) == endpoints.real(EU) == "http://127.0.0.1:8089"
+    assert endpoints.knows("http://127.0.0.1:8089")
+    both = TrackApiEndpoints("http://127.0.0.1:1", "http://127.0.0.1:2")
     assert (both.real(US), both.real(EU)) == ("http://127.0.0.1:1", "http://127.0.0.1:2")
     assert both.redirected("http://127.0.0.1:2/api/v2/batch") == "http://127.0.0.1:2"
     assert both.redirected("http://127.0.0.1:3/api/v2/batch") is None
@@ -255,5 +255,5 @@ def item(action: str, identifiers: dict[str, str], attributes: dict[str, object]
 )
 def test_a_prepared_request_says_whom_it_concerns(path: str, body: bytes, keys: set[str]) -> None:
     """By its path and its body, as the events' own keys are written; what cannot be read says nobody."""
-    request = prepared_request("POST", US + path, "", HEADERS, body, Hosts())
+    request = prepared_request("POST", US + path, "", HEADERS, body, TrackApiEndpoints())
     assert request_keys(request) == keys

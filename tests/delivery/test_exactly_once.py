@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from ciosidecar import Client, Deliver, StreamOptions
-from ciosidecar.testing import server
-from ciosidecar_server.sandbox.outcome import Outcome
-from ciosidecar_server.sandbox.testing import Running, running_sandbox
+from ciosidecar_sandbox.outcome import Outcome
+from ciosidecar_sandbox.testing import Running, running_sandbox
+from ciosidecar_server.testing import server
 
 from tests import processes
 
@@ -98,8 +98,8 @@ def test_through_faults_everything_arrives_once_and_in_order(dialect: str) -> No
         assert [event for event, _ in answers] == sent
         assert {result.status for _, result in answers} == {200}
         check(sandbox, sent)
-        struck = sandbox.workspace.log.by_fault
-        assert struck["429"] + struck["503"] > 0
+        injected = sandbox.workspace.log.by_fault
+        assert injected["429"] + injected["503"] > 0
 
 
 def test_what_comes_back_and_is_sent_again_arrives_once_and_in_order() -> None:

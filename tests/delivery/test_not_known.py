@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ciosidecar import v1
 from ciosidecar_server.delivery.idempotence import is_idempotent
-from ciosidecar_server.transform.request import BatchItem, Request, endpoints
+from ciosidecar_transform.requests import BatchItem, Request, endpoints
 
 from tests.conftest import Connect
 from tests.delivery.caller import AUTHORIZATION, CONFIG_V2, delivering, group, identify, track

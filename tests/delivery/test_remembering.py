@@ -3,7 +3,7 @@
 import gc
 import json
 
-from ciosidecar_server.delivery.workspace import Workspace
+from ciosidecar_server.delivery.workspace_queue import WorkspaceQueue
 
 from tests.conftest import Connect
 from tests.delivery.caller import caller, track
@@ -60,4 +60,6 @@ async def test_of_workspaces_that_do_well_nothing_is_kept(connect: Connect) -> N
                 await one.send(n, track("1"), number=n, timeout_s=LONG_S)
                 await one.told(n)
             gc.collect()
-            assert len([found for found in gc.get_objects() if type(found) is Workspace]) <= 1_001
+            assert (
+                len([found for found in gc.get_objects() if type(found) is WorkspaceQueue]) <= 1_001
+            )

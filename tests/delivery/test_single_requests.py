@@ -4,7 +4,7 @@ import json
 
 import pytest
 from ciosidecar import v1
-from ciosidecar_server.delivery.transport import MAX_ANSWER_BYTES
+from ciosidecar_server.delivery.transport import MAX_RESPONSE_BYTES
 
 from tests.conftest import Connect
 from tests.delivery.caller import caller, delivering, identify, item, track
@@ -152,7 +152,7 @@ async def test_nobody_there_is_504(connect: Connect) -> None:
 
 async def test_an_answer_of_ten_megabytes_is_survived(connect: Connect) -> None:
     """It is not read to its end; what it says still counts as far as its status goes."""
-    body = b'{"errors": [' + b" " * (10 * MAX_ANSWER_BYTES)
+    body = b'{"errors": [' + b" " * (10 * MAX_RESPONSE_BYTES)
     async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(Reply(200, body), Reply(400, body))
         await one.send(1, track("1"), track("2"), track("3"))

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from ciosidecar_server import __version__
-from ciosidecar_server.delivery.transport import MAX_ANSWER_BYTES, Answer, NoAnswer
+from ciosidecar_server.delivery.transport import MAX_RESPONSE_BYTES, NoResponse, Response
 
 from tests.delivery.peers import Connection, peer
 from tests.delivery.sending import (
@@ -48,7 +48,7 @@ async def test_request_is_what_was_given_and_says_who_sends_it() -> None:
     body = b'{"name": "caf\xc3\xa9"}'
     async with peer(answering) as server, transport() as to:
         answer = await send(to, server.url + PATH, body, method="POST")
-    assert answer == Answer(200, answer.headers, b"{}")
+    assert answer == Response(200, answer.headers, b"{}")
     head, _, sent = server.requests[0].partition(b"\r\n\r\n")
     assert sent == body
     assert sorted(head.decode().split("\r\n")) == sorted(
@@ -160,7 +160,7 @@ async def test_answer_longer_than_the_limit_is_cut_and_its_connection_closed(chu
 
     async with peer(script) as server, transport() as to:
         answer = await send(to, server.url + PATH)
-        assert answer.body == b"x" * MAX_ANSWER_BYTES
+        assert answer.body == b"x" * MAX_RESPONSE_BYTES
         await asyncio.wait_for(closed.wait(), 10)
         assert (await send(to, server.url + PATH)).body == b"second"
     assert server.connections == 2
@@ -171,10 +171,10 @@ async def test_answer_at_the_limit_is_whole() -> None:
 
     async def script(connection: Connection) -> None:
         await connection.request()
-        await connection.answer(200, b"x" * MAX_ANSWER_BYTES)
+        await connection.answer(200, b"x" * MAX_RESPONSE_BYTES)
 
     async with peer(script) as server, transport() as to:
-        assert len((await send(to, server.url + PATH)).body) == MAX_ANSWER_BYTES
+        assert len((await send(to, server.url + PATH)).body) == MAX_RESPONSE_BYTES
 
 
 async def test_answer_of_a_server_that_does_not_read_on_is_heard() -> None:
@@ -226,7 +226,7 @@ async def test_answer_that_breaks_off_or_is_not_http_is_none(sent: bytes) -> Non
         connection.writer.write(sent)
 
     async with peer(script) as server, transport() as to:
-        with pytest.raises(NoAnswer, match="no complete") as caught:
+        with pytest.raises(NoResponse, match="no complete") as caught:
             await send(to, server.url + PATH)
     assert not caught.value.timed_out
     assert len(server.requests) == 1

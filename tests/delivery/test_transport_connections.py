@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from ciosidecar_server.delivery.transport import NoAnswer
+from ciosidecar_server.delivery.transport import NoResponse
 
 from tests.delivery.peers import Connection, peer
 from tests.delivery.sending import (
@@ -62,9 +62,9 @@ async def test_closing_ends_requests_under_way(kept: bool) -> None:
         await asyncio.wait_for(arrived.wait(), 10)
         async with within(3):
             await to.aclose()
-            with pytest.raises(NoAnswer):
+            with pytest.raises(NoResponse):
                 await sending
-            with pytest.raises(NoAnswer, match="closed"):
+            with pytest.raises(NoResponse, match="closed"):
                 await send(to, server.url + PATH)
     assert server.connections == 1
 
@@ -97,7 +97,7 @@ async def test_new_connection_that_is_closed_is_no_answer(method: str, reset: bo
         connection.end(reset=reset)
 
     async with peer(script) as server, transport() as to:
-        with pytest.raises(NoAnswer) as caught:
+        with pytest.raises(NoResponse) as caught:
             await send(to, server.url + PATH, method=method)
     why = "Connection reset by peer" if reset else "the connection was closed"
     assert caught.value.text == f"no complete answer from {server.host}: {why}"
@@ -114,7 +114,7 @@ async def test_replacement_that_is_closed_too_is_no_answer() -> None:
 
     async with peer(script) as server, transport() as to:
         await asyncio.gather(*[send(to, server.url + PATH) for _ in range(3)])
-        with pytest.raises(NoAnswer):
+        with pytest.raises(NoResponse):
             await send(to, server.url + PATH)
     assert (server.connections, len(server.requests)) == (4, 5)
 
@@ -133,7 +133,7 @@ async def test_kept_connection_that_has_begun_to_answer_is_not_replaced(sent: by
 
     async with peer(script) as server, transport() as to:
         await send(to, server.url + PATH)
-        with pytest.raises(NoAnswer):
+        with pytest.raises(NoResponse):
             await send(to, server.url + PATH)
     assert len(server.requests) == 2
 
@@ -187,7 +187,7 @@ async def test_server_that_never_answers_is_given_up_in_time() -> None:
     async with peer(script) as server, transport() as to:
         await send(to, server.url + PATH)
         async with within(3):
-            with pytest.raises(NoAnswer) as caught:
+            with pytest.raises(NoResponse) as caught:
                 await send(to, server.url + PATH, timeout_s=0.3)
     assert caught.value.timed_out
     assert caught.value.text == f"no answer from {server.host} within 0.3 s"
@@ -208,7 +208,7 @@ async def test_server_that_drips_is_given_up_in_time(head_first: bool) -> None:
 
     async with peer(script) as server, transport() as to:
         async with within(3):
-            with pytest.raises(NoAnswer) as caught:
+            with pytest.raises(NoResponse) as caught:
                 await send(to, server.url + PATH, timeout_s=0.5)
         assert caught.value.timed_out
         await asyncio.wait_for(server.all_closed(), 10)
@@ -222,7 +222,7 @@ async def test_tls_handshake_that_never_ends_is_given_up_in_time() -> None:
 
     async with peer(script) as server, transport(connect_timeout_s=0.3) as to:
         async with within(3):
-            with pytest.raises(NoAnswer) as caught:
+            with pytest.raises(NoResponse) as caught:
                 await send(to, f"https://{server.host}{PATH}", timeout_s=10)
         assert caught.value.timed_out
         assert caught.value.text == f"no connection to {server.host} within 0.3 s"
@@ -254,7 +254,7 @@ async def test_address_where_nobody_takes_connections_is_given_up_in_time(
 ) -> None:
     """By the time for connecting or that for the whole, whichever is over first."""
     async with transport(connect_timeout_s=connect_timeout_s) as to, within(3):
-        with pytest.raises(NoAnswer) as caught:
+        with pytest.raises(NoResponse) as caught:
             await send(to, f"http://{full_listener}{PATH}", timeout_s=timeout_s)
     assert caught.value.timed_out
     assert caught.value.text == what.format(full_listener)
@@ -311,5 +311,5 @@ async def test_a_server_that_speaks_first_is_not_believed() -> None:
         reader, writer = await asyncio.open_connection(host, int(port))
         await reader.readexactly(len(_FALSE))
         writer.close()
-        with pytest.raises(NoAnswer):
+        with pytest.raises(NoResponse):
             await send(to, server.url + PATH, timeout_s=1)

@@ -7,7 +7,7 @@ from base64 import b64encode
 
 import pytest
 import trustme
-from ciosidecar_server.delivery.transport import NoAnswer
+from ciosidecar_server.delivery.transport import NoResponse
 
 from tests.delivery.peers import Connection, http2_peer, peer, tunnel
 from tests.delivery.sending import (
@@ -29,7 +29,7 @@ async def test_refused_connection_is_said_so() -> None:
         unused.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{unused.getsockname()[1]}"
         async with transport() as to:
-            with pytest.raises(NoAnswer) as caught:
+            with pytest.raises(NoResponse) as caught:
                 await send(to, f"http://{host}{PATH}?token=x")
     assert caught.value.text == f"no connection to {host}: Connection refused"
     assert not caught.value.timed_out
@@ -40,7 +40,7 @@ async def test_refused_connection_is_said_so() -> None:
 async def test_name_that_does_not_resolve_is_said_so(host: str, http2: bool) -> None:
     """A name reserved for not existing, and one that cannot."""
     async with transport(http2=http2) as to:
-        with pytest.raises(NoAnswer) as caught:
+        with pytest.raises(NoResponse) as caught:
             await send(to, f"https://{host}{PATH}")
     assert caught.value.text == f"no connection to {host}: its name does not resolve"
 
@@ -65,7 +65,7 @@ async def test_certificate_of_an_unknown_authority_is_refused(
 ) -> None:
     """And nothing is sent to who showed it."""
     async with peer(answering, tls=server_tls(authority)) as server, transport(http2=http2) as to:
-        with pytest.raises(NoAnswer) as caught:
+        with pytest.raises(NoResponse) as caught:
             await send(to, server.url + PATH)
     assert "its certificate is not trusted: unable to get local issuer" in caught.value.text
     assert server.requests == []
@@ -76,7 +76,7 @@ async def test_certificate_for_another_host_is_refused(authority: trustme.CA) ->
     """However trusted who issued it."""
     tls = server_tls(authority, "track.customer.io")
     async with peer(answering, tls=tls) as server, transport() as to:
-        with pytest.raises(NoAnswer, match="its certificate is not trusted: IP address mismatch"):
+        with pytest.raises(NoResponse, match="its certificate is not trusted: IP address mismatch"):
             await send(to, server.url + PATH)
     assert server.requests == []
 
@@ -89,7 +89,7 @@ async def test_server_that_speaks_no_tls_is_said_so() -> None:
         await connection.answer(400)
 
     async with peer(script) as server, transport() as to:
-        with pytest.raises(NoAnswer, match=f"no connection to {server.host}: TLS failed: "):
+        with pytest.raises(NoResponse, match=f"no connection to {server.host}: TLS failed: "):
             await send(to, f"https://{server.host}{PATH}")
 
 
@@ -141,7 +141,7 @@ async def test_proxy_that_refuses_is_said_so(
     async with peer(script) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:proxy-password@{proxy.host}")
         async with transport(http2=http2) as to:
-            with pytest.raises(NoAnswer) as caught:
+            with pytest.raises(NoResponse) as caught:
                 await send(to, f"https://track.customer.io{PATH}")
     assert (
         caught.value.text == "no connection to track.customer.io through the proxy: it answered 407"
@@ -161,7 +161,9 @@ async def test_proxy_that_never_answers_is_given_up_in_time(
     async with peer(script) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.host}")
         async with transport(connect_timeout_s=0.3) as to, within(3):
-            with pytest.raises(NoAnswer, match=r"no connection to track.customer.io within 0.3 s"):
+            with pytest.raises(
+                NoResponse, match=r"no connection to track.customer.io within 0.3 s"
+            ):
                 await send(to, f"https://track.customer.io{PATH}")
 
 
@@ -173,7 +175,7 @@ async def test_proxy_of_a_kind_we_do_not_speak_to_is_said_so(
     """Rather than going past it."""
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
     async with transport(http2=http2) as to:
-        with pytest.raises(NoAnswer) as caught:
+        with pytest.raises(NoResponse) as caught:
             await send(to, f"https://track.customer.io{PATH}")
     assert caught.value.text == (
         "no connection to track.customer.io: a proxy by socks5 is not supported"
@@ -247,7 +249,7 @@ async def test_nothing_of_a_request_reaches_the_logs(
         transport(http2=http2) as to,
     ):
         await send(to, server.url + "/api/v1/customers/secret-user", b'{"secret": 1}')
-        with pytest.raises(NoAnswer) as caught:
+        with pytest.raises(NoResponse) as caught:
             await send(to, "https://127.0.0.1:1/api/v1/customers/secret-user?secret")
     shown = f"{caplog.text} {caught.value!r} {caught.value.__cause__}"
     assert "secret" not in shown

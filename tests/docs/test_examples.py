@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 from ciosidecar import StreamOptions
-from ciosidecar.testing import server
+from ciosidecar_server.testing import server
 
 from tests.docs.pages import ROOT, Example, examples
 

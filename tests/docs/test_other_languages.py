@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from ciosidecar.testing import server
-from ciosidecar_server.sandbox.testing import running_sandbox
+from ciosidecar_sandbox.testing import running_sandbox
+from ciosidecar_server.testing import server
 
 from tests.docs.pages import ROOT, Example, examples
 from tests.polyglot.languages import LANGUAGES

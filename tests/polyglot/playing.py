@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import trustme
-from ciosidecar_server.sandbox.testing import running_sandbox
+from ciosidecar_sandbox.testing import running_sandbox
 
 from tests.processes import Server, server
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from ciosidecar_server.sandbox.testing import Running
+from ciosidecar_sandbox.testing import Running
 
 from tests.processes import COMMAND
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from ciosidecar_server.sandbox.testing import running_sandbox
+from ciosidecar_sandbox.testing import running_sandbox
 
 from tests.sandbox.support import Track
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from ciosidecar_server.sandbox.testing import Running, running_sandbox
+from ciosidecar_sandbox.testing import Running, running_sandbox
 
 from tests.sandbox.support import Track, sandbox_process
 

@@ -5,7 +5,7 @@ import time
 
 import httpx
 import pytest
-from ciosidecar_server.sandbox.faults import BadFaults, Faults, read_faults
+from ciosidecar_sandbox.faults import BadFaults, Faults, read_faults
 
 from tests.sandbox.support import Track
 
@@ -143,7 +143,7 @@ def test_207_refuses_one_item_of_a_batch(track: Track) -> None:
     assert track.put("/api/v1/customers/u1", {}).status_code == 200
 
 
-def test_faults_strike_the_api_only(track: Track) -> None:
+def test_faults_are_injected_into_the_api_only(track: Track) -> None:
     """The JSON for programs answers."""
     track.fault("500=1", seed=4, retry_after_s=2)
     assert track.get("/sandbox/faults") == {"spec": "500=1", "seed": 4, "retry_after_s": 2}
@@ -190,6 +190,6 @@ def test_one_fault_does_not_shift_another() -> None:
     """Adding slow or 503 leaves the 429s where they were: runs can be compared."""
     alone = Faults("429=0.1", 5)
     together = Faults("429=0.1,503=0.2,slow=0.5:1s", 5)
-    first = [alone.strike().name == "429" for _ in range(1000)]
-    second = [together.strike().name == "429" for _ in range(1000)]
+    first = [alone.inject().name == "429" for _ in range(1000)]
+    second = [together.inject().name == "429" for _ in range(1000)]
     assert first == second

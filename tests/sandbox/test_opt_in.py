@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform import read_destination, transform
+from ciosidecar_transform import read_destination, transform
 
 from tests.sandbox.support import Track
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from ciosidecar_server.sandbox.identifiers import Identifier
-from ciosidecar_server.sandbox.outcome import applied
-from ciosidecar_server.sandbox.page.live import MAX_ROWS, MAX_VIEWERS
-from ciosidecar_server.sandbox.testing import running_sandbox
+from ciosidecar_sandbox.identifiers import Identifier
+from ciosidecar_sandbox.outcome import applied
+from ciosidecar_sandbox.page.live import MAX_ROWS, MAX_VIEWERS
+from ciosidecar_sandbox.testing import running_sandbox
 
 from tests.sandbox.support import AUTH, Track
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from ciosidecar_server.sandbox.testing import Running
+from ciosidecar_sandbox.testing import Running
 from selenium.webdriver.common.keys import Keys
 
 from tests.sandbox.browser import Browser, chromium

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import trustme
-from ciosidecar_server.sandbox.testing import running_sandbox
+from ciosidecar_sandbox.testing import running_sandbox
 from customerio import (  # type: ignore[import-untyped]
     CustomerIO,
     CustomerIOException,

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from ciosidecar_server.transform import read_destination, transform
+from ciosidecar_transform import read_destination, transform
 
 
 def cases(name: str) -> list[Any]:
@@ -39,7 +39,7 @@ def test_event_id(case: dict[str, Any]) -> None:
     """5.6: the whole id, of an event as exact text."""
     destination, _ = read_destination(b'{"siteID": "site", "apiKey": "key"}')
     assert destination is not None
-    _, (request,) = transform(case["event_json"].encode(), destination)
+    _, (request,) = transform(case["event_json"].encode(), destination, now=int(time.time()))
     assert json.loads(request.body)["id"] == case["id"]
 
 
@@ -48,7 +48,7 @@ def outcome(event: Any, config: Any) -> dict[str, Any]:
     destination, _ = read_destination(json.dumps(config).encode())
     if destination is None:
         return {"error": "INVALID_DESTINATION"}
-    found, requests = transform(json.dumps(event).encode(), destination)
+    found, requests = transform(json.dumps(event).encode(), destination, now=int(time.time()))
     if found.error is not None:
         return {"error": str(found.error.code)}
     if found.filtered is not None:

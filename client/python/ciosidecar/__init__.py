@@ -1,7 +1,6 @@
 """ciosidecar's client: RudderStack events in, Customer.io requests out, from Python.
 
-`Client` and `AsyncClient` transform batches and keep streams; the stubs are in `ciosidecar.v1`, and
-`ciosidecar.testing` starts a sidecar inside a test.
+`Client` and `AsyncClient` transform batches and keep streams; the stubs are in `ciosidecar.v1`.
 """
 
 from ciosidecar import v1

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ciosidecar_server.transform import (
+from ciosidecar_transform import (
     AnyDestination,
     BatchTransform,
     Connection,
@@ -186,8 +186,8 @@ def packed(
     alone: the positions that share with nobody. on: each event's destination, where they differ.
     connection: the config of the connection that records are of.
     """
-    sink = RequestList()
-    batch = BatchTransform(NOW, sink)
+    writer = RequestList()
+    batch = BatchTransform(NOW, writer)
     usual = destination(**config)
     row_of = _read(connection)
     for position, event in enumerate(events):
@@ -202,7 +202,7 @@ def packed(
     batch.flush()
     return [
         (as_dict(request), [covered] if isinstance(covered, int) else covered)
-        for request, covered in sink.requests
+        for request, covered in writer.requests
     ]
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform import BatchTransform, RequestList
+from ciosidecar_transform import BatchTransform, RequestList
 
 from tests.unit.transform.support import (
     NOW,
@@ -62,13 +62,13 @@ def test_10_3_a_shared_request_holds_what_each_would_be_alone() -> None:
 def test_10_3_a_batch_without_groups_makes_no_shared_request() -> None:
     """There is never an empty batch, and flushing twice sends nothing twice."""
     assert packed([]) == []
-    sink = RequestList()
-    batch = BatchTransform(NOW, sink)
+    writer = RequestList()
+    batch = BatchTransform(NOW, writer)
     batch.flush()
     batch.add(0, as_json(group()), destination())
     batch.flush()
     batch.flush()
-    assert len(sink.requests) == 1
+    assert len(writer.requests) == 1
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "日"])
@@ -116,8 +116,8 @@ def test_10_3_destinations_do_not_share() -> None:
 
 def test_10_3_a_refused_group_is_not_in_the_request() -> None:
     """A bad neighbour leaves no trace (1.4)."""
-    sink = RequestList()
-    batch = BatchTransform(NOW, sink)
+    writer = RequestList()
+    batch = BatchTransform(NOW, writer)
     events: list[Any] = [group(), group(groupId=None), b"{", group(groupId="h")]
     outcomes = [
         batch.add(position, as_json(event), destination_)
@@ -126,7 +126,7 @@ def test_10_3_a_refused_group_is_not_in_the_request() -> None:
     ]
     batch.flush()
     assert [outcome.status for outcome in outcomes] == [200, 400, 400, 200]
-    assert [positions for _, positions in sink.requests] == [[0, 3]]
+    assert [positions for _, positions in writer.requests] == [[0, 3]]
 
 
 def test_10_3_an_event_alone_shares_with_nobody() -> None:

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform import read_connection
-from ciosidecar_server.transform.connection import Audience, EventRows, PersonRows, Unusable
+from ciosidecar_transform import read_connection
+from ciosidecar_transform.settings.connections import Audience, EventRows, PersonRows, Unusable
 
 from tests.unit.transform.support import refusal_of, row
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform.dates import DateNames, object_with_seconds
+from ciosidecar_transform.dates import DateNames, object_with_seconds
 
 from tests.unit.transform.support import (
     attributes_of,

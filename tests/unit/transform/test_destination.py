@@ -5,8 +5,8 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform import SettingProblem, read_destination
-from ciosidecar_server.transform.destination import unusable
+from ciosidecar_transform import SettingProblem, read_destination
+from ciosidecar_transform.settings.destination import unusable
 
 from tests.unit.transform.support import identify, of_type, request_of, track
 

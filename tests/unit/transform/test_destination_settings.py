@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from ciosidecar import v1
-from ciosidecar_server.transform import read_destination
-from ciosidecar_server.transform.destination import settled
-from ciosidecar_server.transform.destination_settings import SETTINGS, Setting
-from ciosidecar_server.transform.settings_reference import page
+from ciosidecar_transform import read_destination
+from ciosidecar_transform.settings.destination import settled
+from ciosidecar_transform.settings.table import SETTINGS, Setting
 from msgspec import Raw
 
+from docs.generate.destination import page
 from tests.unit.transform.support import fatal_keys
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -49,7 +49,7 @@ def test_the_table_has_exactly_the_keys_that_are_read() -> None:
 def test_the_page_is_current() -> None:
     """docs/destination.md is what the table writes."""
     assert (DOCS / "destination.md").read_text(encoding="utf-8") == page(), (
-        "run: python -m ciosidecar_server.transform.settings_reference docs/destination.md"
+        "run: python docs/generate/destination.py docs/destination.md"
     )
 
 

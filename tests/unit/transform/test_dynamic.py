@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform import Destination, DynamicDestination, Refused, read_destination
-from ciosidecar_server.transform.dynamic import MAX_KEPT, MAX_VALUE_BYTES
+from ciosidecar_transform import Destination, DynamicDestination, EventRejected, read_destination
+from ciosidecar_transform.settings.dynamic import MAX_KEPT, MAX_VALUE_BYTES
 
 from tests.unit.transform.support import (
     destination,
@@ -186,7 +186,7 @@ def test_13_1_a_setting_that_nests_deeply_is_no_fault_of_ours_either() -> None:
     found = destination(**config)
     assert isinstance(found, DynamicDestination)
     assert isinstance(found.for_event(b"{}")[0], Destination)
-    with pytest.raises(Refused, match=r"consentManagement .*\(13.1\)"):
+    with pytest.raises(EventRejected, match=r"consentManagement .*\(13.1\)"):
         _below(_frames_left() - 200, lambda: found.for_event(b'{"k":"x"}'))
 
 

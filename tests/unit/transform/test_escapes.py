@@ -5,7 +5,7 @@ import random
 import re
 
 import pytest
-from ciosidecar_server.transform.json_text import Raw, compact_size, repair_surrogates
+from ciosidecar_transform.json_text import Raw, compact_size, repair_surrogates
 
 PIECES = [
     *(r"\n", r"\"", r"\\", r"\/", r"\b", r"\u0000", r"\u001f", r"\u0022", r"\u005C", r"\u0041"),

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform import read_destination
+from ciosidecar_transform import read_destination
 
 from tests.unit.transform.support import sent, track
 

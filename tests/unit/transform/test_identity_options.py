@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform import transform_event
-from ciosidecar_server.transform.operations import Identify, SendEvent
-from ciosidecar_server.transform.ordering import operation_keys
+from ciosidecar_transform import transform_event
+from ciosidecar_transform.operations import Identify, SendEvent
+from ciosidecar_transform.ordering import operation_keys
 
 from tests.unit.transform.support import (
     NOW,

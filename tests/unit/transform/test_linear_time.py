@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform import AnyDestination, transform
+from ciosidecar_transform import AnyDestination, transform
 
 from tests.unit.transform.support import NOW, destination
 

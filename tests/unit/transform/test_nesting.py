@@ -4,7 +4,7 @@ import sys
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform import transform
+from ciosidecar_transform import transform
 
 from tests.unit.transform.support import NOW, destination, request_of
 

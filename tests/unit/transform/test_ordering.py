@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform import read_connection
-from ciosidecar_server.transform.event_to_call import transform_event
-from ciosidecar_server.transform.ordering import operation_keys, request_keys
-from ciosidecar_server.transform.request import Request, RequestTemplate
+from ciosidecar_transform import read_connection
+from ciosidecar_transform.ordering import operation_keys, request_keys
+from ciosidecar_transform.pipeline import transform_event
+from ciosidecar_transform.requests import Request, RequestTemplate
 
 from tests.unit.transform.support import NOW, as_json, destination, identify, track
 

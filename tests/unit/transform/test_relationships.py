@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform import transform
+from ciosidecar_transform import transform
 
 from .dialects import PERSON, attributes_of_both, in_either_place, v1_body, v2_item
 from .support import NOW, codes, destination, identify, of_type, refusal_of, request_of, row, sent

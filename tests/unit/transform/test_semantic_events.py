@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from ciosidecar_server.transform.rules.semantic import RULES
-from ciosidecar_server.transform.semantic_names import SEMANTIC_NAMES
+from ciosidecar_transform.rules.semantic import RULES
+from ciosidecar_transform.semantic_names import SEMANTIC_NAMES
 
 from tests.unit.transform.support import (
     TIME,

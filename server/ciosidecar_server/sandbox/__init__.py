@@ -1,1 +1,0 @@
-"""A Customer.io of one's own on loopback, in memory: its Track API and what is behind it."""

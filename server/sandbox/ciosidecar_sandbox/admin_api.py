@@ -1,0 +1,300 @@
+"""What the sandbox holds, as JSON for programs, under /sandbox/."""
+
+from itertools import islice
+from typing import Any
+
+from msgspec.json import encode
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from .events import Event
+from .faults import BadFaults, Faults
+from .http import MAX_BODY_BYTES_KEPT, read_json
+from .identifiers import Identifier
+from .objects import Object
+from .outcome import Outcome, Refusal
+from .people import Person
+from .workspace import Workspace
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 1000
+
+
+class AdminApi:
+    """The routes, over one workspace and its faults."""
+
+    def __init__(self, workspace: Workspace, faults: Faults) -> None:
+        self._workspace = workspace
+        self._faults = faults
+
+    def routes(self) -> list[Route]:
+        """To be put into a Starlette application."""
+        return [
+            Route("/sandbox/", self.index),
+            Route("/sandbox/people", self.people),
+            Route("/sandbox/person", self.person),
+            Route("/sandbox/events", self.events),
+            Route("/sandbox/objects", self.objects),
+            Route("/sandbox/object", self.object),
+            Route("/sandbox/requests", self.requests),
+            Route("/sandbox/counters", self.counters),
+            Route("/sandbox/reset", self.reset, methods=["POST"]),
+            Route("/sandbox/faults", self.faults, methods=["GET", "PUT"]),
+        ]
+
+    async def index(self, _request: Request) -> Response:
+        """What there is."""
+        return _json({"paths": sorted({route.path for route in self.routes()})})
+
+    async def people(self, request: Request) -> Response:
+        """Newest first: ?q= searches, ?offset= and ?limit= page."""
+        offset, limit = _number(request, "offset", 0), _limit(request)
+        found = self._workspace.people.search(request.query_params.get("q", ""))
+        page = list(islice(found, offset, offset + limit + 1))
+        return _json(
+            {
+                "people": [person_summary(one) for one in page[:limit]],
+                "total": len(self._workspace.people),
+                "next_offset": offset + limit if len(page) > limit else None,
+            }
+        )
+
+    async def person(self, request: Request) -> Response:
+        """One person, by ?id=, ?email=, ?phone= or ?cio_id=, with the latest events first."""
+        person = find_person(self._workspace, dict(request.query_params))
+        if person is None:
+            raise HTTPException(404, "there is no such person")
+        return _json(person_details(self._workspace, person, _limit(request)))
+
+    async def events(self, request: Request) -> Response:
+        """Newest first: ?name=, ?person= (cio_id), ?anonymous_id=, ?id= filter, ?before= pages."""
+        query = request.query_params
+        before = _number(request, "before", 0)
+        source = self._workspace.events.kept
+        if "person" in query:
+            owner = self._workspace.people.by_cio_id.get(query["person"])
+            source = (owner.timeline if owner else None) or type(source)()
+        found = (
+            event
+            for event in reversed(source)
+            if (not before or event.number < before)
+            and ("name" not in query or event.name == query["name"])
+            and ("id" not in query or event.id == query["id"])
+            and ("anonymous_id" not in query or event.anonymous_id == query["anonymous_id"])
+        )
+        limit = _limit(request)
+        page = list(islice(found, limit + 1))
+        return _json(
+            {
+                "events": [event_details(one) for one in page[:limit]],
+                "next_before": page[limit - 1].number if len(page) > limit else None,
+            }
+        )
+
+    async def objects(self, request: Request) -> Response:
+        """Newest first: ?type= filters, ?offset= and ?limit= page."""
+        offset, limit = _number(request, "offset", 0), _limit(request)
+        wanted = request.query_params.get("type")
+        found = (
+            one
+            for one in reversed(self._workspace.objects.by_cio_object_id.values())
+            if wanted is None or one.object_type_id == wanted
+        )
+        page = list(islice(found, offset, offset + limit + 1))
+        return _json(
+            {
+                "objects": [object_summary(one) for one in page[:limit]],
+                "total": len(self._workspace.objects),
+                "next_offset": offset + limit if len(page) > limit else None,
+            }
+        )
+
+    async def object(self, request: Request) -> Response:
+        """One object, by ?type= and ?id=, or ?cio_object_id=, with its people."""
+        query = request.query_params
+        objects = self._workspace.objects
+        found = objects.find(query.get("type", ""), query.get("id", ""))
+        if "cio_object_id" in query:
+            found = objects.by_cio_object_id.get(query["cio_object_id"])
+        if found is None:
+            raise HTTPException(404, "there is no such object")
+        return _json(object_details(self._workspace, found, _limit(request)))
+
+    async def requests(self, request: Request) -> Response:
+        """The log, newest first: ?outcome=, ?call=, ?person= (cio_id) filter, ?before= pages."""
+        query = request.query_params
+        outcome = query.get("outcome")
+        if outcome is not None and outcome not in list(Outcome):
+            raise HTTPException(400, f"outcome must be one of {', '.join(Outcome)}")
+        before = _number(request, "before", 0)
+        found = (
+            row
+            for row in self._workspace.log.newest_first(before or None)
+            if (outcome is None or row.outcome == outcome)
+            and ("call" not in query or row.call == query["call"])
+            and ("person" not in query or row.person == query["person"])
+        )
+        limit = _limit(request)
+        page = list(islice(found, limit + 1))
+        return _json(
+            {
+                "requests": page[:limit],
+                "next_before": page[limit - 1].number if len(page) > limit else None,
+            }
+        )
+
+    async def counters(self, _request: Request) -> Response:
+        """How many there are of everything."""
+        return _json(self._workspace.counters())
+
+    async def reset(self, _request: Request) -> Response:
+        """Forgets everything; the faults begin anew with their seed."""
+        self._workspace.reset()
+        self._faults.begin_anew()
+        return _json({})
+
+    async def faults(self, request: Request) -> Response:
+        """The faults in force; PUT {"spec": …, "seed": …, "retry_after_s": …} changes them."""
+        if request.method == "PUT":
+            wanted: dict[str, Any] = {"spec": "", "seed": 0, "retry_after_s": None}
+            wanted |= await _object(request)
+            spec, seed, wait = wanted["spec"], wanted["seed"], wanted["retry_after_s"]
+            if len(wanted) > 3 or type(spec) is not str or type(seed) is not int:
+                raise HTTPException(
+                    400, "faults are {spec: text, seed: whole number, retry_after_s: seconds}"
+                )
+            if wait is not None and type(wait) not in (int, float):
+                raise HTTPException(400, "retry_after_s must be a number of seconds, or null")
+            try:
+                self._faults.change(spec, seed, wait)
+            except BadFaults as problem:
+                raise HTTPException(400, str(problem)) from None
+        return _json(self._faults.described())
+
+
+def find_person(workspace: Workspace, query: dict[str, str]) -> Person | None:
+    """By the first given of id, email, phone, cio_id (with or without cio_); ?any= tries all."""
+    for kind in ("id", "email", "phone"):
+        if kind in query:
+            return workspace.people.find(Identifier(kind, query[kind]))
+    if "cio_id" in query:
+        return workspace.people.by_cio_id.get(query["cio_id"].removeprefix("cio_"))
+    return workspace.people.find_any(query.get("any", ""))
+
+
+def person_summary(person: Person) -> dict[str, Any]:
+    """A person as a list shows one."""
+    return {
+        "cio_id": person.cio_id,
+        "id": person.id,
+        "email": person.email,
+        "phone": person.phone,
+        "created": person.created,
+        "attributes": len(person.attributes),
+        "devices": len(person.devices),
+        "events": len(person.timeline or ()),
+    }
+
+
+def person_details(workspace: Workspace, person: Person, events: int) -> dict[str, Any]:
+    """Everything about a person, with so many of the latest events."""
+    relationships = []
+    for cio_object_id, attributes in person.relationships.items():
+        related = workspace.objects.by_cio_object_id[cio_object_id]
+        relationships.append(
+            {
+                "cio_object_id": cio_object_id,
+                "object_type_id": related.object_type_id,
+                "object_id": related.object_id,
+                "relationship_attributes": attributes,
+            }
+        )
+    return person_summary(person) | {
+        "attributes": person.attributes,
+        "devices": list(person.devices.values()),
+        "relationships": relationships,
+        "segments": list(person.segments),
+        "anonymous_ids": person.anonymous_ids,
+        "event_count": len(person.timeline or ()),
+        "events": [event_details(one) for one in islice(reversed(person.timeline or ()), events)],
+    }
+
+
+def event_details(event: Event) -> dict[str, Any]:
+    """An event with its data."""
+    return {
+        "number": event.number,
+        "at": event.at,
+        "timestamp": event.timestamp,
+        "type": event.kind,
+        "name": event.name,
+        "data": event.data,
+        "id": event.id,
+        "anonymous_id": event.anonymous_id,
+        "person": event.person,
+    }
+
+
+def object_summary(found: Object) -> dict[str, Any]:
+    """An object as a list shows one."""
+    return {
+        "cio_object_id": found.cio_object_id,
+        "object_type_id": found.object_type_id,
+        "object_id": found.object_id,
+        "created": found.created,
+        "attributes": found.attributes,
+        "people": len(found.people),
+    }
+
+
+def object_details(workspace: Workspace, found: Object, people: int) -> dict[str, Any]:
+    """An object with so many of its people."""
+    related = []
+    for cio_id, attributes in islice(found.people.items(), people):
+        person = workspace.people.by_cio_id[cio_id]
+        related.append(
+            {
+                "cio_id": cio_id,
+                "id": person.id,
+                "email": person.email,
+                "relationship_attributes": attributes,
+            }
+        )
+    return object_summary(found) | {"people_count": len(found.people), "people": related}
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY_BYTES_KEPT:
+            raise HTTPException(413, "the body is too long")
+    try:
+        found = read_json(bytes(body))
+    except Refusal as refusal:
+        raise HTTPException(400, refusal.message) from None
+    if type(found) is not dict:
+        raise HTTPException(400, "the body must be a JSON object")
+    return found
+
+
+def _json(value: Any) -> Response:
+    return Response(encode(value), media_type="application/json")
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise HTTPException(400, f"{name} must be a whole number from 0")
+    return int(text)
+
+
+def _limit(request: Request) -> int:
+    limit = _number(request, "limit", DEFAULT_LIMIT)
+    if not 1 <= limit <= MAX_LIMIT:
+        raise HTTPException(400, f"limit must be from 1 to {MAX_LIMIT}")
+    return limit

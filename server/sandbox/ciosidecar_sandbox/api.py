@@ -1,0 +1,201 @@
+"""The Track API over HTTP: credentials, bodies, faults, answers, and a row in the log for all."""
+
+import asyncio
+import logging
+from base64 import b64encode
+from binascii import Error as NotBase64
+from binascii import a2b_base64
+from contextlib import suppress
+
+from msgspec.json import encode
+
+from .api_v1 import route
+from .calls import BATCH, ENTITY, V2, Request, run
+from .connection import RESET
+from .faults import REDIRECTS, Faults, InjectedFault
+from .http import (
+    Answer,
+    Gone,
+    Receive,
+    Scope,
+    Send,
+    check_content_type,
+    error,
+    header,
+    read_body,
+    send_answer,
+)
+from .outcome import Outcome, Refusal
+from .workspace import Workspace
+
+_REGION = b"/api/v1/accounts/region"
+_HTML_502 = (
+    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
+    b"<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n"
+)
+_STATUS_TEXTS = {408: "request timeout", 429: "too many requests", 503: "service unavailable"}
+_log = logging.getLogger(__name__)
+
+
+class _NoAnswer(Exception):
+    """The request gets no answer: the connection was reset, or the client gave up."""
+
+
+class TrackApi:
+    """An ASGI application: everything under /api/, and /unsubscribe/."""
+
+    def __init__(self, workspace: Workspace, faults: Faults, credentials: str | None) -> None:
+        """credentials: "site_id:api_key" to insist on; None for any."""
+        self._workspace = workspace
+        self._faults = faults
+        self._expected = (
+            None if credentials is None else b"Basic " + b64encode(credentials.encode())
+        )
+        self._accepted = b""
+        self.stopping = asyncio.Event()
+        """Set when the server stops: whoever hangs is let go."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        try:
+            answer = await self._answer(scope, receive)
+        except (Gone, _NoAnswer):
+            return
+        except Exception:  # noqa: BLE001 - a client is answered, whatever it is
+            _log.exception("a call failed")
+            answer = error(500, "internal error; the sandbox's log says more")
+        await send_answer(send, answer)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        method, path = scope["method"], scope["raw_path"]
+        workspace = self._workspace
+        at = workspace.clock()
+        request = Request(workspace, at, method, path, scope["query_string"])
+        try:
+            if path in (ENTITY, BATCH):
+                endpoint = V2
+                if method != "POST":
+                    return request.refuse_method("POST")
+            elif path == _REGION:
+                if method != "GET":
+                    return request.refuse_method("GET")
+                self._check_credentials(scope)
+                return request.finish(_region(scope), "region")
+            else:
+                endpoints = route(path)
+                if endpoints is None:
+                    return request.refuse(Refusal("there is no such path", status=404))
+                found = endpoints.get(method)
+                if found is None:
+                    return request.refuse_method(", ".join(endpoints))
+                endpoint = found
+            request.call = endpoint.name
+            if endpoint.authorized:
+                self._check_credentials(scope)
+            fault = self._faults.inject()
+            request.body = await read_body(scope, receive)
+            if fault.delay_s:
+                await self._wait(fault.delay_s)
+            if fault.name not in ("", "207", "reset-after"):
+                return await self._inject(fault, request, scope, receive)
+            if endpoint.has_body:
+                check_content_type(scope)
+            answer = run(request, endpoint, fault)
+        except Refusal as refusal:
+            return request.refuse(refusal)
+        except Gone:
+            request.note(Outcome.REFUSED, "the client went away before its request was complete", 0)
+            raise
+        if fault.name == "reset-after":
+            request.injected("reset-after", "accepted, then the connection was reset", 0)
+            await _reset(scope, receive)
+        return answer
+
+    def _check_credentials(self, scope: Scope) -> None:
+        given = header(scope, b"authorization")
+        if given is not None:
+            if given == self._accepted:
+                return
+            if self._is_accepted(given):
+                self._accepted = given
+                return
+        raise Refusal("Unauthorized request", status=401)
+
+    def _is_accepted(self, given: bytes) -> bool:
+        scheme, _, text = given.partition(b" ")
+        if scheme.lower() != b"basic":
+            return False
+        if self._expected is not None:
+            return b"Basic " + text.strip() == self._expected
+        try:
+            return b":" in a2b_base64(text.strip(), strict_mode=True)
+        except NotBase64:
+            return False
+
+    async def _wait(self, delay_s: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.stopping.wait(), delay_s)
+
+    async def _inject(
+        self, fault: InjectedFault, request: Request, scope: Scope, receive: Receive
+    ) -> Answer:
+        """The fault in place of the answer: nothing is accepted."""
+        name = fault.name
+        if name == "reset":
+            request.injected(name, "the connection was reset", 0)
+            await _reset(scope, receive)
+        if name == "hang":
+            request.injected(name, "no answer", 0)
+            await self._hang(receive)
+        if name == "html502":
+            request.injected(name, "502 with a page of HTML", 502)
+            return Answer(502, _HTML_502, content_type=b"text/html")
+        if name == "redirect":
+            status = REDIRECTS[int(fault.pick * len(REDIRECTS))]
+            request.injected(name, "a redirect to this same place", status)
+            return _redirect(scope, status)
+        status = int(name)
+        request.injected(name, name, status)
+        headers: tuple[tuple[bytes, bytes], ...] = ()
+        if status == 429 and self._faults.retry_after_s is not None:
+            headers = ((b"retry-after", b"%g" % self._faults.retry_after_s),)
+        return error(status, _STATUS_TEXTS.get(status, "a fault that was asked for"), *headers)
+
+    async def _hang(self, receive: Receive) -> None:
+        async def gone() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        waits = [asyncio.ensure_future(gone()), asyncio.ensure_future(self.stopping.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if self.stopping.is_set():
+            raise Refusal("the sandbox is stopping", status=503)
+        raise _NoAnswer
+
+
+async def _reset(scope: Scope, receive: Receive) -> None:
+    scope[RESET]()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    raise _NoAnswer
+
+
+def _own_url(scope: Scope) -> str:
+    host = header(scope, b"host")
+    name = host.decode("latin-1") if host else "{}:{}".format(*scope["server"])
+    return f"{scope['scheme']}://{name}"
+
+
+def _redirect(scope: Scope, status: int) -> Answer:
+    query = b"?" + scope["query_string"] if scope["query_string"] else b""
+    location = _own_url(scope).encode("latin-1") + scope["raw_path"] + query
+    body = encode({"errors": [{"detail": "wrong datacenter", "status": str(status)}]})
+    return Answer(status, body, ((b"location", location),))
+
+
+def _region(scope: Scope) -> Answer:
+    return Answer(200, encode({"url": _own_url(scope), "region": "us", "environment_id": 1}))

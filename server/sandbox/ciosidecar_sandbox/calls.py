@@ -1,0 +1,143 @@
+"""A call of the API on its way: done, answered in the shape of its version, put into the log."""
+
+from msgspec import Raw
+from msgspec.json import encode
+
+from . import api_v2
+from .api_v1 import Endpoint
+from .faults import InjectedFault
+from .http import Answer, Call, error
+from .limits import MAX_BATCH_BYTES
+from .outcome import Effect, Outcome, Refusal, dropped
+from .workspace import Workspace
+
+ENTITY, BATCH = b"/api/v2/entity", b"/api/v2/batch"
+
+
+class Request:
+    """One request on its way: done, answered, and put into the log."""
+
+    def __init__(
+        self, workspace: Workspace, at: float, method: str, path: bytes, query: bytes
+    ) -> None:
+        self.workspace = workspace
+        self.at = at
+        self.method = method
+        self.raw_path = path
+        self.query = query
+        self.path = (path + b"?" + query if query else path)[:2000].decode("latin-1")
+        self.body = b""
+        self.call = "unknown"
+        workspace.log.next_request()
+
+    def add(
+        self, effect: Effect, status: int, call: str, who: str, body: bytes, index: int | None
+    ) -> None:
+        """A row of the log."""
+        self.workspace.log.add(
+            effect,
+            at=self.at,
+            method=self.method,
+            path=self.path,
+            status=status,
+            call=call,
+            who=who,
+            body=body,
+            batch_index=index,
+        )
+
+    def count(self, answer: Answer) -> Answer:
+        """The answer, counted."""
+        self.workspace.log.by_status[answer.status] += 1
+        return answer
+
+    def finish(self, answer: Answer, call: str) -> Answer:
+        """An answer to a call that changes nothing."""
+        self.add(Effect(Outcome.APPLIED), answer.status, call, "", b"", None)
+        return self.count(answer)
+
+    def note(self, outcome: Outcome, reason: str, status: int) -> None:
+        """A row for a fault, or for a client that gave up."""
+        self.add(Effect(outcome, reason), status, self.call, "", self.body, None)
+        self.workspace.log.by_status[status] += 1
+
+    def injected(self, name: str, reason: str, status: int) -> None:
+        """A row for an injected fault, and its count."""
+        self.workspace.log.by_fault[name] += 1
+        self.note(Outcome.FAULT, f"{reason} (fault)", status)
+
+    def refuse(self, refusal: Refusal, *headers: tuple[bytes, bytes]) -> Answer:
+        """The answer to a request that is refused as a whole, in the shape of its version."""
+        status = refusal.status
+        self.add(Effect(Outcome.REFUSED, _reason(refusal)), status, self.call, "", self.body, None)
+        if status != 400:
+            return self.count(error(status, refusal.message, *headers))
+        if self.raw_path in (ENTITY, BATCH):
+            return self.count(Answer(400, api_v2.errors_body([api_v2.error_item(refusal)])))
+        if self.call == "merge":
+            return self.count(error(400, refusal.message))
+        return self.count(Answer(400, encode({"meta": {"errors": [refusal.message]}})))
+
+    def refuse_method(self, allowed: str) -> Answer:
+        """405 with Allow."""
+        refusal = Refusal(f"the method must be {allowed}", status=405)
+        return self.refuse(refusal, (b"allow", allowed.encode()))
+
+
+def run(request: Request, endpoint: Endpoint, fault: InjectedFault) -> Answer:
+    if endpoint is V2:
+        return _run_v2(request, fault)
+    call = Call(request.method, request.raw_path, request.query, request.body)
+    effect, who = endpoint.run(request.workspace, call)
+    request.add(effect, endpoint.answer.status, endpoint.name, who, request.body, None)
+    return request.count(endpoint.answer)
+
+
+def _run_v2(request: Request, fault: InjectedFault) -> Answer:
+    if request.raw_path == ENTITY:
+        request.call = api_v2.name_of(request.body)
+        call, effect, who = api_v2.run(request.workspace, request.body)
+        request.add(effect, 200, call, who, request.body, None)
+        return request.count(Answer(200))
+    request.call = "batch"
+    if len(request.body) > MAX_BATCH_BYTES:
+        raise Refusal(f"cannot be longer than {MAX_BATCH_BYTES} bytes", "batch")
+    items = api_v2.read_batch(request.body)
+    if not items:
+        request.add(dropped("the batch is empty"), 200, "batch", "", request.body, None)
+        return request.count(Answer(200))
+    unlucky = int(fault.pick * len(items)) if fault.name == "207" else None
+    errors = []
+    for index, item in enumerate(items):
+        refusal = _run_item(request, item, index, unlucky=index == unlucky)
+        if refusal is not None:
+            errors.append(api_v2.error_item(refusal, index))
+    if errors:
+        return request.count(Answer(207, api_v2.errors_body(errors)))
+    return request.count(Answer(200))
+
+
+def _run_item(request: Request, item: Raw, index: int, *, unlucky: bool) -> Refusal | None:
+    body = bytes(item)
+    try:
+        if unlucky:
+            request.workspace.log.by_fault["207"] += 1
+            raise Refusal("refused by a fault that was asked for")
+        call, effect, who = api_v2.run(request.workspace, body)
+    except Refusal as refusal:
+        outcome = Outcome.FAULT if unlucky else Outcome.REFUSED
+        request.add(Effect(outcome, _reason(refusal)), 207, api_v2.name_of(body), "", body, index)
+        return refusal
+    request.add(effect, 200, call, who, body, index)
+    return None
+
+
+def _reason(refusal: Refusal) -> str:
+    return f"{refusal.field}: {refusal.message}" if refusal.field else refusal.message
+
+
+def _no_run(_workspace: Workspace, _call: Call) -> tuple[Effect, str]:
+    raise AssertionError("v2 reads its own bodies")
+
+
+V2 = Endpoint("v2", _no_run)

@@ -1,0 +1,150 @@
+"""Puts the server together: services, health, reflection, addresses, drain."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+
+import grpc
+from ciosidecar.v1 import service_pb2, service_pb2_grpc
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from .addresses import UNIX, CannotListen, listenable
+from .delivery.dispatcher import Dispatcher
+from .rpc.service import Servicer
+from .rpc.session import Draining
+from .rpc.unreadable import UnreadableInterceptor
+from .settings import Settings
+
+SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
+
+
+_log = logging.getLogger(__name__)
+
+
+def server_options(settings: Settings) -> list[tuple[str, int]]:
+    """gRPC's options for a server with these settings."""
+    return [
+        # On by default: a second server would take the same port and half the connections.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", settings.max_message_bytes),
+        # grpc-go pings every 10 s at the most, also without a call; by default it is sent off.
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # A caller that vanished without a word is noticed within a minute.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+    ]
+
+
+class Sidecar:
+    """One server in this process's event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._draining = Draining()
+        self._server = aio.server(
+            interceptors=[UnreadableInterceptor()], options=server_options(settings)
+        )
+        self._credentials = _tls(settings)
+        self._health = health.aio.HealthServicer()
+        self._dispatcher = Dispatcher(settings)
+        self._servicer = Servicer(settings, self._draining, self._dispatcher)
+        service_pb2_grpc.add_SidecarServiceServicer_to_server(self._servicer, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        if settings.reflection:
+            names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, self._server)
+
+    async def start(self) -> list[str]:
+        """Listens; answers the addresses really bound. Raises CannotListen."""
+        protected = self._credentials is not None or self._settings.insecure
+        addresses = [listenable(one, protected=protected) for one in self._settings.listen]
+        bound = [self._listen(address) for address, _ in addresses]
+        for address, (_, reachable) in zip(bound, addresses, strict=True):
+            if reachable and self._credentials is None:
+                _log.warning(
+                    "%s can be reached from other machines without TLS: whoever listens in reads"
+                    " events and credentials",
+                    address,
+                )
+        await self._server.start()
+        for name in ("", SERVICE_NAME):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        return bound
+
+    def _listen(self, address: str) -> str:
+        try:
+            if self._credentials is None or address.startswith(UNIX):
+                port = self._server.add_insecure_port(address)
+            else:
+                port = self._server.add_secure_port(address, self._credentials)
+        except RuntimeError:
+            port = 0
+        if port == 0:
+            raise CannotListen(
+                f"cannot listen on {address}: it is taken, or not an address of this machine;"
+                " name another with --listen"
+            )
+        if address.startswith(UNIX):
+            return address
+        return f"{address.rpartition(':')[0]}:{port}"
+
+    async def drain(self) -> None:
+        """Takes no new calls, answers what was received, and ends within the grace."""
+        await self._health.enter_graceful_shutdown()
+        self._draining.begin(self._settings.grace_s)
+        self._dispatcher.drain(self._settings.grace_s)
+        await self._server.stop(self._settings.grace_s)
+        await self._end()
+
+    async def stop_at_once(self) -> None:
+        """Ends every call."""
+        await self._server.stop(None)
+        await self._end()
+
+    async def _end(self) -> None:
+        await self._servicer.calls_end()
+        await self._dispatcher.aclose()
+
+
+def _tls(settings: Settings) -> grpc.ServerCredentials | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        if settings.tls_cert or settings.tls_key or settings.tls_client_ca:
+            raise CannotListen("TLS needs both --tls-cert and --tls-key")
+        return None
+    try:
+        pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
+        client_ca = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
+    except OSError as problem:
+        raise CannotListen(f"cannot read {problem.filename}: {problem.strerror}") from None
+    return grpc.ssl_server_credentials([pair], client_ca, require_client_auth=bool(client_ca))
+
+
+async def serve(settings: Settings, ready: Callable[[list[str]], None]) -> None:
+    """Runs a server until SIGTERM or Ctrl-C; a second signal ends it at once.
+
+    ready: called with the addresses once the server listens. What it raises ends the server.
+    """
+    sidecar = Sidecar(settings)
+    bound = await sidecar.start()
+    loop = asyncio.get_running_loop()
+    signals = asyncio.Queue[None]()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signals.put_nowait, None)
+    try:
+        ready(bound)
+    except BaseException:
+        await sidecar.stop_at_once()
+        raise
+    await signals.get()
+    draining = asyncio.ensure_future(sidecar.drain())
+    impatient = asyncio.ensure_future(signals.get())
+    await asyncio.wait((draining, impatient), return_when=asyncio.FIRST_COMPLETED)
+    if not draining.done():
+        await sidecar.stop_at_once()
+    impatient.cancel()
+    await draining

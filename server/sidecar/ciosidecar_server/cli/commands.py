@@ -1,0 +1,42 @@
+"""The commands there are, under one name."""
+
+import signal
+from importlib.util import find_spec
+
+import cyclopts.config
+from cyclopts import App
+
+from .. import __version__
+from .check import check
+from .deliver import deliver
+from .outcome import drop_output, give_up
+from .output import CannotWrite, printing
+from .serve import serve
+from .transform import transform
+
+if find_spec("ciosidecar_sandbox") is None:
+    from .missing_sandbox import sandbox_app
+else:
+    from .sandbox import sandbox_app
+
+app = App(
+    name="ciosidecar",
+    help="RudderStack events in, Customer.io requests out, over gRPC.",
+    version=__version__,
+    config=cyclopts.config.Env("CIOSIDECAR_", command=False),
+)
+for command in (serve, transform, deliver, check):
+    app.command(command)
+app.command(sandbox_app)
+
+
+def main() -> None:
+    """The entry point."""
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    try:
+        with printing():
+            app()
+    except BrokenPipeError:
+        drop_output()
+    except CannotWrite as problem:
+        give_up(str(problem), problem.code)

@@ -1,0 +1,68 @@
+"""How a command ends: its exit code, and a sentence on stderr where something went wrong."""
+
+import errno
+import os
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import uvloop
+from ciosidecar import SidecarError
+from rich.console import Console
+
+from ..addresses import CannotListen, Exposed
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+stderr = Console(stderr=True)
+
+
+class Failed(Exception):
+    """The command cannot do what it was asked; the text says why and what to do."""
+
+    def __init__(self, text: str, code: int = EXIT_FAILED) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def run(command: Coroutine[Any, Any, None]) -> None:
+    """Runs a command; what goes wrong becomes a sentence on stderr and an exit code."""
+    try:
+        uvloop.run(command)
+    except Exposed as problem:
+        give_up(str(problem), EXIT_USAGE)
+    except (Failed, CannotListen) as problem:
+        give_up(str(problem), getattr(problem, "code", EXIT_FAILED))
+    except SidecarError as problem:
+        give_up(f"no answer from the sidecar: {problem}", EXIT_FAILED)
+    except BrokenPipeError:
+        # Whoever read our output has enough, which is no error.
+        drop_output()
+    except KeyboardInterrupt:
+        raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def reason(problem: OSError) -> str:
+    """Say in a few words what is wrong with a file or a stream."""
+    return "it is closed" if problem.errno == errno.EBADF else problem.strerror or str(problem)
+
+
+def drop_output() -> None:
+    """Let what is still buffered for standard output go nowhere: it has no reader, or no room."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def say(text: str, style: str | None = None) -> None:
+    """A sentence on stderr, if anybody can read it there."""
+    words = f"ciosidecar: {text}"
+    with suppress(OSError):
+        stderr.print(words, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def give_up(text: str, code: int) -> NoReturn:
+    """End the command with a sentence and an exit code."""
+    say(text, "red")
+    raise SystemExit(code)

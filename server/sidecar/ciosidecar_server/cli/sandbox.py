@@ -1,0 +1,48 @@
+"""`ciosidecar sandbox`."""
+
+import logging
+import os
+from typing import Annotated
+
+import cyclopts.config
+from ciosidecar_sandbox.settings import CannotStart, SandboxSettings
+from cyclopts import App, Parameter
+
+from .. import __version__
+from .outcome import Failed, run
+from .output import print_ready
+
+sandbox_app = App(
+    name="sandbox",
+    help="Run a Customer.io of your own on loopback, in memory.",
+    # Its own prefix: CIOSIDECAR_LISTEN is where `serve` listens.
+    config=cyclopts.config.Env("CIOSIDECAR_SANDBOX_", command=False),
+)
+
+
+@sandbox_app.default
+def sandbox(
+    settings: Annotated[SandboxSettings, Parameter(name="*")] = SandboxSettings(),  # noqa: B008 - frozen
+) -> None:
+    """Run a Customer.io of your own on loopback, in memory, until SIGTERM or Ctrl-C.
+
+    It takes all calls of the Track API, v1 and v2, and shows what became of them. Prints one line
+    of JSON when it is ready: the URL really listened on, the version and the process id.
+
+    Every option can also be set in the environment: CIOSIDECAR_SANDBOX_KEEP=1000.
+    """
+    run(_sandbox(settings))
+
+
+async def _sandbox(settings: SandboxSettings) -> None:
+    from ciosidecar_sandbox import server  # noqa: PLC0415 - the other commands do without a web framework
+
+    logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        await server.run(settings, _print_ready)
+    except CannotStart as problem:
+        raise Failed(str(problem)) from None
+
+
+def _print_ready(url: str) -> None:
+    print_ready(url=url, version=__version__, pid=os.getpid())

@@ -1,0 +1,86 @@
+"""Delivers to every workspace there is: one of these serves all streams of a process."""
+
+import asyncio
+
+from ciosidecar_transform.requests import RequestTemplate
+
+from ..settings import Settings
+from .endpoints import TrackApiEndpoints
+from .rate_limiter import SendLimits
+from .slots import Slots
+from .transport import HttpxTransport, Transport
+from .workspace_queue import WorkspaceQueue
+
+_LINGER_S = 0.005
+# What streams need at the end of a grace to say what became of everything, and to end.
+_TO_REPORT_S = 0.6
+_FEW_WORKSPACES = 1_000
+_MOST_REMEMBERED = 100_000
+
+
+class Dispatcher:
+    """The workspaces that are sent to, by address and credentials."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.endpoints = TrackApiEndpoints(settings.customerio_url, settings.customerio_eu_url)
+        self.transport: Transport = HttpxTransport(
+            connect_timeout_s=settings.connect_timeout_s,
+            max_connections=settings.max_connections,
+            http2=settings.http2,
+        )
+        self._limits = SendLimits(
+            rate_per_s=settings.delivery_rate,
+            concurrency=settings.delivery_concurrency,
+            request_timeout_s=settings.request_timeout_s,
+            linger_s=_LINGER_S,
+        )
+        self._slots = Slots(settings.max_connections)
+        self._tidy_at = _FEW_WORKSPACES
+        self._workspaces: dict[tuple[str, str], WorkspaceQueue] = {}
+        self._draining = False
+
+    def workspace(self, template: RequestTemplate) -> WorkspaceQueue:
+        """The workspace that requests of this template go to."""
+        key = workspace_key(template)
+        found = self._workspaces.get(key)
+        if found is None:
+            if len(self._workspaces) >= self._tidy_at:
+                self._tidy()
+            base_url = self.endpoints.real(template.base_url)
+            found = self._workspaces[key] = WorkspaceQueue(
+                base_url, self.transport, self.endpoints, self._limits, self._slots
+            )
+            if self._draining:
+                found.drain()
+        return found
+
+    def _tidy(self) -> None:
+        """Drop the workspaces of which there is nothing to remember, whenever their number has doubled."""
+        kept = {key: one for key, one in self._workspaces.items() if one.worth_keeping}
+        if len(kept) > _MOST_REMEMBERED:
+            kept = {key: one for key, one in kept.items() if not one.idle}
+        self._workspaces = kept
+        self._tidy_at = max(_FEW_WORKSPACES, 2 * len(kept))
+
+    def drain(self, grace_s: float) -> None:
+        """Sends nothing more. What is in flight has until shortly before the grace is over."""
+        self._draining = True
+        for workspace in self._workspaces.values():
+            workspace.drain()
+        reporting_s = max(_TO_REPORT_S, 0.2 * grace_s)
+        asyncio.get_running_loop().call_later(max(0.0, grace_s - reporting_s), self._give_up)
+
+    def _give_up(self) -> None:
+        for workspace in self._workspaces.values():
+            workspace.give_up()
+
+    async def aclose(self) -> None:
+        """Ends everything at once."""
+        for workspace in self._workspaces.values():
+            await workspace.aclose()
+        await self.transport.aclose()
+
+
+def workspace_key(template: RequestTemplate) -> tuple[str, str]:
+    """What tells workspaces apart: the base URL and the credentials of their requests."""
+    return template.base_url, template.headers.get("Authorization", "")

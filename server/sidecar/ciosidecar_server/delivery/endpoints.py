@@ -1,0 +1,104 @@
+"""Where requests may go: Customer.io's two hosts, or what the server was started with instead."""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import unquote, urlsplit
+
+from ciosidecar_transform.requests import BASE_URLS
+
+_SLASHES = re.compile(r"[/\\]")
+_PARAMETERS = re.compile("[;?#\\0]")
+# Nobody escapes an id so often; each round costs as much as the path is long.
+_MAX_DECODINGS = 8
+_API_PATHS = ("/api/v1/", "/api/v2/")
+
+
+class TrackApiEndpoints:
+    """The base URLs that requests name, and those that are really called."""
+
+    def __init__(self, us_url: str | None = None, eu_url: str | None = None) -> None:
+        """us_url, eu_url: called in place of Customer.io's own, which take their names from SPEC 11.2."""
+        self._real = {
+            BASE_URLS["US"]: _base(us_url or BASE_URLS["US"]),
+            BASE_URLS["EU"]: _base(eu_url or us_url or BASE_URLS["EU"]),
+        }
+        self._known = {_base(real): _base(real) for real in self._real.values()} | self._real
+
+    def knows(self, base_url: str) -> bool:
+        """Whether requests may go there."""
+        return base_url in self._known
+
+    def real(self, base_url: str) -> str:
+        """The base URL to call for one that a request names. Raises KeyError for a strange one."""
+        return self._known[base_url]
+
+    def redirected(self, location: str | None) -> str | None:
+        """The base URL a redirect leads to, or None if it leads elsewhere."""
+        if location is None:
+            return None
+        return self._known.get(_base(location))
+
+
+def _base(url: str) -> str:
+    """Scheme, host and port, in lower case and without a slash at the end; "" if it is no URL."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return ""
+    if parts.username is not None or parts.password is not None or not parts.hostname:
+        return ""
+    usual = {"https": 443, "http": 80}.get(parts.scheme)
+    return f"{parts.scheme}://{parts.hostname}" + ("" if port in (None, usual) else f":{port}")
+
+
+def split_url(url: str) -> tuple[str, str] | None:
+    """The base URL and the path of a Track API call, or None if it is none.
+
+    The path comes back as it is, byte for byte. What could leave /api/v1/ or /api/v2/ does not pass,
+    however often somebody on the way decodes it; an id with an escaped slash or percent sign does.
+    """
+    base = _base(url)
+    if not base or any(not "!" <= letter <= "~" for letter in url):
+        return None
+    scheme, _, rest = url.partition("://")
+    path = rest[rest.find("/") :] if "/" in rest else ""
+    if (
+        not path.startswith(_API_PATHS)
+        or "#" in url
+        or "\\" in url
+        or _climbs(path.partition("?")[0])
+        or scheme.lower() not in ("http", "https")
+    ):
+        return None
+    return base, path
+
+
+def _climbs(path: str) -> bool:
+    """Whether a path has dot segments, for any reader who decodes it once or more.
+
+    Readers differ in what ends a segment: a backslash may, and so may what begins parameters.
+    """
+    for _ in range(_MAX_DECODINGS):
+        segments = _SLASHES.split(path)
+        if any(_PARAMETERS.split(segment)[0].strip() in (".", "..") for segment in segments):
+            return True
+        decoded = unquote(path)
+        if decoded == path:
+            return False
+        path = decoded
+    return True
+
+
+def sendable_headers(headers: Mapping[str, str]) -> dict[str, str] | None:
+    """Of a prepared request's headers those that are sent, or None if one cannot be.
+
+    Authorization and Content-Type; the rest is the transport's own matter.
+    """
+    found = {}
+    for name, text in headers.items():
+        if name.lower() in ("authorization", "content-type"):
+            if not (text.isascii() and text.isprintable()):
+                return None
+            found[name.title()] = text
+    return found

@@ -1,0 +1,54 @@
+"""Which calls may be sent twice: Customer.io ignores what it has seen, or the second changes nothing. Rule 5.6."""
+
+from typing import Any
+
+from ciosidecar_transform.requests import BATCH_PATH, BatchItem, Request
+from msgspec import DecodeError
+from msgspec.json import decode
+
+_STATES = frozenset(
+    (
+        "identify",
+        "identify_anonymous",
+        "delete",
+        "suppress",
+        "unsuppress",
+        "add_relationships",
+        "delete_relationships",
+        "add_device",
+        "delete_device",
+        "merge",
+    )
+)
+"""Actions of v2 after which all is as it was after the first."""
+_STATE_CALLS = ("merge_customers", "suppress", "unsuppress", "add_customers", "remove_customers")
+"""The last segment of the POSTs of v1 of which the same is true."""
+
+
+def is_idempotent(request: Request | BatchItem) -> bool:
+    """Return whether a call that may have been taken can be sent again without counting twice."""
+    path = request.path.partition("?")[0]
+    if path.startswith("/api/v2/"):
+        body = _decoded(request.body)
+        if isinstance(request, Request) and path == BATCH_PATH:
+            items = body.get("batch")
+            return isinstance(items, list) and all(map(_item_is_idempotent, items))
+        return _item_is_idempotent(body)
+    if request.template.method in ("PUT", "DELETE"):
+        return True
+    last = path.rpartition("/")[2]
+    return last in _STATE_CALLS or (last == "events" and bool(_decoded(request.body).get("id")))
+
+
+def _item_is_idempotent(item: Any) -> bool:
+    if not isinstance(item, dict) or item.get("type") == "delivery":
+        return False
+    return item.get("action") in _STATES or bool(item.get("id"))
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    try:
+        found = decode(body)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,160 @@
+"""When the requests of one workspace go: in turn, at its rate, as many at a time as may be under way."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any
+
+from .batcher import Batcher
+from .health import Health
+from .job import Job, State
+from .rate_limiter import SendLimits
+from .request_batch import RequestBatch
+from .slots import Slots
+
+_MOST_IN_DOUBT = 1_000
+
+
+class Sender:
+    """The jobs of one workspace that wait for nothing but their turn, and the requests that are under way."""
+
+    def __init__(
+        self,
+        limits: SendLimits,
+        slots: Slots,
+        health: Health,
+        exchange: Callable[[RequestBatch], Coroutine[Any, Any, None]],
+    ) -> None:
+        """exchange: makes one attempt; calls `landed` and, at its end, `over`."""
+        self._loop = asyncio.get_running_loop()
+        self._clock = self._loop.time
+        self._limits = limits
+        self._slots = slots
+        self._health = health
+        self._exchange = exchange
+        self._batcher = Batcher(limits.linger_s)
+        self._again: deque[RequestBatch] = deque()
+        self._in_flight: dict[asyncio.Task[None], RequestBatch] = {}
+        self._jobs_in_flight = 0
+        self._wake: asyncio.TimerHandle | None = None
+        self._pumping = False
+
+    @property
+    def oldest_sent_at(self) -> float | None:
+        """When the oldest request that is under way was sent; None if there is none."""
+        for batch in self._in_flight.values():
+            return batch.sent_at
+        return None
+
+    def add(self, job: Job) -> None:
+        """Queue a job that waits for nothing but its turn. Call `pump_soon` when all that come together are here."""
+        self._batcher.add(job, self._clock())
+
+    def next(self, batch: RequestBatch) -> None:
+        """Send a request before all others."""
+        self._again.appendleft(batch)
+
+    def again_at(self, batch: RequestBatch, time: float) -> None:
+        """Send a request again at a time."""
+        self._loop.call_at(time, self._resend, batch)
+
+    def _resend(self, batch: RequestBatch) -> None:
+        self._again.append(batch)
+        self._pump()
+
+    def pump_soon(self) -> None:
+        """Send what may be sent, once all jobs that come together are here."""
+        if not self._pumping:
+            self._pumping = True
+            self._loop.call_soon(self._pump)
+
+    def landed(self, batch: RequestBatch) -> None:
+        """Note that the attempt of the running task is over."""
+        task = asyncio.current_task()
+        if task is None or self._in_flight.pop(task, None) is None:
+            return
+        self._jobs_in_flight -= len(batch.jobs)
+        self._slots.give_back(in_doubt=batch.in_doubt)
+        now = self._clock()
+        for job in batch.jobs:
+            job.state = State.SHIPPED
+            if not job.forgotten:
+                job.answered_at = now
+
+    def over(self, batch: RequestBatch) -> None:
+        """Note that all is done about an attempt; what waited for its jobs may go."""
+        if batch.next is not None and all(job.state is State.DONE for job in batch.jobs):
+            self._again.append(batch.next)
+        self._pump()
+
+    def cut(self, jobs: Collection[Job]) -> None:
+        """End the requests of these jobs of which nobody waits for the answer any more."""
+        for attempt in {job.task for job in jobs}:
+            batch = None if attempt is None else self._in_flight.get(attempt)
+            if attempt and batch and all(job.forgotten for job in batch.jobs):
+                self._cancel_soon(attempt)
+
+    def cut_all(self) -> "list[asyncio.Task[None]]":
+        """End all that is under way; answer the tasks that end."""
+        attempts = list(self._in_flight)
+        for attempt in attempts:
+            self._cancel_soon(attempt)
+        return attempts
+
+    def close(self) -> None:
+        """Wake up no more."""
+        if self._wake is not None:
+            self._wake.cancel()
+
+    def _cancel_soon(self, attempt: "asyncio.Task[None]") -> None:
+        """Cancel an attempt once it has begun: before that it could not say that it is over."""
+        self._loop.call_soon(attempt.cancel)
+
+    def _pump(self) -> None:
+        """Send what may be sent now, and come back when more may be."""
+        self._pumping = False
+        while True:
+            now = self._clock()
+            wait_s = 0.0 if self._again else self._batcher.wait_s(now)
+            if wait_s is None or not self._has_room():
+                return
+            wait_s = max(wait_s, self._health.wait_s())
+            if wait_s > 0.0:
+                self._wake_at(now + wait_s)
+                return
+            in_doubt = self._health.in_doubt(self.oldest_sent_at)
+            if in_doubt and self._jobs_in_flight >= _MOST_IN_DOUBT:
+                return
+            if not self._slots.take(len(self._in_flight), in_doubt=in_doubt):
+                self._slots.wait(self._pump, in_doubt=in_doubt)
+                return
+            batch = self._again.popleft() if self._again else self._batcher.next_batch(now)
+            batch.drop_done()
+            if batch.jobs:
+                self._health.rate_limiter.reserve()
+                self._send(batch, now, in_doubt=in_doubt)
+                continue
+            self._slots.give_back(in_doubt=in_doubt)
+            if batch.next is not None:
+                self._again.appendleft(batch.next)
+
+    def _has_room(self) -> bool:
+        """Return whether another request may be under way."""
+        most = 1 if self._health.circuit_breaker.half_open else self._limits.concurrency
+        return len(self._in_flight) < most
+
+    def _wake_at(self, time: float) -> None:
+        if self._wake is not None:
+            self._wake.cancel()
+        self._wake = self._loop.call_at(time, self._pump)
+
+    def _send(self, batch: RequestBatch, now: float, *, in_doubt: bool) -> None:
+        batch.sent_at, batch.in_doubt = now, in_doubt
+        task = self._loop.create_task(self._exchange(batch))
+        for job in batch.jobs:
+            job.state = State.IN_FLIGHT
+            job.task = task
+            job.attempts += 1
+            job.first_sent_at = job.first_sent_at or now
+        self._in_flight[task] = batch
+        self._jobs_in_flight += len(batch.jobs)

@@ -1,0 +1,225 @@
+"""Destinations on the wire → in the domain, and who stands under which number."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import grpc
+from ciosidecar.v1 import destination_pb2 as pb
+from ciosidecar_transform import (
+    AnyDestination,
+    Destination,
+    EventRejected,
+    Outcome,
+    SettingProblem,
+    read_destination,
+)
+from ciosidecar_transform.json_text import members, repair_surrogates
+from ciosidecar_transform.outcomes import ErrorCode, rejected
+from ciosidecar_transform.settings.destination import unusable
+from ciosidecar_transform.settings.reader import ConfigReader
+from ciosidecar_transform.settings.table import DATACENTER, DATACENTER_EU
+from ciosidecar_transform.settings.unread_keys import unread_keys
+from msgspec import Raw
+from msgspec.json import encode
+
+from .connections import KnownConnections
+from .enums import enum_word
+from .errors import ProtocolError
+from .required import check_declaration
+from .sizes import PER_EVENT_BYTES, RESERVE_BYTES
+from .turns import LARGE_BYTES, Turns, in_thread
+
+REGIONS = {"US": pb.REGION_US, "EU": pb.REGION_EU}
+_REGIONS = {number: name for name, number in REGIONS.items()}
+_API_VERSIONS = {pb.API_VERSION_V1: "v1", pb.API_VERSION_V2: "v2"}
+_IDENTIFY_FALLBACKS = {
+    pb.IDENTIFY_FALLBACK_ANONYMOUS_ID: "anonymousId",
+    pb.IDENTIFY_FALLBACK_EMAIL: "email",
+}
+_USER_ID_KINDS = {
+    pb.USER_ID_KIND_ID: "id",
+    pb.USER_ID_KIND_EMAIL: "email",
+    pb.USER_ID_KIND_PHONE: "phone",
+    pb.USER_ID_KIND_CIO_ID: "cio_id",
+}
+_PROFILES = {
+    pb.PROFILES_EVERYONE: "everyone",
+    pb.PROFILES_IDENTIFIED: "identified",
+    pb.PROFILES_WITH_EMAIL: "withEmail",
+}
+_CREATED_AT_FALLBACKS = {
+    pb.CREATED_AT_FALLBACK_TIMESTAMP: "timestamp",
+    pb.CREATED_AT_FALLBACK_NONE: "none",
+}
+_GROUP_RELATIONSHIPS = {
+    pb.GROUP_RELATIONSHIPS_PLAIN: "plain",
+    pb.GROUP_RELATIONSHIPS_FULL: "full",
+}
+_EMPTY_STRINGS = {pb.EMPTY_STRINGS_KEEP: "keep", pb.EMPTY_STRINGS_DROP: "drop"}
+_RESERVED_PROPERTIES = {
+    pb.RESERVED_PROPERTIES_KEEP: "keep",
+    pb.RESERVED_PROPERTIES_PREFIX: "prefix",
+}
+_CONNECTION_MODES = {
+    pb.CONNECTION_MODE_CLOUD: "cloud",
+    pb.CONNECTION_MODE_DEVICE: "device",
+    pb.CONNECTION_MODE_HYBRID: "hybrid",
+}
+_RESOLUTION_STRATEGIES = {pb.RESOLUTION_STRATEGY_AND: "and", pb.RESOLUTION_STRATEGY_OR: "or"}
+_EVENT_IDS = {pb.EVENT_IDS_ULID: "ulid", pb.EVENT_IDS_NONE: "none"}
+
+
+def config_json(destination: pb.Destination) -> bytes:
+    """The destination's settings as the dashboard's JSON, so that there is one path behind it."""
+    if destination.WhichOneof("settings") != "typed":
+        return destination.config_json
+    typed = destination.typed
+    config: dict[str, Any] = {
+        "siteID": typed.site_id or None,
+        "apiKey": typed.api_key or None,
+        "datacenter": enum_word(typed.region, _REGIONS),
+        "deviceTokenEventName": typed.device_token_event_name,
+        "apiVersion": enum_word(typed.api_version, _API_VERSIONS),
+        "identifyFallback": enum_word(typed.identify_fallback, _IDENTIFY_FALLBACKS),
+        "userIdIdentifierType": enum_word(typed.user_id_kind, _USER_ID_KINDS),
+        "createdAtFallback": enum_word(typed.created_at_fallback, _CREATED_AT_FALLBACKS),
+        "eventIds": enum_word(typed.event_ids, _EVENT_IDS),
+        "semanticEvents": typed.semantic_events,
+        "groupRelationships": enum_word(typed.group_relationships, _GROUP_RELATIONSHIPS),
+        "phoneAsIdentifier": typed.phone_as_identifier,
+        "updateOnly": typed.update_only,
+        "profiles": enum_word(typed.profiles, _PROFILES),
+        "convertDates": typed.convert_dates,
+        "convertDatesAllow": list(typed.convert_dates_allow),
+        "convertDatesDeny": list(typed.convert_dates_deny),
+        "emptyStrings": enum_word(typed.empty_strings, _EMPTY_STRINGS),
+        "reservedProperties": enum_word(typed.reserved_properties, _RESERVED_PROPERTIES),
+        "connectionMode": {
+            source_type: enum_word(mode, _CONNECTION_MODES)
+            for source_type, mode in typed.connection_mode.items()
+        },
+        "useNativeSDK": dict(typed.use_native_sdk),
+        "consentManagement": [
+            {
+                "provider": rule.provider,
+                "resolutionStrategy": enum_word(rule.resolution_strategy, _RESOLUTION_STRATEGIES),
+                "consents": [{"consent": consent} for consent in rule.consents],
+            }
+            for rule in typed.consent_rules
+        ],
+        "oneTrustCookieCategories": [
+            {"oneTrustCookieCategory": category} for category in typed.one_trust_cookie_categories
+        ],
+        "ketchConsentPurposes": [{"purpose": purpose} for purpose in typed.ketch_consent_purposes],
+    }
+    return encode(config)
+
+
+async def read_declared(
+    declared: pb.Destination,
+) -> tuple[AnyDestination | None, list[SettingProblem]]:
+    """The destination of a declaration, or None, and what is wrong with its settings."""
+    if declared.ByteSize() > LARGE_BYTES:
+        return await in_thread(lambda: read_destination(config_json(declared)))
+    return read_destination(config_json(declared))
+
+
+async def read_checked(
+    declared: pb.Destination,
+) -> tuple[AnyDestination | None, list[SettingProblem]]:
+    """The same for somebody who asks about a destination: with the keys that nobody reads.
+
+    Streams are not told of these: with thousands of destinations they would fill messages.
+    """
+    destination, problems = await read_declared(declared)
+    if declared.WhichOneof("settings") != "config_json":
+        return destination, problems
+    config = declared.config_json
+    if len(config) > LARGE_BYTES:
+        return destination, problems + await in_thread(lambda: unread_keys(config))
+    return destination, problems + unread_keys(config)
+
+
+class KnownDestinations:
+    """What one stream, or one unary call, has declared, by number."""
+
+    def __init__(self, max_destinations: int) -> None:
+        self._max_destinations = max_destinations
+        self._by_number: dict[int, AnyDestination | Outcome] = {}
+        self.connections = KnownConnections(max_destinations)
+
+    async def upsert(
+        self,
+        destinations: Iterable[pb.Destination],
+        connections: Iterable[pb.SourceConnection] = (),
+    ) -> list[pb.SettingProblem]:
+        """Declares both, or replaces them; answers what is wrong with destinations' settings.
+
+        Raises ProtocolError for a reference id below 1 or too many of either.
+        """
+        turns = Turns()
+        await self.connections.upsert(connections, turns)
+        found = []
+        for index, declared in enumerate(destinations):
+            check_declaration(declared, f"destinations[{index}]")
+            if turns.over:
+                await turns.next()
+            destination, problems = await read_declared(declared)
+            self._by_number[declared.reference_id] = destination or rejected(unusable(problems))
+            if len(self._by_number) > self._max_destinations:
+                raise ProtocolError(
+                    "destinations",
+                    f"more than {self._max_destinations} destinations are declared here",
+                    grpc.StatusCode.RESOURCE_EXHAUSTED,
+                )
+            found += problem_messages(problems, declared.reference_id)
+        return found
+
+    def get(self, number: int) -> AnyDestination | Outcome:
+        """The destination, or the outcome of every event for it. SPEC 12.1."""
+        return self._by_number.get(number) or _UNKNOWN
+
+    @property
+    def alone(self) -> bool:
+        """Whether one destination is declared, of which the settings are known."""
+        return len(self._by_number) == 1 and all(
+            isinstance(one, Destination) for one in self._by_number.values()
+        )
+
+
+_UNKNOWN = rejected(
+    EventRejected(
+        ErrorCode.UNKNOWN_DESTINATION,
+        "no destination was declared under this reference id: declare it and send the event again (12.1)",
+    )
+)
+
+
+def region_key(declared: pb.Destination) -> str:
+    """The key by which a destination that can be used says its region, as a dashboard names it."""
+    reader = ConfigReader(members(Raw(repair_surrogates(config_json(declared)))))
+    key, region = reader.given(DATACENTER, blank_counts=False)
+    older, eu = reader.given(DATACENTER_EU)
+    return older if region is None and eu is True else key
+
+
+def problem_messages(problems: Iterable[SettingProblem], number: int) -> list[pb.SettingProblem]:
+    """Setting problems on the wire."""
+    return [
+        pb.SettingProblem(
+            destination=number, key=problem.key, message=problem.text, fatal=problem.fatal
+        )
+        for problem in problems
+    ]
+
+
+def fitting_problems(
+    problems: list[pb.SettingProblem], max_bytes: int
+) -> Iterable[pb.SettingProblem]:
+    """As many problems as fit a message of so many bytes, beside the rest of Opened: fatal ones first."""
+    left = max_bytes - RESERVE_BYTES
+    for problem in sorted(problems, key=lambda one: not one.fatal):
+        left -= problem.ByteSize() + PER_EVENT_BYTES
+        if left < 0:
+            return
+        yield problem

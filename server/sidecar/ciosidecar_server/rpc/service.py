@@ -1,0 +1,186 @@
+"""The calls of SidecarService."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from ciosidecar.v1 import destination_pb2, service_pb2_grpc
+from ciosidecar.v1 import service_pb2 as pb
+from ciosidecar_transform import EVENT_TYPES, Destination, SettingProblem
+from ciosidecar_transform.requests import BASE_URLS
+from ciosidecar_transform.settings.dynamic import AnyDestination
+from grpc import aio
+
+from .. import PROTOCOL_VERSION, __version__
+from ..delivery.dispatcher import Dispatcher
+from ..delivery.probe import probe, wrong_region
+from ..settings import Settings
+from .credit import Credit
+from .delivery_worker import DeliveryWorker
+from .destinations import (
+    REGIONS,
+    KnownDestinations,
+    problem_messages,
+    read_checked,
+    region_key,
+)
+from .errors import fail
+from .limits import limits
+from .memory import give_back_after
+from .required import check_deliver, check_destination_request, check_transform
+from .session import Draining, Session
+from .transform_worker import TransformWorker
+from .worker import Collected, process_batch
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+_Call = Callable[["Servicer", _Request, Any], Awaitable[_Response]]
+
+
+def _answering(call: _Call[_Request, _Response]) -> _Call[_Request, _Response]:
+    """Turns exceptions into statuses that say no more than the caller may know."""
+
+    @wraps(call)
+    async def guarded(self: "Servicer", request: _Request, context: Any) -> _Response:
+        try:
+            return await call(self, request, context)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, its text stays here
+            await fail(context, fault)
+
+    return guarded
+
+
+class Servicer(service_pb2_grpc.SidecarServiceServicer):
+    """SidecarService over one Settings."""
+
+    def __init__(self, settings: Settings, draining: Draining, delivery: Dispatcher) -> None:
+        self._settings = settings
+        self._draining = draining
+        self._dispatcher = delivery
+        self._calls: set[asyncio.Task[Any]] = set()
+
+    async def calls_end(self) -> None:
+        """Wait until no stream and no delivery is left; gRPC's own stop returns a moment before."""
+        if self._calls:
+            await asyncio.wait(set(self._calls))
+
+    @_answering
+    async def GetCapabilities(  # noqa: N802 - the contract's name
+        self, _request: pb.GetCapabilitiesRequest, _context: Any
+    ) -> pb.GetCapabilitiesResponse:
+        """What this server is and can do."""
+        return pb.GetCapabilitiesResponse(
+            server_version=__version__,
+            protocol_version=PROTOCOL_VERSION,
+            api_versions=[destination_pb2.API_VERSION_V1, destination_pb2.API_VERSION_V2],
+            event_types=EVENT_TYPES,
+            features=[pb.FEATURE_DELIVERY, pb.FEATURE_PROBE],
+            limits=limits(self._settings),
+        )
+
+    @_answering
+    async def CheckDestination(  # noqa: N802
+        self, request: pb.CheckDestinationRequest, _context: Any
+    ) -> pb.CheckDestinationResponse:
+        """Whether a destination's settings can work."""
+        check_destination_request(request)
+        destination, problems = await read_checked(request.destination)
+        answer = pb.CheckDestinationResponse()
+        if request.probe and destination is not None:
+            key = region_key(request.destination)
+            problems += await self._probe(destination, key, answer.probe)
+        answer.usable = not any(problem.fatal for problem in problems)
+        answer.problems.extend(problem_messages(problems, 0))
+        return answer
+
+    async def _probe(
+        self, destination: AnyDestination, key: str, answer: pb.Probe
+    ) -> list[SettingProblem]:
+        """Asks Customer.io; answers what that says of the settings. key: of the region."""
+        if not isinstance(destination, Destination):
+            answer.reason = "the settings come from each event: there is nothing to ask with"
+            return []
+        template = destination.endpoints.batch
+        found = await probe(
+            template,
+            self._dispatcher.transport,
+            self._dispatcher.endpoints,
+            self._settings.request_timeout_s,
+        )
+        answer.credentials_accepted = found.credentials_accepted
+        answer.environment_id = found.environment_id
+        answer.reason = found.reason
+        if found.region is None:
+            return []
+        answer.region = REGIONS[found.region]
+        if BASE_URLS[found.region] == template.base_url:
+            return []
+        return [wrong_region(key, found.region)]
+
+    @_answering
+    async def Transform(  # noqa: N802
+        self, request: pb.TransformRequest, _context: Any
+    ) -> pb.TransformResponse:
+        """Transform one batch."""
+        check_transform(request)
+        known = await self._declared(request)
+        collected = Collected(pb.TransformResponse)
+        worker = TransformWorker(collected.output)
+        await process_batch(request.batch, known, self._settings, worker)
+        give_back_after(request)
+        return collected.response
+
+    @_answering
+    async def Deliver(  # noqa: N802
+        self, request: pb.DeliverRequest, _context: Any
+    ) -> pb.DeliverResponse:
+        """Transform one batch and deliver its requests."""
+        check_deliver(request)
+        self._note_task()
+        known = await self._declared(request)
+        collected = Collected(pb.DeliverResponse)
+        worker = DeliveryWorker(
+            self._dispatcher,
+            known,
+            self._settings,
+            request.delivery,
+            collected.output,
+            Credit.unlimited(),
+        )
+        try:
+            await process_batch(request.batch, known, self._settings, worker)
+            give_back_after(request)
+            await worker.finish()
+        finally:
+            # A call that is cancelled forgets its jobs.
+            await asyncio.gather(*worker.abandon(), return_exceptions=True)
+        return collected.response
+
+    async def _declared(
+        self, request: pb.TransformRequest | pb.DeliverRequest
+    ) -> KnownDestinations:
+        """Return what a unary call declares."""
+        known = KnownDestinations(self._settings.max_destinations)
+        await known.upsert(request.destinations, request.connections)
+        return known
+
+    def _note_task(self) -> None:
+        """Let `calls_end` wait for the running task."""
+        if (task := asyncio.current_task()) is not None:
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+
+    async def TransformStream(  # type: ignore[override]  # noqa: N802 - reads and writes itself
+        self,
+        _requests: Any,
+        context: aio.ServicerContext[pb.TransformStreamRequest, pb.TransformStreamResponse],
+    ) -> None:
+        """Batches in, results out, until the caller or the server has enough."""
+        self._note_task()
+        try:
+            await Session(context, self._settings, self._draining, self._dispatcher).run()
+        except asyncio.CancelledError:
+            raise  # swallowing it leaks the call in grpc.aio (grpc#43360)
+        except Exception as fault:  # noqa: BLE001
+            await fail(context, fault)

@@ -1,0 +1,218 @@
+"""The life of one stream: opened, fed, drained or finished."""
+
+import asyncio
+import contextlib
+import secrets
+from typing import Any
+
+from ciosidecar.v1 import service_pb2 as pb
+from google.protobuf.duration_pb2 import Duration
+from grpc import aio
+
+from ..delivery.dispatcher import Dispatcher
+from ..settings import Settings
+from .credit import Credit
+from .delivery_worker import DeliveryWorker
+from .destinations import KnownDestinations, fitting_problems
+from .errors import ProtocolError
+from .limits import limits
+from .memory import give_back_after
+from .transform_worker import TransformWorker
+from .unreadable import refuse_unreadable
+from .worker import Output, Worker, process_batch
+
+MIN_RECEIVE_BYTES = 65_536
+_DEFAULT_RECEIVE_BYTES = 4_194_304
+# After Drain or Finish, a caller that sends nothing for so long has sent everything.
+_QUIET_S = 0.2
+_FINISH = "finish"
+_HALF_CLOSE = "half-close"
+
+_Context = aio.ServicerContext[pb.TransformStreamRequest, pb.TransformStreamResponse]
+
+
+class Draining:
+    """Whether the server is going away, and how long streams have."""
+
+    def __init__(self) -> None:
+        self._begun = asyncio.Event()
+        self.grace_s = 0.0
+
+    def begin(self, grace_s: float) -> None:
+        """Tells every open stream, and every one that opens from now on."""
+        self.grace_s = grace_s
+        self._begun.set()
+
+    async def begun(self) -> None:
+        """Returns when the server starts to go away."""
+        await self._begun.wait()
+
+
+class _PeerGone(Exception):
+    """Nobody is there to take an answer: the stream is over, and nobody's fault."""
+
+
+class Session:
+    """One caller's stream."""
+
+    def __init__(
+        self, context: _Context, settings: Settings, draining: Draining, delivery: Dispatcher
+    ) -> None:
+        self._context = context
+        self._settings = settings
+        self._draining = draining
+        self._dispatcher = delivery
+        self._worker: Worker | None = None
+        self._known = KnownDestinations(settings.max_destinations)
+        self._max_receive_bytes = _DEFAULT_RECEIVE_BYTES
+        self._session_id = secrets.token_hex(8)
+        # gRPC takes one write at a time, and Drain comes from beside.
+        self._writing = asyncio.Lock()
+        self._messages_read = 0
+        self._reading = False
+
+    async def run(self) -> None:
+        """Serves the stream to its end. Raises ProtocolError where the caller breaks the contract."""
+        serving = asyncio.ensure_future(self._serve())
+        draining = asyncio.ensure_future(self._draining.begun())
+        try:
+            await asyncio.wait((serving, draining), return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                await self._drain(serving)
+            if not serving.cancelled():
+                with contextlib.suppress(_PeerGone):
+                    await serving
+        finally:
+            # However it ends, nothing of a stream outlives it.
+            draining.cancel()
+            serving.cancel()
+            others = () if self._worker is None else self._worker.abandon()
+            await asyncio.gather(draining, serving, *others, return_exceptions=True)
+
+    async def _serve(self) -> None:
+        first = await self._read()
+        if first is None:
+            return
+        if first.WhichOneof("message") != "open":
+            raise ProtocolError("open", "must be the first message of a stream")
+        worker = await self._open(first.open)
+        while (kind := await self._serve_one(worker)) not in (_FINISH, _HALF_CLOSE):
+            await worker.ready()
+        if kind == _FINISH:
+            await self._finish(worker)
+        else:
+            await worker.finish()
+
+    async def _serve_one(self, worker: Worker) -> str:
+        """Read a message and do what it says. Return its kind.
+
+        The message is gone with the call: while the next one is waited for, nothing of it is held.
+        """
+        message = await self._read()
+        if message is None:
+            return _HALF_CLOSE
+        kind = message.WhichOneof("message")
+        if kind == _FINISH:
+            return _FINISH
+        if kind == "batch":
+            await process_batch(message.batch, self._known, self._settings, worker)
+            give_back_after(message)
+        elif kind == "upsert_destinations":
+            declared = message.upsert_destinations
+            await self._known.upsert(declared.destinations, declared.connections)
+        elif kind == "open":
+            raise ProtocolError("open", "the stream is open already")
+        else:
+            raise ProtocolError("message", "holds nothing this server knows")
+        return kind
+
+    async def _finish(self, worker: Worker) -> None:
+        """Answer everything. Raise ProtocolError if the caller sends anything more.
+
+        What follows Finish may be on its way when everything is answered: the server listens for
+        _QUIET_S more, unless the caller half-closes.
+        """
+        finishing = asyncio.ensure_future(worker.finish())
+        reading = asyncio.ensure_future(self._read())
+        try:
+            await asyncio.wait((finishing, reading), return_when=asyncio.FIRST_COMPLETED)
+            if finishing.done():
+                finishing.result()
+                await asyncio.wait((reading,), timeout=_QUIET_S)
+            if reading.done() and (message := reading.result()) is not None:
+                field = message.WhichOneof("message") or "message"
+                raise ProtocolError(field, "nothing may be sent after finish")
+            await finishing
+        finally:
+            finishing.cancel()
+            reading.cancel()
+            await asyncio.gather(finishing, reading, return_exceptions=True)
+
+    async def _open(self, opening: pb.OpenStream) -> Worker:
+        """Answer the first message. Return the worker that it asks for."""
+        if opening.max_receive_bytes:
+            if opening.max_receive_bytes < MIN_RECEIVE_BYTES:
+                raise ProtocolError(
+                    "open.max_receive_bytes", f"must be at least {MIN_RECEIVE_BYTES}"
+                )
+            self._max_receive_bytes = opening.max_receive_bytes
+        worker = self._worker = self._new_worker(opening)
+        response = pb.TransformStreamResponse()
+        response.opened.session_id = self._session_id
+        response.opened.limits.CopyFrom(
+            limits(self._settings, delivering=opening.HasField("delivery"))
+        )
+        problems = await self._known.upsert(opening.destinations, opening.connections)
+        response.opened.problems.extend(fitting_problems(problems, self._max_receive_bytes))
+        await self._write(response)
+        return worker
+
+    def _new_worker(self, opening: pb.OpenStream) -> Worker:
+        output = Output(pb.TransformStreamResponse, self._write, self._max_receive_bytes)
+        if not opening.HasField("delivery"):
+            return TransformWorker(output)
+        return DeliveryWorker(
+            self._dispatcher,
+            self._known,
+            self._settings,
+            opening.delivery,
+            output,
+            Credit(self._settings.max_events_in_flight, self._settings.max_bytes_in_flight),
+        )
+
+    async def _read(self) -> pb.TransformStreamRequest | None:
+        """The next message, or None at the end of the stream.
+
+        gRPC tells a half-close from neither a cancelled call nor a vanished peer: that is what
+        Finish is for.
+        """
+        self._reading = True
+        message: Any = await self._context.read()
+        self._reading = False
+        self._messages_read += 1
+        refuse_unreadable(message)
+        return None if message is aio.EOF else message
+
+    async def _write(self, response: pb.TransformStreamResponse) -> None:
+        async with self._writing:
+            try:
+                await self._context.write(response)
+            except aio.BaseError as fault:
+                # A peer that cancels, or is gone, makes the pending write fail like this.
+                raise _PeerGone from fault
+
+    async def _drain(self, serving: "asyncio.Future[None]") -> None:
+        """Tells the caller, answers what he has sent, and ends the stream."""
+        grace = Duration()
+        grace.FromMilliseconds(int(self._draining.grace_s * 1000))
+        await self._write(pb.TransformStreamResponse(drain=pb.Drain(grace=grace)))
+        while not serving.done():
+            read_before = self._messages_read
+            await asyncio.wait((serving,), timeout=_QUIET_S)
+            quiet = self._reading and self._messages_read == read_before
+            owes_nothing = self._worker is None or self._worker.idle
+            if quiet and owes_nothing and not serving.done():
+                serving.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await serving
+                return

@@ -1,0 +1,104 @@
+"""Messages that are no protobuf of their type: INVALID_ARGUMENT on every call, health's too.
+
+gRPC itself ends such a call with INTERNAL and a traceback in the log.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from inspect import isasyncgenfunction
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc import aio
+
+from .errors import ProtocolError, fail
+
+_log = logging.getLogger(__name__)
+
+
+class Unreadable:
+    """Stands in the place of a message that cannot be read."""
+
+
+_UNREADABLE = Unreadable()
+
+
+def refuse_unreadable(message: object) -> None:
+    """Raise ProtocolError for what stands in the place of a message."""
+    if message is _UNREADABLE:
+        raise ProtocolError(
+            "message",
+            "the bytes are no protobuf message of the type that this call takes: texts must be"
+            " UTF-8, and messages, a Struct's too, must not nest more than 100 levels deep",
+        )
+
+
+class UnreadableInterceptor(aio.ServerInterceptor):
+    """Hand `Unreadable` to every call in the place of what cannot be read, and refuse it."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable["grpc.RpcMethodHandler[Any, Any] | None"]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Return the call's handler with a reader that never fails."""
+        handler: Any = await continuation(handler_call_details)
+        if handler is None:
+            return None  # gRPC's word for an unknown method
+        guarded: dict[str, Any] = {}
+        if handler.unary_unary is not None:
+            guarded["unary_unary"] = _guard(handler.unary_unary)
+        elif handler.unary_stream is not None:
+            guarded["unary_stream"] = _guard(handler.unary_stream)
+        elif isasyncgenfunction(handler.stream_stream):
+            guarded["stream_stream"] = _guard_stream(handler.stream_stream)
+        # Any other stream reads by itself, and asks refuse_unreadable.
+        guarded["request_deserializer"] = _reader(
+            handler.request_deserializer, handler_call_details.method
+        )
+        return handler._replace(**guarded)
+
+
+def _reader(read: Callable[[bytes], Any], method: str) -> Callable[[bytes], Any]:
+    def read_or_not(data: bytes) -> Any:
+        try:
+            return read(data)
+        except DecodeError:
+            # The error's own text stays out of the log: it may quote what the caller sent.
+            _log.warning("%s: %d bytes that are no protobuf of its type", method, len(data))
+            return _UNREADABLE
+
+    return read_or_not
+
+
+def _guard(call: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+    async def guarded(request: Any, context: Any) -> Any:
+        await _refuse(request, context)
+        return await call(request, context)
+
+    return guarded
+
+
+def _guard_stream(
+    call: Callable[[AsyncIterator[Any], Any], AsyncIterator[Any]],
+) -> Callable[[AsyncIterator[Any], Any], AsyncIterator[Any]]:
+    async def readable(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        async for request in requests:
+            await _refuse(request, context)
+            yield request
+
+    async def guarded(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        async for response in call(readable(requests, context), context):
+            yield response
+
+    return guarded
+
+
+async def _refuse(request: object, context: Any) -> None:
+    try:
+        refuse_unreadable(request)
+    except ProtocolError as fault:
+        await fail(context, fault)

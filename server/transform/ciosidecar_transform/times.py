@@ -1,0 +1,319 @@
+"""Times as RudderStack's sources write them. SPEC 2.4, 2.5."""
+
+import re
+from datetime import UTC, date, datetime
+
+from msgspec import Raw
+
+from .event import Event
+from .identity import mapped_id
+from .json_text import ABSENT, VastNumber, first_byte, members, value
+from .outcomes import Warning, WarningCode
+
+MAX_AHEAD_S = 3600
+"""How far ahead of the clock a time may be (2.5)."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+# ISO 8601 has a year 0, Python's calendar has none; it repeats after 400 years.
+_CYCLE_YEARS, _CYCLE_DAYS = 400, 146_097
+_MONTHS = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
+_MONTH_OF = {name: number for number, name in enumerate(_MONTHS, 1)} | {
+    name[:3]: number for number, name in enumerate(_MONTHS, 1)
+}
+# The zones of mail before numbers became the rule, in hours (RFC 2822, 4.3).
+_OLD_ZONES = {
+    "EST": -5,
+    "EDT": -4,
+    "CST": -6,
+    "CDT": -5,
+    "MST": -7,
+    "MDT": -6,
+    "PST": -8,
+    "PDT": -7,
+}
+
+# Texts may be a megabyte of anything: what repeats without bound is possessive, so that every
+# pattern reads a text once.
+_OFFSET = r"[+-]\d\d(?::?\d\d)?"
+_GO_TAIL = r"(?: (?:[A-Z]{3,5}|[+-]\d\d(?:\d\d)?)(?: m=[+-]\d++\.\d++)?)?"
+_ISO = (
+    r"(?P<y>\d{4})(?:(?P<sep>[-/])(?P<m>\d{1,2})(?:(?P=sep)(?P<d>\d{1,2}))?)?"
+    r"(?:[Tt ](?P<H>\d\d):(?P<M>\d\d)(?::(?P<S>\d\d)(?:\.(?P<f>\d++))?)?"
+    rf"(?: ?(?P<zone>[Zz]|UTC|GMT|{_OFFSET}){_GO_TAIL})?)?"
+)
+_CLOCK = r"(?:,? (?P<H>\d{1,2}):(?P<M>\d\d)(?::(?P<S>\d\d))?(?: (?P<half>AM|PM))?)?"
+_MONTH = "(?P<name>" + "|".join(f"{name}|{name[:3]}" for name in _MONTHS) + ")"
+_SHORT_MONTH = "(?P<name>" + "|".join(name[:3] for name in _MONTHS) + ")"
+_WEEKDAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
+_COMMENT = r"(?: \([^()]*+\))?"
+_RFC_2822 = (
+    rf"(?:{_WEEKDAY}, ?)?(?P<d>\d{{1,2}}) {_SHORT_MONTH} (?P<y>\d{{4}})"
+    r" (?P<H>\d\d):(?P<M>\d\d)(?::(?P<S>\d\d))?"
+    rf"(?: ?(?P<zone>Z|UTC?|GMT|{'|'.join(_OLD_ZONES)}|{_OFFSET}){_COMMENT})?"
+)
+_JAVASCRIPT = (
+    rf"{_WEEKDAY} {_SHORT_MONTH} (?P<d>\d\d) (?P<y>\d{{4}})"
+    rf"(?: (?P<H>\d\d):(?P<M>\d\d):(?P<S>\d\d) GMT(?P<zone>[+-]\d{{4}}){_COMMENT})?"
+)
+_FORMS = (
+    re.compile(_ISO, re.ASCII),
+    *(
+        re.compile(form, re.ASCII | re.IGNORECASE)
+        for form in (
+            rf"(?P<m>\d{{1,2}})/(?P<d>\d{{1,2}})/(?P<y>\d{{4}}){_CLOCK}",
+            rf"{_MONTH} (?P<d>\d{{1,2}}),? (?P<y>\d{{4}}){_CLOCK}",
+            rf"(?P<d>\d{{1,2}}) {_MONTH} (?P<y>\d{{4}}){_CLOCK}",
+            _RFC_2822,
+            _JAVASCRIPT,
+        )
+    ),
+)
+_NUMBER = re.compile(r"(-?)(\d++)(?:\.(\d++))?(?:[eE]([+-]?)0*+(\d*+)(?<=\d))?", re.ASCII)
+
+
+class UnusableTime(ValueError):
+    """A value that is there but is no time."""
+
+
+def unix_millis(found: object) -> int | None:
+    """Whole milliseconds since 1970, rounded down, or None if the value is absent. SPEC 2.4.
+
+    Numbers are seconds, milliseconds, microseconds or nanoseconds by their size.
+    Raises UnusableTime for anything else.
+    """
+    if isinstance(found, str):
+        # What SDKs send, 2024-01-02T03:04:05.678Z: a guard on the shape, because fromisoformat also
+        # reads week dates, and newer Pythons hour 24.
+        if (
+            len(found) == 24
+            and found[10] == "T"
+            and found[23] == "Z"
+            and found[7] == "-"
+            and found[19] == "."
+            and found[11:13] != "24"
+        ):
+            try:
+                since = datetime.fromisoformat(found) - _EPOCH
+            except ValueError:
+                return _of_text(found.strip())
+            return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
+        return _of_text(found.strip())
+    if found is None or found is False:
+        return None
+    if isinstance(found, int) and found is not True:
+        return _of_integer(found) if found else None
+    if isinstance(found, float):
+        # Through the shortest decimal: 1704164645.678 * 1000 is not whole as a double.
+        return _of_decimal(repr(found)) if found else None
+    if isinstance(found, VastNumber):
+        return _of_decimal(found.literal)
+    raise UnusableTime
+
+
+def _of_integer(number: int) -> int:
+    size = abs(number)
+    if 10**8 <= size < 10**11:
+        return number * 1000
+    if 10**11 <= size < 10**14:
+        return number
+    if 10**14 <= size < 10**17:
+        return number // 1000
+    if 10**17 <= size < 10**20:
+        return number // 1_000_000
+    raise UnusableTime
+
+
+def _of_decimal(text: str) -> int:
+    """Milliseconds from a JSON number, by its digits alone: there may be a million of them."""
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        raise UnusableTime
+    minus, whole, fraction, exponent_sign, exponent = match.groups(default="")
+    written = whole + fraction
+    digits = written.lstrip("0")
+    if not digits or len(exponent) > 9:
+        raise UnusableTime
+    # The number is 0.d1d2d3… times ten to the power of `size`.
+    size = len(whole) - (len(written) - len(digits)) + int(f"{exponent_sign}{exponent or 0}")
+    if not 9 <= size <= 20:
+        raise UnusableTime
+    # Three digits more or fewer from one unit to the next: seconds below 1e11, and so on.
+    kept = size + (3 if size <= 11 else 0 if size <= 14 else -3 if size <= 17 else -6)
+    millis = int(digits[:kept].ljust(kept, "0"))
+    if minus:
+        return -millis - bool(digits[kept:].strip("0"))
+    return millis
+
+
+def _of_text(text: str) -> int | None:
+    if not text or text == "0":
+        return None
+    for form in _FORMS:
+        match = form.fullmatch(text)
+        if match is not None:
+            return _of_parts(match.groupdict())
+    return _of_decimal(text)
+
+
+def _of_parts(part: dict[str, str | None]) -> int:
+    name = part.get("name")
+    month = int(part["m"] or 1) if name is None else _MONTH_OF[name.lower()]
+    hour, minute, second = (int(part[unit] or 0) for unit in "HMS")
+    half, fraction = part.get("half"), part.get("f") or ""
+    if half is not None:
+        if not 1 <= hour <= 12:
+            raise UnusableTime
+        hour = hour % 12 + (12 if half.upper() == "PM" else 0)
+    elif hour == 24 and (part["S"] is None or minute or second or fraction.strip("0")):
+        raise UnusableTime
+    if hour > 24 or minute > 59 or second > 59:
+        raise UnusableTime
+    year = int(part["y"] or 0)
+    try:
+        days = date(year or _CYCLE_YEARS, month, int(part["d"] or 1)).toordinal() - _EPOCH_DAY
+    except ValueError:
+        raise UnusableTime from None
+    if not year:
+        days -= _CYCLE_DAYS
+    seconds = days * 86_400 + hour * 3600 + minute * 60 + second - _offset_s(part.get("zone"))
+    return seconds * 1000 + int(fraction[:3].ljust(3, "0"))
+
+
+def _offset_s(zone: str | None) -> int:
+    """Seconds east of UTC."""
+    if zone is None:
+        return 0
+    if zone[0] not in "+-":
+        return _OLD_ZONES.get(zone.upper(), 0) * 3600
+    digits = zone[1:].replace(":", "")
+    hours, minutes = int(digits[:2]), int(digits[2:] or 0)
+    if hours > 23 or minutes > 59:
+        raise UnusableTime
+    return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
+
+
+def seconds(found: object) -> int | None:
+    """Whole seconds since 1970, rounded down, or None if the value is absent. SPEC 2.4.
+
+    Raises UnusableTime for anything else.
+    """
+    millis = unix_millis(found)
+    return None if millis is None else millis // 1000
+
+
+def attribute_seconds(raw: Raw) -> int | None:
+    """The same of a member's JSON: None for one that is not there, or is null, blank, 0 or false.
+
+    Raises UnusableTime for anything else that is no time.
+    """
+    if first_byte(raw) in (b"{", b"["):
+        raise UnusableTime
+    return seconds(value(raw))
+
+
+def seconds_or_warn(found: object, field: str, warnings: list[Warning]) -> int | None:
+    """Whole seconds since 1970, or None if absent or, with a warning, unusable. SPEC 2.4."""
+    try:
+        millis = unix_millis(found)
+    except UnusableTime:
+        warnings.append(
+            Warning(WarningCode.UNUSABLE_TIME, f"{field} is not a time and was passed over (2.4)")
+        )
+        return None
+    return None if millis is None else millis // 1000
+
+
+def unless_ahead(time_s: int | None, field: str, warnings: list[Warning], now: int) -> int | None:
+    """The same time, or None, with a warning, if it is more than an hour ahead of now. SPEC 2.5.
+
+    Customer.io then takes the time of receipt. time_s, now: seconds since 1970.
+    """
+    if time_s is None or time_s - now <= MAX_AHEAD_S:
+        return time_s
+    warnings.append(
+        Warning(
+            WarningCode.FUTURE_TIME,
+            f"{field} is more than an hour ahead of the clock and was left out (2.5)",
+        )
+    )
+    return None
+
+
+def is_given(found: object) -> bool:
+    """Whether a time is there at all, usable or not. SPEC 2.4."""
+    try:
+        return unix_millis(found) is not None
+    except UnusableTime:
+        return True
+
+
+def event_time(event: Event, kind: str, warnings: list[Warning], now: int) -> int | None:
+    """The event time to be sent, in seconds since 1970, or None. SPEC 2.5.
+
+    kind: the event's type in lower case. now: seconds since 1970.
+    """
+    if event.channel != "sources":
+        try:
+            millis = unix_millis(event.timestamp)
+        except UnusableTime:
+            millis = None
+        if millis is not None and millis // 1000 - now <= MAX_AHEAD_S:
+            return millis // 1000  # the usual case, two calls early
+    field, found = first_usable(event, kind, warnings)
+    return unless_ahead(found, field, warnings, now)
+
+
+def first_usable(event: Event, kind: str, warnings: list[Warning]) -> tuple[str, int | None]:
+    """The first usable of an event's times, even if it is ahead of the clock, and its field.
+
+    ("", None) if none is usable. kind: the event's type in lower case.
+    """
+    if event.channel == "sources" and mapped_id(event) is None:
+        for field, raw in _warehouse_times(event, kind):
+            if raw:
+                found = seconds_or_warn(value(raw), field, warnings)
+                if found is not None:
+                    return field, found
+    found = seconds_or_warn(event.timestamp, "timestamp", warnings)
+    if found is not None:
+        return "timestamp", found
+    found = seconds_or_warn(event.original_timestamp, "originalTimestamp", warnings)
+    return ("", None) if found is None else ("originalTimestamp", found)
+
+
+def _warehouse_times(event: Event, kind: str) -> list[tuple[str, Raw]]:
+    if kind == "identify":
+        return [
+            ("context.timestamp", event.context.timestamp),
+            ("context.traits.timestamp", members(event.context.traits).get("timestamp", ABSENT)),
+            ("traits.timestamp", members(event.traits).get("timestamp", ABSENT)),
+        ]
+    if kind == "track":
+        return [("properties.timestamp", members(event.properties).get("timestamp", ABSENT))]
+    return []
+
+
+def first_millis(event: Event) -> int:
+    """The time half of an event id: 0 if no time is usable, or before 1970. Never warns. SPEC 5.6."""
+    for found in (event.original_timestamp, event.timestamp):
+        try:
+            millis = unix_millis(found)
+        except UnusableTime:
+            continue
+        if millis is not None:
+            return max(millis, 0)
+    return 0

@@ -1,0 +1,152 @@
+"""Operation → request in Customer.io's Track API v1. Rules 4-9, 13."""
+
+from typing import Any
+
+from msgspec.json import encode
+
+from .identity import in_path, kind_and_value
+from .limits import within_count
+from .object_item import update_object
+from .operations import (
+    AddDevice,
+    ChangeSegment,
+    ChangeSuppression,
+    DeleteDevice,
+    DeletePerson,
+    Identify,
+    Merge,
+    ReportDelivery,
+    SendEvent,
+    UpdateObject,
+)
+from .outcomes import Warning
+from .requests import BatchItem, Endpoints, Request, Writers
+
+# screen views are ordinary events here: v1 has no name of its own for them (5.4)
+_TYPE = {"track": b'"event"', "page": b'"page"', "screen": b'"event"'}
+
+
+def identify(operation: Identify, endpoints: Endpoints, warnings: list[Warning]) -> Request:
+    """4"""
+    return Request(
+        endpoints.identify,
+        "/api/v1/customers/" + in_path(operation.person, "the user id"),
+        encode(within_count(operation.attributes, warnings)),
+    )
+
+
+def _delete_person(
+    operation: DeletePerson, endpoints: Endpoints, _warnings: list[Warning]
+) -> Request:
+    person = in_path(operation.person, "the user id")
+    return Request(endpoints.delete_person, f"/api/v1/customers/{person}", b"")
+
+
+def send_event(operation: SendEvent, endpoints: Endpoints, _warnings: list[Warning]) -> Request:
+    """5.1"""
+    # Joined from the slices the event came in: what is not parsed cannot be damaged.
+    parts: list[Any] = [
+        b'{"name":',
+        encode(operation.name),
+        b',"type":',
+        _TYPE[operation.kind],
+        b',"data":',
+        operation.data,
+    ]
+    if operation.timestamp is not None:
+        parts.append(b',"timestamp":%d' % operation.timestamp)
+    if operation.event_id is not None:
+        parts.append(b',"id":"%b"' % operation.event_id.encode())
+    if operation.person is None:
+        parts += (b',"anonymous_id":', encode(operation.anonymous_id), b"}")
+        return Request(endpoints.anonymous_event, "/api/v1/events", b"".join(parts))
+    parts.append(b"}")
+    return Request(
+        endpoints.event,
+        f"/api/v1/customers/{in_path(operation.person, 'the user id')}/events",
+        b"".join(parts),
+    )
+
+
+def _add_device(operation: AddDevice, endpoints: Endpoints, _warnings: list[Warning]) -> Request:
+    device: dict[str, Any] = {"id": operation.token, "platform": operation.platform}
+    if operation.last_used is not None:
+        device["last_used"] = operation.last_used
+    if operation.attributes:
+        device["attributes"] = operation.attributes
+    return Request(
+        endpoints.add_device,
+        f"/api/v1/customers/{in_path(operation.person, 'the user id')}/devices",
+        encode({"device": device}),
+    )
+
+
+def _delete_device(
+    operation: DeleteDevice, endpoints: Endpoints, _warnings: list[Warning]
+) -> Request:
+    person = in_path(operation.person, "the user id")
+    token = in_path(operation.token, "the device token")
+    return Request(endpoints.delete_device, f"/api/v1/customers/{person}/devices/{token}", b"")
+
+
+def _merge(operation: Merge, endpoints: Endpoints, _warnings: list[Warning]) -> Request:
+    body = {
+        "primary": dict([kind_and_value(operation.primary)]),
+        "secondary": dict([kind_and_value(operation.secondary)]),
+    }
+    return Request(endpoints.merge, "/api/v1/merge_customers", encode(body))
+
+
+def change_segment(
+    operation: ChangeSegment, endpoints: Endpoints, _warnings: list[Warning]
+) -> BatchItem:
+    """9.5. v2 has no call for segments: this is how both dialects write it."""
+    change = "remove_customers" if operation.removes else "add_customers"
+    return BatchItem(
+        endpoints.segment,
+        f"/api/v1/segments/{operation.segment_id}/{change}?id_type={operation.kind}",
+        encode(operation.identifier),
+    )
+
+
+def _change_suppression(
+    operation: ChangeSuppression, endpoints: Endpoints, _warnings: list[Warning]
+) -> Request:
+    person = in_path(operation.person, "the user id")
+    template = endpoints.unsuppress if operation.lifts else endpoints.suppress
+    action = "unsuppress" if operation.lifts else "suppress"
+    return Request(template, f"/api/v1/customers/{person}/{action}", b"")
+
+
+def report_delivery(
+    operation: ReportDelivery, endpoints: Endpoints, _warnings: list[Warning]
+) -> Request:
+    """13.2"""
+    body: dict[str, Any] = {"delivery_id": operation.delivery_id, "metric": operation.metric}
+    if operation.timestamp is not None:
+        body["timestamp"] = operation.timestamp
+    more = {
+        "recipient": operation.recipient or operation.device_token,
+        "reason": operation.reason,
+        "href": operation.href,
+    }
+    action = {"action_name": operation.action_name, "action_value": operation.action_value}
+    body |= {name: found for name, found in more.items() if found is not None}
+    pressed = {name: found for name, found in action.items() if found is not None}
+    if pressed:
+        body["metadata"] = pressed
+    return Request(endpoints.metrics, "/api/v1/metrics", encode(body))
+
+
+WRITERS: Writers = {
+    Identify: identify,
+    DeletePerson: _delete_person,
+    SendEvent: send_event,
+    AddDevice: _add_device,
+    DeleteDevice: _delete_device,
+    Merge: _merge,
+    ChangeSegment: change_segment,
+    ChangeSuppression: _change_suppression,
+    ReportDelivery: report_delivery,
+    UpdateObject: update_object,
+}

@@ -1,0 +1,71 @@
+"""The transform in both dialects, packing included: what v2 costs beside v1, and how it grows."""
+
+import json
+import time
+from collections import defaultdict
+
+from ciosidecar_transform import (
+    BatchTransform,
+    Destination,
+    DynamicDestination,
+    RequestList,
+    read_destination,
+)
+from rich.console import Console
+from rich.table import Table
+
+from .events import CONFIG, events
+
+EVENTS = 10_000
+SIZES = (100, 1000, 10_000)
+DIALECTS = ("v1", "v2")
+
+
+def dialects_alone(rounds: int = 7) -> dict[str, dict[str, float]]:
+    """By dialect and events a message: microseconds of CPU an event of the mix in a hot loop.
+
+    The best of several rounds, in which the cases take turns: a noisy minute falls on all of them.
+    """
+    mix = [event for _, event in events(EVENTS)]
+    to = {dialect: _destination(dialect) for dialect in DIALECTS}
+    best: dict[str, dict[str, float]] = defaultdict(dict)
+    for _ in range(rounds):
+        for size in SIZES:
+            for dialect, destination in to.items():
+                micros = _cpu_s(mix, size, destination) / len(mix) * 1e6
+                before = best[dialect].get(str(size), micros)
+                best[dialect][str(size)] = min(before, micros)
+    return dict(best)
+
+
+def show(found: dict[str, dict[str, float]]) -> None:
+    """The table for people."""
+    table = Table("events a message", title="transform and packing, µs an event")
+    for dialect in DIALECTS:
+        table.add_column(dialect, justify="right")
+    table.add_column("v2 / v1", justify="right")
+    for size in map(str, SIZES):
+        v1, v2 = (found[dialect][size] for dialect in DIALECTS)
+        table.add_row(size, f"{v1:.1f}", f"{v2:.1f}", f"{v2 / v1:.2f}")
+    Console().print(table)
+
+
+def _destination(dialect: str) -> Destination | DynamicDestination:
+    config = json.loads(CONFIG) | {"apiVersion": dialect}
+    destination, problems = read_destination(json.dumps(config).encode())
+    assert destination is not None, problems
+    return destination
+
+
+def _cpu_s(mix: list[bytes], size: int, destination: Destination | DynamicDestination) -> float:
+    start = time.process_time()
+    for first in range(0, len(mix), size):
+        batch = BatchTransform(1_772_600_000, RequestList())
+        for position, event in enumerate(mix[first : first + size]):
+            batch.add(position, event, destination)
+        batch.flush()
+    return time.process_time() - start
+
+
+if __name__ == "__main__":
+    show(dialects_alone())

@@ -1,0 +1,207 @@
+"""The table of docs/delivery.md, sent: what every kind of answer becomes."""
+
+import gzip
+import itertools
+import json
+import zlib
+from base64 import b64encode
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from ciosidecar_server.delivery.transport import MAX_RESPONSE_BYTES
+
+from tests.conftest import Connect
+from tests.delivery.caller import Caller, Told, caller, track
+from tests.delivery.scripted_customerio import (
+    Received,
+    Reply,
+    ScriptedCustomerio,
+    scripted_customerio,
+)
+
+pytestmark = pytest.mark.usefixtures("long_linger")
+
+PAGE = Path(__file__).parents[2] / "docs" / "delivery.md"
+HEADING = "| answer | body | Retry-After |"
+
+
+class Row(NamedTuple):
+    """A row of the table, cell by cell."""
+
+    answer: str
+    body: str
+    retry_after: str
+    alone: str
+    named: str
+    others: str
+    again: str
+
+    @property
+    def statuses(self) -> list[int]:
+        """The statuses it is of."""
+        return [int(status) for status in self.answer.partition(";")[0].split(",")]
+
+    @property
+    def with_ids(self) -> bool:
+        """Whether its events have ids."""
+        return "without an id" not in self.answer
+
+
+def rows() -> list[Row]:
+    """The table, from the page."""
+    _, _, rest = PAGE.read_text().partition(HEADING)
+    lines = itertools.takewhile(lambda line: line.startswith("|"), rest.splitlines()[2:])
+    return [Row(*(cell.strip() for cell in line.strip("| ").split(" | "))) for line in lines]
+
+
+class Body(NamedTuple):
+    """A body, and the headers it comes with."""
+
+    data: bytes
+    headers: dict[str, str] = {}  # noqa: RUF012 - nobody adds to it
+
+
+ONE = b'{"errors": [{"batch_index": 1, "reason": "bad %b", "field": "x"}]}'
+NAMES = ONE % b"value"
+SPACES = b" " * (MAX_RESPONSE_BYTES + 1)
+FINE = [
+    Body(b"{}"),
+    Body(b""),
+    Body(b'{"errors": []}'),
+    Body(b'{"errors": null, "meta": {}}'),
+    Body(gzip.compress(b"{}"), {"Content-Encoding": "gzip"}),
+]
+UNREADABLE = [
+    Body(b"<html>fine</html>"),
+    Body(b"null"),
+    Body(b"[]"),
+    Body(NAMES[:-1]),
+    Body(b'{"errors": [' * 100_000),
+    Body(SPACES + NAMES),
+    Body(NAMES + SPACES),
+    Body(gzip.compress(NAMES)),
+    Body(NAMES, {"Content-Encoding": "gzip"}),
+    Body(gzip.compress(NAMES)[:-12], {"Content-Encoding": "gzip"}),
+    Body(gzip.compress(NAMES + SPACES), {"Content-Encoding": "gzip"}),
+    Body(NAMES, {"Content-Encoding": "br"}),
+]
+NAMES_AN_ITEM = [
+    Body(NAMES),
+    Body(b'{"errors": [{"batch_index": "1", "message": "bad"}]}'),
+    Body(ONE % rb"\ud83d"),
+    Body(ONE % rb"\udc00 \\ud83d"),
+    Body(ONE % b"\xff\xfe"),
+    Body(b"\xef\xbb\xbf" + NAMES),
+    Body(gzip.compress(NAMES), {"Content-Encoding": "gzip"}),
+    Body(zlib.compress(NAMES), {"Content-Encoding": "deflate"}),
+    Body(zlib.compress(NAMES)[2:-4], {"Content-Encoding": "Deflate"}),
+    Body(NAMES, {"Content-Encoding": "identity"}),
+]
+NAMES_NO_ITEM = [Body(b'{"errors": [{"reason": "bad"}]}'), Body(b'{"meta": {"error": "bad"}}')]
+BODIES = {
+    "none": FINE[1:2],
+    "fine": FINE,
+    "unreadable": UNREADABLE,
+    "fine or unreadable": FINE + UNREADABLE,
+    "names an item": NAMES_AN_ITEM,
+    "names no item": NAMES_NO_ITEM,
+    "any": [FINE[0], UNREADABLE[0], NAMES_AN_ITEM[0], NAMES_NO_ITEM[0]],
+}
+RETRY_AFTER: dict[str, list[str | None]] = {
+    "any": [None, "30"],
+    "none or 0": [None, "0"],
+    "above 0": ["30"],
+}
+
+
+class Case(NamedTuple):
+    """One answer, and the destinations that get it: alone, and for three events that share a request."""
+
+    reply: Reply
+    alone: int
+    shared: int
+
+
+@pytest.mark.parametrize(
+    "row", rows(), ids=lambda row: f"{row.answer}, {row.body}, {row.retry_after}"
+)
+async def test_an_answer_becomes_what_the_table_says(connect: Connect, row: Row) -> None:
+    """Status and code of an event alone, of the one that is named and of the others; and whether it was tried again."""
+    replies = [
+        Reply(status, body.data, body.headers | ({"Retry-After": after} if after else {}))
+        for status in row.statuses
+        for body in BODIES[row.body]
+        for after in RETRY_AFTER[row.retry_after]
+    ]
+    cases = [Case(reply, 2 * n + 1, 2 * n + 2) for n, reply in enumerate(replies)]
+    configs = [_config(number, with_ids=row.with_ids) for number in range(1, 2 * len(cases) + 1)]
+    by_key = {_authorization(number): case.reply for case in cases for number in case[1:]}
+    async with scripted_customerio() as customerio:
+        customerio.rule = lambda request: by_key[request.headers["authorization"]]
+        stub = await connect(customerio_url=customerio.url)
+        async with caller(stub, *configs) as one:
+            for case in cases:
+                await _send(one, case)
+            checked = [await _check(one, customerio, row, case) for case in cases]
+    assert sum(checked) > len(checked) / 2
+
+
+async def _send(one: Caller, case: Case) -> None:
+    """With time for a second try, if that is not to wait for Retry-After."""
+    await one.send(case.alone, track("0", "u0", messageId="m0"), number=case.alone, timeout_s=1.5)
+    events = [track(f"{n}", f"u{n}", messageId=f"m{n}") for n in range(3)]
+    await one.send(case.shared, *events, number=case.shared, timeout_s=1.5)
+
+
+async def _check(one: Caller, customerio: ScriptedCustomerio, row: Row, case: Case) -> bool:
+    """Compares, unless the last try was under way when the time was over, which nobody can rule out."""
+    status = case.reply.status
+    (alone,) = await one.told_all(case.alone)
+    first, named, last = await one.told_all(case.shared)
+    if any(told.status == 504 != status and told.delivery.attempts > 1 for told in (alone, named)):
+        return False
+    assert _said(alone) == _expected(row.alone, status), case
+    assert _said(named) == _expected(row.named, status), case
+    assert {_said(first), _said(last)} == {_expected(row.others, status)}, case
+    asked_alone = _requests(customerio, case.alone)
+    asked = _requests(customerio, case.shared)
+    assert len(asked[0].items) == 3
+    match row.again:
+        case "no":
+            assert (len(asked_alone), len(asked)) == (1, 1), case
+        case "after it":
+            assert (len(asked_alone), len(asked)) == (1, 1), case
+            assert alone.retry_after_s == named.retry_after_s == 30, case
+        case "yes":
+            assert len(asked_alone) > 1, case
+            assert {len(request.items) for request in asked} == {3}, case
+            assert len(asked) > 1, case
+        case "in halves":
+            assert {len(request.items) for request in asked} >= {1, 3}, case
+        case _:
+            raise AssertionError(row.again)
+    return True
+
+
+def _said(told: Told) -> tuple[int, tuple[str, ...]]:
+    return told.status, (*([told.code] if told.code else []), *told.warnings)
+
+
+def _expected(cell: str, status: int) -> Any:
+    number, _, code = cell.partition(" ")
+    return status if number == "that" else int(number), (code.strip("`"),) if code else ()
+
+
+def _requests(customerio: ScriptedCustomerio, number: int) -> list[Received]:
+    key = _authorization(number)
+    return [one for one in customerio.requests if one.headers["authorization"] == key]
+
+
+def _config(number: int, *, with_ids: bool) -> bytes:
+    config = {"siteID": f"site-{number}", "apiKey": "key", "apiVersion": "v2"}
+    return json.dumps(config if with_ids else config | {"eventIds": "none"}).encode()
+
+
+def _authorization(number: int) -> str:
+    return "Basic " + b64encode(f"site-{number}:key".encode()).decode()
