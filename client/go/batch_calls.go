@@ -98,6 +98,10 @@ func newCallBatch(destination Destination, items []BatchItem) (*callBatch, error
 		}
 		batch.encoded.Items[index] = item.encode(destinationID, connectionID)
 	}
+	if len(items) == 0 && destination != (Destination{}) {
+		// An empty batch is valid, but Transform requires a destination.
+		batch.destinations = []*v1.Destination{encodeDestination(destination, 1)}
+	}
 	return batch, nil
 }
 

@@ -130,6 +130,14 @@ func TestCapabilitiesHaveTheLimits(t *testing.T) {
 	}
 }
 
+// An empty batch has no results and no error.
+func TestABatchMayBeEmpty(t *testing.T) {
+	results, err := dial(t, nil, plainSidecar(t)).Transform(within(t), shop, nil)
+	if err != nil || len(results) != 0 {
+		t.Errorf("%v, %v", results, err)
+	}
+}
+
 // A rejected call, a passed deadline and an unreachable sidecar have different codes.
 func TestAFailedCallHasItsCode(t *testing.T) {
 	address := sidecartest.Start(t, "--max-batch-events", "1").Address()
