@@ -12,7 +12,7 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/router"
 )
 
-// answersBackwards is a sidecar that answers the second batch, and the first one when it is told to.
+// answersBackwards is a sidecar that answers the second batch first, and the first batch on a signal.
 type answersBackwards struct {
 	v1.UnimplementedSidecarServiceServer
 	hasFirst    chan struct{}
@@ -25,7 +25,7 @@ func (a *answersBackwards) TransformStream(
 	if _, err := stream.Recv(); err != nil {
 		return err
 	}
-	opened := &v1.Opened{Limits: &v1.Limits{MaxBatchEvents: 100, MaxDestinations: 10}}
+	opened := &v1.StreamOpened{Limits: &v1.Limits{MaxBatchEvents: 100, MaxDestinations: 10}}
 	err := stream.Send(&v1.TransformStreamResponse{Message: &v1.TransformStreamResponse_Opened{Opened: opened}})
 	var held *v1.Batch
 	for err == nil {
@@ -40,23 +40,23 @@ func (a *answersBackwards) TransformStream(
 			held = batch
 			close(a.hasFirst)
 		default:
-			if err = sayFiltered(stream, batch); err == nil {
+			if err = sendFiltered(stream, batch); err == nil {
 				<-a.answerFirst
-				err = sayFiltered(stream, held)
+				err = sendFiltered(stream, held)
 			}
 		}
 	}
 	return err
 }
 
-func sayFiltered(
+func sendFiltered(
 	stream grpc.BidiStreamingServer[v1.TransformStreamRequest, v1.TransformStreamResponse], batch *v1.Batch,
 ) error {
-	results := &v1.Results{BatchId: batch.GetBatchId(), Statuses: []uint32{298}, BatchComplete: true}
+	results := &v1.Results{BatchId: batch.GetBatchId(), Statuses: []int32{298}, BatchComplete: true}
 	return stream.Send(&v1.TransformStreamResponse{Message: &v1.TransformStreamResponse_Results{Results: results}})
 }
 
-// A call is answered although one that came before it, on the same stream, is not.
+// A call gets its results although an earlier call on the same stream has none yet.
 func TestACallDoesNotWaitForAnother(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
