@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 
 from tests.conftest import Connect, Stub, batch, destination, end_of, opened, results_of
 from tests.delivery.caller import delivering, put, track
-from tests.delivery.scripted_customerio import HOLD, scripted_customerio
+from tests.fake_customerio import HOLD, fake_customerio
 
 TRACK = b'{"type":"track","userId":"u1","event":"Order"}'
 BATCH = batch(TRACK)
@@ -92,7 +92,7 @@ async def test_transform(stub: Stub, request_message: v1.TransformRequest, field
 )
 async def test_deliver(connect: Connect, request_message: v1.DeliverRequest, field: str) -> None:
     """The same, and nothing is sent."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         assert await refused_field(stub.Deliver(request_message, timeout=WITHIN_S)) == field
         assert customerio.requests == []
@@ -100,7 +100,7 @@ async def test_deliver(connect: Connect, request_message: v1.DeliverRequest, fie
 
 async def test_deliver_without_destinations_takes_prepared_requests(connect: Connect) -> None:
     """Prepared requests need no destination, and a batch may be empty."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         prepared = v1.DeliverRequest(batch=v1.Batch(batch_id=1, items=[PREPARED]))
         answer: Any = await stub.Deliver(prepared, timeout=WITHIN_S)
@@ -167,7 +167,7 @@ async def test_nothing_may_follow_finish(stub: Stub, field: str) -> None:
 
 async def test_nothing_may_follow_finish_while_events_are_in_delivery(connect: Connect) -> None:
     """The stream ends at once; what is under way is not waited for."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda _request: HOLD
         await one.send(1, track("1"))
         await customerio.arrived(1)

@@ -29,13 +29,13 @@ from tests.delivery.caller import (
     put,
     track,
 )
-from tests.delivery.scripted_customerio import (
+from tests.fake_customerio import (
     HOLD,
     OK,
     WITHIN_S,
+    FakeCustomerio,
     Reply,
-    ScriptedCustomerio,
-    scripted_customerio,
+    fake_customerio,
 )
 from tests.processes import server
 
@@ -88,11 +88,9 @@ async def no_delivery_is_left() -> None:
 
 
 @asynccontextmanager
-async def served(
-    connect: Connect, **settings: Any
-) -> AsyncIterator[tuple[ScriptedCustomerio, Stub]]:
+async def served(connect: Connect, **settings: Any) -> AsyncIterator[tuple[FakeCustomerio, Stub]]:
     """A scripted Customer.io, and a stub of a server that delivers there."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         yield customerio, await connect(customerio_url=customerio.url, **settings)
 
 
@@ -274,7 +272,7 @@ async def test_nothing_of_a_call_is_kept(connect: Connect) -> None:
 
 async def test_draining() -> None:
     """What is in flight is waited for; the rest comes back as DRAINING; the process ends with 0."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         customerio.rule = lambda _request: HOLD
         listen = ("--listen", "127.0.0.1:0", "--customerio-url", customerio.url)
         with server(*listen, "--grace-s", "10") as process:
