@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec.json import encode
 
-from .identity import kind_and_value
+from .identifiers import kind_and_value
 from .operations import UpdateObject
 from .outcomes import Warning
 from .requests import BatchItem, Endpoints, batch_item

@@ -4,11 +4,14 @@ from typing import Literal
 
 from msgspec import Raw, Struct
 
-from .identity import IdentifierKind
+from .identifiers import IdentifierKind
 from .platforms import Platform
 
 Attributes = dict[str, Raw]
 """Names as the user wrote them, values as JSON text."""
+
+ADD_RELATIONSHIPS, DELETE_RELATIONSHIPS = "add_relationships", "delete_relationships"
+"""What the attribute `cio_relationships` may ask for (rule 4.8b)."""
 
 
 class Identify(Struct, frozen=True, gc=False):

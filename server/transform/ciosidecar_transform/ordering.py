@@ -13,16 +13,8 @@ from urllib.parse import parse_qs, unquote
 from msgspec import DecodeError, Raw
 
 from .event import Event
-from .identity import (
-    TypedIdentifier,
-    anonymous_id,
-    as_cio_id,
-    email,
-    id_text,
-    nested_id,
-    phone,
-    user_id,
-)
+from .identifiers import TypedIdentifier, as_cio_id, id_text, nested_id
+from .identity import anonymous_id, email, phone, user_id
 from .json_text import ABSENT, elements, first_byte, members, text_of, value
 from .operations import Identify, Operation, SendEvent, UpdateObject
 from .outcomes import EventRejected, Warning

@@ -5,13 +5,7 @@ from datetime import UTC, date, datetime
 
 from msgspec import Raw
 
-from .event import Event
-from .identity import mapped_id
-from .json_text import ABSENT, VastNumber, first_byte, members, value
-from .outcomes import Warning, WarningCode
-
-MAX_AHEAD_S = 3600
-"""How far ahead of the clock a time may be (2.5)."""
+from .json_text import VastNumber, first_byte, value
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
@@ -225,95 +219,9 @@ def attribute_seconds(raw: Raw) -> int | None:
     return seconds(value(raw))
 
 
-def seconds_or_warn(found: object, field: str, warnings: list[Warning]) -> int | None:
-    """Whole seconds since 1970, or None if absent or, with a warning, unusable. SPEC 2.4."""
-    try:
-        millis = unix_millis(found)
-    except UnusableTime:
-        warnings.append(
-            Warning(WarningCode.UNUSABLE_TIME, f"{field} is not a time and was passed over (2.4)")
-        )
-        return None
-    return None if millis is None else millis // 1000
-
-
-def unless_ahead(time_s: int | None, field: str, warnings: list[Warning], now: int) -> int | None:
-    """The same time, or None, with a warning, if it is more than an hour ahead of now. SPEC 2.5.
-
-    Customer.io then takes the time of receipt. time_s, now: seconds since 1970.
-    """
-    if time_s is None or time_s - now <= MAX_AHEAD_S:
-        return time_s
-    warnings.append(
-        Warning(
-            WarningCode.FUTURE_TIME,
-            f"{field} is more than an hour ahead of the clock and was left out (2.5)",
-        )
-    )
-    return None
-
-
 def is_given(found: object) -> bool:
     """Whether a time is there at all, usable or not. SPEC 2.4."""
     try:
         return unix_millis(found) is not None
     except UnusableTime:
         return True
-
-
-def event_time(event: Event, kind: str, warnings: list[Warning], now: int) -> int | None:
-    """The event time to be sent, in seconds since 1970, or None. SPEC 2.5.
-
-    kind: the event's type in lower case. now: seconds since 1970.
-    """
-    if event.channel != "sources":
-        try:
-            millis = unix_millis(event.timestamp)
-        except UnusableTime:
-            millis = None
-        if millis is not None and millis // 1000 - now <= MAX_AHEAD_S:
-            return millis // 1000  # the usual case, two calls early
-    field, found = first_usable(event, kind, warnings)
-    return unless_ahead(found, field, warnings, now)
-
-
-def first_usable(event: Event, kind: str, warnings: list[Warning]) -> tuple[str, int | None]:
-    """The first usable of an event's times, even if it is ahead of the clock, and its field.
-
-    ("", None) if none is usable. kind: the event's type in lower case.
-    """
-    if event.channel == "sources" and mapped_id(event) is None:
-        for field, raw in _warehouse_times(event, kind):
-            if raw:
-                found = seconds_or_warn(value(raw), field, warnings)
-                if found is not None:
-                    return field, found
-    found = seconds_or_warn(event.timestamp, "timestamp", warnings)
-    if found is not None:
-        return "timestamp", found
-    found = seconds_or_warn(event.original_timestamp, "originalTimestamp", warnings)
-    return ("", None) if found is None else ("originalTimestamp", found)
-
-
-def _warehouse_times(event: Event, kind: str) -> list[tuple[str, Raw]]:
-    if kind == "identify":
-        return [
-            ("context.timestamp", event.context.timestamp),
-            ("context.traits.timestamp", members(event.context.traits).get("timestamp", ABSENT)),
-            ("traits.timestamp", members(event.traits).get("timestamp", ABSENT)),
-        ]
-    if kind == "track":
-        return [("properties.timestamp", members(event.properties).get("timestamp", ABSENT))]
-    return []
-
-
-def first_millis(event: Event) -> int:
-    """The time half of an event id: 0 if no time is usable, or before 1970. Never warns. SPEC 5.6."""
-    for found in (event.original_timestamp, event.timestamp):
-        try:
-            millis = unix_millis(found)
-        except UnusableTime:
-            continue
-        if millis is not None:
-            return max(millis, 0)
-    return 0

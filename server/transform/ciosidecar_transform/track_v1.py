@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec.json import encode
 
-from .identity import in_path, kind_and_value
+from .identifiers import in_path, kind_and_value
 from .limits import within_count
 from .object_item import update_object
 from .operations import (

@@ -4,11 +4,12 @@ from typing import Any
 
 from msgspec.json import encode
 
-from .identity import has_v1_path, kind_and_value
+from .identifiers import has_v1_path, kind_and_value
 from .json_text import ABSENT, Raw, members, text_of
 from .limits import within_count
 from .object_item import update_object
 from .operations import (
+    ADD_RELATIONSHIPS,
     AddDevice,
     ChangeSegment,
     ChangeSuppression,
@@ -22,7 +23,6 @@ from .operations import (
 )
 from .outcomes import Warning, WarningCode
 from .requests import MAX_ITEM_BYTES, BatchItem, Endpoints, Request, Writers, batch_item
-from .reserved_attributes import ADD_RELATIONSHIPS
 from .track_v1 import change_segment, identify, report_delivery, send_event
 
 _PUSH_METRICS = ("opened", "converted", "delivered")

@@ -142,7 +142,7 @@ def test_13_2_an_object_needs_an_id(name: str, object_id: object) -> None:
     outcome, _ = sent(named(name, properties={"objectId": object_id}), **ON)
     assert outcome.error is not None
     assert outcome.error.code == "MISSING_PROPERTY"
-    assert outcome.error.text == f"{name} needs properties.objectId (13.2)"
+    assert outcome.error.text == f"{name} needs properties.objectId (rule 13.2)"
     assert (outcome.error.type, outcome.status) == ("INSTRUMENTATION", 400)
     assert refusal_of(named(name), **ON) == "MISSING_PROPERTY"
     assert refusal_of(named(name, properties=[]), **ON) == "MISSING_PROPERTY"

@@ -4,7 +4,7 @@ from typing import cast
 
 from msgspec import DecodeError, Raw, Struct
 
-from ..identity import IdentifierKind
+from ..identifiers import IdentifierKind
 from ..json_text import ABSENT, NULL, elements, first_byte, members, repair_surrogates, value
 from ..outcomes import ErrorCode
 

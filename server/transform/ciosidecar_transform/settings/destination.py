@@ -7,7 +7,7 @@ from msgspec import Raw, Struct
 
 from .. import track_v1, track_v2
 from ..dates import DateNames
-from ..identity import Addressing, IdentifyFallback, UserIdKind
+from ..identifiers import Addressing, IdentifyFallback, UserIdKind
 from ..outcomes import ErrorCode, EventRejected
 from ..requests import BASE_URLS, Endpoints, Writers, endpoints
 from ..semantic_names import SEMANTIC_NAMES
