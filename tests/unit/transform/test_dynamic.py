@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ciosidecar_transform import Destination, DynamicDestination, EventRejected, read_destination
-from ciosidecar_transform.settings.dynamic import MAX_KEPT, MAX_VALUE_BYTES
+from ciosidecar_transform.settings.dynamic import MAX_CACHED, MAX_VALUE_BYTES
 
 from tests.unit.transform.support import (
     destination,
@@ -287,10 +287,10 @@ def test_13_1_destinations_are_kept_and_not_without_bound() -> None:
     assert isinstance(found, DynamicDestination)
     first, _ = found.for_event(b'{"k":"0"}')
     assert found.for_event(b'{"k":"0","other":1}')[0] is first
-    for number in range(1, MAX_KEPT):
+    for number in range(1, MAX_CACHED):
         found.for_event(b'{"k":"%d"}' % number)
     assert found.for_event(b'{"k":"0"}')[0] is first
-    for number in range(MAX_KEPT):
+    for number in range(MAX_CACHED):
         found.for_event(b'{"k":"x%d"}' % number)
     assert found.for_event(b'{"k":"0"}')[0] is not first
 

@@ -1,4 +1,4 @@
-"""What the user configured, checked once. Rule 11."""
+"""A destination: the settings of a Customer.io workspace, checked once. Rule 11."""
 
 from collections.abc import Collection
 from typing import Literal, cast
@@ -23,36 +23,36 @@ _FILTERS = {setting.key: setting for setting in known.SETTINGS if setting.kind =
 
 
 class Destination(Struct, frozen=True, eq=False):
-    """A Customer.io workspace, ready to use: everything that does not vary by event is computed."""
+    """A Customer.io workspace with everything computed that is the same for all events."""
 
     endpoints: Endpoints
-    """Methods, hosts and headers of its calls. Holds the credentials."""
+    """Methods, hosts and headers of its requests. Holds the credentials."""
     writers: Writers
-    """How operations are written in the dialect it speaks (10)."""
+    """The writers of operations for its API version (rule 10)."""
     closes_requests: bool
-    """Whether a call that cannot share closes the shared requests before it (10.2)."""
+    """Whether a request that cannot be shared closes all shared requests before it (rule 10.2)."""
     device_events: tuple[str, ...]
-    """The track events that register a device token (6.1)."""
+    """The track events that register a device token (rule 6.1)."""
     addressing: Addressing
-    """What addresses people (3.3, 3.8, 13.4)."""
+    """What addresses people (rules 3.3, 3.8, 13.4)."""
     by_phone: bool
-    """Whether phone numbers address people (3.8, 13.4)."""
+    """Whether phone numbers address people (rules 3.8, 13.4)."""
     profiles: Profiles
-    """Whom it wants a profile for (13.9)."""
+    """The people who get a profile (rule 13.9)."""
     fill_created_at: bool
-    """Whether a missing `created_at` becomes the event's time (4.5)."""
+    """Whether a missing `created_at` becomes the event's time (rule 4.5)."""
     event_ids: bool
-    """Whether events carry a ULID (5.6)."""
+    """Whether events carry a ULID (rule 5.6)."""
     filters: Filters | None
-    """What it does not want, or None if it wants everything (11.3)."""
+    """The filters, or None if no event is filtered (rule 11.3)."""
     semantic_events: bool
-    """Whether events named as in Customer.io's pipelines do what they say (13.2)."""
+    """Whether semantic events do what their name says (rule 13.2)."""
     full_relationships: bool
-    """Whether groups say all they know of a relationship (13.3)."""
+    """Whether groups send attributes and anonymous profiles of relationships (rule 13.3)."""
     update_only: bool
-    """Whether an identify changes people who exist only (13.5)."""
+    """Whether an identify changes existing profiles only (rule 13.5)."""
     changes: ValueChanges | None
-    """What is done to values on their way, or None if nothing is (13.6-13.8)."""
+    """The changes to values, or None if there are none (rules 13.6-13.8)."""
 
 
 def settled(
@@ -60,8 +60,10 @@ def settled(
 ) -> tuple[Destination | None, list[SettingProblem]]:
     """Return the destination of a config without templates, or None, and the config's problems.
 
-    filled_in_later: keys that the config lacks because each event fills them in. If there are any,
-    settings are not held against each other yet.
+    Args:
+        config: The members of the config.
+        filled_in_later: Keys that the config lacks because each event fills them in. If there are
+            any, contradictions between settings are not checked yet.
     """
     combined = not filled_in_later
     reader = ConfigReader(config)
@@ -80,7 +82,7 @@ def settled(
     phone_as_identifier = reader.flag(known.PHONE_AS_IDENTIFIER)
     update_only = reader.flag(known.UPDATE_ONLY)
     changes = _value_changes(reader)
-    filters = read_filters(lambda key: reader.given(_FILTERS[key])[1], reader.note)
+    filters = read_filters(lambda key: reader.key_and_value(_FILTERS[key])[1], reader.note)
     if combined and phone_as_identifier and api_version != "v2":
         reader.refuse(
             known.PHONE_AS_IDENTIFIER.key, 'needs apiVersion "v2": v1 has no phone numbers', "13.4"
@@ -119,20 +121,22 @@ def settled(
 def _user_id_kind(
     reader: ConfigReader, api_version: str, filled_in_later: Collection[str]
 ) -> UserIdKind | None:
-    """3.8: only v2 names the kind of an identifier."""
+    """Return the kind of user ids, or None: only v2 names the kind of an identifier. Rule 3.8."""
     if api_version == "v2":
         return cast("UserIdKind | None", reader.identifier_kind(known.USER_ID_KIND))
-    key, found = reader.given(known.USER_ID_KIND, blank_counts=False)
-    if found is not None and known.API_VERSION.key not in filled_in_later:
-        reader.note(key, 'has no effect with apiVersion "v1": v1 goes by the id\'s shape (3.8)')
+    key, kind = reader.key_and_value(known.USER_ID_KIND, blank_counts=False)
+    if kind is not None and known.API_VERSION.key not in filled_in_later:
+        reader.note(
+            key, 'has no effect with apiVersion "v1": v1 goes by the id\'s shape (rule 3.8)'
+        )
     return None
 
 
 def _identify_fallback(
     reader: ConfigReader, choice: str, user_id_kind: UserIdKind | None
 ) -> IdentifyFallback | None:
-    """3.8: under a kind of user id nothing stands in for one, unless that is asked for."""
-    if user_id_kind is not None and reader.given(known.IDENTIFY_FALLBACK)[1] is None:
+    """Return the fallback. With a kind of user ids there is none but an explicit one. Rule 3.8."""
+    if user_id_kind is not None and reader.key_and_value(known.IDENTIFY_FALLBACK)[1] is None:
         return None
     return cast("IdentifyFallback", choice)
 
@@ -144,7 +148,7 @@ def _value_changes(reader: ConfigReader) -> ValueChanges:
     if not convert_dates:
         for setting, names in zip(lists, (allowed, denied), strict=True):
             if names:
-                reader.note(setting.key, "changes nothing without convertDates (13.6)")
+                reader.note(setting.key, "changes nothing without convertDates (rule 13.6)")
     return ValueChanges(
         dates=DateNames(allowed, denied) if convert_dates else None,
         drop_empty=reader.choice(known.EMPTY_STRINGS) == "drop",
@@ -153,7 +157,7 @@ def _value_changes(reader: ConfigReader) -> ValueChanges:
 
 
 def unusable(problems: list[SettingProblem]) -> EventRejected:
-    """What every event for a destination with such problems is refused with. SPEC 11.1."""
-    problem = next(one for one in problems if one.fatal)
+    """Return the error for every event of a destination with these problems. Rule 11.1."""
+    problem = next(problem for problem in problems if problem.fatal)
     key = f"{problem.key} " if problem.key else ""
     return EventRejected(ErrorCode.INVALID_DESTINATION, key + problem.text)
