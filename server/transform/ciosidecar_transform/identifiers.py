@@ -266,7 +266,7 @@ def kind_and_value(identifier: str) -> tuple[str, str]:
 def has_v1_path(identifier: str | None) -> bool:
     """Return whether v1 reads the identifier in a path as the kind that it is. Rule 10.2.
 
-    None stands for an anonymous event, which needs no path.
+    None means an anonymous event, which needs no path.
     """
     return type(identifier) is not TypedIdentifier
 

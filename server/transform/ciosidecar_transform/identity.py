@@ -1,4 +1,4 @@
-"""Whom an event names: user id, email, phone number, anonymous id. Rules 3.1, 3.2, 3.5, 13.4."""
+"""The identifiers in an event: user id, email, phone number, anonymous id. Rules 3.1, 3.2, 3.5, 13.4."""
 
 from msgspec import Raw
 
@@ -70,7 +70,7 @@ def email(event: Event) -> str | None:
 
 
 def first_email(*places: Raw) -> str | None:
-    """Return the first valid `email` member of the given objects. Rule 3.2."""
+    """Return the first valid `email` member of some JSON objects. Rule 3.2."""
     for raw in places:
         if raw:
             address = as_email(text_of(members(raw).get("email", ABSENT)))
@@ -90,7 +90,7 @@ def phone(event: Event) -> TypedIdentifier | None:
 
 
 def mapped_id(event: Event) -> Raw | None:
-    """Return the external id that stands in for userId on a mapped event, or None. Rule 3.5."""
+    """Return the external id that replaces userId on a mapped event, or None. Rule 3.5."""
     if event.context.mapped_to_destination is None or not _is_mapped(event):
         return None
     raw = _external_id(event).get("id", ABSENT)

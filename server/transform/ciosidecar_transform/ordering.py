@@ -32,7 +32,7 @@ _REACHING = frozenset(("id", "cio_relationships"))
 
 
 def person_key(identifier: str) -> OrderingKey:
-    """Return the key of the person whom an identifier addresses, written as v1 has it in a path."""
+    """Return the key of a person by an identifier that addresses the person, as v1 has it in a path."""
     return OrderingKey(identifier.casefold() if "@" in identifier else identifier)
 
 
@@ -49,7 +49,7 @@ def caller_key(ordering_key: str) -> OrderingKey:
 def operation_keys(
     operation: Operation, event: Event, *, by_phone: bool = False
 ) -> set[OrderingKey]:
-    """Return the keys of an operation: everything by which Customer.io may know whom it concerns.
+    """Return the keys of an operation: everything by which Customer.io may know its people.
 
     These are the people as they are addressed, the other identifiers that the event names, the
     identifiers that an identify assigns, and the objects.
@@ -76,7 +76,7 @@ def operation_keys(
 
 
 def _event_keys(event: Event, *, by_phone: bool) -> set[OrderingKey]:
-    """Return the keys of the people whom an event names.
+    """Return the keys of the people that an event names.
 
     Never raises: an identifier that cannot be read has no key, and no request is addressed by it.
     """

@@ -108,7 +108,7 @@ def test_13_1_a_bare_true_is_a_boolean_and_a_quoted_one_a_text(default: str) -> 
     if default == "true":
         assert request_of(identify(), **config)["body"]["_update"] is True
     else:
-        assert error_of(identify(), **config) == "updateOnly must be true or false (11.1)"
+        assert error_of(identify(), **config) == "updateOnly must be true or false (rule 11.1)"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_13_1_half_templates_do_not_combine_into_one() -> None:
     """Two values that make a template side by side are a template that nobody resolves."""
     event = track(context={"a": "{{ user", "b": "Id }}"})
     text = error_of(event, siteID="{{ context.a }}{{ context.b }}")
-    assert text == "siteID is a template that cannot be resolved (11.1)"
+    assert text == "siteID is a template that cannot be resolved (rule 11.1)"
 
 
 def test_13_1_what_fills_a_template_leaves_the_event() -> None:
@@ -186,7 +186,7 @@ def test_13_1_a_setting_that_nests_deeply_is_no_fault_of_ours_either() -> None:
     found = destination(**config)
     assert isinstance(found, DynamicDestination)
     assert isinstance(found.for_event(b"{}")[0], Destination)
-    with pytest.raises(EventRejected, match=r"consentManagement .*\(13.1\)"):
+    with pytest.raises(EventRejected, match=r"consentManagement .*\(rule 13.1\)"):
         _below(_frames_left() - 200, lambda: found.for_event(b'{"k":"x"}'))
 
 

@@ -84,11 +84,11 @@ def settled(
     changes = _value_changes(reader)
     filters = read_filters(lambda key: reader.key_and_value(_FILTERS[key])[1], reader.note)
     if combined and phone_as_identifier and api_version != "v2":
-        reader.refuse(
+        reader.reject(
             known.PHONE_AS_IDENTIFIER.key, 'needs apiVersion "v2": v1 has no phone numbers', "13.4"
         )
     if combined and semantic_events and device_token_event in SEMANTIC_NAMES:
-        reader.refuse(
+        reader.reject(
             known.DEVICE_TOKEN_EVENT.key,
             "names an event that semanticEvents gives a meaning",
             "13.2",

@@ -30,7 +30,7 @@ class ConfigReader:
         self._config = config
         self.problems: list[SettingProblem] = []
 
-    def refuse(self, key: str, text: str, rule: str = "11.1") -> None:
+    def reject(self, key: str, text: str, rule: str = "11.1") -> None:
         """Add a problem that makes the destination unusable."""
         self.problems.append(SettingProblem(key, f"{text} (rule {rule})", fatal=True))
 
@@ -58,13 +58,13 @@ class ConfigReader:
         """Return a text that is not blank, or "" and add a problem."""
         key, text = self.key_and_value(setting)
         if text is None:
-            self.refuse(key, "is missing: copy it from Customer.io, Settings, API credentials")
+            self.reject(key, "is missing: copy it from Customer.io, Settings, API credentials")
         elif not isinstance(text, str) or not text.strip():
-            self.refuse(key, "must be a text that is not blank")
+            self.reject(key, "must be a text that is not blank")
         elif text.strip().startswith("env."):
-            self.refuse(key, "is an env. reference that was not resolved")
+            self.reject(key, "is an env. reference that was not resolved")
         elif looks_like_template(text):
-            self.refuse(key, "is a template that cannot be resolved")
+            self.reject(key, "is a template that cannot be resolved")
         else:
             return text
         return ""
@@ -75,7 +75,7 @@ class ConfigReader:
         if choice is None:
             return setting.choices[0]
         if not isinstance(choice, str) or choice not in setting.choices:
-            self.refuse(key, f"must be {_one_of(setting.choices)}")
+            self.reject(key, f"must be {_one_of(setting.choices)}")
             return setting.choices[0]
         return choice
 
@@ -84,7 +84,7 @@ class ConfigReader:
         key, kind = self.key_and_value(setting, blank_counts=False)
         if kind is None or (isinstance(kind, str) and kind in setting.choices):
             return kind
-        self.refuse(key, f"must be {_one_of(setting.choices)}", "3.8")
+        self.reject(key, f"must be {_one_of(setting.choices)}", "3.8")
         return None
 
     def flag(self, setting: Setting) -> bool:
@@ -92,7 +92,7 @@ class ConfigReader:
         key, flag = self.key_and_value(setting)
         if flag is None or isinstance(flag, bool):
             return flag is True
-        self.refuse(key, "must be true or false")
+        self.reject(key, "must be true or false")
         return False
 
     def name_list(self, setting: Setting) -> frozenset[str]:
@@ -101,7 +101,7 @@ class ConfigReader:
         if names is None:
             return frozenset()
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            self.refuse(key, "must be a list of texts")
+            self.reject(key, "must be a list of texts")
             return frozenset()
         return frozenset(names)
 
@@ -110,15 +110,15 @@ class ConfigReader:
         key, datacenter = self.key_and_value(known.DATACENTER, blank_counts=False)
         older_key, older = self.key_and_value(known.DATACENTER_EU)
         if isinstance(older, str) and looks_like_template(older):
-            self.refuse(older_key, "is a template that cannot be resolved")
+            self.reject(older_key, "is a template that cannot be resolved")
         if datacenter is None:
             return "EU" if older is True else "US"
         region = datacenter.upper() if isinstance(datacenter, str) else ""
         if region not in BASE_URLS:
-            self.refuse(key, f"must be {_one_of(BASE_URLS)}")
+            self.reject(key, f"must be {_one_of(BASE_URLS)}")
             return "US"
         if older is True and region != "EU":
-            self.refuse(key, f"contradicts {older_key}")
+            self.reject(key, f"contradicts {older_key}")
         return region
 
     def event_name(self, setting: Setting) -> str:
@@ -127,10 +127,10 @@ class ConfigReader:
         if name is None:
             return ""
         if not isinstance(name, str):
-            self.refuse(key, "must be a text")
+            self.reject(key, "must be a text")
             return ""
         if looks_like_template(name):
-            self.refuse(key, "is a template that cannot be resolved")
+            self.reject(key, "is a template that cannot be resolved")
         return name
 
 
