@@ -1,4 +1,4 @@
-"""record: warehouse rows of an audience. SPEC 9.5."""
+"""record: warehouse rows of an audience. Rule 9.5."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Group events of one batch that share requests. SPEC 8.1, 10.3."""
+"""Group events of one batch that share requests. Rules 8.1, 10.3."""
 
 import json
 from itertools import pairwise

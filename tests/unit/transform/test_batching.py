@@ -1,4 +1,4 @@
-"""Items of Track API v2 that share requests. SPEC 10.3."""
+"""Items of Track API v2 that share requests. Rule 10.3."""
 
 import inspect
 import json

@@ -1,4 +1,4 @@
-"""What a connection's config says its rows are. SPEC 9.1, 9.5."""
+"""What a connection's config says its rows are. Rules 9.1, 9.5."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the user configured, checked once. SPEC 11.1, 11.2."""
+"""What the user configured, checked once. Rules 11.1, 11.2."""
 
 import json
 from base64 import b64encode

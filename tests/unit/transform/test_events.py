@@ -1,4 +1,4 @@
-"""track, page and screen: names, data and their limits. SPEC 5.1-5.5, 5.7."""
+"""track, page and screen: names, data and their limits. Rules 5.1-5.5, 5.7."""
 
 from collections.abc import Callable
 from typing import Any

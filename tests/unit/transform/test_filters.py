@@ -1,4 +1,4 @@
-"""Which events a destination does not want. SPEC 11.3."""
+"""Which events a destination does not want. Rule 11.3."""
 
 import json
 from typing import Any

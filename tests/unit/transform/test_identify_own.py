@@ -1,4 +1,4 @@
-"""identify: the attributes that have a meaning of their own. SPEC 4.5-4.8."""
+"""identify: the attributes that have a meaning of their own. Rules 4.5-4.8."""
 
 from typing import Any
 

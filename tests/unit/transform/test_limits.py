@@ -1,4 +1,4 @@
-"""Customer.io's limits on attributes, to the byte. SPEC 4.9."""
+"""Customer.io's limits on attributes, to the byte. Rule 4.9."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Mapped warehouse events: an external id stands in for the userId. SPEC 2.5, 3.5, in both dialects."""
+"""Mapped warehouse events: an external id stands in for the userId. Rules 2.5, 3.5, in both dialects."""
 
 from typing import Any
 

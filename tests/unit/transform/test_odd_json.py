@@ -1,4 +1,4 @@
-"""Any JSON value in any field: an answer, never a fault. SPEC 1.1, 1.4, 1.5."""
+"""Any JSON value in any field: an answer, never a fault. Rules 1.1, 1.4, 1.5."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""record: what becomes of a row's columns. SPEC 9.4."""
+"""record: what becomes of a row's columns. Rule 9.4."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""record: warehouse rows of people and events. SPEC 9.1-9.3."""
+"""record: warehouse rows of people and events. Rules 9.1-9.3."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Track API v2: each event as an item of a call to /api/v2/batch. SPEC 10.1, 10.2."""
+"""Track API v2: each event as an item of a call to /api/v2/batch. Rules 10.1, 10.2."""
 
 from typing import Any
 
