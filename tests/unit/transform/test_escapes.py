@@ -26,9 +26,9 @@ def test_1_1_every_half_of_a_pair_is_mended_and_nothing_else() -> None:
     """A half is one whatever stands around it: other halves, pairs, escaped backslashes."""
     for text in texts(PIECES + HALVES * 4, 3000):
         repaired = repair_surrogates(text.encode())
-        found = json.loads(text)
-        assert json.loads(repaired) == LONE.sub("\ufffd", found), text
-        if LONE.search(found) is None:
+        decoded = json.loads(text)
+        assert json.loads(repaired) == LONE.sub("\ufffd", decoded), text
+        if LONE.search(decoded) is None:
             assert repaired == text.encode()
 
 

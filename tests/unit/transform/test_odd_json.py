@@ -167,5 +167,5 @@ def test_1_4_any_value_anywhere_gets_an_answer(
 def assert_json(body: bytes) -> None:
     """The body is strict JSON in UTF-8: no NaN, no half emoji."""
     if body:
-        found = json.loads(body, parse_constant=pytest.fail, parse_int=str)
-        json.dumps(found, ensure_ascii=False).encode()
+        body_json = json.loads(body, parse_constant=pytest.fail, parse_int=str)
+        json.dumps(body_json, ensure_ascii=False).encode()

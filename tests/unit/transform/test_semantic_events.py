@@ -288,7 +288,7 @@ def test_13_2_order_holds_for_people_and_objects() -> None:
         named("User Deleted"),
     ]
     requests = packed(events, **ON)
-    assert [(one["endpoint_path"], positions) for one, positions in requests] == [
+    assert [(request["endpoint_path"], positions) for request, positions in requests] == [
         ("v2/batch", [0, 1]),
         ("v1/customers", [2]),
     ]
