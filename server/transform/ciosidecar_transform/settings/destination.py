@@ -12,14 +12,14 @@ from ..outcomes import ErrorCode, EventRejected
 from ..requests import BASE_URLS, Endpoints, Writers, endpoints
 from ..semantic_names import SEMANTIC_NAMES
 from ..values import ValueChanges
-from . import table as known
+from . import table
 from .filters import Filters, read_filters
 from .reader import ConfigReader, SettingProblem
 
 DEVICE_EVENTS = ("Application Installed", "Application Opened")
 Profiles = Literal["everyone", "identified", "withEmail"]
-_DIALECTS = {"v1": track_v1.WRITERS, "v2": track_v2.WRITERS}
-_FILTERS = {setting.key: setting for setting in known.SETTINGS if setting.kind == "filter"}
+_WRITERS = {"v1": track_v1.WRITERS, "v2": track_v2.WRITERS}
+_FILTERS = {setting.key: setting for setting in table.SETTINGS if setting.kind == "filter"}
 
 
 class Destination(Struct, frozen=True, eq=False):
@@ -67,29 +67,29 @@ def settled(
     """
     combined = not filled_in_later
     reader = ConfigReader(config)
-    site_id = reader.credential(known.SITE_ID)
-    api_key = reader.credential(known.API_KEY)
+    site_id = reader.credential(table.SITE_ID)
+    api_key = reader.credential(table.API_KEY)
     region = reader.region()
-    device_token_event = reader.event_name(known.DEVICE_TOKEN_EVENT)
-    api_version = reader.choice(known.API_VERSION)
-    identify_fallback = reader.choice(known.IDENTIFY_FALLBACK)
+    device_token_event = reader.event_name(table.DEVICE_TOKEN_EVENT)
+    api_version = reader.choice(table.API_VERSION)
+    identify_fallback = reader.choice(table.IDENTIFY_FALLBACK)
     user_id_kind = _user_id_kind(reader, api_version, filled_in_later)
-    profiles = reader.choice(known.PROFILES)
-    created_at_fallback = reader.choice(known.CREATED_AT_FALLBACK)
-    event_ids = reader.choice(known.EVENT_IDS)
-    semantic_events = reader.flag(known.SEMANTIC_EVENTS)
-    group_relationships = reader.choice(known.GROUP_RELATIONSHIPS)
-    phone_as_identifier = reader.flag(known.PHONE_AS_IDENTIFIER)
-    update_only = reader.flag(known.UPDATE_ONLY)
+    profiles = reader.choice(table.PROFILES)
+    created_at_fallback = reader.choice(table.CREATED_AT_FALLBACK)
+    event_ids = reader.choice(table.EVENT_IDS)
+    semantic_events = reader.flag(table.SEMANTIC_EVENTS)
+    group_relationships = reader.choice(table.GROUP_RELATIONSHIPS)
+    phone_as_identifier = reader.flag(table.PHONE_AS_IDENTIFIER)
+    update_only = reader.flag(table.UPDATE_ONLY)
     changes = _value_changes(reader)
     filters = read_filters(lambda key: reader.key_and_value(_FILTERS[key])[1], reader.note)
     if combined and phone_as_identifier and api_version != "v2":
         reader.reject(
-            known.PHONE_AS_IDENTIFIER.key, 'needs apiVersion "v2": v1 has no phone numbers', "13.4"
+            table.PHONE_AS_IDENTIFIER.key, 'needs apiVersion "v2": v1 has no phone numbers', "13.4"
         )
     if combined and semantic_events and device_token_event in SEMANTIC_NAMES:
         reader.reject(
-            known.DEVICE_TOKEN_EVENT.key,
+            table.DEVICE_TOKEN_EVENT.key,
             "names an event that semanticEvents gives a meaning",
             "13.2",
         )
@@ -97,7 +97,7 @@ def settled(
         return None, reader.problems
     destination = Destination(
         endpoints=endpoints(BASE_URLS[region], site_id, api_key),
-        writers=_DIALECTS[api_version],
+        writers=_WRITERS[api_version],
         closes_requests=api_version == "v2",
         device_events=(*DEVICE_EVENTS, device_token_event) if device_token_event else DEVICE_EVENTS,
         addressing=Addressing(
@@ -123,9 +123,9 @@ def _user_id_kind(
 ) -> UserIdKind | None:
     """Return the kind of user ids, or None: only v2 names the kind of an identifier. Rule 3.8."""
     if api_version == "v2":
-        return cast("UserIdKind | None", reader.identifier_kind(known.USER_ID_KIND))
-    key, kind = reader.key_and_value(known.USER_ID_KIND, blank_counts=False)
-    if kind is not None and known.API_VERSION.key not in filled_in_later:
+        return cast("UserIdKind | None", reader.identifier_kind(table.USER_ID_KIND))
+    key, kind = reader.key_and_value(table.USER_ID_KIND, blank_counts=False)
+    if kind is not None and table.API_VERSION.key not in filled_in_later:
         reader.note(
             key, 'has no effect with apiVersion "v1": v1 goes by the id\'s shape (rule 3.8)'
         )
@@ -136,14 +136,14 @@ def _identify_fallback(
     reader: ConfigReader, choice: str, user_id_kind: UserIdKind | None
 ) -> IdentifyFallback | None:
     """Return the fallback. With a kind of user ids there is none but an explicit one. Rule 3.8."""
-    if user_id_kind is not None and reader.key_and_value(known.IDENTIFY_FALLBACK)[1] is None:
+    if user_id_kind is not None and reader.key_and_value(table.IDENTIFY_FALLBACK)[1] is None:
         return None
     return cast("IdentifyFallback", choice)
 
 
 def _value_changes(reader: ConfigReader) -> ValueChanges:
-    convert_dates = reader.flag(known.CONVERT_DATES)
-    lists = [known.CONVERT_DATES_ALLOW, known.CONVERT_DATES_DENY]
+    convert_dates = reader.flag(table.CONVERT_DATES)
+    lists = [table.CONVERT_DATES_ALLOW, table.CONVERT_DATES_DENY]
     allowed, denied = (reader.name_list(setting) for setting in lists)
     if not convert_dates:
         for setting, names in zip(lists, (allowed, denied), strict=True):
@@ -151,8 +151,8 @@ def _value_changes(reader: ConfigReader) -> ValueChanges:
                 reader.note(setting.key, "changes nothing without convertDates (rule 13.6)")
     return ValueChanges(
         dates=DateNames(allowed, denied) if convert_dates else None,
-        drop_empty=reader.choice(known.EMPTY_STRINGS) == "drop",
-        prefix_reserved=reader.choice(known.RESERVED_PROPERTIES) == "prefix",
+        drop_empty=reader.choice(table.EMPTY_STRINGS) == "drop",
+        prefix_reserved=reader.choice(table.RESERVED_PROPERTIES) == "prefix",
     )
 
 

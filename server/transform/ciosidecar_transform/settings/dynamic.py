@@ -9,7 +9,7 @@ from msgspec.json import Decoder, encode
 from ..event import FilledEvent, without
 from ..json_text import ABSENT, members, repair_surrogates, value
 from ..outcomes import ErrorCode, EventRejected
-from . import table as known
+from . import table
 from .destination import Destination, settled, unusable
 from .reader import ConfigReader, SettingProblem
 from .table import Setting
@@ -41,9 +41,9 @@ class DynamicDestination:
         }
         self._settled = lru_cache(MAX_CACHED)(self._settle)
         # True if any of its destinations may be so: at worst that closes a request early.
-        self.closes_requests = self._may_be(known.API_VERSION, wanted="v2")
-        self.by_phone = self._may_be(known.PHONE_AS_IDENTIFIER, wanted=True) or self._may_be(
-            known.USER_ID_KIND, wanted="phone"
+        self.closes_requests = self._may_be(table.API_VERSION, wanted="v2")
+        self.by_phone = self._may_be(table.PHONE_AS_IDENTIFIER, wanted=True) or self._may_be(
+            table.USER_ID_KIND, wanted="phone"
         )
 
     def _may_be(self, setting: Setting, *, wanted: object) -> bool:
@@ -146,7 +146,7 @@ def _read(config_json: bytes) -> tuple[AnyDestination | None, list[SettingProble
     reader = ConfigReader(config)
     dynamic: dict[str, dict[str, Template]] = {}
     names: set[str] = set()
-    for setting in known.SETTINGS:
+    for setting in table.SETTINGS:
         key, setting_value = reader.key_and_value(setting, blank_counts=setting.kind != "region")
         templates = _templates_in(setting_value)
         if templates:

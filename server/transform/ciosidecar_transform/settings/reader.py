@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from ..json_text import value
 from ..requests import BASE_URLS
-from . import table as known
+from . import table
 from .table import Setting
 from .templates import looks_like_template
 
@@ -107,8 +107,8 @@ class ConfigReader:
 
     def region(self) -> str:
         """Return the region, US or EU. Add a problem for any other value, and for a contradiction."""
-        key, datacenter = self.key_and_value(known.DATACENTER, blank_counts=False)
-        older_key, older = self.key_and_value(known.DATACENTER_EU)
+        key, datacenter = self.key_and_value(table.DATACENTER, blank_counts=False)
+        older_key, older = self.key_and_value(table.DATACENTER_EU)
         if isinstance(older, str) and looks_like_template(older):
             self.reject(older_key, "is a template that cannot be resolved")
         if datacenter is None:
