@@ -21,8 +21,10 @@ from .operations import Identify, Operation, SendEvent, UpdateObject
 from .outcomes import EventRejected, Warning
 from .requests import Request
 
+# A text, because a tuple of kind and identifier costs 10,400 instructions more an event, 6 % of the
+# transform and its keys (callgrind, Python 3.11): a text keeps its hash.
 OrderingKey = NewType("OrderingKey", str)
-"""A key: a person's identifier, or the name of a kind and what it identifies, on lines of their own."""
+"""The identifier of a person; for an object or a caller's own key, its kind and identifier by line."""
 
 _EVENT_IDENTIFIERS = (user_id, anonymous_id)
 _PERSON_MEMBERS = ("id", "email", "cio_id", "anonymous_id", "phone")
