@@ -28,11 +28,17 @@ from .destinations import (
 from .errors import fail
 from .limits import limits
 from .memory import give_back_after
-from .required import check_deliver, check_destination_request, check_transform
+from .required import (
+    check_deliver,
+    check_delivery_offered,
+    check_destination_request,
+    check_transform,
+)
 from .session import Draining, Session
 from .transform_worker import TransformWorker
 from .worker import Collected, process_batch
 
+_FEATURES = (pb.FEATURE_DELIVERY, pb.FEATURE_PROBE)
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 _Call = Callable[["Servicer", _Request, Any], Awaitable[_Response]]
@@ -75,7 +81,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
             protocol_version=PROTOCOL_VERSION,
             api_versions=[destination_pb2.API_VERSION_V1, destination_pb2.API_VERSION_V2],
             event_types=EVENT_TYPES,
-            features=[pb.FEATURE_DELIVERY, pb.FEATURE_PROBE],
+            features=_FEATURES if self._settings.delivery else (),
             limits=limits(self._settings),
         )
 
@@ -85,6 +91,8 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
     ) -> pb.CheckDestinationResponse:
         """Whether a destination's settings can work."""
         check_destination_request(request)
+        if request.probe:
+            check_delivery_offered(self._settings, "probe")
         destination, problems = await read_checked(request.destination)
         answer = pb.CheckDestinationResponse()
         if request.probe and destination is not None:
@@ -136,6 +144,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         self, request: pb.DeliverRequest, _context: Any
     ) -> pb.DeliverResponse:
         """Transform one batch and deliver its requests."""
+        check_delivery_offered(self._settings, "delivery")
         check_deliver(request)
         self._note_task()
         known = await self._declared(request)

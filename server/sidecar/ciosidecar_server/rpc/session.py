@@ -17,6 +17,7 @@ from .destinations import KnownDestinations, fitting_problems
 from .errors import ProtocolError
 from .limits import limits
 from .memory import give_back_after
+from .required import check_delivery_offered
 from .transform_worker import TransformWorker
 from .unreadable import refuse_unreadable
 from .worker import Output, Worker, process_batch
@@ -171,6 +172,7 @@ class Session:
         output = Output(pb.TransformStreamResponse, self._write, self._max_receive_bytes)
         if not opening.HasField("delivery"):
             return TransformWorker(output)
+        check_delivery_offered(self._settings, "open.delivery")
         return DeliveryWorker(
             self._dispatcher,
             self._known,
