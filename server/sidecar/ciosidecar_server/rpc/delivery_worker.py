@@ -18,14 +18,14 @@ from .resend_gate import ResendGate
 from .results_encoder import Reporting, Response, ResultsEncoder
 from .worker import Output
 
-# Results of one batch gather for so long before they are written, unless they complete it.
+# Results of a batch wait so long for others to share their message. The last ones do not wait.
 _GATHER_S = 0.005
-# So often a stream without credit looks for workspaces in trouble that hold too much of it.
+# The interval at which a stream without credit sends back events of workspaces in trouble.
 _LOOK_S = 0.25
 
 
 class DeliveryWorker(Generic[Response]):
-    """Delivers the batches of one stream or call, and writes their results."""
+    """The worker of calls with delivery: submits jobs, and writes the results of answered jobs."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class DeliveryWorker(Generic[Response]):
         """Take a batch into delivery."""
         delivery_batch = DeliveryBatch(self, batch, self._dispatcher.endpoints)
         self._batches[delivery_batch] = None
-        # Whatever is sent costs: a batch without events has an answer that must be kept, too.
+        # An empty batch takes credit, too: its answer is kept until the caller reads.
         self._credit.charge(max(1, len(batch.items)), delivery_batch.size)
         if batch.items:
             delivery_batch.expire_at(self._loop.time() + self._timeout_s(batch))
@@ -186,10 +186,10 @@ class DeliveryWorker(Generic[Response]):
             await self._write_answered()
 
     async def _write_answered(self) -> None:
-        """Write the results that there are by now. Afterwards no message of them is kept."""
+        """Write the results that there are by now. The messages are gone when this returns."""
         batches, self._answered = self._answered, {}
         for batch in batches:
-            # What came while others were written goes along.
+            # Answers that came while other batches were written are written now.
             self._answered.pop(batch, None)
             complete = batch.complete
             encoder = ResultsEncoder(self._output.new_response, batch.batch_id, self._reporting)

@@ -48,7 +48,7 @@ class Reporting(NamedTuple):
 
 
 class ResultsEncoder(Generic[Response]):
-    """Fills responses with the results of one batch, and begins another where one is full.
+    """An encoder of the results of one batch. If a response is full, the encoder begins another.
 
     A position, its detail and all its requests are in one message. A transform reserves room for
     the requests of an item before `answer` and adds them at any time until the message is closed.

@@ -1,4 +1,4 @@
-"""The life of one stream: opened, fed, drained or finished."""
+"""The life of one stream, from OpenStream to its end."""
 
 import asyncio
 import contextlib
@@ -33,28 +33,28 @@ _Context = aio.ServicerContext[pb.TransformStreamRequest, pb.TransformStreamResp
 
 
 class Draining:
-    """Whether the server is going away, and how long streams have."""
+    """The shutdown of the server, as its streams see it."""
 
     def __init__(self) -> None:
         self._begun = asyncio.Event()
         self.grace_s = 0.0
 
     def begin(self, grace_s: float) -> None:
-        """Tells every open stream, and every one that opens from now on."""
+        """Begin the shutdown for all streams, also for those that open from now on."""
         self.grace_s = grace_s
         self._begun.set()
 
     async def begun(self) -> None:
-        """Returns when the server starts to go away."""
+        """Wait until the shutdown begins."""
         await self._begun.wait()
 
 
 class _PeerGone(Exception):
-    """Nobody is there to take an answer: the stream is over, and nobody's fault."""
+    """The peer disconnected; the stream ends without an error."""
 
 
 class Session:
-    """One caller's stream."""
+    """One stream. The session reads and checks messages; a worker processes batches."""
 
     def __init__(
         self, context: _Context, settings: Settings, draining: Draining, delivery: Dispatcher
@@ -67,13 +67,17 @@ class Session:
         self._known = KnownDestinations(settings.max_destinations)
         self._max_receive_bytes = _DEFAULT_RECEIVE_BYTES
         self._session_id = secrets.token_hex(8)
-        # gRPC takes one write at a time, and Drain comes from beside.
+        # gRPC allows one write at a time, and `_drain` writes beside the worker.
         self._writing = asyncio.Lock()
         self._messages_read = 0
         self._reading = False
 
     async def run(self) -> None:
-        """Serves the stream to its end. Raises ProtocolError where the caller breaks the contract."""
+        """Serve the stream to its end.
+
+        Raises:
+            ProtocolError: the caller violated the protocol.
+        """
         serving = asyncio.ensure_future(self._serve())
         draining = asyncio.ensure_future(self._draining.begun())
         try:
@@ -84,7 +88,7 @@ class Session:
                 with contextlib.suppress(_PeerGone):
                     await serving
         finally:
-            # However it ends, nothing of a stream outlives it.
+            # No task of a stream outlives the stream, however it ends.
             draining.cancel()
             serving.cancel()
             others = () if self._worker is None else self._worker.abandon()
@@ -107,7 +111,7 @@ class Session:
     async def _serve_one(self, worker: Worker) -> str:
         """Read a message and do what it says. Return its kind.
 
-        The message is gone with the call: while the next one is waited for, nothing of it is held.
+        The message is freed when this returns, so that a stream that waits holds no message.
         """
         message = await self._read()
         if message is None:
@@ -124,14 +128,14 @@ class Session:
         elif kind == "open":
             raise ProtocolError("open", "the stream is open already")
         else:
-            raise ProtocolError("message", "holds nothing this server knows")
+            raise ProtocolError("message", "contains nothing that this server knows")
         return kind
 
     async def _finish(self, worker: Worker) -> None:
         """Answer everything. Raise ProtocolError if the caller sends anything more.
 
-        What follows Finish may be on its way when everything is answered: the server listens for
-        _QUIET_S more, unless the caller half-closes.
+        A message after Finish may still be on its way when everything is answered. The server
+        therefore reads for _QUIET_S more, unless the caller half-closes.
         """
         finishing = asyncio.ensure_future(worker.finish())
         reading = asyncio.ensure_future(self._read())
@@ -183,10 +187,10 @@ class Session:
         )
 
     async def _read(self) -> pb.TransformStreamRequest | None:
-        """The next message, or None at the end of the stream.
+        """Return the next message, None at the end of the stream.
 
-        gRPC tells a half-close from neither a cancelled call nor a vanished peer: that is what
-        Finish is for.
+        gRPC does not distinguish a half-close from a cancelled call or a vanished peer: therefore
+        the contract has Finish.
         """
         self._reading = True
         message: Any = await self._context.read()
@@ -200,11 +204,11 @@ class Session:
             try:
                 await self._context.write(response)
             except aio.BaseError as fault:
-                # A peer that cancels, or is gone, makes the pending write fail like this.
+                # The pending write fails like this if the peer cancels or disconnects.
                 raise _PeerGone from fault
 
     async def _drain(self, serving: "asyncio.Future[None]") -> None:
-        """Tells the caller, answers what he has sent, and ends the stream."""
+        """Announce the shutdown, answer what the caller has sent, and end the stream."""
         grace = Duration()
         grace.FromMilliseconds(int(self._draining.grace_s * 1000))
         await self._write(pb.TransformStreamResponse(drain=pb.Drain(grace=grace)))
@@ -212,8 +216,8 @@ class Session:
             read_before = self._messages_read
             await asyncio.wait((serving,), timeout=_QUIET_S)
             quiet = self._reading and self._messages_read == read_before
-            owes_nothing = self._worker is None or self._worker.idle
-            if quiet and owes_nothing and not serving.done():
+            all_answered = self._worker is None or self._worker.idle
+            if quiet and all_answered and not serving.done():
                 serving.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await serving

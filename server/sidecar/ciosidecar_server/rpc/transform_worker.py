@@ -22,7 +22,7 @@ _NO_DELIVERY = rejected(
 
 
 class TransformWorker(Generic[Response]):
-    """Transforms the batches of one stream or call. A batch is answered before the next begins."""
+    """The worker of calls without delivery. Each batch is answered before the next begins."""
 
     idle = True
     """Whether every batch is answered."""

@@ -1,4 +1,4 @@
-"""What is done with the items of a batch, whichever call they come from."""
+"""The work on a batch: its items are decoded, then a worker transforms or delivers them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
