@@ -72,17 +72,22 @@ async def test_connections_are_declared_at_the_start_and_later(stub: Stub) -> No
     assert paths(then) == [add.format(5), add.format(6)]
 
 
+PERSON = v1.ConnectionObject.CONNECTION_OBJECT_PERSON
+EMAIL = v1.AudienceIdentifier.AUDIENCE_IDENTIFIER_EMAIL
+OF_A_NEWER_CONTRACT = 9
+
+
 @pytest.mark.parametrize(
     ("typed", "path"),
     [
-        ({"object": "person"}, "/api/v1/customers/u1"),
-        ({"audience_id": 2**64 - 1}, f"/api/v1/segments/{2**64 - 1}/add_customers?id_type=id"),
+        ({"object": PERSON}, "/api/v1/customers/u1"),
+        ({"audience_id": 2**63 - 1}, f"/api/v1/segments/{2**63 - 1}/add_customers?id_type=id"),
         (
-            {"audience_id": 5, "audience_identifier": "email"},
+            {"audience_id": 5, "audience_identifier": EMAIL},
             "/api/v1/segments/5/add_customers?id_type=email",
         ),
-        ({"object": "event"}, None),
-        ({"audience_id": 5, "audience_identifier": "phone"}, None),
+        ({"object": v1.ConnectionObject.CONNECTION_OBJECT_EVENT}, None),
+        ({"audience_id": 5, "audience_identifier": OF_A_NEWER_CONTRACT}, None),
         ({}, None),
     ],
     ids=str,
@@ -119,7 +124,7 @@ async def test_a_connection_without_settings_refuses_its_rows(stub: Stub) -> Non
     """What it says is wrong is said with each row, and never quotes a value."""
     secret = "do-not-quote-me"
     found = [
-        v1.SourceConnection(reference_id=1),
+        v1.SourceConnection(reference_id=1, typed=v1.ConnectionSettings()),
         connection(2, audienceId=secret),
         connection(3, object=secret),
     ]
@@ -141,7 +146,7 @@ async def test_a_connection_needs_a_number(stub: Stub) -> None:
     code, details = await end_of(call)
     assert (code, details) == (
         grpc.StatusCode.INVALID_ARGUMENT,
-        "connections.number: must be greater than 0",
+        "connections[0].reference_id: must be greater than 0",
     )
 
 
