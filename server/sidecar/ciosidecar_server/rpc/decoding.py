@@ -71,6 +71,11 @@ class PreparedItem(_Item, gc=False):
 Decoded = DecodedEvent | RejectedItem | PreparedItem
 
 
+_NEGATIVE_ATTEMPT = EventRejected(
+    ErrorCode.INVALID_ITEM, "attempt must not be negative (rule 12.1)"
+)
+
+
 class BatchDecoder:
     """A decoder of the items of one batch."""
 
@@ -94,36 +99,28 @@ class BatchDecoder:
         destination = self._destination
         if isinstance(destination, Outcome):
             return RejectedItem(position, item, destination)
-        try:
-            event = _event_json(item, json, self._max_event_bytes)
-        except EventRejected as rejection:
-            return RejectedItem(position, item, rejected(rejection))
+        if item.attempt < 0:
+            return _rejected(position, item, _NEGATIVE_ATTEMPT)
+        if not json:
+            try:
+                json = _other_event_json(item)
+            except EventRejected as rejection:
+                return _rejected(position, item, rejection)
+        if len(json) > self._max_event_bytes:
+            text = f"the event has more than {self._max_event_bytes} bytes"
+            return _rejected(position, item, EventRejected(ErrorCode.TOO_LARGE, text))
         connection = self._connection_of(item.connection or self._default_connection)
-        return DecodedEvent(position, item, event, destination, connection)
+        return DecodedEvent(position, item, json, destination, connection)
 
 
 def _decode_prepared(position: int, item: pb.BatchItem) -> PreparedItem | RejectedItem:
     if item.attempt < 0:
-        return RejectedItem(position, item, rejected(_negative_attempt()))
+        return _rejected(position, item, _NEGATIVE_ATTEMPT)
     return PreparedItem(position, item)
 
 
-def _negative_attempt() -> EventRejected:
-    return EventRejected(ErrorCode.INVALID_ITEM, "attempt must not be negative (rule 12.1)")
-
-
-def _event_json(item: pb.BatchItem, json: bytes, max_bytes: int) -> bytes:
-    """Return the event of an item.
-
-    Raises:
-        EventRejected: there is no event, or the event is too large.
-    """
-    if item.attempt < 0:
-        raise _negative_attempt()
-    event = json or _other_event_json(item)
-    if len(event) > max_bytes:
-        raise EventRejected(ErrorCode.TOO_LARGE, f"the event has more than {max_bytes} bytes")
-    return event
+def _rejected(position: int, item: pb.BatchItem, rejection: EventRejected) -> RejectedItem:
+    return RejectedItem(position, item, rejected(rejection))
 
 
 def _other_event_json(item: pb.BatchItem) -> bytes:

@@ -43,8 +43,7 @@ class DeliveryWorker(Generic[Response]):
             known: the destinations that the caller has declared.
             settings: the settings of the server.
             options: the caller's options.
-            output: where results go. Without a limit of a response's size, the results of a batch
-                are one response, written once the batch is complete.
+            output: where results go. One response for a batch is written once it is complete.
             credit: what the caller may have unanswered.
         """
         self._dispatcher = dispatcher
@@ -58,6 +57,7 @@ class DeliveryWorker(Generic[Response]):
             max_bytes=output.max_bytes,
             detail_for_every_item=options.detail_level == service_pb2.DETAIL_LEVEL_ALL,
             include_requests=options.include_requests,
+            one_message=output.one_response,
         )
         self._output = output
         self._credit = credit
@@ -171,7 +171,7 @@ class DeliveryWorker(Generic[Response]):
         if batch.complete:
             self._answered[batch] = None
             self._something_to_write.set()
-        elif self._output.max_bytes is not None:
+        elif not self._output.one_response:
             self._answered[batch] = None
             if self._gathering is None:
                 self._gathering = self._loop.call_later(_GATHER_S, self._something_to_write.set)

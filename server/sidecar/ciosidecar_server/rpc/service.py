@@ -154,7 +154,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         check_deliver(request)
         self._note_task()
         known = await self._declared(request)
-        collected = Collected(pb.DeliverResponse)
+        collected = Collected(pb.DeliverResponse, self._settings.max_message_bytes)
         worker = DeliveryWorker(
             self._dispatcher,
             known,
