@@ -95,18 +95,27 @@ class Session:
             await asyncio.gather(draining, serving, *others, return_exceptions=True)
 
     async def _serve(self) -> None:
-        first = await self._read()
-        if first is None:
+        worker = await self._begin()
+        if worker is None:
             return
-        if first.WhichOneof("message") != "open":
-            raise ProtocolError("open", "must be the first message of a stream")
-        worker = await self._open(first.open)
         while (kind := await self._serve_one(worker)) not in (_FINISH, _HALF_CLOSE):
             await worker.ready()
         if kind == _FINISH:
             await self._finish(worker)
         else:
             await worker.finish()
+
+    async def _begin(self) -> Worker | None:
+        """Read the first message. Return the worker that it asks for, None at the end of the stream.
+
+        The message, with all its destinations, is freed when this returns.
+        """
+        first = await self._read()
+        if first is None:
+            return None
+        if first.WhichOneof("message") != "open":
+            raise ProtocolError("open", "must be the first message of a stream")
+        return await self._open(first.open)
 
     async def _serve_one(self, worker: Worker) -> str:
         """Read a message and do what it says. Return its kind.
