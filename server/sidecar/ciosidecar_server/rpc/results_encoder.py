@@ -159,12 +159,12 @@ class ResultsEncoder(Generic[Response]):
             if self._reserve_beside_detail(request, detail_bytes):
                 detail_bytes = 0
                 self._shared.add(request, item.position)
-        if self._has_room:
-            # Room for the request is reserved in this message; RESERVE_BYTES hold the detail.
-            self._has_room = False
-            self._size += detail_bytes
-        else:
+        if not self._has_room:
             self._make_room(PER_EVENT_BYTES + detail_bytes)
+        elif detail_bytes:
+            # Room for the request is reserved in this message; RESERVE_BYTES hold the detail.
+            self._size += detail_bytes
+        self._has_room = False
         self._add_status(outcome.status)
         self._add_position(item.position)
         if detail is not None:
