@@ -72,6 +72,11 @@ async def test_connections_are_declared_at_the_start_and_later(stub: Stub) -> No
     assert paths(then) == [add.format(5), add.format(6)]
 
 
+PERSON = v1.ConnectionObject.CONNECTION_OBJECT_PERSON
+EMAIL = v1.AudienceIdentifier.AUDIENCE_IDENTIFIER_EMAIL
+OF_A_NEWER_CONTRACT = 9
+
+
 @pytest.mark.parametrize(
     ("typed", "path"),
     [
@@ -124,7 +129,7 @@ async def test_a_connection_without_settings_refuses_its_rows(stub: Stub) -> Non
     """What it says is wrong is said with each row, and never quotes a value."""
     secret = "do-not-quote-me"
     found = [
-        v1.SourceConnection(reference_id=1),
+        v1.SourceConnection(reference_id=1, typed=v1.ConnectionSettings()),
         connection(2, audienceId=secret),
         connection(3, object=secret),
     ]

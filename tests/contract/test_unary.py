@@ -40,7 +40,7 @@ async def test_transform_answers_a_whole_batch_in_one_message(stub: Stub) -> Non
     results = await transform(stub, v1.BatchItem(json=TRACK), v1.BatchItem(json=b"[]"))
     assert list(results.statuses) == [200, 400]
     assert results.batch_complete
-    forgotten = await transform(stub, v1.BatchItem(json=TRACK), destinations=[])
+    forgotten = await transform(stub, v1.BatchItem(json=TRACK), destinations=[destination(2)])
     assert list(forgotten.statuses) == [503]
 
 

@@ -112,7 +112,7 @@ def request_with(path: Path, garbage: bytes) -> v1.TransformStreamRequest:
         *message.upsert_destinations.destinations,
         *message.upsert_destinations.connections,
     ):
-        declared.number = 7
+        declared.reference_id = 7
     # Reading a member of a oneof sets nothing, so this is still what it was.
     assert message.WhichOneof("message") == path[0]
     return message
@@ -306,4 +306,5 @@ def deep_struct(levels: int) -> bytes:
         # Struct.fields: {"a": Value(struct_value=…)}
         struct = field(1, field(1, b"a") + field(2, field(5, struct)))
     batch = field(2, field(2, field(13, field(2, struct))))
-    return field(3, batch)
+    declared = v1.TransformRequest(destinations=[destination()])
+    return declared.SerializeToString() + field(3, batch)

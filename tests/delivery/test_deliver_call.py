@@ -200,6 +200,25 @@ async def test_reported_requests_of_two_workspaces_stay_apart(connect: Connect) 
         assert {key: len(positions) for key, positions in reported.items()} == sent
 
 
+async def test_requests_that_the_response_cannot_hold_are_left_out(connect: Connect) -> None:
+    """All events are delivered and say so: long credentials come with each kind of request."""
+    async with served(connect, max_message_bytes=100_000) as (customerio, stub):
+        config = json.dumps({"siteID": "site", "apiKey": "k" * 30_000}).encode()
+        request = deliver_request(
+            track("1"),
+            identify("u1"),
+            {"type": "track", "anonymousId": "a1", "event": "1"},
+            {"type": "alias", "userId": "u1", "previousId": "u2"},
+            configs=(config,),
+            include_requests=True,
+        )
+        answer: Any = await stub.Deliver(request, timeout=WITHIN_S)
+        assert answer.ByteSize() <= 100_000
+        assert [one.status for one in told_of(answer.results)] == [200] * 4
+        assert len(customerio.requests) == 4
+        assert [list(one.positions) for one in answer.results.requests] == [[0], [1]]
+
+
 async def test_a_prepared_request_is_delivered(connect: Connect) -> None:
     """Without any destination."""
     async with served(connect) as (customerio, stub):

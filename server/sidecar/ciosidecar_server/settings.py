@@ -55,6 +55,10 @@ class Settings:
     max_bytes_in_flight: _Count = 67_108_864
     """Bytes of one delivering stream that may be unanswered before no more is read."""
 
+    delivery: bool = True
+    """Deliver requests, and ask Customer.io about credentials, for callers that want it. Without it
+    the server connects to no other machine."""
+
     delivery_rate: _Positive = 900.0
     """Requests a second that this process sends to one Customer.io workspace. Customer.io asks for
     at most 1,000 in all, its Pipelines and transactional sends included, and every sidecar counts

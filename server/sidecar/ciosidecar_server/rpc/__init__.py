@@ -1,1 +1,4 @@
-"""The wire: the calls, the life of a stream, protobuf ↔ domain. Only this room imports stubs."""
+"""The calls of the contract, the life of a stream, and protobuf ↔ domain.
+
+No other package of the server imports the stubs.
+"""

@@ -1,4 +1,4 @@
-"""Connections on the wire → in the domain, and which stands under which number."""
+"""Connections on the wire → in the domain, by reference id."""
 
 from collections.abc import Iterable
 
@@ -21,12 +21,12 @@ _AUDIENCE_IDENTIFIERS = {
 }
 _UNKNOWN = Unusable(
     ErrorCode.UNKNOWN_CONNECTION,
-    "no connection was declared under this reference id: declare it and send the event again (12.1)",
+    "no connection was declared under this reference id: declare it and send the event again (rule 12.1)",
 )
 
 
 def config_json(connection: pb.SourceConnection) -> bytes:
-    """The connection's settings as the dashboard's JSON, so that there is one path behind it."""
+    """Return the connection's settings as the dashboard's JSON, the form that the transform reads."""
     if connection.WhichOneof("settings") != "typed":
         return connection.config_json
     typed = connection.typed
@@ -48,30 +48,34 @@ async def _read_declared(declared: pb.SourceConnection) -> Connection:
 
 
 class KnownConnections:
-    """What one stream, or one unary call, has declared, by number."""
+    """The connections that one stream, or one unary call, has declared."""
 
     def __init__(self, max_connections: int) -> None:
         self._max_connections = max_connections
-        self._by_number: dict[int, Connection] = {}
+        self._by_reference_id: dict[int, Connection] = {}
 
     async def upsert(self, connections: Iterable[pb.SourceConnection], turns: Turns) -> None:
-        """Declares connections, or replaces them. One that cannot be used refuses its records.
+        """Declare or replace connections. The records of an unusable connection are rejected.
 
-        turns: of the message that declares them. Raises ProtocolError for a reference id below 1 or too many
-        connections.
+        Args:
+            connections: the declarations.
+            turns: the turns of the message that declares them.
+
+        Raises:
+            ProtocolError: a required field is missing, or there are too many connections.
         """
         for index, declared in enumerate(connections):
             check_declaration(declared, f"connections[{index}]")
             if turns.over:
                 await turns.next()
-            self._by_number[declared.reference_id] = await _read_declared(declared)
-            if len(self._by_number) > self._max_connections:
+            self._by_reference_id[declared.reference_id] = await _read_declared(declared)
+            if len(self._by_reference_id) > self._max_connections:
                 raise ProtocolError(
                     "connections",
                     f"more than {self._max_connections} connections are declared here",
                     grpc.StatusCode.RESOURCE_EXHAUSTED,
                 )
 
-    def get(self, number: int) -> Connection | None:
-        """The connection; None for number 0, which stands for none. SPEC 9.1, 12.1."""
-        return self._by_number.get(number, _UNKNOWN) if number else None
+    def get(self, reference_id: int) -> Connection | None:
+        """Return a connection; None for reference id 0, which means none (rules 9.1, 12.1)."""
+        return self._by_reference_id.get(reference_id, _UNKNOWN) if reference_id else None

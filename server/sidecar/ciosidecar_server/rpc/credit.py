@@ -1,4 +1,4 @@
-"""What one delivering stream may have unanswered, and how much of that one workspace may hold."""
+"""Flow control of a delivering stream: its outstanding events and bytes, by workspace."""
 
 import sys
 from collections.abc import Iterable
@@ -12,8 +12,8 @@ _FEW_WORKSPACES = 5
 class Credit:
     """The outstanding events and bytes of a stream, and the jobs of each workspace among them.
 
-    The half of the credit is for workspaces in trouble, whatever it is: each may hold an equal part of that half, a
-    tenth of the credit at most.
+    Workspaces in trouble share half of the credit. Each may hold an equal part of that half, at most
+    a tenth of the credit.
     """
 
     def __init__(self, max_events: int, max_bytes: int) -> None:
@@ -39,12 +39,12 @@ class Credit:
         return list(self._held)
 
     def charge(self, events: int, size: int) -> None:
-        """Take credit. size: in bytes."""
+        """Take credit. size: unit bytes."""
         self._events += events
         self._bytes += size
 
     def give_back(self, events: int, size: int) -> None:
-        """Give credit back, because results were written."""
+        """Give credit back for results that were written. size: unit bytes."""
         self.charge(-events, -size)
 
     def hold(self, workspace: WorkspaceQueue, job: Job) -> None:
@@ -56,7 +56,7 @@ class Credit:
         held.size += job.size
 
     def release(self, workspace: WorkspaceQueue, job: Job) -> None:
-        """Note that a job was answered, if the workspace had it."""
+        """Note that a job is answered. A job that the workspace does not have is ignored."""
         held = self._held.get(workspace)
         if held is None or job not in held.jobs:
             return
@@ -66,24 +66,24 @@ class Credit:
             del self._held[workspace]
 
     def share_used(self, workspace: WorkspaceQueue) -> bool:
-        """Return whether a workspace, if it is in trouble, has all that it may hold."""
+        """Return whether a workspace has used up the share that it has while it is in trouble."""
         held = self._held.get(workspace)
         return held is not None and self._over(len(held.jobs) + 1, held.size)
 
     def excess(self, workspace: WorkspaceQueue) -> Iterable[Job]:
-        """Return the latest jobs of a workspace, without which it would hold no more than its share."""
+        """Return the latest jobs of a workspace that are beyond its share of the credit."""
         held = self._held.get(workspace)
         if held is None:
             return ()
-        found = []
-        number, size = len(held.jobs), held.size
+        excess = []
+        jobs, size = len(held.jobs), held.size
         for job in reversed(held.jobs):
-            if number <= 1 or not self._over(number, size):
+            if jobs <= 1 or not self._over(jobs, size):
                 break
-            found.append(job)
-            number -= 1
+            excess.append(job)
+            jobs -= 1
             size -= job.size
-        return found
+        return excess
 
     def _over(self, events: int, size: int) -> bool:
         part = 2 * max(_FEW_WORKSPACES, len(self._held))
@@ -91,7 +91,7 @@ class Credit:
 
 
 class _Held:
-    """The jobs of one workspace, as they came, and their bytes."""
+    """The jobs of one workspace in the order of their arrival, and their bytes."""
 
     __slots__ = ("jobs", "size")
 

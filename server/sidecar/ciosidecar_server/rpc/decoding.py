@@ -71,8 +71,13 @@ class PreparedItem(_Item, gc=False):
 Decoded = DecodedEvent | RejectedItem | PreparedItem
 
 
+_NEGATIVE_ATTEMPT = EventRejected(
+    ErrorCode.INVALID_ITEM, "attempt must not be negative (rule 12.1)"
+)
+
+
 class BatchDecoder:
-    """Decodes the items of one batch."""
+    """A decoder of the items of one batch."""
 
     def __init__(self, batch: pb.Batch, known: KnownDestinations, max_event_bytes: int) -> None:
         self._known = known
@@ -80,12 +85,12 @@ class BatchDecoder:
         self._max_event_bytes = max_event_bytes
         self._default_destination = batch.destination
         self._default_connection = batch.connection
-        # The destination of the last item: the next one mostly has the same.
+        # The destination of the last item: most items have the same as the item before.
         self._reference_id = batch.destination
         self._destination = known.get(batch.destination)
 
     def decode(self, position: int, item: pb.BatchItem, json: bytes) -> Decoded:
-        """Return what an item is. json: the item's own, which protobuf copies whenever it is read."""
+        """Return the decoded item. json: `item.json`, which protobuf copies on each access."""
         if not json and item.WhichOneof("payload") == "prepared":
             return _decode_prepared(position, item)
         reference_id = item.destination or self._default_destination
@@ -94,36 +99,28 @@ class BatchDecoder:
         destination = self._destination
         if isinstance(destination, Outcome):
             return RejectedItem(position, item, destination)
-        try:
-            event = _event_json(item, json, self._max_event_bytes)
-        except EventRejected as rejection:
-            return RejectedItem(position, item, rejected(rejection))
+        if item.attempt < 0:
+            return _rejected(position, item, _NEGATIVE_ATTEMPT)
+        if not json:
+            try:
+                json = _other_event_json(item)
+            except EventRejected as rejection:
+                return _rejected(position, item, rejection)
+        if len(json) > self._max_event_bytes:
+            text = f"the event has more than {self._max_event_bytes} bytes"
+            return _rejected(position, item, EventRejected(ErrorCode.TOO_LARGE, text))
         connection = self._connection_of(item.connection or self._default_connection)
-        return DecodedEvent(position, item, event, destination, connection)
+        return DecodedEvent(position, item, json, destination, connection)
 
 
 def _decode_prepared(position: int, item: pb.BatchItem) -> PreparedItem | RejectedItem:
     if item.attempt < 0:
-        return RejectedItem(position, item, rejected(_negative_attempt()))
+        return _rejected(position, item, _NEGATIVE_ATTEMPT)
     return PreparedItem(position, item)
 
 
-def _negative_attempt() -> EventRejected:
-    return EventRejected(ErrorCode.INVALID_ITEM, "attempt must not be negative (12.1)")
-
-
-def _event_json(item: pb.BatchItem, json: bytes, max_bytes: int) -> bytes:
-    """Return the event of an item.
-
-    Raises:
-        EventRejected: there is no event, or the event is too large.
-    """
-    if item.attempt < 0:
-        raise _negative_attempt()
-    event = json or _other_event_json(item)
-    if len(event) > max_bytes:
-        raise EventRejected(ErrorCode.TOO_LARGE, f"the event has more than {max_bytes} bytes")
-    return event
+def _rejected(position: int, item: pb.BatchItem, rejection: EventRejected) -> RejectedItem:
+    return RejectedItem(position, item, rejected(rejection))
 
 
 def _other_event_json(item: pb.BatchItem) -> bytes:
@@ -133,7 +130,7 @@ def _other_event_json(item: pb.BatchItem) -> bytes:
     if payload == "event":
         return _typed_event_json(item.event)
     raise EventRejected(
-        ErrorCode.INVALID_ITEM, "the item has neither an event nor a request (12.1)"
+        ErrorCode.INVALID_ITEM, "the item has neither an event nor a request (rule 12.1)"
     )
 
 
@@ -148,33 +145,33 @@ def _typed_event_json(typed: pb.RudderEvent) -> bytes:
             event[key] = _time_text(getattr(typed, field))
     for field, key in _OBJECTS.items():
         if typed.HasField(field):  # type: ignore[arg-type]
-            found = _object(getattr(typed, field), field)
-            if found is not None:
-                event[key] = found
+            value = _object(getattr(typed, field), field)
+            if value is not None:
+                event[key] = value
     return encode(event)
 
 
-def _object(found: pb.JsonObject, field: str) -> Raw | dict[str, Any] | None:
-    form = found.WhichOneof("form")
-    if form is None or (form == "json" and not found.json):
+def _object(json_object: pb.JsonObject, field: str) -> Raw | dict[str, Any] | None:
+    form = json_object.WhichOneof("form")
+    if form is None or (form == "json" and not json_object.json):
         return None
     if form == "fields":
-        return _struct(found.fields)
+        return _struct(json_object.fields)
     try:
-        # Compact, and one value: nothing breaks out of its place in the event.
-        return Raw(format(found.json, indent=-1))
+        # format() accepts one value only: the text cannot add members to the event around it.
+        return Raw(format(json_object.json, indent=-1))
     except (DecodeError, RecursionError):
         pass
     try:
-        # Lone surrogates are repaired, with the warning, where the whole event is read.
-        format(repair_surrogates(found.json), indent=-1)
+        # Unpaired surrogates are repaired, with a warning, when the whole event is read (rule 1.1).
+        format(repair_surrogates(json_object.json), indent=-1)
     except (DecodeError, RecursionError):
-        raise EventRejected(ErrorCode.INVALID_JSON, f"{field} is not JSON (1.1)") from None
-    return Raw(found.json)
+        raise EventRejected(ErrorCode.INVALID_JSON, f"{field} is not JSON (rule 1.1)") from None
+    return Raw(json_object.json)
 
 
 def _struct(fields: Struct) -> dict[str, Any]:
-    # Sorted: the order of a protobuf map differs between processes, and event ids hash it (5.6).
+    # Sorted: the order of a protobuf map differs between processes, and event ids hash it (rule 5.6).
     return {name: _plain(value) for name, value in sorted(fields.fields.items())}
 
 
@@ -195,7 +192,7 @@ def _list(values: ListValue) -> list[Any]:
 
 
 def _time_text(time: Timestamp) -> str:
-    """RFC 3339 in UTC; Timestamp's own bounds are those of a four-digit year."""
+    """Return a time as RFC 3339 in UTC. Timestamp accepts the years 1 to 9999 only."""
     try:
         return time.ToJsonString()
     except ValueError:

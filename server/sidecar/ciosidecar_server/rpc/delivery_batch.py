@@ -1,4 +1,4 @@
-"""One batch in delivery: its items are answered one by one, in any order."""
+"""One batch in delivery: its items are answered separately, in any order."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from .details import Delivered
 from .results_encoder import Response, ResultsEncoder
 
 MESSAGE_BYTES = 512
-"""What a batch, or a job, takes beside its bytes."""
+"""What a batch, or a job, takes of the credit beside its bytes."""
 
 
 class JobQueue(Protocol):
@@ -176,7 +176,7 @@ class DeliveryBatch:
         for answer in islice(answers, events):
             if answer.delivered is not None:
                 size += answer.delivered.job.size
-        # An empty batch has cost as much as one event.
+        # An empty batch takes the credit of one event.
         return Written(response, events or 1, size)
 
 

@@ -18,14 +18,14 @@ from .resend_gate import ResendGate
 from .results_encoder import Reporting, Response, ResultsEncoder
 from .worker import Output
 
-# Results of one batch gather for so long before they are written, unless they complete it.
+# Results of a batch wait so long for others to share their message. The last ones do not wait.
 _GATHER_S = 0.005
-# So often a stream without credit looks for workspaces in trouble that hold too much of it.
+# The interval at which a stream without credit sends back events of workspaces in trouble.
 _LOOK_S = 0.25
 
 
 class DeliveryWorker(Generic[Response]):
-    """Delivers the batches of one stream or call, and writes their results."""
+    """The worker of calls with delivery: submits jobs, and writes the results of answered jobs."""
 
     def __init__(
         self,
@@ -43,8 +43,7 @@ class DeliveryWorker(Generic[Response]):
             known: the destinations that the caller has declared.
             settings: the settings of the server.
             options: the caller's options.
-            output: where results go. Without a limit of a response's size, the results of a batch
-                are one response, written once the batch is complete.
+            output: where results go. One response for a batch is written once it is complete.
             credit: what the caller may have unanswered.
         """
         self._dispatcher = dispatcher
@@ -58,6 +57,7 @@ class DeliveryWorker(Generic[Response]):
             max_bytes=output.max_bytes,
             detail_for_every_item=options.detail_level == service_pb2.DETAIL_LEVEL_ALL,
             include_requests=options.include_requests,
+            one_message=output.one_response,
         )
         self._output = output
         self._credit = credit
@@ -79,7 +79,7 @@ class DeliveryWorker(Generic[Response]):
         """Take a batch into delivery."""
         delivery_batch = DeliveryBatch(self, batch, self._dispatcher.endpoints)
         self._batches[delivery_batch] = None
-        # Whatever is sent costs: a batch without events has an answer that must be kept, too.
+        # An empty batch takes credit, too: its answer is kept until the caller reads.
         self._credit.charge(max(1, len(batch.items)), delivery_batch.size)
         if batch.items:
             delivery_batch.expire_at(self._loop.time() + self._timeout_s(batch))
@@ -171,7 +171,7 @@ class DeliveryWorker(Generic[Response]):
         if batch.complete:
             self._answered[batch] = None
             self._something_to_write.set()
-        elif self._output.max_bytes is not None:
+        elif not self._output.one_response:
             self._answered[batch] = None
             if self._gathering is None:
                 self._gathering = self._loop.call_later(_GATHER_S, self._something_to_write.set)
@@ -186,10 +186,10 @@ class DeliveryWorker(Generic[Response]):
             await self._write_answered()
 
     async def _write_answered(self) -> None:
-        """Write the results that there are by now. Afterwards no message of them is kept."""
+        """Write the results that there are by now. The messages are gone when this returns."""
         batches, self._answered = self._answered, {}
         for batch in batches:
-            # What came while others were written goes along.
+            # Answers that came while other batches were written are written now.
             self._answered.pop(batch, None)
             complete = batch.complete
             encoder = ResultsEncoder(self._output.new_response, batch.batch_id, self._reporting)

@@ -1,4 +1,4 @@
-"""Destinations on the wire → in the domain, and who stands under which number."""
+"""Destinations on the wire → in the domain, by reference id."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -70,7 +70,7 @@ _EVENT_IDS = {pb.EVENT_IDS_ULID: "ulid", pb.EVENT_IDS_NONE: "none"}
 
 
 def config_json(destination: pb.Destination) -> bytes:
-    """The destination's settings as the dashboard's JSON, so that there is one path behind it."""
+    """Return the destination's settings as the dashboard's JSON, the form that the transform reads."""
     if destination.WhichOneof("settings") != "typed":
         return destination.config_json
     typed = destination.typed
@@ -118,7 +118,7 @@ def config_json(destination: pb.Destination) -> bytes:
 async def read_declared(
     declared: pb.Destination,
 ) -> tuple[AnyDestination | None, list[SettingProblem]]:
-    """The destination of a declaration, or None, and what is wrong with its settings."""
+    """Return the declared destination, None if it cannot be used, and its setting problems."""
     if declared.ByteSize() > LARGE_BYTES:
         return await in_thread(lambda: read_destination(config_json(declared)))
     return read_destination(config_json(declared))
@@ -127,9 +127,10 @@ async def read_declared(
 async def read_checked(
     declared: pb.Destination,
 ) -> tuple[AnyDestination | None, list[SettingProblem]]:
-    """The same for somebody who asks about a destination: with the keys that nobody reads.
+    """Return the same as `read_declared`, and a problem for each key that is no setting.
 
-    Streams are not told of these: with thousands of destinations they would fill messages.
+    Only CheckDestination reports such keys: those of thousands of destinations would fill a
+    stream's messages.
     """
     destination, problems = await read_declared(declared)
     if declared.WhichOneof("settings") != "config_json":
@@ -141,11 +142,11 @@ async def read_checked(
 
 
 class KnownDestinations:
-    """What one stream, or one unary call, has declared, by number."""
+    """The destinations and connections that one stream, or one unary call, has declared."""
 
     def __init__(self, max_destinations: int) -> None:
         self._max_destinations = max_destinations
-        self._by_number: dict[int, AnyDestination | Outcome] = {}
+        self._by_reference_id: dict[int, AnyDestination | Outcome] = {}
         self.connections = KnownConnections(max_destinations)
 
     async def upsert(
@@ -153,61 +154,66 @@ class KnownDestinations:
         destinations: Iterable[pb.Destination],
         connections: Iterable[pb.SourceConnection] = (),
     ) -> list[pb.SettingProblem]:
-        """Declares both, or replaces them; answers what is wrong with destinations' settings.
+        """Declare or replace destinations and connections. Return the destinations' setting problems.
 
-        Raises ProtocolError for a reference id below 1 or too many of either.
+        Raises:
+            ProtocolError: a required field is missing, or there are too many of either.
         """
         turns = Turns()
         await self.connections.upsert(connections, turns)
-        found = []
+        setting_problems = []
         for index, declared in enumerate(destinations):
             check_declaration(declared, f"destinations[{index}]")
             if turns.over:
                 await turns.next()
             destination, problems = await read_declared(declared)
-            self._by_number[declared.reference_id] = destination or rejected(unusable(problems))
-            if len(self._by_number) > self._max_destinations:
+            self._by_reference_id[declared.reference_id] = destination or rejected(
+                unusable(problems)
+            )
+            if len(self._by_reference_id) > self._max_destinations:
                 raise ProtocolError(
                     "destinations",
                     f"more than {self._max_destinations} destinations are declared here",
                     grpc.StatusCode.RESOURCE_EXHAUSTED,
                 )
-            found += problem_messages(problems, declared.reference_id)
-        return found
+            setting_problems += problem_messages(problems, declared.reference_id)
+        return setting_problems
 
-    def get(self, number: int) -> AnyDestination | Outcome:
-        """The destination, or the outcome of every event for it. SPEC 12.1."""
-        return self._by_number.get(number) or _UNKNOWN
+    def get(self, reference_id: int) -> AnyDestination | Outcome:
+        """Return the destination, or the outcome of every event for it (rule 12.1)."""
+        return self._by_reference_id.get(reference_id) or _UNKNOWN
 
     @property
     def alone(self) -> bool:
-        """Whether one destination is declared, of which the settings are known."""
-        return len(self._by_number) == 1 and all(
-            isinstance(one, Destination) for one in self._by_number.values()
+        """Whether exactly one destination is declared, and its settings hold for all events."""
+        return len(self._by_reference_id) == 1 and all(
+            isinstance(destination, Destination) for destination in self._by_reference_id.values()
         )
 
 
 _UNKNOWN = rejected(
     EventRejected(
         ErrorCode.UNKNOWN_DESTINATION,
-        "no destination was declared under this reference id: declare it and send the event again (12.1)",
+        "no destination was declared under this reference id: declare it and send the event again (rule 12.1)",
     )
 )
 
 
 def region_key(declared: pb.Destination) -> str:
-    """The key by which a destination that can be used says its region, as a dashboard names it."""
+    """Return the key of the region setting: the one that a usable destination has, or the default."""
     reader = ConfigReader(members(Raw(repair_surrogates(config_json(declared)))))
     key, region = reader.key_and_value(DATACENTER, blank_counts=False)
-    older, eu = reader.key_and_value(DATACENTER_EU)
-    return older if region is None and eu is True else key
+    eu_key, is_eu = reader.key_and_value(DATACENTER_EU)
+    return eu_key if region is None and is_eu is True else key
 
 
-def problem_messages(problems: Iterable[SettingProblem], number: int) -> list[pb.SettingProblem]:
-    """Setting problems on the wire."""
+def problem_messages(
+    problems: Iterable[SettingProblem], reference_id: int
+) -> list[pb.SettingProblem]:
+    """Return setting problems as they travel."""
     return [
         pb.SettingProblem(
-            destination=number, key=problem.key, message=problem.text, fatal=problem.fatal
+            destination=reference_id, key=problem.key, message=problem.text, fatal=problem.fatal
         )
         for problem in problems
     ]
@@ -216,10 +222,10 @@ def problem_messages(problems: Iterable[SettingProblem], number: int) -> list[pb
 def fitting_problems(
     problems: list[pb.SettingProblem], max_bytes: int
 ) -> Iterable[pb.SettingProblem]:
-    """As many problems as fit a message of so many bytes, beside the rest of Opened: fatal ones first."""
-    left = max_bytes - RESERVE_BYTES
-    for problem in sorted(problems, key=lambda one: not one.fatal):
-        left -= problem.ByteSize() + PER_EVENT_BYTES
-        if left < 0:
+    """Yield as many problems as fit StreamOpened, fatal ones first. max_bytes: of the message."""
+    bytes_left = max_bytes - RESERVE_BYTES
+    for problem in sorted(problems, key=lambda problem: not problem.fatal):
+        bytes_left -= problem.ByteSize() + PER_EVENT_BYTES
+        if bytes_left < 0:
             return
         yield problem

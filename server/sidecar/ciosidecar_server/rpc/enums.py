@@ -4,5 +4,5 @@ from typing import Any
 
 
 def enum_word(number: int, words: dict[Any, str]) -> str | None:
-    """Return the setting's word, None where it is not set, "?" for a number of a newer contract."""
+    """Return the word of an enum's number: None if it is not set, "?" if it is of a newer contract."""
     return words.get(number, "?") if number else None

@@ -1,4 +1,4 @@
-"""RPC failures: for broken protocol and our own faults, never for an event."""
+"""RPC failures: for violations of the protocol and internal errors, never for an event."""
 
 import logging
 import secrets
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 class ProtocolError(Exception):
-    """The caller broke the contract; the RPC ends with a status that says how."""
+    """A violation of the protocol by the caller. The RPC fails with a status that names the field."""
 
     def __init__(
         self,
@@ -24,12 +24,12 @@ class ProtocolError(Exception):
     ) -> None:
         super().__init__(text)
         self.field = field
-        """The field of the request that is wrong, as the protos name it."""
+        """The field of the request that is wrong, as the protos name it, with the index."""
         self.text = text
         self.code = code
 
     def status(self) -> status_pb2.Status:
-        """As google.rpc.Status with a BadRequest."""
+        """Return the error as google.rpc.Status with a BadRequest."""
         details = AnyMessage()
         details.Pack(
             error_details_pb2.BadRequest(
@@ -45,15 +45,15 @@ class ProtocolError(Exception):
 
 
 async def fail(context: aio.ServicerContext[Any, Any], fault: Exception) -> NoReturn:
-    """Ends the RPC with a status that tells the caller what he may know."""
+    """End the RPC with a status. Only a ProtocolError's text reaches the caller."""
     if isinstance(fault, ProtocolError):
         status = rpc_status.to_status(fault.status())
         context.set_trailing_metadata(status.trailing_metadata)
         await context.abort(status.code, status.details)
-    # grpc would put the exception's text into the status: it may quote events and keys.
-    number = secrets.token_hex(4)
-    _log.error("internal error %s", number, exc_info=_without_text(fault))
-    await context.abort(grpc.StatusCode.INTERNAL, f"internal error; the log has it as {number}")
+    # grpc would put the exception's text into the status. The text may quote events and keys.
+    log_id = secrets.token_hex(4)
+    _log.error("internal error %s", log_id, exc_info=_without_text(fault))
+    await context.abort(grpc.StatusCode.INTERNAL, f"internal error; the log has it as {log_id}")
     raise AssertionError  # abort raises
 
 

@@ -1,4 +1,4 @@
-"""What callers are held to, on the wire."""
+"""The limits for callers, on the wire."""
 
 from ciosidecar.v1 import service_pb2 as pb
 
@@ -6,13 +6,12 @@ from ..settings import Settings
 
 
 def limits(settings: Settings, *, delivering: bool = False) -> pb.Limits:
-    """The limits of a server with these settings. delivering: of a stream that delivers."""
+    """Return the limits of a server. delivering: whether they are for a stream with delivery."""
     return pb.Limits(
         max_batch_events=settings.max_batch_events,
         max_message_bytes=settings.max_message_bytes,
         max_event_bytes=settings.max_event_bytes,
-        # A stream that transforms has one batch in work; the next is read once its results are
-        # written.
+        # A stream without delivery reads the next batch after it has written the results of the last.
         max_outstanding_events=(
             settings.max_events_in_flight if delivering else settings.max_batch_events
         ),

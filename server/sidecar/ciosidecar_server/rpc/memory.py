@@ -1,4 +1,4 @@
-"""Giving memory back to the system after messages of many megabytes."""
+"""Gives memory back to the system after messages of many megabytes."""
 
 import asyncio
 import ctypes
@@ -11,7 +11,7 @@ _LARGE_BYTES = 8 << 20
 
 
 def _malloc_trim() -> Callable[[int], int] | None:
-    """glibc's malloc_trim, where the process runs on glibc."""
+    """Return glibc's malloc_trim, None if the process does not run on glibc."""
     name = ctypes.util.find_library("c")
     return None if name is None else getattr(ctypes.CDLL(name), "malloc_trim", None)
 
@@ -20,10 +20,10 @@ _trim = _malloc_trim()
 
 
 def give_back_after(message: Message) -> None:
-    """Returns what a large message took, once it is gone.
+    """Give the memory of a large message back to the system soon.
 
-    glibc keeps freed memory for the process: a caller that once sent 60 MB would cost 200 MB for
-    good.
+    glibc keeps freed memory for the process. After one message of 60 MB the process would keep
+    200 MB.
     """
     if _trim is not None and message.ByteSize() > _LARGE_BYTES:
         asyncio.get_running_loop().call_later(0.1, _trim, 0)

@@ -1,8 +1,10 @@
-"""Required fields: a call without one of them fails with INVALID_ARGUMENT and names the field."""
+"""What a call must have: the fields that are required, and the features that it asks for."""
 
+import grpc
 from ciosidecar.v1 import destination_pb2
 from ciosidecar.v1 import service_pb2 as pb
 
+from ..settings import Settings
 from .errors import ProtocolError
 
 _MUST_BE_SET = "must be set"
@@ -55,3 +57,16 @@ def check_destination_request(request: pb.CheckDestinationRequest) -> None:
     if not request.HasField("destination"):
         raise ProtocolError("destination", _MUST_BE_SET)
     check_settings(request.destination, "destination")
+
+
+def check_delivery_offered(settings: Settings, field: str) -> None:
+    """Raise ProtocolError, UNIMPLEMENTED, if the server does not deliver.
+
+    Args:
+        settings: the settings of the server.
+        field: the field of the request that asks for it.
+    """
+    if not settings.delivery:
+        raise ProtocolError(
+            field, "this server does not deliver (--no-delivery)", grpc.StatusCode.UNIMPLEMENTED
+        )

@@ -1,4 +1,4 @@
-"""After a failure that may be tried again: the person's later events wait for the caller."""
+"""After a retryable failure, later events of the person wait until the caller sends the event again."""
 
 from collections.abc import Collection, Hashable
 from heapq import heappop, heappush
@@ -10,11 +10,11 @@ MAX_HELD = 100_000
 
 
 class _Failed(NamedTuple):
-    """An event that is expected to come again."""
+    """A failed event that the caller is expected to send again."""
 
     arrival: int
     failure: int
-    """Counts failures. One that has come again since has another number, or none."""
+    """The number of the failure. An event that fails again gets another number."""
     place: Place
     event: tuple[Hashable, int]
     """Workspace and fingerprint."""
@@ -22,23 +22,23 @@ class _Failed(NamedTuple):
 
 
 class ResendGate:
-    """Of one stream: whose events are held back, and which are welcome again, by workspace.
+    """Decides which events of one stream may pass after a failure.
 
-    A caller sends on before it hears of a failure. What it sent in the meantime must not overtake
-    the event that failed, which it will send again: such an event is held back, with the place of
-    the failed one, and so comes to the caller's queue as well.
+    A caller goes on sending before it learns of a failure. The events that it sent in the meantime
+    must not overtake the failed event, which the caller will send again. They are held back: each is
+    answered as retryable, with the place of the failed event.
 
-    An event that comes again says that the caller knows of every failure up to the event's own.
-    What failed before that, and has not come before it, the caller has given up. What failed since
-    the caller may not have heard of: if it first came before this event, this one is held back once
-    more.
+    An event that is sent again shows that the caller knows of every failure up to that event's own.
+    Earlier failures that were not sent again before it are given up and hold back nothing more. The
+    caller may not know of later failures yet: if their events first arrived before this event, this
+    event is held back once more.
     """
 
     def __init__(self) -> None:
         self._failed: dict[tuple[Hashable, int], _Failed] = {}
         """By workspace and fingerprint, in the order of their failures."""
         self._by_key: dict[tuple[Hashable, str], list[_Failed]] = {}
-        """Heaps by arrival. What has come again, or is given up, may still be among them."""
+        """Heaps by arrival. They may still contain events that were sent again or given up."""
         self._arrivals = 0
         self._failures = 0
 
@@ -50,9 +50,14 @@ class ResendGate:
         arrival: int,
         place: Place,
     ) -> None:
-        """An event failed and may be tried again.
+        """Note a retryable failure.
 
-        fingerprint: of its bytes. arrival: as `admit` said. place: where it came from this time.
+        Args:
+            workspace: the workspace of the event.
+            keys: the ordering keys of the event.
+            fingerprint: the hash of the event's bytes.
+            arrival: the number that `admit` returned.
+            place: the batch and position of the event this time.
         """
         event = workspace, fingerprint
         self._failures += 1
@@ -67,29 +72,39 @@ class ResendGate:
     def admit(
         self, workspace: Hashable, keys: Collection[str], fingerprint: int, *, again: bool
     ) -> tuple[int, Place | None]:
-        """The number of an event's first arrival, and what it must wait for; None if it may go.
+        """Return the number of an event's first arrival, and the failed event that holds it back.
 
-        again: whether the caller says that it has tried it before.
+        Args:
+            workspace: the workspace of the event.
+            keys: the ordering keys of the event.
+            fingerprint: the hash of the event's bytes.
+            again: whether the caller says that it has sent the event before.
         """
         self._arrivals += 1
         if not self._failed:
             return self._arrivals, None
-        own = self._failed.get((workspace, fingerprint))
-        arrival = self._arrivals if own is None else own.arrival
-        known = own.failure if own is not None else self._failures if again else 0
+        failed_before = self._failed.get((workspace, fingerprint))
+        arrival = self._arrivals if failed_before is None else failed_before.arrival
+        if failed_before is not None:
+            known = failed_before.failure
+        else:
+            known = self._failures if again else 0
         cause: _Failed | None = None
         for key in keys:
             first = self._first_unheard((workspace, key), known, arrival)
             if first is not None and (cause is None or first < cause):
                 cause = first
-        if own is not None:
-            self._forget(own)
+        if failed_before is not None:
+            self._forget(failed_before)
         return arrival, None if cause is None else cause.place
 
     def _first_unheard(self, key: tuple[Hashable, str], known: int, arrival: int) -> _Failed | None:
-        """The first of those that arrived before, and failed when the caller may not have heard of it.
+        """Return the earliest event of a key that failed without the caller's knowledge.
 
-        known: the last failure that the caller knows of.
+        Args:
+            key: workspace and ordering key.
+            known: the number of the last failure that the caller knows of.
+            arrival: only events that arrived before this number count.
         """
         heap = self._by_key.get(key, [])
         while heap:
@@ -106,7 +121,7 @@ class ResendGate:
         return None
 
     def _forget(self, failed: _Failed) -> None:
-        """It has come again, or does not come any more."""
+        """Remove an event that was sent again or is given up."""
         if self._failed.get(failed.event) is failed:
             del self._failed[failed.event]
         for key in failed.keys:

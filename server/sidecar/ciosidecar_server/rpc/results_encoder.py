@@ -1,6 +1,6 @@
 """Outcomes, delivery reports and requests → Results messages that fit what the caller accepts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from ciosidecar.v1 import result_pb2 as pb
@@ -34,7 +34,6 @@ class Answered(Protocol):
 
 
 Response = TypeVar("Response", bound=CarriesResults)
-_TemplateKey = tuple[str, str, str, tuple[tuple[str, str], ...]]
 
 
 class Reporting(NamedTuple):
@@ -45,10 +44,12 @@ class Reporting(NamedTuple):
     detail_for_every_item: bool = False
     include_requests: bool = False
     """Whether the results contain the requests of delivered items."""
+    one_message: bool = False
+    """Whether all results are one message. Requests of delivered items that do not fit are left out."""
 
 
 class ResultsEncoder(Generic[Response]):
-    """Fills responses with the results of one batch, and begins another where one is full.
+    """An encoder of the results of one batch. If a response is full, the encoder begins another.
 
     A position, its detail and all its requests are in one message. A transform reserves room for
     the requests of an item before `answer` and adds them at any time until the message is closed.
@@ -62,6 +63,7 @@ class ResultsEncoder(Generic[Response]):
         self._batch_id = batch_id
         max_bytes = reporting.max_bytes
         self._max_bytes = None if max_bytes is None else max_bytes - RESERVE_BYTES
+        self._one_message = reporting.one_message
         self._detail_for_every_item = reporting.detail_for_every_item
         self._shared = SharedRequests(self.add) if reporting.include_requests else None
         self.flush_requests = _nothing if self._shared is None else self._shared.flush
@@ -78,9 +80,9 @@ class ResultsEncoder(Generic[Response]):
         self._add_status = results.statuses.append
         self._add_request = results.requests.add
         self._templates: dict[RequestTemplate, int] = {}
-        self._template_indexes: dict[_TemplateKey, int] = {}
+        self._template_indexes: dict[Hashable, int] = {}
         self._reserved: set[RequestTemplate] = set()
-        self._reserved_keys: set[_TemplateKey] = set()
+        self._reserved_keys: set[Hashable] = set()
         self._size = 0
         self._has_room = False
 
@@ -95,20 +97,27 @@ class ResultsEncoder(Generic[Response]):
         if self._max_bytes is not None and self._size + needed > self._max_bytes:
             # In a message of its own the request needs its template, too.
             needed = size + template_bytes(template)
-            if needed > self._max_bytes:
+            if needed > self._max_bytes or self._one_message:
                 raise EventRejected(
                     ErrorCode.TOO_LARGE, "the result does not fit the caller's max_receive_bytes"
                 )
             self._split()
         if template not in self._reserved:
             self._reserved.add(template)
-            self._reserved_keys.add(_template_key(template))
+            self._reserved_keys.add(self._key(template))
         self._size += needed
         self._has_room = True
 
     def _new_template_bytes(self, template: RequestTemplate) -> int:
-        """Return what a template adds to the message. Each prepared request has its own object."""
-        return 0 if _template_key(template) in self._reserved_keys else template_bytes(template)
+        """Return what a template adds to the message."""
+        return 0 if self._key(template) in self._reserved_keys else template_bytes(template)
+
+    def _key(self, template: RequestTemplate) -> Hashable:
+        """Return what makes two templates equal: each prepared request has an object of its own."""
+        if self._shared is None:
+            return template
+        headers = tuple(template.headers.items())
+        return template.method, template.base_url, template.endpoint_path, headers
 
     def add(self, request: Request, position: int | list[int]) -> None:
         """Add a complete request. position: of the item, or items, that the request covers."""
@@ -119,7 +128,7 @@ class ResultsEncoder(Generic[Response]):
         self._add_request(template=index, path=request.path, body=request.body, positions=positions)
 
     def _add_template(self, template: RequestTemplate) -> int:
-        key = _template_key(template)
+        key = self._key(template)
         index = self._template_indexes.get(key)
         if index is None:
             index = self._template_indexes[key] = len(self._template_indexes)
@@ -150,12 +159,12 @@ class ResultsEncoder(Generic[Response]):
             if self._reserve_beside_detail(request, detail_bytes):
                 detail_bytes = 0
                 self._shared.add(request, item.position)
-        if self._has_room:
-            # Room for the request is reserved in this message; RESERVE_BYTES hold the detail.
-            self._has_room = False
-            self._size += detail_bytes
-        else:
+        if not self._has_room:
             self._make_room(PER_EVENT_BYTES + detail_bytes)
+        elif detail_bytes:
+            # Room for the request is reserved in this message; RESERVE_BYTES hold the detail.
+            self._size += detail_bytes
+        self._has_room = False
         self._add_status(outcome.status)
         self._add_position(item.position)
         if detail is not None:
@@ -178,7 +187,7 @@ class ResultsEncoder(Generic[Response]):
         self._size += size
 
     def _split(self) -> None:
-        if self._positions:
+        if self._positions and not self._one_message:
             self._close()
             self._begin()
 
@@ -206,9 +215,3 @@ class ResultsEncoder(Generic[Response]):
 
 def _nothing() -> None:
     """Add no request: none is shared."""
-
-
-def _template_key(template: RequestTemplate) -> _TemplateKey:
-    """Return what makes two templates equal on the wire."""
-    headers = tuple(template.headers.items())
-    return template.method, template.base_url, template.endpoint_path, headers

@@ -28,31 +28,37 @@ from .destinations import (
 from .errors import fail
 from .limits import limits
 from .memory import give_back_after
-from .required import check_deliver, check_destination_request, check_transform
+from .required import (
+    check_deliver,
+    check_delivery_offered,
+    check_destination_request,
+    check_transform,
+)
 from .session import Draining, Session
 from .transform_worker import TransformWorker
 from .worker import Collected, process_batch
 
+_FEATURES = (pb.FEATURE_DELIVERY, pb.FEATURE_PROBE)
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 _Call = Callable[["Servicer", _Request, Any], Awaitable[_Response]]
 
 
 def _answering(call: _Call[_Request, _Response]) -> _Call[_Request, _Response]:
-    """Turns exceptions into statuses that say no more than the caller may know."""
+    """Return the call with its exceptions turned into statuses that quote no data."""
 
     @wraps(call)
     async def guarded(self: "Servicer", request: _Request, context: Any) -> _Response:
         try:
             return await call(self, request, context)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, its text stays here
+        except Exception as fault:  # noqa: BLE001 - the text of no exception reaches the caller
             await fail(context, fault)
 
     return guarded
 
 
 class Servicer(service_pb2_grpc.SidecarServiceServicer):
-    """SidecarService over one Settings."""
+    """The methods of SidecarService."""
 
     def __init__(self, settings: Settings, draining: Draining, delivery: Dispatcher) -> None:
         self._settings = settings
@@ -69,13 +75,13 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
     async def GetCapabilities(  # noqa: N802 - the contract's name
         self, _request: pb.GetCapabilitiesRequest, _context: Any
     ) -> pb.GetCapabilitiesResponse:
-        """What this server is and can do."""
+        """Return the version, the features and the limits of the server."""
         return pb.GetCapabilitiesResponse(
             server_version=__version__,
             protocol_version=PROTOCOL_VERSION,
             api_versions=[destination_pb2.API_VERSION_V1, destination_pb2.API_VERSION_V2],
             event_types=EVENT_TYPES,
-            features=[pb.FEATURE_DELIVERY, pb.FEATURE_PROBE],
+            features=_FEATURES if self._settings.delivery else (),
             limits=limits(self._settings),
         )
 
@@ -83,8 +89,10 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
     async def CheckDestination(  # noqa: N802
         self, request: pb.CheckDestinationRequest, _context: Any
     ) -> pb.CheckDestinationResponse:
-        """Whether a destination's settings can work."""
+        """Check the settings of a destination, and its credentials with `probe`."""
         check_destination_request(request)
+        if request.probe:
+            check_delivery_offered(self._settings, "probe")
         destination, problems = await read_checked(request.destination)
         answer = pb.CheckDestinationResponse()
         if request.probe and destination is not None:
@@ -97,26 +105,32 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
     async def _probe(
         self, destination: AnyDestination, key: str, answer: pb.Probe
     ) -> list[SettingProblem]:
-        """Asks Customer.io; answers what that says of the settings. key: of the region."""
+        """Ask Customer.io about the credentials. Return what the answer says of the settings.
+
+        Args:
+            destination: the destination that is checked.
+            key: the key of the region setting.
+            answer: the message to fill.
+        """
         if not isinstance(destination, Destination):
             answer.reason = "the settings come from each event: there is nothing to ask with"
             return []
         template = destination.endpoints.batch
-        found = await probe(
+        probed = await probe(
             template,
             self._dispatcher.transport,
             self._dispatcher.endpoints,
             self._settings.request_timeout_s,
         )
-        answer.credentials_accepted = found.credentials_accepted
-        answer.environment_id = found.environment_id
-        answer.reason = found.reason
-        if found.region is None:
+        answer.credentials_accepted = probed.credentials_accepted
+        answer.environment_id = probed.environment_id
+        answer.reason = probed.reason
+        if probed.region is None:
             return []
-        answer.region = REGIONS[found.region]
-        if BASE_URLS[found.region] == template.base_url:
+        answer.region = REGIONS[probed.region]
+        if BASE_URLS[probed.region] == template.base_url:
             return []
-        return [wrong_region(key, found.region)]
+        return [wrong_region(key, probed.region)]
 
     @_answering
     async def Transform(  # noqa: N802
@@ -136,10 +150,11 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         self, request: pb.DeliverRequest, _context: Any
     ) -> pb.DeliverResponse:
         """Transform one batch and deliver its requests."""
+        check_delivery_offered(self._settings, "delivery")
         check_deliver(request)
         self._note_task()
         known = await self._declared(request)
-        collected = Collected(pb.DeliverResponse)
+        collected = Collected(pb.DeliverResponse, self._settings.max_message_bytes)
         worker = DeliveryWorker(
             self._dispatcher,
             known,
@@ -176,7 +191,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         _requests: Any,
         context: aio.ServicerContext[pb.TransformStreamRequest, pb.TransformStreamResponse],
     ) -> None:
-        """Batches in, results out, until the caller or the server has enough."""
+        """Transform or deliver the batches of a stream."""
         self._note_task()
         try:
             await Session(context, self._settings, self._draining, self._dispatcher).run()

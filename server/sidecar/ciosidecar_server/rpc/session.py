@@ -1,4 +1,4 @@
-"""The life of one stream: opened, fed, drained or finished."""
+"""The life of one stream, from OpenStream to its end."""
 
 import asyncio
 import contextlib
@@ -17,6 +17,7 @@ from .destinations import KnownDestinations, fitting_problems
 from .errors import ProtocolError
 from .limits import limits
 from .memory import give_back_after
+from .required import check_delivery_offered
 from .session_log import SessionLog
 from .transform_worker import TransformWorker
 from .unreadable import refuse_unreadable
@@ -33,28 +34,28 @@ _Context = aio.ServicerContext[pb.TransformStreamRequest, pb.TransformStreamResp
 
 
 class Draining:
-    """Whether the server is going away, and how long streams have."""
+    """The shutdown of the server, as its streams see it."""
 
     def __init__(self) -> None:
         self._begun = asyncio.Event()
         self.grace_s = 0.0
 
     def begin(self, grace_s: float) -> None:
-        """Tells every open stream, and every one that opens from now on."""
+        """Begin the shutdown for all streams, also for those that open from now on."""
         self.grace_s = grace_s
         self._begun.set()
 
     async def begun(self) -> None:
-        """Returns when the server starts to go away."""
+        """Wait until the shutdown begins."""
         await self._begun.wait()
 
 
 class _PeerGone(Exception):
-    """Nobody is there to take an answer: the stream is over, and nobody's fault."""
+    """The peer disconnected; the stream ends without an error."""
 
 
 class Session:
-    """One caller's stream."""
+    """One stream. The session reads and checks messages; a worker processes batches."""
 
     def __init__(
         self, context: _Context, settings: Settings, draining: Draining, delivery: Dispatcher
@@ -68,13 +69,17 @@ class Session:
         self._max_receive_bytes = DEFAULT_RECEIVE_BYTES
         self._session_id = secrets.token_hex(8)
         self._log = SessionLog(self._session_id, context.peer())
-        # gRPC takes one write at a time, and Drain comes from beside.
+        # gRPC allows one write at a time, and `_drain` writes beside the worker.
         self._writing = asyncio.Lock()
         self._messages_read = 0
         self._reading = False
 
     async def run(self) -> None:
-        """Serves the stream to its end. Raises ProtocolError where the caller breaks the contract."""
+        """Serve the stream to its end.
+
+        Raises:
+            ProtocolError: the caller violated the protocol.
+        """
         with self._log:
             await self._run()
 
@@ -91,19 +96,16 @@ class Session:
         except _PeerGone:
             self._log.reason = "the peer is gone"
         finally:
-            # However it ends, nothing of a stream outlives it.
+            # No task of a stream outlives the stream, however it ends.
             draining.cancel()
             serving.cancel()
             others = () if self._worker is None else self._worker.abandon()
             await asyncio.gather(draining, serving, *others, return_exceptions=True)
 
     async def _serve(self) -> None:
-        first = await self._read()
-        if first is None:
+        worker = await self._begin()
+        if worker is None:
             return
-        if first.WhichOneof("message") != "open":
-            raise ProtocolError("open", "must be the first message of a stream")
-        worker = await self._open(first.open)
         while (kind := await self._serve_one(worker)) not in (_FINISH, _HALF_CLOSE):
             await worker.ready()
         if kind == _FINISH:
@@ -111,10 +113,22 @@ class Session:
         else:
             await worker.finish()
 
+    async def _begin(self) -> Worker | None:
+        """Read the first message. Return the worker that it asks for, None at the end of the stream.
+
+        The message, with all its destinations, is freed when this returns.
+        """
+        first = await self._read()
+        if first is None:
+            return None
+        if first.WhichOneof("message") != "open":
+            raise ProtocolError("open", "must be the first message of a stream")
+        return await self._open(first.open)
+
     async def _serve_one(self, worker: Worker) -> str:
         """Read a message and do what it says. Return its kind.
 
-        The message is gone with the call: while the next one is waited for, nothing of it is held.
+        The message is freed when this returns, so that a stream that waits holds no message.
         """
         message = await self._read()
         if message is None:
@@ -133,14 +147,14 @@ class Session:
         elif kind == "open":
             raise ProtocolError("open", "the stream is open already")
         else:
-            raise ProtocolError("message", "holds nothing this server knows")
+            raise ProtocolError("message", "contains nothing that this server knows")
         return kind
 
     async def _finish(self, worker: Worker) -> None:
         """Answer everything. Raise ProtocolError if the caller sends anything more.
 
-        What follows Finish may be on its way when everything is answered: the server listens for
-        _QUIET_S more, unless the caller half-closes.
+        A message after Finish may still be on its way when everything is answered. The server
+        therefore reads for _QUIET_S more, unless the caller half-closes.
         """
         finishing = asyncio.ensure_future(worker.finish())
         reading = asyncio.ensure_future(self._read())
@@ -182,6 +196,7 @@ class Session:
         output = Output(pb.TransformStreamResponse, self._write, self._max_receive_bytes)
         if not opening.HasField("delivery"):
             return TransformWorker(output)
+        check_delivery_offered(self._settings, "open.delivery")
         return DeliveryWorker(
             self._dispatcher,
             self._known,
@@ -192,10 +207,10 @@ class Session:
         )
 
     async def _read(self) -> pb.TransformStreamRequest | None:
-        """The next message, or None at the end of the stream.
+        """Return the next message, None at the end of the stream.
 
-        gRPC tells a half-close from neither a cancelled call nor a vanished peer: that is what
-        Finish is for.
+        gRPC does not distinguish a half-close from a cancelled call or a vanished peer: therefore
+        the contract has Finish.
         """
         self._reading = True
         message: Any = await self._context.read()
@@ -210,11 +225,11 @@ class Session:
                 await self._context.write(response)
                 self._log.answered(response)
             except aio.BaseError as fault:
-                # A peer that cancels, or is gone, makes the pending write fail like this.
+                # The pending write fails like this if the peer cancels or disconnects.
                 raise _PeerGone from fault
 
     async def _drain(self, serving: "asyncio.Future[None]") -> None:
-        """Tells the caller, answers what he has sent, and ends the stream."""
+        """Announce the shutdown, answer what the caller has sent, and end the stream."""
         grace = Duration()
         grace.FromMilliseconds(int(self._draining.grace_s * 1000))
         await self._write(pb.TransformStreamResponse(drain=pb.Drain(grace=grace)))
@@ -222,8 +237,8 @@ class Session:
             read_before = self._messages_read
             await asyncio.wait((serving,), timeout=_QUIET_S)
             quiet = self._reading and self._messages_read == read_before
-            owes_nothing = self._worker is None or self._worker.idle
-            if quiet and owes_nothing and not serving.done():
+            all_answered = self._worker is None or self._worker.idle
+            if quiet and all_answered and not serving.done():
                 serving.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await serving

@@ -8,7 +8,7 @@ from ciosidecar_transform.requests import BatchItem
 
 
 class SharedRequests:
-    """Puts items that may share a request into one, whatever they shared when they were sent."""
+    """Requests for results: items that may share a request do, whether or not they were sent so."""
 
     def __init__(self, add: Callable[[Request, list[int]], None]) -> None:
         """add: adds a complete request, with the positions of the items that it covers."""

@@ -1,19 +1,18 @@
-"""What results take of a message. Both writers of results count by this, and by nothing else."""
+"""The sizes by which results are split into messages."""
 
 from itertools import chain
 
 from ciosidecar_transform.requests import RequestTemplate
 
 RESERVE_BYTES = 8192
-"""What a message may grow by beyond what was counted before: one event's detail, with its tag and as
-many warnings as are told."""
+"""The room in each message for what is not counted: one event's detail, with its tag and warnings."""
 PER_EVENT_BYTES = 32
-"""A status, a request's numbers and lengths, a position in a request that is shared."""
+"""A status, the numbers and lengths of a request, a position in a shared request."""
 _PER_TEXT_BYTES = 16
 
 
 def template_bytes(template: RequestTemplate) -> int:
-    """Return what a template takes, the first time that a message needs it: credentials have any length."""
+    """Return the size of a template. Credentials, and so templates, have any length."""
     texts = (
         template.method,
         template.base_url,

@@ -22,17 +22,18 @@ _NO_DELIVERY = rejected(
 
 
 class TransformWorker(Generic[Response]):
-    """Transforms the batches of one stream or call. A batch is answered before the next begins."""
+    """The worker of calls without delivery. Each batch is answered before the next begins."""
 
     idle = True
     """Whether every batch is answered."""
 
     def __init__(self, output: Output[Response]) -> None:
         self._output = output
+        self._reporting = Reporting(output.max_bytes, one_message=output.one_response)
 
     def begin(self, batch: pb.Batch) -> "TransformBatch[Response]":
         """Return the work on a batch."""
-        return TransformBatch(batch, self._output)
+        return TransformBatch(batch, self._output, self._reporting)
 
     async def ready(self) -> None:
         """Return at once: nothing of earlier batches is outstanding."""
@@ -48,9 +49,8 @@ class TransformWorker(Generic[Response]):
 class TransformBatch(Generic[Response]):
     """The transform of one batch."""
 
-    def __init__(self, batch: pb.Batch, output: Output[Response]) -> None:
+    def __init__(self, batch: pb.Batch, output: Output[Response], reporting: Reporting) -> None:
         self._write = output.write
-        reporting = Reporting(output.max_bytes)
         self._encoder = ResultsEncoder(output.new_response, batch.batch_id, reporting)
         transform = BatchTransform(int(time.time()), self._encoder)
         self._encoder.flush_requests = transform.flush

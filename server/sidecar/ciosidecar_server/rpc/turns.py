@@ -1,4 +1,4 @@
-"""The event loop is everybody's: whatever a message holds, others get their turn in milliseconds."""
+"""Fair use of the event loop: a message of any size lets other callers in within milliseconds."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,37 +7,38 @@ from time import perf_counter
 from typing import TypeVar
 
 TURN_S = 0.002
-"""How long one caller's work may go on. What an event takes comes on top: 50 ms at the most."""
+"""The time limit of a turn. The event that exceeds it is finished first: at most 50 ms more."""
 LARGE_BYTES = 65_536
-"""What is larger may take longer than 50 ms: dates in texts cost 0.5 µs a byte where they are
-converted, which is the most that was measured."""
+"""An item above this size may take longer than 50 ms. The conversion of dates in texts, at 0.5 µs a
+byte, is the slowest work that was measured."""
 
-_Found = TypeVar("_Found")
+_Result = TypeVar("_Result")
 
-# One thread: its work holds the interpreter's lock, so a second one would only delay the loop more.
+# One thread: its work holds the interpreter's lock, so a second thread would delay the loop more.
 _thread = ThreadPoolExecutor(1, "ciosidecar-large")
 
 
 class Turns:
-    """One message's work, in portions. It asks `over` between them, and waits for `next` if so."""
+    """The work on one message, in portions. After each portion: if `over`, wait for `next`."""
 
     def __init__(self) -> None:
         self._end = perf_counter() + TURN_S
 
     @property
     def over(self) -> bool:
-        """Whether others must have their turn first."""
+        """Whether other callers have their turn now."""
         return perf_counter() > self._end
 
     async def next(self) -> None:
-        """Let others have their turn."""
+        """Let other callers have their turn."""
         await asyncio.sleep(0)
         self._end = perf_counter() + TURN_S
 
 
-async def in_thread(work: Callable[[], _Found]) -> _Found:
-    """Do in a thread what would keep the loop for too long; the loop goes on beside it.
+async def in_thread(work: Callable[[], _Result]) -> _Result:
+    """Return the result of work that is done in a thread while the event loop goes on.
 
-    work: shares nothing with what the loop does meanwhile.
+    Args:
+        work: shares nothing with what the loop does meanwhile.
     """
     return await asyncio.get_running_loop().run_in_executor(_thread, work)

@@ -1,6 +1,6 @@
-"""Messages that are no protobuf of their type: INVALID_ARGUMENT on every call, health's too.
+"""Messages that are no protobuf of their type: INVALID_ARGUMENT on every call, also of health.
 
-gRPC itself ends such a call with INTERNAL and a traceback in the log.
+Without this, gRPC ends such a call with INTERNAL and a traceback in the log.
 """
 
 import logging
@@ -18,14 +18,14 @@ _log = logging.getLogger(__name__)
 
 
 class Unreadable:
-    """Stands in the place of a message that cannot be read."""
+    """The type of the object that replaces a message that cannot be read."""
 
 
 _UNREADABLE = Unreadable()
 
 
 def refuse_unreadable(message: object) -> None:
-    """Raise ProtocolError for what stands in the place of a message."""
+    """Raise ProtocolError if the message could not be read."""
     if message is _UNREADABLE:
         raise ProtocolError(
             "message",
@@ -35,7 +35,7 @@ def refuse_unreadable(message: object) -> None:
 
 
 class UnreadableInterceptor(aio.ServerInterceptor):
-    """Hand `Unreadable` to every call in the place of what cannot be read, and refuse it."""
+    """An interceptor that fails calls whose messages cannot be read."""
 
     async def intercept_service(
         self,
@@ -47,7 +47,7 @@ class UnreadableInterceptor(aio.ServerInterceptor):
         """Return the call's handler with a reader that never fails."""
         handler: Any = await continuation(handler_call_details)
         if handler is None:
-            return None  # gRPC's word for an unknown method
+            return None  # gRPC's value for an unknown method
         guarded: dict[str, Any] = {}
         if handler.unary_unary is not None:
             guarded["unary_unary"] = _guard(handler.unary_unary)
@@ -55,7 +55,7 @@ class UnreadableInterceptor(aio.ServerInterceptor):
             guarded["unary_stream"] = _guard(handler.unary_stream)
         elif isasyncgenfunction(handler.stream_stream):
             guarded["stream_stream"] = _guard_stream(handler.stream_stream)
-        # Any other stream reads by itself, and asks refuse_unreadable.
+        # Any other stream reads by itself, and calls refuse_unreadable.
         guarded["request_deserializer"] = _reader(
             handler.request_deserializer, handler_call_details.method
         )
@@ -67,7 +67,7 @@ def _reader(read: Callable[[bytes], Any], method: str) -> Callable[[bytes], Any]
         try:
             return read(data)
         except DecodeError:
-            # The error's own text stays out of the log: it may quote what the caller sent.
+            # The error's text stays out of the log: it may quote what the caller sent.
             _log.warning("%s: %d bytes that are no protobuf of its type", method, len(data))
             return _UNREADABLE
 

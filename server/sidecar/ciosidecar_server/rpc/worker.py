@@ -1,4 +1,4 @@
-"""What is done with the items of a batch, whichever call they come from."""
+"""The work on a batch: its items are decoded, then a worker transforms or delivers them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
@@ -24,22 +24,25 @@ class Output(NamedTuple, Generic[Response]):
     write: Callable[[Response], Awaitable[None]]
     """Sends a response to the caller. Raises an exception if the caller is gone."""
     max_bytes: int | None = None
-    """The size of one response; None: no limit, and so one response for each batch."""
+    """The size of one response; None: no limit."""
+    one_response: bool = False
+    """Whether the results of a batch are one response. Requests that do not fit are left out."""
 
 
 class Collected(Generic[Response]):
     """The responses of a unary call."""
 
-    def __init__(self, new_response: Callable[[], Response]) -> None:
+    def __init__(self, new_response: Callable[[], Response], max_bytes: int | None = None) -> None:
+        """Begin without a response. max_bytes: as in `Output`."""
         self._responses: list[Response] = []
-        self.output = Output(new_response, self._write)
+        self.output = Output(new_response, self._write, max_bytes, one_response=True)
 
     async def _write(self, response: Response) -> None:
         self._responses.append(response)
 
     @property
     def response(self) -> Response:
-        """The response. An output without limit has one for each batch."""
+        """The only response."""
         (response,) = self._responses
         return response
 
