@@ -8,7 +8,7 @@ import pytest
 from ciosidecar import v1
 from ciosidecar_server.app import Sidecar
 from ciosidecar_server.delivery.job import Job
-from ciosidecar_server.rpc.delivered_results import BatchInWork
+from ciosidecar_server.rpc.delivery_batch import DeliveryBatch
 from ciosidecar_server.settings import Settings
 from grpc import aio
 
@@ -186,7 +186,7 @@ async def test_a_batch_without_events_costs_credit() -> None:
                 batch = v1.Batch(batch_id=batch_id, destination=1)
                 await asyncio.wait_for(call.write(v1.TransformStreamRequest(batch=batch)), 10)
             gc.collect()
-            kept = [found for found in gc.get_objects() if type(found) is BatchInWork]
+            kept = [found for found in gc.get_objects() if type(found) is DeliveryBatch]
             call.cancel()
     finally:
         await sidecar.stop_at_once()

@@ -24,7 +24,8 @@ from msgspec.json import encode
 
 from .connections import KnownConnections
 from .enums import enum_word
-from .errors import ProtocolError, check_reference_id
+from .errors import ProtocolError
+from .required import check_declaration
 from .sizes import PER_EVENT_BYTES, RESERVE_BYTES
 from .turns import LARGE_BYTES, Turns, in_thread
 
@@ -160,7 +161,7 @@ class KnownDestinations:
         await self.connections.upsert(connections, turns)
         found = []
         for index, declared in enumerate(destinations):
-            check_reference_id(declared.reference_id, f"destinations[{index}]")
+            check_declaration(declared, f"destinations[{index}]")
             if turns.over:
                 await turns.next()
             destination, problems = await read_declared(declared)
