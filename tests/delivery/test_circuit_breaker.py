@@ -5,6 +5,8 @@ from ciosidecar_server.delivery.job import DeliveryOutcome, Job, Place
 
 
 class _Owner:
+    submitting = False
+
     def place(self, job: Job) -> Place | None:
         return None
 

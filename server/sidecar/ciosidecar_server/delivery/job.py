@@ -136,6 +136,10 @@ class Place(NamedTuple):
 class Owner(Protocol):
     """Whoever wants to know."""
 
+    @property
+    def submitting(self) -> bool:
+        """Whether more jobs of the same message are about to be submitted: requests wait for them."""
+
     def place(self, job: Job) -> Place | None:
         """Where a job came from, if it came from the same caller."""
 

@@ -88,6 +88,10 @@ class WorkspaceQueue:
             self._sender.add(job)
             self._sender.pump_soon()
 
+    def message_submitted(self) -> None:
+        """Send what waited for the rest of its message, now that all of the message is submitted."""
+        self._sender.pump_soon()
+
     def expire(self, jobs: Iterable[Job]) -> None:
         """Answer jobs whose time is over. A request under way goes on for the others in it."""
         under_way = []

@@ -67,6 +67,8 @@ class DeliveryBatch:
         self.size = MESSAGE_BYTES + sum(map(len, self._tags.values()))
         """Bytes of credit that the batch holds beside its jobs until it is complete."""
         self.deadline = 0.0
+        self.submitting = True
+        """Whether items are still to be submitted."""
         self.jobs: list[Job] = []
         """The jobs that were submitted to a workspace."""
 
@@ -127,7 +129,10 @@ class DeliveryBatch:
         """Return at once: the worker writes results beside."""
 
     async def end(self) -> None:
-        """Return at once: jobs are answered when their delivery is over."""
+        """Let the requests go that waited for the last item. Jobs are answered when their delivery is over."""
+        self.submitting = False
+        for workspace, _ in self._by_workspace():
+            workspace.message_submitted()
 
     def settled(self, job: Job, report: DeliveryOutcome) -> None:
         """Answer an item whose delivery is over."""
