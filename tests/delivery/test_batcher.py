@@ -2,7 +2,8 @@
 
 import pytest
 from ciosidecar_server.delivery.batcher import MAX_LINGER_S, Batcher
-from ciosidecar_server.delivery.job import DeliveryOutcome, Job, Place
+from ciosidecar_server.delivery.job import Job
+from ciosidecar_server.delivery.outcomes import DeliveryOutcome, Place
 from ciosidecar_transform.requests import BatchItem, BatchTemplate
 
 LINGER_S = 0.005

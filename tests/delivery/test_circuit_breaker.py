@@ -1,7 +1,8 @@
 """When a workspace turns jobs away, with a clock set by hand."""
 
 from ciosidecar_server.delivery.circuit_breaker import CircuitBreaker
-from ciosidecar_server.delivery.job import DeliveryOutcome, Job, Place
+from ciosidecar_server.delivery.job import Job
+from ciosidecar_server.delivery.outcomes import DeliveryOutcome, Place
 
 
 class _Owner:

@@ -113,6 +113,12 @@ RETRY_AFTER: dict[str, list[str | None]] = {
 }
 
 
+# So many that a busy machine answers them within a fraction of the time below.
+_AT_A_TIME = 16
+# For a second try at least.
+_TIME_S = 2.0
+
+
 class Case(NamedTuple):
     """One answer, and the destinations that get it: alone, and for three events that share a request."""
 
@@ -139,17 +145,22 @@ async def test_an_answer_becomes_what_the_table_says(connect: Connect, row: Row)
         customerio.rule = lambda request: by_key[request.headers["authorization"]]
         stub = await connect(customerio_url=customerio.url)
         async with caller(stub, *configs) as one:
-            for case in cases:
-                await _send(one, case)
-            checked = [await _check(one, customerio, row, case) for case in cases]
+            checked = []
+            for first in range(0, len(cases), _AT_A_TIME):
+                some = cases[first : first + _AT_A_TIME]
+                for case in some:
+                    await _send(one, case)
+                checked += [await _check(one, customerio, row, case) for case in some]
     assert sum(checked) > len(checked) / 2
 
 
 async def _send(one: Caller, case: Case) -> None:
     """With time for a second try, if that is not to wait for Retry-After."""
-    await one.send(case.alone, track("0", "u0", messageId="m0"), number=case.alone, timeout_s=1.5)
+    await one.send(
+        case.alone, track("0", "u0", messageId="m0"), number=case.alone, timeout_s=_TIME_S
+    )
     events = [track(f"{n}", f"u{n}", messageId=f"m{n}") for n in range(3)]
-    await one.send(case.shared, *events, number=case.shared, timeout_s=1.5)
+    await one.send(case.shared, *events, number=case.shared, timeout_s=_TIME_S)
 
 
 async def _check(one: Caller, customerio: ScriptedCustomerio, row: Row, case: Case) -> bool:

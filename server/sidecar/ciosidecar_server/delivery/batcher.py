@@ -8,8 +8,8 @@ from ciosidecar_transform.requests import BatchItem, Request
 from .job import Job, State
 from .request_batch import RequestBatch
 
-MAX_LINGER_S = 0.25
-"""The bound of the linger while a message is being submitted. A message of 10,000 events takes that long."""
+MAX_LINGER_S = 1.0
+"""The bound of the linger while a message is being submitted: 10,000 events take half of it on a busy machine."""
 
 _Share = tuple[str, str]
 """Endpoint and path: within one workspace, items of the same may share a request."""
@@ -30,7 +30,8 @@ class Batcher:
         self._shared: dict[_Share, _SharedQueue] = {}
 
     def add(self, job: Job, now: float) -> None:
-        """Put a job at the end."""
+        """Make a queued job ready, behind the others."""
+        job.transition(State.READY)
         job.ready_at = now
         share = _share(job)
         if share is None:
@@ -42,8 +43,10 @@ class Batcher:
             queue.append(job)
 
     def wait_s(self, now: float) -> float | None:
-        """Return how long until there is a request to send: 0 if there is one, None if there is no job."""
-        self._drop_settled()
+        """Return how long until there is a request to send: 0 if there is one, None if there is no job.
+
+        Settled jobs count, unless they were dropped before.
+        """
         if self._singles:
             return 0.0
         return min((self._due_in_s(queue, now) for queue in self._shared.values()), default=None)
@@ -59,15 +62,19 @@ class Batcher:
             ):
                 oldest, oldest_share = head, share
         if oldest_share is None:
-            return _request_batch([self._singles.popleft()])
-        return _gathered(self._shared[oldest_share])
+            return RequestBatch([self._singles.popleft()])
+        queue = self._shared[oldest_share]
+        batch = _gathered(queue)
+        if not queue.jobs:
+            del self._shared[oldest_share]
+        return batch
 
-    def _drop_settled(self) -> None:
-        """Make every queue begin with a job that is still to be sent; drop the queues that have none."""
-        while self._singles and self._singles[0].state is not State.WAITING:
+    def drop_settled(self) -> None:
+        """Remove settled jobs, so that every queue begins with a job that is still to be sent."""
+        while self._singles and self._singles[0].state is not State.READY:
             self._singles.popleft()
         for share, queue in list(self._shared.items()):
-            while queue.jobs and queue.jobs[0].state is not State.WAITING:
+            while queue.jobs and queue.jobs[0].state is not State.READY:
                 queue.popleft()
             if not queue.jobs:
                 del self._shared[share]
@@ -126,7 +133,7 @@ def _gathered(queue: _SharedQueue) -> RequestBatch:
     followers: deque[Job] = deque()
     while queue.jobs or followers:
         job = queue.jobs[0] if queue.jobs else followers[0]
-        if job.state is State.WAITING:
+        if job.state is not State.SETTLED:
             item = job.request
             if not (type(item) is BatchItem and request.takes(item)):
                 break
@@ -140,10 +147,4 @@ def _gathered(queue: _SharedQueue) -> RequestBatch:
             queue.popleft()
         else:
             followers.popleft()
-    return _request_batch(jobs, request.request())
-
-
-def _request_batch(jobs: list[Job], request: Request | None = None) -> RequestBatch:
-    for job in jobs:
-        job.state = State.SHIPPED
-    return RequestBatch(jobs, request)
+    return RequestBatch(jobs, request.request())
