@@ -5,9 +5,9 @@ from ciosidecar_transform.requests import RequestTemplate
 from ..settings import Settings
 from .clock import Clock, SystemClock
 from .endpoints import TrackApiEndpoints
+from .http_transport import HttpTransport
 from .rate_limiter import SendLimits
 from .slots import Slots
-from .transport import HttpxTransport, Transport
 from .workspace_queue import WorkspaceQueue
 
 _LINGER_S = 0.005
@@ -29,7 +29,7 @@ class Dispatcher:
         """
         self._clock = clock or SystemClock()
         self.endpoints = TrackApiEndpoints(settings.customerio_url, settings.customerio_eu_url)
-        self.transport: Transport = HttpxTransport(
+        self.transport = HttpTransport(
             connect_timeout_s=settings.connect_timeout_s,
             max_connections=settings.max_connections,
             http2=settings.http2,
