@@ -155,9 +155,9 @@ async def test_an_answer_becomes_what_the_table_says(connect: Connect, row: Row)
 
 
 async def _send(one: Caller, case: Case, timeout_s: float) -> None:
-    """With time for a second try, if that is not to wait for Retry-After."""
+    """Send an event alone, and three events that share a request."""
     await one.send(
-        case.alone, track("0", "u0", messageId="m0"), number=case.alone, timeout_s=_TIME_S
+        case.alone, track("0", "u0", messageId="m0"), number=case.alone, timeout_s=timeout_s
     )
     events = [track(f"{n}", f"u{n}", messageId=f"m{n}") for n in range(3)]
     await one.send(case.shared, *events, number=case.shared, timeout_s=timeout_s)
