@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 
 from tests.conftest import Connect, Stub, batch, destination, end_of, opened, results_of
 from tests.delivery.caller import delivering, put, track
-from tests.delivery.scripted_customerio import HOLD, scripted_customerio
+from tests.fake_customerio import HOLD, fake_customerio
 
 TRACK = b'{"type":"track","userId":"u1","event":"Order"}'
 BATCH = batch(TRACK)
@@ -28,10 +28,10 @@ def message(**fields: Any) -> v1.TransformStreamRequest:
     return v1.TransformStreamRequest(**fields)
 
 
-def field_of(details: bytes | Any) -> str:
+def field_of(status: Any) -> str:
     """The field that a google.rpc.Status names."""
     bad_request = error_details_pb2.BadRequest()
-    assert details.details[0].Unpack(bad_request)
+    assert status.details[0].Unpack(bad_request)
     (violation,) = bad_request.field_violations
     return str(violation.field)
 
@@ -41,8 +41,8 @@ async def refused_field(call: Awaitable[Any]) -> str:
     with pytest.raises(aio.AioRpcError) as failure:
         await call
     assert failure.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-    status = rpc_status.from_call(failure.value)
-    return field_of(status)
+    rpc_error: Any = failure.value
+    return field_of(rpc_status.from_call(rpc_error))
 
 
 async def refused_stream_field(call: Any) -> str:
@@ -92,7 +92,7 @@ async def test_transform(stub: Stub, request_message: v1.TransformRequest, field
 )
 async def test_deliver(connect: Connect, request_message: v1.DeliverRequest, field: str) -> None:
     """The same, and nothing is sent."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         assert await refused_field(stub.Deliver(request_message, timeout=WITHIN_S)) == field
         assert customerio.requests == []
@@ -100,7 +100,7 @@ async def test_deliver(connect: Connect, request_message: v1.DeliverRequest, fie
 
 async def test_deliver_without_destinations_takes_prepared_requests(connect: Connect) -> None:
     """Prepared requests need no destination, and a batch may be empty."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         prepared = v1.DeliverRequest(batch=v1.Batch(batch_id=1, items=[PREPARED]))
         answer: Any = await stub.Deliver(prepared, timeout=WITHIN_S)
@@ -167,7 +167,7 @@ async def test_nothing_may_follow_finish(stub: Stub, field: str) -> None:
 
 async def test_nothing_may_follow_finish_while_events_are_in_delivery(connect: Connect) -> None:
     """The stream ends at once; what is under way is not waited for."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda _request: HOLD
         await one.send(1, track("1"))
         await customerio.arrived(1)

@@ -11,7 +11,7 @@ import trustme
 from ciosidecar_server.delivery.http_transport import HttpTransport
 from ciosidecar_server.delivery.transport import Response
 
-from tests.delivery.peers import Connection
+from tests.fake_customerio import Connection
 
 AUTHORIZATION = "Basic " + b64encode(b"site:a-secret-key").decode()
 HEADERS = {"Authorization": AUTHORIZATION, "Content-Type": "application/json"}

@@ -29,13 +29,13 @@ from tests.delivery.caller import (
     put,
     track,
 )
-from tests.delivery.scripted_customerio import (
+from tests.fake_customerio import (
     HOLD,
     OK,
     WITHIN_S,
+    FakeCustomerio,
     Reply,
-    ScriptedCustomerio,
-    scripted_customerio,
+    fake_customerio,
 )
 from tests.processes import server
 
@@ -76,12 +76,21 @@ async def deliver(stub: Stub, *items: dict[str, Any] | v1.BatchItem, **options: 
     return told_of(answer.results)
 
 
+async def no_delivery_is_left() -> None:
+    """Waits until the server, which shares this test's loop, has no worker of a delivery any more."""
+
+    def workers() -> int:
+        return sum("DeliveryWorker." in repr(task.get_coro()) for task in asyncio.all_tasks())
+
+    async with asyncio.timeout(WITHIN_S):
+        while workers():  # noqa: ASYNC110 - a state of the server, not of this test
+            await asyncio.sleep(0.005)
+
+
 @asynccontextmanager
-async def served(
-    connect: Connect, **settings: Any
-) -> AsyncIterator[tuple[ScriptedCustomerio, Stub]]:
+async def served(connect: Connect, **settings: Any) -> AsyncIterator[tuple[FakeCustomerio, Stub]]:
     """A scripted Customer.io, and a stub of a server that delivers there."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         yield customerio, await connect(customerio_url=customerio.url, **settings)
 
 
@@ -242,6 +251,7 @@ async def test_a_call_that_ends_early_forgets_its_jobs(connect: Connect, end: st
             call.cancel()
         with pytest.raises((aio.AioRpcError, asyncio.CancelledError)):
             await call
+        await no_delivery_is_left()
         customerio.rule = lambda _request: OK
         later = asyncio.ensure_future(deliver(stub, track("later", "u1")))
         first.release()
@@ -254,13 +264,14 @@ async def test_nothing_of_a_call_is_kept(connect: Connect) -> None:
     async with served(connect) as (_, stub):
         assert {one.status for one in await deliver(stub, *[track("1")] * 20)} == {200}
         assert {one.status for one in await deliver(stub, track("2"))} == {200}
+        await no_delivery_is_left()
         gc.collect()
         assert not [kept for kept in gc.get_objects() if type(kept) is Job]
 
 
 async def test_draining() -> None:
     """What is in flight is waited for; the rest comes back as DRAINING; the process ends with 0."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         customerio.rule = lambda _request: HOLD
         listen = ("--listen", "127.0.0.1:0", "--customerio-url", customerio.url)
         with server(*listen, "--grace-s", "10") as process:
@@ -268,7 +279,7 @@ async def test_draining() -> None:
                 stub: Any = v1.SidecarServiceStub(channel)
                 call = asyncio.ensure_future(deliver(stub, track("1", "u1"), track("2", "u1")))
                 (request,) = await customerio.arrived(1)
-                health = health_pb2_grpc.HealthStub(channel)
+                health: Any = health_pb2_grpc.HealthStub(channel)
                 watch: Any = health.Watch(health_pb2.HealthCheckRequest())
                 serving = health_pb2.HealthCheckResponse.SERVING
                 assert (await watch.read()).status == serving
