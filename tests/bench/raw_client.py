@@ -9,10 +9,9 @@ import asyncio
 import json
 import sys
 import time
-from contextlib import aclosing
 
+import aiohttp
 import uvloop
-from ciosidecar_server.delivery.http_transport import HttpTransport
 
 BODY = b'{"name":"Order Completed","type":"event","data":{%b},"timestamp":1772600000}' % (
     b'"product":"a teapot of some size","price":19.99,"currency":"EUR",' * 4 + b'"n":1'
@@ -23,15 +22,16 @@ HEADERS = {"Authorization": "Basic c2l0ZTprZXk=", "Content-Type": "application/j
 async def main(url: str, requests: int, concurrency: int) -> None:
     """Sends and measures; a tenth of the requests beforehand does not count."""
     left = 0
-    transport = HttpTransport(connect_timeout_s=5, max_connections=concurrency)
-    async with aclosing(transport):
+    connector = aiohttp.TCPConnector(limit=concurrency)
+    async with aiohttp.ClientSession(connector=connector) as session:
 
         async def worker() -> None:
             nonlocal left
             while left > 0:
                 left -= 1
-                response = await transport.send("POST", url, HEADERS, BODY, timeout_s=10)
-                assert response.status == 200
+                async with session.post(url, data=BODY, headers=HEADERS) as response:
+                    await response.read()
+                    response.raise_for_status()
 
         async def run(count: int) -> None:
             nonlocal left
