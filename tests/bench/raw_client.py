@@ -7,13 +7,11 @@ Sends as many POST requests, and prints one line of JSON: its own CPU time and t
 
 import asyncio
 import json
-import ssl
 import sys
 import time
 
-import httpx
+import aiohttp
 import uvloop
-from ciosidecar_server.delivery.aiohttp_transport import AiohttpTransport
 
 BODY = b'{"name":"Order Completed","type":"event","data":{%b},"timestamp":1772600000}' % (
     b'"product":"a teapot of some size","price":19.99,"currency":"EUR",' * 4 + b'"n":1'
@@ -24,19 +22,16 @@ HEADERS = {"Authorization": "Basic c2l0ZTprZXk=", "Content-Type": "application/j
 async def main(url: str, requests: int, concurrency: int) -> None:
     """Sends and measures; a tenth of the requests beforehand does not count."""
     left = 0
-    transport = AiohttpTransport(
-        ssl_context=ssl.create_default_context(),
-        connect_timeout_s=5,
-        max_connections=concurrency,
-    )
-    async with httpx.AsyncClient(transport=transport, timeout=10) as client:
+    connector = aiohttp.TCPConnector(limit=concurrency)
+    async with aiohttp.ClientSession(connector=connector) as session:
 
         async def worker() -> None:
             nonlocal left
             while left > 0:
                 left -= 1
-                answer = await client.post(url, content=BODY, headers=HEADERS)
-                answer.raise_for_status()
+                async with session.post(url, data=BODY, headers=HEADERS) as response:
+                    await response.read()
+                    response.raise_for_status()
 
         async def run(count: int) -> None:
             nonlocal left

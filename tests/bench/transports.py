@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import importlib
 import os
-import ssl
 import statistics
 import time
 import urllib.request
@@ -22,8 +21,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import httpx
 import uvloop
-from ciosidecar_server.delivery.aiohttp_transport import AiohttpTransport
-from ciosidecar_server.delivery.transport import HttpxTransport
+from ciosidecar_server.delivery.http_transport import HttpTransport
 from rich.console import Console
 from rich.table import Table
 from yarl import URL
@@ -61,7 +59,7 @@ def _of_httpx(module: Any, **settings: Any) -> Callable[[str], Client]:
 
 
 def _ours(url: str) -> Client:
-    transport = HttpxTransport(connect_timeout_s=5, max_connections=MOST)
+    transport = HttpTransport(connect_timeout_s=5, max_connections=MOST)
 
     async def send() -> None:
         answer = await transport.send("POST", url, HEADERS, BODY, timeout_s=30)
@@ -109,12 +107,6 @@ def _niquests(url: str) -> Client:
     return Client(send, session.close)
 
 
-def _our_aiohttp_transport() -> httpx.AsyncBaseTransport:
-    return AiohttpTransport(
-        ssl_context=ssl.create_default_context(), connect_timeout_s=5, max_connections=MOST
-    )
-
-
 def _transport_of(
     module: str, name: str, **settings: Any
 ) -> Callable[[], httpx.AsyncBaseTransport]:
@@ -134,12 +126,11 @@ def clients() -> dict[str, Callable[[str], Client]]:
         "httpx": _of_httpx(httpx),
         "httpx over httpx-aiohttp": _of_httpx(httpx, transport=aiohttp_transport),
         "httpx over pyreqwest": _of_httpx(httpx, transport=pyreqwest_transport),
-        "httpx over ours": _of_httpx(httpx, transport=_our_aiohttp_transport),
         "httpx2": _httpx2,
         "niquests": _niquests,
         "aiohttp": _raw_aiohttp,
         "pyreqwest": _raw_pyreqwest,
-        "HttpxTransport.send": _ours,
+        "HttpTransport.send": _ours,
     }
 
 

@@ -26,9 +26,3 @@ def trusted(
     file = tmp_path_factory.mktemp("tls") / "ca.pem"
     authority.cert_pem.write_to_path(str(file))
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-
-
-@pytest.fixture
-def long_linger(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Events of one message share a request, however slowly a busy machine reads them."""
-    monkeypatch.setattr("ciosidecar_server.delivery.dispatcher._LINGER_S", 0.2)

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import trustme
-from ciosidecar_server.delivery.transport import HttpxTransport, Response
+from ciosidecar_server.delivery.http_transport import HttpTransport
+from ciosidecar_server.delivery.transport import Response
 
 from tests.fake_customerio import Connection
 
@@ -18,9 +19,9 @@ PATH = "/api/v1/customers/u1"
 
 
 @asynccontextmanager
-async def transport(**settings: Any) -> AsyncIterator[HttpxTransport]:
+async def transport(**settings: Any) -> AsyncIterator[HttpTransport]:
     """A transport, closed with the block."""
-    found = HttpxTransport(**{"connect_timeout_s": 5, "max_connections": 100} | settings)
+    found = HttpTransport(**{"connect_timeout_s": 5, "max_connections": 100} | settings)
     try:
         yield found
     finally:
@@ -28,7 +29,7 @@ async def transport(**settings: Any) -> AsyncIterator[HttpxTransport]:
 
 
 async def send(
-    to: HttpxTransport,
+    to: HttpTransport,
     url: str,
     body: bytes = b"{}",
     *,

@@ -15,8 +15,6 @@ from tests.fake_customerio import (
     fake_customerio,
 )
 
-pytestmark = pytest.mark.usefixtures("long_linger")
-
 DIALECTS = pytest.mark.parametrize("config", [CONFIG, CONFIG_V2], ids=["v1", "v2"])
 
 

@@ -1,10 +1,13 @@
 """When a workspace turns jobs away, with a clock set by hand."""
 
 from ciosidecar_server.delivery.circuit_breaker import CircuitBreaker
-from ciosidecar_server.delivery.job import DeliveryOutcome, Job, Place
+from ciosidecar_server.delivery.job import Job
+from ciosidecar_server.delivery.outcomes import DeliveryOutcome, Place, unanswered
 
 
 class _Owner:
+    submitting = False
+
     def place(self, job: Job) -> Place | None:
         return None
 
@@ -30,3 +33,47 @@ def test_a_job_whose_time_ends_within_the_pause_is_throttled() -> None:
     assert report is not None
     assert (report.status, report.retry_after_s) == (429, 5.0)
     assert circuit.admit(_job(deadline=105.1)) is None
+
+
+def test_five_failures_open_it_and_one_success_closes_it() -> None:
+    """One request at a time tries then, after a pause that the clock decides."""
+    now = 100.0
+    circuit = CircuitBreaker(lambda: now)
+    for _ in range(4):
+        circuit.on_failure(unanswered("no", timed_out=False), sent_at=now)
+    assert (circuit.open, circuit.wait_s()) == (False, 0)
+    circuit.on_failure(unanswered("no", timed_out=False), sent_at=now)
+    assert (circuit.open, circuit.half_open) == (True, True)
+    now += circuit.wait_s()
+    assert circuit.wait_s() == 0
+    circuit.on_success(sent_at=now)
+    assert (circuit.open, circuit.half_open, circuit.failing) == (False, False, False)
+
+
+def test_refused_credentials_are_tried_by_one_job_after_ever_longer_pauses() -> None:
+    """1 s, 2 s, 4 s, up to a minute; meanwhile every job comes back, and after a success none."""
+    now = 100.0
+    circuit = CircuitBreaker(lambda: now)
+    probe = _job(deadline=1e6)
+    for pause_s in (1, 2, 4, 8, 16, 32, 60, 60):
+        circuit.on_credentials_refused([probe], 401, [])
+        refused = circuit.admit(_job(deadline=1e6))
+        assert refused is not None
+        assert refused.retry_after_s == pause_s
+        now += pause_s
+        assert circuit.admit(probe) is None
+        assert circuit.admit(_job(deadline=1e6)) is not None
+    circuit.on_success(sent_at=now)
+    assert circuit.admit(_job(deadline=1e6)) is None
+
+
+def test_a_probe_that_is_settled_unsent_leaves_the_place_to_another() -> None:
+    """Its time was over, say."""
+    now = 100.0
+    circuit = CircuitBreaker(lambda: now)
+    circuit.on_credentials_refused([], 401, [])
+    now += 1
+    probe = _job(deadline=102)
+    assert circuit.admit(probe) is None
+    circuit.on_settled(probe)
+    assert circuit.admit(_job(deadline=1e6)) is None

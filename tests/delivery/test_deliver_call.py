@@ -178,7 +178,6 @@ async def test_details_and_requests_as_asked_for(connect: Connect) -> None:
         assert list(reported.positions) == [0]
 
 
-@pytest.mark.usefixtures("long_linger")
 async def test_reported_requests_of_two_workspaces_stay_apart(connect: Connect) -> None:
     """Items of two destinations never share a reported request, nor its credentials."""
     async with served(connect) as (customerio, stub):

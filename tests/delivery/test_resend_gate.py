@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from ciosidecar_server.delivery.job import Place
+from ciosidecar_server.delivery.outcomes import Place
 from ciosidecar_server.rpc import resend_gate
 from ciosidecar_server.rpc.resend_gate import ResendGate
 

@@ -20,8 +20,6 @@ from tests.fake_customerio import (
     fake_customerio,
 )
 
-pytestmark = pytest.mark.usefixtures("long_linger")
-
 PAGE = Path(__file__).parents[2] / "docs" / "delivery.md"
 HEADING = "| answer | body | Retry-After |"
 
@@ -115,6 +113,12 @@ RETRY_AFTER: dict[str, list[str | None]] = {
 }
 
 
+# So many that a busy machine answers them within a fraction of the time below.
+_AT_A_TIME = 16
+# For a second try at least: what is tried again is tried until the time is over.
+_TIME_OF_TRIES_S = 2.0
+
+
 class Case(NamedTuple):
     """One answer, and the destinations that get it: alone, and for three events that share a request."""
 
@@ -141,17 +145,22 @@ async def test_an_answer_becomes_what_the_table_says(connect: Connect, row: Row)
         customerio.rule = lambda request: by_key[request.headers["authorization"]]
         stub = await connect(customerio_url=customerio.url)
         async with caller(stub, *configs) as one:
-            for case in cases:
-                await _send(one, case)
-            checked = [await _check(one, customerio, row, case) for case in cases]
+            checked = []
+            for first in range(0, len(cases), _AT_A_TIME):
+                some = cases[first : first + _AT_A_TIME]
+                for case in some:
+                    await _send(one, case, _TIME_OF_TRIES_S if row.again == "yes" else 15)
+                checked += [await _check(one, customerio, row, case) for case in some]
     assert sum(checked) > len(checked) / 2
 
 
-async def _send(one: Caller, case: Case) -> None:
-    """With time for a second try, if that is not to wait for Retry-After."""
-    await one.send(case.alone, track("0", "u0", messageId="m0"), number=case.alone, timeout_s=1.5)
+async def _send(one: Caller, case: Case, timeout_s: float) -> None:
+    """Send an event alone, and three events that share a request."""
+    await one.send(
+        case.alone, track("0", "u0", messageId="m0"), number=case.alone, timeout_s=timeout_s
+    )
     events = [track(f"{n}", f"u{n}", messageId=f"m{n}") for n in range(3)]
-    await one.send(case.shared, *events, number=case.shared, timeout_s=1.5)
+    await one.send(case.shared, *events, number=case.shared, timeout_s=timeout_s)
 
 
 async def _check(one: Caller, customerio: FakeCustomerio, row: Row, case: Case) -> bool:
@@ -159,7 +168,7 @@ async def _check(one: Caller, customerio: FakeCustomerio, row: Row, case: Case) 
     status = case.reply.status
     (alone,) = await one.told_all(case.alone)
     first, named, last = await one.told_all(case.shared)
-    if any(told.status == 504 != status and told.delivery.attempts > 1 for told in (alone, named)):
+    if any(map(_cut_in_a_later_try, (alone, first, named, last))):
         return False
     assert _said(alone) == _expected(row.alone, status), case
     assert _said(named) == _expected(row.named, status), case
@@ -182,6 +191,15 @@ async def _check(one: Caller, customerio: FakeCustomerio, row: Row, case: Case) 
         case _:
             raise AssertionError(row.again)
     return True
+
+
+def _cut_in_a_later_try(told: Told) -> bool:
+    """Return whether the time was over while another try was under way: there is no answer then."""
+    return (
+        told.code == "UPSTREAM_TIMEOUT"
+        and told.delivery.http_status == 0
+        and told.delivery.attempts > 1
+    )
 
 
 def _said(told: Told) -> tuple[int, tuple[str, ...]]:

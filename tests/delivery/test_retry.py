@@ -1,17 +1,27 @@
 """How long to wait before another try: full jitter, or what Retry-After asks for."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from ciosidecar_server.delivery.endpoints import TrackApiEndpoints
+from ciosidecar_server.delivery.job import Job, State
+from ciosidecar_server.delivery.outcomes import DeliveryOutcome, Place
+from ciosidecar_server.delivery.rate_limiter import SendLimits
 from ciosidecar_server.delivery.retry import (
     FIRST_DELAY_S,
     MAX_DELAY_S,
     jittered_delay_s,
     retry_after_s,
 )
+from ciosidecar_server.delivery.slots import Slots
+from ciosidecar_server.delivery.workspace_queue import WorkspaceQueue
+from ciosidecar_transform.requests import BASE_URLS, Request, RequestTemplate
 
 from tests.conftest import Connect
 from tests.delivery.caller import delivering, track
+from tests.delivery.moved_clock import MovedClock
+from tests.delivery.sending import transport
 from tests.fake_customerio import Reply, fake_customerio
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -61,16 +71,47 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | N
     assert retry_after_s(header, NOW) == seconds
 
 
-async def test_retry_after_is_obeyed(connect: Connect) -> None:
-    """The second attempt comes no earlier than asked for, if that is within the batch's time."""
-    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
-        customerio.answers(Reply(429, headers={"Retry-After": "1"}))
-        await one.send(1, track("1"))
-        told = await one.told(1)
-        assert (told.status, told.delivery.attempts) == (200, 2)
-        assert (
-            told.delivery.latency.ToTimedelta().total_seconds() >= 0.99
-        )  # timers have milliseconds
+class Message:
+    """A message of one job, and what becomes of it."""
+
+    submitting = False
+
+    def __init__(self) -> None:
+        self.outcome: asyncio.Future[DeliveryOutcome] = asyncio.get_running_loop().create_future()
+
+    def place(self, job: Job) -> Place | None:
+        return None
+
+    def settled(self, job: Job, report: DeliveryOutcome) -> None:
+        self.outcome.set_result(report)
+
+
+LIMITS = SendLimits(rate_per_s=100, concurrency=10, request_timeout_s=10, linger_s=0.005)
+TEMPLATE = RequestTemplate("PUT", BASE_URLS["US"], "v1/customers", {"Authorization": "Basic eA=="})
+
+
+@pytest.mark.parametrize("header", ["30", "Sun, 01 Mar 2026 12:00:30 GMT"])
+async def test_retry_after_is_obeyed(header: str) -> None:
+    """The second attempt comes when it is asked for, if that is within the batch's time, and no earlier."""
+    clock = MovedClock()
+    async with fake_customerio() as customerio, transport() as to:
+        customerio.answers(Reply(429, headers={"Retry-After": header}))
+        queue = WorkspaceQueue(
+            customerio.url, to, TrackApiEndpoints(customerio.url), LIMITS, Slots(10), clock
+        )
+        message = Message()
+        request = Request(TEMPLATE, "/api/v1/customers/u1", b"{}")
+        job = Job(request, ("u1",), clock.time() + 60, message, 0)
+        queue.submit(job)
+        await clock.timer_after(29.9)
+        clock.move(29.9)
+        assert (job.state, len(customerio.requests)) == (State.WAITING_FOR_RETRY, 1)
+        clock.move(0.2)
+        assert job.state is State.IN_FLIGHT
+        outcome = await asyncio.wait_for(message.outcome, 10)
+        assert (outcome.status, job.attempts) == (200, 2)
+        assert 30 <= job.answered_at - job.first_sent_at <= 30.1
+        await queue.aclose()
 
 
 @pytest.mark.parametrize("asked", ["2", "301", "9" * 40])

@@ -1,9 +1,11 @@
 """The transport's connections: kept, replaced, closed; and how long it waits for one, or for an answer."""
 
 import asyncio
+import inspect
 import socket
 from collections.abc import Iterator
 
+import aiohttp
 import pytest
 from ciosidecar_server.delivery.transport import NoResponse
 
@@ -313,3 +315,9 @@ async def test_a_server_that_speaks_first_is_not_believed() -> None:
         writer.close()
         with pytest.raises(NoResponse):
             await send(to, server.url + PATH, timeout_s=1)
+
+
+def test_a_session_gets_its_connections_by_connect() -> None:
+    """The method that is overridden has the parameters that it had when this was written; else look at the override."""
+    parameters = inspect.signature(aiohttp.TCPConnector.connect).parameters
+    assert list(parameters) == ["self", "req", "traces", "timeout"]

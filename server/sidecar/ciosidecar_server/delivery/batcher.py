@@ -1,4 +1,4 @@
-"""The queue that jobs which share a request are gathered from."""
+"""The queue of ready jobs, from which jobs are gathered into requests."""
 
 from collections import deque
 
@@ -8,59 +8,112 @@ from ciosidecar_transform.requests import BatchItem, Request
 from .job import Job, State
 from .request_batch import RequestBatch
 
+MAX_LINGER_S = 1.0
+"""The bound of the linger while a message is being submitted: 10,000 events take half of it on a busy machine."""
+
 _Share = tuple[str, str]
 """Endpoint and path: within one workspace, items of the same may share a request."""
 
 
 class Batcher:
-    """Jobs that wait for nothing but their turn, oldest first."""
+    """The ready jobs of one workspace, oldest first."""
 
     def __init__(self, linger_s: float) -> None:
-        """linger_s: how long a job may wait for others to share its request with."""
+        """Begin without jobs.
+
+        Args:
+            linger_s: how long a job waits for others to share its request with. A job whose message is still being
+                submitted waits until all of the message is submitted, at most MAX_LINGER_S.
+        """
         self._linger_s = linger_s
         self._singles: deque[Job] = deque()
-        self._shared: dict[_Share, deque[Job]] = {}
+        self._shared: dict[_Share, _SharedQueue] = {}
 
     def add(self, job: Job, now: float) -> None:
-        """Puts a job at the end."""
+        """Make a queued job ready, behind the others."""
+        job.transition(State.READY)
         job.ready_at = now
         share = _share(job)
         if share is None:
             self._singles.append(job)
         else:
-            self._shared.setdefault(share, deque()).append(job)
+            queue = self._shared.get(share)
+            if queue is None:
+                queue = self._shared[share] = _SharedQueue()
+            queue.append(job)
 
     def wait_s(self, now: float) -> float | None:
-        """How long until there is something to take: 0 if there is now, None if there is nothing."""
-        if _head(self._singles) is not None:
+        """Return how long until there is a request to send: 0 if there is one, None if there is no job.
+
+        Settled jobs count, unless they were dropped before.
+        """
+        if self._singles:
             return 0.0
-        waits = [
-            self._due_in_s(queue, head, now)
-            for queue in self._shared.values()
-            if (head := _head(queue)) is not None
-        ]
-        return min(waits, default=None)
+        return min((self._due_in_s(queue, now) for queue in self._shared.values()), default=None)
 
     def next_batch(self, now: float) -> RequestBatch:
-        """The oldest request that may go. `wait_s` has just said that there is one."""
-        oldest = _head(self._singles)
-        found: _Share | None = None
-        for share, queue in list(self._shared.items()):
-            head = _head(queue)
-            if head is None:
-                del self._shared[share]
-            elif self._due_in_s(queue, head, now) == 0.0 and (
+        """Remove and return the oldest request that may go. `wait_s` MUST have returned 0 for the same time."""
+        oldest = self._singles[0] if self._singles else None
+        oldest_share: _Share | None = None
+        for share, queue in self._shared.items():
+            head = queue.jobs[0]
+            if self._due_in_s(queue, now) == 0.0 and (
                 oldest is None or head.ready_at < oldest.ready_at
             ):
-                oldest, found = head, share
-        return (
-            _gathered(self._shared[found]) if found else _request_batch([self._singles.popleft()])
+                oldest, oldest_share = head, share
+        if oldest_share is None:
+            return RequestBatch([self._singles.popleft()])
+        queue = self._shared[oldest_share]
+        batch = _gathered(queue)
+        if not queue.jobs:
+            del self._shared[oldest_share]
+        return batch
+
+    def drop_settled(self) -> None:
+        """Remove settled jobs, so that every queue begins with a job that is still to be sent."""
+        while self._singles and self._singles[0].state is not State.READY:
+            self._singles.popleft()
+        for share, queue in list(self._shared.items()):
+            while queue.jobs and queue.jobs[0].state is not State.READY:
+                queue.popleft()
+            if not queue.jobs:
+                del self._shared[share]
+
+    def _due_in_s(self, queue: "_SharedQueue", now: float) -> float:
+        if queue.full:
+            return 0.0
+        head = queue.jobs[0]
+        linger_s = MAX_LINGER_S if head.owner.submitting else self._linger_s
+        return max(0.0, head.ready_at + linger_s - now)
+
+
+class _SharedQueue:
+    """Jobs that may share a request, and the bytes of their bodies."""
+
+    __slots__ = ("_bytes", "jobs")
+
+    def __init__(self) -> None:
+        self.jobs: deque[Job] = deque()
+        self._bytes = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the jobs fill a request."""
+        item = self.jobs[0].request
+        return isinstance(item, BatchItem) and (
+            len(self.jobs) >= item.template.max_items or self._bytes >= item.template.max_bytes
         )
 
-    def _due_in_s(self, queue: deque[Job], head: Job, now: float) -> float:
-        if isinstance(head.request, BatchItem) and len(queue) >= head.request.template.max_items:
-            return 0.0
-        return max(0.0, head.ready_at + self._linger_s - now)
+    def append(self, job: Job) -> None:
+        """Put a job at the end."""
+        self.jobs.append(job)
+        self._bytes += len(job.request.body)
+
+    def popleft(self) -> Job:
+        """Remove and return the oldest job."""
+        job = self.jobs.popleft()
+        self._bytes -= len(job.request.body)
+        return job
 
 
 def _share(job: Job) -> _Share | None:
@@ -70,38 +123,28 @@ def _share(job: Job) -> _Share | None:
     return request.template.endpoint_path, request.path
 
 
-def _head(queue: deque[Job]) -> Job | None:
-    """The first that is still to be sent."""
-    while queue and queue[0].state is not State.WAITING:
-        queue.popleft()
-    return queue[0] if queue else None
-
-
-def _gathered(queue: deque[Job]) -> RequestBatch:
-    """As many as one request takes, and with them those that wait for nobody else."""
-    first, share = queue[0].request, _share(queue[0])
+def _gathered(queue: _SharedQueue) -> RequestBatch:
+    """Return as many jobs as one request takes, and with them the jobs that wait for no others."""
+    first, share = queue.jobs[0].request, _share(queue.jobs[0])
     assert isinstance(first, BatchItem)  # noqa: S101 - requests of their own are not gathered
     request = OpenRequest(first.template, first.path)
     jobs: list[Job] = []
-    awaited: dict[Job, int] = {}
+    gathered_before: dict[Job, int] = {}
     followers: deque[Job] = deque()
-    while source := queue or followers:
-        job = source[0]
-        if job.state is State.WAITING:
+    while queue.jobs or followers:
+        job = queue.jobs[0] if queue.jobs else followers[0]
+        if job.state is not State.SETTLED:
             item = job.request
             if not (type(item) is BatchItem and request.takes(item)):
                 break
             request.add(item)
             jobs.append(job)
             for follower in job.followers:
-                awaited[follower] = awaited.get(follower, 0) + 1
-                if awaited[follower] == follower.unfinished and _share(follower) == share:
+                gathered_before[follower] = gathered_before.get(follower, 0) + 1
+                if gathered_before[follower] == follower.unfinished and _share(follower) == share:
                     followers.append(follower)
-        source.popleft()
-    return _request_batch(jobs, request.request())
-
-
-def _request_batch(jobs: list[Job], request: Request | None = None) -> RequestBatch:
-    for job in jobs:
-        job.state = State.SHIPPED
-    return RequestBatch(jobs, request)
+        if queue.jobs:
+            queue.popleft()
+        else:
+            followers.popleft()
+    return RequestBatch(jobs, request.request())

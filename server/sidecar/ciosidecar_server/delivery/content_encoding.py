@@ -1,4 +1,4 @@
-"""The bodies of answers that come compressed, although none was asked for."""
+"""The bodies of responses that come compressed, although requests ask for identity."""
 
 import zlib
 
@@ -10,8 +10,10 @@ _RAW_DEFLATE = -zlib.MAX_WBITS
 def decompressed(body: bytes, encoding: str, max_bytes: int) -> tuple[bytes, bool]:
     """Return a body out of its Content-Encoding, and whether that is all of it.
 
-    encoding: gzip, deflate and identity are understood; of any other the body is b"".
-    max_bytes: of the result. A bomb is not unpacked any further.
+    Args:
+        body: the body as it came.
+        encoding: gzip, deflate or identity. With any other the result is empty.
+        max_bytes: the most that is decompressed, whatever a bomb would become.
     """
     name = encoding.strip().lower()
     if name in ("", "identity") or not body:
@@ -20,9 +22,9 @@ def decompressed(body: bytes, encoding: str, max_bytes: int) -> tuple[bytes, boo
         return b"", False
     # RFC 9110 means zlib by deflate; some servers send it bare.
     for window in (_GZIP_OR_ZLIB, _RAW_DEFLATE):
-        unpacking = zlib.decompressobj(window)
+        decompressor = zlib.decompressobj(window)
         try:
-            return unpacking.decompress(body, max_bytes), unpacking.eof
+            return decompressor.decompress(body, max_bytes), decompressor.eof
         except zlib.error:
             continue
     return b"", False

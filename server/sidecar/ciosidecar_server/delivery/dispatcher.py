@@ -1,18 +1,17 @@
-"""Delivers to every workspace there is: one of these serves all streams of a process."""
-
-import asyncio
+"""Delivery to every workspace: one dispatcher serves all streams of a process."""
 
 from ciosidecar_transform.requests import RequestTemplate
 
 from ..settings import Settings
+from .clock import Clock, SystemClock
 from .endpoints import TrackApiEndpoints
+from .http_transport import HttpTransport
 from .rate_limiter import SendLimits
 from .slots import Slots
-from .transport import HttpxTransport, Transport
 from .workspace_queue import WorkspaceQueue
 
 _LINGER_S = 0.005
-# What streams need at the end of a grace to say what became of everything, and to end.
+# What streams need at the end of the grace to write the last results, and to end.
 _TO_REPORT_S = 0.6
 _FEW_WORKSPACES = 1_000
 _MOST_REMEMBERED = 100_000
@@ -21,9 +20,16 @@ _MOST_REMEMBERED = 100_000
 class Dispatcher:
     """The workspaces that are sent to, by address and credentials."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        """Begin without workspaces.
+
+        Args:
+            settings: the settings of the server.
+            clock: the time that delivery goes by. Optional. Defaults to the event loop's.
+        """
+        self._clock = clock or SystemClock()
         self.endpoints = TrackApiEndpoints(settings.customerio_url, settings.customerio_eu_url)
-        self.transport: Transport = HttpxTransport(
+        self.transport = HttpTransport(
             connect_timeout_s=settings.connect_timeout_s,
             max_connections=settings.max_connections,
             http2=settings.http2,
@@ -40,47 +46,50 @@ class Dispatcher:
         self._draining = False
 
     def workspace(self, template: RequestTemplate) -> WorkspaceQueue:
-        """The workspace that requests of this template go to."""
+        """Return the workspace that requests of a template go to."""
         key = workspace_key(template)
-        found = self._workspaces.get(key)
-        if found is None:
+        workspace = self._workspaces.get(key)
+        if workspace is None:
             if len(self._workspaces) >= self._tidy_at:
                 self._tidy()
             base_url = self.endpoints.real(template.base_url)
-            found = self._workspaces[key] = WorkspaceQueue(
-                base_url, self.transport, self.endpoints, self._limits, self._slots
+            workspace = self._workspaces[key] = WorkspaceQueue(
+                base_url, self.transport, self.endpoints, self._limits, self._slots, self._clock
             )
             if self._draining:
-                found.drain()
-        return found
+                workspace.drain()
+        return workspace
 
     def _tidy(self) -> None:
-        """Drop the workspaces of which there is nothing to remember, whenever their number has doubled."""
-        kept = {key: one for key, one in self._workspaces.items() if one.worth_keeping}
+        """Drop the workspaces without jobs, trouble or redirects, whenever their number has doubled."""
+        kept = {
+            key: workspace for key, workspace in self._workspaces.items() if workspace.worth_keeping
+        }
         if len(kept) > _MOST_REMEMBERED:
-            kept = {key: one for key, one in kept.items() if not one.idle}
+            kept = {key: workspace for key, workspace in kept.items() if not workspace.idle}
         self._workspaces = kept
         self._tidy_at = max(_FEW_WORKSPACES, 2 * len(kept))
 
     def drain(self, grace_s: float) -> None:
-        """Sends nothing more. What is in flight has until shortly before the grace is over."""
+        """Send nothing more. Requests under way have until shortly before the grace is over."""
         self._draining = True
         for workspace in self._workspaces.values():
             workspace.drain()
         reporting_s = max(_TO_REPORT_S, 0.2 * grace_s)
-        asyncio.get_running_loop().call_later(max(0.0, grace_s - reporting_s), self._give_up)
+        give_up_at = self._clock.time() + max(0.0, grace_s - reporting_s)
+        self._clock.call_at(give_up_at, self._give_up)
 
     def _give_up(self) -> None:
         for workspace in self._workspaces.values():
             workspace.give_up()
 
     async def aclose(self) -> None:
-        """Ends everything at once."""
+        """End everything at once."""
         for workspace in self._workspaces.values():
             await workspace.aclose()
         await self.transport.aclose()
 
 
 def workspace_key(template: RequestTemplate) -> tuple[str, str]:
-    """What tells workspaces apart: the base URL and the credentials of their requests."""
+    """Return the key of a workspace: the base URL and the credentials of its requests."""
     return template.base_url, template.headers.get("Authorization", "")

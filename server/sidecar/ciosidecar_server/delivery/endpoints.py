@@ -8,16 +8,16 @@ from ciosidecar_transform.requests import BASE_URLS
 
 _SLASHES = re.compile(r"[/\\]")
 _PARAMETERS = re.compile("[;?#\\0]")
-# Nobody escapes an id so often; each round costs as much as the path is long.
+# No id is escaped more often; each round costs as much as the path is long.
 _MAX_DECODINGS = 8
 _API_PATHS = ("/api/v1/", "/api/v2/")
 
 
 class TrackApiEndpoints:
-    """The base URLs that requests name, and those that are really called."""
+    """The base URLs that requests name, and the base URLs that are called for them."""
 
     def __init__(self, us_url: str | None = None, eu_url: str | None = None) -> None:
-        """us_url, eu_url: called in place of Customer.io's own, which take their names from SPEC 11.2."""
+        """Begin with Customer.io's base URLs (rule 11.2). us_url, eu_url: called instead of these."""
         self._real = {
             BASE_URLS["US"]: _base(us_url or BASE_URLS["US"]),
             BASE_URLS["EU"]: _base(eu_url or us_url or BASE_URLS["EU"]),
@@ -25,22 +25,22 @@ class TrackApiEndpoints:
         self._known = {_base(real): _base(real) for real in self._real.values()} | self._real
 
     def knows(self, base_url: str) -> bool:
-        """Whether requests may go there."""
+        """Return whether requests may go to a base URL."""
         return base_url in self._known
 
     def real(self, base_url: str) -> str:
-        """The base URL to call for one that a request names. Raises KeyError for a strange one."""
+        """Return the base URL to call for the one that a request names. Raises KeyError if it is not known."""
         return self._known[base_url]
 
     def redirected(self, location: str | None) -> str | None:
-        """The base URL a redirect leads to, or None if it leads elsewhere."""
+        """Return the base URL a redirect leads to, or None if it leads elsewhere. location: the header."""
         if location is None:
             return None
         return self._known.get(_base(location))
 
 
 def _base(url: str) -> str:
-    """Scheme, host and port, in lower case and without a slash at the end; "" if it is no URL."""
+    """Return scheme, host and port, in lower case and without a slash at the end; "" if the text is not a URL."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -48,15 +48,15 @@ def _base(url: str) -> str:
         return ""
     if parts.username is not None or parts.password is not None or not parts.hostname:
         return ""
-    usual = {"https": 443, "http": 80}.get(parts.scheme)
-    return f"{parts.scheme}://{parts.hostname}" + ("" if port in (None, usual) else f":{port}")
+    usual_port = {"https": 443, "http": 80}.get(parts.scheme)
+    return f"{parts.scheme}://{parts.hostname}" + ("" if port in (None, usual_port) else f":{port}")
 
 
 def split_url(url: str) -> tuple[str, str] | None:
-    """The base URL and the path of a Track API call, or None if it is none.
+    """Return the base URL and the path of a Track API call, or None if the URL is not such a call.
 
-    The path comes back as it is, byte for byte. What could leave /api/v1/ or /api/v2/ does not pass,
-    however often somebody on the way decodes it; an id with an escaped slash or percent sign does.
+    The path is returned byte for byte. A path that leaves /api/v1/ or /api/v2/ when it is decoded, however often, is
+    not such a call; an id with an escaped slash or percent sign is allowed.
     """
     base = _base(url)
     if not base or any(not "!" <= letter <= "~" for letter in url):
@@ -75,9 +75,9 @@ def split_url(url: str) -> tuple[str, str] | None:
 
 
 def _climbs(path: str) -> bool:
-    """Whether a path has dot segments, for any reader who decodes it once or more.
+    """Return whether a path has dot segments, as it is or decoded once or more.
 
-    Readers differ in what ends a segment: a backslash may, and so may what begins parameters.
+    Servers differ in what ends a segment: a backslash may, and so may a character that begins parameters.
     """
     for _ in range(_MAX_DECODINGS):
         segments = _SLASHES.split(path)
@@ -91,14 +91,14 @@ def _climbs(path: str) -> bool:
 
 
 def sendable_headers(headers: Mapping[str, str]) -> dict[str, str] | None:
-    """Of a prepared request's headers those that are sent, or None if one cannot be.
+    """Return the headers of a prepared request that are sent, or None if a header cannot be sent.
 
-    Authorization and Content-Type; the rest is the transport's own matter.
+    Authorization and Content-Type are sent; the other headers are the transport's.
     """
-    found = {}
+    sent = {}
     for name, text in headers.items():
         if name.lower() in ("authorization", "content-type"):
             if not (text.isascii() and text.isprintable()):
                 return None
-            found[name.title()] = text
-    return found
+            sent[name.title()] = text
+    return sent

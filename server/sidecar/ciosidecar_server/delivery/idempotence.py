@@ -1,4 +1,4 @@
-"""Which calls may be sent twice: Customer.io ignores what it has seen, or the second changes nothing. Rule 5.6."""
+"""Which requests may be sent twice: Customer.io ignores the second, or it changes nothing. Rule 5.6."""
 
 from typing import Any
 
@@ -20,13 +20,13 @@ _STATES = frozenset(
         "merge",
     )
 )
-"""Actions of v2 after which all is as it was after the first."""
+"""Actions of v2 that change nothing when they are repeated."""
 _STATE_CALLS = ("merge_customers", "suppress", "unsuppress", "add_customers", "remove_customers")
-"""The last segment of the POSTs of v1 of which the same is true."""
+"""The last path segments of the POST requests of v1 that change nothing when they are repeated."""
 
 
 def is_idempotent(request: Request | BatchItem) -> bool:
-    """Return whether a call that may have been taken can be sent again without counting twice."""
+    """Return whether a request that may have been taken can be sent again without counting twice."""
     path = request.path.partition("?")[0]
     if path.startswith("/api/v2/"):
         body = _decoded(request.body)
@@ -48,7 +48,7 @@ def _item_is_idempotent(item: Any) -> bool:
 
 def _decoded(body: bytes) -> dict[str, Any]:
     try:
-        found = decode(body)
+        call = decode(body)
     except (DecodeError, UnicodeDecodeError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return call if isinstance(call, dict) else {}

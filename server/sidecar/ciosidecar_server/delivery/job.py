@@ -1,37 +1,52 @@
-"""One operation, or one prepared request, on its way to Customer.io, and what became of it."""
+"""One operation, or one prepared request, on its way to Customer.io."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from enum import IntEnum
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ciosidecar_transform.outcomes import Error, Warning
 from ciosidecar_transform.requests import BatchItem, Request
 
-from .responses import Failure
+from .outcomes import DeliveryOutcome, Place
 
 if TYPE_CHECKING:
     import asyncio
-
-    from .workspace_queue import WorkspaceQueue
 
 
 class State(IntEnum):
     """Where a job is."""
 
-    WAITING = 0
-    """For earlier jobs, or for its turn."""
-    SHIPPED = 1
-    """A request that covers it is made, and waits for its turn or for another try."""
+    QUEUED = 0
+    """The job waits for earlier jobs."""
+    READY = 1
+    """The job waits for nothing but its turn."""
     IN_FLIGHT = 2
-    """A request that covers it is being answered."""
-    DONE = 3
-    """Its owner has its report."""
+    """A request that covers the job waits for its response."""
+    WAITING_FOR_RETRY = 3
+    """The last request that covered the job is over. Either the job is settled next, or another request follows."""
+    SETTLED = 4
+    """Nothing more is tried: the owner was notified, or forgot the job."""
+
+
+TRANSITIONS: Mapping[State, Collection[State]] = {
+    # Into flight beside the earlier jobs it waits for, if one request covers them all.
+    State.QUEUED: (State.READY, State.IN_FLIGHT, State.SETTLED),
+    State.READY: (State.IN_FLIGHT, State.SETTLED),
+    # A job whose time is over while it is in flight keeps its place until the request is over.
+    State.IN_FLIGHT: (State.WAITING_FOR_RETRY,),
+    State.WAITING_FOR_RETRY: (State.IN_FLIGHT, State.SETTLED),
+    State.SETTLED: (),
+}
+"""The states that may follow each state."""
+
+UNSENT = (State.QUEUED, State.READY, State.WAITING_FOR_RETRY)
+"""The states in which no request is under way."""
 
 
 class Job:
-    """What has to be delivered. Times are of the event loop's clock, in seconds."""
+    """An operation or request to deliver. Times are of the clock that the workspace goes by, in seconds."""
 
     __slots__ = (
+        "_state",
         "alone",
         "answered_at",
         "arrival",
@@ -49,10 +64,8 @@ class Job:
         "ready_at",
         "request",
         "size",
-        "state",
         "task",
         "unfinished",
-        "workspace",
     )
 
     def __init__(
@@ -68,12 +81,18 @@ class Job:
         alone: bool = False,
         prepared: bool = False,
     ) -> None:
-        """keys: of everything whose order matters; a job waits for every earlier one that shares one.
+        """Begin as a queued job.
 
-        fingerprint: of what its caller sent, by which it is known again.
-        size: bytes of its caller's credit that it holds.
-        alone: whether its request must cover no other job.
-        prepared: whether it is a whole request that may cover items of its own.
+        Args:
+            request: the request to send, or the item to send in a shared request.
+            keys: the ordering keys. A job waits for every earlier job that shares a key.
+            deadline: when the job is answered at the latest.
+            owner: the message that the job came in.
+            position: of the item in its message.
+            fingerprint: hash of what the caller sent, by which an event that is sent again is recognised.
+            size: bytes of the caller's credit that the job holds.
+            alone: whether its request must cover no other job.
+            prepared: whether the request is a whole one that may carry items of its own.
         """
         self.request = request
         self.keys = keys
@@ -85,59 +104,45 @@ class Job:
         self.alone = alone
         self.prepared = prepared
         self.arrival = 0
-        """Counts what its caller has sent; what is sent again keeps its number."""
-        self.state = State.WAITING
+        """The number of the event among those of its caller; an event that is sent again keeps its number."""
+        self._state = State.QUEUED
         self.attempts = 0
-        """How many times a request that covers it was sent."""
+        """How many requests that cover the job were sent."""
         self.first_sent_at = 0.0
         self.answered_at = 0.0
         self.ready_at = 0.0
-        """Since when it has waited for nothing but its turn."""
+        """Since when the job is ready."""
         self.unfinished = 0
-        """How many earlier jobs it waits for."""
+        """How many earlier jobs the job waits for."""
         self.followers: list[Job] = []
-        """The later jobs that wait for it."""
-        self.workspace: WorkspaceQueue | None = None
-        """The workspace it was submitted to."""
+        """The later jobs that wait for this one."""
         self.task: asyncio.Task[None] | None = None
-        """The attempt that is under way, or was the last."""
+        """The last attempt, under way or over."""
         self.forgotten = False
-        """Whether nobody is to hear of it any more: its owner is gone, or was answered. It is not tried again."""
+        """Whether the owner is not notified any more: it is gone, or was notified. The job is not tried again."""
         self.failure: DeliveryOutcome | None = None
-        """What the last attempt came to, if it may be tried again."""
+        """The outcome of the last attempt, if another one may follow."""
 
+    @property
+    def state(self) -> State:
+        """Where the job is. Only `transition` changes it."""
+        return self._state
 
-class DeliveryOutcome(NamedTuple):
-    """What became of a job."""
-
-    status: int
-    """For routers: 200 delivered, 4xx refused for good, 408, 429 and 5xx later again. SPEC 12.1."""
-    error: Error | None = None
-    warnings: Sequence[Warning] = ()
-    http_status: int = 0
-    """What Customer.io answered last; 0 if nothing."""
-    reason: str = ""
-    """Customer.io's own words, or why there was no answer."""
-    field: str = ""
-    retry_after_s: float | None = None
-    blocked_by: "Place | None" = None
-    """The earlier job whose failure keeps this one from being sent."""
-    failed_items: Sequence[Failure] = ()
-    """With status 207: the items of a prepared request that were refused."""
-
-
-class Place(NamedTuple):
-    """Where a job came from, in its caller's words."""
-
-    batch_id: int
-    position: int
+    def transition(self, state: State) -> None:
+        """Enter another state, which TRANSITIONS MUST allow."""
+        assert state in TRANSITIONS[self._state], (self._state, state)  # noqa: S101 - a defect, not an error
+        self._state = state
 
 
 class Owner(Protocol):
-    """Whoever wants to know."""
+    """The message that a job came in. It is notified of what became of the job."""
+
+    @property
+    def submitting(self) -> bool:
+        """Whether more jobs of the same message are about to be submitted: requests wait for them."""
 
     def place(self, job: Job) -> Place | None:
-        """Where a job came from, if it came from the same caller."""
+        """Return where a job came from, or None if it came from another caller."""
 
     def settled(self, job: Job, report: DeliveryOutcome) -> None:
-        """Called once for every job that is not forgotten, when nothing more will be tried."""
+        """Note the outcome of a job. Called once for every job that is not forgotten."""

@@ -1,4 +1,4 @@
-"""Who waits for whom: no operation overtakes another that concerns the same person or object."""
+"""The order of jobs: no operation overtakes another that concerns the same person or object."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -7,17 +7,17 @@ from .job import Job, State
 
 
 class OrderingGraph:
-    """The jobs of one workspace, by what they concern.
+    """The jobs of one workspace, by their ordering keys.
 
-    A job that is settled before those it waits for are (its time is over, say) keeps its place until
-    they are: whoever comes behind it must not overtake them.
+    A job may be settled before the jobs it waits for, because its time is over. It then keeps its place until they are
+    settled: the jobs behind it must not overtake them.
     """
 
     def __init__(self) -> None:
         self._last: dict[str, Job] = {}
 
     def enqueue(self, job: Job) -> bool:
-        """Puts a job behind every earlier one that shares a key with it; whether there is none."""
+        """Put a job behind every earlier job that shares a key. Return whether there is none."""
         last = self._last
         for key in job.keys:
             before = last.get(key)
@@ -28,27 +28,27 @@ class OrderingGraph:
         return job.unfinished == 0
 
     def complete(self, job: Job) -> list[Job]:
-        """Takes a settled job out of the way; the jobs that need wait no longer, as they came."""
-        found: list[Job] = []
-        gone = deque([job] if job.unfinished == 0 else ())
-        while gone:
-            one = gone.popleft()
-            for key in one.keys:
-                if self._last.get(key) is one:
+        """Remove a settled job. Return the jobs that wait for no other job from now on, in their order."""
+        freed: list[Job] = []
+        removable = deque([job] if job.unfinished == 0 else ())
+        while removable:
+            settled = removable.popleft()
+            for key in settled.keys:
+                if self._last.get(key) is settled:
                     del self._last[key]
-            for follower in one.followers:
+            for follower in settled.followers:
                 follower.unfinished -= 1
                 if follower.unfinished == 0:
-                    if follower.state is State.DONE:
-                        gone.append(follower)
-                    elif follower.state is State.WAITING:
-                        found.append(follower)
-            one.followers = []
-        return found
+                    if follower.state is State.SETTLED:
+                        removable.append(follower)
+                    elif follower.state is State.QUEUED:
+                        freed.append(follower)
+            settled.followers = []
+        return freed
 
 
 def dependents(job: Job) -> Iterator[Job]:
-    """All jobs that wait for this one, directly or not, as they came; settled ones among them."""
+    """Yield all jobs that wait for a job, directly or not, in their order; settled jobs are among them."""
     seen = {job}
     pending = deque([job])
     while pending:

@@ -1,11 +1,38 @@
-"""The reports there are, in words. SPEC 12.1, 12.2."""
+"""What can become of a job, in words. Rules 12.1, 12.2."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ciosidecar_transform.outcomes import Error, ErrorCode, ErrorType, Warning, WarningCode
 
-from .job import DeliveryOutcome, Job, Place
 from .responses import Failure, in_its_words
+
+
+class Place(NamedTuple):
+    """Where a job came from, in its caller's words."""
+
+    batch_id: int
+    position: int
+
+
+class DeliveryOutcome(NamedTuple):
+    """What became of a job."""
+
+    status: int
+    """For routers: 200 is delivered, 408, 429 and 5xx are retryable, other 4xx are permanent. Rule 12.1."""
+    error: Error | None = None
+    warnings: Sequence[Warning] = ()
+    http_status: int = 0
+    """The status of Customer.io's last response; 0 if there was none."""
+    reason: str = ""
+    """Customer.io's own words, or why there was no response."""
+    field: str = ""
+    retry_after_s: float | None = None
+    blocked_by: Place | None = None
+    """The earlier job whose failure keeps this one from being sent."""
+    failed_items: Sequence[Failure] = ()
+    """With status 207: the items of a prepared request that were refused."""
+
 
 DELIVERED = DeliveryOutcome(200, http_status=200)
 WRONG_REGION = Warning(
@@ -33,27 +60,37 @@ _UNUSABLE = _error(
     503,
     retryable=True,
 )
-_DRAINING = _error(
-    ErrorCode.DRAINING, "not delivered: the sidecar is going away", 503, retryable=True
-)
 _BLOCKED_ELSEWHERE = _error(
     ErrorCode.BLOCKED,
     "not sent: an earlier event of the same person, of another stream, failed and may be tried again",
     503,
     retryable=True,
 )
-_EXPIRED = _error(
-    ErrorCode.UPSTREAM_TIMEOUT,
-    "not sent: its turn did not come within the batch's timeout",
-    504,
-    retryable=True,
+DRAINED = DeliveryOutcome(
+    503,
+    _error(ErrorCode.DRAINING, "not delivered: the sidecar is going away", 503, retryable=True),
 )
+"""Of a job that is not sent, because the sidecar shuts down."""
+EXPIRED = DeliveryOutcome(
+    504,
+    _error(
+        ErrorCode.UPSTREAM_TIMEOUT,
+        "not sent: its turn did not come within the batch's timeout",
+        504,
+        retryable=True,
+    ),
+)
+"""Of a job whose time was over before it was sent."""
+_TROUBLES = {
+    ErrorCode.THROTTLED: "Customer.io asks to slow down",
+    ErrorCode.UPSTREAM_TIMEOUT: "Customer.io takes too long to answer",
+}
 
 
 def refused(status: int, failures: list[Failure]) -> DeliveryOutcome:
-    """Customer.io does not want it. status: its 4xx."""
+    """Return the outcome of a job that Customer.io refuses permanently. status: Customer.io's 4xx."""
     reason = in_its_words(failures)
-    field = next((one.field for one in failures if one.field), "")
+    field = next((failure.field for failure in failures if failure.field), "")
     error = _error(
         ErrorCode.REFUSED, f"Customer.io refused it with {status}", status, retryable=False
     )
@@ -61,7 +98,7 @@ def refused(status: int, failures: list[Failure]) -> DeliveryOutcome:
 
 
 def item_refused(http_status: int, failure: Failure) -> DeliveryOutcome:
-    """Customer.io took the request, but not this item of it."""
+    """Return the outcome of an item that Customer.io refuses, having taken the rest of the request."""
     error = _error(ErrorCode.REFUSED, "Customer.io refused this item", 400, retryable=False)
     return DeliveryOutcome(400, error, (), http_status, failure.reason, failure.field)
 
@@ -69,31 +106,40 @@ def item_refused(http_status: int, failure: Failure) -> DeliveryOutcome:
 def of_prepared(
     http_status: int, failures: list[Failure], items: int, warnings: Sequence[Warning]
 ) -> DeliveryOutcome:
-    """Customer.io took a prepared batch, but for the items it names. items: how many it has."""
-    named = {
-        one.item: one for one in reversed(failures) if one.item is not None and one.item < items
+    """Return the outcome of a prepared batch that Customer.io took, except the items it names.
+
+    Args:
+        http_status: the status of the response.
+        failures: the errors that the response reports.
+        items: how many items the batch has.
+        warnings: the warnings so far.
+    """
+    refused_items = {
+        failure.item: failure
+        for failure in reversed(failures)
+        if failure.item is not None and failure.item < items
     }
-    if any(one.item not in named for one in failures):
+    if any(failure.item not in refused_items for failure in failures):
         warnings = [*warnings, UNATTRIBUTED_ERROR]
-    if not named:
+    if not refused_items:
         return DELIVERED._replace(http_status=http_status, warnings=warnings)
-    refused_items = [named[index] for index in sorted(named)]
+    in_order = [refused_items[index] for index in sorted(refused_items)]
     error = _error(
         ErrorCode.REFUSED,
-        f"Customer.io refused {len(named)} items of the prepared request",
+        f"Customer.io refused {len(in_order)} items of the prepared request",
         207,
         retryable=False,
     )
-    first = refused_items[0]
+    first = in_order[0]
     return DeliveryOutcome(
-        207, error, warnings, http_status, first.reason, first.field, failed_items=refused_items
+        207, error, warnings, http_status, first.reason, first.field, failed_items=in_order
     )
 
 
 def failed(
     http_status: int, failures: list[Failure], retry_after_s: float | None
 ) -> DeliveryOutcome:
-    """Customer.io answered that it cannot, for now."""
+    """Return the outcome of a job after a retryable failure that Customer.io reports."""
     reason = in_its_words(failures)
     status = http_status if http_status in (408, 429) or 500 <= http_status < 600 else 503
     code = ErrorCode.UPSTREAM_FAILED
@@ -106,16 +152,21 @@ def failed(
 
 
 def unanswered(text: str, *, timed_out: bool) -> DeliveryOutcome:
-    """Nobody answered. text: why, safe to show."""
+    """Return the outcome of a job whose request has no response. text: why, safe to show."""
     code = ErrorCode.UPSTREAM_TIMEOUT if timed_out else ErrorCode.UPSTREAM_FAILED
     error = _error(code, f"Customer.io did not answer: {text}", 504, retryable=True)
     return DeliveryOutcome(504, error, reason=text)
 
 
+def not_answered() -> DeliveryOutcome:
+    """Return the outcome of a job whose time is over while its request is under way."""
+    return unanswered("no answer within the batch's timeout", timed_out=True)
+
+
 def credentials_refused(
     http_status: int, failures: list[Failure], retry_after_s: float
 ) -> DeliveryOutcome:
-    """Customer.io does not accept the credentials. http_status: 0 if this job was not sent."""
+    """Return the outcome of a job with refused credentials. http_status: 0 if the job was not sent."""
     reason = in_its_words(failures)
     return DeliveryOutcome(503, _UNUSABLE, (), http_status, reason, "", retry_after_s)
 
@@ -123,20 +174,14 @@ def credentials_refused(
 def held_back(
     status: int, retry_after_s: float | None, code: ErrorCode = ErrorCode.THROTTLED
 ) -> DeliveryOutcome:
-    """Return the report of an event that is not even to wait. status, code: of what is wrong with its workspace."""
+    """Return the outcome of a job that may not even wait. status, code: the trouble of its workspace."""
     text = _TROUBLES.get(code, "nothing gets through to Customer.io at the moment")
     error = _error(code, f"not sent: {text}", status, retryable=True)
     return DeliveryOutcome(status, error, retry_after_s=retry_after_s)
 
 
-_TROUBLES = {
-    ErrorCode.THROTTLED: "Customer.io asks to slow down",
-    ErrorCode.UPSTREAM_TIMEOUT: "Customer.io takes too long to answer",
-}
-
-
 def not_known(http_status: int) -> DeliveryOutcome:
-    """Return the report of what Customer.io may have taken or not."""
+    """Return the outcome of a job that Customer.io may have taken or not."""
     error = _error(
         ErrorCode.UPSTREAM_FAILED,
         f"Customer.io answered {http_status} without saying what it took",
@@ -146,19 +191,8 @@ def not_known(http_status: int) -> DeliveryOutcome:
     return DeliveryOutcome(503, error, http_status=http_status)
 
 
-def not_answered() -> DeliveryOutcome:
-    """Return the report of a job whose time is over while its request is under way."""
-    return unanswered("no answer within the batch's timeout", timed_out=True)
-
-
-def blocked(cause: Job, job: Job) -> DeliveryOutcome:
-    """An earlier job of the same person failed and may be tried again."""
-    place = job.owner.place(cause)
-    return DeliveryOutcome(503, _BLOCKED_ELSEWHERE) if place is None else held(place)
-
-
 def held(place: Place) -> DeliveryOutcome:
-    """An earlier job of the same caller, about the same person, failed and may be tried again."""
+    """Return the outcome of a job behind a retryable failure of the same caller. place: of the failed job."""
     error = _error(
         ErrorCode.BLOCKED,
         f"not sent: item {place.position} of batch {place.batch_id}, which concerns the same"
@@ -169,23 +203,15 @@ def held(place: Place) -> DeliveryOutcome:
     return DeliveryOutcome(503, error, blocked_by=place)
 
 
-def following(cause: Job, report: DeliveryOutcome, job: Job) -> DeliveryOutcome:
-    """What becomes of a job that waits for one that failed.
+def following(cause: DeliveryOutcome, place: Place | None) -> DeliveryOutcome:
+    """Return the outcome of a job that waited for a job that failed.
 
-    cause: the job that failed; report: what became of it.
+    Args:
+        cause: the outcome of the failed job.
+        place: where the failed job came from; None if it came from another caller.
     """
-    if report.error is _UNUSABLE:
-        return report._replace(http_status=0)
-    if report.error is _DRAINING:
-        return report
-    return blocked(cause, job)
-
-
-def not_sent(job: Job) -> DeliveryOutcome:
-    """Its time was over: what the last attempt came to, if there was one."""
-    return job.failure or DeliveryOutcome(504, _EXPIRED)
-
-
-def drained(job: Job) -> DeliveryOutcome:
-    """The sidecar is going away."""
-    return job.failure or DeliveryOutcome(503, _DRAINING)
+    if cause.error is _UNUSABLE:
+        return cause._replace(http_status=0)
+    if cause.error is DRAINED.error:
+        return cause
+    return DeliveryOutcome(503, _BLOCKED_ELSEWHERE) if place is None else held(place)

@@ -1,4 +1,4 @@
-"""Requests that were transformed earlier: what may be sent, and what it concerns."""
+"""Requests that were transformed earlier: which of them may be sent, and how many items they have."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from msgspec.json import decode
 
 from .endpoints import TrackApiEndpoints, sendable_headers, split_url
 
-# Its template carries none, either.
+# The transform makes these requests without credentials, too.
 _PATH_WITHOUT_CREDENTIALS = "/api/v1/metrics"
 _METHODS = ("PUT", "POST", "DELETE")
 
@@ -23,7 +23,11 @@ def prepared_request(
     body: bytes,
     endpoints: TrackApiEndpoints,
 ) -> Request:
-    """The request as it is. Raises EventRejected(INVALID_ITEM) for what is no call of the Track API."""
+    """Return a prepared request as it is.
+
+    Raises:
+        EventRejected: the request is not a call of the Track API (INVALID_ITEM).
+    """
     parts = split_url(url)
     sent_headers = sendable_headers(headers)
     if method not in _METHODS:
@@ -41,7 +45,7 @@ def prepared_request(
 
 
 def items_of(request: Request) -> int | None:
-    """How many items a prepared request to /api/v2/batch has; None if it is no such request."""
+    """Return how many items a prepared request to /api/v2/batch has; None if it is another request."""
     if request.path != BATCH_PATH:
         return None
     try:

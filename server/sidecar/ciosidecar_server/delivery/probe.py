@@ -1,4 +1,4 @@
-"""Asks Customer.io about a destination: are its credentials good, and is its region right."""
+"""Questions to Customer.io about a destination: are its credentials accepted, and is its region right."""
 
 from typing import Any, NamedTuple
 
@@ -16,57 +16,58 @@ _MAX_REDIRECTS = 3
 
 
 class Probed(NamedTuple):
-    """What Customer.io said."""
+    """What Customer.io responded."""
 
     reason: str = ""
-    """Why the credentials are not accepted, or are not known to be; "" if they are."""
+    """Why the credentials are not accepted, or why that is not known; "" if they are accepted."""
     region: str | None = None
-    """US or EU, of the workspace that the credentials belong to; None if it is not known."""
+    """US or EU: the region of the workspace that the credentials belong to; None if it is not known."""
     environment_id: int = 0
     """The workspace's number; 0 if it is not known."""
 
     @property
     def credentials_accepted(self) -> bool:
-        """Whether Customer.io takes the credentials."""
+        """Whether Customer.io accepts the credentials."""
         return not self.reason
 
 
 async def probe(
     template: RequestTemplate, transport: Transport, endpoints: TrackApiEndpoints, timeout_s: float
 ) -> Probed:
-    """Asks for the region of the workspace whose credentials a request template carries.
+    """Ask for the region of the workspace whose credentials a request template carries.
 
-    Either host answers for both regions, or sends elsewhere: "Track your account region" of the
-    Track API.
+    Either host responds for both regions, or redirects to the other host: "Track your account region" of the Track API.
     """
     headers = {"Authorization": template.headers["Authorization"]}
     base_url = endpoints.real(template.base_url)
     try:
         for _ in range(_MAX_REDIRECTS):
-            answer = await transport.send(
+            response = await transport.send(
                 "GET", base_url + _PATH, headers, b"", timeout_s=timeout_s
             )
-            elsewhere = endpoints.redirected(answer.headers.get("location"))
-            if answer.status not in REDIRECTS or elsewhere is None:
+            redirected_url = endpoints.redirected(response.headers.get("location"))
+            if response.status not in REDIRECTS or redirected_url is None:
                 break
-            base_url = elsewhere
+            base_url = redirected_url
     except NoResponse as failure:
         return Probed(failure.text)
-    if answer.status != 200:
-        told = in_its_words(read_failures(answer.body))
-        return Probed(f"Customer.io answered {answer.status}" + (f": {told}" if told else ""))
+    if response.status != 200:
+        reason = in_its_words(read_failures(response.body))
+        return Probed(f"Customer.io answered {response.status}" + (f": {reason}" if reason else ""))
     try:
-        found: Any = decode(answer.body)
+        account: Any = decode(response.body)
     except (DecodeError, UnicodeDecodeError, RecursionError):
-        found = None
-    region = found.get("region") if isinstance(found, dict) else None
+        account = None
+    region = account.get("region") if isinstance(account, dict) else None
     if not isinstance(region, str):
         return Probed("what answers at Customer.io's address is not Customer.io")
-    named = region.upper()
-    number = found.get("environment_id")
+    region_name = region.upper()
+    environment_id = account.get("environment_id")
     return Probed(
-        region=named if named in BASE_URLS else None,
-        environment_id=number if type(number) is int and 0 <= number < 2**64 else 0,
+        region=region_name if region_name in BASE_URLS else None,
+        environment_id=environment_id
+        if type(environment_id) is int and 0 <= environment_id < 2**64
+        else 0,
     )
 
 

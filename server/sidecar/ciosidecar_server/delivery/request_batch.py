@@ -17,25 +17,31 @@ class RequestBatch:
         request: Request | None = None,
         next_batch: "RequestBatch | None" = None,
     ) -> None:
-        """request: for these jobs, if it is made already. next_batch: what waits until this is settled."""
+        """Begin with jobs of one template and path.
+
+        Args:
+            jobs: the jobs, in their order.
+            request: the request for these jobs, if it is made already.
+            next_batch: the request that waits until all these jobs are settled.
+        """
         self.jobs = jobs
         self.next = next_batch
         self.redirected = False
-        """Whether Customer.io sent it on to its other region."""
+        """Whether Customer.io redirected the request to its other region."""
         self.sent_at = 0.0
-        """When its last attempt began."""
+        """When the last attempt began."""
         self.in_doubt = False
-        """Whether its slot was taken by a workspace in doubt."""
+        """Whether the workspace was in doubt when the request took its slot."""
         self._request = request
 
-    def drop_done(self) -> None:
-        """Leaves out what was settled in the meantime."""
-        if any(job.state is State.DONE for job in self.jobs):
-            self.jobs = [job for job in self.jobs if job.state is not State.DONE]
+    def drop_settled(self) -> None:
+        """Remove the jobs that are settled by now."""
+        if any(job.state is State.SETTLED for job in self.jobs):
+            self.jobs = [job for job in self.jobs if job.state is not State.SETTLED]
             self._request = None
 
     def request(self) -> Request:
-        """The request for all jobs that are left."""
+        """Return the request for the jobs that are left."""
         if self._request is None:
             request: Request | BatchItem = self.jobs[0].request
             if isinstance(request, BatchItem):
@@ -46,7 +52,7 @@ class RequestBatch:
         return self._request
 
     def bisect(self) -> "RequestBatch":
-        """The first half, which the second one follows."""
+        """Return the first half of the jobs, with the second half as its next."""
         middle = len(self.jobs) // 2
         second = RequestBatch(self.jobs[middle:], next_batch=self.next)
         first = RequestBatch(self.jobs[:middle], next_batch=second)

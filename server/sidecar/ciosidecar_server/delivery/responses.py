@@ -1,4 +1,4 @@
-"""What Customer.io's answer to a request means. SPEC 12.1.
+"""What Customer.io's response to a request means. Rule 12.1.
 
 Its errors come in four shapes: `{"errors": [{"batch_index", "reason", "field", "message"}]}` (v2),
 `{"meta": {"error": "…"}}` and `{"meta": {"errors": ["…"]}}` (v1), `{"errors": [{"detail",
@@ -24,52 +24,52 @@ _TRY_AGAIN = (408, 425, THROTTLED)
 
 
 class Disposition(Enum):
-    """What has to be done about an answer."""
+    """What has to be done about a response."""
 
     DELIVERED = "delivered"
-    """All of it was taken, but for the items that `failures` names."""
+    """The request was taken, except the items that `failures` names."""
     REFUSED = "refused"
-    """None of it was taken, for good: if it is a batch, because of some item."""
+    """The request was refused permanently. A batch is refused because of some item."""
     WRONG_CREDENTIALS = "wrong credentials"
-    """None of it was taken, and nothing else will be."""
+    """The request was refused, as every other request of the workspace will be."""
     TRY_AGAIN = "try again"
-    """None of it was taken, which may change: throttled, failing, or redirected nowhere we know."""
+    """The request was not taken, which is retryable: throttled, failing, or redirected to an unknown host."""
     NOT_KNOWN = "not known"
-    """Some or all of it may have been taken: the answer does not say which, or is none of Customer.io's."""
+    """Some or all of the request may have been taken: the response does not say which, or is not Customer.io's."""
 
 
 class Failure(NamedTuple):
     """One error that Customer.io reports."""
 
     item: int | None
-    """The item of the batch it is about, from 0; None if it does not say, or says nonsense."""
+    """The index of the item that failed, from 0; None if the error has no usable index."""
     reason: str
     """Customer.io's own words, on one line, at most 1,024 bytes."""
     field: str
-    """The field it names, or ""."""
+    """The field that the error names, or ""."""
 
 
 class Classification(NamedTuple):
-    """An answer, read."""
+    """The meaning of a response."""
 
     disposition: Disposition
     failures: list[Failure]
-    """What is wrong, in Customer.io's words; may be empty."""
+    """The errors that the response reports; may be empty."""
     readable: bool = True
-    """Whether the body could be read; if not, it may have reported an error."""
+    """Whether the body could be read. An unreadable body may have reported an error."""
 
 
-def classify(answer: Response) -> Classification:
-    """Return what an answer means: the table of docs/delivery.md."""
-    status = answer.status
-    found = _failures(answer.body) if answer.whole else None
-    readable, failures = found is not None, found or []
+def classify(response: Response) -> Classification:
+    """Return what a response means: the table of docs/delivery.md."""
+    status = response.status
+    reported = _failures(response.body) if response.whole else None
+    readable, failures = reported is not None, reported or []
     if status == 204:
         return Classification(Disposition.DELIVERED, [])
     if status == 200:
         return Classification(Disposition.DELIVERED, failures, readable)
     if 200 <= status < 300:
-        # A 207 says that something was refused: one that does not say what is as good as unread.
+        # A 207 means that some item was refused. Without its index the response says no more than an unreadable one.
         disposition = Disposition.DELIVERED if status == 207 and failures else Disposition.NOT_KNOWN
         return Classification(disposition, failures, readable)
     if status in (401, 403):
@@ -85,22 +85,22 @@ def read_failures(body: bytes) -> list[Failure]:
 
 
 def _failures(body: bytes) -> list[Failure] | None:
-    """Return the same, or None for a body that is neither empty nor a JSON object."""
+    """Return the errors a body reports, or None for a body that is neither empty nor a JSON object."""
     if body in (b"", b"{}"):
         return []
-    found = _decoded(body)
-    if not isinstance(found, dict):
+    report = _decoded(body)
+    if not isinstance(report, dict):
         return None
-    failures = [_failure(one) for one in _listed(found.get("errors"))]
-    meta = found.get("meta")
+    failures = [_failure(error) for error in _listed(report.get("errors"))]
+    meta = report.get("meta")
     if isinstance(meta, dict):
-        told = (*_listed(meta.get("errors")), *_listed(meta.get("error")))
-        failures.extend(map(_failure, told))
+        errors = (*_listed(meta.get("errors")), *_listed(meta.get("error")))
+        failures.extend(map(_failure, errors))
     return failures
 
 
 def _decoded(body: bytes) -> Any:
-    """Return the JSON value, with unpaired surrogates and bytes that are no UTF-8 made U+FFFD; None if it is none."""
+    """Return the JSON value of a body, None for other bodies. Unpaired surrogates and bytes that are not UTF-8 become U+FFFD."""
     try:
         return decode(body)
     except RecursionError:
@@ -114,39 +114,39 @@ def _decoded(body: bytes) -> Any:
 
 
 def in_its_words(failures: Sequence[Failure]) -> str:
-    """What Customer.io says is wrong, the first few of it."""
-    return "; ".join(one.reason for one in failures[:3] if one.reason)
+    """Return the reasons of the first three failures, in Customer.io's words."""
+    return "; ".join(failure.reason for failure in failures[:3] if failure.reason)
 
 
-def _listed(found: Any) -> list[Any]:
-    if isinstance(found, list):
-        return found
-    return [found] if found else []
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    return [value] if value else []
 
 
-def _failure(told: Any) -> Failure:
-    if not isinstance(told, dict):
-        return Failure(None, one_line(told) if isinstance(told, str) else "", "")
-    texts = [one_line(told[key]) for key in ("reason", "message", "detail") if key in told]
+def _failure(error: Any) -> Failure:
+    if not isinstance(error, dict):
+        return Failure(None, one_line(error), "")
+    texts = [one_line(error[key]) for key in ("reason", "message", "detail") if key in error]
     reason = ": ".join(text for text in texts if text)
-    field = one_line(told.get("field"))
-    return Failure(_index(told.get("batch_index")), _cut(reason), field)
+    field = one_line(error.get("field"))
+    return Failure(_index(error.get("batch_index")), _cut(reason), field)
 
 
-def _index(found: Any) -> int | None:
-    """0 and up, as a number or as text."""
-    if isinstance(found, str) and found.isdecimal() and len(found) < len(str(_MAX_INDEX)):
-        found = int(found)
-    if isinstance(found, float) and found.is_integer():
-        found = int(found)
-    return found if type(found) is int and 0 <= found < _MAX_INDEX else None
+def _index(value: Any) -> int | None:
+    """Return an index from 0 up, from a number or a text; None for any other value."""
+    if isinstance(value, str) and value.isdecimal() and len(value) < len(str(_MAX_INDEX)):
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value < _MAX_INDEX else None
 
 
-def one_line(found: Any) -> str:
-    """A text of Customer.io's that may be shown: printable, one line, at most 1,024 bytes."""
-    if not isinstance(found, str):
+def one_line(value: Any) -> str:
+    """Return a text of Customer.io's as it may be shown: printable, on one line, at most 1,024 bytes; "" for no text."""
+    if not isinstance(value, str):
         return ""
-    return _cut("".join(letter if letter.isprintable() else " " for letter in found).strip())
+    return _cut("".join(letter if letter.isprintable() else " " for letter in value).strip())
 
 
 def _cut(text: str) -> str:

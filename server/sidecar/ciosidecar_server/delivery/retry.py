@@ -10,15 +10,16 @@ MAX_RETRY_AFTER_S = 300.0
 
 
 def jittered_delay_s(attempts: int) -> float:
-    """Anything up to a bound that doubles with every attempt made: "full jitter"."""
+    """Return a random delay up to a bound that doubles with every attempt made: "full jitter"."""
     return random.uniform(0.0, min(MAX_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempts - 1, 10)))  # noqa: S311 - not a secret
 
 
-def retry_after_s(header: str | None, now: datetime | None = None) -> float | None:
-    """The seconds a Retry-After header asks for, 300 at most; None if it says nothing. RFC 9110.
+def retry_after_s(header: str | None, now: datetime) -> float | None:
+    """Return the seconds a Retry-After header asks for, 300 at most; None if it is neither number nor date. RFC 9110.
 
-    header: whole seconds, or a date.
-    now: in UTC; the system's clock if not given.
+    Args:
+        header: whole seconds, or a date.
+        now: the date, in UTC.
     """
     if header is None:
         return None
@@ -31,4 +32,4 @@ def retry_after_s(header: str | None, now: datetime | None = None) -> float | No
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
-    return min(max(0.0, (date - (now or datetime.now(UTC))).total_seconds()), MAX_RETRY_AFTER_S)
+    return min(max(0.0, (date - now).total_seconds()), MAX_RETRY_AFTER_S)

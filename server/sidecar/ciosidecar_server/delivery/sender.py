@@ -1,4 +1,4 @@
-"""When the requests of one workspace go: in turn, at its rate, as many at a time as may be under way."""
+"""When the requests of one workspace go: in order, at its rate, as many at a time as may be under way."""
 
 import asyncio
 from collections import deque
@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 from .batcher import Batcher
+from .clock import Clock, Timer
 from .health import Health
 from .job import Job, State
 from .rate_limiter import SendLimits
@@ -16,7 +17,7 @@ _MOST_IN_DOUBT = 1_000
 
 
 class Sender:
-    """The jobs of one workspace that wait for nothing but their turn, and the requests that are under way."""
+    """The ready jobs of one workspace, and its requests under way."""
 
     def __init__(
         self,
@@ -24,10 +25,19 @@ class Sender:
         slots: Slots,
         health: Health,
         exchange: Callable[[RequestBatch], Coroutine[Any, Any, None]],
+        clock: Clock,
     ) -> None:
-        """exchange: makes one attempt; calls `landed` and, at its end, `over`."""
+        """Begin without jobs.
+
+        Args:
+            limits: the limits of a workspace.
+            slots: the connections that all workspaces share.
+            health: the health of the workspace.
+            exchange: makes one attempt. It MUST call `landed` and, at its end, `over`.
+            clock: the time at which requests are sent.
+        """
         self._loop = asyncio.get_running_loop()
-        self._clock = self._loop.time
+        self._clock = clock
         self._limits = limits
         self._slots = slots
         self._health = health
@@ -36,19 +46,19 @@ class Sender:
         self._again: deque[RequestBatch] = deque()
         self._in_flight: dict[asyncio.Task[None], RequestBatch] = {}
         self._jobs_in_flight = 0
-        self._wake: asyncio.TimerHandle | None = None
+        self._wake: Timer | None = None
         self._pumping = False
 
     @property
     def oldest_sent_at(self) -> float | None:
-        """When the oldest request that is under way was sent; None if there is none."""
+        """When the oldest request was sent that is under way; None if there is none."""
         for batch in self._in_flight.values():
             return batch.sent_at
         return None
 
     def add(self, job: Job) -> None:
-        """Queue a job that waits for nothing but its turn. Call `pump_soon` when all that come together are here."""
-        self._batcher.add(job, self._clock())
+        """Make a job ready. Call `pump_soon` after the jobs that come together."""
+        self._batcher.add(job, self._clock.time())
 
     def next(self, batch: RequestBatch) -> None:
         """Send a request before all others."""
@@ -56,14 +66,14 @@ class Sender:
 
     def again_at(self, batch: RequestBatch, time: float) -> None:
         """Send a request again at a time."""
-        self._loop.call_at(time, self._resend, batch)
+        self._clock.call_at(time, self._resend, batch)
 
     def _resend(self, batch: RequestBatch) -> None:
         self._again.append(batch)
         self._pump()
 
     def pump_soon(self) -> None:
-        """Send what may be sent, once all jobs that come together are here."""
+        """Send what may be sent, after the current callback of the event loop."""
         if not self._pumping:
             self._pumping = True
             self._loop.call_soon(self._pump)
@@ -75,46 +85,47 @@ class Sender:
             return
         self._jobs_in_flight -= len(batch.jobs)
         self._slots.give_back(in_doubt=batch.in_doubt)
-        now = self._clock()
+        now = self._clock.time()
         for job in batch.jobs:
-            job.state = State.SHIPPED
+            job.transition(State.WAITING_FOR_RETRY)
             if not job.forgotten:
                 job.answered_at = now
 
     def over(self, batch: RequestBatch) -> None:
-        """Note that all is done about an attempt; what waited for its jobs may go."""
-        if batch.next is not None and all(job.state is State.DONE for job in batch.jobs):
+        """Note that an attempt is dealt with. The request that waited for its jobs may go."""
+        if batch.next is not None and all(job.state is State.SETTLED for job in batch.jobs):
             self._again.append(batch.next)
         self._pump()
 
     def cut(self, jobs: Collection[Job]) -> None:
-        """End the requests of these jobs of which nobody waits for the answer any more."""
+        """End the requests of these jobs, unless they cover other jobs that are not answered yet."""
         for attempt in {job.task for job in jobs}:
             batch = None if attempt is None else self._in_flight.get(attempt)
             if attempt and batch and all(job.forgotten for job in batch.jobs):
                 self._cancel_soon(attempt)
 
     def cut_all(self) -> "list[asyncio.Task[None]]":
-        """End all that is under way; answer the tasks that end."""
+        """End every request under way. Return the tasks that end."""
         attempts = list(self._in_flight)
         for attempt in attempts:
             self._cancel_soon(attempt)
         return attempts
 
     def close(self) -> None:
-        """Wake up no more."""
+        """Cancel the timer that would send more."""
         if self._wake is not None:
             self._wake.cancel()
 
     def _cancel_soon(self, attempt: "asyncio.Task[None]") -> None:
-        """Cancel an attempt once it has begun: before that it could not say that it is over."""
+        """Cancel an attempt once it has begun: a task cancelled before that would not call `over`."""
         self._loop.call_soon(attempt.cancel)
 
     def _pump(self) -> None:
-        """Send what may be sent now, and come back when more may be."""
+        """Send what may be sent now, and set a timer for the rest."""
         self._pumping = False
         while True:
-            now = self._clock()
+            now = self._clock.time()
+            self._batcher.drop_settled()
             wait_s = 0.0 if self._again else self._batcher.wait_s(now)
             if wait_s is None or not self._has_room():
                 return
@@ -129,7 +140,7 @@ class Sender:
                 self._slots.wait(self._pump, in_doubt=in_doubt)
                 return
             batch = self._again.popleft() if self._again else self._batcher.next_batch(now)
-            batch.drop_done()
+            batch.drop_settled()
             if batch.jobs:
                 self._health.rate_limiter.reserve()
                 self._send(batch, now, in_doubt=in_doubt)
@@ -146,13 +157,13 @@ class Sender:
     def _wake_at(self, time: float) -> None:
         if self._wake is not None:
             self._wake.cancel()
-        self._wake = self._loop.call_at(time, self._pump)
+        self._wake = self._clock.call_at(time, self._pump)
 
     def _send(self, batch: RequestBatch, now: float, *, in_doubt: bool) -> None:
         batch.sent_at, batch.in_doubt = now, in_doubt
         task = self._loop.create_task(self._exchange(batch))
         for job in batch.jobs:
-            job.state = State.IN_FLIGHT
+            job.transition(State.IN_FLIGHT)
             job.task = task
             job.attempts += 1
             job.first_sent_at = job.first_sent_at or now

@@ -1,4 +1,4 @@
-"""The connections that all workspaces share: who may have another one."""
+"""The connections that all workspaces share, and which workspace may have another connection."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,11 +8,11 @@ _REST_AFTER_S = 0.01
 
 
 class Slots:
-    """How many requests may be unanswered at a time, over all workspaces.
+    """The requests that may be under way at a time, over all workspaces.
 
-    A workspace may have four times as many as are free, so that no few of them take all. Those that are in doubt (never
-    answered yet, failing, or hanging) have half of the slots between them, each at most as many as are left of that
-    half: whatever hangs, the other half is for those that answer.
+    A workspace may have four times as many slots as are free, so that no few workspaces take all. The workspaces in
+    doubt (never answered yet, failing, or hanging) have half of the slots between them, each at most as many as are
+    left of that half. The other half is for the workspaces that respond.
     """
 
     def __init__(self, total: int) -> None:
@@ -23,7 +23,7 @@ class Slots:
         self._offering: asyncio.TimerHandle | None = None
 
     def take(self, taken: int, *, in_doubt: bool) -> bool:
-        """Take a slot if there is one for a workspace that has so many already."""
+        """Take a slot if there is a slot for a workspace. taken: how many the workspace has already."""
         if taken >= self._limit(in_doubt=in_doubt):
             return False
         self._free -= 1
@@ -51,7 +51,7 @@ class Slots:
         self._offering = asyncio.get_running_loop().call_later(delay_s, self._offer)
 
     def _offer(self) -> None:
-        """Wake those that wait, in turn, while there is something to take."""
+        """Wake the workspaces that wait, in their order, while there are slots."""
         self._offering = None
         left = False
         for in_doubt, waiting in self._waiting.items():
@@ -62,6 +62,6 @@ class Slots:
                 wake = next(iter(waiting))
                 del waiting[wake]
                 wake()
-        # Whoever was not asked yet must be, even if no more requests end.
+        # The other workspaces are woken later, even if no more requests end.
         if left and self._offering is None:
             self._offer_after(_REST_AFTER_S)

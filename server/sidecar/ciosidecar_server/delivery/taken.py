@@ -1,10 +1,11 @@
-"""What becomes of the jobs of a request that Customer.io took, but for what it names."""
+"""The outcomes of the jobs of a request that Customer.io took, except the items it names."""
 
 import logging
 from collections.abc import Iterator
 
 from . import outcomes
-from .job import DeliveryOutcome, Job
+from .job import Job
+from .outcomes import DeliveryOutcome
 from .prepared_requests import items_of
 from .request_batch import RequestBatch
 from .responses import Classification, Failure
@@ -15,7 +16,7 @@ _log = logging.getLogger(__name__)
 def taken(
     batch: RequestBatch, status: int, classification: Classification
 ) -> Iterator[tuple[Job, DeliveryOutcome]]:
-    """Yield each job with its report."""
+    """Yield each job with its outcome."""
     failures = classification.failures
     warnings = [outcomes.WRONG_REGION] if batch.redirected else []
     if not classification.readable:
@@ -30,14 +31,17 @@ def taken(
     if items is not None:
         yield jobs[0], outcomes.of_prepared(status, failures, items, warnings)
         return
-    named: dict[int, Failure] = {}
+    refused: dict[int, Failure] = {}
     for failure in failures:
         index = 0 if alone else failure.item
         if index is not None and index < len(jobs):
-            named.setdefault(index, failure)
+            refused.setdefault(index, failure)
         elif outcomes.UNATTRIBUTED_ERROR not in warnings:
             _log.warning("Customer.io reported an error without saying of which item")
             warnings.append(outcomes.UNATTRIBUTED_ERROR)
-    report = outcomes.DELIVERED._replace(http_status=status, warnings=warnings)
+    delivered = outcomes.DELIVERED._replace(http_status=status, warnings=warnings)
     for index, job in enumerate(jobs):
-        yield job, outcomes.item_refused(status, named[index]) if index in named else report
+        if index in refused:
+            yield job, outcomes.item_refused(status, refused[index])
+        else:
+            yield job, delivered

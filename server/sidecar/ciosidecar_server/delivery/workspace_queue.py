@@ -1,28 +1,29 @@
-"""One Customer.io workspace: what is to be sent to it, in which order, how fast, and what came of it."""
+"""One Customer.io workspace: the jobs to send to it, in which order and how fast, and what becomes of them."""
 
 import asyncio
 import logging
 from collections.abc import Iterable
 
 from . import outcomes
+from .clock import Clock
 from .endpoints import TrackApiEndpoints
 from .health import Health
 from .idempotence import is_idempotent
-from .job import DeliveryOutcome, Job, State
+from .job import UNSENT, Job, State
 from .ordering import OrderingGraph, dependents
+from .outcomes import DeliveryOutcome
 from .rate_limiter import SendLimits
+from .redirects import RedirectingSender
 from .request_batch import RequestBatch
-from .responses import REDIRECTS, THROTTLED, Classification, Disposition, classify
+from .responses import THROTTLED, Classification, Disposition, classify
 from .retry import jittered_delay_s, retry_after_s
 from .sender import Sender
 from .slots import Slots
 from .taken import taken
 from .transport import NoResponse, Response, Transport
 
-_MAX_REDIRECTS = 3
 _TOO_MUCH_TOGETHER = (400, 413)
 _PARTLY_TAKEN = 207
-_UNSENT = (State.WAITING, State.SHIPPED)
 _log = logging.getLogger(__name__)
 
 
@@ -36,279 +37,276 @@ class WorkspaceQueue:
         endpoints: TrackApiEndpoints,
         limits: SendLimits,
         slots: Slots,
+        clock: Clock,
     ) -> None:
-        """base_url: where its requests go, until Customer.io says otherwise."""
-        self._clock = asyncio.get_running_loop().time
-        self._configured_url = self._base_url = base_url
-        self._transport = transport
-        self._endpoints = endpoints
+        """Begin without jobs.
+
+        Args:
+            base_url: where requests go, until Customer.io redirects one.
+            transport: sends the requests.
+            endpoints: the base URLs that a redirect may lead to.
+            limits: the rate and the other limits of a workspace.
+            slots: the connections that all workspaces share.
+            clock: the time of deadlines, retries, rate and health.
+        """
+        self._clock = clock
         self._limits = limits
+        self._redirecting = RedirectingSender(base_url, transport, endpoints, clock)
         self._ordering = OrderingGraph()
-        self._health = Health(limits.rate_per_s, self._clock)
-        self._sender = Sender(limits, slots, self._health, self._exchange)
-        self._open: dict[Job, None] = {}
+        self._health = Health(limits.rate_per_s, clock.time)
+        self._sender = Sender(limits, slots, self._health, self._exchange, clock)
+        self._jobs: dict[Job, None] = {}
         self._draining = False
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to do."""
-        return not self._open
+        """Whether there are no jobs."""
+        return not self._jobs
 
     @property
     def worth_keeping(self) -> bool:
-        """Whether there is something to do, or to remember: of its health, or where it lives."""
-        return (
-            bool(self._open) or self._health.worth_keeping or self._base_url != self._configured_url
-        )
+        """Whether there are jobs, or the next one depends on what is known: of health, or of the region."""
+        return bool(self._jobs) or self._health.worth_keeping or self._redirecting.moved
 
     def held_back(self, *, alone: bool) -> DeliveryOutcome | None:
-        """Return the report of events beyond a fair share of a stream's credit; None if there is no trouble.
+        """Return the outcome of jobs beyond a fair share of a stream's credit; None if there is no trouble.
 
-        alone: whether the stream has no other workspace that it could harm. Then only one that is down is bounded.
+        alone: whether the stream has no other workspace. Then jobs are held back only while the circuit breaker is open.
         """
         if alone and not self._health.circuit_breaker.open:
             return None
-        return self._health.trouble(self._sender.oldest_sent_at, len(self._open))
+        return self._health.trouble(self._sender.oldest_sent_at, len(self._jobs))
 
     def submit(self, job: Job) -> None:
-        """Queue a job. Its owner is notified exactly once, unless the job is forgotten."""
-        self._open[job] = None
-        job.workspace = self
-        now = self._clock()
+        """Queue a job. Its owner is notified exactly once, possibly before this method returns, unless it forgets the job."""
+        self._jobs[job] = None
         if self._draining:
-            self._finish(job, outcomes.drained(job))
+            self._finish(job, _drained(job))
             return
-        if now >= job.deadline:
-            self._finish(job, outcomes.not_sent(job))
+        if self._clock.time() >= job.deadline:
+            self._finish(job, _expired(job))
             return
-        report = self._health.circuit_breaker.admit(job)
-        if report is not None:
-            self._finish(job, report)
+        outcome = self._health.circuit_breaker.admit(job)
+        if outcome is not None:
+            self._finish(job, outcome)
         elif self._ordering.enqueue(job):
             self._sender.add(job)
             self._sender.pump_soon()
 
+    def message_submitted(self) -> None:
+        """Send what waited for the rest of its message, now that all of the message is submitted."""
+        self._sender.pump_soon()
+
     def expire(self, jobs: Iterable[Job]) -> None:
-        """Answer jobs whose time is over. A request under way goes on for the others in it."""
+        """Answer jobs whose time is over. A request under way goes on for the other jobs it covers."""
         under_way = []
         for job in jobs:
-            if job.state in _UNSENT:
-                self._finish(job, outcomes.not_sent(job))
+            if job.state in UNSENT:
+                self._finish(job, _expired(job))
             elif job.state is State.IN_FLIGHT:
                 self._finish(job, outcomes.not_answered())
                 under_way.append(job)
         self._sender.cut(under_way)
 
-    def send_back(self, jobs: Iterable[Job], report: DeliveryOutcome) -> None:
-        """Answer those of these jobs that are not under way."""
+    def send_back(self, jobs: Iterable[Job], outcome: DeliveryOutcome) -> None:
+        """Answer those of the jobs that are not in flight."""
         for job in jobs:
-            if job.state in _UNSENT:
-                self._finish(job, report)
+            if job.state in UNSENT:
+                self._finish(job, outcome)
 
     def forget(self, jobs: Iterable[Job]) -> None:
-        """Nobody waits for these jobs any more: what is not in flight is not sent.
+        """Drop jobs whose owner is gone.
 
-        What is in flight still keeps its place, so that it is not overtaken by what is sent again.
+        A job in flight keeps its place until its request is over: the same event, sent again, must not overtake it.
         """
         for job in jobs:
             job.forgotten = True
-            if job.state in _UNSENT:
+            if job.state in UNSENT:
                 self._close(job)
         self._sender.pump_soon()
 
     def drain(self) -> None:
-        """Sends nothing more. What is in flight still waits for its answer."""
+        """Send nothing more. Requests under way still wait for their responses."""
         self._draining = True
-        for job in list(self._open):
-            if job.state in _UNSENT:
-                self._finish(job, outcomes.drained(job))
+        for job in list(self._jobs):
+            if job.state in UNSENT:
+                self._finish(job, _drained(job))
 
     def give_up(self) -> None:
-        """Ends what is in flight: it comes back as not answered."""
+        """End the requests under way. Their jobs are answered as unanswered by Customer.io."""
         self._sender.cut_all()
 
     async def aclose(self) -> None:
-        """Ends everything at once."""
+        """End everything at once."""
         self.drain()
         await asyncio.gather(*self._sender.cut_all(), return_exceptions=True)
         self._sender.close()
 
     async def _exchange(self, batch: RequestBatch) -> None:
-        """Make one attempt, from the first byte to the reports."""
+        """Make one attempt, from the first byte of the request to the outcomes of the jobs."""
         try:
-            answer = await self._ask(batch)
+            response = await self._redirecting.send(
+                batch, batch.sent_at + self._limits.request_timeout_s
+            )
             self._sender.landed(batch)
-            self._health.latency.answered(batch.sent_at)
-            self._judge(batch, answer)
+            self._health.latency.on_response(batch.sent_at)
+            self._judge(batch, response)
         except NoResponse as failure:
-            report = outcomes.unanswered(failure.text, timed_out=failure.timed_out)
+            outcome = outcomes.unanswered(failure.text, timed_out=failure.timed_out)
             self._sender.landed(batch)
-            self._health.failed(report, batch.sent_at)
-            self._try_again(batch, report)
+            self._health.on_failure(outcome, batch.sent_at)
+            self._try_again(batch, outcome)
         except asyncio.CancelledError:
-            # Nobody is left to wait for it, or the sidecar has to go: no fault of the workspace's.
+            # Every job was answered, or the sidecar shuts down: not a failure of the workspace.
             self._sender.landed(batch)
             for job in batch.jobs:
                 self._finish(job, outcomes.unanswered("no time is left", timed_out=True))
             raise
-        except Exception as fault:  # noqa: BLE001 - whatever it is, nobody may wait for ever
-            # Its text may quote a body.
+        except Exception as fault:  # noqa: BLE001 - a defect must not leave a job without an answer
+            # The text of the exception may quote a body.
             _log.error("internal error in delivery: %s", type(fault).__name__)
             self._sender.landed(batch)
             self._try_again(batch, outcomes.unanswered("internal error", timed_out=False))
         finally:
             self._sender.over(batch)
 
-    async def _ask(self, batch: RequestBatch) -> Response:
-        """Return the answer to a request, from whichever of the two regions has it. Raises NoResponse."""
-        request = batch.request()
-        template = request.template
-        base_url = self._base_url
-        until = batch.sent_at + self._limits.request_timeout_s
-        for _ in range(_MAX_REDIRECTS):
-            answer = await self._transport.send(
-                template.method,
-                base_url + request.path,
-                template.headers,
-                request.body,
-                timeout_s=max(0.001, until - self._clock()),
-            )
-            if answer.status not in REDIRECTS:
-                break
-            elsewhere = self._endpoints.redirected(answer.headers.get("location"))
-            if elsewhere is None:
-                return answer
-            batch.redirected = True
-            base_url = elsewhere
-        if base_url != self._base_url and answer.status not in REDIRECTS:
-            _log.warning("a workspace lives at %s: set its destination's region", base_url)
-            self._base_url = base_url
-        return answer
-
-    def _judge(self, batch: RequestBatch, answer: Response) -> None:
-        """Do what the answer asks for."""
-        classification = classify(answer)
+    def _judge(self, batch: RequestBatch, response: Response) -> None:
+        """Do what a response asks for."""
+        classification = classify(response)
         disposition, failures, _ = classification
-        jobs, status = batch.jobs, answer.status
+        status = response.status
         if disposition is Disposition.TRY_AGAIN:
-            after_s = retry_after_s(answer.headers.get("retry-after"))
-            report = outcomes.failed(status, failures, after_s)
-            if status == THROTTLED:
-                self._throttled(batch, report)
-            else:
-                self._health.failed(report, batch.sent_at)
-                self._try_again(batch, report)
+            after_s = retry_after_s(response.headers.get("retry-after"), self._clock.date())
+            self._failed(batch, outcomes.failed(status, failures, after_s))
         elif disposition is Disposition.WRONG_CREDENTIALS:
             self._credentials_refused(batch, status, classification)
         elif disposition is Disposition.NOT_KNOWN:
             self._not_known(batch, status)
         else:
-            self._health.answered(batch.sent_at)
+            self._health.on_success(batch.sent_at)
             if disposition is Disposition.DELIVERED:
-                for job, report in taken(batch, status, classification):
-                    self._finish(job, report)
-            elif len(jobs) > 1 and status in _TOO_MUCH_TOGETHER:
+                for job, outcome in taken(batch, status, classification):
+                    self._finish(job, outcome)
+            elif len(batch.jobs) > 1 and status in _TOO_MUCH_TOGETHER:
                 self._split(batch)
             else:
-                for job in jobs:
+                for job in batch.jobs:
                     self._finish(job, outcomes.refused(status, failures))
 
-    def _throttled(self, batch: RequestBatch, report: DeliveryOutcome) -> None:
-        """Slow down, or send nothing for the time that Customer.io asks for; what has less time comes back."""
-        news = self._health.throttled(report.retry_after_s, batch.sent_at)
-        self._try_again(batch, report)
-        if not news:
+    def _failed(self, batch: RequestBatch, outcome: DeliveryOutcome) -> None:
+        """Try again after a retryable failure."""
+        if outcome.http_status == THROTTLED:
+            self._throttled(batch, outcome)
+        else:
+            self._health.on_failure(outcome, batch.sent_at)
+            self._try_again(batch, outcome)
+
+    def _throttled(self, batch: RequestBatch, outcome: DeliveryOutcome) -> None:
+        """Slow down, or pause for the time that Customer.io asks for. Answer the jobs that have less time."""
+        is_longer_pause = self._health.on_throttled(outcome.retry_after_s, batch.sent_at)
+        self._try_again(batch, outcome)
+        if not is_longer_pause:
             return
         pause_s = self._health.circuit_breaker.pause_s
-        until = self._clock() + pause_s
-        for job in list(self._open):
-            if job.deadline <= until and job.state in _UNSENT:
+        until = self._clock.time() + pause_s
+        for job in list(self._jobs):
+            if job.deadline <= until and job.state in UNSENT:
                 paused = job.failure or outcomes.held_back(THROTTLED, pause_s)
                 self._finish(job, paused._replace(retry_after_s=pause_s))
 
     def _credentials_refused(
         self, batch: RequestBatch, status: int, classification: Classification
     ) -> None:
-        """Let everything come back that is not under way."""
+        """Answer every job that is not in flight."""
         jobs = batch.jobs
-        report = self._health.credentials_refused(jobs, status, classification.failures)
-        waiting = [job for job in self._open if job.state is not State.IN_FLIGHT]
+        outcome = self._health.on_credentials_refused(jobs, status, classification.failures)
+        waiting = [job for job in self._jobs if job.state is not State.IN_FLIGHT]
         for job in jobs:
-            self._finish(job, report)
+            self._finish(job, outcome)
         for job in waiting:
-            self._finish(job, report._replace(http_status=0))
+            self._finish(job, outcome._replace(http_status=0))
 
     def _not_known(self, batch: RequestBatch, status: int) -> None:
-        """Send again what may be sent twice; tell of the rest that it may not have been taken."""
-        report = outcomes.not_known(status)
-        self._health.failed(report, batch.sent_at)
+        """Send again the jobs that are idempotent; warn of the other jobs that they may not have been taken."""
+        outcome = outcomes.not_known(status)
+        self._health.on_failure(outcome, batch.sent_at)
         _log.warning("Customer.io answered %d without saying what it took", status)
-        told = outcomes.DELIVERED._replace(http_status=status, warnings=[outcomes.UNREADABLE])
+        perhaps_taken = outcomes.DELIVERED._replace(
+            http_status=status, warnings=[outcomes.UNREADABLE]
+        )
         for job in batch.jobs:
-            job.failure = report
+            job.failure = outcome
             if not is_idempotent(job.request):
-                self._finish(job, told)
-        batch.drop_done()
+                self._finish(job, perhaps_taken)
+        batch.drop_settled()
         if status == _PARTLY_TAKEN and len(batch.jobs) > 1:
             self._split(batch)
         elif batch.next is not None:
-            # The other halves need not wait for what will hardly be answered better.
+            # The other half need not wait for what will hardly be answered better.
             for job in batch.jobs:
-                self._finish(job, report)
+                self._finish(job, outcome)
         elif batch.jobs:
-            self._try_again(batch, report)
+            self._try_again(batch, outcome)
 
     def _split(self, batch: RequestBatch) -> None:
-        """Sends the halves one after the other, to find what Customer.io does not want."""
+        """Send the halves one after the other, to find the jobs that Customer.io refuses."""
         for job in batch.jobs:
             if self._draining or job.forgotten:
-                self._finish(job, outcomes.drained(job))
-        batch.drop_done()
+                self._finish(job, _drained(job))
+        batch.drop_settled()
         if batch.jobs:
             self._sender.next(batch.bisect())
 
-    def _try_again(self, batch: RequestBatch, report: DeliveryOutcome) -> None:
-        """Plans another attempt for the jobs that have the time; the others come back."""
-        delay_s = max(report.retry_after_s or 0.0, jittered_delay_s(batch.jobs[0].attempts))
-        at = self._clock() + delay_s
+    def _try_again(self, batch: RequestBatch, outcome: DeliveryOutcome) -> None:
+        """Plan another attempt for the jobs that have the time for it; answer the others."""
+        delay_s = max(outcome.retry_after_s or 0.0, jittered_delay_s(batch.jobs[0].attempts))
+        at = self._clock.time() + delay_s
         for job in batch.jobs:
-            job.failure = report
+            job.failure = outcome
             if self._draining or job.forgotten or at >= job.deadline:
-                self._finish(job, report)
-        batch.drop_done()
+                self._finish(job, outcome)
+        batch.drop_settled()
         if batch.jobs:
             self._sender.again_at(batch, at)
 
-    def _finish(self, job: Job, report: DeliveryOutcome) -> None:
-        """Answer a job, and all that wait for it if it failed for now; else they may go.
+    def _finish(self, job: Job, outcome: DeliveryOutcome) -> None:
+        """Answer a job. After a retryable failure, answer the jobs that wait for it, too; otherwise they may go.
 
-        One that is under way keeps its place until its request is over.
+        A job in flight keeps its place until its request is over.
         """
-        if job.state is State.DONE:
+        if job.state is State.SETTLED:
             return
-        settled = [(job, report)]
-        failed_for_now = report.error is not None and report.error.retryable
-        if failed_for_now and not job.forgotten:
-            settled += (
-                (one, outcomes.following(job, report, one))
-                for one in dependents(job)
-                if one.state is not State.DONE
+        finished = [(job, outcome)]
+        if outcome.error is not None and outcome.error.retryable and not job.forgotten:
+            finished += (
+                (dependent, outcomes.following(outcome, dependent.owner.place(job)))
+                for dependent in dependents(job)
+                if dependent.state is not State.SETTLED
             )
-        now = self._clock()
-        for one, its_report in settled:
-            unheard = not one.forgotten
-            if one.state is State.IN_FLIGHT:
-                one.forgotten = True
-                one.answered_at = now
+        now = self._clock.time()
+        for finished_job, its_outcome in finished:
+            is_awaited = not finished_job.forgotten
+            if finished_job.state is State.IN_FLIGHT:
+                finished_job.forgotten = True
+                finished_job.answered_at = now
             else:
-                self._close(one)
-            if unheard:
-                one.owner.settled(one, its_report)
+                self._close(finished_job)
+            if is_awaited:
+                finished_job.owner.settled(finished_job, its_outcome)
 
     def _close(self, job: Job) -> None:
-        job.state = State.DONE
-        del self._open[job]
+        job.transition(State.SETTLED)
+        del self._jobs[job]
         for follower in self._ordering.complete(job):
             self._sender.add(follower)
-        if self._health.circuit_breaker.probe is job:
-            self._health.circuit_breaker.probe = None
+        self._health.circuit_breaker.on_settled(job)
+
+
+def _expired(job: Job) -> DeliveryOutcome:
+    """Return the outcome of the last attempt, or that of a job whose turn did not come."""
+    return job.failure or outcomes.EXPIRED
+
+
+def _drained(job: Job) -> DeliveryOutcome:
+    """Return the outcome of the last attempt, or that of a job which is not sent any more."""
+    return job.failure or outcomes.DRAINED

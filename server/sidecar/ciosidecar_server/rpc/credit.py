@@ -22,6 +22,7 @@ class Credit:
         self._events = 0
         self._bytes = 0
         self._held: dict[WorkspaceQueue, _Held] = {}
+        self._workspaces: dict[Job, WorkspaceQueue] = {}
 
     @classmethod
     def unlimited(cls) -> "Credit":
@@ -52,14 +53,16 @@ class Credit:
         held = self._held.get(workspace)
         if held is None:
             held = self._held[workspace] = _Held()
+        self._workspaces[job] = workspace
         held.jobs[job] = None
         held.size += job.size
 
-    def release(self, workspace: WorkspaceQueue, job: Job) -> None:
-        """Note that a job is answered. A job that the workspace does not have is ignored."""
-        held = self._held.get(workspace)
-        if held is None or job not in held.jobs:
+    def release(self, job: Job) -> None:
+        """Note that a job was answered, if a workspace had it."""
+        workspace = self._workspaces.pop(job, None)
+        if workspace is None:
             return
+        held = self._held[workspace]
         del held.jobs[job]
         held.size -= job.size
         if not held.jobs:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Generic, NamedTuple, Protocol
 
@@ -10,7 +10,8 @@ from ciosidecar.v1 import event_pb2
 from ciosidecar_transform import Outcome, Warning
 
 from ..delivery.endpoints import TrackApiEndpoints
-from ..delivery.job import DeliveryOutcome, Job, Place
+from ..delivery.job import Job
+from ..delivery.outcomes import DeliveryOutcome, Place
 from ..delivery.workspace_queue import WorkspaceQueue
 from .decoding import Decoded, PreparedItem
 from .delivery_items import Deliverable, deliverable
@@ -67,8 +68,9 @@ class DeliveryBatch:
         self.size = MESSAGE_BYTES + sum(map(len, self._tags.values()))
         """Bytes of credit that the batch holds beside its jobs until it is complete."""
         self.deadline = 0.0
-        self.jobs: list[Job] = []
-        """The jobs that were submitted to a workspace."""
+        self.submitting = True
+        """Whether items are still to be submitted."""
+        self._jobs: dict[WorkspaceQueue, list[Job]] = {}
 
     @property
     def complete(self) -> bool:
@@ -81,22 +83,19 @@ class DeliveryBatch:
         self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)
 
     def _expire(self) -> None:
-        for workspace, jobs in self._by_workspace():
+        for workspace, jobs in self._jobs.items():
             workspace.expire(jobs)
 
     def abandon(self) -> None:
         """Forget all jobs: the caller is gone."""
         if self._timer is not None:
             self._timer.cancel()
-        for workspace, jobs in self._by_workspace():
+        for workspace, jobs in self._jobs.items():
             workspace.forget(jobs)
 
-    def _by_workspace(self) -> Iterable[tuple[WorkspaceQueue, list[Job]]]:
-        by_workspace: dict[WorkspaceQueue, list[Job]] = {}
-        for job in self.jobs:
-            if job.workspace is not None:
-                by_workspace.setdefault(job.workspace, []).append(job)
-        return by_workspace.items()
+    def hold(self, workspace: WorkspaceQueue, job: Job) -> None:
+        """Note that a job of this batch is submitted to a workspace."""
+        self._jobs.setdefault(workspace, []).append(job)
 
     def process(self, item: Decoded) -> Deliverable:
         """Transform an item, or read its prepared request."""
@@ -127,7 +126,10 @@ class DeliveryBatch:
         """Return at once: the worker writes results beside."""
 
     async def end(self) -> None:
-        """Return at once: jobs are answered when their delivery is over."""
+        """Let the requests go that waited for the last item. Jobs are answered when their delivery is over."""
+        self.submitting = False
+        for workspace in self._jobs:
+            workspace.message_submitted()
 
     def settled(self, job: Job, report: DeliveryOutcome) -> None:
         """Answer an item whose delivery is over."""

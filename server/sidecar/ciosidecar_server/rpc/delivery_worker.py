@@ -9,7 +9,8 @@ from google.protobuf.duration_pb2 import Duration
 
 from ..delivery import outcomes
 from ..delivery.dispatcher import Dispatcher, workspace_key
-from ..delivery.job import DeliveryOutcome, Job, Place
+from ..delivery.job import Job
+from ..delivery.outcomes import DeliveryOutcome, Place
 from ..settings import Settings
 from .credit import Credit
 from .delivery_batch import DeliveryBatch
@@ -153,14 +154,13 @@ class DeliveryWorker(Generic[Response]):
             if report is not None:
                 batch.settled(job, report)
                 return
-        batch.jobs.append(job)
+        batch.hold(workspace, job)
         self._credit.hold(workspace, job)
         workspace.submit(job)
 
     def settled(self, batch: DeliveryBatch, job: Job, outcome: DeliveryOutcome) -> None:
         """Note that a job is answered. After a retryable failure, the person's later items wait."""
-        if job.workspace is not None:
-            self._credit.release(job.workspace, job)
+        self._credit.release(job)
         if outcome.error is not None and outcome.error.retryable:
             workspace = workspace_key(job.request.template)
             place = Place(batch.batch_id, job.position)

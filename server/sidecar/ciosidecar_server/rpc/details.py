@@ -7,7 +7,8 @@ from ciosidecar.v1 import result_pb2 as pb
 from ciosidecar_transform import ErrorCode, Outcome
 from ciosidecar_transform.outcomes import ErrorType, FilterReason, WarningCode
 
-from ..delivery.job import DeliveryOutcome, Job
+from ..delivery.job import Job
+from ..delivery.outcomes import DeliveryOutcome
 from ..delivery.responses import Failure
 
 ERROR_CODES = {code: pb.ErrorCode.Value(f"ERROR_CODE_{code}") for code in ErrorCode}

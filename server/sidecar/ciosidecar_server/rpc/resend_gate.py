@@ -4,7 +4,7 @@ from collections.abc import Collection, Hashable
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from ..delivery.job import Place
+from ..delivery.outcomes import Place
 
 MAX_HELD = 100_000
 

@@ -1,0 +1,69 @@
+"""How long a ready job waits for others to share its request with, at times that the test chooses."""
+
+import pytest
+from ciosidecar_server.delivery.batcher import MAX_LINGER_S, Batcher
+from ciosidecar_server.delivery.job import Job
+from ciosidecar_server.delivery.outcomes import DeliveryOutcome, Place
+from ciosidecar_transform.requests import BatchItem, BatchTemplate
+
+LINGER_S = 0.005
+TEMPLATE = BatchTemplate("POST", "https://track.customer.io", "v2/batch", {}, b"[", 4, 100)
+
+
+class Message:
+    """The owner of jobs: a message that is being submitted, until the test says otherwise."""
+
+    submitting = True
+
+    def place(self, job: Job) -> Place | None:
+        return None
+
+    def settled(self, job: Job, report: DeliveryOutcome) -> None:
+        raise AssertionError("a batcher settles no job")
+
+
+def job(message: Message, body: bytes = b"{}") -> Job:
+    return Job(BatchItem(TEMPLATE, "/api/v2/batch", body), (), 100.0, message, 0)
+
+
+def test_jobs_wait_for_the_linger() -> None:
+    """A message of which all is submitted: 5 ms from its first job."""
+    message = Message()
+    message.submitting = False
+    batcher = Batcher(LINGER_S)
+    batcher.add(job(message), 10.0)
+    batcher.add(job(message), 10.004)
+    assert batcher.wait_s(10.004) == pytest.approx(0.001)
+    assert batcher.wait_s(10.005) == 0
+    assert len(batcher.next_batch(10.005).jobs) == 2
+    assert batcher.wait_s(10.005) is None
+
+
+def test_jobs_wait_for_the_rest_of_their_message() -> None:
+    """However long the linger is over; and not a moment longer than until the message is submitted."""
+    message = Message()
+    batcher = Batcher(LINGER_S)
+    batcher.add(job(message), 10.0)
+    assert batcher.wait_s(10.1) == pytest.approx(MAX_LINGER_S - 0.1)
+    batcher.add(job(message), 10.1)
+    message.submitting = False
+    assert batcher.wait_s(10.1) == 0
+    assert len(batcher.next_batch(10.1).jobs) == 2
+
+
+def test_the_wait_for_a_message_is_bounded() -> None:
+    """A message that takes for ever does not keep its first jobs."""
+    batcher = Batcher(LINGER_S)
+    batcher.add(job(Message()), 10.0)
+    assert batcher.wait_s(10.0 + MAX_LINGER_S) == 0
+
+
+@pytest.mark.parametrize(("jobs", "body"), [(4, b"{}"), (2, b"x" * 60)], ids=["items", "bytes"])
+def test_a_full_request_goes_at_once(jobs: int, body: bytes) -> None:
+    """Of as many items, or of as many bytes, as one request takes; the rest of its message follows."""
+    message = Message()
+    batcher = Batcher(LINGER_S)
+    for _ in range(jobs):
+        assert batcher.wait_s(10.0) != 0
+        batcher.add(job(message, body), 10.0)
+    assert batcher.wait_s(10.0) == 0
