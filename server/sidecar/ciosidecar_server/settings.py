@@ -49,10 +49,10 @@ class Settings:
     max_destinations: _Count = 10_000
     """Destinations, and connections, that one stream or call may declare."""
 
-    max_events_in_flight: _Count = 10_000
+    max_outstanding_events: _Count = 10_000
     """Events of one delivering stream that may be unanswered before no more is read."""
 
-    max_bytes_in_flight: _Count = 67_108_864
+    max_outstanding_bytes: _Count = 67_108_864
     """Bytes of one delivering stream that may be unanswered before no more is read."""
 
     delivery_rate: _Positive = 900.0

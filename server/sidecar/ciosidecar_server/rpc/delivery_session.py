@@ -76,7 +76,7 @@ class DeliverySession:
         self._resend_gate = ResendGate()
         self._batches: dict[BatchInWork, None] = {}
         self._answered: dict[BatchInWork, None] = {}
-        self._credit = Credit(settings.max_events_in_flight, settings.max_bytes_in_flight)
+        self._credit = Credit(settings.max_outstanding_events, settings.max_outstanding_bytes)
         self._something_to_write = asyncio.Event()
         self._gathering: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()

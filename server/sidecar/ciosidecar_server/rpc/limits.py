@@ -14,10 +14,10 @@ def limits(settings: Settings, *, delivering: bool = False) -> pb.Limits:
         # A stream that transforms has one batch in work; the next is read once its results are
         # written.
         max_outstanding_events=(
-            settings.max_events_in_flight if delivering else settings.max_batch_events
+            settings.max_outstanding_events if delivering else settings.max_batch_events
         ),
         max_outstanding_bytes=(
-            settings.max_bytes_in_flight if delivering else settings.max_message_bytes
+            settings.max_outstanding_bytes if delivering else settings.max_message_bytes
         ),
         max_destinations=settings.max_destinations,
     )
