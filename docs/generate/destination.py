@@ -1,4 +1,4 @@
-"""Writes docs/destination.md from the table of settings:
+"""Write docs/destination.md from the table of settings.
 
 python docs/generate/destination.py docs/destination.md
 """
@@ -68,10 +68,10 @@ What the settings came to is kept for the {MAX_KEPT} combinations of values seen
 
 
 def page() -> str:
-    """The page, as Markdown."""
+    """Return the page, as Markdown."""
     rows = [
-        f"| [`{one.key}`](#{one.key.lower()}) | {_cell(one.values)} | {one.default} |"
-        for one in SETTINGS
+        f"| [`{setting.key}`](#{setting.key.lower()}) | {_cell(setting.values)} | {setting.default} |"
+        for setting in SETTINGS
     ]
     parts = [
         _INTRODUCTION,
@@ -102,7 +102,7 @@ def _section(setting: Setting) -> str:
 
 
 def main() -> None:
-    """Writes the page, or with --check fails if it is not what would be written."""
+    """Write the page, or with --check fail if the page is stale."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("file", type=Path)
     options.add_argument("--check", action="store_true", help="write nothing; fail if it is stale")

@@ -14,7 +14,6 @@ from .output import print_ready
 
 sandbox_app = App(
     name="sandbox",
-    help="Run a local simulator of Customer.io, in memory.",
     # The prefix differs from that of `serve`: CIOSIDECAR_LISTEN is the address of `serve`.
     config=cyclopts.config.Env("CIOSIDECAR_SANDBOX_", command=False),
 )
