@@ -20,7 +20,7 @@ for_node = $(call for,npm,TypeScript,nodejs npm)
 for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
 
 .PHONY: help setup demo test test-python test-go test-node test-java test-polyglot
-.PHONY: lint lint-python lint-go lint-node format gen check-gen bench soak clean
+.PHONY: coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -32,8 +32,24 @@ demo: $(VENV)/runtime ## Deliver a hundred events through the sidecar to a sandb
 
 test: test-go test-node test-java test-python ## Run every test, in every language that is here
 
-test-python: $(VENV)/dev node-modules ## Run the server's and the Python client's tests, and the contract suite of all clients
-	$(BIN)/pytest
+test-python: coverage node-modules ## Run the server's and the Python client's tests, and the contract suite of all clients
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not serial" --ignore tests/unit
+	$(BIN)/pytest -m serial --ignore tests/delivery
+
+coverage: $(VENV)/dev ## Run the tests of the transform and of delivery; fail below 95 % of the branches of either
+	rm -f .coverage
+	$(BIN)/pytest $(MEASURED) $(SIDE_BY_SIDE) tests/unit
+	$(BIN)/pytest $(MEASURED) --cov-append tests/delivery
+	$(BIN)/coverage report --include '*/ciosidecar_transform/*'
+	$(BIN)/coverage report --include '*/ciosidecar_server/delivery/*'
+	$(BIN)/coverage report --format total
+
+# What is too little is said by the reports, once all is run.
+MEASURED := --cov --cov-report= --cov-fail-under=0
+SIDE_BY_SIDE := --numprocesses auto --dist loadfile
+
+test-versions: $(VENV)/dev ## Run the unit tests with Python 3.11, 3.12 and 3.13, those that are here
+	$(BIN)/nox
 
 test-go: $(VENV)/dev ## Run the Go client's tests
 	@$(for_go); cd client/go && go test -race ./...
@@ -53,6 +69,8 @@ lint-python: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
+	$(BIN)/pytest --quiet tests/docs/test_links.py
 	$(BIN)/buf format --diff --exit-code protos
 	$(BIN)/python protos/generate.py --image $(IMAGE)
 	$(BIN)/buf lint $(IMAGE) --config protos/buf.yaml
@@ -92,7 +110,7 @@ soak: $(VENV)/dev ## Callers and servers that come and go, and 100,000 events to
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
 
 clean: ## Remove what was set up
-	rm -rf $(VENV) client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target
+	rm -rf $(VENV) .nox .coverage client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target
 
 PACKAGES := client/python server/transform server/sidecar server/sandbox
 

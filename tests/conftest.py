@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,16 @@ UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_le
 Stub = Any
 Connect = Callable[..., Awaitable[Stub]]
 Stream = aio.StreamStreamCall[v1.TransformStreamRequest, v1.TransformStreamResponse]
+
+
+SERIAL = [Path(__file__).parent / name for name in ("contract", "delivery", "polyglot")]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the directories in which tests measure time or build clients."""
+    for item in items:
+        if any(item.path.is_relative_to(directory) for directory in SERIAL):
+            item.add_marker(pytest.mark.serial)
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ for _, event in events(2000):
     print(json.dumps(event.decode()))
 `
 
-// benchmarkEvents are the destination and the events of the project's own benchmark.
-func benchmarkEvents(b *testing.B) (ciosidecar.Destination, []ciosidecar.Item) {
+// benchmarkEvents returns the destination and the events of the project's own benchmark.
+func benchmarkEvents(b *testing.B) (ciosidecar.Destination, []ciosidecar.BatchItem) {
 	b.Helper()
 	sidecartest.Need(b)
 	command, err := sidecartest.Command()
@@ -52,16 +52,16 @@ func benchmarkEvents(b *testing.B) (ciosidecar.Destination, []ciosidecar.Item) {
 	return ciosidecar.NewDestination("bench", []byte(texts[0])), jsonItems(texts[1:]...)
 }
 
-// BenchmarkStream is one producer and one consumer; an operation is an event. Coalesced, events
-// share messages of a hundred; with message-each, each is a message of its own; one at a time, each is sent when
-// the one before is answered.
+// BenchmarkStream measures one producer and one consumer; an operation is an event. With
+// "coalesced", up to a hundred events share a message. With "message-each", each event has its own
+// message. With "one-at-a-time", each event is sent after the result of the previous event.
 func BenchmarkStream(b *testing.B) {
 	destination, items := benchmarkEvents(b)
 	client := dial(b, nil, sidecartest.Start(b).Address())
 	for name, options := range map[string]*ciosidecar.StreamOptions{
 		"coalesced":     {MaxBatchEvents: 100},
 		"message-each":  {MaxBatchEvents: 1},
-		"one-at-a-time": {MaxBatchEvents: 1, MaxOwedEvents: 1},
+		"one-at-a-time": {MaxBatchEvents: 1, MaxOutstandingEvents: 1},
 	} {
 		b.Run(name, func(b *testing.B) {
 			ctx := context.Background()
@@ -93,7 +93,7 @@ func BenchmarkStream(b *testing.B) {
 	}
 }
 
-// BenchmarkTransform is one caller of the unary call; an operation is a call.
+// BenchmarkTransform measures one caller of Transform; an operation is a call.
 func BenchmarkTransform(b *testing.B) {
 	destination, items := benchmarkEvents(b)
 	client := dial(b, nil, sidecartest.Start(b).Address())

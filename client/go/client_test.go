@@ -20,16 +20,17 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
 )
 
-func group(person string) ciosidecar.Item {
-	return ciosidecar.Item{JSON: fmt.Appendf(nil, `{"type":"group","userId":"%s","groupId":"g-%s"}`, person, person)}
+func group(person string) ciosidecar.BatchItem {
+	return ciosidecar.BatchItem{JSON: fmt.Appendf(nil, `{"type":"group","userId":"%s","groupId":"g-%s"}`, person, person)}
 }
 
-// Results in order, one an item, with everything there is to say and each sender's own value.
-func TestOneBatchInItsResultsOut(t *testing.T) {
+// Transform returns one result for each item, in order, with its error, its requests, its tag and
+// its attachment.
+func TestTransformReturnsOneResultForEachItem(t *testing.T) {
 	client := dial(t, nil, plainSidecar(t))
 	items := append(jsonItems(track, `{"type":"track"}`), group("u"), group("v"))
 	items[1].Tag = []byte{0xff}
-	items[3].Value = "the last"
+	items[3].Attachment = "the last"
 	results, err := client.Transform(within(t), shop, items)
 	if err != nil {
 		t.Fatal(err)
@@ -46,15 +47,15 @@ func TestOneBatchInItsResultsOut(t *testing.T) {
 		refused.Message == "" || !bytes.Equal(results[1].Tag, []byte{0xff}) {
 		t.Errorf("refused with %+v", results[1])
 	}
-	if len(results[2].Requests) != 0 || !slices.Equal(results[3].Requests[0].Positions, []uint64{2, 3}) {
+	if len(results[2].Requests) != 0 || !slices.Equal(results[3].Requests[0].Positions, []int64{2, 3}) {
 		t.Errorf("shared: %+v and %+v", results[2].Requests, results[3].Requests)
 	}
-	if results[3].Value != "the last" || results[3].Position != 3 {
+	if results[3].Attachment != "the last" || results[3].Position != 3 {
 		t.Errorf("the last is %+v", results[3])
 	}
 }
 
-// A request is what net/http sends: method, URL, headers and body, to the byte.
+// APIRequest.HTTP returns the method, URL, headers and body, byte for byte.
 func TestARequestIsCompleteInItself(t *testing.T) {
 	client := dial(t, nil, plainSidecar(t))
 	event := `{"type":"track","userId":"a/b ü","event":"Order","properties":{"n":12345678901234567890,"f":1.0}}`
@@ -84,13 +85,13 @@ func TestARequestIsCompleteInItself(t *testing.T) {
 	}
 }
 
-// JSON and typed fields are the same event, and become the same request.
+// An event as fields becomes the same request as the same event as JSON.
 func TestAnEventMayBeBuiltFieldByField(t *testing.T) {
 	client := dial(t, nil, plainSidecar(t))
-	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
-	results, err := client.Transform(within(t), shop, []ciosidecar.Item{
+	timestamp := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	results, err := client.Transform(within(t), shop, []ciosidecar.BatchItem{
 		{JSON: []byte(`{"type":"track","userId":"u1","event":"Order","timestamp":"2026-03-04T05:06:07Z"}`)},
-		{Message: &v1.Message{Type: "track", UserId: "u1", Event: "Order", Timestamp: timestamppb.New(at)}},
+		{Event: &v1.RudderEvent{Type: "track", UserId: "u1", Event: "Order", Timestamp: timestamppb.New(timestamp)}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -101,36 +102,44 @@ func TestAnEventMayBeBuiltFieldByField(t *testing.T) {
 	}
 }
 
-// What is wrong with a destination, by key; nothing of it is ever printed.
+// Check names the key of a missing setting. Printing a destination does not show its config.
 func TestADestinationCanBeCheckedAndHidesItsSecrets(t *testing.T) {
 	client := dial(t, nil, plainSidecar(t))
-	answer, err := client.Check(within(t), ciosidecar.NewDestination("", []byte(`{"siteID":"site"}`)))
+	response, err := client.Check(within(t), ciosidecar.NewDestination("", []byte(`{"siteID":"site"}`)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if answer.GetUsable() || answer.GetProblems()[0].GetKey() != "apiKey" {
-		t.Errorf("%v", answer)
+	if response.GetUsable() || response.GetProblems()[0].GetKey() != "apiKey" {
+		t.Errorf("%v", response)
 	}
 	secret := ciosidecar.NewDestination("shop", []byte(`{"apiKey":"s3cret"}`))
-	if found := fmt.Sprintf("%v %+v %#v %s", secret, secret, secret, secret); strings.Contains(found, "s3cret") {
-		t.Errorf("printed as %s", found)
+	if printed := fmt.Sprintf("%v %+v %#v %s", secret, secret, secret, secret); strings.Contains(printed, "s3cret") {
+		t.Errorf("printed as %s", printed)
 	}
 }
 
-// The contract's name, the limits, and whether the sidecar delivers.
-func TestCapabilitiesSayWhatTheServerIs(t *testing.T) {
+// Capabilities returns the name of the contract and the limits.
+func TestCapabilitiesHaveTheLimits(t *testing.T) {
 	client := dial(t, nil, sidecartest.Start(t, "--max-batch-events", "7").Address())
-	found, err := client.Capabilities(within(t))
+	capabilities, err := client.Capabilities(within(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found.GetProtocolVersion() != "ciosidecar.v1" || found.GetLimits().GetMaxBatchEvents() != 7 {
-		t.Errorf("%v", found)
+	if capabilities.GetProtocolVersion() != "ciosidecar.v1" || capabilities.GetLimits().GetMaxBatchEvents() != 7 {
+		t.Errorf("%v", capabilities)
 	}
 }
 
-// A refused call, a passed deadline and a sidecar that is not there each say which they are.
-func TestAFailedCallSaysHow(t *testing.T) {
+// An empty batch has no results and no error.
+func TestABatchMayBeEmpty(t *testing.T) {
+	results, err := dial(t, nil, plainSidecar(t)).Transform(within(t), shop, nil)
+	if err != nil || len(results) != 0 {
+		t.Errorf("%v, %v", results, err)
+	}
+}
+
+// A rejected call, a passed deadline and an unreachable sidecar have different codes.
+func TestAFailedCallHasItsCode(t *testing.T) {
 	address := sidecartest.Start(t, "--max-batch-events", "1").Address()
 	_, err := dial(t, nil, address).Transform(within(t), shop, jsonItems(track, track))
 	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "batch.items") {
@@ -143,41 +152,41 @@ func TestAFailedCallSaysHow(t *testing.T) {
 	}
 	client := dial(t, nil, "127.0.0.1:1")
 	if _, err = client.Capabilities(within(t)); status.Code(err) != codes.Unavailable {
-		t.Errorf("capabilities of nobody: %v", err)
+		t.Errorf("capabilities: %v", err)
 	}
 	if _, err = client.Check(within(t), shop); status.Code(err) != codes.Unavailable {
-		t.Errorf("check by nobody: %v", err)
+		t.Errorf("check: %v", err)
 	}
 	if _, err = client.Transform(within(t), shop, nil); status.Code(err) != codes.Unavailable {
-		t.Errorf("transform by nobody: %v", err)
+		t.Errorf("transform: %v", err)
 	}
 }
 
-// What could only break the stream later is refused where it is sent, and the stream lives on.
-func TestAnItemThatCannotTravelIsRefusedWhereItIsSent(t *testing.T) {
+// An item that would break the stream is refused when it is sent. The stream continues.
+func TestAnItemThatCannotBeSentIsRefused(t *testing.T) {
 	address := plainSidecar(t)
 	client := dial(t, nil, address)
 	stream := openStream(t, address, nil)
-	for name, item := range map[string]ciosidecar.Item{
+	for name, item := range map[string]ciosidecar.BatchItem{
 		"source type":  {SourceType: "\xff"},
 		"ordering key": {OrderingKey: "\xff"},
 		"traceparent":  {Traceparent: "\xff"},
-		"message":      {Message: &v1.Message{UserId: "\xff"}},
+		"event":        {Event: &v1.RudderEvent{UserId: "\xff"}},
 		"prepared":     {Prepared: &v1.PreparedRequest{Url: "\xff"}},
 	} {
 		if stream.Send(within(t), item) == nil {
 			t.Errorf("%s: sent", name)
 		}
-		if stream.SendBatch(within(t), []ciosidecar.Item{item}, 0) == nil {
+		if stream.SendBatch(within(t), []ciosidecar.BatchItem{item}, 0) == nil {
 			t.Errorf("%s: sent in a batch", name)
 		}
-		if _, err := client.Transform(within(t), shop, []ciosidecar.Item{item}); err == nil {
+		if _, err := client.Transform(within(t), shop, []ciosidecar.BatchItem{item}); err == nil {
 			t.Errorf("%s: sent in a call", name)
 		}
 	}
-	homeless := client.Stream(within(t), ciosidecar.Destination{}, nil)
-	defer homeless.Close()
-	if err := homeless.Send(within(t), jsonItems(track)[0]); !errors.Is(err, ciosidecar.ErrNoDestination) {
+	withoutDestination := client.Stream(within(t), ciosidecar.Destination{}, nil)
+	defer withoutDestination.Close()
+	if err := withoutDestination.Send(within(t), jsonItems(track)[0]); !errors.Is(err, ciosidecar.ErrNoDestination) {
 		t.Errorf("without a destination: %v", err)
 	}
 	sendAll(t, stream, jsonItems(track)...)
@@ -186,7 +195,7 @@ func TestAnItemThatCannotTravelIsRefusedWhereItIsSent(t *testing.T) {
 		t.Errorf("after CloseSend: %v", err)
 	}
 	if result := receive(t, stream); result.Status != 200 {
-		t.Errorf("the good one: %+v", result)
+		t.Errorf("the valid item: %+v", result)
 	}
 	atEnd(t, stream)
 }

@@ -11,15 +11,16 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
 )
 
-// delivering is a sandbox, and a sidecar that delivers to it.
+// delivering starts a sandbox, and a sidecar that delivers to it.
 func delivering(t *testing.T) (sandbox *sidecartest.Sidecar, address string) {
 	t.Helper()
 	sandbox = sidecartest.StartSandbox(t, "--listen", "127.0.0.1:0")
 	return sandbox, sidecartest.Start(t, "--customerio-url", sandbox.URL).Address()
 }
 
-// Each result says what Customer.io answered, and what is said to be delivered is there.
-func TestADeliveringStreamSaysWhatCustomerioAnswered(t *testing.T) {
+// Results of a stream with delivery have Customer.io's answer. The delivered profiles are in the
+// sandbox.
+func TestResultsHaveCustomerioAnswers(t *testing.T) {
 	sandbox, address := delivering(t)
 	for name, options := range map[string]*ciosidecar.DeliveryOptions{
 		"every detail":  {},
@@ -41,7 +42,7 @@ func TestADeliveringStreamSaysWhatCustomerioAnswered(t *testing.T) {
 				if index == 7 {
 					continue
 				}
-				if !options.DetailForExceptionsOnly && (result.Delivery == nil || result.Delivery.HTTPStatus != 200 || result.Delivery.Attempts != 1) {
+				if options.DetailLevel == ciosidecar.DetailLevelAll && (result.Delivery == nil || result.Delivery.HTTPStatus != 200 || result.Delivery.Attempts != 1) {
 					t.Errorf("item %d: %+v", index, result.Delivery)
 				}
 				if (len(result.Requests) != 0) != options.IncludeRequests {
@@ -50,12 +51,12 @@ func TestADeliveringStreamSaysWhatCustomerioAnswered(t *testing.T) {
 			}
 		})
 	}
-	if found := people(t, sandbox.URL); found != 98 {
-		t.Errorf("%d people", found)
+	if count := people(t, sandbox.URL); count != 98 {
+		t.Errorf("%d people", count)
 	}
 }
 
-// people is how many the sandbox knows.
+// people returns the number of profiles in the sandbox.
 func people(t *testing.T, url string) int {
 	t.Helper()
 	request, err := http.NewRequestWithContext(within(t), http.MethodGet, url+"/sandbox/counters", nil)
@@ -63,13 +64,13 @@ func people(t *testing.T, url string) int {
 		t.Fatal(err)
 	}
 	transport := &http.Transport{DisableKeepAlives: true}
-	answer, err := (&http.Client{Transport: transport}).Do(request)
+	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
+	defer response.Body.Close()
 	var counters struct{ People int }
-	if err := json.NewDecoder(answer.Body).Decode(&counters); err != nil {
+	if err := json.NewDecoder(response.Body).Decode(&counters); err != nil {
 		t.Fatal(err)
 	}
 	return counters.People

@@ -8,36 +8,42 @@ import (
 	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 )
 
-// maxDepth is how many levels of messages the sidecar's protobuf reads, below a call's own message.
-// One that is nested more deeply fails the whole call, with every other item in it.
+// maxDepth is the number of levels of messages that the sidecar's protobuf reads below a call's own
+// message. An item that nests more deeply fails the whole call, with all other items.
 const maxDepth = 100
 
-// structDepth is the level of a Struct that is a field of an event: request, batch, item, message,
-// Json, Struct.
+// structDepth is the level of a Struct in an event: request, batch, item, event, JsonObject, Struct.
 const structDepth = 5
 
 var errNestedTooDeeply = errors.New(
 	"ciosidecar: an item's fields are nested too deeply for protobuf: send the event as JSON")
 
-// nestedTooDeeply tells whether the sidecar could not read the event.
-func nestedTooDeeply(event *v1.Message) bool {
-	for _, one := range []*v1.Json{
-		event.GetTraits(), event.GetProperties(), event.GetContext(), event.GetUserProperties(),
+// nestedTooDeeply reports whether the event has more levels than the sidecar reads.
+func nestedTooDeeply(event *v1.RudderEvent) bool {
+	for _, object := range []*v1.JsonObject{
+		event.GetTraits(), event.GetProperties(), event.GetContext(), userProperties(event),
 		event.GetIdentifiers(),
 	} {
-		if structTooDeep(one.GetFields(), structDepth) {
+		if structTooDeep(object.GetFields(), structDepth) {
 			return true
 		}
 	}
 	return false
 }
 
-func structTooDeep(fields *structpb.Struct, depth int) bool {
+// userProperties returns a field that RudderStack deprecated. Callers may still send it, and it
+// counts like the others.
+func userProperties(event *v1.RudderEvent) *v1.JsonObject {
+	//lint:ignore SA1019 events of old SDKs have the field.
+	return event.GetUserProperties()
+}
+
+func structTooDeep(object *structpb.Struct, depth int) bool {
 	if depth > maxDepth {
 		return true
 	}
-	for _, value := range fields.GetFields() {
-		// A field is an entry of a map, which holds the value.
+	for _, value := range object.GetFields() {
+		// Each field is an entry of a map, a message of its own that contains the value.
 		if valueTooDeep(value, depth+2) {
 			return true
 		}
@@ -53,8 +59,8 @@ func valueTooDeep(value *structpb.Value, depth int) bool {
 	case *structpb.Value_StructValue:
 		return structTooDeep(kind.StructValue, depth+1)
 	case *structpb.Value_ListValue:
-		for _, one := range kind.ListValue.GetValues() {
-			if valueTooDeep(one, depth+2) {
+		for _, element := range kind.ListValue.GetValues() {
+			if valueTooDeep(element, depth+2) {
 				return true
 			}
 		}

@@ -2,40 +2,40 @@ package ciosidecar
 
 import "strings"
 
-// Destination is a Customer.io workspace as its user configured it. Destinations are compared with
-// ==: two with the same ref and config are one, and travel once a stream or call, however many
-// events name them. The zero value is no destination.
+// Destination is a configured Customer.io workspace. The zero value is no destination.
+//
+// Destinations are compared with ==. Two destinations with the same ref and config are the same
+// destination: it is sent once on a stream or in a call, however many items refer to it.
 type Destination struct {
 	ref    string
 	config string
 }
 
-// NewDestination makes a destination of the config JSON that the RudderStack dashboard keeps, in
-// UTF-8. The settings are listed in the project's README.
+// NewDestination returns a destination with the config that the RudderStack dashboard keeps: a JSON
+// object in UTF-8. docs/destination.md of the project lists the settings.
 //
-// The ref is the caller's own name for it, safe to log, and may be empty; a router that keeps
-// settings by revision may use "destination:revision". What is not UTF-8 in it becomes U+FFFD.
+// The ref is the caller's own name for the configuration. It appears in logs and metrics, so it MUST
+// NOT be a secret, and it may be empty. A router that keeps settings by revision can use
+// "destination:revision". Bytes of the ref that are not UTF-8 become U+FFFD.
 func NewDestination(ref string, configJSON []byte) Destination {
 	return Destination{ref: strings.ToValidUTF8(ref, "\uFFFD"), config: string(configJSON)}
 }
 
-// String is the ref. The config holds the credentials and is never printed.
+// String returns the ref. The config contains the credentials and is never printed.
 func (d Destination) String() string { return "destination " + d.ref }
 
-// GoString is String, so that %#v shows no credentials either.
+// GoString returns the same as String, so that %#v prints no credentials either.
 func (d Destination) GoString() string { return d.String() }
 
-// Connection is a source's connection to a destination, for warehouse records and audiences.
-// The zero value is none. It is compared and travels as a [Destination] does.
-type Connection struct {
-	ref    string
+// SourceConnection is a connection of a source to a destination, for warehouse records and
+// audiences. The zero value is no connection. Connections are compared, and sent once, as
+// destinations are.
+type SourceConnection struct {
 	config string
 }
 
-// NewConnection makes a connection of its config JSON in UTF-8. The ref is as in [NewDestination].
-func NewConnection(ref string, configJSON []byte) Connection {
-	return Connection{ref: strings.ToValidUTF8(ref, "\uFFFD"), config: string(configJSON)}
+// NewSourceConnection returns a connection with the config that the RudderStack dashboard keeps: a
+// JSON object in UTF-8.
+func NewSourceConnection(configJSON []byte) SourceConnection {
+	return SourceConnection{config: string(configJSON)}
 }
-
-// String is the ref.
-func (c Connection) String() string { return "connection " + c.ref }

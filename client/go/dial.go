@@ -26,7 +26,7 @@ import (
 	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 )
 
-// DefaultAddress is where a sidecar listens unless told otherwise.
+// DefaultAddress is the address at which a sidecar listens by default.
 const DefaultAddress = "127.0.0.1:50550"
 
 const (
@@ -36,9 +36,9 @@ const (
 	connectTimeout          = 5 * time.Second
 )
 
-// defaultServiceConfig is gRPC's own machinery: each address has its connection, those whose
-// health is not SERVING get no calls, calls take turns, and a unary call that found nobody is made
-// again.
+// defaultServiceConfig configures gRPC: each address has a connection, and calls take turns among the
+// addresses whose health is SERVING. Unary calls that failed with UNAVAILABLE are repeated, but not
+// Deliver, which is not safe to repeat.
 const defaultServiceConfig = `{
 	"loadBalancingConfig": [{"round_robin": {}}],
 	"healthCheckConfig": {"serviceName": "ciosidecar.v1.SidecarService"},
@@ -58,48 +58,48 @@ const defaultServiceConfig = `{
 	}]
 }`
 
-// DialOptions say how a client reaches its sidecars. The zero value, and nil, mean the defaults.
+// DialOptions are the options of a client. A field that is zero has its default.
 type DialOptions struct {
-	// TLS is how to trust the sidecar, and to be trusted: [TLSFiles] makes one. Nil: no TLS, which
-	// is for loopback and for unix sockets, where a sidecar speaks none.
+	// TLS is the TLS config; [TLSFiles] returns one. Nil: no TLS, for loopback addresses and for unix
+	// sockets, on which a sidecar has no TLS.
 	TLS *tls.Config
-	// KeepAliveTime is after how much silence during a call the sidecar is asked whether it is
-	// still there. Default 30 s. The sidecar takes no less than 10 s.
+	// KeepAliveTime is the time of silence in a call after which the client pings the sidecar.
+	// Defaults to 30 s. The sidecar allows no less than 10 s.
 	KeepAliveTime time.Duration
-	// KeepAliveTimeout is how long it has to answer that. Default 10 s.
+	// KeepAliveTimeout is the time in which the sidecar must answer the ping. Defaults to 10 s.
 	KeepAliveTimeout time.Duration
-	// ServiceConfig replaces the default gRPC service config, in JSON: calls take turns among the
-	// addresses (round_robin) whose health is SERVING, and a unary call that ended UNAVAILABLE is
-	// tried 4 times, 0.1 to 2 s apart.
+	// ServiceConfig replaces the default gRPC service config, in JSON. By default, calls take turns
+	// (round_robin) among the addresses whose health is SERVING, and a unary call that failed with
+	// UNAVAILABLE, except Deliver, is attempted 4 times, 0.1 to 2 s apart.
 	ServiceConfig string
 	// GRPC are further options, applied last: interceptors, stats handlers, window sizes.
 	GRPC []grpc.DialOption
 }
 
-// Dial makes a client of the sidecars at some addresses: host:port, [IPv6]:port or unix:PATH, mixed
-// as you like; none means [DefaultAddress]. A name that stands for several is given alone, as
+// Dial returns a client of the sidecars at the addresses: host:port, [IPv6]:port or unix:PATH, in any
+// mixture. No address means [DefaultAddress]. A name with several addresses MUST be the only one, as
 // dns:///name:port.
 //
-// It does not wait for a connection: the first call makes one. An error means that the options or
+// Dial does not wait for a connection; the first call connects. It returns an error if the options or
 // addresses cannot be used.
 func Dial(addresses []string, options *DialOptions) (*Client, error) {
 	if options == nil {
 		options = &DialOptions{}
 	}
-	target, found, err := targetOf(addresses)
+	target, dialOptions, err := targetOf(addresses)
 	if err == nil && options.TLS != nil && slices.ContainsFunc(addresses, isUnix) {
 		err = errors.New("ciosidecar: a sidecar has no TLS on its unix sockets: leave TLS out")
 	}
 	if err != nil {
 		return nil, err
 	}
-	found = append(found, options.grpcOptions()...)
-	conn, err := grpc.NewClient(target, append(found, options.GRPC...)...)
+	dialOptions = append(dialOptions, options.grpcOptions()...)
+	conn, err := grpc.NewClient(target, append(dialOptions, options.GRPC...)...)
 	if err != nil {
 		return nil, fmt.Errorf("ciosidecar: %w", err)
 	}
 	client := &Client{conn: conn, stub: v1.NewSidecarServiceClient(conn)}
-	client.open, client.cancel = context.WithCancel(context.Background())
+	client.lifetime, client.cancel = context.WithCancel(context.Background())
 	return client, nil
 }
 
@@ -118,23 +118,23 @@ func (o *DialOptions) grpcOptions() []grpc.DialOption {
 		grpc.WithDefaultCallOptions(
 			grpc.MaxCallRecvMsgSize(maxMessageBytes), grpc.MaxCallSendMsgSize(maxMessageBytes),
 		),
-		// A peer that vanished without a word is noticed within a minute.
+		// A sidecar that vanished without closing its connection is noticed within a minute.
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{
 			Time:    orDefault(o.KeepAliveTime, defaultKeepAliveTime),
 			Timeout: orDefault(o.KeepAliveTimeout, defaultKeepAliveTimeout),
 		}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{
-				BaseDelay: firstPause, Multiplier: 2, Jitter: 0.2, MaxDelay: maxPause,
+				BaseDelay: initialReconnectDelay, Multiplier: 2, Jitter: 0.2, MaxDelay: maxReconnectDelay,
 			},
 			MinConnectTimeout: connectTimeout,
 		}),
-		// A sidecar is near: the proxies of the environment are for what is far.
+		// A sidecar runs on the same host or network, which proxies of the environment do not serve.
 		grpc.WithNoProxy(),
 	}
 }
 
-// targetOf is one gRPC target for all addresses, with what gRPC needs to resolve it.
+// targetOf returns one gRPC target for all addresses, and the options that gRPC needs to resolve it.
 func targetOf(addresses []string) (string, []grpc.DialOption, error) {
 	for _, address := range addresses {
 		if !isAddress(address) {
@@ -166,17 +166,18 @@ var addressForm = regexp.MustCompile(
 	`^(?:unix:\S+|(?:dns:///)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5}))$`)
 
 func isAddress(address string) bool {
-	found := addressForm.FindStringSubmatch(address)
-	if found == nil {
+	groups := addressForm.FindStringSubmatch(address)
+	if groups == nil {
 		return false
 	}
-	port, err := strconv.Atoi(found[1])
+	port, err := strconv.Atoi(groups[1])
 	return isUnix(address) || (err == nil && 0 < port && port < 65_536)
 }
 
 func isUnix(address string) bool { return strings.HasPrefix(address, "unix:") }
 
-// serverName is what an address's certificate must be for, and what its calls say they are for.
+// serverName returns the name that the certificate at an address must have. gRPC also sends it as the
+// authority of the calls.
 func serverName(address string) string {
 	if isUnix(address) {
 		return "localhost"
@@ -188,15 +189,16 @@ func serverName(address string) string {
 	return host
 }
 
-// TLSFiles reads what TLS needs from files of PEM: whom to believe, and the client's own
-// certificate and key where the sidecar asks for them. A path may be empty: the system's trust,
-// and no certificate.
+// TLSFiles returns a TLS config from PEM files: the CA certificates that the sidecar's certificate must
+// be signed by, and the client's own certificate and key for a sidecar that verifies clients (mTLS).
+// An empty caFile means the CA certificates of the system. Empty certFile and keyFile mean no client
+// certificate.
 func TLSFiles(caFile, certFile, keyFile string) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if caFile != "" {
 		text, err := os.ReadFile(caFile)
 		if err != nil {
-			return nil, fmt.Errorf("ciosidecar: the authority: %w", err)
+			return nil, fmt.Errorf("ciosidecar: the CA certificates: %w", err)
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(text) {
@@ -213,11 +215,11 @@ func TLSFiles(caFile, certFile, keyFile string) (*tls.Config, error) {
 	return config, nil
 }
 
-// orDefault is the value, or what stands for zero.
-func orDefault[T comparable](value, standsForZero T) T {
+// orDefault returns the value, or defaultValue if the value is zero.
+func orDefault[T comparable](value, defaultValue T) T {
 	var zero T
 	if value == zero {
-		return standsForZero
+		return defaultValue
 	}
 	return value
 }

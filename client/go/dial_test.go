@@ -13,14 +13,14 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
 )
 
-// A unix socket is an address, and so are several, mixed with others.
+// A unix socket is an address. Several sockets, and sockets with other addresses, can be mixed.
 func TestAUnixSocketIsAnAddress(t *testing.T) {
 	folder := t.TempDir()
-	one := sidecartest.Start(t, "--listen", "unix:"+folder+"/one.sock")
-	two := sidecartest.Start(t, "--listen", "unix:"+folder+"/two.sock")
-	three := sidecartest.Start(t)
+	first := sidecartest.Start(t, "--listen", "unix:"+folder+"/first.sock")
+	second := sidecartest.Start(t, "--listen", "unix:"+folder+"/second.sock")
+	third := sidecartest.Start(t)
 	for _, addresses := range [][]string{
-		{one.Address()}, {one.Address(), two.Address()}, {one.Address(), three.Address()},
+		{first.Address()}, {first.Address(), second.Address()}, {first.Address(), third.Address()},
 	} {
 		results, err := dial(t, nil, addresses...).Transform(within(t), shop, jsonItems(track))
 		if err != nil || results[0].Status != 200 {
@@ -29,26 +29,27 @@ func TestAUnixSocketIsAnAddress(t *testing.T) {
 	}
 }
 
-// Calls take turns; an address that drains, or where nobody listens, gets none.
+// Calls take turns among the addresses. An address that drains, or at which no server listens, gets
+// no calls.
 func TestCallsTakeTurnsAmongSeveralAddresses(t *testing.T) {
 	first := sidecartest.Start(t, "--max-batch-events", "1")
 	second := sidecartest.Start(t, "--max-batch-events", "2")
 	client := dial(t, nil, first.Address(), second.Address(), "127.0.0.1:1")
-	// Which one answered is told by its limit.
-	asked := func() uint32 {
-		found, err := client.Capabilities(within(t))
+	// The limit identifies the sidecar that answered.
+	calledLimit := func() int32 {
+		capabilities, err := client.Capabilities(within(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return found.GetLimits().GetMaxBatchEvents()
+		return capabilities.GetLimits().GetMaxBatchEvents()
 	}
-	seen := map[uint32]int{}
+	seen := map[int32]int{}
 	for seen[1] == 0 || seen[2] == 0 {
-		seen[asked()]++
+		seen[calledLimit()]++
 	}
 	clear(seen)
 	for range 10 {
-		seen[asked()]++
+		seen[calledLimit()]++
 	}
 	if seen[1] != 5 || seen[2] != 5 {
 		t.Errorf("the turns were %v", seen)
@@ -56,13 +57,13 @@ func TestCallsTakeTurnsAmongSeveralAddresses(t *testing.T) {
 	first.Drain()
 	<-first.Exited()
 	for range 10 {
-		if asked() != 2 {
-			t.Error("the drained one was asked")
+		if calledLimit() != 2 {
+			t.Error("the drained sidecar got a call")
 		}
 	}
 }
 
-// TLS by a private authority, with a client's own certificate where the sidecar asks for one.
+// TLS works with a private authority, and with a client certificate if the sidecar requires one.
 func TestTLSWithAPrivateAuthority(t *testing.T) {
 	authority := sidecartest.NewAuthority(t)
 	serverCert, serverKey := authority.Issue(t, "127.0.0.1")
@@ -80,7 +81,7 @@ func TestTLSWithAPrivateAuthority(t *testing.T) {
 	}
 	trusting := configure(authority.File, "", "")
 	paired := configure(authority.File, clientCert, clientKey)
-	for name, one := range map[string]struct {
+	for name, test := range map[string]struct {
 		options   *ciosidecar.DialOptions
 		addresses []string
 		code      codes.Code
@@ -93,27 +94,27 @@ func TestTLSWithAPrivateAuthority(t *testing.T) {
 		"without TLS":                   {nil, []string{open.Address()}, codes.Unavailable},
 		"a name that is not the server": {&ciosidecar.DialOptions{TLS: named(trusting.TLS, "other")}, []string{open.Address()}, codes.Unavailable},
 	} {
-		_, err := dial(t, one.options, one.addresses...).Capabilities(within(t))
-		if status.Code(err) != one.code {
+		_, err := dial(t, test.options, test.addresses...).Capabilities(within(t))
+		if status.Code(err) != test.code {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
 func named(config *tls.Config, name string) *tls.Config {
-	found := config.Clone()
-	found.ServerName = name
-	return found
+	renamed := config.Clone()
+	renamed.ServerName = name
+	return renamed
 }
 
-// Addresses, options and files that cannot work are refused by Dial or TLSFiles, not by a call.
-func TestWhatCannotWorkIsRefusedAtOnce(t *testing.T) {
+// Dial and TLSFiles return an error for addresses, options and files that cannot be used.
+func TestDialRefusesWhatCannotBeUsed(t *testing.T) {
 	wrong := [][]string{{"127.0.0.1:1", ""}, {"dns:///a:1", "127.0.0.1:1"}}
-	for _, one := range []string{
+	for _, address := range []string{
 		"", "localhost", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "http://127.0.0.1:1",
 		"host name:1", "unix:", "dns:///name", "::1:50550", "127.0.0.1:port", "127.0.0.1:1\n",
 	} {
-		wrong = append(wrong, []string{one})
+		wrong = append(wrong, []string{address})
 	}
 	for _, addresses := range wrong {
 		if _, err := ciosidecar.Dial(addresses, nil); err == nil {

@@ -8,33 +8,34 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// ErrFinished says that an item was sent after CloseSend.
+// ErrFinished is returned if an item is sent after CloseSend.
 var ErrFinished = errors.New("ciosidecar: the stream takes no more items: it is finished")
 
-// ErrClosed says that a stream was used after Close, its own or its client's.
+// ErrClosed is returned if a stream is used after its Close, or after its client's Close.
 var ErrClosed = errors.New("ciosidecar: the stream is closed")
 
-// ErrNoDestination says that an item names no destination, and there is no default one.
+// ErrNoDestination is returned if an item names no destination, and the stream or call has no
+// default destination.
 var ErrNoDestination = errors.New("ciosidecar: an item names no destination, and there is no default")
 
-// CallError says why a call or a stream failed: nobody answered (codes.Unavailable), it was
-// refused, or its context ended.
+// CallError is the reason why a call or a stream failed: the sidecar did not answer
+// (codes.Unavailable), the sidecar rejected the call, or the context ended.
 //
-// status.Code tells its code, and errors.Is knows one whose context ended as
-// context.DeadlineExceeded or context.Canceled. What is wrong with an event is in its Result.
+// status.Code returns its code. If the context ended, errors.Is matches context.DeadlineExceeded or
+// context.Canceled. What is wrong with an event is in its Result.
 type CallError struct {
 	status *status.Status
 }
 
-// Error is the code and what was said of it.
+// Error returns the code and the message.
 func (e *CallError) Error() string {
 	return "ciosidecar: " + e.status.Code().String() + ": " + e.status.Message()
 }
 
-// GRPCStatus is the status, with its details, as package status looks for it.
+// GRPCStatus returns the status with its details. Package status uses this method.
 func (e *CallError) GRPCStatus() *status.Status { return e.status }
 
-// Is reports whether target is the context's error that the code stands for.
+// Is reports whether target is the context's error that corresponds to the code.
 func (e *CallError) Is(target error) bool {
 	switch e.status.Code() {
 	case codes.DeadlineExceeded:
@@ -46,21 +47,27 @@ func (e *CallError) Is(target error) bool {
 	}
 }
 
-// callError is a failure of gRPC's, or the end of a context, as one of ours; nil for nil.
+// callError converts an error of gRPC or of a context to a CallError, and nil to nil.
 func callError(err error) error {
 	if err == nil {
 		return nil
 	}
-	found, ok := status.FromError(err)
+	callStatus, ok := status.FromError(err)
 	if !ok {
-		found = status.FromContextError(err)
+		callStatus = status.FromContextError(err)
 	}
-	return &CallError{status: found}
+	return &CallError{status: callStatus}
 }
 
-// worthAnotherTry tells whether a stream that ended with this code may be opened again with some
-// hope. INTERNAL is what a connection reset in the middle of a stream comes to; a server that
-// really has a fault is given up on when it makes no progress.
-func worthAnotherTry(code codes.Code) bool {
+// contractBroken returns the error of a call with an invalid response. The same call would get the
+// same response again, so the code is not retryable.
+func contractBroken(err error) error {
+	return callError(status.Errorf(codes.Unknown, "the sidecar broke the contract: %v", err))
+}
+
+// isRetryable reports whether a stream that ended with this code is opened again. gRPC reports
+// INTERNAL if a connection is reset in mid-stream. If the server itself has a fault, the reconnect
+// backoff gives up, because the stream makes no progress.
+func isRetryable(code codes.Code) bool {
 	return code == codes.Unavailable || code == codes.Aborted || code == codes.Internal
 }

@@ -21,7 +21,7 @@ func ExampleClient_Transform() {
 
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	results, err := client.Transform(ctx, destination, []ciosidecar.Item{
+	results, err := client.Transform(ctx, destination, []ciosidecar.BatchItem{
 		{JSON: []byte(`{"type": "track", "userId": "u-1", "event": "Paid", "properties": {"total": 59.70}}`)},
 		{JSON: []byte(`{"type": "track", "event": "Whose?"}`)},
 	})
@@ -40,7 +40,7 @@ func ExampleClient_Transform() {
 	// Output:
 	// 200 POST https://track.customer.io/api/v1/customers/u-1/events
 	// {"name":"Paid","type":"event","data":{"total": 59.70}}
-	// 400 MISSING_IDENTITY a track needs a userId, an email or an anonymousId (3.4)
+	// 400 MISSING_IDENTITY a track needs a userId, an email or an anonymousId (rule 3.4)
 }
 
 func ExampleClient_Stream() {
@@ -59,7 +59,7 @@ func ExampleClient_Stream() {
 		defer stream.CloseSend()
 		for job := range 1000 {
 			event := fmt.Appendf(nil, `{"type": "track", "userId": "u-%d", "event": "Paid"}`, job)
-			if err := stream.Send(ctx, ciosidecar.Item{JSON: event, Value: job}); err != nil {
+			if err := stream.Send(ctx, ciosidecar.BatchItem{JSON: event, Attachment: job}); err != nil {
 				return // Results yields the same error
 			}
 		}
@@ -73,7 +73,7 @@ func ExampleClient_Stream() {
 		if result.Status == 200 {
 			transformed++
 		}
-		if result.Value.(int) == 999 {
+		if result.Attachment.(int) == 999 {
 			fmt.Println(result.Requests[0].URL)
 		}
 	}

@@ -17,8 +17,8 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
 )
 
-// nested is a track whose properties are nested so deeply, field by field.
-func nested(levels int, list bool) *v1.Message {
+// nested returns a track event, as fields, whose properties have the given number of levels.
+func nested(levels int, list bool) *v1.RudderEvent {
 	value := structpb.NewNumberValue(1)
 	for range levels - 1 {
 		if list {
@@ -28,28 +28,28 @@ func nested(levels int, list bool) *v1.Message {
 		}
 	}
 	fields := &structpb.Struct{Fields: map[string]*structpb.Value{"a": value}}
-	return &v1.Message{
+	return &v1.RudderEvent{
 		Type: "track", UserId: "u1", Event: "Deep",
-		Properties: &v1.Json{Form: &v1.Json_Fields{Fields: fields}},
+		Properties: &v1.JsonObject{Form: &v1.JsonObject_Fields{Fields: fields}},
 	}
 }
 
-// An event nested more deeply than the sidecar can read is refused where it is sent, by one level;
-// what it can read is answered, and so is everything else.
-func TestAnEventNestedTooDeeplyIsRefusedWhereItIsSent(t *testing.T) {
+// An event with one level more than the sidecar reads is refused when it is sent. The deepest
+// readable event, and all other items, have results.
+func TestAnEventNestedTooDeeplyIsRefusedBySend(t *testing.T) {
 	address := sidecartest.Start(t).Address()
-	for _, one := range []struct {
+	for _, test := range []struct {
 		list    bool
 		deepest int
 	}{{false, 32}, {true, 47}} {
 		stream := openStream(t, address, nil)
-		sendAll(t, stream, ciosidecar.Item{Message: nested(one.deepest, one.list)})
-		for _, levels := range []int{one.deepest + 1, 60, 3000} {
-			err := stream.Send(within(t), ciosidecar.Item{Message: nested(levels, one.list)})
+		sendAll(t, stream, ciosidecar.BatchItem{Event: nested(test.deepest, test.list)})
+		for _, levels := range []int{test.deepest + 1, 60, 3000} {
+			err := stream.Send(within(t), ciosidecar.BatchItem{Event: nested(levels, test.list)})
 			if err == nil || !strings.Contains(err.Error(), "nested too deeply") {
 				t.Errorf("%d levels: %v", levels, err)
 			}
-			items := append(jsonItems(track), ciosidecar.Item{Message: nested(levels, one.list)})
+			items := append(jsonItems(track), ciosidecar.BatchItem{Event: nested(levels, test.list)})
 			if stream.SendBatch(within(t), items, 0) == nil {
 				t.Errorf("%d levels in a batch: no error", levels)
 			}
@@ -68,11 +68,11 @@ func TestAnEventNestedTooDeeplyIsRefusedWhereItIsSent(t *testing.T) {
 	}
 }
 
-// An item's message is what it was when it was sent.
-func TestAMessageIsCopied(t *testing.T) {
+// Changing an event after Send does not change the item.
+func TestSendCopiesAnEvent(t *testing.T) {
 	stream := openStream(t, sidecartest.Start(t).Address(), &ciosidecar.StreamOptions{Linger: 300 * time.Millisecond})
-	event := &v1.Message{Type: "track", UserId: "u1", Event: "Before"}
-	sendAll(t, stream, ciosidecar.Item{Message: event})
+	event := &v1.RudderEvent{Type: "track", UserId: "u1", Event: "Before"}
+	sendAll(t, stream, ciosidecar.BatchItem{Event: event})
 	event.Event = "\xff"
 	stream.CloseSend()
 	result := receive(t, stream)
@@ -81,16 +81,16 @@ func TestAMessageIsCopied(t *testing.T) {
 	}
 }
 
-// An item that fits into no message is refused where it is sent.
-func TestAnItemLargerThanAnyMessageIsRefusedWhereItIsSent(t *testing.T) {
+// An item that is larger than any message is refused when it is sent.
+func TestAnItemLargerThanAnyMessageIsRefusedBySend(t *testing.T) {
 	stream := openStream(t, "127.0.0.1:1", nil)
-	err := stream.Send(within(t), ciosidecar.Item{JSON: make([]byte, 64<<20)})
-	if err == nil || !strings.Contains(err.Error(), "at most travel") {
+	err := stream.Send(within(t), ciosidecar.BatchItem{JSON: make([]byte, 64<<20)})
+	if err == nil || !strings.Contains(err.Error(), "the limit is") {
 		t.Errorf("%v", err)
 	}
 }
 
-// failingSend fails to send a batch that holds "bad", as an interceptor of the caller's may.
+// failingSend fails to send a batch with the item "bad", as a caller's interceptor might.
 type failingSend struct {
 	grpc.ClientStream
 	failed chan struct{}
@@ -106,8 +106,8 @@ func (f failingSend) SendMsg(message any) error {
 	return f.ClientStream.SendMsg(message)
 }
 
-// A sender that fails ends the stream with its error; items sent before still get their results,
-// after a reconnect too.
+// A failed send ends the stream with its error. Items that were sent before have results, also
+// after a reconnect.
 func TestASenderThatFailsEndsTheStreamWithItsError(t *testing.T) {
 	for _, died := range []bool{false, true} {
 		failed := make(chan struct{})
@@ -143,9 +143,9 @@ func TestASenderThatFailsEndsTheStreamWithItsError(t *testing.T) {
 		})
 		client := dial(t, &ciosidecar.DialOptions{GRPC: []grpc.DialOption{failing}}, address)
 		stream := client.Stream(within(t), shop, &ciosidecar.StreamOptions{MaxBatchEvents: 1})
-		sendAll(t, stream, ciosidecar.Item{JSON: []byte("good"), Value: "good"})
-		_ = stream.Send(within(t), ciosidecar.Item{JSON: []byte("bad"), Value: "bad"})
-		if result := receive(t, stream); result.Value != "good" || !result.OK() {
+		sendAll(t, stream, ciosidecar.BatchItem{JSON: []byte("good"), Attachment: "good"})
+		_ = stream.Send(within(t), ciosidecar.BatchItem{JSON: []byte("bad"), Attachment: "bad"})
+		if result := receive(t, stream); result.Attachment != "good" || !result.OK() {
 			t.Errorf("%+v", result)
 		}
 		for range 2 {
@@ -163,7 +163,8 @@ func TestASenderThatFailsEndsTheStreamWithItsError(t *testing.T) {
 	}
 }
 
-// Closing the client ends its streams as closing them does, and what they still held is gone.
+// Closing the client ends its streams, as Stream.Close does. Results that were not received are
+// lost.
 func TestClosingTheClientEndsItsStreams(t *testing.T) {
 	client := dial(t, nil, sidecartest.Start(t).Address())
 	stream := client.Stream(within(t), shop, nil)
@@ -187,16 +188,16 @@ func TestClosingTheClientEndsItsStreams(t *testing.T) {
 	}
 }
 
-// Options that cannot be fail the stream where it is first used, by name.
-func TestOptionsThatCannotBe(t *testing.T) {
+// A stream with an invalid option fails at its first use. The error names the option.
+func TestInvalidOptionsFailTheStream(t *testing.T) {
 	for name, options := range map[string]ciosidecar.StreamOptions{
-		"MaxBatchEvents":  {MaxBatchEvents: -1},
-		"MaxBatchBytes":   {MaxBatchBytes: -1},
-		"MaxOwedEvents":   {MaxOwedEvents: -1},
-		"MaxOwedBytes":    {MaxOwedBytes: -1},
-		"MaxReceiveBytes": {MaxReceiveBytes: 65_535},
-		"65536":           {MaxReceiveBytes: 64<<20 + 1},
-		"timeout":         {Delivery: &ciosidecar.DeliveryOptions{DefaultTimeout: -1}},
+		"MaxBatchEvents":       {MaxBatchEvents: -1},
+		"MaxBatchBytes":        {MaxBatchBytes: -1},
+		"MaxOutstandingEvents": {MaxOutstandingEvents: -1},
+		"MaxOutstandingBytes":  {MaxOutstandingBytes: -1},
+		"MaxReceiveBytes":      {MaxReceiveBytes: 65_535},
+		"65536":                {MaxReceiveBytes: 64<<20 + 1},
+		"timeout":              {Delivery: &ciosidecar.DeliveryOptions{DefaultTimeout: -1}},
 	} {
 		stream := openStream(t, "127.0.0.1:1", &options)
 		stream.CloseSend()
@@ -212,37 +213,37 @@ func TestOptionsThatCannotBe(t *testing.T) {
 	}
 }
 
-// A call whose context has no deadline may take thirty seconds; one that has keeps its own.
-func TestACallMayTakeThirtySeconds(t *testing.T) {
-	var left []time.Duration
-	asks := grpc.WithUnaryInterceptor(func(
+// A call whose context has no deadline ends after thirty seconds. Other calls keep their deadline.
+func TestACallEndsAfterThirtySeconds(t *testing.T) {
+	var remaining []time.Duration
+	records := grpc.WithUnaryInterceptor(func(
 		ctx context.Context, method string, request, reply any, conn *grpc.ClientConn,
 		invoker grpc.UnaryInvoker, options ...grpc.CallOption,
 	) error {
 		deadline, _ := ctx.Deadline()
-		left = append(left, time.Until(deadline))
+		remaining = append(remaining, time.Until(deadline))
 		return invoker(ctx, method, request, reply, conn, options...)
 	})
-	client := dial(t, &ciosidecar.DialOptions{GRPC: []grpc.DialOption{asks}}, sidecartest.Start(t).Address())
-	free := context.Background()
-	_, first := client.Capabilities(free)
-	_, second := client.Check(free, shop)
-	_, third := client.Transform(free, shop, jsonItems(track))
+	client := dial(t, &ciosidecar.DialOptions{GRPC: []grpc.DialOption{records}}, sidecartest.Start(t).Address())
+	withoutDeadline := context.Background()
+	_, first := client.Capabilities(withoutDeadline)
+	_, second := client.Check(withoutDeadline, shop)
+	_, third := client.Transform(withoutDeadline, shop, jsonItems(track))
 	if err := errors.Join(first, second, third); err != nil {
 		t.Fatal(err)
 	}
-	for _, one := range left {
-		if one > 30*time.Second || one < 20*time.Second {
-			t.Errorf("%v", left)
+	for _, duration := range remaining {
+		if duration > 30*time.Second || duration < 20*time.Second {
+			t.Errorf("%v", remaining)
 		}
 	}
-	left = nil
-	if _, err := client.Check(within(t), shop); err != nil || left[0] < 40*time.Second {
-		t.Errorf("%v, %v", left, err)
+	remaining = nil
+	if _, err := client.Check(within(t), shop); err != nil || remaining[0] < 40*time.Second {
+		t.Errorf("%v, %v", remaining, err)
 	}
 }
 
-// A request of an earlier transform is delivered as it is.
+// A request of an earlier transform is delivered unchanged.
 func TestARequestCanBeSentLater(t *testing.T) {
 	_, address := delivering(t)
 	client := dial(t, nil, address)
@@ -254,14 +255,14 @@ func TestARequestCanBeSentLater(t *testing.T) {
 		Delivery: &ciosidecar.DeliveryOptions{},
 	})
 	defer stream.Close()
-	sendAll(t, stream, ciosidecar.Item{Prepared: results[0].Requests[0].Prepared()})
+	sendAll(t, stream, ciosidecar.BatchItem{Prepared: results[0].Requests[0].Prepared()})
 	stream.CloseSend()
 	if result := receive(t, stream); !result.OK() || result.Delivery == nil {
 		t.Errorf("%+v", result)
 	}
 }
 
-// A filtered event is in order, and yet nothing of it was transformed.
+// OK is true for status 200 only: a filtered event, and status 207, are not OK.
 func TestOKIs200AndNothingElse(t *testing.T) {
 	web := ciosidecar.NewDestination("", []byte(`{"siteID":"s","apiKey":"k","connectionMode":{"web":"device"}}`))
 	items := jsonItems(`{"type":"track","channel":"web","userId":"u1","event":"E"}`, track)

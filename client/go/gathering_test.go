@@ -13,7 +13,7 @@ import (
 	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 )
 
-func repeated(event string, count int) []ciosidecar.Item {
+func repeated(event string, count int) []ciosidecar.BatchItem {
 	return slices.Repeat(jsonItems(event), count)
 }
 
@@ -24,7 +24,7 @@ func sum(numbers []int) (total int) {
 	return total
 }
 
-// A thousand items sent one after another travel in few messages, none above the limit.
+// A thousand items share few messages, and no message is larger than MaxBatchEvents.
 func TestItemsAreGatheredIntoMessages(t *testing.T) {
 	var sizes []int
 	address, _ := startScripted(t, func(s *scriptedStream) error {
@@ -42,7 +42,7 @@ func TestItemsAreGatheredIntoMessages(t *testing.T) {
 	}
 }
 
-// Large items travel alone rather than in a message beyond the limit.
+// A message is no larger than MaxBatchBytes, unless it has a single larger item.
 func TestABatchIsBoundedInBytesToo(t *testing.T) {
 	var sizes []int
 	address, _ := startScripted(t, func(s *scriptedStream) error {
@@ -64,12 +64,12 @@ func TestABatchIsBoundedInBytesToo(t *testing.T) {
 	}
 }
 
-// A server that takes three items a batch gets three, and the next server its own share.
+// The stream keeps each server's limit for a batch, also after a reconnect.
 func TestTheServersOwnLimitOnABatchIsKept(t *testing.T) {
 	var sizes [2][]int
-	limited := func(stream int, most uint32, batches int) script {
+	limited := func(stream int, limit int32, batches int) script {
 		return func(s *scriptedStream) error {
-			if err := s.open(&v1.Limits{MaxBatchEvents: most, MaxDestinations: 10}); err != nil {
+			if err := s.open(&v1.Limits{MaxBatchEvents: limit, MaxDestinations: 10}); err != nil {
 				return err
 			}
 			for range batches {
@@ -96,8 +96,8 @@ func TestTheServersOwnLimitOnABatchIsKept(t *testing.T) {
 	}
 }
 
-// An item lingers for milliseconds, not until the stream is finished.
-func TestOneItemAloneIsSentWhenNobodyJoinsIt(t *testing.T) {
+// A single item is sent after Linger, before CloseSend.
+func TestASingleItemIsSentAfterLinger(t *testing.T) {
 	address, _ := startScripted(t, answersAll)
 	stream := openStream(t, address, nil)
 	for range 3 {
@@ -115,9 +115,9 @@ func answersAll(s *scriptedStream) error {
 	return s.each(func(*v1.Batch) {})
 }
 
-// With ten owed at most, the server never sees an eleventh unanswered.
-func TestNoMoreIsSentThanTheCreditAllows(t *testing.T) {
-	most := 0
+// With MaxOutstandingEvents of ten, the server never has eleven unanswered items.
+func TestNoMoreIsSentThanMaxOutstandingEvents(t *testing.T) {
+	maxUnanswered := 0
 	address, _ := startScripted(t, func(s *scriptedStream) error {
 		if err := s.open(nil); err != nil {
 			return err
@@ -129,11 +129,11 @@ func TestNoMoreIsSentThanTheCreditAllows(t *testing.T) {
 			if err == nil {
 				unanswered = append(unanswered, batch)
 				count += len(batch.GetItems())
-				most = max(most, count)
+				maxUnanswered = max(maxUnanswered, count)
 			}
 			if err != nil || count >= 10 {
-				for _, one := range unanswered {
-					if err := s.answer(one, true); err != nil {
+				for _, outstandingBatch := range unanswered {
+					if err := s.answer(outstandingBatch, true); err != nil {
 						return err
 					}
 				}
@@ -145,31 +145,31 @@ func TestNoMoreIsSentThanTheCreditAllows(t *testing.T) {
 		}
 	})
 	stream := openStream(t, address, &ciosidecar.StreamOptions{
-		MaxOwedEvents: 10, MaxBatchEvents: 4, Linger: time.Millisecond,
+		MaxOutstandingEvents: 10, MaxBatchEvents: 4, Linger: time.Millisecond,
 	})
 	results := mustExchange(t, stream, numbered(200))
 	inOrder(t, results, 200)
-	if most != 10 {
-		t.Errorf("%d items were unanswered", most)
+	if maxUnanswered != 10 {
+		t.Errorf("%d items were unanswered", maxUnanswered)
 	}
 }
 
-// The credit in bytes holds up Send too, and a Send that waits ends with its context.
-func TestSendWaitsForCreditNoLongerThanItsContext(t *testing.T) {
+// Send waits at MaxOutstandingBytes too, and ends with its context.
+func TestSendWaitsForRoomNoLongerThanItsContext(t *testing.T) {
 	address, _ := startScripted(t, answersAll)
-	stream := openStream(t, address, &ciosidecar.StreamOptions{MaxOwedBytes: 2 * len(track)})
+	stream := openStream(t, address, &ciosidecar.StreamOptions{MaxOutstandingBytes: 2 * len(track)})
 	sendAll(t, stream, jsonItems(track, track)...)
 	ctx, cancel := contextWithTimeout(t, 20*time.Millisecond)
 	defer cancel()
-	if err := stream.Send(ctx, ciosidecar.Item{JSON: []byte("1")}); status.Code(err) != codes.DeadlineExceeded {
+	if err := stream.Send(ctx, ciosidecar.BatchItem{JSON: []byte("1")}); status.Code(err) != codes.DeadlineExceeded {
 		t.Fatalf("%v instead of a deadline exceeded", err)
 	}
 	receive(t, stream)
 	sendAll(t, stream, jsonItems(track)...)
 }
 
-// Items of a SendBatch are in messages of their own, at once, and carry their timeout.
-func TestABatchOfOnesOwnHoldsNoOthers(t *testing.T) {
+// The items of a SendBatch are sent at once, in messages of their own, with their timeout.
+func TestSendBatchSharesNoMessage(t *testing.T) {
 	var seen [][]string
 	var timeouts []time.Duration
 	address, _ := startScripted(t, func(s *scriptedStream) error {
@@ -206,16 +206,16 @@ func TestABatchOfOnesOwnHoldsNoOthers(t *testing.T) {
 	}
 }
 
-// Open carries what the options say, and a connection travels once, before the items that name it.
-func TestWhatTheServerIsTold(t *testing.T) {
-	var numbers []uint32
+// OpenStream has the options. A connection is declared once, before the items that refer to it.
+func TestTheServerReceivesTheOptions(t *testing.T) {
+	var referenceIDs []int32
 	address, sidecar := startScripted(t, func(s *scriptedStream) error {
 		if err := s.open(nil); err != nil {
 			return err
 		}
 		return s.each(func(batch *v1.Batch) {
 			for _, item := range batch.GetItems() {
-				numbers = append(numbers, item.GetConnection())
+				referenceIDs = append(referenceIDs, item.GetConnection())
 			}
 		})
 	})
@@ -226,18 +226,18 @@ func TestWhatTheServerIsTold(t *testing.T) {
 		},
 	})
 	items := repeated("{}", 3)
-	items[1].Connection = ciosidecar.NewConnection("s:d", []byte(`{"object":"person"}`))
+	items[1].Connection = ciosidecar.NewSourceConnection([]byte(`{"object":"person"}`))
 	items[2].Connection = items[1].Connection
 	mustExchange(t, stream, items)
-	if !slices.Equal(numbers, []uint32{0, 1, 1}) || sidecar.stream(0).connections[1] != `{"object":"person"}` {
-		t.Errorf("connections %v of %v", numbers, sidecar.stream(0).connections)
+	if !slices.Equal(referenceIDs, []int32{0, 1, 1}) || sidecar.stream(0).connections[1] != `{"object":"person"}` {
+		t.Errorf("connections %v of %v", referenceIDs, sidecar.stream(0).connections)
 	}
 	opening := sidecar.stream(0).opening
 	if opening.GetMaxReceiveBytes() != 70_000 || opening.GetClientName() != "router" || opening.GetClientVersion() != "7" {
 		t.Errorf("opened with %v", opening)
 	}
 	delivery := opening.GetDelivery()
-	if !delivery.GetDetailForEveryItem() || !delivery.GetIncludeRequests() ||
+	if delivery.GetDetailLevel() != v1.DetailLevel_DETAIL_LEVEL_ALL || !delivery.GetIncludeRequests() ||
 		delivery.GetDefaultTimeout().AsDuration() != 3*time.Second {
 		t.Errorf("opened with delivery %v", delivery)
 	}

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Writes the stubs of ../../protos into ciosidecarv1/. Nobody edits what it writes.
-# With --check it writes nothing there and fails if a stub is not what it would write.
+# Write the stubs of ../../protos into ciosidecarv1/. Do not edit them by hand.
+# With --check, write nothing there, and fail if a stub is stale.
 #
-# Needs Go, and a Python with grpcio-tools for protoc: PYTHON, by default the one `make setup` leaves.
+# Needs Go, and a Python with grpcio-tools (for protoc) and googleapis-common-protos (for the imported
+# google/api files): PYTHON, by default the one that `make setup` installs.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -11,6 +12,7 @@ PROTOC_GEN_GO_GRPC=v1.6.2
 module=github.com/ciosidecar/ciosidecar/client/go
 protos=../../protos
 python=${PYTHON:-../../.venv/bin/python}
+google=$("$python" -c 'import google.api, pathlib; print(pathlib.Path(next(iter(google.api.__path__))).parents[1])')
 tools=$PWD/.tools/$PROTOC_GEN_GO-$PROTOC_GEN_GO_GRPC
 
 if [ ! -x "$tools/protoc-gen-go" ] || [ ! -x "$tools/protoc-gen-go-grpc" ]; then
@@ -19,7 +21,7 @@ if [ ! -x "$tools/protoc-gen-go" ] || [ ! -x "$tools/protoc-gen-go-grpc" ]; then
 fi
 
 write_stubs() {
-    "$python" -m grpc_tools.protoc "-I$protos" \
+    "$python" -m grpc_tools.protoc "-I$protos" "-I$google" \
         "--plugin=protoc-gen-go=$tools/protoc-gen-go" \
         "--go_out=$1" "--go_opt=module=$module" \
         "--plugin=protoc-gen-go-grpc=$tools/protoc-gen-go-grpc" \

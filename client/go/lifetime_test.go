@@ -14,7 +14,7 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
 )
 
-// Cancelling the stream's context ends it for whoever sends or receives, as context.Canceled.
+// If the context of the stream ends, Send and Recv return an error that matches the context's.
 func TestTheStreamsContextEndsIt(t *testing.T) {
 	for name, end := range map[string]struct {
 		code codes.Code
@@ -53,7 +53,7 @@ func TestTheStreamsContextEndsIt(t *testing.T) {
 	}
 }
 
-// Close wakes whoever waits, says so, and leaves no goroutine behind.
+// Close wakes waiting senders and receivers with ErrClosed, and leaves no goroutine behind.
 func TestCloseEndsEverythingThatWaits(t *testing.T) {
 	silent := make(chan struct{})
 	address, sidecar := startScripted(t, func(s *scriptedStream) error {
@@ -63,7 +63,7 @@ func TestCloseEndsEverythingThatWaits(t *testing.T) {
 	})
 	before := goleak.IgnoreCurrent()
 	client := dial(t, nil, address)
-	stream := client.Stream(within(t), shop, &ciosidecar.StreamOptions{MaxOwedEvents: 1})
+	stream := client.Stream(within(t), shop, &ciosidecar.StreamOptions{MaxOutstandingEvents: 1})
 	sendAll(t, stream, numbered(1)...)
 	failures := make(chan error, 2)
 	go func() { failures <- stream.Send(within(t), numbered(1)[0]) }()
@@ -89,12 +89,12 @@ func TestCloseEndsEverythingThatWaits(t *testing.T) {
 	}
 }
 
-// The real sidecar drained, killed and started again under a stream: every result once, in order.
-func TestARealSidecarMayComeAndGo(t *testing.T) {
+// If a real sidecar is drained, killed and started again, every item has one result, in order.
+func TestEveryItemHasAResultAlthoughSidecarsGoAway(t *testing.T) {
 	const count = 30_000
 	socket := "unix:" + t.TempDir() + "/s.sock"
 	first := sidecartest.Start(t, "--listen", socket)
-	stream := openStream(t, socket, &ciosidecar.StreamOptions{MaxBatchEvents: 50, MaxOwedEvents: 500})
+	stream := openStream(t, socket, &ciosidecar.StreamOptions{MaxBatchEvents: 50, MaxOutstandingEvents: 500})
 	sent := make(chan error, 1)
 	go func() {
 		defer stream.CloseSend()

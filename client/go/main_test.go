@@ -11,18 +11,18 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
 )
 
-// sidecarAddress is where a sidecar without any options listens, for examples and tests; empty where
-// there is no command to start one.
+// sidecarAddress is the address of a sidecar without options, for examples and tests. It is empty if there
+// is no command to start one.
 var sidecarAddress string
 
-// plainSidecar is its address, for a test that needs it.
+// plainSidecar returns the address of that sidecar for a test that needs it.
 func plainSidecar(t testing.TB) string {
 	t.Helper()
 	sidecartest.Need(t)
 	return sidecarAddress
 }
 
-// TestMain starts that sidecar, and fails if any test leaves a goroutine behind.
+// TestMain starts that sidecar. It fails if a test leaves a goroutine behind.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	os.Exit(run(m))

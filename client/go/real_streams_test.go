@@ -11,7 +11,7 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
 )
 
-// 1,000 items, one at a time: 1,000 results, in order, each of its own event.
+// A thousand items have a thousand results, in order, each of its own event.
 func TestEveryItemComesBackInOrder(t *testing.T) {
 	stream := openStream(t, plainSidecar(t), nil)
 	items := numbered(1000)
@@ -30,14 +30,14 @@ func TestEveryItemComesBackInOrder(t *testing.T) {
 	}
 }
 
-// Numbers are given anew when the server keeps fewer destinations than there are; every item still
-// meets its own.
+// If there are more destinations than the server keeps, reference ids are assigned again. Every
+// item still uses its own destination.
 func TestMoreDestinationsThanTheServerKeeps(t *testing.T) {
 	stream := openStream(t, sidecartest.Start(t, "--max-destinations", "3").Address(), nil)
-	items := make([]ciosidecar.Item, 70)
+	items := make([]ciosidecar.BatchItem, 70)
 	for index := range items {
 		config := fmt.Appendf(nil, `{"siteID":"site-%d","apiKey":"key"}`, index%7)
-		items[index] = ciosidecar.Item{
+		items[index] = ciosidecar.BatchItem{
 			JSON: []byte(track), Destination: ciosidecar.NewDestination("", config),
 		}
 	}
@@ -52,24 +52,24 @@ func TestMoreDestinationsThanTheServerKeeps(t *testing.T) {
 	}
 }
 
-// source_type, dont_batch and tag reach the server; requests name the stream's positions, and are
-// with the last item they cover.
-func TestFieldsOfAnItemTravelWithIt(t *testing.T) {
+// source_type, dont_batch and tag reach the server. Requests have the positions of the stream, and
+// are in the result of the last item that they cover.
+func TestTheServerReceivesTheFieldsOfAnItem(t *testing.T) {
 	stream := openStream(t, plainSidecar(t), &ciosidecar.StreamOptions{Linger: 200 * time.Millisecond})
 	alone := group("u1")
 	alone.DontBatch = true
-	filtered := ciosidecar.Item{
+	filtered := ciosidecar.BatchItem{
 		JSON: []byte(track), SourceType: "web", Tag: []byte("job 17"),
 		Destination: ciosidecar.NewDestination("", []byte(`{"siteID":"s","apiKey":"k","connectionMode":{"web":"device"}}`)),
 	}
-	results := mustExchange(t, stream, []ciosidecar.Item{group("u0"), alone, group("u2"), filtered})
-	var covered [][]uint64
+	results := mustExchange(t, stream, []ciosidecar.BatchItem{group("u0"), alone, group("u2"), filtered})
+	var covered [][]int64
 	for _, result := range results {
 		for _, request := range result.Requests {
 			covered = append(covered, request.Positions)
 		}
 	}
-	if !slices.EqualFunc(covered, [][]uint64{{1}, {0, 2}}, slices.Equal) {
+	if !slices.EqualFunc(covered, [][]int64{{1}, {0, 2}}, slices.Equal) {
 		t.Errorf("requests cover %v", covered)
 	}
 	if results[3].Status != 298 || results[3].FilterReason != "DEVICE_MODE" || string(results[3].Tag) != "job 17" {
@@ -77,16 +77,16 @@ func TestFieldsOfAnItemTravelWithIt(t *testing.T) {
 	}
 }
 
-// Group events of one SendBatch share a request; with those of another they do not.
-func TestRequestsAreSharedWithinABatchOfOnesOwn(t *testing.T) {
+// Group events of one SendBatch share a request. Group events of another SendBatch do not share it.
+func TestRequestsAreSharedWithinASendBatch(t *testing.T) {
 	stream := openStream(t, plainSidecar(t), nil)
 	for call := range 2 {
-		items := []ciosidecar.Item{group(fmt.Sprintf("a%d", call)), group(fmt.Sprintf("b%d", call))}
+		items := []ciosidecar.BatchItem{group(fmt.Sprintf("a%d", call)), group(fmt.Sprintf("b%d", call))}
 		if err := stream.SendBatch(within(t), items, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, expected := range [][]uint64{nil, {0, 1}, nil, {2, 3}} {
+	for _, expected := range [][]int64{nil, {0, 1}, nil, {2, 3}} {
 		result := receive(t, stream)
 		if len(result.Requests) == 0 != (expected == nil) {
 			t.Fatalf("position %d has %d requests", result.Position, len(result.Requests))

@@ -2,6 +2,7 @@ package ciosidecar_test
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -14,9 +15,9 @@ import (
 	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 )
 
-// Half a batch is answered, then the server is gone: only the other half travels again.
-func TestWhatHasNoAnswerIsSentAgainAndNothingElse(t *testing.T) {
-	var again []string
+// If the server goes away in mid-batch, only the items without a result are sent again.
+func TestOnlyItemsWithoutAResultAreSentAgain(t *testing.T) {
+	var resent []string
 	address, sidecar := startScripted(t,
 		func(s *scriptedStream) error {
 			if err := s.open(nil); err != nil {
@@ -37,7 +38,7 @@ func TestWhatHasNoAnswerIsSentAgainAndNothingElse(t *testing.T) {
 			}
 			return s.each(func(batch *v1.Batch) {
 				for _, item := range batch.GetItems() {
-					again = append(again, string(item.GetJson()))
+					resent = append(resent, string(item.GetJson()))
 				}
 			})
 		})
@@ -45,15 +46,16 @@ func TestWhatHasNoAnswerIsSentAgainAndNothingElse(t *testing.T) {
 	results := mustExchange(t, stream, numbered(10))
 	inOrder(t, results, 10)
 	expected := []string{`{"n":3}`, `{"n":4}`, `{"n":5}`, `{"n":6}`, `{"n":8}`, `{"n":9}`}
-	if !slices.Equal(again, expected) {
-		t.Errorf("sent again: %v", again)
+	if !slices.Equal(resent, expected) {
+		t.Errorf("sent again: %v", resent)
 	}
 	if stream.Reconnects() != 1 || sidecar.stream(1).declared[1] != config {
 		t.Errorf("%d reconnects, declared %v", stream.Reconnects(), sidecar.stream(1).declared)
 	}
 }
 
-// After Drain nothing more is sent there; what was sent is answered; the rest goes on elsewhere.
+// After Drain nothing more is sent in the session. Sent items have results, and all others are sent
+// in the next session.
 func TestDrainMovesTheStreamWithoutLosingAnything(t *testing.T) {
 	second := 0
 	address, _ := startScripted(t,
@@ -79,14 +81,14 @@ func TestDrainMovesTheStreamWithoutLosingAnything(t *testing.T) {
 			}
 			return s.each(func(batch *v1.Batch) { second += len(batch.GetItems()) })
 		})
-	stream := openStream(t, address, &ciosidecar.StreamOptions{MaxBatchEvents: 5, MaxOwedEvents: 5})
+	stream := openStream(t, address, &ciosidecar.StreamOptions{MaxBatchEvents: 5, MaxOutstandingEvents: 5})
 	inOrder(t, mustExchange(t, stream, numbered(50)), 50)
 	if second != 45 || stream.Reconnects() != 1 {
 		t.Errorf("%d items on the second stream, %d reconnects", second, stream.Reconnects())
 	}
 }
 
-// A server that repeats itself does not confuse the order.
+// If the server answers an item twice, the item has one result, in order.
 func TestAnAnswerThatComesTwiceCountsOnce(t *testing.T) {
 	address, _ := startScripted(t, func(s *scriptedStream) error {
 		if err := s.open(nil); err != nil {
@@ -100,18 +102,18 @@ func TestAnAnswerThatComesTwiceCountsOnce(t *testing.T) {
 	inOrder(t, mustExchange(t, openStream(t, address, nil), numbered(3)), 3)
 }
 
-// An item that waits for another says which: of its own batch, of an answered one, of one that was
-// sent again; not where nobody can know.
-func TestABlockedItemSaysForWhichOneItWaits(t *testing.T) {
+// BlockedBy is the stream position of an item in the same batch, in an answered batch, or in a
+// batch that was sent again. It is nil for an item that does not exist.
+func TestBlockedByIsAStreamPosition(t *testing.T) {
 	blocked := func(s *scriptedStream, batch *v1.Batch, by ...*v1.ItemRef) error {
 		results := &v1.Results{BatchId: batch.GetBatchId(), BatchComplete: true}
-		for position, one := range by {
+		for position, ref := range by {
 			results.Statuses = append(results.Statuses, 503)
-			results.Details = append(results.Details, &v1.Detail{Position: uint32(position), Error: &v1.Error{
-				Code: v1.ErrorCode_ERROR_CODE_BLOCKED, Retryable: true, BlockedBy: one,
+			results.Details = append(results.Details, &v1.EventDetail{Position: int32(position), Error: &v1.EventError{
+				Code: v1.ErrorCode_ERROR_CODE_BLOCKED, Retryable: true, BlockedBy: ref,
 			}})
 		}
-		return s.say(&v1.TransformStreamResponse{Message: &v1.TransformStreamResponse_Results{Results: results}})
+		return s.send(&v1.TransformStreamResponse{Message: &v1.TransformStreamResponse_Results{Results: results}})
 	}
 	address, _ := startScripted(t,
 		func(s *scriptedStream) error {
@@ -160,15 +162,19 @@ func TestABlockedItemSaysForWhichOneItWaits(t *testing.T) {
 	atEnd(t, stream)
 }
 
-// Answers that cannot be meant end the stream with a reason, whoever waits for them.
-func TestAServerThatBreaksTheContractIsNotWaitedFor(t *testing.T) {
+// Invalid results end the stream with UNKNOWN and a reason, without a reconnect.
+func TestInvalidResultsEndTheStream(t *testing.T) {
 	for name, results := range map[string]*v1.Results{
-		"position":      {FirstPosition: 2, Statuses: []uint32{200}},
-		"positions":     {Positions: []uint32{0}, Statuses: []uint32{200, 200}},
-		"not all":       {Statuses: []uint32{200}, BatchComplete: true},
-		"template":      {Statuses: []uint32{200, 200}, Requests: []*v1.Request{{Template: 1}}},
-		"request":       {Templates: []*v1.RequestTemplate{{}}, Requests: []*v1.Request{{Position: 2}}},
-		"huge position": {FirstPosition: 1<<32 - 1, Statuses: []uint32{200}},
+		"position":          {FirstPosition: 2, Statuses: []int32{200}},
+		"positions":         {Positions: []int32{0}, Statuses: []int32{200, 200}},
+		"not all":           {Statuses: []int32{200}, BatchComplete: true},
+		"template":          {Statuses: []int32{200, 200}, Requests: []*v1.ApiRequest{{Template: 1}}},
+		"request":           {Templates: []*v1.ApiRequestTemplate{{}}, Requests: []*v1.ApiRequest{{Positions: []int32{2}}}},
+		"huge position":     {FirstPosition: math.MaxInt32, Statuses: []int32{200}},
+		"negative position": {Positions: []int32{-1}, Statuses: []int32{200}},
+		"negative template": {Statuses: []int32{200, 200}, Requests: []*v1.ApiRequest{{Template: -1}}},
+		"negative request":  {Templates: []*v1.ApiRequestTemplate{{}}, Requests: []*v1.ApiRequest{{Positions: []int32{-1}}}},
+		"no positions":      {Templates: []*v1.ApiRequestTemplate{{}}, Requests: []*v1.ApiRequest{{}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address, sidecar := startScripted(t, func(s *scriptedStream) error {
@@ -180,7 +186,7 @@ func TestAServerThatBreaksTheContractIsNotWaitedFor(t *testing.T) {
 					return err
 				}
 				results.BatchId = batch.GetBatchId()
-				err = s.say(&v1.TransformStreamResponse{
+				err = s.send(&v1.TransformStreamResponse{
 					Message: &v1.TransformStreamResponse_Results{Results: results},
 				})
 				if err == nil {
@@ -200,10 +206,10 @@ func TestAServerThatBreaksTheContractIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// Sending and receiving fail with Unavailable after the time we were told; nobody waits for ever.
-func TestNobodyThereIsUnavailableAfterTheTimeWeWereTold(t *testing.T) {
+// If no sidecar answers for ReconnectFor, Send and Recv fail with UNAVAILABLE.
+func TestTheStreamIsUnavailableAfterReconnectFor(t *testing.T) {
 	stream := openStream(t, "127.0.0.1:1", &ciosidecar.StreamOptions{
-		ReconnectFor: 300 * time.Millisecond, MaxOwedEvents: 2,
+		ReconnectFor: 300 * time.Millisecond, MaxOutstandingEvents: 2,
 	})
 	_, err := exchange(t, stream, numbered(10))
 	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "no answer for 300ms") {
@@ -214,7 +220,7 @@ func TestNobodyThereIsUnavailableAfterTheTimeWeWereTold(t *testing.T) {
 	}
 }
 
-// INVALID_ARGUMENT would come again: it is returned, with what was said, and not tried again.
+// INVALID_ARGUMENT is not retryable: it is returned with its message, without a reconnect.
 func TestARefusedCallIsNotTriedAgain(t *testing.T) {
 	address, sidecar := startScripted(t, func(*scriptedStream) error {
 		return status.Error(codes.InvalidArgument, "no")
@@ -229,8 +235,8 @@ func TestARefusedCallIsNotTriedAgain(t *testing.T) {
 	}
 }
 
-// A server that fails on the same items each time is given up on.
-func TestAPoisonousBatchDoesNotReconnectForEver(t *testing.T) {
+// If the server fails with the same items each time, the stream gives up after ReconnectFor.
+func TestABatchThatAlwaysFailsEndsTheStream(t *testing.T) {
 	address, sidecar := startScripted(t, func(s *scriptedStream) error {
 		if err := s.open(nil); err != nil {
 			return err
@@ -249,8 +255,9 @@ func TestAPoisonousBatchDoesNotReconnectForEver(t *testing.T) {
 	}
 }
 
-// Unordered results come as they are answered; ordered ones wait for those before them.
-func TestResultsComeInOrderUnlessAskedOtherwise(t *testing.T) {
+// By default a result waits for earlier results. With Unordered, results are returned as they
+// arrive.
+func TestResultsAreInOrderUnlessUnordered(t *testing.T) {
 	for name, unordered := range map[string]bool{"ordered": false, "unordered": true} {
 		t.Run(name, func(t *testing.T) {
 			address, _ := startScripted(t, func(s *scriptedStream) error {
@@ -275,7 +282,7 @@ func TestResultsComeInOrderUnlessAskedOtherwise(t *testing.T) {
 			}
 			var order []int
 			for range 3 {
-				order = append(order, receive(t, stream).Value.(int))
+				order = append(order, receive(t, stream).Attachment.(int))
 			}
 			stream.CloseSend()
 			atEnd(t, stream)

@@ -1,6 +1,7 @@
 package ciosidecar_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"sync"
@@ -14,11 +15,11 @@ import (
 	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 )
 
-// script is what a scripted sidecar does with one stream; what it returns is the stream's status.
+// script is the behaviour of a scripted sidecar on one stream. Its error is the status of the stream.
 type script func(*scriptedStream) error
 
-// scripted is a gRPC server that does what a test tells it to: a script for each stream, in turn,
-// the last one again for all that follow.
+// scripted is a gRPC server that plays a script on each stream. The last script is repeated for all further
+// streams.
 type scripted struct {
 	v1.UnimplementedSidecarServiceServer
 	scripts []script
@@ -26,44 +27,62 @@ type scripted struct {
 
 	mu      sync.Mutex
 	streams []*scriptedStream
+	deliver func(*v1.DeliverRequest) (*v1.DeliverResponse, error)
 }
 
-// startScripted returns the server's address.
+// onDeliver sets the answer to Deliver calls.
+func (s *scripted) onDeliver(deliver func(*v1.DeliverRequest) (*v1.DeliverResponse, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deliver = deliver
+}
+
+func (s *scripted) Deliver(ctx context.Context, request *v1.DeliverRequest) (*v1.DeliverResponse, error) {
+	s.mu.Lock()
+	deliver := s.deliver
+	s.mu.Unlock()
+	if deliver == nil {
+		return s.UnimplementedSidecarServiceServer.Deliver(ctx, request)
+	}
+	return deliver(request)
+}
+
+// startScripted starts a scripted server and returns its address.
 func startScripted(t *testing.T, scripts ...script) (string, *scripted) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := &scripted{scripts: scripts}
+	sidecar := &scripted{scripts: scripts}
 	server := grpc.NewServer()
-	v1.RegisterSidecarServiceServer(server, found)
+	v1.RegisterSidecarServiceServer(server, sidecar)
 	checks := health.NewServer()
 	checks.SetServingStatus(v1.SidecarService_ServiceDesc.ServiceName,
 		grpc_health_v1.HealthCheckResponse_SERVING)
 	grpc_health_v1.RegisterHealthServer(server, checks)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	found.stop = sync.OnceFunc(func() {
+	sidecar.stop = sync.OnceFunc(func() {
 		server.Stop()
 		<-served
 	})
-	t.Cleanup(found.stop)
-	return listener.Addr().String(), found
+	t.Cleanup(sidecar.stop)
+	return listener.Addr().String(), sidecar
 }
 
 func (s *scripted) TransformStream(
 	stream grpc.BidiStreamingServer[v1.TransformStreamRequest, v1.TransformStreamResponse],
 ) error {
 	s.mu.Lock()
-	found := &scriptedStream{stream: stream, declared: map[uint32]string{}, connections: map[uint32]string{}}
+	opened := &scriptedStream{stream: stream, declared: map[int32]string{}, connections: map[int32]string{}}
 	play := s.scripts[min(len(s.streams), len(s.scripts)-1)]
-	s.streams = append(s.streams, found)
+	s.streams = append(s.streams, opened)
 	s.mu.Unlock()
-	return play(found)
+	return play(opened)
 }
 
-// stream is the n-th stream that was opened; count how many were.
+// stream returns the n-th stream that was opened.
 func (s *scripted) stream(n int) *scriptedStream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,17 +95,17 @@ func (s *scripted) count() int {
 	return len(s.streams)
 }
 
-// scriptedStream is one stream from the server's side.
+// scriptedStream is the server's side of one stream.
 type scriptedStream struct {
 	stream      grpc.BidiStreamingServer[v1.TransformStreamRequest, v1.TransformStreamResponse]
-	opening     *v1.Open
-	declared    map[uint32]string
-	connections map[uint32]string
+	opening     *v1.OpenStream
+	declared    map[int32]string
+	connections map[int32]string
 }
 
 var errFinished = errors.New("the caller has finished")
 
-// open takes Open and answers it; limits that are 0 mean large ones.
+// open receives OpenStream and answers it. Without limits, the limits are large.
 func (s *scriptedStream) open(limits *v1.Limits) error {
 	request, err := s.stream.Recv()
 	if err != nil {
@@ -96,16 +115,16 @@ func (s *scriptedStream) open(limits *v1.Limits) error {
 	if limits.GetMaxBatchEvents() == 0 {
 		limits = &v1.Limits{MaxBatchEvents: 10_000, MaxDestinations: 1000}
 	}
-	return s.say(&v1.TransformStreamResponse{
-		Message: &v1.TransformStreamResponse_Opened{Opened: &v1.Opened{Limits: limits}},
+	return s.send(&v1.TransformStreamResponse{
+		Message: &v1.TransformStreamResponse_Opened{Opened: &v1.StreamOpened{Limits: limits}},
 	})
 }
 
-func (s *scriptedStream) say(response *v1.TransformStreamResponse) error {
+func (s *scriptedStream) send(response *v1.TransformStreamResponse) error {
 	return s.stream.Send(response)
 }
 
-// batch is the next one, or errFinished.
+// batch returns the next batch, or errFinished.
 func (s *scriptedStream) batch() (*v1.Batch, error) {
 	for {
 		request, err := s.stream.Recv()
@@ -118,35 +137,35 @@ func (s *scriptedStream) batch() (*v1.Batch, error) {
 		case *v1.TransformStreamRequest_Finish:
 			return nil, errFinished
 		case *v1.TransformStreamRequest_UpsertDestinations:
-			for _, one := range message.UpsertDestinations.GetDestinations() {
-				s.declared[one.GetNumber()] = string(one.GetConfigJson())
+			for _, declared := range message.UpsertDestinations.GetDestinations() {
+				s.declared[declared.GetReferenceId()] = string(declared.GetConfigJson())
 			}
-			for _, one := range message.UpsertDestinations.GetConnections() {
-				s.connections[one.GetNumber()] = string(one.GetConfigJson())
+			for _, declared := range message.UpsertDestinations.GetConnections() {
+				s.connections[declared.GetReferenceId()] = string(declared.GetConfigJson())
 			}
 		}
 	}
 }
 
-// answer says 200 about some positions of a batch, or all.
-func (s *scriptedStream) answer(batch *v1.Batch, complete bool, positions ...uint32) error {
+// answer sends status 200 for some positions of a batch, or for all if none are given.
+func (s *scriptedStream) answer(batch *v1.Batch, complete bool, positions ...int32) error {
 	if len(positions) == 0 {
 		for position := range batch.GetItems() {
-			positions = append(positions, uint32(position))
+			positions = append(positions, int32(position))
 		}
 	}
-	statuses := make([]uint32, len(positions))
+	statuses := make([]int32, len(positions))
 	for index := range statuses {
 		statuses[index] = 200
 	}
-	return s.say(&v1.TransformStreamResponse{Message: &v1.TransformStreamResponse_Results{
+	return s.send(&v1.TransformStreamResponse{Message: &v1.TransformStreamResponse_Results{
 		Results: &v1.Results{
 			BatchId: batch.GetBatchId(), Positions: positions, Statuses: statuses, BatchComplete: complete,
 		},
 	}})
 }
 
-// each answers every batch after a look at it, until the caller has finished.
+// each passes every batch to look and then answers it, until the caller has finished.
 func (s *scriptedStream) each(look func(*v1.Batch)) error {
 	for {
 		batch, err := s.batch()
@@ -164,7 +183,7 @@ func (s *scriptedStream) each(look func(*v1.Batch)) error {
 }
 
 func (s *scriptedStream) drain() error {
-	return s.say(&v1.TransformStreamResponse{Message: &v1.TransformStreamResponse_Drain{
+	return s.send(&v1.TransformStreamResponse{Message: &v1.TransformStreamResponse_Drain{
 		Drain: &v1.Drain{Grace: durationpb.New(5e9)},
 	}})
 }

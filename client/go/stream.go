@@ -10,56 +10,60 @@ import (
 	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 )
 
-// Stream takes items one at a time and gives their results, in order unless asked otherwise. It is
-// made by [Client.Stream].
+// Stream takes items one at a time and returns their results, by default in order. [Client.Stream]
+// makes one.
 //
-// It gathers items into messages, keeps within the credit, and, when the sidecar goes away, opens
-// another stream and sends again what has no result. Send in one goroutine and receive in another;
-// several of either are fine. Say CloseSend when nothing more comes, and Close when done with it,
-// also after a failure.
+// A stream gathers items into messages and limits the number of outstanding items. If the sidecar
+// goes away, the stream reconnects and sends the items without a result again.
+//
+// Send in one goroutine and receive in another; several goroutines may do either. Call CloseSend after
+// the last Send. Call Close at the end, also after a failure.
 type Stream struct {
-	stub        v1.SidecarServiceClient
-	destination Destination
-	options     *StreamOptions
-	unusable    error // why the stream can do nothing at all
-	ctx         context.Context
-	cancel      context.CancelFunc
-	stopped     chan struct{} // closed when no goroutine of the stream is left
+	stub           v1.SidecarServiceClient
+	destination    Destination
+	options        *StreamOptions
+	invalidOptions error // why the options cannot be used
+	ctx            context.Context
+	cancel         context.CancelFunc
+	stopped        chan struct{} // closed when the stream has no goroutine left
 
-	mu         sync.Mutex // guards all below
-	ledger     *ledger
-	finished   bool
-	closed     bool
-	fault      error // why nothing more is sent, although what was sent is still answered
-	failure    error // why no result comes any more
-	reconnects int
-	connection connection
-	dueAt      time.Time // when the oldest waiting item has lingered enough; zero if none waits
+	mu          sync.Mutex // guards all fields below
+	outstanding *outstandingItems
+	finished    bool
+	closed      bool
+	sendFailure error // why nothing more is sent, although sent items still get results
+	failure     error // why no more results arrive
+	reconnects  int
+	session     sessionState
+	dueAt       time.Time // when the oldest unsent item has lingered enough; zero: none is unsent
 
-	// Each is one reason to wait.
-	toSend   broadcast
-	answered broadcast
-	room     broadcast
+	// The events that goroutines wait for.
+	batchDue      broadcast
+	resultsAdded  broadcast
+	roomAvailable broadcast
 }
 
 func newStream(
 	ctx context.Context, stub v1.SidecarServiceClient, destination Destination, options *StreamOptions,
 ) *Stream {
-	found := &Stream{
-		stub:        stub,
-		destination: destination,
-		options:     options,
-		unusable:    options.check(),
-		stopped:     make(chan struct{}),
-		ledger:      newLedger(options),
+	stream := &Stream{
+		stub:           stub,
+		destination:    destination,
+		options:        options,
+		invalidOptions: options.check(),
+		stopped:        make(chan struct{}),
+		outstanding:    newOutstandingItems(options),
 	}
-	found.ctx, found.cancel = context.WithCancel(ctx)
-	return found
+	stream.ctx, stream.cancel = context.WithCancel(ctx)
+	return stream
 }
 
-// Send takes an item. It waits while the credit is used up, which ends when results are received,
-// or with an error when ctx ends or the stream fails: then the item was not taken.
-func (s *Stream) Send(ctx context.Context, item Item) error {
+// Send sends an item. If MaxOutstandingEvents or MaxOutstandingBytes is reached, Send waits until
+// results are received.
+//
+// Send returns an error if the item cannot be sent, ctx ends, or the stream has failed. The item is
+// not sent in these cases.
+func (s *Stream) Send(ctx context.Context, item BatchItem) error {
 	size, err := s.prepare(&item)
 	if err != nil {
 		return err
@@ -69,27 +73,29 @@ func (s *Stream) Send(ctx context.Context, item Item) error {
 	if err := s.waitForRoom(ctx); err != nil {
 		return err
 	}
-	s.ledger.add(item, size, nil)
+	s.outstanding.add(item, size, nil)
 	if s.dueAt.IsZero() {
 		s.dueAt = time.Now().Add(s.options.Linger)
-		s.toSend.wake()
-	} else if s.ledger.batchIsFull() {
-		s.toSend.wake()
+		s.batchDue.wake()
+	} else if s.outstanding.fillsBatch() {
+		s.batchDue.wake()
 	}
 	return nil
 }
 
-// SendBatch takes items that go out at once, in messages that hold no others: requests are shared
-// only among them. All are taken, or, with an error, none. It waits as Send does, for any room at
-// all: a batch may exceed the credit.
+// SendBatch sends items at once, in messages that contain no other items. Only these items share
+// requests with each other. If SendBatch returns an error, none of them is sent.
 //
-// On a stream that delivers, the timeout bounds their delivery; 0 for the default.
-func (s *Stream) SendBatch(ctx context.Context, items []Item, timeout time.Duration) error {
+// SendBatch waits as Send does, but only until a single item would be allowed: a batch may exceed
+// MaxOutstandingEvents and MaxOutstandingBytes.
+//
+// With delivery, timeout is the time limit for the delivery of the items. 0: the stream's own.
+func (s *Stream) SendBatch(ctx context.Context, items []BatchItem, timeout time.Duration) error {
 	if timeout < 0 {
 		return errNegativeTimeout
 	}
 	sizes := make([]int, len(items))
-	items = append([]Item(nil), items...)
+	items = append([]BatchItem(nil), items...)
 	for index := range items {
 		var err error
 		if sizes[index], err = s.prepare(&items[index]); err != nil {
@@ -101,59 +107,65 @@ func (s *Stream) SendBatch(ctx context.Context, items []Item, timeout time.Durat
 	if err := s.waitForRoom(ctx); err != nil {
 		return err
 	}
-	together := &company{timeout: timeout}
+	group := &batchGroup{timeout: timeout}
 	for index, item := range items {
-		s.ledger.add(item, sizes[index], together)
+		s.outstanding.add(item, sizes[index], group)
 	}
 	s.sendNow()
 	return nil
 }
 
-// prepare fills the item's destination in and checks the item.
-func (s *Stream) prepare(item *Item) (size int, err error) {
+// prepare sets the item's default destination and checks the item.
+func (s *Stream) prepare(item *BatchItem) (size int, err error) {
 	item.Destination = orDefault(item.Destination, s.destination)
 	return item.check()
 }
 
-// waitForRoom returns nil when an item may be added. The lock is held before and after.
+// waitForRoom returns nil when an item may be added. The caller holds the lock.
 func (s *Stream) waitForRoom(ctx context.Context) error {
 	for {
 		switch {
-		case s.unusable != nil:
-			return s.unusable
+		case s.invalidOptions != nil:
+			return s.invalidOptions
 		case s.closed:
 			return ErrClosed
 		case s.failure != nil:
 			return s.failure
-		case s.fault != nil:
-			return s.fault
+		case s.sendFailure != nil:
+			return s.sendFailure
 		case s.finished:
 			return ErrFinished
 		case ctx.Err() != nil:
 			return callError(ctx.Err())
-		case s.ledger.owed == 0,
-			s.ledger.owed < s.options.MaxOwedEvents && s.ledger.owedBytes < s.options.MaxOwedBytes:
+		case s.hasRoom():
 			return nil
 		}
-		if len(s.ledger.sent) == 0 {
-			s.sendNow() // else room will come, and with it more to share a message
+		if len(s.outstanding.sent) == 0 {
+			// No result is on its way that could make room, so the unsent items must not linger.
+			s.sendNow()
 		}
-		s.wait(ctx, &s.room)
+		s.wait(ctx, &s.roomAvailable)
 	}
 }
 
-// CloseSend says that nothing more will be sent: after the last result, Recv returns io.EOF.
+func (s *Stream) hasRoom() bool {
+	return s.outstanding.events == 0 ||
+		s.outstanding.events < s.options.MaxOutstandingEvents &&
+			s.outstanding.bytes < s.options.MaxOutstandingBytes
+}
+
+// CloseSend ends the sending of items. After the last result, Recv returns io.EOF.
 func (s *Stream) CloseSend() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.finished = true
 	s.sendNow()
-	s.answered.wake()
-	s.room.wake()
+	s.resultsAdded.wake()
+	s.roomAvailable.wake()
 }
 
-// Recv waits for the next result. It returns io.EOF after the last one, which needs CloseSend, and
-// any other error when ctx ends or the stream has failed.
+// Recv waits for the next result. After CloseSend and the last result, it returns io.EOF. It returns
+// another error if ctx ends or the stream has failed.
 func (s *Stream) Recv(ctx context.Context) (Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -161,30 +173,31 @@ func (s *Stream) Recv(ctx context.Context) (Result, error) {
 		if err := ctx.Err(); err != nil {
 			return Result{}, callError(err)
 		}
-		if s.unusable != nil {
-			return Result{}, s.unusable
+		if s.invalidOptions != nil {
+			return Result{}, s.invalidOptions
 		}
 		if s.closed {
 			return Result{}, ErrClosed
 		}
-		if result, ok := s.ledger.take(); ok {
-			s.room.wake()
-			if s.ledger.owed == 0 {
-				s.answered.wake() // for whoever else waits for a result that will not come
+		if result, ok := s.outstanding.takeResult(); ok {
+			s.roomAvailable.wake()
+			if s.outstanding.events == 0 {
+				s.resultsAdded.wake() // other receivers have no result to wait for any more
 			}
 			return result, nil
 		}
 		switch {
-		case s.finished && s.ledger.owed == 0:
+		case s.finished && s.outstanding.events == 0:
 			return Result{}, io.EOF
 		case s.failure != nil:
 			return Result{}, s.failure
 		}
-		s.wait(ctx, &s.answered)
+		s.wait(ctx, &s.resultsAdded)
 	}
 }
 
-// Results are what Recv gives until io.EOF. An error is the last thing it yields.
+// Results returns an iterator over the results of Recv until io.EOF. If Recv returns another error,
+// the iterator yields it last.
 func (s *Stream) Results(ctx context.Context) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		for {
@@ -196,42 +209,43 @@ func (s *Stream) Results(ctx context.Context) iter.Seq2[Result, error] {
 	}
 }
 
-// Reconnects is how often the stream had to be opened anew.
+// Reconnects returns the number of times that the stream has reconnected.
 func (s *Stream) Reconnects() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.reconnects
 }
 
-// Close ends the stream and waits until nothing of it is left. Results that were not received are
-// lost: CloseSend and receive to io.EOF first. It always returns nil.
+// Close ends the stream and waits until its goroutines have ended. Results that were not received are
+// lost. To lose none, call CloseSend and receive until io.EOF first. Close always returns nil.
 func (s *Stream) Close() error {
 	s.end()
 	<-s.stopped
 	return nil
 }
 
-// end is Close without waiting.
+// end ends the stream without waiting for its goroutines.
 func (s *Stream) end() {
 	s.mu.Lock()
 	s.closed = true
-	s.answered.wake()
-	s.room.wake()
+	s.resultsAdded.wake()
+	s.roomAvailable.wake()
 	s.mu.Unlock()
 	s.cancel()
 }
 
-// sendNow makes what waits go at once; if nothing does, the next item still starts the clock.
+// sendNow makes the unsent items due. If there are none, the next item still lingers.
 func (s *Stream) sendNow() {
-	if len(s.ledger.waiting) != 0 {
+	if len(s.outstanding.unsent) != 0 {
 		s.dueAt = time.Unix(0, 0)
 	}
-	s.toSend.wake()
+	s.batchDue.wake()
 }
 
-// wait returns when woken, or when ctx ends. The lock is held before and after, not meanwhile.
-func (s *Stream) wait(ctx context.Context, reason *broadcast) {
-	woken := reason.waiter()
+// wait returns when the event happens or ctx ends. The caller holds the lock; wait releases it while
+// it waits.
+func (s *Stream) wait(ctx context.Context, event *broadcast) {
+	woken := event.waiter()
 	s.mu.Unlock()
 	defer s.mu.Lock()
 	select {
@@ -240,13 +254,13 @@ func (s *Stream) wait(ctx context.Context, reason *broadcast) {
 	}
 }
 
-// broadcast wakes everyone who waits for a reason, as sync.Cond does, but through a channel, so
-// that waiting can be given up. Guarded by the stream's lock.
+// broadcast wakes all goroutines that wait for an event, as sync.Cond does. It uses a channel, so that
+// a waiting goroutine can also watch a context. The stream's lock guards it.
 type broadcast struct {
 	waiting chan struct{}
 }
 
-// waiter is closed by the next wake.
+// waiter returns a channel that the next wake closes.
 func (b *broadcast) waiter() <-chan struct{} {
 	if b.waiting == nil {
 		b.waiting = make(chan struct{})

@@ -19,10 +19,10 @@ const (
 
 var shop = ciosidecar.NewDestination("shop", []byte(config))
 
-// within bounds everything a test waits for.
+// within returns a context that limits everything that a test waits for.
 func within(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), sidecartest.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), sidecartest.Timeout)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -49,24 +49,24 @@ func openStream(t *testing.T, address string, options *ciosidecar.StreamOptions)
 	return stream
 }
 
-func jsonItems(events ...string) []ciosidecar.Item {
-	items := make([]ciosidecar.Item, len(events))
+func jsonItems(events ...string) []ciosidecar.BatchItem {
+	items := make([]ciosidecar.BatchItem, len(events))
 	for index, event := range events {
-		items[index] = ciosidecar.Item{JSON: []byte(event)}
+		items[index] = ciosidecar.BatchItem{JSON: []byte(event)}
 	}
 	return items
 }
 
-func numbered(count int) []ciosidecar.Item {
-	items := make([]ciosidecar.Item, count)
+func numbered(count int) []ciosidecar.BatchItem {
+	items := make([]ciosidecar.BatchItem, count)
 	for index := range items {
-		items[index] = ciosidecar.Item{JSON: fmt.Appendf(nil, `{"n":%d}`, index), Value: index}
+		items[index] = ciosidecar.BatchItem{JSON: fmt.Appendf(nil, `{"n":%d}`, index), Attachment: index}
 	}
 	return items
 }
 
-// exchange sends all items and receives until the end; the failure is Recv's.
-func exchange(t testing.TB, stream *ciosidecar.Stream, items []ciosidecar.Item) ([]ciosidecar.Result, error) {
+// exchange sends all items and receives until the end. It returns the error of Recv.
+func exchange(t testing.TB, stream *ciosidecar.Stream, items []ciosidecar.BatchItem) ([]ciosidecar.Result, error) {
 	t.Helper()
 	ctx := within(t)
 	sent := make(chan struct{})
@@ -90,8 +90,8 @@ func exchange(t testing.TB, stream *ciosidecar.Stream, items []ciosidecar.Item) 
 	return results, nil
 }
 
-// mustExchange is exchange where nothing may fail.
-func mustExchange(t testing.TB, stream *ciosidecar.Stream, items []ciosidecar.Item) []ciosidecar.Result {
+// mustExchange is exchange, but fails the test on an error.
+func mustExchange(t testing.TB, stream *ciosidecar.Stream, items []ciosidecar.BatchItem) []ciosidecar.Result {
 	t.Helper()
 	results, err := exchange(t, stream, items)
 	if err != nil {
@@ -100,20 +100,20 @@ func mustExchange(t testing.TB, stream *ciosidecar.Stream, items []ciosidecar.It
 	return results
 }
 
-// inOrder fails unless there is one result for each of count items, in order.
+// inOrder fails the test unless there is one result for each of count items, in order.
 func inOrder(t testing.TB, results []ciosidecar.Result, count int) {
 	t.Helper()
 	if len(results) != count {
 		t.Fatalf("%d results for %d items", len(results), count)
 	}
 	for index, result := range results {
-		if result.Position != uint64(index) || result.Value != any(index) {
-			t.Fatalf("result %d is of position %d with value %v", index, result.Position, result.Value)
+		if result.Position != int64(index) || result.Attachment != any(index) {
+			t.Fatalf("result %d is of position %d with value %v", index, result.Position, result.Attachment)
 		}
 	}
 }
 
-func sendAll(t testing.TB, stream *ciosidecar.Stream, items ...ciosidecar.Item) {
+func sendAll(t testing.TB, stream *ciosidecar.Stream, items ...ciosidecar.BatchItem) {
 	t.Helper()
 	for _, item := range items {
 		if err := stream.Send(within(t), item); err != nil {

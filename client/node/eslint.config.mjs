@@ -8,25 +8,25 @@ export default defineConfig(
   {
     languageOptions: { parserOptions: { project: ["tsconfig.json", "test/tsconfig.json"] } },
     rules: {
-      // Counts and statuses in texts are numbers.
+      // Messages contain counts and statuses.
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
-      // `for (;;)` and `while (true)` are how a loop says that it ends inside.
+      // A loop that ends inside is written `for (;;)` or `while (true)`.
       "@typescript-eslint/no-unnecessary-condition": ["error", { allowConstantLoopConditions: true }],
-      // 0 and "" mean "not set" on the wire.
+      // In messages, 0 and "" mean "not set".
       "@typescript-eslint/prefer-nullish-coalescing": ["error", { ignorePrimitives: true }],
-      // Imports of types say so.
+      // Imports of types are erased when the code is compiled.
       "@typescript-eslint/consistent-type-imports": "error",
     },
   },
   {
     files: ["**/*.cts"],
-    // It tests require.
+    // The file tests require.
     rules: { "@typescript-eslint/no-require-imports": "off" },
   },
   {
     files: ["test/**"],
     rules: {
-      // node:test waits for the tests of a file by itself.
+      // node:test waits for all tests of a file.
       "@typescript-eslint/no-floating-promises": [
         "error",
         { allowForKnownSafeCalls: [{ from: "package", package: "node:test", name: ["test", "describe"] }] },

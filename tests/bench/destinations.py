@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,8 @@ from ciosidecar import v1
 from grpc import aio
 from rich.console import Console
 from rich.table import Table
+
+from tests.fake_customerio import nobody
 
 from .delivery import quantiles_ms
 from .load import LOAD_CORE, OPTIONS, ServerProcess
@@ -52,16 +53,19 @@ async def run(
 ) -> dict[str, Any]:
     """What the first `good` ones get, with so many events a second for each destination."""
     with (
-        ServerProcess("-m", "tests.bench.uneven_customerio") as customerio,
-        socket.create_server(("127.0.0.1", 0)) as closed,
+        ServerProcess("-m", "tests.bench.null_customerio", "--uneven") as customerio,
+        nobody() as closed,
     ):
         if os.cpu_count() != 1:
             os.sched_setaffinity(customerio.pid, {LOAD_CORE})
-        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        closed.close()
         with ServerProcess(
             *("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0", "--log-level=error"),
-            *("--customerio-url", f"http://{customerio.address}", "--customerio-eu-url", nobody),
+            *(
+                "--customerio-url",
+                f"http://{customerio.address}",
+                "--customerio-eu-url",
+                f"http://{closed}",
+            ),
         ) as server:
             return await _drive(server, destinations, good, per_destination_s, seconds)
 

@@ -1,14 +1,21 @@
 """The floor of delivery: a server that reads requests as cheaply as it can and answers 200 `{}`.
 
-    python -m tests.bench.null_customerio [--port 0] [--delay-ms 0]
+    python -m tests.bench.null_customerio [--port 0] [--delay-ms 0] [--uneven]
 
 HTTP/1.1 with keep-alive; bodies by Content-Length only, and not looked at. GET /count answers how many other
-requests there were. It prints a line with its address, and serves until it is ended.
+requests there were. It prints a line with its address, and serves until it is ended. The tests' fake (tests/fake_customerio.py) parses and
+remembers each request, which would cost more than the client that is measured.
+
+With `--uneven` each workspace is in the kind of trouble that its site id names: `refused-…` is answered 401, `throttled-…`
+429, `throttledfor-…` the same with Retry-After, `failing-…` 503, `unreadable-…` a 207 of HTML, `slow-…` after two
+seconds, `hanging-…` never, all others at once.
 """
 
 import argparse
 import asyncio
+import base64
 import json
+import re
 import signal
 from collections.abc import Callable
 from typing import cast
@@ -20,6 +27,15 @@ OK = (
     b"Connection: keep-alive\r\n\r\n{}"
 )
 _UNKNOWN_LENGTH = b"HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+SLOW_S = 2.0
+_TROUBLES = {
+    b"refused": b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n{}",
+    b"throttled": b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 2\r\n\r\n{}",
+    b"throttledfor": b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nContent-Length: 2\r\n\r\n{}",
+    b"failing": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}",
+    b"unreadable": b"HTTP/1.1 207 Multi-Status\r\nContent-Length: 6\r\n\r\n<html>",
+}
+_BASIC = re.compile(rb"\r\nauthorization: basic (\S+)", re.IGNORECASE)
 _CONTENT_LENGTH = b"\r\ncontent-length:"
 
 
@@ -29,10 +45,6 @@ class NullCustomerio:
     def __init__(self, delay_s: float = 0) -> None:
         self.delay_s = delay_s
         self.requests = 0
-
-    def connection(self) -> "NullConnection":
-        """For one more peer."""
-        return NullConnection(self)
 
 
 class NullConnection(asyncio.Protocol):
@@ -78,6 +90,18 @@ class NullConnection(asyncio.Protocol):
             self._transport.write(answer)
 
 
+class UnevenConnection(NullConnection):
+    """Answers by the site id of the caller."""
+
+    def answer(self, head: bytes) -> None:
+        """Answers as the site id says."""
+        credentials = _BASIC.search(head)
+        site = base64.b64decode(credentials[1]) if credentials else b""
+        kind = site.partition(b"-")[0]
+        if kind != b"hanging":
+            self.write(_TROUBLES.get(kind, OK), SLOW_S if kind == b"slow" else 0)
+
+
 def _content_length(head: bytes) -> int | None:
     """Of a request's head up to its last line break; None where the body has no stated length."""
     start = head.lower().find(_CONTENT_LENGTH)
@@ -103,8 +127,11 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     options.add_argument("--port", type=int, default=0)
     options.add_argument("--delay-ms", type=float, default=0, help="from a request to its answer")
+    options.add_argument("--uneven", action="store_true", help="answer by the site id")
     chosen = options.parse_args()
-    uvloop.run(serve(NullCustomerio(chosen.delay_ms / 1000).connection, chosen.port))
+    everyone = NullCustomerio(chosen.delay_ms / 1000)
+    kind = UnevenConnection if chosen.uneven else NullConnection
+    uvloop.run(serve(lambda: kind(everyone), chosen.port))
 
 
 if __name__ == "__main__":

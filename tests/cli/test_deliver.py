@@ -2,13 +2,13 @@
 
 import json
 import os
-import socket
 from pathlib import Path
 
 import pytest
 from ciosidecar_sandbox.testing import running_sandbox
 
 from tests.cli.lines import CONFIG, deliver, lines_of, names, track
+from tests.fake_customerio import nobody
 from tests.processes import run, server
 
 
@@ -105,9 +105,8 @@ def test_credentials_that_are_refused_are_said_to_be() -> None:
 
 def test_nobody_there_is_every_lines_failure() -> None:
     """A closed port: exit code 1, and the reason in the summary."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    lines, done = deliver(f"http://127.0.0.1:{port}", lines_of(track(1)), "--timeout-s", "0.5")
+    with nobody() as address:
+        lines, done = deliver(f"http://{address}", lines_of(track(1)), "--timeout-s", "0.5")
     assert (lines[0]["status"], lines[0]["error"]["code"]) == (504, "UPSTREAM_FAILED")
     assert lines[0]["delivery"]["http_status"] == 0
     reason = lines[0]["delivery"]["reason"]

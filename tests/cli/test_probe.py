@@ -1,12 +1,12 @@
 """`ciosidecar check --probe`: what Customer.io says of a destination's credentials."""
 
 import json
-import socket
 from pathlib import Path
 
 import pytest
 from ciosidecar_sandbox.testing import running_sandbox
 
+from tests.fake_customerio import nobody
 from tests.processes import run, server
 
 
@@ -42,9 +42,9 @@ def test_credentials_that_are_refused(config: str) -> None:
 
 def test_nobody_there_is_not_acceptance(config: str) -> None:
     """A closed port: the reason, exit code 1."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    done = run("check", "--config", config, "--probe", "--customerio-url", url)
+    with nobody() as address:
+        url = f"http://{address}"
+        done = run("check", "--config", config, "--probe", "--customerio-url", url)
     assert done.returncode == 1
     assert b"credentials not accepted: " in done.stdout
     assert b"region" not in done.stdout

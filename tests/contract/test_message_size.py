@@ -7,7 +7,7 @@ import pytest
 from ciosidecar import v1
 
 from tests.conftest import Connect, Stub, opened, results_of
-from tests.delivery.scripted_customerio import scripted_customerio
+from tests.fake_customerio import fake_customerio
 
 LIMIT = 65_536
 EVENTS = {
@@ -95,7 +95,7 @@ async def test_details_count_too(stub: Stub, key_length: int) -> None:
 @pytest.mark.parametrize("key_length", [10, 30_000, 44_000])
 async def test_delivered_results_fit_too(connect: Connect, key_length: int) -> None:
     """With requests and tags; a request that no message holds is left out."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         items = each_event(numbers=(1, 2))
         for item in items:
@@ -111,7 +111,7 @@ async def test_delivered_results_fit_too(connect: Connect, key_length: int) -> N
 
 async def test_a_prepared_requests_other_texts_count_by_their_bytes(connect: Connect) -> None:
     """endpoint_path is any text, and takes more bytes than it has characters."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         items = [
             v1.BatchItem(

@@ -102,8 +102,12 @@ async def test_a_declaration_needs_a_reference_id_above_0(
     }
     declared[kind].append(of(reference_id=reference_id, config_json=CONFIG))
     field = f"{kind}[2].reference_id"
+    complete: dict[str, Any] = {
+        "destinations": [v1.Destination(reference_id=1, config_json=CONFIG)],
+        **declared,
+    }
     with pytest.raises(aio.AioRpcError) as failed:
-        await stub.Transform(v1.TransformRequest(batch=v1.Batch(batch_id=1), **declared))
+        await stub.Transform(v1.TransformRequest(batch=v1.Batch(batch_id=1), **complete))
     assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert violations(failed.value) == [field]
     call, _ = await opened(stub)

@@ -90,13 +90,6 @@ async def test_a_stream_closed_before_it_was_opened(stub: Stub) -> None:
     assert (await end_of(call))[0] == grpc.StatusCode.OK
 
 
-async def test_what_comes_after_finish_is_not_read(stub: Stub) -> None:
-    """Finish is the caller's last word."""
-    call, _ = await opened(stub)
-    await call.write(message(finish=v1.Finish()))
-    assert (await end_of(call))[0] == grpc.StatusCode.OK
-
-
 async def test_a_small_batch_is_answered_while_a_huge_one_is_in_work(stub: Stub) -> None:
     """Fairness: the loop is yielded within a batch, so a later, small one overtakes it."""
     huge, _ = await opened(stub)

@@ -23,7 +23,7 @@ from tests.conftest import (
     opened,
     results_of,
 )
-from tests.delivery.scripted_customerio import scripted_customerio
+from tests.fake_customerio import fake_customerio
 
 TRACK = b'{"type":"track","userId":"u1","event":"Order"}'
 SERVICE = "/ciosidecar.v1.SidecarService/"
@@ -156,7 +156,7 @@ async def test_garbage_in_any_bytes_is_its_own_matter(
     message = request_with(path, garbage)
     first: v1.OpenStream = message.open if path[0] == "open" else v1.OpenStream()
     known = [destination(1), *first.destinations]
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         for opening in ({}, {"delivery": v1.DeliveryOptions()}):
             call, _ = await opened(

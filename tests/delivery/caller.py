@@ -10,7 +10,7 @@ from ciosidecar import v1
 from grpc import aio
 
 from tests.conftest import Connect, Stream, Stub, opened
-from tests.delivery.scripted_customerio import WITHIN_S, ScriptedCustomerio
+from tests.fake_customerio import WITHIN_S, FakeCustomerio
 
 CONFIG = b'{"siteID": "site", "apiKey": "a-secret-key"}'
 CONFIG_V2 = b'{"siteID": "site", "apiKey": "a-secret-key", "apiVersion": "v2"}'
@@ -193,7 +193,7 @@ async def caller(
 
 @asynccontextmanager
 async def delivering(
-    connect: Connect, customerio: ScriptedCustomerio, *configs: bytes, **settings: Any
+    connect: Connect, customerio: FakeCustomerio, *configs: bytes, **settings: Any
 ) -> AsyncIterator[Caller]:
     """A server that delivers to a scripted Customer.io, and a caller of it."""
     stub = await connect(customerio_url=customerio.url, **settings)

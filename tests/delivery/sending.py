@@ -10,7 +10,7 @@ from typing import Any
 import trustme
 from ciosidecar_server.delivery.transport import HttpxTransport, Response
 
-from tests.delivery.peers import Connection
+from tests.fake_customerio import Connection
 
 AUTHORIZATION = "Basic " + b64encode(b"site:a-secret-key").decode()
 HEADERS = {"Authorization": AUTHORIZATION, "Content-Type": "application/json"}

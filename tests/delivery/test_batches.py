@@ -7,12 +7,12 @@ import pytest
 
 from tests.conftest import Connect
 from tests.delivery.caller import CONFIG, CONFIG_V2, delivering, group, identify, item, track
-from tests.delivery.scripted_customerio import (
+from tests.fake_customerio import (
     OK,
     Answer,
     Received,
     Reply,
-    scripted_customerio,
+    fake_customerio,
 )
 
 pytestmark = pytest.mark.usefixtures("long_linger")
@@ -36,7 +36,7 @@ async def test_only_the_named_item_fails(
     connect: Connect, config: bytes, status: int, index: object
 ) -> None:
     """400 with Customer.io's reason for the one it names; the others are delivered."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio, config) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio, config) as one:
         customerio.answers(errors(status, {"batch_index": index, "reason": "bad", "field": "x"}))
         await one.send(1, *groups(3))
         told = await one.told_all(1)
@@ -62,7 +62,7 @@ async def test_only_the_named_item_fails(
 )
 async def test_an_error_of_no_item_is_a_warning(connect: Connect, listed: list[Any]) -> None:
     """What cannot be charged to an item is told to all of them; they count as taken."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(errors(207, *listed))
         await one.send(1, *groups(3))
         told = await one.told_all(1)
@@ -73,7 +73,7 @@ async def test_an_error_of_no_item_is_a_warning(connect: Connect, listed: list[A
 async def test_an_item_named_twice_fails_once(connect: Connect) -> None:
     """With what was said of it first, beside entries that say nothing."""
     listed = [{"batch_index": 0, "reason": "first"}, None, {"batch_index": "0", "reason": "second"}]
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(errors(207, *listed))
         await one.send(1, *groups(2))
         told = await one.told_all(1)
@@ -98,7 +98,7 @@ async def test_a_refused_batch_is_halved_until_the_culprit_stands_alone(
     connect: Connect, config: bytes, status: int
 ) -> None:
     """Of sixteen two are refused; the others are delivered, each once, one request at a time."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio, config) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio, config) as one:
         customerio.rule = refusing(status, "g3", "g12")
         await one.send(1, *groups(16))
         told = await one.told_all(1)
@@ -123,7 +123,7 @@ async def test_halving_keeps_everyones_order(connect: Connect) -> None:
     """A person's operations are sent in order also where a refused batch holds several of them."""
     events = [identify(f"u{number % 3}", step=number) for number in range(12)]
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, CONFIG_V2) as one,
     ):
         customerio.rule = lambda request: (
@@ -149,7 +149,7 @@ async def test_halving_keeps_everyones_order(connect: Connect) -> None:
 async def test_one_person_fills_one_request_in_order(connect: Connect) -> None:
     """Operations of one person travel in one batch, and what is refused of it holds nobody back."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, CONFIG_V2) as one,
     ):
         customerio.answers(errors(207, {"batch_index": 0, "reason": "bad"}))
@@ -162,7 +162,7 @@ async def test_one_person_fills_one_request_in_order(connect: Connect) -> None:
 async def test_a_batch_is_tried_again_as_a_whole(connect: Connect) -> None:
     """After a failure for now the same items are sent, and all count the attempts."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, CONFIG_V2) as one,
     ):
         customerio.answers(Reply(503))
@@ -175,7 +175,7 @@ async def test_a_batch_is_tried_again_as_a_whole(connect: Connect) -> None:
 async def test_dont_batch_stands_alone(connect: Connect) -> None:
     """Its request covers no other item."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, CONFIG_V2) as one,
     ):
         alone = item(track("alone", "u9"), dont_batch=True)
@@ -188,7 +188,7 @@ async def test_dont_batch_stands_alone(connect: Connect) -> None:
 async def test_a_batch_holds_a_thousand_operations(connect: Connect) -> None:
     """1,001 make two requests, and not one is lost."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, CONFIG_V2) as one,
     ):
         await one.send(1, *(track(str(number), f"u{number}") for number in range(1001)))

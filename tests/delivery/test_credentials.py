@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import Connect
 from tests.delivery.caller import CONFIG_V2, Told, delivering, group, track
-from tests.delivery.scripted_customerio import HOLD, OK, Reply, scripted_customerio
+from tests.fake_customerio import HOLD, OK, Reply, fake_customerio
 
 REFUSED = Reply(401, b'{"meta": {"error": "Unauthorized request"}}')
 
@@ -14,7 +14,7 @@ REFUSED = Reply(401, b'{"meta": {"error": "Unauthorized request"}}')
 @pytest.mark.parametrize("status", [401, 403])
 async def test_everything_that_waits_comes_back(connect: Connect, status: int) -> None:
     """503 CREDENTIALS_REFUSED for what was sent and for what was not; Customer.io saw one request."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(Reply(status, REFUSED.body), then=OK)
         await one.send(1, *(track(str(number)) for number in range(5)))
         told = await one.told_all(1)
@@ -31,7 +31,7 @@ async def test_everything_that_waits_comes_back(connect: Connect, status: int) -
 async def test_a_batch_is_refused_whole(connect: Connect) -> None:
     """A 401 is nobody's fault in particular: it is not halved."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, CONFIG_V2) as one,
     ):
         customerio.answers(REFUSED)
@@ -45,7 +45,7 @@ async def test_other_destinations_go_on(connect: Connect) -> None:
     good = b'{"siteID": "other", "apiKey": "key"}'
     bad = b'{"siteID": "site", "apiKey": "key"}'
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, bad, good) as one,
     ):
         customerio.rule = lambda request: (
@@ -59,7 +59,7 @@ async def test_other_destinations_go_on(connect: Connect) -> None:
 
 async def test_one_request_asks_again_when_the_pause_is_over(connect: Connect) -> None:
     """After the time that Retry-After names one event goes, the others come back until it is answered."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(REFUSED, then=HOLD)
         await one.send(1, track("1"))
         await _over(await one.told(1))
@@ -78,7 +78,7 @@ async def test_one_request_asks_again_when_the_pause_is_over(connect: Connect) -
 
 async def test_the_pause_grows_with_each_refusal_not_with_each_request(connect: Connect) -> None:
     """Many requests that were on their way together count as one; a probe's refusal doubles the pause."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda _request: HOLD
         await one.send(1, *(track("1", f"u{number}") for number in range(20)))
         for request in await customerio.arrived(20):

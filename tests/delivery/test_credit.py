@@ -8,19 +8,19 @@ import pytest
 from ciosidecar import v1
 from ciosidecar_server.app import Sidecar
 from ciosidecar_server.delivery.job import Job
-from ciosidecar_server.rpc.delivered_results import BatchInWork
+from ciosidecar_server.rpc.delivery_batch import DeliveryBatch
 from ciosidecar_server.settings import Settings
 from grpc import aio
 
 from tests.conftest import Connect, opened
 from tests.delivery.caller import caller, delivering, track
-from tests.delivery.scripted_customerio import HOLD, OK, Reply, scripted_customerio
+from tests.fake_customerio import HOLD, OK, Reply, fake_customerio
 
 
 async def test_a_customerio_that_does_not_answer_stops_the_reading(connect: Connect) -> None:
     """Beyond the credit no batch is taken in: what it names is not answered, not even refused."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, max_outstanding_events=20) as one,
     ):
         customerio.rule = lambda _request: HOLD
@@ -44,7 +44,7 @@ async def test_a_customerio_that_does_not_answer_stops_the_reading(connect: Conn
 async def test_the_credit_counts_bytes_too(connect: Connect) -> None:
     """Few events that are large stop the reading as well."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, max_outstanding_bytes=50_000) as one,
     ):
         customerio.rule = lambda _request: HOLD
@@ -61,7 +61,7 @@ async def test_a_destination_that_is_down_holds_its_own_events_back_only(connect
     """On one stream: the other destination's events are answered while these are not."""
     down, up = (b'{"siteID": "%b", "apiKey": "key"}' % name for name in (b"down", b"up"))
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, down, up) as one,
     ):
         customerio.rule = lambda request: (
@@ -77,7 +77,7 @@ async def test_a_destination_that_is_down_holds_its_own_events_back_only(connect
 
 async def test_a_workspace_that_fails_is_asked_one_request_at_a_time(connect: Connect) -> None:
     """After five failures in a row; once one is taken, all go again."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda _request: HOLD
         await one.send(1, *(track("1", f"u{number}") for number in range(30)))
         for request in await customerio.arrived(30):
@@ -91,7 +91,7 @@ async def test_a_workspace_that_fails_is_asked_one_request_at_a_time(connect: Co
 
 async def test_failures_that_came_together_count_as_one(connect: Connect) -> None:
     """Sixty requests that fail at once do not make for a pause of ten seconds."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda _request: HOLD
         await one.send(1, *(track("1", f"u{number}") for number in range(60)))
         requests = await customerio.arrived(60)
@@ -104,7 +104,7 @@ async def test_failures_that_came_together_count_as_one(connect: Connect) -> Non
 
 async def test_answered_events_are_forgotten(connect: Connect) -> None:
     """Of forty batches on one stream nothing is kept once they are answered."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         for batch_id in range(1, 41):
             await one.send(batch_id, *(track("1", f"u{number % 10}") for number in range(25)))
         for batch_id in range(1, 41):
@@ -119,7 +119,7 @@ async def test_answered_events_are_forgotten(connect: Connect) -> None:
 @pytest.mark.parametrize("seconds", [10**9, 315_576_000_000])
 async def test_a_timeout_of_any_size_is_taken(connect: Connect, seconds: int) -> None:
     """Thirty years, or the largest Duration there is: the events are delivered."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         await one.send(1, track("1"), timeout_s=None)
         assert (await one.told(1)).status == 200
         message = v1.TransformStreamRequest()
@@ -133,7 +133,7 @@ async def test_a_timeout_of_any_size_is_taken(connect: Connect, seconds: int) ->
 
 async def test_an_empty_batch_is_answered(connect: Connect) -> None:
     """With an empty, complete Results, also while others are in flight."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda _request: HOLD
         await one.send(1, track("1"))
         await one.send(2)
@@ -146,7 +146,7 @@ async def test_an_empty_batch_is_answered(connect: Connect) -> None:
 
 async def test_a_slow_person_does_not_hold_back_the_rest_of_a_batch(connect: Connect) -> None:
     """The others' results come while one is still out; each exactly once."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda request: HOLD if request.person == "u3" else OK
         await one.send(1, *(track("1", f"u{number}") for number in range(6)))
         for position in (0, 1, 2, 4, 5):
@@ -159,7 +159,7 @@ async def test_a_slow_person_does_not_hold_back_the_rest_of_a_batch(connect: Con
 
 async def test_two_streams_have_a_credit_each(connect: Connect) -> None:
     """One that is stopped does not stop the other."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url, max_outstanding_events=1)
         async with caller(stub) as stopped, caller(stub) as other:
             customerio.rule = lambda request: HOLD if request.person == "u1" else OK
@@ -186,7 +186,7 @@ async def test_a_batch_without_events_costs_credit() -> None:
                 batch = v1.Batch(batch_id=batch_id, destination=1)
                 await asyncio.wait_for(call.write(v1.TransformStreamRequest(batch=batch)), 10)
             gc.collect()
-            kept = [found for found in gc.get_objects() if type(found) is BatchInWork]
+            kept = [found for found in gc.get_objects() if type(found) is DeliveryBatch]
             call.cancel()
     finally:
         await sidecar.stop_at_once()

@@ -4,12 +4,12 @@ import time
 
 from tests.conftest import Connect
 from tests.delivery.caller import CONFIG_V2, caller, delivering, identify, item, track
-from tests.delivery.scripted_customerio import HOLD, OK, Reply, scripted_customerio
+from tests.fake_customerio import HOLD, OK, Reply, fake_customerio
 
 
 async def test_a_shared_request_is_not_cut_for_one_of_its_events(connect: Connect) -> None:
     """The event whose time is over comes back 504 then; the other one's request is answered, and sent once."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url, delivery_concurrency=1)
         async with caller(stub, CONFIG_V2) as hasty, caller(stub, CONFIG_V2) as patient:
             customerio.rule = lambda _request: HOLD
@@ -36,7 +36,7 @@ async def test_a_shared_request_is_not_cut_for_one_of_its_events(connect: Connec
 async def test_what_follows_it_in_the_same_request_comes_back_with_it(connect: Connect) -> None:
     """A later event of the same person must not stand while the earlier one is sent again."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, CONFIG_V2, delivery_concurrency=1) as one,
     ):
         customerio.rule = lambda _request: HOLD
@@ -65,7 +65,7 @@ async def test_what_follows_it_in_the_same_request_comes_back_with_it(connect: C
 async def test_a_request_is_cut_when_nobody_waits_any_more(connect: Connect) -> None:
     """The person's next event goes out then, and not only when the request's own time is over."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, request_timeout_s=300) as one,
     ):
         customerio.answers(HOLD)
@@ -77,7 +77,7 @@ async def test_a_request_is_cut_when_nobody_waits_any_more(connect: Connect) -> 
 
 async def test_a_deadline_does_not_count_against_the_workspace(connect: Connect) -> None:
     """After ten events whose callers did not wait, as many requests as before may be under way."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda _request: HOLD
         await one.send(1, *(track("1", f"u{number}") for number in range(10)), timeout_s=0.3)
         assert {told.code for told in await one.told_all(1)} == {"UPSTREAM_TIMEOUT"}
@@ -94,7 +94,7 @@ async def test_a_failure_after_the_deadline_is_tried_again_for_the_others(
 ) -> None:
     """Without the event that was answered already."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, CONFIG_V2, delivery_concurrency=1) as one,
     ):
         customerio.rule = lambda _request: HOLD

@@ -10,19 +10,19 @@ from ciosidecar import v1
 from grpc import aio
 
 from tests.delivery.caller import CONFIG, CONFIG_V2, Caller, caller, group, track
-from tests.delivery.scripted_customerio import (
+from tests.fake_customerio import (
     HOLD,
     WITHIN_S,
+    FakeCustomerio,
     Reply,
-    ScriptedCustomerio,
-    scripted_customerio,
+    fake_customerio,
 )
 from tests.processes import Server, server
 
 
 @asynccontextmanager
 async def delivering_process(
-    customerio: ScriptedCustomerio, *arguments: str, config: bytes = CONFIG
+    customerio: FakeCustomerio, *arguments: str, config: bytes = CONFIG
 ) -> AsyncIterator[tuple[Server, Caller]]:
     """A server in a process of its own, and a caller of it."""
     listen = ("--listen", "127.0.0.1:0", "--customerio-url", customerio.url)
@@ -42,7 +42,7 @@ async def ended(process: Server) -> tuple[int, str]:
 async def test_what_is_in_flight_finishes_and_the_rest_comes_back() -> None:
     """In flight: delivered, and said so. Not sent: 503 DRAINING, also what comes in later. Exit code 0."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering_process(customerio, "--grace-s", "10") as (process, one),
     ):
         customerio.answers(then=HOLD)
@@ -68,7 +68,7 @@ async def test_what_is_in_flight_finishes_and_the_rest_comes_back() -> None:
 async def test_what_outlasts_the_grace_is_not_reported_delivered() -> None:
     """It comes back as not answered, in time, and the process ends within the grace."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering_process(customerio, "--grace-s", "1") as (process, one),
     ):
         customerio.answers(then=HOLD)
@@ -86,7 +86,7 @@ async def test_what_outlasts_the_grace_is_not_reported_delivered() -> None:
 async def test_a_failure_while_draining_is_not_tried_again() -> None:
     """It comes back at once with the real status."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering_process(customerio, "--grace-s", "10") as (process, one),
     ):
         customerio.answers(then=HOLD)
@@ -104,7 +104,7 @@ async def test_a_failure_while_draining_is_not_tried_again() -> None:
 async def test_what_waits_for_another_try_comes_back_with_what_it_met() -> None:
     """An event that failed before the signal says so; the events behind it are blocked by it."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering_process(customerio, "--grace-s", "10") as (process, one),
     ):
         customerio.answers(Reply(503, headers={"Retry-After": "10"}), then=HOLD)
@@ -124,7 +124,7 @@ async def test_what_waits_for_another_try_comes_back_with_what_it_met() -> None:
 async def test_a_refused_batch_is_not_taken_apart_any_more() -> None:
     """What would have to be sent again comes back as not delivered."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering_process(customerio, "--grace-s", "10", config=CONFIG_V2) as (process, one),
     ):
         customerio.answers(then=HOLD)

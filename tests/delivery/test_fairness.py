@@ -8,14 +8,14 @@ import pytest
 
 from tests.conftest import Connect, Stub
 from tests.delivery.caller import Caller, caller, delivering, track
-from tests.delivery.scripted_customerio import (
+from tests.fake_customerio import (
     GONE,
     HOLD,
     OK,
     Answer,
     Received,
     Reply,
-    scripted_customerio,
+    fake_customerio,
 )
 
 CREDIT = 500
@@ -75,9 +75,9 @@ async def _flood(one: Caller, troubles: list[str]) -> None:
 )
 async def test_the_good_one_goes_on(connect: Connect, troubles: list[str]) -> None:
     """Its events are delivered while what the others may not hold comes back to the caller, each as its trouble says."""
-    async with scripted_customerio() as nobody:
+    async with fake_customerio() as nobody:
         nobody_there = nobody.url
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         customerio.rule = rule
         stub: Stub = await connect(
             customerio_url=customerio.url,
@@ -107,7 +107,7 @@ async def test_the_good_one_goes_on(connect: Connect, troubles: list[str]) -> No
 async def test_what_is_over_the_share_comes_back_with_retry_after(connect: Connect) -> None:
     """Of two destinations one is throttled: it holds a tenth of the credit, and the rest is told how long to wait."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(
             connect,
             customerio,
@@ -133,7 +133,7 @@ async def test_what_is_over_the_share_comes_back_with_retry_after(connect: Conne
 async def test_a_destination_alone_on_its_stream_may_have_all_of_it(connect: Connect) -> None:
     """Nobody else is harmed: what is throttled waits, and the caller is read no further."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, max_outstanding_events=CREDIT) as one,
     ):
         customerio.answers(Reply(429, headers={"Retry-After": "2"}))
@@ -145,7 +145,7 @@ async def test_a_destination_alone_on_its_stream_may_have_all_of_it(connect: Con
 
 async def test_workspaces_that_hang_do_not_take_all_connections(connect: Connect) -> None:
     """Half of them are for those that answer."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url, max_connections=20)
         hanging = [json.dumps({"siteID": "hanging", "apiKey": f"key-{n}"}) for n in range(10)]
         keys = [b64encode(f"hanging:key-{n}".encode()).decode() for n in range(10)]

@@ -10,7 +10,7 @@ from ciosidecar_transform.requests import BatchItem, Request, endpoints
 
 from tests.conftest import Connect
 from tests.delivery.caller import AUTHORIZATION, CONFIG_V2, delivering, group, identify, track
-from tests.delivery.scripted_customerio import OK, Answer, Received, Reply, scripted_customerio
+from tests.fake_customerio import OK, Answer, Received, Reply, fake_customerio
 
 NO_IDS = b'{"siteID": "site", "apiKey": "a-secret-key", "apiVersion": "v2", "eventIds": "none"}'
 SOMETHING_WAS_REFUSED = Reply(207, b"<html>Multi-Status</html>")
@@ -29,7 +29,7 @@ def refusing(*people: str) -> Any:
 async def test_what_is_refused_is_found_by_halves(connect: Connect) -> None:
     """All but the culprit are delivered; it comes back retryable, for nobody knows that it is refused for good."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, CONFIG_V2) as one,
     ):
         customerio.rule = refusing("u3")
@@ -47,7 +47,7 @@ async def test_what_is_refused_is_found_by_halves(connect: Connect) -> None:
 async def test_events_without_an_id_are_not_repeated(connect: Connect) -> None:
     """They are told that they may not have been taken, while what they shared a request with is sent again."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, NO_IDS) as one,
     ):
         customerio.answers(SOMETHING_WAS_REFUSED)
@@ -70,7 +70,7 @@ async def test_a_prepared_batch_is_repeated_if_all_of_it_may_be(
     connect: Connect, with_ids: bool, status: int, requests: int
 ) -> None:
     """Whole; else it comes back with the warning."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(SOMETHING_WAS_REFUSED)
         item = {"type": "person", "action": "event", "identifiers": {"id": "u1"}, "name": "x"}
         items = [{"type": "person", "action": "identify", "identifiers": {"id": "u1"}}, item]
@@ -93,7 +93,7 @@ async def test_a_prepared_batch_is_repeated_if_all_of_it_may_be(
 async def test_it_counts_against_the_workspace(connect: Connect) -> None:
     """A workspace of which no answer says what it took is asked one request at a time."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, CONFIG_V2, delivery_rate=1000) as one,
     ):
         customerio.rule = lambda _request: Reply(202)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import Connect
 from tests.delivery.caller import Caller, caller, delivering, group, identify, item, track
-from tests.delivery.scripted_customerio import HOLD, OK, Reply, scripted_customerio
+from tests.fake_customerio import HOLD, OK, Reply, fake_customerio
 
 FAILING = Reply(503)
 # Not to be tried again within any batch's time here: it comes back at once.
@@ -46,7 +46,7 @@ async def test_one_after_the_other(
     connect: Connect, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     """Operations about one person or object: the later one is sent when the earlier one is answered."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda _request: HOLD
         await one.send(1, first)
         await customerio.arrived(1)
@@ -67,7 +67,7 @@ async def test_a_phone_number_orders_where_it_addresses(connect: Connect) -> Non
     config = b'{"siteID": "site", "apiKey": "key", "apiVersion": "v2", "phoneAsIdentifier": true}'
     phone = {"context": {"traits": {"phone": "+15551234567"}}}
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, config) as one,
     ):
         customerio.rule = lambda _request: HOLD
@@ -84,7 +84,7 @@ async def test_a_phone_number_orders_where_it_addresses(connect: Connect) -> Non
 
 async def test_a_retry_keeps_its_place(connect: Connect) -> None:
     """While an operation is tried again, the person's later ones wait."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(FAILING, Reply(429), Reply(500))
         await one.send(1, track("1"), track("2"), track("3"))
         told = await one.told_all(1)
@@ -96,7 +96,7 @@ async def test_a_retry_keeps_its_place(connect: Connect) -> None:
 async def test_different_people_go_at_once_up_to_the_concurrency(connect: Connect) -> None:
     """As many requests are unanswered as the setting says, and not one more."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, delivery_concurrency=3) as one,
     ):
         customerio.rule = lambda _request: HOLD
@@ -111,7 +111,7 @@ async def test_different_people_go_at_once_up_to_the_concurrency(connect: Connec
 
 async def test_an_ordering_key_takes_the_persons_place(connect: Connect) -> None:
     """Items with one key wait for each other, whoever they are about; other items of the person do not."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda _request: HOLD
         await one.send(
             1,
@@ -131,7 +131,7 @@ async def test_an_ordering_key_takes_the_persons_place(connect: Connect) -> None
 
 async def test_what_waits_for_a_failure_is_blocked_by_it(connect: Connect) -> None:
     """503 BLOCKED with the place of the event that failed, and never sent, however long the chain."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda request: OK if request.person == "u9" else HOLD
         await one.send(7, track("other", "u9"), track("1"), track("2"))
         await one.send(8, track("3"))
@@ -148,7 +148,7 @@ async def test_what_waits_for_a_failure_is_blocked_by_it(connect: Connect) -> No
 
 async def test_a_final_refusal_releases_what_waits(connect: Connect) -> None:
     """After a 400 the person's next operation is sent."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(Reply(400))
         await one.send(1, track("1"), track("2"))
         assert [told.status for told in await one.told_all(1)] == [400, 200]
@@ -157,7 +157,7 @@ async def test_a_final_refusal_releases_what_waits(connect: Connect) -> None:
 
 async def test_what_was_on_its_way_is_held_back_once(connect: Connect) -> None:
     """Events sent before the caller heard of a failure come back; sent again, in order, they pass."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda request: OK if request.person == "u9" else FAILING_FOR_LONG
         await one.send(1, track("1"))
         assert (await one.told(1)).status == 503
@@ -175,7 +175,7 @@ async def test_a_failure_holds_back_its_own_destination_only(connect: Connect) -
     """The same person's events for another workspace are delivered."""
     other = b'{"siteID": "other", "apiKey": "key"}'
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, b'{"siteID": "site", "apiKey": "key"}', other) as one,
     ):
         customerio.rule = lambda request: (
@@ -191,7 +191,7 @@ async def test_a_failure_holds_back_its_own_destination_only(connect: Connect) -
 
 async def test_two_streams_keep_one_order(connect: Connect) -> None:
     """What one stream sends waits for what another one sent before, and is blocked by its failure."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         async with caller(stub) as one, caller(stub) as other:
             customerio.rule = lambda _request: HOLD
@@ -209,7 +209,7 @@ async def test_two_streams_keep_one_order(connect: Connect) -> None:
 
 async def test_a_stream_that_goes_away_sends_nothing_more(connect: Connect) -> None:
     """Its request in flight still orders what is sent again; what it had not sent is not sent."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         customerio.rule = lambda _request: HOLD
         async with caller(stub) as gone:
@@ -228,7 +228,7 @@ async def test_a_stream_that_goes_away_sends_nothing_more(connect: Connect) -> N
 
 async def test_an_expired_event_keeps_its_place(connect: Connect) -> None:
     """An event whose time is over while an earlier one is in flight does not let its resend overtake that."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda _request: HOLD
         await one.send(1, track("1"))
         (first,) = await customerio.arrived(1)
@@ -248,7 +248,7 @@ async def test_an_expired_event_keeps_its_place(connect: Connect) -> None:
 async def test_a_blocked_merge_keeps_the_other_persons_place(connect: Connect) -> None:
     """A merge that one person's failure blocks still lets nobody overtake the other person's request."""
     merge = {"type": "alias", "userId": "u1", "previousId": "u2"}
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda _request: HOLD
         await one.send(1, track("of u1", "u1"))
         (failing,) = await customerio.arrived(1)
@@ -269,7 +269,7 @@ async def test_a_blocked_merge_keeps_the_other_persons_place(connect: Connect) -
 
 async def test_an_event_that_comes_too_late_is_not_sent(connect: Connect) -> None:
     """With no time at all an event comes back as 504, and Customer.io sees nothing of it."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         await one.send(1, *(track("late", f"u{number}") for number in range(200)), timeout_s=0)
         told = await one.told_all(1)
         assert {(each.status, each.code) for each in told} == {(504, "UPSTREAM_TIMEOUT")}

@@ -17,7 +17,7 @@ from tests.delivery.caller import (
     put,
     track,
 )
-from tests.delivery.scripted_customerio import HOLD, Reply, scripted_customerio
+from tests.fake_customerio import HOLD, Reply, fake_customerio
 
 US = "https://track.customer.io"
 BATCH = f"{US}/api/v2/batch"
@@ -36,7 +36,7 @@ def failed_items(told: Told) -> list[tuple[int, str, str]]:
 
 async def test_a_transformed_request_is_delivered_as_it_is(connect: Connect) -> None:
     """Method, path, body and credentials as Transform gave them out, without any destination."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         answer = await stub.Transform(
             v1.TransformRequest(
@@ -85,7 +85,7 @@ async def test_a_batch_taken_in_part_is_207(connect: Connect) -> None:
         {"batch_index": 0, "message": "worse"},
         {"batch_index": 2, "reason": "again"},
     ]
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(Reply(207, json.dumps({"errors": listed}).encode()))
         await one.send(1, batch(3))
         told = await one.told(1)
@@ -102,17 +102,33 @@ async def test_a_batch_taken_in_part_is_207(connect: Connect) -> None:
 )
 async def test_an_error_of_no_item_is_a_warning(connect: Connect, listed: list[Any]) -> None:
     """The request counts as taken."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(Reply(207, json.dumps({"errors": listed}).encode()))
         await one.send(1, batch(3))
         told = await one.told(1)
         assert (told.status, told.warnings, failed_items(told)) == (200, ["UNATTRIBUTED_ERROR"], [])
 
 
+@pytest.mark.parametrize("body", [b"{", b'"\xff"', b"[]", b'{"batch": 5}', b"{}"])
+async def test_a_body_that_has_no_items_is_refused_as_a_whole(
+    connect: Connect, body: bytes
+) -> None:
+    """An error of a batch that cannot be counted is the request's own, with its reason."""
+    listed = [{"batch_index": 0, "reason": "bad", "field": "batch"}]
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
+        customerio.answers(Reply(207, json.dumps({"errors": listed}).encode()))
+        request = put(BATCH, body, method="POST", endpoint_path="v2/batch")
+        await one.send(1, v1.BatchItem(prepared=request), number=0)
+        told = await one.told(1)
+        assert (told.status, told.code, told.detail.error.retryable) == (400, "REFUSED", False)
+        assert (told.delivery.reason, failed_items(told)) == ("bad", [])
+        assert [each.body for each in customerio.requests] == [body]
+
+
 @pytest.mark.parametrize("status", [400, 413])
 async def test_a_batch_refused_whole_is_not_taken_apart(connect: Connect, status: int) -> None:
     """It is delivered as it is, or not at all: the 4xx, once."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(Reply(status, b'{"meta": {"error": "no"}}'))
         await one.send(1, batch(4))
         told = await one.told(1)
@@ -122,7 +138,7 @@ async def test_a_batch_refused_whole_is_not_taken_apart(connect: Connect, status
 
 async def test_it_keeps_its_place_among_the_persons_events(connect: Connect) -> None:
     """An event and a prepared request about one person wait for each other."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda _request: HOLD
         request = v1.BatchItem(prepared=put(f"{US}/api/v1/customers/u1"))
         await one.send(1, track("1"), request, batch(2), track("2", "u0"), track("other", "u9"))
@@ -139,8 +155,8 @@ async def test_it_keeps_its_place_among_the_persons_events(connect: Connect) -> 
 async def test_what_is_no_call_of_the_track_api_is_refused(connect: Connect) -> None:
     """INVALID_ITEM for the item alone; another server sees nothing, nor does Customer.io."""
     async with (
-        scripted_customerio() as customerio,
-        scripted_customerio() as elsewhere,
+        fake_customerio() as customerio,
+        fake_customerio() as elsewhere,
         delivering(connect, customerio) as one,
     ):
         wrong = [
@@ -162,7 +178,7 @@ async def test_what_is_no_call_of_the_track_api_is_refused(connect: Connect) -> 
 
 async def test_results_carry_the_requests_where_asked_for(connect: Connect) -> None:
     """Every request once, with its template and the positions it covers, delivered or not."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         async with caller(
             stub, include_requests=True, detail_level=v1.DetailLevel.DETAIL_LEVEL_NOTABLE
@@ -200,7 +216,7 @@ async def fitting(
     connect: Connect, reply: Reply, *items: Any, configs: tuple[bytes, ...]
 ) -> list[Told]:
     """Results of one batch for a caller who takes small messages; all of them fit."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         customerio.answers(then=reply)
         async with caller(

@@ -8,14 +8,14 @@ from ciosidecar import v1
 
 from tests.conftest import Connect, Stub
 from tests.delivery.caller import AUTHORIZATION, CONFIG
-from tests.delivery.scripted_customerio import (
+from tests.fake_customerio import (
     GONE,
     HOLD,
     Answer,
     Raw,
     Received,
     Reply,
-    scripted_customerio,
+    fake_customerio,
 )
 
 PATH = "/api/v1/accounts/region"
@@ -36,7 +36,7 @@ async def check(stub: Stub, config: bytes = CONFIG, *, probe: bool = True) -> An
 
 async def test_good_credentials(connect: Connect) -> None:
     """Accepted, with region and workspace; one GET with the credentials, and no body."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         customerio.answers(region("us"))
         found = await check(await connect(customerio_url=customerio.url))
         assert (found.usable, list(found.problems)) == (True, [])
@@ -54,7 +54,7 @@ async def test_good_credentials(connect: Connect) -> None:
 @pytest.mark.parametrize("status", [401, 403])
 async def test_wrong_credentials(connect: Connect, status: int) -> None:
     """Not accepted, in Customer.io's words; the settings as such are usable, and nothing is quoted."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         customerio.answers(Reply(status, b'{"meta": {"error": "Unauthorized request"}}'))
         found = await check(await connect(customerio_url=customerio.url))
         assert not found.probe.credentials_accepted
@@ -65,7 +65,7 @@ async def test_wrong_credentials(connect: Connect, status: int) -> None:
 
 async def test_another_region_is_a_problem(connect: Connect) -> None:
     """The workspace lives in the EU and the settings say US: usable, but it should be set."""
-    async with scripted_customerio() as us, scripted_customerio() as eu:
+    async with fake_customerio() as us, fake_customerio() as eu:
         stub = await connect(customerio_url=us.url, customerio_eu_url=eu.url)
         us.answers(region("eu"))
         found = await check(stub)
@@ -92,7 +92,7 @@ async def test_a_region_where_requests_fail_is_fatal(
 ) -> None:
     """A workspace in the US and settings that say EU: not usable, under the key that says so."""
     config = b'{"siteID": "site", "apiKey": "a-secret-key", %b}' % settings
-    async with scripted_customerio() as us, scripted_customerio() as eu:
+    async with fake_customerio() as us, fake_customerio() as eu:
         stub = await connect(customerio_url=us.url, customerio_eu_url=eu.url)
         eu.answers(region("us"))
         found = await check(stub, config)
@@ -104,7 +104,7 @@ async def test_a_region_where_requests_fail_is_fatal(
 
 async def test_the_region_that_is_set_is_asked(connect: Connect) -> None:
     """EU settings ask the EU host."""
-    async with scripted_customerio() as us, scripted_customerio() as eu:
+    async with fake_customerio() as us, fake_customerio() as eu:
         stub = await connect(customerio_url=us.url, customerio_eu_url=eu.url)
         eu.answers(region("eu"))
         found = await check(stub, EU_CONFIG)
@@ -115,7 +115,7 @@ async def test_the_region_that_is_set_is_asked(connect: Connect) -> None:
 
 async def test_a_redirect_to_the_other_region_is_followed(connect: Connect) -> None:
     """With the credentials, as Customer.io may answer instead."""
-    async with scripted_customerio() as us, scripted_customerio() as eu:
+    async with fake_customerio() as us, fake_customerio() as eu:
         stub = await connect(customerio_url=us.url, customerio_eu_url=eu.url)
         us.answers(Reply(301, b"", {"Location": eu.url + PATH}))
         eu.answers(region("eu"))
@@ -127,7 +127,7 @@ async def test_a_redirect_to_the_other_region_is_followed(connect: Connect) -> N
 
 async def test_a_redirect_elsewhere_is_not_followed(connect: Connect) -> None:
     """Its status is the reason; the third server sees nothing."""
-    async with scripted_customerio() as us, scripted_customerio() as elsewhere:
+    async with fake_customerio() as us, fake_customerio() as elsewhere:
         stub = await connect(customerio_url=us.url)
         us.answers(Reply(302, b"", {"Location": elsewhere.url + PATH}))
         found = await check(stub)
@@ -142,7 +142,7 @@ async def test_redirects_without_end_are_left(connect: Connect) -> None:
     def around(request: Received) -> Answer:
         return Reply(307, b"", {"Location": f"http://{request.headers['host']}{PATH}"})
 
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         customerio.rule = around
         found = await check(await connect(customerio_url=customerio.url))
         assert found.probe.reason == "Customer.io answered 307"
@@ -169,7 +169,7 @@ async def test_what_is_not_customerio_accepts_nothing(
     connect: Connect, answer: Answer, reason: str
 ) -> None:
     """Whatever answers, or does not: the credentials are not known to be good, and why."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         customerio.answers(then=answer)
         stub = await connect(customerio_url=customerio.url, request_timeout_s=0.5)
         found = await check(stub)
@@ -183,7 +183,7 @@ async def test_a_strange_workspace_number_is_left_out(
     connect: Connect, environment_id: Any
 ) -> None:
     """0 in its place; the rest counts. A region that is not known yet is none."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         customerio.answers(region("apac", environment_id))
         found = await check(await connect(customerio_url=customerio.url))
         assert found.probe.credentials_accepted
@@ -192,7 +192,7 @@ async def test_a_strange_workspace_number_is_left_out(
 
 async def test_without_probe_nobody_is_asked(connect: Connect) -> None:
     """Nor where the settings cannot work at all."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         assert not (await check(stub, probe=False)).HasField("probe")
         assert not (await check(stub, b"{}")).HasField("probe")

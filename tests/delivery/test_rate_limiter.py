@@ -5,7 +5,7 @@ from ciosidecar_server.delivery.rate_limiter import RateLimiter
 
 from tests.conftest import Connect
 from tests.delivery.caller import delivering, track
-from tests.delivery.scripted_customerio import scripted_customerio
+from tests.fake_customerio import fake_customerio
 
 
 class Clock:
@@ -131,7 +131,7 @@ async def test_a_workspace_is_sent_to_at_its_rate(connect: Connect) -> None:
         b'{"siteID": "%b", "apiKey": "key"}' % name for name in (b"one", b"other")
     )
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, one_key, other_key, delivery_rate=50) as one,
     ):
         await one.send(1, *(track("1", f"u{number}") for number in range(30)), number=1)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import Connect
 from tests.delivery.caller import AUTHORIZATION, CONFIG, CONFIG_V2, caller, group, track
-from tests.delivery.scripted_customerio import Reply, scripted_customerio
+from tests.fake_customerio import Reply, fake_customerio
 
 
 def redirect(to: str, status: int = 301) -> Reply:
@@ -16,7 +16,7 @@ def redirect(to: str, status: int = 301) -> Reply:
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_the_other_region_gets_the_same_request(connect: Connect, status: int) -> None:
     """Method, path, body and credentials are kept; the event is delivered, with a warning."""
-    async with scripted_customerio() as us, scripted_customerio() as eu:
+    async with fake_customerio() as us, fake_customerio() as eu:
         stub = await connect(customerio_url=us.url, customerio_eu_url=eu.url)
         async with caller(stub) as one:
             us.rule = lambda request: redirect(eu.url + request.path, status)
@@ -35,7 +35,7 @@ async def test_the_other_region_gets_the_same_request(connect: Connect, status: 
 
 async def test_the_region_is_remembered(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
     """Later requests go there at once; the log says what to set."""
-    async with scripted_customerio() as us, scripted_customerio() as eu:
+    async with fake_customerio() as us, fake_customerio() as eu:
         stub = await connect(customerio_url=us.url, customerio_eu_url=eu.url)
         async with caller(stub) as one:
             us.rule = lambda request: redirect(eu.url + request.path)
@@ -52,7 +52,7 @@ async def test_the_region_is_remembered(connect: Connect, caplog: pytest.LogCapt
 
 async def test_a_batch_that_was_redirected_warns_every_item(connect: Connect) -> None:
     """Also where it has to be halved afterwards."""
-    async with scripted_customerio() as us, scripted_customerio() as eu:
+    async with fake_customerio() as us, fake_customerio() as eu:
         stub = await connect(customerio_url=us.url, customerio_eu_url=eu.url)
         async with caller(stub, CONFIG_V2) as one:
             us.rule = lambda request: redirect(eu.url + request.path)
@@ -64,7 +64,7 @@ async def test_a_batch_that_was_redirected_warns_every_item(connect: Connect) ->
 
 async def test_an_answer_of_the_other_region_counts(connect: Connect) -> None:
     """A refusal there is the event's refusal."""
-    async with scripted_customerio() as us, scripted_customerio() as eu:
+    async with fake_customerio() as us, fake_customerio() as eu:
         stub = await connect(customerio_url=us.url, customerio_eu_url=eu.url)
         async with caller(stub) as one:
             us.rule = lambda request: redirect(eu.url + request.path)
@@ -76,7 +76,7 @@ async def test_an_answer_of_the_other_region_counts(connect: Connect) -> None:
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 async def test_a_redirect_elsewhere_is_not_followed(connect: Connect, status: int) -> None:
     """A third server sees nothing: not the event and not the credentials. 503, worth another try."""
-    async with scripted_customerio() as us, scripted_customerio() as elsewhere:
+    async with fake_customerio() as us, fake_customerio() as elsewhere:
         stub = await connect(customerio_url=us.url, customerio_eu_url=us.url)
         async with caller(stub) as one:
             us.rule = lambda request: Reply(
@@ -111,7 +111,7 @@ async def test_a_location_that_is_no_region_is_not_followed(
     connect: Connect, location: str | None
 ) -> None:
     """None, relative, of another scheme, broken, with a user in front: 503 with the redirect's status."""
-    async with scripted_customerio() as us:
+    async with fake_customerio() as us:
         stub = await connect(customerio_url=us.url)
         async with caller(stub) as one:
             headers = {"Retry-After": "300"}
@@ -127,7 +127,7 @@ async def test_a_location_that_is_no_region_is_not_followed(
 
 async def test_a_loop_of_redirects_ends(connect: Connect) -> None:
     """Two regions that send everything to each other: a bounded number of requests, and 503."""
-    async with scripted_customerio() as us, scripted_customerio() as eu:
+    async with fake_customerio() as us, fake_customerio() as eu:
         stub = await connect(customerio_url=us.url, customerio_eu_url=eu.url)
         async with caller(stub, CONFIG) as one:
             us.rule = lambda request: Reply(

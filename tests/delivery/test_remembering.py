@@ -7,7 +7,7 @@ from ciosidecar_server.delivery.workspace_queue import WorkspaceQueue
 
 from tests.conftest import Connect
 from tests.delivery.caller import caller, track
-from tests.delivery.scripted_customerio import OK, Received, Reply, scripted_customerio
+from tests.fake_customerio import OK, Received, Reply, fake_customerio
 
 MANY = 1_100
 # As long as a hundred requests at a time take on a busy machine, and less than any pause below.
@@ -20,7 +20,7 @@ def configs(number: int) -> list[bytes]:
 
 async def test_pauses_of_many_workspaces_are_not_forgotten(connect: Connect) -> None:
     """1,100 that are throttled for ten minutes are each asked once, however often there is something for them."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         customerio.rule = lambda _request: Reply(429, headers={"Retry-After": "300"})
         stub = await connect(customerio_url=customerio.url)
         async with caller(stub, *configs(MANY)) as one:
@@ -34,7 +34,7 @@ async def test_pauses_of_many_workspaces_are_not_forgotten(connect: Connect) -> 
 
 async def test_the_regions_of_many_workspaces_are_not_forgotten(connect: Connect) -> None:
     """Each is redirected once."""
-    async with scripted_customerio() as us, scripted_customerio() as eu:
+    async with fake_customerio() as us, fake_customerio() as eu:
 
         def elsewhere(request: Received) -> Reply:
             return Reply(307, headers={"Location": eu.url + request.path})
@@ -52,7 +52,7 @@ async def test_the_regions_of_many_workspaces_are_not_forgotten(connect: Connect
 
 async def test_of_workspaces_that_do_well_nothing_is_kept(connect: Connect) -> None:
     """Of 2,500, one after another, a thousand at the most."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         customerio.rule = lambda _request: OK
         stub = await connect(customerio_url=customerio.url)
         async with caller(stub, *configs(2_500)) as one:

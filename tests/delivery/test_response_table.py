@@ -13,11 +13,11 @@ from ciosidecar_server.delivery.transport import MAX_RESPONSE_BYTES
 
 from tests.conftest import Connect
 from tests.delivery.caller import Caller, Told, caller, track
-from tests.delivery.scripted_customerio import (
+from tests.fake_customerio import (
+    FakeCustomerio,
     Received,
     Reply,
-    ScriptedCustomerio,
-    scripted_customerio,
+    fake_customerio,
 )
 
 pytestmark = pytest.mark.usefixtures("long_linger")
@@ -137,7 +137,7 @@ async def test_an_answer_becomes_what_the_table_says(connect: Connect, row: Row)
     cases = [Case(reply, 2 * n + 1, 2 * n + 2) for n, reply in enumerate(replies)]
     configs = [_config(number, with_ids=row.with_ids) for number in range(1, 2 * len(cases) + 1)]
     by_key = {_authorization(number): case.reply for case in cases for number in case[1:]}
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         customerio.rule = lambda request: by_key[request.headers["authorization"]]
         stub = await connect(customerio_url=customerio.url)
         async with caller(stub, *configs) as one:
@@ -154,7 +154,7 @@ async def _send(one: Caller, case: Case) -> None:
     await one.send(case.shared, *events, number=case.shared, timeout_s=1.5)
 
 
-async def _check(one: Caller, customerio: ScriptedCustomerio, row: Row, case: Case) -> bool:
+async def _check(one: Caller, customerio: FakeCustomerio, row: Row, case: Case) -> bool:
     """Compares, unless the last try was under way when the time was over, which nobody can rule out."""
     status = case.reply.status
     (alone,) = await one.told_all(case.alone)
@@ -193,7 +193,7 @@ def _expected(cell: str, status: int) -> Any:
     return status if number == "that" else int(number), (code.strip("`"),) if code else ()
 
 
-def _requests(customerio: ScriptedCustomerio, number: int) -> list[Received]:
+def _requests(customerio: FakeCustomerio, number: int) -> list[Received]:
     key = _authorization(number)
     return [one for one in customerio.requests if one.headers["authorization"] == key]
 

@@ -12,7 +12,7 @@ from ciosidecar_server.delivery.retry import (
 
 from tests.conftest import Connect
 from tests.delivery.caller import delivering, track
-from tests.delivery.scripted_customerio import Reply, scripted_customerio
+from tests.fake_customerio import Reply, fake_customerio
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -63,7 +63,7 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | N
 
 async def test_retry_after_is_obeyed(connect: Connect) -> None:
     """The second attempt comes no earlier than asked for, if that is within the batch's time."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(Reply(429, headers={"Retry-After": "1"}))
         await one.send(1, track("1"))
         told = await one.told(1)
@@ -76,7 +76,7 @@ async def test_retry_after_is_obeyed(connect: Connect) -> None:
 @pytest.mark.parametrize("asked", ["2", "301", "9" * 40])
 async def test_beyond_the_deadline_it_comes_back_at_once(connect: Connect, asked: str) -> None:
     """With the status and the time asked for, without waiting the deadline out."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(Reply(429, headers={"Retry-After": asked}))
         await one.send(1, track("1"), timeout_s=1.9)
         told = await one.told(1)

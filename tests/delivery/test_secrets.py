@@ -7,13 +7,13 @@ from ciosidecar import v1
 
 from tests.conftest import Connect
 from tests.delivery.caller import CONFIG, CONFIG_V2, Told, caller, group, identify, put, track
-from tests.delivery.scripted_customerio import (
+from tests.fake_customerio import (
     GONE,
     HOLD,
     Answer,
     Raw,
     Reply,
-    scripted_customerio,
+    fake_customerio,
 )
 
 SECRETS = (
@@ -50,7 +50,7 @@ async def test_no_log_and_no_text_quotes_them(
     elsewhere = "https://private-text.example/u-somebody"
     told: list[Told] = []
     with caplog.at_level(logging.DEBUG):
-        async with scripted_customerio() as customerio:
+        async with fake_customerio() as customerio:
             stub = await connect(customerio_url=customerio.url, request_timeout_s=0.3)
             async with caller(stub, config) as one:
                 for batch_id, (name, answer) in enumerate(FAULTS.items(), 1):

@@ -8,7 +8,7 @@ from ciosidecar_server.delivery.transport import MAX_RESPONSE_BYTES
 
 from tests.conftest import Connect
 from tests.delivery.caller import caller, delivering, identify, item, track
-from tests.delivery.scripted_customerio import GONE, HOLD, Answer, Raw, Reply, scripted_customerio
+from tests.fake_customerio import GONE, HOLD, Answer, Raw, Reply, fake_customerio
 
 FOR_LONG = {"Retry-After": "300"}
 
@@ -26,7 +26,7 @@ FOR_LONG = {"Retry-After": "300"}
 )
 async def test_taken(connect: Connect, reply: Reply) -> None:
     """200 and 204, whatever the body, are 200."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(reply)
         await one.send(1, track("1"))
         told = await one.told(1)
@@ -38,7 +38,7 @@ async def test_taken(connect: Connect, reply: Reply) -> None:
 async def test_a_200_that_lists_an_error_refuses(connect: Connect, status: int) -> None:
     """With one item in the request the error can be about nothing else."""
     body = b'{"errors": [{"batch_index": 7, "reason": "invalid", "field": "id"}]}'
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(Reply(status, body))
         await one.send(1, track("1"))
         told = await one.told(1)
@@ -67,7 +67,7 @@ async def test_a_refusal_says_why(
     connect: Connect, status: int, body: object, reason: str, field: str
 ) -> None:
     """Its own 4xx, final, with Customer.io's words, and sent once."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(Reply(status, json.dumps(body).encode()))
         await one.send(1, track("1"))
         told = await one.told(1)
@@ -95,7 +95,7 @@ async def test_a_failure_for_now_keeps_its_status(
     connect: Connect, http_status: int, status: int, code: str
 ) -> None:
     """Where the time does not reach for another try it comes back retryable, with the real status."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(Reply(http_status, b'{"meta": {"error": "busy"}}', FOR_LONG))
         await one.send(1, track("1"))
         told = await one.told(1)
@@ -112,7 +112,7 @@ async def test_a_failure_for_now_keeps_its_status(
 )
 async def test_a_failure_for_now_is_tried_again(connect: Connect, failure: Answer) -> None:
     """Until it is taken: the event is delivered, with the number of attempts."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(failure, failure)
         await one.send(1, track("1"))
         told = await one.told(1)
@@ -125,7 +125,7 @@ async def test_a_failure_for_now_is_tried_again(connect: Connect, failure: Answe
 async def test_no_answer_is_504(connect: Connect) -> None:
     """Nobody answers within a request's time, and the batch has no more: 504, UPSTREAM_TIMEOUT."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, request_timeout_s=0.2) as one,
     ):
         customerio.answers(then=HOLD)
@@ -138,10 +138,10 @@ async def test_no_answer_is_504(connect: Connect) -> None:
 
 async def test_nobody_there_is_504(connect: Connect) -> None:
     """A connection that is refused: 504, UPSTREAM_FAILED, and the address is all that is said."""
-    async with scripted_customerio() as gone:
+    async with fake_customerio() as gone:
         pass
     async with delivering(connect, gone) as one:
-        await one.send(1, track("1"), timeout_s=0.2)
+        await one.send(1, track("1"), timeout_s=1)
         told = await one.told(1)
         assert (told.status, told.code) == (504, "UPSTREAM_FAILED")
         assert told.detail.error.retryable
@@ -153,7 +153,7 @@ async def test_nobody_there_is_504(connect: Connect) -> None:
 async def test_an_answer_of_ten_megabytes_is_survived(connect: Connect) -> None:
     """It is not read to its end; what it says still counts as far as its status goes."""
     body = b'{"errors": [' + b" " * (10 * MAX_RESPONSE_BYTES)
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.answers(Reply(200, body), Reply(400, body))
         await one.send(1, track("1"), track("2"), track("3"))
         assert [told.status for told in await one.told_all(1)] == [200, 400, 200]
@@ -161,7 +161,7 @@ async def test_an_answer_of_ten_megabytes_is_survived(connect: Connect) -> None:
 
 async def test_each_item_is_told_of_only_where_there_is_something_to_tell(connect: Connect) -> None:
     """With the detail level NOTABLE: failures, retries and warnings; plain deliveries have their status."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         async with caller(stub, detail_level=v1.DetailLevel.DETAIL_LEVEL_NOTABLE) as one:
             customerio.answers(Reply(200), Reply(400), Reply(500))
@@ -176,7 +176,7 @@ async def test_each_item_is_told_of_only_where_there_is_something_to_tell(connec
 
 async def test_a_row_goes_where_its_connection_says(connect: Connect) -> None:
     """The item's connection, or the batch's; without one the record is refused."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         await one.call.write(
             v1.TransformStreamRequest(
                 upsert_destinations=v1.UpsertDestinations(

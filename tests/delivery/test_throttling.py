@@ -5,7 +5,7 @@ import time
 
 from tests.conftest import Connect
 from tests.delivery.caller import CONFIG, caller, delivering, track
-from tests.delivery.scripted_customerio import HOLD, OK, Reply, scripted_customerio
+from tests.fake_customerio import HOLD, OK, Reply, fake_customerio
 
 OTHER = b'{"siteID": "other", "apiKey": "key"}'
 OTHERS_KEY = "Basic b3RoZXI6a2V5"
@@ -20,7 +20,7 @@ async def test_retry_after_pauses_the_workspace_and_one_request_tries_then(
 ) -> None:
     """Nothing is sent until the time is over, and then one request, until that is answered."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, CONFIG, OTHER, delivery_concurrency=5) as one,
     ):
         customerio.rule = lambda request: (
@@ -45,7 +45,7 @@ async def test_retry_after_pauses_the_workspace_and_one_request_tries_then(
 async def test_a_trial_that_is_throttled_pauses_it_again(connect: Connect) -> None:
     """Of many events that wait, one request a pause is sent."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, delivery_concurrency=1) as one,
     ):
         customerio.rule = lambda _request: paused_for(1)
@@ -57,7 +57,7 @@ async def test_a_trial_that_is_throttled_pauses_it_again(connect: Connect) -> No
 
 async def test_what_was_sent_before_the_pause_does_not_end_it(connect: Connect) -> None:
     """A success that was on its way already says nothing of the pause."""
-    async with scripted_customerio() as customerio, delivering(connect, customerio) as one:
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda _request: HOLD
         await one.send(1, track("1", "u1"), timeout_s=9)
         await one.send(2, track("1", "u2"), timeout_s=15)
@@ -74,7 +74,7 @@ async def test_what_was_sent_before_the_pause_does_not_end_it(connect: Connect) 
 async def test_what_cannot_outwait_the_pause_comes_back_at_once(connect: Connect) -> None:
     """What waits and what comes: 429 with the time that is left, and never sent. What has the time waits."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, delivery_concurrency=1) as one,
     ):
         customerio.rule = lambda _request: HOLD
@@ -102,7 +102,7 @@ async def test_what_cannot_outwait_the_pause_comes_back_at_once(connect: Connect
 async def test_everything_throttled_is_asked_little(connect: Connect) -> None:
     """Two seconds of nothing but 429: the burst, and then the floor of the rate, not the rate."""
     async with (
-        scripted_customerio() as customerio,
+        fake_customerio() as customerio,
         delivering(connect, customerio, delivery_rate=500) as one,
     ):
         customerio.rule = lambda _request: Reply(429)
@@ -115,7 +115,7 @@ async def test_everything_throttled_is_asked_little(connect: Connect) -> None:
 
 async def test_a_pause_holds_for_every_stream(connect: Connect) -> None:
     """It is the workspace's, whoever sends to it."""
-    async with scripted_customerio() as customerio:
+    async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url)
         async with caller(stub) as one, caller(stub) as other:
             customerio.rule = lambda _request: paused_for(60)

@@ -6,7 +6,6 @@ import pytest
 from ciosidecar_server import __version__
 from ciosidecar_server.delivery.transport import MAX_RESPONSE_BYTES, NoResponse, Response
 
-from tests.delivery.peers import Connection, peer
 from tests.delivery.sending import (
     AUTHORIZATION,
     PATH,
@@ -14,6 +13,7 @@ from tests.delivery.sending import (
     send,
     transport,
 )
+from tests.fake_customerio import Connection, fake_customerio
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -38,18 +38,18 @@ pytestmark = pytest.mark.timeout(30)
 @pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "GET"])
 async def test_url_is_sent_byte_for_byte(method: str, target: str) -> None:
     """No percent-encoding is undone, redone or resolved: it may be somebody's id."""
-    async with peer(answering) as server, transport() as to:
+    async with fake_customerio(answering) as server, transport() as to:
         await send(to, server.url + target, b"", method=method)
-    assert server.requests[0].startswith(f"{method} {target} HTTP/1.1\r\n".encode())
+    assert server.requests[0].raw.startswith(f"{method} {target} HTTP/1.1\r\n".encode())
 
 
 async def test_request_is_what_was_given_and_says_who_sends_it() -> None:
     """The headers given, plus host, length and our name, and nothing a library likes to add."""
     body = b'{"name": "caf\xc3\xa9"}'
-    async with peer(answering) as server, transport() as to:
+    async with fake_customerio(answering) as server, transport() as to:
         answer = await send(to, server.url + PATH, body, method="POST")
     assert answer == Response(200, answer.headers, b"{}")
-    head, _, sent = server.requests[0].partition(b"\r\n\r\n")
+    head, _, sent = server.requests[0].raw.partition(b"\r\n\r\n")
     assert sent == body
     assert sorted(head.decode().split("\r\n")) == sorted(
         [
@@ -79,9 +79,9 @@ async def test_body_is_sent_with_its_length_however_short(
     method: str, body: bytes, length: bytes
 ) -> None:
     """No body of a PUT is Content-Length 0, and an empty object is two bytes."""
-    async with peer(answering) as server, transport() as to:
+    async with fake_customerio(answering) as server, transport() as to:
         await send(to, server.url + PATH, body, method=method)
-    head, _, sent = server.requests[0].partition(b"\r\n\r\n")
+    head, _, sent = server.requests[0].raw.partition(b"\r\n\r\n")
     lengths = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")]
     assert (sent, lengths) == (body, [b"Content-Length: " + length])
 
@@ -111,7 +111,7 @@ async def test_url_that_cannot_be_sent_as_it_is_is_refused(url: str) -> None:
 
 async def test_header_cannot_smuggle_another() -> None:
     """A line break in a header's value is refused, and nothing is sent."""
-    async with peer(answering) as server, transport() as to:
+    async with fake_customerio(answering) as server, transport() as to:
         with pytest.raises(ValueError, match="header"):
             await send(to, server.url + PATH, headers={"Authorization": "Basic x\r\nX-More: y"})
     assert server.requests == []
@@ -125,7 +125,7 @@ async def test_redirect_is_an_answer() -> None:
         headers = {"Location": "https://track-eu.customer.io/", "RETRY-AFTER": "7"}
         await connection.answer(301, b"moved", headers)
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         answer = await send(to, server.url + PATH)
     assert (answer.status, answer.body) == (301, b"moved")
     assert dict(answer.headers) == {
@@ -158,7 +158,7 @@ async def test_answer_longer_than_the_limit_is_cut_and_its_connection_closed(chu
         except ConnectionError:
             closed.set()
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         answer = await send(to, server.url + PATH)
         assert answer.body == b"x" * MAX_RESPONSE_BYTES
         await asyncio.wait_for(closed.wait(), 10)
@@ -173,7 +173,7 @@ async def test_answer_at_the_limit_is_whole() -> None:
         await connection.request()
         await connection.answer(200, b"x" * MAX_RESPONSE_BYTES)
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         assert len((await send(to, server.url + PATH)).body) == MAX_RESPONSE_BYTES
 
 
@@ -185,7 +185,7 @@ async def test_answer_of_a_server_that_does_not_read_on_is_heard() -> None:
         await connection.answer(413, b"too large")
         await connection.closed()
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         answer = await send(to, server.url + PATH, b"x" * 1_000_000)
     assert (answer.status, answer.body) == (413, b"too large")
 
@@ -198,7 +198,7 @@ async def test_answer_without_a_body(status: int) -> None:
         while await connection.request():
             connection.writer.write(b"HTTP/1.1 %d X\r\n\r\n" % status)
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         for _ in range(2):
             answer = await send(to, server.url + PATH)
             assert (answer.status, answer.body) == (status, b"")
@@ -225,7 +225,7 @@ async def test_answer_that_breaks_off_or_is_not_http_is_none(sent: bytes) -> Non
         await connection.request()
         connection.writer.write(sent)
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         with pytest.raises(NoResponse, match="no complete") as caught:
             await send(to, server.url + PATH)
     assert not caught.value.timed_out

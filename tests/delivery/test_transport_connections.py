@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 from ciosidecar_server.delivery.transport import NoResponse
 
-from tests.delivery.peers import Connection, peer
 from tests.delivery.sending import (
     PATH,
     answering,
@@ -15,13 +14,14 @@ from tests.delivery.sending import (
     transport,
     within,
 )
+from tests.fake_customerio import Connection, fake_customerio
 
 pytestmark = pytest.mark.timeout(30)
 
 
 async def test_connection_is_kept() -> None:
     """Requests in turn share one."""
-    async with peer(answering) as server, transport() as to:
+    async with fake_customerio(answering) as server, transport() as to:
         for _ in range(5):
             await send(to, server.url + PATH)
     assert (server.connections, len(server.requests)) == (1, 5)
@@ -29,14 +29,14 @@ async def test_connection_is_kept() -> None:
 
 async def test_connections_are_bounded() -> None:
     """More requests at a time than connections wait for one another."""
-    async with peer(answering) as server, transport(max_connections=3) as to:
+    async with fake_customerio(answering) as server, transport(max_connections=3) as to:
         await asyncio.gather(*[send(to, server.url + PATH) for _ in range(30)])
     assert (server.connections, len(server.requests)) == (3, 30)
 
 
 async def test_closing_closes_every_connection() -> None:
     """Nothing is left open at the server's end."""
-    async with peer(answering) as server:
+    async with fake_customerio(answering) as server:
         async with transport() as to:
             await asyncio.gather(*[send(to, server.url + PATH) for _ in range(4)])
         await asyncio.wait_for(server.all_closed(), 10)
@@ -55,7 +55,7 @@ async def test_closing_ends_requests_under_way(kept: bool) -> None:
         arrived.set()
         await connection.closed()
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         if kept:
             await send(to, server.url + PATH)
         sending = asyncio.create_task(send(to, server.url + PATH))
@@ -81,10 +81,10 @@ async def test_kept_connection_that_was_given_up_is_replaced_once(method: str, r
             await connection.request()
             connection.end(reset=reset)
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         assert (await send(to, server.url + PATH, method=method)).body == b"first"
         assert (await send(to, server.url + PATH, b"[]", method=method)).body == b"again"
-    assert [request[-2:] for request in server.requests] == [b"{}", b"[]", b"[]"]
+    assert [request.body for request in server.requests] == [b"{}", b"[]", b"[]"]
 
 
 @pytest.mark.parametrize("reset", [False, True])
@@ -96,7 +96,7 @@ async def test_new_connection_that_is_closed_is_no_answer(method: str, reset: bo
         await connection.request()
         connection.end(reset=reset)
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         with pytest.raises(NoResponse) as caught:
             await send(to, server.url + PATH, method=method)
     why = "Connection reset by peer" if reset else "the connection was closed"
@@ -112,7 +112,7 @@ async def test_replacement_that_is_closed_too_is_no_answer() -> None:
             await connection.answer(200)
             await connection.request()
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         await asyncio.gather(*[send(to, server.url + PATH) for _ in range(3)])
         with pytest.raises(NoResponse):
             await send(to, server.url + PATH)
@@ -131,7 +131,7 @@ async def test_kept_connection_that_has_begun_to_answer_is_not_replaced(sent: by
         await connection.request()
         connection.writer.write(sent)
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         await send(to, server.url + PATH)
         with pytest.raises(NoResponse):
             await send(to, server.url + PATH)
@@ -145,7 +145,7 @@ async def test_connection_closed_while_idle_costs_nothing() -> None:
         await connection.request()
         await connection.answer(200)
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         await send(to, server.url + PATH)
         await asyncio.wait_for(server.all_closed(), 10)
         await send(to, server.url + PATH)
@@ -163,7 +163,7 @@ async def test_cancelled_request_takes_its_connection_along() -> None:
             else:
                 await connection.answer(200)
 
-    async with peer(script) as server, transport(max_connections=1) as to:
+    async with fake_customerio(script) as server, transport(max_connections=1) as to:
         tasks = asyncio.all_tasks()
         sending = asyncio.create_task(send(to, server.url + PATH))
         await asyncio.wait_for(arrived.wait(), 10)
@@ -184,7 +184,7 @@ async def test_server_that_never_answers_is_given_up_in_time() -> None:
         await connection.request()
         await connection.closed()
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         await send(to, server.url + PATH)
         async with within(3):
             with pytest.raises(NoResponse) as caught:
@@ -206,7 +206,7 @@ async def test_server_that_drips_is_given_up_in_time(head_first: bool) -> None:
             connection.writer.write(b"x")
             await asyncio.sleep(0.05)
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         async with within(3):
             with pytest.raises(NoResponse) as caught:
                 await send(to, server.url + PATH, timeout_s=0.5)
@@ -220,7 +220,7 @@ async def test_tls_handshake_that_never_ends_is_given_up_in_time() -> None:
     async def script(connection: Connection) -> None:
         await connection.closed()
 
-    async with peer(script) as server, transport(connect_timeout_s=0.3) as to:
+    async with fake_customerio(script) as server, transport(connect_timeout_s=0.3) as to:
         async with within(3):
             with pytest.raises(NoResponse) as caught:
                 await send(to, f"https://{server.host}{PATH}", timeout_s=10)
@@ -284,13 +284,13 @@ async def test_an_answer_that_nobody_asked_for_is_nobodys(when: str) -> None:
         if await connection.request():
             await connection.answer(200, b"true")
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         await send(to, server.url + PATH)
         go.set()
         await asyncio.wait_for(said.wait(), 10)
         if when == "once that was read":
             # Another connection's exchange: the loop has read what there was by then.
-            async with peer(answering) as other:
+            async with fake_customerio(answering) as other:
                 await send(to, other.url + PATH)
         answer = await send(to, server.url + PATH)
     assert answer.body == b"true"
@@ -305,7 +305,7 @@ async def test_a_server_that_speaks_first_is_not_believed() -> None:
         await connection.writer.drain()
         await connection.closed()
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         host, port = server.host.split(":")
         # The peer has written by the time that a connection made after another one is there.
         reader, writer = await asyncio.open_connection(host, int(port))

@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-import socket
 from base64 import b64encode
 
 import pytest
 import trustme
 from ciosidecar_server.delivery.transport import NoResponse
 
-from tests.delivery.peers import Connection, http2_peer, peer, tunnel
+from tests.delivery.protocols import http2_customerio, tunnel
 from tests.delivery.sending import (
     AUTHORIZATION,
     PATH,
@@ -19,15 +18,14 @@ from tests.delivery.sending import (
     transport,
     within,
 )
+from tests.fake_customerio import Connection, fake_customerio, nobody
 
 pytestmark = pytest.mark.timeout(30)
 
 
 async def test_refused_connection_is_said_so() -> None:
     """With the address and the system's word for it."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{unused.getsockname()[1]}"
+    with nobody() as host:
         async with transport() as to:
             with pytest.raises(NoResponse) as caught:
                 await send(to, f"http://{host}{PATH}?token=x")
@@ -52,7 +50,10 @@ async def test_certificate_of_a_trusted_authority_is_accepted(
     http2: bool,
 ) -> None:
     """SSL_CERT_FILE is heeded, with and without HTTP/2; the connection is kept."""
-    async with peer(answering, tls=server_tls(authority)) as server, transport(http2=http2) as to:
+    async with (
+        fake_customerio(answering, tls=server_tls(authority)) as server,
+        transport(http2=http2) as to,
+    ):
         for _ in range(3):
             assert (await send(to, server.url + PATH)).body == b"{}"
     assert server.connections == 1
@@ -64,7 +65,10 @@ async def test_certificate_of_an_unknown_authority_is_refused(
     http2: bool,
 ) -> None:
     """And nothing is sent to who showed it."""
-    async with peer(answering, tls=server_tls(authority)) as server, transport(http2=http2) as to:
+    async with (
+        fake_customerio(answering, tls=server_tls(authority)) as server,
+        transport(http2=http2) as to,
+    ):
         with pytest.raises(NoResponse) as caught:
             await send(to, server.url + PATH)
     assert "its certificate is not trusted: unable to get local issuer" in caught.value.text
@@ -75,7 +79,7 @@ async def test_certificate_of_an_unknown_authority_is_refused(
 async def test_certificate_for_another_host_is_refused(authority: trustme.CA) -> None:
     """However trusted who issued it."""
     tls = server_tls(authority, "track.customer.io")
-    async with peer(answering, tls=tls) as server, transport() as to:
+    async with fake_customerio(answering, tls=tls) as server, transport() as to:
         with pytest.raises(NoResponse, match="its certificate is not trusted: IP address mismatch"):
             await send(to, server.url + PATH)
     assert server.requests == []
@@ -88,7 +92,7 @@ async def test_server_that_speaks_no_tls_is_said_so() -> None:
         await connection.reader.read(65_536)
         await connection.answer(400)
 
-    async with peer(script) as server, transport() as to:
+    async with fake_customerio(script) as server, transport() as to:
         with pytest.raises(NoResponse, match=f"no connection to {server.host}: TLS failed: "):
             await send(to, f"https://{server.host}{PATH}")
 
@@ -101,16 +105,19 @@ async def test_https_goes_through_the_proxy_that_the_environment_names(
     http2: bool,
 ) -> None:
     """By CONNECT with its password; the tunnel is kept, and the credentials for Customer.io stay within."""
-    async with peer(answering, tls=server_tls(authority)) as server, tunnel() as proxy:
+    async with (
+        fake_customerio(answering, tls=server_tls(authority)) as server,
+        fake_customerio(tunnel) as proxy,
+    ):
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:proxy-password@{proxy.host}")
         async with transport(http2=http2) as to:
             for _ in range(3):
                 assert (await send(to, server.url + PATH)).status == 200
     assert len(server.requests) == 3
     (connect,) = proxy.requests
-    assert connect.startswith(f"CONNECT {server.host} HTTP/1.1\r\n".encode())
-    assert b"authorization: basic " + b64encode(b"me:proxy-password").lower() in connect.lower()
-    assert AUTHORIZATION.encode() not in connect
+    assert connect.raw.startswith(f"CONNECT {server.host} HTTP/1.1\r\n".encode())
+    assert b"authorization: basic " + b64encode(b"me:proxy-password").lower() in connect.raw.lower()
+    assert AUTHORIZATION.encode() not in connect.raw
 
 
 @pytest.mark.usefixtures("trusted")
@@ -119,7 +126,10 @@ async def test_hosts_that_no_proxy_names_are_reached_directly(
     authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, no_proxy: str
 ) -> None:
     """NO_PROXY by host, in a list, or for all."""
-    async with peer(answering, tls=server_tls(authority)) as server, tunnel() as proxy:
+    async with (
+        fake_customerio(answering, tls=server_tls(authority)) as server,
+        fake_customerio(tunnel) as proxy,
+    ):
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.host}")
         monkeypatch.setenv("NO_PROXY", no_proxy)
         async with transport() as to:
@@ -138,7 +148,7 @@ async def test_proxy_that_refuses_is_said_so(
         await connection.request()
         await connection.answer(407, b"no")
 
-    async with peer(script) as proxy:
+    async with fake_customerio(script) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:proxy-password@{proxy.host}")
         async with transport(http2=http2) as to:
             with pytest.raises(NoResponse) as caught:
@@ -158,7 +168,7 @@ async def test_proxy_that_never_answers_is_given_up_in_time(
         await connection.request()
         await connection.closed()
 
-    async with peer(script) as proxy:
+    async with fake_customerio(script) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.host}")
         async with transport(connect_timeout_s=0.3) as to, within(3):
             with pytest.raises(
@@ -185,25 +195,25 @@ async def test_proxy_of_a_kind_we_do_not_speak_to_is_said_so(
 @pytest.mark.usefixtures("trusted")
 async def test_http2_is_spoken_where_asked_for_and_offered(authority: trustme.CA) -> None:
     """A hundred requests at a time share one connection, once there is one."""
-    async with http2_peer(server_tls(authority)) as server, transport(http2=True) as to:
+    async with http2_customerio(server_tls(authority)) as server, transport(http2=True) as to:
         await send(to, server.url + PATH + "/%2E%2E")
         answers = await asyncio.gather(*[send(to, server.url + PATH) for _ in range(100)])
     assert {answer.body for answer in answers} == {b"{}"}
     assert (server.connections, len(server.requests)) == (1, 101)
-    first = dict(server.requests[0])
-    assert first[b":path"] == PATH.encode() + b"/%2E%2E"
-    assert first[b"authorization"] == AUTHORIZATION.encode()
+    first = server.requests[0]
+    assert first.path == PATH + "/%2E%2E"
+    assert first.headers["authorization"] == AUTHORIZATION
 
 
 @pytest.mark.usefixtures("trusted")
 async def test_http2_refuses_a_url_that_it_would_change(authority: trustme.CA) -> None:
     """Dots that stand for themselves would be resolved; percent-encoded ones go out as they are."""
-    async with http2_peer(server_tls(authority)) as server, transport(http2=True) as to:
+    async with http2_customerio(server_tls(authority)) as server, transport(http2=True) as to:
         with pytest.raises(ValueError, match="not a URL to send to in HTTP/2"):
             await send(to, server.url + "/api/v1/customers/..")
         await send(to, server.url + "/api/v1/customers/%2E%2E%2Fa%20b+%C3%A9")
     (request,) = server.requests
-    assert dict(request)[b":path"] == b"/api/v1/customers/%2E%2E%2Fa%20b+%C3%A9"
+    assert request.path == "/api/v1/customers/%2E%2E%2Fa%20b+%C3%A9"
 
 
 @pytest.mark.usefixtures("trusted")
@@ -218,7 +228,10 @@ async def test_kept_connection_that_was_given_up_is_replaced_once_beside_http2(
         if connection.number == 1:
             await connection.request()
 
-    async with peer(script, tls=server_tls(authority)) as server, transport(http2=True) as to:
+    async with (
+        fake_customerio(script, tls=server_tls(authority)) as server,
+        transport(http2=True) as to,
+    ):
         assert (await send(to, server.url + PATH)).body == b"first"
         assert (await send(to, server.url + PATH)).body == b"again"
     assert (server.connections, len(server.requests)) == (2, 3)
@@ -229,9 +242,9 @@ async def test_http2_is_not_spoken_unless_asked_for(authority: trustme.CA) -> No
     """A server that would is spoken to in HTTP/1.1."""
     tls = server_tls(authority)
     tls.set_alpn_protocols(["h2", "http/1.1"])
-    async with peer(answering, tls=tls) as server, transport() as to:
+    async with fake_customerio(answering, tls=tls) as server, transport() as to:
         await send(to, server.url + PATH)
-    assert b" HTTP/1.1\r\n" in server.requests[0]
+    assert b" HTTP/1.1\r\n" in server.requests[0].raw
 
 
 @pytest.mark.usefixtures("trusted")
@@ -245,7 +258,7 @@ async def test_nothing_of_a_request_reaches_the_logs(
     caplog.set_level(logging.DEBUG)
     tls = server_tls(authority)
     async with (
-        http2_peer(tls) if http2 else peer(answering, tls=tls) as server,
+        http2_customerio(tls) if http2 else fake_customerio(answering, tls=tls) as server,
         transport(http2=http2) as to,
     ):
         await send(to, server.url + "/api/v1/customers/secret-user", b'{"secret": 1}')

@@ -13,6 +13,8 @@ from ciosidecar_sandbox.testing import running_sandbox
 
 from tests.sandbox.support import AUTH, Track
 
+pytestmark = pytest.mark.serial
+
 HOSTILE = "<script>document.title = 'owned'</script>\"'><img src=x onerror=alert(1)>"
 QUICK_S = 2
 

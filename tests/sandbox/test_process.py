@@ -11,6 +11,8 @@ import pytest
 from tests.processes import run
 from tests.sandbox.support import AUTH, sandbox_process
 
+pytestmark = pytest.mark.serial
+
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_it_starts_says_where_and_ends_with_a_signal(number: signal.Signals) -> None:

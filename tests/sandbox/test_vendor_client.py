@@ -18,6 +18,8 @@ from customerio import (  # type: ignore[import-untyped]
 
 from tests.sandbox.support import Track
 
+pytestmark = pytest.mark.serial
+
 SITE_ID, API_KEY = "site", "key"
 
 

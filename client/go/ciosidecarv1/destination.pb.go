@@ -4,11 +4,12 @@
 // 	protoc        v7.35.1
 // source: ciosidecar/v1/destination.proto
 
-// Where it goes: a Customer.io workspace as the user configured it, declared once under a number.
+// Destinations: Customer.io workspaces as the user configured them, and the connections of sources to them.
 
 package ciosidecarv1
 
 import (
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -23,7 +24,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Where the workspace lives.
+// The region of a workspace.
 type Region int32
 
 const (
@@ -76,15 +77,15 @@ func (Region) EnumDescriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{0}
 }
 
-// A dialect of the Track API.
+// A version of Customer.io's Track API.
 type ApiVersion int32
 
 const (
 	// The default: v1.
 	ApiVersion_API_VERSION_UNSPECIFIED ApiVersion = 0
-	// One call an operation; groups share /api/v2/batch, the only place that takes them.
+	// One request for each operation. Groups use /api/v2/batch, the only endpoint that accepts them.
 	ApiVersion_API_VERSION_V1 ApiVersion = 1
-	// Up to a thousand operations a call. GetCapabilities says whether the server speaks it.
+	// Up to a thousand operations in a request.
 	ApiVersion_API_VERSION_V2 ApiVersion = 2
 )
 
@@ -129,15 +130,125 @@ func (ApiVersion) EnumDescriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{1}
 }
 
-// Who an identify without a user id is about.
+// How the events of a source type reach Customer.io.
+type ConnectionMode int32
+
+const (
+	// The same as if the source type were not listed.
+	ConnectionMode_CONNECTION_MODE_UNSPECIFIED ConnectionMode = 0
+	// RudderStack sends the events. They are passed on.
+	ConnectionMode_CONNECTION_MODE_CLOUD ConnectionMode = 1
+	// The SDK sends the events to Customer.io itself. They are filtered.
+	ConnectionMode_CONNECTION_MODE_DEVICE ConnectionMode = 2
+	// RudderStack sends the events, beside an SDK that only shows messages. They are passed on.
+	ConnectionMode_CONNECTION_MODE_HYBRID ConnectionMode = 3
+)
+
+// Enum value maps for ConnectionMode.
+var (
+	ConnectionMode_name = map[int32]string{
+		0: "CONNECTION_MODE_UNSPECIFIED",
+		1: "CONNECTION_MODE_CLOUD",
+		2: "CONNECTION_MODE_DEVICE",
+		3: "CONNECTION_MODE_HYBRID",
+	}
+	ConnectionMode_value = map[string]int32{
+		"CONNECTION_MODE_UNSPECIFIED": 0,
+		"CONNECTION_MODE_CLOUD":       1,
+		"CONNECTION_MODE_DEVICE":      2,
+		"CONNECTION_MODE_HYBRID":      3,
+	}
+)
+
+func (x ConnectionMode) Enum() *ConnectionMode {
+	p := new(ConnectionMode)
+	*p = x
+	return p
+}
+
+func (x ConnectionMode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ConnectionMode) Descriptor() protoreflect.EnumDescriptor {
+	return file_ciosidecar_v1_destination_proto_enumTypes[2].Descriptor()
+}
+
+func (ConnectionMode) Type() protoreflect.EnumType {
+	return &file_ciosidecar_v1_destination_proto_enumTypes[2]
+}
+
+func (x ConnectionMode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ConnectionMode.Descriptor instead.
+func (ConnectionMode) EnumDescriptor() ([]byte, []int) {
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{2}
+}
+
+// How the denied consents of an event are combined.
+type ResolutionStrategy int32
+
+const (
+	// The default: AND.
+	ResolutionStrategy_RESOLUTION_STRATEGY_UNSPECIFIED ResolutionStrategy = 0
+	// The event needs all consents: it is filtered if at least one was denied.
+	ResolutionStrategy_RESOLUTION_STRATEGY_AND ResolutionStrategy = 1
+	// The event needs one of the consents: it is filtered if all were denied.
+	ResolutionStrategy_RESOLUTION_STRATEGY_OR ResolutionStrategy = 2
+)
+
+// Enum value maps for ResolutionStrategy.
+var (
+	ResolutionStrategy_name = map[int32]string{
+		0: "RESOLUTION_STRATEGY_UNSPECIFIED",
+		1: "RESOLUTION_STRATEGY_AND",
+		2: "RESOLUTION_STRATEGY_OR",
+	}
+	ResolutionStrategy_value = map[string]int32{
+		"RESOLUTION_STRATEGY_UNSPECIFIED": 0,
+		"RESOLUTION_STRATEGY_AND":         1,
+		"RESOLUTION_STRATEGY_OR":          2,
+	}
+)
+
+func (x ResolutionStrategy) Enum() *ResolutionStrategy {
+	p := new(ResolutionStrategy)
+	*p = x
+	return p
+}
+
+func (x ResolutionStrategy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ResolutionStrategy) Descriptor() protoreflect.EnumDescriptor {
+	return file_ciosidecar_v1_destination_proto_enumTypes[3].Descriptor()
+}
+
+func (ResolutionStrategy) Type() protoreflect.EnumType {
+	return &file_ciosidecar_v1_destination_proto_enumTypes[3]
+}
+
+func (x ResolutionStrategy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ResolutionStrategy.Descriptor instead.
+func (ResolutionStrategy) EnumDescriptor() ([]byte, []int) {
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{3}
+}
+
+// The identifier of an identify without a user id.
 type IdentifyFallback int32
 
 const (
 	// The default: the anonymous id.
 	IdentifyFallback_IDENTIFY_FALLBACK_UNSPECIFIED IdentifyFallback = 0
-	// The anonymous id, else the email.
+	// The anonymous id, or the email if there is no anonymous id.
 	IdentifyFallback_IDENTIFY_FALLBACK_ANONYMOUS_ID IdentifyFallback = 1
-	// The email only, as RudderStack's transformer does.
+	// The email only, as in RudderStack's transformer.
 	IdentifyFallback_IDENTIFY_FALLBACK_EMAIL IdentifyFallback = 2
 )
 
@@ -166,11 +277,11 @@ func (x IdentifyFallback) String() string {
 }
 
 func (IdentifyFallback) Descriptor() protoreflect.EnumDescriptor {
-	return file_ciosidecar_v1_destination_proto_enumTypes[2].Descriptor()
+	return file_ciosidecar_v1_destination_proto_enumTypes[4].Descriptor()
 }
 
 func (IdentifyFallback) Type() protoreflect.EnumType {
-	return &file_ciosidecar_v1_destination_proto_enumTypes[2]
+	return &file_ciosidecar_v1_destination_proto_enumTypes[4]
 }
 
 func (x IdentifyFallback) Number() protoreflect.EnumNumber {
@@ -179,14 +290,15 @@ func (x IdentifyFallback) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use IdentifyFallback.Descriptor instead.
 func (IdentifyFallback) EnumDescriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{2}
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{4}
 }
 
 // The kind of identifier that a user id is at Customer.io.
 type UserIdKind int32
 
 const (
-	// The default: the shape of the id decides. An email is an email, cio_… a cio_id, all else an id.
+	// The default: the shape of the id decides. An email is an email, cio_… is a cio_id, everything
+	// else is an id.
 	UserIdKind_USER_ID_KIND_UNSPECIFIED UserIdKind = 0
 	// Every user id is an id.
 	UserIdKind_USER_ID_KIND_ID UserIdKind = 1
@@ -227,11 +339,11 @@ func (x UserIdKind) String() string {
 }
 
 func (UserIdKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_ciosidecar_v1_destination_proto_enumTypes[3].Descriptor()
+	return file_ciosidecar_v1_destination_proto_enumTypes[5].Descriptor()
 }
 
 func (UserIdKind) Type() protoreflect.EnumType {
-	return &file_ciosidecar_v1_destination_proto_enumTypes[3]
+	return &file_ciosidecar_v1_destination_proto_enumTypes[5]
 }
 
 func (x UserIdKind) Number() protoreflect.EnumNumber {
@@ -240,10 +352,10 @@ func (x UserIdKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use UserIdKind.Descriptor instead.
 func (UserIdKind) EnumDescriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{3}
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{5}
 }
 
-// Whom Customer.io gets a profile for.
+// Which people get a profile at Customer.io.
 type Profiles int32
 
 const (
@@ -251,9 +363,9 @@ const (
 	Profiles_PROFILES_UNSPECIFIED Profiles = 0
 	// Everyone.
 	Profiles_PROFILES_EVERYONE Profiles = 1
-	// Nobody who is known by an anonymous id only.
+	// People with a user id or an email. An anonymous id alone creates no profile.
 	Profiles_PROFILES_IDENTIFIED Profiles = 2
-	// The same, and no identify without an email.
+	// As IDENTIFIED. In addition, an identify without an email is filtered.
 	Profiles_PROFILES_WITH_EMAIL Profiles = 3
 )
 
@@ -284,11 +396,11 @@ func (x Profiles) String() string {
 }
 
 func (Profiles) Descriptor() protoreflect.EnumDescriptor {
-	return file_ciosidecar_v1_destination_proto_enumTypes[4].Descriptor()
+	return file_ciosidecar_v1_destination_proto_enumTypes[6].Descriptor()
 }
 
 func (Profiles) Type() protoreflect.EnumType {
-	return &file_ciosidecar_v1_destination_proto_enumTypes[4]
+	return &file_ciosidecar_v1_destination_proto_enumTypes[6]
 }
 
 func (x Profiles) Number() protoreflect.EnumNumber {
@@ -297,18 +409,18 @@ func (x Profiles) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Profiles.Descriptor instead.
 func (Profiles) EnumDescriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{4}
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{6}
 }
 
-// What fills `created_at` when an identify has none.
+// The value of `created_at` if an identify has none.
 type CreatedAtFallback int32
 
 const (
 	// The default: the event's time.
 	CreatedAtFallback_CREATED_AT_FALLBACK_UNSPECIFIED CreatedAtFallback = 0
-	// The event's time, else now.
+	// The event's time, or the current time if the event has none.
 	CreatedAtFallback_CREATED_AT_FALLBACK_TIMESTAMP CreatedAtFallback = 1
-	// Nothing, as RudderStack's transformer does.
+	// No value, as in RudderStack's transformer.
 	CreatedAtFallback_CREATED_AT_FALLBACK_NONE CreatedAtFallback = 2
 )
 
@@ -337,11 +449,11 @@ func (x CreatedAtFallback) String() string {
 }
 
 func (CreatedAtFallback) Descriptor() protoreflect.EnumDescriptor {
-	return file_ciosidecar_v1_destination_proto_enumTypes[5].Descriptor()
+	return file_ciosidecar_v1_destination_proto_enumTypes[7].Descriptor()
 }
 
 func (CreatedAtFallback) Type() protoreflect.EnumType {
-	return &file_ciosidecar_v1_destination_proto_enumTypes[5]
+	return &file_ciosidecar_v1_destination_proto_enumTypes[7]
 }
 
 func (x CreatedAtFallback) Number() protoreflect.EnumNumber {
@@ -350,7 +462,7 @@ func (x CreatedAtFallback) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CreatedAtFallback.Descriptor instead.
 func (CreatedAtFallback) EnumDescriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{5}
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{7}
 }
 
 // Whether events carry an id.
@@ -359,9 +471,9 @@ type EventIds int32
 const (
 	// The default: ULID.
 	EventIds_EVENT_IDS_UNSPECIFIED EventIds = 0
-	// A ULID made from the event: Customer.io ignores a repeat.
+	// A ULID made from the event. Customer.io ignores a second event with the same id.
 	EventIds_EVENT_IDS_ULID EventIds = 1
-	// No id: a resent event counts twice.
+	// No id. An event that is sent again counts twice.
 	EventIds_EVENT_IDS_NONE EventIds = 2
 )
 
@@ -390,11 +502,11 @@ func (x EventIds) String() string {
 }
 
 func (EventIds) Descriptor() protoreflect.EnumDescriptor {
-	return file_ciosidecar_v1_destination_proto_enumTypes[6].Descriptor()
+	return file_ciosidecar_v1_destination_proto_enumTypes[8].Descriptor()
 }
 
 func (EventIds) Type() protoreflect.EnumType {
-	return &file_ciosidecar_v1_destination_proto_enumTypes[6]
+	return &file_ciosidecar_v1_destination_proto_enumTypes[8]
 }
 
 func (x EventIds) Number() protoreflect.EnumNumber {
@@ -403,18 +515,18 @@ func (x EventIds) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EventIds.Descriptor instead.
 func (EventIds) EnumDescriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{6}
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{8}
 }
 
 // How much a group says of its relationship to a person.
 type GroupRelationships int32
 
 const (
-	// The default: plain.
+	// The default: PLAIN.
 	GroupRelationships_GROUP_RELATIONSHIPS_UNSPECIFIED GroupRelationships = 0
-	// That there is one, to a known person.
+	// That the relationship exists, for a known person.
 	GroupRelationships_GROUP_RELATIONSHIPS_PLAIN GroupRelationships = 1
-	// Its attributes too, and one to a visitor. [13.3]
+	// The relationship's attributes too, also for an anonymous profile (rule 13.3).
 	GroupRelationships_GROUP_RELATIONSHIPS_FULL GroupRelationships = 2
 )
 
@@ -443,11 +555,11 @@ func (x GroupRelationships) String() string {
 }
 
 func (GroupRelationships) Descriptor() protoreflect.EnumDescriptor {
-	return file_ciosidecar_v1_destination_proto_enumTypes[7].Descriptor()
+	return file_ciosidecar_v1_destination_proto_enumTypes[9].Descriptor()
 }
 
 func (GroupRelationships) Type() protoreflect.EnumType {
-	return &file_ciosidecar_v1_destination_proto_enumTypes[7]
+	return &file_ciosidecar_v1_destination_proto_enumTypes[9]
 }
 
 func (x GroupRelationships) Number() protoreflect.EnumNumber {
@@ -456,18 +568,18 @@ func (x GroupRelationships) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use GroupRelationships.Descriptor instead.
 func (GroupRelationships) EnumDescriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{7}
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{9}
 }
 
-// What becomes of traits that are "", which deletes an attribute at Customer.io.
+// What becomes of traits with the value "", which deletes an attribute at Customer.io.
 type EmptyStrings int32
 
 const (
-	// The default: keep.
+	// The default: KEEP.
 	EmptyStrings_EMPTY_STRINGS_UNSPECIFIED EmptyStrings = 0
-	// They are sent: the attribute is deleted.
+	// The trait is sent: the attribute is deleted.
 	EmptyStrings_EMPTY_STRINGS_KEEP EmptyStrings = 1
-	// They are left out: the attribute stays.
+	// The trait is left out: the attribute keeps its value.
 	EmptyStrings_EMPTY_STRINGS_DROP EmptyStrings = 2
 )
 
@@ -496,11 +608,11 @@ func (x EmptyStrings) String() string {
 }
 
 func (EmptyStrings) Descriptor() protoreflect.EnumDescriptor {
-	return file_ciosidecar_v1_destination_proto_enumTypes[8].Descriptor()
+	return file_ciosidecar_v1_destination_proto_enumTypes[10].Descriptor()
 }
 
 func (EmptyStrings) Type() protoreflect.EnumType {
-	return &file_ciosidecar_v1_destination_proto_enumTypes[8]
+	return &file_ciosidecar_v1_destination_proto_enumTypes[10]
 }
 
 func (x EmptyStrings) Number() protoreflect.EnumNumber {
@@ -509,19 +621,19 @@ func (x EmptyStrings) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use EmptyStrings.Descriptor instead.
 func (EmptyStrings) EnumDescriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{8}
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{10}
 }
 
-// What becomes of the properties `recipient`, `from_address` and `reply_to`, by which an event
-// overrides the addresses of the mail it triggers.
+// What becomes of the properties `recipient`, `from_address` and `reply_to`. With them an event
+// overrides the addresses of the message that it triggers.
 type ReservedProperties int32
 
 const (
-	// The default: keep.
+	// The default: KEEP.
 	ReservedProperties_RESERVED_PROPERTIES_UNSPECIFIED ReservedProperties = 0
-	// They are sent under their names.
+	// The properties are sent under their names.
 	ReservedProperties_RESERVED_PROPERTIES_KEEP ReservedProperties = 1
-	// They are sent under other names: `event_recipient` and so on.
+	// The properties are sent as `event_recipient`, `event_from_address` and `event_reply_to`.
 	ReservedProperties_RESERVED_PROPERTIES_PREFIX ReservedProperties = 2
 )
 
@@ -550,11 +662,11 @@ func (x ReservedProperties) String() string {
 }
 
 func (ReservedProperties) Descriptor() protoreflect.EnumDescriptor {
-	return file_ciosidecar_v1_destination_proto_enumTypes[9].Descriptor()
+	return file_ciosidecar_v1_destination_proto_enumTypes[11].Descriptor()
 }
 
 func (ReservedProperties) Type() protoreflect.EnumType {
-	return &file_ciosidecar_v1_destination_proto_enumTypes[9]
+	return &file_ciosidecar_v1_destination_proto_enumTypes[11]
 }
 
 func (x ReservedProperties) Number() protoreflect.EnumNumber {
@@ -563,19 +675,130 @@ func (x ReservedProperties) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ReservedProperties.Descriptor instead.
 func (ReservedProperties) EnumDescriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{9}
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{11}
+}
+
+// What a row of a warehouse becomes.
+type ConnectionObject int32
+
+const (
+	// Not given. Every record of the connection is refused, unless the connection is an audience.
+	ConnectionObject_CONNECTION_OBJECT_UNSPECIFIED ConnectionObject = 0
+	// A person.
+	ConnectionObject_CONNECTION_OBJECT_PERSON ConnectionObject = 1
+	// An event of a person.
+	ConnectionObject_CONNECTION_OBJECT_EVENT ConnectionObject = 2
+)
+
+// Enum value maps for ConnectionObject.
+var (
+	ConnectionObject_name = map[int32]string{
+		0: "CONNECTION_OBJECT_UNSPECIFIED",
+		1: "CONNECTION_OBJECT_PERSON",
+		2: "CONNECTION_OBJECT_EVENT",
+	}
+	ConnectionObject_value = map[string]int32{
+		"CONNECTION_OBJECT_UNSPECIFIED": 0,
+		"CONNECTION_OBJECT_PERSON":      1,
+		"CONNECTION_OBJECT_EVENT":       2,
+	}
+)
+
+func (x ConnectionObject) Enum() *ConnectionObject {
+	p := new(ConnectionObject)
+	*p = x
+	return p
+}
+
+func (x ConnectionObject) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ConnectionObject) Descriptor() protoreflect.EnumDescriptor {
+	return file_ciosidecar_v1_destination_proto_enumTypes[12].Descriptor()
+}
+
+func (ConnectionObject) Type() protoreflect.EnumType {
+	return &file_ciosidecar_v1_destination_proto_enumTypes[12]
+}
+
+func (x ConnectionObject) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ConnectionObject.Descriptor instead.
+func (ConnectionObject) EnumDescriptor() ([]byte, []int) {
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{12}
+}
+
+// The identifier that the rows of an audience hold.
+type AudienceIdentifier int32
+
+const (
+	// The default: ID.
+	AudienceIdentifier_AUDIENCE_IDENTIFIER_UNSPECIFIED AudienceIdentifier = 0
+	// An id.
+	AudienceIdentifier_AUDIENCE_IDENTIFIER_ID AudienceIdentifier = 1
+	// An email.
+	AudienceIdentifier_AUDIENCE_IDENTIFIER_EMAIL AudienceIdentifier = 2
+	// A cio_id.
+	AudienceIdentifier_AUDIENCE_IDENTIFIER_CIO_ID AudienceIdentifier = 3
+)
+
+// Enum value maps for AudienceIdentifier.
+var (
+	AudienceIdentifier_name = map[int32]string{
+		0: "AUDIENCE_IDENTIFIER_UNSPECIFIED",
+		1: "AUDIENCE_IDENTIFIER_ID",
+		2: "AUDIENCE_IDENTIFIER_EMAIL",
+		3: "AUDIENCE_IDENTIFIER_CIO_ID",
+	}
+	AudienceIdentifier_value = map[string]int32{
+		"AUDIENCE_IDENTIFIER_UNSPECIFIED": 0,
+		"AUDIENCE_IDENTIFIER_ID":          1,
+		"AUDIENCE_IDENTIFIER_EMAIL":       2,
+		"AUDIENCE_IDENTIFIER_CIO_ID":      3,
+	}
+)
+
+func (x AudienceIdentifier) Enum() *AudienceIdentifier {
+	p := new(AudienceIdentifier)
+	*p = x
+	return p
+}
+
+func (x AudienceIdentifier) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (AudienceIdentifier) Descriptor() protoreflect.EnumDescriptor {
+	return file_ciosidecar_v1_destination_proto_enumTypes[13].Descriptor()
+}
+
+func (AudienceIdentifier) Type() protoreflect.EnumType {
+	return &file_ciosidecar_v1_destination_proto_enumTypes[13]
+}
+
+func (x AudienceIdentifier) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use AudienceIdentifier.Descriptor instead.
+func (AudienceIdentifier) EnumDescriptor() ([]byte, []int) {
+	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{13}
 }
 
 // A configured Customer.io workspace.
 type Destination struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Required) The number that batches and items name it by. MUST be greater than 0. Declaring a
-	// number again replaces what it stood for, for items that arrive afterwards.
-	Number uint32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
-	// (Optional) The caller's own name for this configuration, opaque here and safe to log: a router
-	// that keeps settings by source and revision may use source:destination:revision.
+	// Required. The id by which batches and items refer to this destination. MUST be greater than 0.
+	// Declaring an id again replaces the destination for all items that arrive afterwards.
+	ReferenceId int32 `protobuf:"varint,1,opt,name=reference_id,json=referenceId,proto3" json:"reference_id,omitempty"`
+	// Optional. The caller's own name for this configuration. The server uses the name in its logs and
+	// metrics, so it MUST NOT be a secret. A router that keeps settings by source and revision can use
+	// source:destination:revision.
 	DestinationRef string `protobuf:"bytes,2,opt,name=destination_ref,json=destinationRef,proto3" json:"destination_ref,omitempty"`
-	// (Required) One of these MUST be set.
+	// Required. Exactly one MUST be set.
 	//
 	// Types that are valid to be assigned to Settings:
 	//
@@ -616,9 +839,9 @@ func (*Destination) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *Destination) GetNumber() uint32 {
+func (x *Destination) GetReferenceId() int32 {
 	if x != nil {
-		return x.Number
+		return x.ReferenceId
 	}
 	return 0
 }
@@ -660,13 +883,13 @@ type isDestination_Settings interface {
 }
 
 type Destination_ConfigJson struct {
-	// The destination's config as the RudderStack dashboard keeps it: a JSON object in UTF-8. A
-	// {{ path || default }} in a value is filled in from each event. [13.1]
+	// The destination's config as the RudderStack dashboard keeps it: a JSON object in UTF-8. A value
+	// may hold {{ path || default }}, which is filled in from each event (rule 13.1).
 	ConfigJson []byte `protobuf:"bytes,3,opt,name=config_json,json=configJson,proto3,oneof"`
 }
 
 type Destination_Typed struct {
-	// The same settings as fields. In texts, {{ path || default }} works the same.
+	// The same settings as fields. A string may hold {{ path || default }} here too.
 	Typed *DestinationSettings `protobuf:"bytes,4,opt,name=typed,proto3,oneof"`
 }
 
@@ -674,61 +897,61 @@ func (*Destination_ConfigJson) isDestination_Settings() {}
 
 func (*Destination_Typed) isDestination_Settings() {}
 
-// The settings of a destination. Unset fields mean the default.
+// The settings of a destination. A field that is not set has its default.
 type DestinationSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Required) The workspace's site id.
+	// Required. The site id of the workspace.
 	SiteId string `protobuf:"bytes,1,opt,name=site_id,json=siteId,proto3" json:"site_id,omitempty"`
-	// (Required) The workspace's Track API key. Never logged, never quoted.
+	// Required. The Track API key of the workspace. The server never logs or quotes it.
 	ApiKey string `protobuf:"bytes,2,opt,name=api_key,json=apiKey,proto3" json:"api_key,omitempty"`
-	// (Optional) The region of the workspace. Default US.
+	// Optional. The region of the workspace. Defaults to US.
 	Region Region `protobuf:"varint,3,opt,name=region,proto3,enum=ciosidecar.v1.Region" json:"region,omitempty"`
-	// (Optional) The track event that registers a device token, beside Application Installed and
+	// Optional. The track event that registers a device token, in addition to Application Installed and
 	// Application Opened.
 	DeviceTokenEventName string `protobuf:"bytes,4,opt,name=device_token_event_name,json=deviceTokenEventName,proto3" json:"device_token_event_name,omitempty"`
-	// (Optional) Which Track API to speak. Default v1.
+	// Optional. The version of Customer.io's Track API to use. Defaults to v1.
 	ApiVersion ApiVersion `protobuf:"varint,5,opt,name=api_version,json=apiVersion,proto3,enum=ciosidecar.v1.ApiVersion" json:"api_version,omitempty"`
-	// (Optional) Who an identify without a user id is about. Default the anonymous id.
+	// Optional. The identifier of an identify without a user id. Defaults to the anonymous id.
 	IdentifyFallback IdentifyFallback `protobuf:"varint,6,opt,name=identify_fallback,json=identifyFallback,proto3,enum=ciosidecar.v1.IdentifyFallback" json:"identify_fallback,omitempty"`
-	// (Optional) What fills `created_at` when the event has none. Default the event's time.
+	// Optional. The value of `created_at` if the event has none. Defaults to the event's time.
 	CreatedAtFallback CreatedAtFallback `protobuf:"varint,7,opt,name=created_at_fallback,json=createdAtFallback,proto3,enum=ciosidecar.v1.CreatedAtFallback" json:"created_at_fallback,omitempty"`
-	// (Optional) Whether events carry an id that makes resending harmless. Default they do.
+	// Optional. Whether events carry an id that makes resending harmless. Defaults to ULID.
 	EventIds EventIds `protobuf:"varint,8,opt,name=event_ids,json=eventIds,proto3,enum=ciosidecar.v1.EventIds" json:"event_ids,omitempty"`
-	// (Optional) By source type: `device` means the SDK sends to Customer.io itself, so that this
-	// side does not; `cloud` means it does not.
-	ConnectionMode map[string]string `protobuf:"bytes,9,rep,name=connection_mode,json=connectionMode,proto3" json:"connection_mode,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// (Optional) By source type: true means the same as connection mode `device`, where no
-	// connection mode is given.
+	// Optional. The connection mode of each source type.
+	ConnectionMode map[string]ConnectionMode `protobuf:"bytes,9,rep,name=connection_mode,json=connectionMode,proto3" json:"connection_mode,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value,enum=ciosidecar.v1.ConnectionMode"`
+	// Optional. For each source type without a connection mode: true has the effect of DEVICE.
 	UseNativeSdk map[string]bool `protobuf:"bytes,10,rep,name=use_native_sdk,json=useNativeSdk,proto3" json:"use_native_sdk,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
-	// (Optional) Which consents an event needs, by consent provider. The first entry that fits
-	// an event decides.
+	// Optional. The consents that an event needs, by consent provider. The first rule that fits an
+	// event decides.
 	ConsentRules []*ConsentRule `protobuf:"bytes,11,rep,name=consent_rules,json=consentRules,proto3" json:"consent_rules,omitempty"`
-	// (Optional) OneTrust cookie categories: an event that was denied one of them is filtered.
+	// Optional. OneTrust cookie categories. An event that was denied one of them is filtered.
 	OneTrustCookieCategories []string `protobuf:"bytes,12,rep,name=one_trust_cookie_categories,json=oneTrustCookieCategories,proto3" json:"one_trust_cookie_categories,omitempty"`
-	// (Optional) Ketch purposes: an event that was denied all of them is filtered.
+	// Optional. Ketch purposes. An event that was denied all of them is filtered.
 	KetchConsentPurposes []string `protobuf:"bytes,13,rep,name=ketch_consent_purposes,json=ketchConsentPurposes,proto3" json:"ketch_consent_purposes,omitempty"`
-	// (Optional) Whether track events named as in Customer.io's pipelines (User Deleted, Report
-	// Delivery Event, …) do what they say. Default they are ordinary events. [13.2]
+	// Optional. If true, track events with the names of Customer.io's semantic events (User Deleted,
+	// Report Delivery Event, …) do what their name says (rule 13.2). If false, they are ordinary events.
 	SemanticEvents bool `protobuf:"varint,14,opt,name=semantic_events,json=semanticEvents,proto3" json:"semantic_events,omitempty"`
-	// (Optional) How much a group says of its relationship to a person. Default that there is one.
+	// Optional. How much a group says of its relationship to a person. Defaults to PLAIN.
 	GroupRelationships GroupRelationships `protobuf:"varint,15,opt,name=group_relationships,json=groupRelationships,proto3,enum=ciosidecar.v1.GroupRelationships" json:"group_relationships,omitempty"`
-	// (Optional) Whether a phone number addresses someone without user id and email. Needs v2. [13.4]
+	// Optional. If true, a phone number identifies a person without user id and email. Requires
+	// api_version v2 (rule 13.4).
 	PhoneAsIdentifier bool `protobuf:"varint,16,opt,name=phone_as_identifier,json=phoneAsIdentifier,proto3" json:"phone_as_identifier,omitempty"`
-	// (Optional) Whether an identify changes people who exist and never creates one. [13.5]
+	// Optional. If true, an identify changes existing profiles and never creates one (rule 13.5).
 	UpdateOnly bool `protobuf:"varint,17,opt,name=update_only,json=updateOnly,proto3" json:"update_only,omitempty"`
-	// (Optional) Whether ISO dates in traits and properties become seconds since 1970. [13.6]
+	// Optional. If true, ISO 8601 dates in traits and properties become seconds since 1970 (rule 13.6).
 	ConvertDates bool `protobuf:"varint,18,opt,name=convert_dates,json=convertDates,proto3" json:"convert_dates,omitempty"`
-	// (Optional) With convert_dates: only what stands under these names. Default everything.
+	// Optional. The names under which `convert_dates` converts. Empty: all names.
 	ConvertDatesAllow []string `protobuf:"bytes,19,rep,name=convert_dates_allow,json=convertDatesAllow,proto3" json:"convert_dates_allow,omitempty"`
-	// (Optional) With convert_dates: nothing that stands under these names.
+	// Optional. The names under which `convert_dates` does not convert.
 	ConvertDatesDeny []string `protobuf:"bytes,20,rep,name=convert_dates_deny,json=convertDatesDeny,proto3" json:"convert_dates_deny,omitempty"`
-	// (Optional) What becomes of traits that are "". Default they are sent. [13.7]
+	// Optional. What becomes of traits with the value "" (rule 13.7). Defaults to KEEP.
 	EmptyStrings EmptyStrings `protobuf:"varint,21,opt,name=empty_strings,json=emptyStrings,proto3,enum=ciosidecar.v1.EmptyStrings" json:"empty_strings,omitempty"`
-	// (Optional) What becomes of properties that redirect messages. Default they are sent. [13.8]
+	// Optional. What becomes of properties that redirect messages (rule 13.8). Defaults to KEEP.
 	ReservedProperties ReservedProperties `protobuf:"varint,22,opt,name=reserved_properties,json=reservedProperties,proto3,enum=ciosidecar.v1.ReservedProperties" json:"reserved_properties,omitempty"`
-	// (Optional) The kind of every user id, with api_version v2 only. Default the id's shape. [3.8]
+	// Optional. The kind of every user id. Requires api_version v2 (rule 3.8). By default the shape of
+	// each id decides.
 	UserIdKind UserIdKind `protobuf:"varint,23,opt,name=user_id_kind,json=userIdKind,proto3,enum=ciosidecar.v1.UserIdKind" json:"user_id_kind,omitempty"`
-	// (Optional) Whom Customer.io gets a profile for. Default everyone. [13.9]
+	// Optional. Which people get a profile at Customer.io (rule 13.9). Defaults to EVERYONE.
 	Profiles      Profiles `protobuf:"varint,24,opt,name=profiles,proto3,enum=ciosidecar.v1.Profiles" json:"profiles,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -820,7 +1043,7 @@ func (x *DestinationSettings) GetEventIds() EventIds {
 	return EventIds_EVENT_IDS_UNSPECIFIED
 }
 
-func (x *DestinationSettings) GetConnectionMode() map[string]string {
+func (x *DestinationSettings) GetConnectionMode() map[string]ConnectionMode {
 	if x != nil {
 		return x.ConnectionMode
 	}
@@ -932,15 +1155,16 @@ func (x *DestinationSettings) GetProfiles() Profiles {
 	return Profiles_PROFILES_UNSPECIFIED
 }
 
-// What an event's consents must be for it to be passed on.
+// The consents that an event needs in order to be passed on.
 type ConsentRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Optional) The consent provider it is for, as the event names it. Empty: events that name none.
+	// Optional. The consent provider of the rule, as the event names it. Empty: the rule is for events
+	// that name no provider.
 	Provider string `protobuf:"bytes,1,opt,name=provider,proto3" json:"provider,omitempty"`
-	// (Optional) For provider `custom`: `or` filters when every consent is denied, anything else when
-	// at least one is. Other providers' events say so themselves.
-	ResolutionStrategy string `protobuf:"bytes,2,opt,name=resolution_strategy,json=resolutionStrategy,proto3" json:"resolution_strategy,omitempty"`
-	// (Required) The consents to look for. A rule without any is passed over.
+	// Optional. How denied consents are combined for the provider `custom`. Events of other providers
+	// carry their own strategy. Defaults to AND.
+	ResolutionStrategy ResolutionStrategy `protobuf:"varint,2,opt,name=resolution_strategy,json=resolutionStrategy,proto3,enum=ciosidecar.v1.ResolutionStrategy" json:"resolution_strategy,omitempty"`
+	// Required. The consents that the event needs. A rule without consents is ignored.
 	Consents      []string `protobuf:"bytes,3,rep,name=consents,proto3" json:"consents,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -983,11 +1207,11 @@ func (x *ConsentRule) GetProvider() string {
 	return ""
 }
 
-func (x *ConsentRule) GetResolutionStrategy() string {
+func (x *ConsentRule) GetResolutionStrategy() ResolutionStrategy {
 	if x != nil {
 		return x.ResolutionStrategy
 	}
-	return ""
+	return ResolutionStrategy_RESOLUTION_STRATEGY_UNSPECIFIED
 }
 
 func (x *ConsentRule) GetConsents() []string {
@@ -998,38 +1222,36 @@ func (x *ConsentRule) GetConsents() []string {
 }
 
 // A connection of a source to a destination, for warehouse records and audiences.
-type Connection struct {
+type SourceConnection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Required) The number that batches and items name it by. MUST be greater than 0. Declaring a
-	// number again replaces what it stood for, for items that arrive afterwards.
-	Number uint32 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
-	// (Optional) The caller's own name for it, opaque here and safe to log.
-	ConnectionRef string `protobuf:"bytes,2,opt,name=connection_ref,json=connectionRef,proto3" json:"connection_ref,omitempty"`
-	// (Required) One of these MUST be set.
+	// Required. The id by which batches and items refer to this connection. MUST be greater than 0.
+	// Declaring an id again replaces the connection for all items that arrive afterwards.
+	ReferenceId int32 `protobuf:"varint,1,opt,name=reference_id,json=referenceId,proto3" json:"reference_id,omitempty"`
+	// Required. Exactly one MUST be set.
 	//
 	// Types that are valid to be assigned to Settings:
 	//
-	//	*Connection_ConfigJson
-	//	*Connection_Typed
-	Settings      isConnection_Settings `protobuf_oneof:"settings"`
+	//	*SourceConnection_ConfigJson
+	//	*SourceConnection_Typed
+	Settings      isSourceConnection_Settings `protobuf_oneof:"settings"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Connection) Reset() {
-	*x = Connection{}
+func (x *SourceConnection) Reset() {
+	*x = SourceConnection{}
 	mi := &file_ciosidecar_v1_destination_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Connection) String() string {
+func (x *SourceConnection) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Connection) ProtoMessage() {}
+func (*SourceConnection) ProtoMessage() {}
 
-func (x *Connection) ProtoReflect() protoreflect.Message {
+func (x *SourceConnection) ProtoReflect() protoreflect.Message {
 	mi := &file_ciosidecar_v1_destination_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -1041,77 +1263,71 @@ func (x *Connection) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Connection.ProtoReflect.Descriptor instead.
-func (*Connection) Descriptor() ([]byte, []int) {
+// Deprecated: Use SourceConnection.ProtoReflect.Descriptor instead.
+func (*SourceConnection) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *Connection) GetNumber() uint32 {
+func (x *SourceConnection) GetReferenceId() int32 {
 	if x != nil {
-		return x.Number
+		return x.ReferenceId
 	}
 	return 0
 }
 
-func (x *Connection) GetConnectionRef() string {
-	if x != nil {
-		return x.ConnectionRef
-	}
-	return ""
-}
-
-func (x *Connection) GetSettings() isConnection_Settings {
+func (x *SourceConnection) GetSettings() isSourceConnection_Settings {
 	if x != nil {
 		return x.Settings
 	}
 	return nil
 }
 
-func (x *Connection) GetConfigJson() []byte {
+func (x *SourceConnection) GetConfigJson() []byte {
 	if x != nil {
-		if x, ok := x.Settings.(*Connection_ConfigJson); ok {
+		if x, ok := x.Settings.(*SourceConnection_ConfigJson); ok {
 			return x.ConfigJson
 		}
 	}
 	return nil
 }
 
-func (x *Connection) GetTyped() *ConnectionSettings {
+func (x *SourceConnection) GetTyped() *ConnectionSettings {
 	if x != nil {
-		if x, ok := x.Settings.(*Connection_Typed); ok {
+		if x, ok := x.Settings.(*SourceConnection_Typed); ok {
 			return x.Typed
 		}
 	}
 	return nil
 }
 
-type isConnection_Settings interface {
-	isConnection_Settings()
+type isSourceConnection_Settings interface {
+	isSourceConnection_Settings()
 }
 
-type Connection_ConfigJson struct {
+type SourceConnection_ConfigJson struct {
 	// The connection's config as the RudderStack dashboard keeps it: a JSON object in UTF-8.
 	ConfigJson []byte `protobuf:"bytes,3,opt,name=config_json,json=configJson,proto3,oneof"`
 }
 
-type Connection_Typed struct {
+type SourceConnection_Typed struct {
 	// The same settings as fields.
 	Typed *ConnectionSettings `protobuf:"bytes,4,opt,name=typed,proto3,oneof"`
 }
 
-func (*Connection_ConfigJson) isConnection_Settings() {}
+func (*SourceConnection_ConfigJson) isSourceConnection_Settings() {}
 
-func (*Connection_Typed) isConnection_Settings() {}
+func (*SourceConnection_Typed) isSourceConnection_Settings() {}
 
 // The settings of a connection.
 type ConnectionSettings struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Optional) What a row becomes: `person` or `event`.
-	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
-	// (Optional) The manual segment that rows go into. 0: none.
-	AudienceId uint64 `protobuf:"varint,2,opt,name=audience_id,json=audienceId,proto3" json:"audience_id,omitempty"`
-	// (Optional) Which identifier an audience's rows hold: id, email or cio_id. Default id.
-	AudienceIdentifier string `protobuf:"bytes,3,opt,name=audience_identifier,json=audienceIdentifier,proto3" json:"audience_identifier,omitempty"`
+	// Required, unless `audience_id` is set. What a row becomes.
+	Object ConnectionObject `protobuf:"varint,1,opt,name=object,proto3,enum=ciosidecar.v1.ConnectionObject" json:"object,omitempty"`
+	// Optional. The id of the manual segment that the rows are added to and removed from. 0: the rows
+	// are no audience.
+	AudienceId int64 `protobuf:"varint,2,opt,name=audience_id,json=audienceId,proto3" json:"audience_id,omitempty"`
+	// Optional. The identifier that the rows of an audience hold. Defaults to ID.
+	AudienceIdentifier AudienceIdentifier `protobuf:"varint,3,opt,name=audience_identifier,json=audienceIdentifier,proto3,enum=ciosidecar.v1.AudienceIdentifier" json:"audience_identifier,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -1146,38 +1362,38 @@ func (*ConnectionSettings) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *ConnectionSettings) GetObject() string {
+func (x *ConnectionSettings) GetObject() ConnectionObject {
 	if x != nil {
 		return x.Object
 	}
-	return ""
+	return ConnectionObject_CONNECTION_OBJECT_UNSPECIFIED
 }
 
-func (x *ConnectionSettings) GetAudienceId() uint64 {
+func (x *ConnectionSettings) GetAudienceId() int64 {
 	if x != nil {
 		return x.AudienceId
 	}
 	return 0
 }
 
-func (x *ConnectionSettings) GetAudienceIdentifier() string {
+func (x *ConnectionSettings) GetAudienceIdentifier() AudienceIdentifier {
 	if x != nil {
 		return x.AudienceIdentifier
 	}
-	return ""
+	return AudienceIdentifier_AUDIENCE_IDENTIFIER_UNSPECIFIED
 }
 
-// Something about a destination's settings that keeps it from working, or that one should know.
+// An error in, or a remark about, one setting of a destination.
 type SettingProblem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The destination's number; 0 where there is only one.
-	Destination uint32 `protobuf:"varint,1,opt,name=destination,proto3" json:"destination,omitempty"`
-	// The key, as the dashboard's JSON names it.
+	// The destination's reference id; 0 in the answer to CheckDestination.
+	Destination int32 `protobuf:"varint,1,opt,name=destination,proto3" json:"destination,omitempty"`
+	// The setting, by its name in the dashboard's JSON.
 	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	// What is wrong with it and what would be right. Never quotes the value.
-	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
-	// True: the destination cannot be used. False: it can, and the text says how the setting fares:
-	// it is passed over, or it is filled in from each event.
+	// What is wrong with the setting and what would be right, for people. Never quotes the value.
+	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// True: the destination cannot be used. False: the destination can be used, and `message` says what
+	// becomes of the setting.
 	Fatal         bool `protobuf:"varint,4,opt,name=fatal,proto3" json:"fatal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1213,7 +1429,7 @@ func (*SettingProblem) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *SettingProblem) GetDestination() uint32 {
+func (x *SettingProblem) GetDestination() int32 {
 	if x != nil {
 		return x.Destination
 	}
@@ -1227,9 +1443,9 @@ func (x *SettingProblem) GetKey() string {
 	return ""
 }
 
-func (x *SettingProblem) GetText() string {
+func (x *SettingProblem) GetMessage() string {
 	if x != nil {
-		return x.Text
+		return x.Message
 	}
 	return ""
 }
@@ -1245,72 +1461,70 @@ var File_ciosidecar_v1_destination_proto protoreflect.FileDescriptor
 
 const file_ciosidecar_v1_destination_proto_rawDesc = "" +
 	"\n" +
-	"\x1fciosidecar/v1/destination.proto\x12\rciosidecar.v1\"\xb9\x01\n" +
-	"\vDestination\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\rR\x06number\x12'\n" +
-	"\x0fdestination_ref\x18\x02 \x01(\tR\x0edestinationRef\x12!\n" +
+	"\x1fciosidecar/v1/destination.proto\x12\rciosidecar.v1\x1a\x1fgoogle/api/field_behavior.proto\"\xd0\x01\n" +
+	"\vDestination\x12'\n" +
+	"\freference_id\x18\x01 \x01(\x05B\x04\xe2A\x01\x02R\vreferenceId\x12-\n" +
+	"\x0fdestination_ref\x18\x02 \x01(\tB\x04\xe2A\x01\x01R\x0edestinationRef\x12!\n" +
 	"\vconfig_json\x18\x03 \x01(\fH\x00R\n" +
 	"configJson\x12:\n" +
 	"\x05typed\x18\x04 \x01(\v2\".ciosidecar.v1.DestinationSettingsH\x00R\x05typedB\n" +
 	"\n" +
-	"\bsettings\"\x8f\f\n" +
-	"\x13DestinationSettings\x12\x17\n" +
-	"\asite_id\x18\x01 \x01(\tR\x06siteId\x12\x17\n" +
-	"\aapi_key\x18\x02 \x01(\tR\x06apiKey\x12-\n" +
-	"\x06region\x18\x03 \x01(\x0e2\x15.ciosidecar.v1.RegionR\x06region\x125\n" +
-	"\x17device_token_event_name\x18\x04 \x01(\tR\x14deviceTokenEventName\x12:\n" +
-	"\vapi_version\x18\x05 \x01(\x0e2\x19.ciosidecar.v1.ApiVersionR\n" +
-	"apiVersion\x12L\n" +
-	"\x11identify_fallback\x18\x06 \x01(\x0e2\x1f.ciosidecar.v1.IdentifyFallbackR\x10identifyFallback\x12P\n" +
-	"\x13created_at_fallback\x18\a \x01(\x0e2 .ciosidecar.v1.CreatedAtFallbackR\x11createdAtFallback\x124\n" +
-	"\tevent_ids\x18\b \x01(\x0e2\x17.ciosidecar.v1.EventIdsR\beventIds\x12_\n" +
-	"\x0fconnection_mode\x18\t \x03(\v26.ciosidecar.v1.DestinationSettings.ConnectionModeEntryR\x0econnectionMode\x12Z\n" +
+	"\bsettings\"\xbe\r\n" +
+	"\x13DestinationSettings\x12\x1d\n" +
+	"\asite_id\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x06siteId\x12\x1d\n" +
+	"\aapi_key\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x06apiKey\x123\n" +
+	"\x06region\x18\x03 \x01(\x0e2\x15.ciosidecar.v1.RegionB\x04\xe2A\x01\x01R\x06region\x12;\n" +
+	"\x17device_token_event_name\x18\x04 \x01(\tB\x04\xe2A\x01\x01R\x14deviceTokenEventName\x12@\n" +
+	"\vapi_version\x18\x05 \x01(\x0e2\x19.ciosidecar.v1.ApiVersionB\x04\xe2A\x01\x01R\n" +
+	"apiVersion\x12R\n" +
+	"\x11identify_fallback\x18\x06 \x01(\x0e2\x1f.ciosidecar.v1.IdentifyFallbackB\x04\xe2A\x01\x01R\x10identifyFallback\x12V\n" +
+	"\x13created_at_fallback\x18\a \x01(\x0e2 .ciosidecar.v1.CreatedAtFallbackB\x04\xe2A\x01\x01R\x11createdAtFallback\x12:\n" +
+	"\tevent_ids\x18\b \x01(\x0e2\x17.ciosidecar.v1.EventIdsB\x04\xe2A\x01\x01R\beventIds\x12e\n" +
+	"\x0fconnection_mode\x18\t \x03(\v26.ciosidecar.v1.DestinationSettings.ConnectionModeEntryB\x04\xe2A\x01\x01R\x0econnectionMode\x12`\n" +
 	"\x0euse_native_sdk\x18\n" +
-	" \x03(\v24.ciosidecar.v1.DestinationSettings.UseNativeSdkEntryR\fuseNativeSdk\x12?\n" +
-	"\rconsent_rules\x18\v \x03(\v2\x1a.ciosidecar.v1.ConsentRuleR\fconsentRules\x12=\n" +
-	"\x1bone_trust_cookie_categories\x18\f \x03(\tR\x18oneTrustCookieCategories\x124\n" +
-	"\x16ketch_consent_purposes\x18\r \x03(\tR\x14ketchConsentPurposes\x12'\n" +
-	"\x0fsemantic_events\x18\x0e \x01(\bR\x0esemanticEvents\x12R\n" +
-	"\x13group_relationships\x18\x0f \x01(\x0e2!.ciosidecar.v1.GroupRelationshipsR\x12groupRelationships\x12.\n" +
-	"\x13phone_as_identifier\x18\x10 \x01(\bR\x11phoneAsIdentifier\x12\x1f\n" +
-	"\vupdate_only\x18\x11 \x01(\bR\n" +
-	"updateOnly\x12#\n" +
-	"\rconvert_dates\x18\x12 \x01(\bR\fconvertDates\x12.\n" +
-	"\x13convert_dates_allow\x18\x13 \x03(\tR\x11convertDatesAllow\x12,\n" +
-	"\x12convert_dates_deny\x18\x14 \x03(\tR\x10convertDatesDeny\x12@\n" +
-	"\rempty_strings\x18\x15 \x01(\x0e2\x1b.ciosidecar.v1.EmptyStringsR\femptyStrings\x12R\n" +
-	"\x13reserved_properties\x18\x16 \x01(\x0e2!.ciosidecar.v1.ReservedPropertiesR\x12reservedProperties\x12;\n" +
-	"\fuser_id_kind\x18\x17 \x01(\x0e2\x19.ciosidecar.v1.UserIdKindR\n" +
-	"userIdKind\x123\n" +
-	"\bprofiles\x18\x18 \x01(\x0e2\x17.ciosidecar.v1.ProfilesR\bprofiles\x1aA\n" +
+	" \x03(\v24.ciosidecar.v1.DestinationSettings.UseNativeSdkEntryB\x04\xe2A\x01\x01R\fuseNativeSdk\x12E\n" +
+	"\rconsent_rules\x18\v \x03(\v2\x1a.ciosidecar.v1.ConsentRuleB\x04\xe2A\x01\x01R\fconsentRules\x12C\n" +
+	"\x1bone_trust_cookie_categories\x18\f \x03(\tB\x04\xe2A\x01\x01R\x18oneTrustCookieCategories\x12:\n" +
+	"\x16ketch_consent_purposes\x18\r \x03(\tB\x04\xe2A\x01\x01R\x14ketchConsentPurposes\x12-\n" +
+	"\x0fsemantic_events\x18\x0e \x01(\bB\x04\xe2A\x01\x01R\x0esemanticEvents\x12X\n" +
+	"\x13group_relationships\x18\x0f \x01(\x0e2!.ciosidecar.v1.GroupRelationshipsB\x04\xe2A\x01\x01R\x12groupRelationships\x124\n" +
+	"\x13phone_as_identifier\x18\x10 \x01(\bB\x04\xe2A\x01\x01R\x11phoneAsIdentifier\x12%\n" +
+	"\vupdate_only\x18\x11 \x01(\bB\x04\xe2A\x01\x01R\n" +
+	"updateOnly\x12)\n" +
+	"\rconvert_dates\x18\x12 \x01(\bB\x04\xe2A\x01\x01R\fconvertDates\x124\n" +
+	"\x13convert_dates_allow\x18\x13 \x03(\tB\x04\xe2A\x01\x01R\x11convertDatesAllow\x122\n" +
+	"\x12convert_dates_deny\x18\x14 \x03(\tB\x04\xe2A\x01\x01R\x10convertDatesDeny\x12F\n" +
+	"\rempty_strings\x18\x15 \x01(\x0e2\x1b.ciosidecar.v1.EmptyStringsB\x04\xe2A\x01\x01R\femptyStrings\x12X\n" +
+	"\x13reserved_properties\x18\x16 \x01(\x0e2!.ciosidecar.v1.ReservedPropertiesB\x04\xe2A\x01\x01R\x12reservedProperties\x12A\n" +
+	"\fuser_id_kind\x18\x17 \x01(\x0e2\x19.ciosidecar.v1.UserIdKindB\x04\xe2A\x01\x01R\n" +
+	"userIdKind\x129\n" +
+	"\bprofiles\x18\x18 \x01(\x0e2\x17.ciosidecar.v1.ProfilesB\x04\xe2A\x01\x01R\bprofiles\x1a`\n" +
 	"\x13ConnectionModeEntry\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a?\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x123\n" +
+	"\x05value\x18\x02 \x01(\x0e2\x1d.ciosidecar.v1.ConnectionModeR\x05value:\x028\x01\x1a?\n" +
 	"\x11UseNativeSdkEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\bR\x05value:\x028\x01\"v\n" +
-	"\vConsentRule\x12\x1a\n" +
-	"\bprovider\x18\x01 \x01(\tR\bprovider\x12/\n" +
-	"\x13resolution_strategy\x18\x02 \x01(\tR\x12resolutionStrategy\x12\x1a\n" +
-	"\bconsents\x18\x03 \x03(\tR\bconsents\"\xb5\x01\n" +
-	"\n" +
-	"Connection\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\rR\x06number\x12%\n" +
-	"\x0econnection_ref\x18\x02 \x01(\tR\rconnectionRef\x12!\n" +
+	"\x05value\x18\x02 \x01(\bR\x05value:\x028\x01\"\xab\x01\n" +
+	"\vConsentRule\x12 \n" +
+	"\bprovider\x18\x01 \x01(\tB\x04\xe2A\x01\x01R\bprovider\x12X\n" +
+	"\x13resolution_strategy\x18\x02 \x01(\x0e2!.ciosidecar.v1.ResolutionStrategyB\x04\xe2A\x01\x01R\x12resolutionStrategy\x12 \n" +
+	"\bconsents\x18\x03 \x03(\tB\x04\xe2A\x01\x02R\bconsents\"\xa5\x01\n" +
+	"\x10SourceConnection\x12'\n" +
+	"\freference_id\x18\x01 \x01(\x05B\x04\xe2A\x01\x02R\vreferenceId\x12!\n" +
 	"\vconfig_json\x18\x03 \x01(\fH\x00R\n" +
 	"configJson\x129\n" +
 	"\x05typed\x18\x04 \x01(\v2!.ciosidecar.v1.ConnectionSettingsH\x00R\x05typedB\n" +
 	"\n" +
-	"\bsettings\"~\n" +
-	"\x12ConnectionSettings\x12\x16\n" +
-	"\x06object\x18\x01 \x01(\tR\x06object\x12\x1f\n" +
-	"\vaudience_id\x18\x02 \x01(\x04R\n" +
-	"audienceId\x12/\n" +
-	"\x13audience_identifier\x18\x03 \x01(\tR\x12audienceIdentifier\"n\n" +
+	"\bsettings\"\xce\x01\n" +
+	"\x12ConnectionSettings\x127\n" +
+	"\x06object\x18\x01 \x01(\x0e2\x1f.ciosidecar.v1.ConnectionObjectR\x06object\x12%\n" +
+	"\vaudience_id\x18\x02 \x01(\x03B\x04\xe2A\x01\x01R\n" +
+	"audienceId\x12X\n" +
+	"\x13audience_identifier\x18\x03 \x01(\x0e2!.ciosidecar.v1.AudienceIdentifierB\x04\xe2A\x01\x01R\x12audienceIdentifier\"t\n" +
 	"\x0eSettingProblem\x12 \n" +
-	"\vdestination\x18\x01 \x01(\rR\vdestination\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\x12\x12\n" +
-	"\x04text\x18\x03 \x01(\tR\x04text\x12\x14\n" +
+	"\vdestination\x18\x01 \x01(\x05R\vdestination\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12\x14\n" +
 	"\x05fatal\x18\x04 \x01(\bR\x05fatal*>\n" +
 	"\x06Region\x12\x16\n" +
 	"\x12REGION_UNSPECIFIED\x10\x00\x12\r\n" +
@@ -1320,7 +1534,16 @@ const file_ciosidecar_v1_destination_proto_rawDesc = "" +
 	"ApiVersion\x12\x1b\n" +
 	"\x17API_VERSION_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eAPI_VERSION_V1\x10\x01\x12\x12\n" +
-	"\x0eAPI_VERSION_V2\x10\x02*v\n" +
+	"\x0eAPI_VERSION_V2\x10\x02*\x84\x01\n" +
+	"\x0eConnectionMode\x12\x1f\n" +
+	"\x1bCONNECTION_MODE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15CONNECTION_MODE_CLOUD\x10\x01\x12\x1a\n" +
+	"\x16CONNECTION_MODE_DEVICE\x10\x02\x12\x1a\n" +
+	"\x16CONNECTION_MODE_HYBRID\x10\x03*r\n" +
+	"\x12ResolutionStrategy\x12#\n" +
+	"\x1fRESOLUTION_STRATEGY_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17RESOLUTION_STRATEGY_AND\x10\x01\x12\x1a\n" +
+	"\x16RESOLUTION_STRATEGY_OR\x10\x02*v\n" +
 	"\x10IdentifyFallback\x12!\n" +
 	"\x1dIDENTIFY_FALLBACK_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eIDENTIFY_FALLBACK_ANONYMOUS_ID\x10\x01\x12\x1b\n" +
@@ -1356,8 +1579,17 @@ const file_ciosidecar_v1_destination_proto_rawDesc = "" +
 	"\x12ReservedProperties\x12#\n" +
 	"\x1fRESERVED_PROPERTIES_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18RESERVED_PROPERTIES_KEEP\x10\x01\x12\x1e\n" +
-	"\x1aRESERVED_PROPERTIES_PREFIX\x10\x02B[\n" +
-	"\x11dev.ciosidecar.v1P\x01ZDgithub.com/ciosidecar/ciosidecar/client/go/ciosidecarv1;ciosidecarv1b\x06proto3"
+	"\x1aRESERVED_PROPERTIES_PREFIX\x10\x02*p\n" +
+	"\x10ConnectionObject\x12!\n" +
+	"\x1dCONNECTION_OBJECT_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18CONNECTION_OBJECT_PERSON\x10\x01\x12\x1b\n" +
+	"\x17CONNECTION_OBJECT_EVENT\x10\x02*\x94\x01\n" +
+	"\x12AudienceIdentifier\x12#\n" +
+	"\x1fAUDIENCE_IDENTIFIER_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16AUDIENCE_IDENTIFIER_ID\x10\x01\x12\x1d\n" +
+	"\x19AUDIENCE_IDENTIFIER_EMAIL\x10\x02\x12\x1e\n" +
+	"\x1aAUDIENCE_IDENTIFIER_CIO_ID\x10\x03B\x81\x01\n" +
+	"\x11dev.ciosidecar.v1P\x01ZDgithub.com/ciosidecar/ciosidecar/client/go/ciosidecarv1;ciosidecarv1\xa2\x02\x03CIO\xaa\x02\rCiosidecar.V1\xca\x02\rCiosidecar\\V1b\x06proto3"
 
 var (
 	file_ciosidecar_v1_destination_proto_rawDescOnce sync.Once
@@ -1371,49 +1603,57 @@ func file_ciosidecar_v1_destination_proto_rawDescGZIP() []byte {
 	return file_ciosidecar_v1_destination_proto_rawDescData
 }
 
-var file_ciosidecar_v1_destination_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_ciosidecar_v1_destination_proto_enumTypes = make([]protoimpl.EnumInfo, 14)
 var file_ciosidecar_v1_destination_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_ciosidecar_v1_destination_proto_goTypes = []any{
 	(Region)(0),                 // 0: ciosidecar.v1.Region
 	(ApiVersion)(0),             // 1: ciosidecar.v1.ApiVersion
-	(IdentifyFallback)(0),       // 2: ciosidecar.v1.IdentifyFallback
-	(UserIdKind)(0),             // 3: ciosidecar.v1.UserIdKind
-	(Profiles)(0),               // 4: ciosidecar.v1.Profiles
-	(CreatedAtFallback)(0),      // 5: ciosidecar.v1.CreatedAtFallback
-	(EventIds)(0),               // 6: ciosidecar.v1.EventIds
-	(GroupRelationships)(0),     // 7: ciosidecar.v1.GroupRelationships
-	(EmptyStrings)(0),           // 8: ciosidecar.v1.EmptyStrings
-	(ReservedProperties)(0),     // 9: ciosidecar.v1.ReservedProperties
-	(*Destination)(nil),         // 10: ciosidecar.v1.Destination
-	(*DestinationSettings)(nil), // 11: ciosidecar.v1.DestinationSettings
-	(*ConsentRule)(nil),         // 12: ciosidecar.v1.ConsentRule
-	(*Connection)(nil),          // 13: ciosidecar.v1.Connection
-	(*ConnectionSettings)(nil),  // 14: ciosidecar.v1.ConnectionSettings
-	(*SettingProblem)(nil),      // 15: ciosidecar.v1.SettingProblem
-	nil,                         // 16: ciosidecar.v1.DestinationSettings.ConnectionModeEntry
-	nil,                         // 17: ciosidecar.v1.DestinationSettings.UseNativeSdkEntry
+	(ConnectionMode)(0),         // 2: ciosidecar.v1.ConnectionMode
+	(ResolutionStrategy)(0),     // 3: ciosidecar.v1.ResolutionStrategy
+	(IdentifyFallback)(0),       // 4: ciosidecar.v1.IdentifyFallback
+	(UserIdKind)(0),             // 5: ciosidecar.v1.UserIdKind
+	(Profiles)(0),               // 6: ciosidecar.v1.Profiles
+	(CreatedAtFallback)(0),      // 7: ciosidecar.v1.CreatedAtFallback
+	(EventIds)(0),               // 8: ciosidecar.v1.EventIds
+	(GroupRelationships)(0),     // 9: ciosidecar.v1.GroupRelationships
+	(EmptyStrings)(0),           // 10: ciosidecar.v1.EmptyStrings
+	(ReservedProperties)(0),     // 11: ciosidecar.v1.ReservedProperties
+	(ConnectionObject)(0),       // 12: ciosidecar.v1.ConnectionObject
+	(AudienceIdentifier)(0),     // 13: ciosidecar.v1.AudienceIdentifier
+	(*Destination)(nil),         // 14: ciosidecar.v1.Destination
+	(*DestinationSettings)(nil), // 15: ciosidecar.v1.DestinationSettings
+	(*ConsentRule)(nil),         // 16: ciosidecar.v1.ConsentRule
+	(*SourceConnection)(nil),    // 17: ciosidecar.v1.SourceConnection
+	(*ConnectionSettings)(nil),  // 18: ciosidecar.v1.ConnectionSettings
+	(*SettingProblem)(nil),      // 19: ciosidecar.v1.SettingProblem
+	nil,                         // 20: ciosidecar.v1.DestinationSettings.ConnectionModeEntry
+	nil,                         // 21: ciosidecar.v1.DestinationSettings.UseNativeSdkEntry
 }
 var file_ciosidecar_v1_destination_proto_depIdxs = []int32{
-	11, // 0: ciosidecar.v1.Destination.typed:type_name -> ciosidecar.v1.DestinationSettings
+	15, // 0: ciosidecar.v1.Destination.typed:type_name -> ciosidecar.v1.DestinationSettings
 	0,  // 1: ciosidecar.v1.DestinationSettings.region:type_name -> ciosidecar.v1.Region
 	1,  // 2: ciosidecar.v1.DestinationSettings.api_version:type_name -> ciosidecar.v1.ApiVersion
-	2,  // 3: ciosidecar.v1.DestinationSettings.identify_fallback:type_name -> ciosidecar.v1.IdentifyFallback
-	5,  // 4: ciosidecar.v1.DestinationSettings.created_at_fallback:type_name -> ciosidecar.v1.CreatedAtFallback
-	6,  // 5: ciosidecar.v1.DestinationSettings.event_ids:type_name -> ciosidecar.v1.EventIds
-	16, // 6: ciosidecar.v1.DestinationSettings.connection_mode:type_name -> ciosidecar.v1.DestinationSettings.ConnectionModeEntry
-	17, // 7: ciosidecar.v1.DestinationSettings.use_native_sdk:type_name -> ciosidecar.v1.DestinationSettings.UseNativeSdkEntry
-	12, // 8: ciosidecar.v1.DestinationSettings.consent_rules:type_name -> ciosidecar.v1.ConsentRule
-	7,  // 9: ciosidecar.v1.DestinationSettings.group_relationships:type_name -> ciosidecar.v1.GroupRelationships
-	8,  // 10: ciosidecar.v1.DestinationSettings.empty_strings:type_name -> ciosidecar.v1.EmptyStrings
-	9,  // 11: ciosidecar.v1.DestinationSettings.reserved_properties:type_name -> ciosidecar.v1.ReservedProperties
-	3,  // 12: ciosidecar.v1.DestinationSettings.user_id_kind:type_name -> ciosidecar.v1.UserIdKind
-	4,  // 13: ciosidecar.v1.DestinationSettings.profiles:type_name -> ciosidecar.v1.Profiles
-	14, // 14: ciosidecar.v1.Connection.typed:type_name -> ciosidecar.v1.ConnectionSettings
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	4,  // 3: ciosidecar.v1.DestinationSettings.identify_fallback:type_name -> ciosidecar.v1.IdentifyFallback
+	7,  // 4: ciosidecar.v1.DestinationSettings.created_at_fallback:type_name -> ciosidecar.v1.CreatedAtFallback
+	8,  // 5: ciosidecar.v1.DestinationSettings.event_ids:type_name -> ciosidecar.v1.EventIds
+	20, // 6: ciosidecar.v1.DestinationSettings.connection_mode:type_name -> ciosidecar.v1.DestinationSettings.ConnectionModeEntry
+	21, // 7: ciosidecar.v1.DestinationSettings.use_native_sdk:type_name -> ciosidecar.v1.DestinationSettings.UseNativeSdkEntry
+	16, // 8: ciosidecar.v1.DestinationSettings.consent_rules:type_name -> ciosidecar.v1.ConsentRule
+	9,  // 9: ciosidecar.v1.DestinationSettings.group_relationships:type_name -> ciosidecar.v1.GroupRelationships
+	10, // 10: ciosidecar.v1.DestinationSettings.empty_strings:type_name -> ciosidecar.v1.EmptyStrings
+	11, // 11: ciosidecar.v1.DestinationSettings.reserved_properties:type_name -> ciosidecar.v1.ReservedProperties
+	5,  // 12: ciosidecar.v1.DestinationSettings.user_id_kind:type_name -> ciosidecar.v1.UserIdKind
+	6,  // 13: ciosidecar.v1.DestinationSettings.profiles:type_name -> ciosidecar.v1.Profiles
+	3,  // 14: ciosidecar.v1.ConsentRule.resolution_strategy:type_name -> ciosidecar.v1.ResolutionStrategy
+	18, // 15: ciosidecar.v1.SourceConnection.typed:type_name -> ciosidecar.v1.ConnectionSettings
+	12, // 16: ciosidecar.v1.ConnectionSettings.object:type_name -> ciosidecar.v1.ConnectionObject
+	13, // 17: ciosidecar.v1.ConnectionSettings.audience_identifier:type_name -> ciosidecar.v1.AudienceIdentifier
+	2,  // 18: ciosidecar.v1.DestinationSettings.ConnectionModeEntry.value:type_name -> ciosidecar.v1.ConnectionMode
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_ciosidecar_v1_destination_proto_init() }
@@ -1426,15 +1666,15 @@ func file_ciosidecar_v1_destination_proto_init() {
 		(*Destination_Typed)(nil),
 	}
 	file_ciosidecar_v1_destination_proto_msgTypes[3].OneofWrappers = []any{
-		(*Connection_ConfigJson)(nil),
-		(*Connection_Typed)(nil),
+		(*SourceConnection_ConfigJson)(nil),
+		(*SourceConnection_Typed)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ciosidecar_v1_destination_proto_rawDesc), len(file_ciosidecar_v1_destination_proto_rawDesc)),
-			NumEnums:      10,
+			NumEnums:      14,
 			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,

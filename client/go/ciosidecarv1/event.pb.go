@@ -4,11 +4,12 @@
 // 	protoc        v7.35.1
 // source: ciosidecar/v1/event.proto
 
-// What goes in: a batch of items, each a RudderStack event or a request that was prepared earlier.
+// Input: a batch of items. Each item is a RudderStack event or a request that was prepared earlier.
 
 package ciosidecarv1
 
 import (
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -26,22 +27,22 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Items that travel together. A message costs the server about 200 microseconds whatever it holds,
-// so busy callers put 50 to 500 items into each.
+// Items that travel in one message. Each message has a fixed cost of about 200 microseconds of server
+// CPU, so callers with many events SHOULD send 50 to 500 items in a batch.
 type Batch struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Required) The caller's own number for this batch, echoed in every Results message about it.
-	// MUST be unique among the caller's unanswered batches of the stream. All 64 bits survive.
-	BatchId uint64 `protobuf:"varint,1,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
-	// (Required) At most `Limits.max_batch_events` items. An item's position here, from 0, is how
-	// its result refers to it. MAY be empty: the answer is then an empty, complete Results.
-	Items []*Item `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
-	// (Optional) The number of the destination for items that do not name one themselves.
-	Destination uint32 `protobuf:"varint,3,opt,name=destination,proto3" json:"destination,omitempty"`
-	// (Optional) The number of the connection for items that do not name one themselves. 0: none.
-	Connection uint32 `protobuf:"varint,4,opt,name=connection,proto3" json:"connection,omitempty"`
-	// (Optional) How long delivery of this batch may take. What is not done by then comes back as
-	// retryable. Without it the server's default holds. Read only on a stream that delivers.
+	// Required. The caller's id for this batch. Every Results message about the batch repeats it. It
+	// MUST differ from the ids of the stream's other unanswered batches.
+	BatchId int64 `protobuf:"varint,1,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	// Required. At most `Limits.max_batch_events` items. Results refer to an item by its position in
+	// this field, counted from 0. A batch MAY be empty; its answer is one empty, complete Results.
+	Items []*BatchItem `protobuf:"bytes,2,rep,name=items,proto3" json:"items,omitempty"`
+	// Optional. The reference id of the destination of all items that name none themselves.
+	Destination int32 `protobuf:"varint,3,opt,name=destination,proto3" json:"destination,omitempty"`
+	// Optional. The reference id of the connection of all items that name none themselves. 0: none.
+	Connection int32 `protobuf:"varint,4,opt,name=connection,proto3" json:"connection,omitempty"`
+	// Optional. The time limit for the delivery of this batch. An item that is not delivered by then
+	// gets a retryable error. Defaults to `DeliveryOptions.default_timeout`. Used only with delivery.
 	Timeout       *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -77,28 +78,28 @@ func (*Batch) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_event_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *Batch) GetBatchId() uint64 {
+func (x *Batch) GetBatchId() int64 {
 	if x != nil {
 		return x.BatchId
 	}
 	return 0
 }
 
-func (x *Batch) GetItems() []*Item {
+func (x *Batch) GetItems() []*BatchItem {
 	if x != nil {
 		return x.Items
 	}
 	return nil
 }
 
-func (x *Batch) GetDestination() uint32 {
+func (x *Batch) GetDestination() int32 {
 	if x != nil {
 		return x.Destination
 	}
 	return 0
 }
 
-func (x *Batch) GetConnection() uint32 {
+func (x *Batch) GetConnection() int32 {
 	if x != nil {
 		return x.Connection
 	}
@@ -112,55 +113,57 @@ func (x *Batch) GetTimeout() *durationpb.Duration {
 	return nil
 }
 
-// One event, or one prepared request, and what the caller wants said about it.
-type Item struct {
+// One event, or one prepared request, with its options.
+type BatchItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Required) Exactly one of these MUST be set; anything else is the item's INVALID_ITEM.
+	// Required. Exactly one MUST be set. Otherwise the item's error is INVALID_ITEM.
 	//
 	// Types that are valid to be assigned to Payload:
 	//
-	//	*Item_Json
-	//	*Item_Message
-	//	*Item_Prepared
-	Payload isItem_Payload `protobuf_oneof:"payload"`
-	// (Optional) The number of this item's destination. 0: the batch's.
-	Destination uint32 `protobuf:"varint,4,opt,name=destination,proto3" json:"destination,omitempty"`
-	// (Optional) The number of this item's connection (records and audiences). 0: the batch's.
-	Connection uint32 `protobuf:"varint,5,opt,name=connection,proto3" json:"connection,omitempty"`
-	// (Optional) The type of the source that sent the event, as the dashboard's per-source settings
-	// name it: web, android, ios, cloud, warehouse, … Empty: read from the event's channel.
+	//	*BatchItem_Json
+	//	*BatchItem_Event
+	//	*BatchItem_Prepared
+	Payload isBatchItem_Payload `protobuf_oneof:"payload"`
+	// Optional. The reference id of this item's destination. 0: the batch's destination.
+	Destination int32 `protobuf:"varint,4,opt,name=destination,proto3" json:"destination,omitempty"`
+	// Optional. The reference id of this item's connection, for records and audiences. 0: the batch's
+	// connection.
+	Connection int32 `protobuf:"varint,5,opt,name=connection,proto3" json:"connection,omitempty"`
+	// Optional. The type of the event's source, as the dashboard's settings by source name it: web,
+	// android, ios, cloud, warehouse, … Empty: the event's channel decides.
 	SourceType string `protobuf:"bytes,6,opt,name=source_type,json=sourceType,proto3" json:"source_type,omitempty"`
-	// (Optional) Items with the same key are delivered one after another. Empty: by person.
-	// Read only on a stream that delivers.
+	// Optional. Items with the same ordering key are delivered one after another. Empty: the items of
+	// each person are. Used only with delivery.
 	OrderingKey string `protobuf:"bytes,7,opt,name=ordering_key,json=orderingKey,proto3" json:"ordering_key,omitempty"`
-	// (Optional) How often the caller has tried this item before; 0 the first time. On a stream that
-	// delivers, an item that was tried before is never held back for an earlier failure of the same
-	// person: the caller knows of it.
-	Attempt uint32 `protobuf:"varint,8,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// (Optional) True: this item shares its request with no other.
+	// Optional. How many times the caller has already sent this item. MUST NOT be negative. With
+	// delivery, an item with an attempt above 0 is not blocked by failures that the caller already
+	// knows of.
+	Attempt int32 `protobuf:"varint,8,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// Optional. If true, this item shares its request with no other item.
 	DontBatch bool `protobuf:"varint,9,opt,name=dont_batch,json=dontBatch,proto3" json:"dont_batch,omitempty"`
-	// (Optional) The W3C trace context of this item, passed on to traces.
+	// Optional. The W3C trace context of this item. If tracing is on, the spans of the item's requests
+	// link to it.
 	Traceparent string `protobuf:"bytes,10,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
-	// (Optional) Any bytes, echoed in the item's Detail where one is due. At most 4096 bytes.
+	// Optional. Any bytes, at most 4096. The item's EventDetail repeats them, if there is one.
 	Tag           []byte `protobuf:"bytes,11,opt,name=tag,proto3" json:"tag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Item) Reset() {
-	*x = Item{}
+func (x *BatchItem) Reset() {
+	*x = BatchItem{}
 	mi := &file_ciosidecar_v1_event_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Item) String() string {
+func (x *BatchItem) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Item) ProtoMessage() {}
+func (*BatchItem) ProtoMessage() {}
 
-func (x *Item) ProtoReflect() protoreflect.Message {
+func (x *BatchItem) ProtoReflect() protoreflect.Message {
 	mi := &file_ciosidecar_v1_event_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -172,184 +175,186 @@ func (x *Item) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Item.ProtoReflect.Descriptor instead.
-func (*Item) Descriptor() ([]byte, []int) {
+// Deprecated: Use BatchItem.ProtoReflect.Descriptor instead.
+func (*BatchItem) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_event_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *Item) GetPayload() isItem_Payload {
+func (x *BatchItem) GetPayload() isBatchItem_Payload {
 	if x != nil {
 		return x.Payload
 	}
 	return nil
 }
 
-func (x *Item) GetJson() []byte {
+func (x *BatchItem) GetJson() []byte {
 	if x != nil {
-		if x, ok := x.Payload.(*Item_Json); ok {
+		if x, ok := x.Payload.(*BatchItem_Json); ok {
 			return x.Json
 		}
 	}
 	return nil
 }
 
-func (x *Item) GetMessage() *Message {
+func (x *BatchItem) GetEvent() *RudderEvent {
 	if x != nil {
-		if x, ok := x.Payload.(*Item_Message); ok {
-			return x.Message
+		if x, ok := x.Payload.(*BatchItem_Event); ok {
+			return x.Event
 		}
 	}
 	return nil
 }
 
-func (x *Item) GetPrepared() *PreparedRequest {
+func (x *BatchItem) GetPrepared() *PreparedRequest {
 	if x != nil {
-		if x, ok := x.Payload.(*Item_Prepared); ok {
+		if x, ok := x.Payload.(*BatchItem_Prepared); ok {
 			return x.Prepared
 		}
 	}
 	return nil
 }
 
-func (x *Item) GetDestination() uint32 {
+func (x *BatchItem) GetDestination() int32 {
 	if x != nil {
 		return x.Destination
 	}
 	return 0
 }
 
-func (x *Item) GetConnection() uint32 {
+func (x *BatchItem) GetConnection() int32 {
 	if x != nil {
 		return x.Connection
 	}
 	return 0
 }
 
-func (x *Item) GetSourceType() string {
+func (x *BatchItem) GetSourceType() string {
 	if x != nil {
 		return x.SourceType
 	}
 	return ""
 }
 
-func (x *Item) GetOrderingKey() string {
+func (x *BatchItem) GetOrderingKey() string {
 	if x != nil {
 		return x.OrderingKey
 	}
 	return ""
 }
 
-func (x *Item) GetAttempt() uint32 {
+func (x *BatchItem) GetAttempt() int32 {
 	if x != nil {
 		return x.Attempt
 	}
 	return 0
 }
 
-func (x *Item) GetDontBatch() bool {
+func (x *BatchItem) GetDontBatch() bool {
 	if x != nil {
 		return x.DontBatch
 	}
 	return false
 }
 
-func (x *Item) GetTraceparent() string {
+func (x *BatchItem) GetTraceparent() string {
 	if x != nil {
 		return x.Traceparent
 	}
 	return ""
 }
 
-func (x *Item) GetTag() []byte {
+func (x *BatchItem) GetTag() []byte {
 	if x != nil {
 		return x.Tag
 	}
 	return nil
 }
 
-type isItem_Payload interface {
-	isItem_Payload()
+type isBatchItem_Payload interface {
+	isBatchItem_Payload()
 }
 
-type Item_Json struct {
-	// One RudderStack event, a JSON object in UTF-8, as the caller already holds it: the fast
-	// path, and the lossless one. At most `Limits.max_event_bytes` bytes.
+type BatchItem_Json struct {
+	// A RudderStack event as JSON: an object in UTF-8, as the caller already holds it. This form is
+	// the fastest and loses nothing. At most `Limits.max_event_bytes` bytes.
 	Json []byte `protobuf:"bytes,1,opt,name=json,proto3,oneof"`
 }
 
-type Item_Message struct {
-	// One RudderStack event, built field by field. It becomes its JSON form at the door.
-	Message *Message `protobuf:"bytes,2,opt,name=message,proto3,oneof"`
+type BatchItem_Event struct {
+	// A RudderStack event as fields. The server converts it to its JSON form first.
+	Event *RudderEvent `protobuf:"bytes,2,opt,name=event,proto3,oneof"`
 }
 
-type Item_Prepared struct {
-	// A request from an earlier transform that is only to be delivered, on a stream that delivers.
+type BatchItem_Prepared struct {
+	// A request that an earlier call returned, to be delivered as it is. Allowed only with delivery.
 	Prepared *PreparedRequest `protobuf:"bytes,3,opt,name=prepared,proto3,oneof"`
 }
 
-func (*Item_Json) isItem_Payload() {}
+func (*BatchItem_Json) isBatchItem_Payload() {}
 
-func (*Item_Message) isItem_Payload() {}
+func (*BatchItem_Event) isBatchItem_Payload() {}
 
-func (*Item_Prepared) isItem_Payload() {}
+func (*BatchItem_Prepared) isBatchItem_Payload() {}
 
-// A RudderStack event as fields, for callers that build one instead of holding its JSON.
-// Empty fields count as absent. Field names are those of the RudderStack event specification.
-type Message struct {
+// A RudderStack event as fields, for callers that do not have the event's JSON. An empty field counts as
+// absent. The fields have the names of the RudderStack event specification.
+type RudderEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Required) identify, track, page, screen, alias, group or record; case does not matter.
+	// Required. identify, track, page, screen, alias, group or record, in any case.
 	Type string `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
-	// (Optional) The id the SDK gave the event. With it, a track, page or screen carries an event id
-	// that makes a resend harmless.
+	// Optional. The event's id. It makes the resending of a track, page or screen event harmless.
 	MessageId string `protobuf:"bytes,2,opt,name=message_id,json=messageId,proto3" json:"message_id,omitempty"`
-	// (Optional) The person's id.
+	// Optional. The id of the person.
 	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// (Optional) The id of a visitor who is not known yet.
+	// Optional. The id of the anonymous profile.
 	AnonymousId string `protobuf:"bytes,4,opt,name=anonymous_id,json=anonymousId,proto3" json:"anonymous_id,omitempty"`
-	// (Optional) alias: the id that is merged into `user_id`.
+	// Optional. alias: the id that is merged into `user_id`.
 	PreviousId string `protobuf:"bytes,5,opt,name=previous_id,json=previousId,proto3" json:"previous_id,omitempty"`
-	// (Optional) group: the id of the object.
+	// Optional. group: the id of the object.
 	GroupId string `protobuf:"bytes,6,opt,name=group_id,json=groupId,proto3" json:"group_id,omitempty"`
-	// (Optional) track: the event's name. screen: the screen's.
+	// Optional. track: the name of the event. screen: the name of the screen.
 	Event string `protobuf:"bytes,7,opt,name=event,proto3" json:"event,omitempty"`
-	// (Optional) page: the page's name. screen: the screen's, after `event`.
+	// Optional. page: the name of the page. screen: the name of the screen if `event` is empty.
 	Name string `protobuf:"bytes,8,opt,name=name,proto3" json:"name,omitempty"`
-	// (Optional) web, mobile, server, sources.
+	// Optional. web, mobile, server or sources.
 	Channel string `protobuf:"bytes,9,opt,name=channel,proto3" json:"channel,omitempty"`
-	// (Optional) When it happened, corrected for the clock of the device.
+	// Optional. The time of the event, corrected for the clock of the device.
 	Timestamp *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
-	// (Optional) When it happened by the clock of the device. An SDK's retry keeps it.
+	// Optional. The time of the event by the clock of the device. An SDK's retry keeps it.
 	OriginalTimestamp *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=original_timestamp,json=originalTimestamp,proto3" json:"original_timestamp,omitempty"`
-	// (Optional) record: insert, update or delete.
+	// Optional. record: insert, update or delete.
 	Action string `protobuf:"bytes,12,opt,name=action,proto3" json:"action,omitempty"`
-	// (Optional) identify, group: what is known of the person or the object.
-	Traits *Json `protobuf:"bytes,13,opt,name=traits,proto3" json:"traits,omitempty"`
-	// (Optional) track, page, screen: what is known of the event.
-	Properties *Json `protobuf:"bytes,14,opt,name=properties,proto3" json:"properties,omitempty"`
-	// (Optional) Where the event came from: device, os, app, traits, consent.
-	Context *Json `protobuf:"bytes,15,opt,name=context,proto3" json:"context,omitempty"`
-	// (Optional) identify, deprecated by RudderStack: more attributes, over the traits.
-	UserProperties *Json `protobuf:"bytes,16,opt,name=user_properties,json=userProperties,proto3" json:"user_properties,omitempty"`
-	// (Optional) record: the columns of the row.
-	Identifiers   *Json `protobuf:"bytes,17,opt,name=identifiers,proto3" json:"identifiers,omitempty"`
+	// Optional. identify, group: the attributes of the person or the object.
+	Traits *JsonObject `protobuf:"bytes,13,opt,name=traits,proto3" json:"traits,omitempty"`
+	// Optional. track, page, screen: the attributes of the event.
+	Properties *JsonObject `protobuf:"bytes,14,opt,name=properties,proto3" json:"properties,omitempty"`
+	// Optional. The circumstances of the event: device, os, app, traits, consent.
+	Context *JsonObject `protobuf:"bytes,15,opt,name=context,proto3" json:"context,omitempty"`
+	// Optional. identify: further attributes, which take precedence over the traits. Deprecated by
+	// RudderStack; use `traits`.
+	//
+	// Deprecated: Marked as deprecated in ciosidecar/v1/event.proto.
+	UserProperties *JsonObject `protobuf:"bytes,16,opt,name=user_properties,json=userProperties,proto3" json:"user_properties,omitempty"`
+	// Optional. record: the columns of the row.
+	Identifiers   *JsonObject `protobuf:"bytes,17,opt,name=identifiers,proto3" json:"identifiers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Message) Reset() {
-	*x = Message{}
+func (x *RudderEvent) Reset() {
+	*x = RudderEvent{}
 	mi := &file_ciosidecar_v1_event_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Message) String() string {
+func (x *RudderEvent) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Message) ProtoMessage() {}
+func (*RudderEvent) ProtoMessage() {}
 
-func (x *Message) ProtoReflect() protoreflect.Message {
+func (x *RudderEvent) ProtoReflect() protoreflect.Message {
 	mi := &file_ciosidecar_v1_event_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -361,124 +366,125 @@ func (x *Message) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Message.ProtoReflect.Descriptor instead.
-func (*Message) Descriptor() ([]byte, []int) {
+// Deprecated: Use RudderEvent.ProtoReflect.Descriptor instead.
+func (*RudderEvent) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_event_proto_rawDescGZIP(), []int{2}
 }
 
-func (x *Message) GetType() string {
+func (x *RudderEvent) GetType() string {
 	if x != nil {
 		return x.Type
 	}
 	return ""
 }
 
-func (x *Message) GetMessageId() string {
+func (x *RudderEvent) GetMessageId() string {
 	if x != nil {
 		return x.MessageId
 	}
 	return ""
 }
 
-func (x *Message) GetUserId() string {
+func (x *RudderEvent) GetUserId() string {
 	if x != nil {
 		return x.UserId
 	}
 	return ""
 }
 
-func (x *Message) GetAnonymousId() string {
+func (x *RudderEvent) GetAnonymousId() string {
 	if x != nil {
 		return x.AnonymousId
 	}
 	return ""
 }
 
-func (x *Message) GetPreviousId() string {
+func (x *RudderEvent) GetPreviousId() string {
 	if x != nil {
 		return x.PreviousId
 	}
 	return ""
 }
 
-func (x *Message) GetGroupId() string {
+func (x *RudderEvent) GetGroupId() string {
 	if x != nil {
 		return x.GroupId
 	}
 	return ""
 }
 
-func (x *Message) GetEvent() string {
+func (x *RudderEvent) GetEvent() string {
 	if x != nil {
 		return x.Event
 	}
 	return ""
 }
 
-func (x *Message) GetName() string {
+func (x *RudderEvent) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-func (x *Message) GetChannel() string {
+func (x *RudderEvent) GetChannel() string {
 	if x != nil {
 		return x.Channel
 	}
 	return ""
 }
 
-func (x *Message) GetTimestamp() *timestamppb.Timestamp {
+func (x *RudderEvent) GetTimestamp() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Timestamp
 	}
 	return nil
 }
 
-func (x *Message) GetOriginalTimestamp() *timestamppb.Timestamp {
+func (x *RudderEvent) GetOriginalTimestamp() *timestamppb.Timestamp {
 	if x != nil {
 		return x.OriginalTimestamp
 	}
 	return nil
 }
 
-func (x *Message) GetAction() string {
+func (x *RudderEvent) GetAction() string {
 	if x != nil {
 		return x.Action
 	}
 	return ""
 }
 
-func (x *Message) GetTraits() *Json {
+func (x *RudderEvent) GetTraits() *JsonObject {
 	if x != nil {
 		return x.Traits
 	}
 	return nil
 }
 
-func (x *Message) GetProperties() *Json {
+func (x *RudderEvent) GetProperties() *JsonObject {
 	if x != nil {
 		return x.Properties
 	}
 	return nil
 }
 
-func (x *Message) GetContext() *Json {
+func (x *RudderEvent) GetContext() *JsonObject {
 	if x != nil {
 		return x.Context
 	}
 	return nil
 }
 
-func (x *Message) GetUserProperties() *Json {
+// Deprecated: Marked as deprecated in ciosidecar/v1/event.proto.
+func (x *RudderEvent) GetUserProperties() *JsonObject {
 	if x != nil {
 		return x.UserProperties
 	}
 	return nil
 }
 
-func (x *Message) GetIdentifiers() *Json {
+func (x *RudderEvent) GetIdentifiers() *JsonObject {
 	if x != nil {
 		return x.Identifiers
 	}
@@ -486,33 +492,33 @@ func (x *Message) GetIdentifiers() *Json {
 }
 
 // A JSON object.
-type Json struct {
+type JsonObject struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Required) MUST be set where the object matters; unset counts as absent.
+	// Optional. If neither is set, the object counts as absent.
 	//
 	// Types that are valid to be assigned to Form:
 	//
-	//	*Json_Json
-	//	*Json_Fields
-	Form          isJson_Form `protobuf_oneof:"form"`
+	//	*JsonObject_Json
+	//	*JsonObject_Fields
+	Form          isJsonObject_Form `protobuf_oneof:"form"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Json) Reset() {
-	*x = Json{}
+func (x *JsonObject) Reset() {
+	*x = JsonObject{}
 	mi := &file_ciosidecar_v1_event_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Json) String() string {
+func (x *JsonObject) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Json) ProtoMessage() {}
+func (*JsonObject) ProtoMessage() {}
 
-func (x *Json) ProtoReflect() protoreflect.Message {
+func (x *JsonObject) ProtoReflect() protoreflect.Message {
 	mi := &file_ciosidecar_v1_event_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -524,116 +530,116 @@ func (x *Json) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Json.ProtoReflect.Descriptor instead.
-func (*Json) Descriptor() ([]byte, []int) {
+// Deprecated: Use JsonObject.ProtoReflect.Descriptor instead.
+func (*JsonObject) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_event_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *Json) GetForm() isJson_Form {
+func (x *JsonObject) GetForm() isJsonObject_Form {
 	if x != nil {
 		return x.Form
 	}
 	return nil
 }
 
-func (x *Json) GetJson() []byte {
+func (x *JsonObject) GetJson() []byte {
 	if x != nil {
-		if x, ok := x.Form.(*Json_Json); ok {
+		if x, ok := x.Form.(*JsonObject_Json); ok {
 			return x.Json
 		}
 	}
 	return nil
 }
 
-func (x *Json) GetFields() *structpb.Struct {
+func (x *JsonObject) GetFields() *structpb.Struct {
 	if x != nil {
-		if x, ok := x.Form.(*Json_Fields); ok {
+		if x, ok := x.Form.(*JsonObject_Fields); ok {
 			return x.Fields
 		}
 	}
 	return nil
 }
 
-type isJson_Form interface {
-	isJson_Form()
+type isJsonObject_Form interface {
+	isJsonObject_Form()
 }
 
-type Json_Json struct {
-	// The object's own JSON text in UTF-8. Lossless.
+type JsonObject_Json struct {
+	// The object as JSON text in UTF-8. This form loses nothing. It may nest 500 levels deep.
 	Json []byte `protobuf:"bytes,1,opt,name=json,proto3,oneof"`
 }
 
-type Json_Fields struct {
-	// The object as fields. Its numbers are doubles: integers beyond 2^53 lose digits here, and
-	// a whole number arrives without a decimal point. Slower than `json` by an order of magnitude.
-	// MUST NOT nest more than 30 levels deep: protobuf reads no deeper, and the whole message fails
-	// with INVALID_ARGUMENT. `json` may nest 500 levels.
+type JsonObject_Fields struct {
+	// The object as fields. Numbers are doubles: integers beyond 2^53 lose digits, and whole numbers
+	// arrive without a decimal point. This form is ten times as slow as `json`. It MUST NOT nest more
+	// than 30 levels deep: protobuf reads no deeper, and the whole message fails with INVALID_ARGUMENT.
 	Fields *structpb.Struct `protobuf:"bytes,2,opt,name=fields,proto3,oneof"`
 }
 
-func (*Json_Json) isJson_Form() {}
+func (*JsonObject_Json) isJsonObject_Form() {}
 
-func (*Json_Fields) isJson_Form() {}
+func (*JsonObject_Fields) isJsonObject_Form() {}
 
 var File_ciosidecar_v1_event_proto protoreflect.FileDescriptor
 
 const file_ciosidecar_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19ciosidecar/v1/event.proto\x12\rciosidecar.v1\x1a\x1bciosidecar/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc4\x01\n" +
-	"\x05Batch\x12\x19\n" +
-	"\bbatch_id\x18\x01 \x01(\x04R\abatchId\x12)\n" +
-	"\x05items\x18\x02 \x03(\v2\x13.ciosidecar.v1.ItemR\x05items\x12 \n" +
-	"\vdestination\x18\x03 \x01(\rR\vdestination\x12\x1e\n" +
+	"\x19ciosidecar/v1/event.proto\x12\rciosidecar.v1\x1a\x1bciosidecar/v1/request.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\x01\n" +
+	"\x05Batch\x12\x1f\n" +
+	"\bbatch_id\x18\x01 \x01(\x03B\x04\xe2A\x01\x02R\abatchId\x124\n" +
+	"\x05items\x18\x02 \x03(\v2\x18.ciosidecar.v1.BatchItemB\x04\xe2A\x01\x02R\x05items\x12&\n" +
+	"\vdestination\x18\x03 \x01(\x05B\x04\xe2A\x01\x01R\vdestination\x12$\n" +
 	"\n" +
-	"connection\x18\x04 \x01(\rR\n" +
-	"connection\x123\n" +
-	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\atimeout\"\x8c\x03\n" +
-	"\x04Item\x12\x14\n" +
+	"connection\x18\x04 \x01(\x05B\x04\xe2A\x01\x01R\n" +
+	"connection\x129\n" +
+	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\atimeout\"\xc1\x03\n" +
+	"\tBatchItem\x12\x14\n" +
 	"\x04json\x18\x01 \x01(\fH\x00R\x04json\x122\n" +
-	"\amessage\x18\x02 \x01(\v2\x16.ciosidecar.v1.MessageH\x00R\amessage\x12<\n" +
-	"\bprepared\x18\x03 \x01(\v2\x1e.ciosidecar.v1.PreparedRequestH\x00R\bprepared\x12 \n" +
-	"\vdestination\x18\x04 \x01(\rR\vdestination\x12\x1e\n" +
+	"\x05event\x18\x02 \x01(\v2\x1a.ciosidecar.v1.RudderEventH\x00R\x05event\x12<\n" +
+	"\bprepared\x18\x03 \x01(\v2\x1e.ciosidecar.v1.PreparedRequestH\x00R\bprepared\x12&\n" +
+	"\vdestination\x18\x04 \x01(\x05B\x04\xe2A\x01\x01R\vdestination\x12$\n" +
 	"\n" +
-	"connection\x18\x05 \x01(\rR\n" +
-	"connection\x12\x1f\n" +
-	"\vsource_type\x18\x06 \x01(\tR\n" +
-	"sourceType\x12!\n" +
-	"\fordering_key\x18\a \x01(\tR\vorderingKey\x12\x18\n" +
-	"\aattempt\x18\b \x01(\rR\aattempt\x12\x1d\n" +
+	"connection\x18\x05 \x01(\x05B\x04\xe2A\x01\x01R\n" +
+	"connection\x12%\n" +
+	"\vsource_type\x18\x06 \x01(\tB\x04\xe2A\x01\x01R\n" +
+	"sourceType\x12'\n" +
+	"\fordering_key\x18\a \x01(\tB\x04\xe2A\x01\x01R\vorderingKey\x12\x1e\n" +
+	"\aattempt\x18\b \x01(\x05B\x04\xe2A\x01\x01R\aattempt\x12#\n" +
 	"\n" +
-	"dont_batch\x18\t \x01(\bR\tdontBatch\x12 \n" +
+	"dont_batch\x18\t \x01(\bB\x04\xe2A\x01\x01R\tdontBatch\x12&\n" +
 	"\vtraceparent\x18\n" +
-	" \x01(\tR\vtraceparent\x12\x10\n" +
-	"\x03tag\x18\v \x01(\fR\x03tagB\t\n" +
-	"\apayload\"\x9b\x05\n" +
-	"\aMessage\x12\x12\n" +
-	"\x04type\x18\x01 \x01(\tR\x04type\x12\x1d\n" +
+	" \x01(\tB\x04\xe2A\x01\x01R\vtraceparent\x12\x16\n" +
+	"\x03tag\x18\v \x01(\fB\x04\xe2A\x01\x01R\x03tagB\t\n" +
+	"\apayload\"\xa5\x06\n" +
+	"\vRudderEvent\x12\x18\n" +
+	"\x04type\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x04type\x12#\n" +
 	"\n" +
-	"message_id\x18\x02 \x01(\tR\tmessageId\x12\x17\n" +
-	"\auser_id\x18\x03 \x01(\tR\x06userId\x12!\n" +
-	"\fanonymous_id\x18\x04 \x01(\tR\vanonymousId\x12\x1f\n" +
-	"\vprevious_id\x18\x05 \x01(\tR\n" +
-	"previousId\x12\x19\n" +
-	"\bgroup_id\x18\x06 \x01(\tR\agroupId\x12\x14\n" +
-	"\x05event\x18\a \x01(\tR\x05event\x12\x12\n" +
-	"\x04name\x18\b \x01(\tR\x04name\x12\x18\n" +
-	"\achannel\x18\t \x01(\tR\achannel\x128\n" +
+	"message_id\x18\x02 \x01(\tB\x04\xe2A\x01\x01R\tmessageId\x12\x1d\n" +
+	"\auser_id\x18\x03 \x01(\tB\x04\xe2A\x01\x01R\x06userId\x12'\n" +
+	"\fanonymous_id\x18\x04 \x01(\tB\x04\xe2A\x01\x01R\vanonymousId\x12%\n" +
+	"\vprevious_id\x18\x05 \x01(\tB\x04\xe2A\x01\x01R\n" +
+	"previousId\x12\x1f\n" +
+	"\bgroup_id\x18\x06 \x01(\tB\x04\xe2A\x01\x01R\agroupId\x12\x1a\n" +
+	"\x05event\x18\a \x01(\tB\x04\xe2A\x01\x01R\x05event\x12\x18\n" +
+	"\x04name\x18\b \x01(\tB\x04\xe2A\x01\x01R\x04name\x12\x1e\n" +
+	"\achannel\x18\t \x01(\tB\x04\xe2A\x01\x01R\achannel\x12>\n" +
 	"\ttimestamp\x18\n" +
-	" \x01(\v2\x1a.google.protobuf.TimestampR\ttimestamp\x12I\n" +
-	"\x12original_timestamp\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\x11originalTimestamp\x12\x16\n" +
-	"\x06action\x18\f \x01(\tR\x06action\x12+\n" +
-	"\x06traits\x18\r \x01(\v2\x13.ciosidecar.v1.JsonR\x06traits\x123\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x01R\ttimestamp\x12O\n" +
+	"\x12original_timestamp\x18\v \x01(\v2\x1a.google.protobuf.TimestampB\x04\xe2A\x01\x01R\x11originalTimestamp\x12\x1c\n" +
+	"\x06action\x18\f \x01(\tB\x04\xe2A\x01\x01R\x06action\x127\n" +
+	"\x06traits\x18\r \x01(\v2\x19.ciosidecar.v1.JsonObjectB\x04\xe2A\x01\x01R\x06traits\x12?\n" +
 	"\n" +
-	"properties\x18\x0e \x01(\v2\x13.ciosidecar.v1.JsonR\n" +
-	"properties\x12-\n" +
-	"\acontext\x18\x0f \x01(\v2\x13.ciosidecar.v1.JsonR\acontext\x12<\n" +
-	"\x0fuser_properties\x18\x10 \x01(\v2\x13.ciosidecar.v1.JsonR\x0euserProperties\x125\n" +
-	"\videntifiers\x18\x11 \x01(\v2\x13.ciosidecar.v1.JsonR\videntifiers\"W\n" +
-	"\x04Json\x12\x14\n" +
+	"properties\x18\x0e \x01(\v2\x19.ciosidecar.v1.JsonObjectB\x04\xe2A\x01\x01R\n" +
+	"properties\x129\n" +
+	"\acontext\x18\x0f \x01(\v2\x19.ciosidecar.v1.JsonObjectB\x04\xe2A\x01\x01R\acontext\x12J\n" +
+	"\x0fuser_properties\x18\x10 \x01(\v2\x19.ciosidecar.v1.JsonObjectB\x06\xe2A\x01\x01\x18\x01R\x0euserProperties\x12A\n" +
+	"\videntifiers\x18\x11 \x01(\v2\x19.ciosidecar.v1.JsonObjectB\x04\xe2A\x01\x01R\videntifiers\"]\n" +
+	"\n" +
+	"JsonObject\x12\x14\n" +
 	"\x04json\x18\x01 \x01(\fH\x00R\x04json\x121\n" +
 	"\x06fields\x18\x02 \x01(\v2\x17.google.protobuf.StructH\x00R\x06fieldsB\x06\n" +
-	"\x04formB[\n" +
-	"\x11dev.ciosidecar.v1P\x01ZDgithub.com/ciosidecar/ciosidecar/client/go/ciosidecarv1;ciosidecarv1b\x06proto3"
+	"\x04formB\x81\x01\n" +
+	"\x11dev.ciosidecar.v1P\x01ZDgithub.com/ciosidecar/ciosidecar/client/go/ciosidecarv1;ciosidecarv1\xa2\x02\x03CIO\xaa\x02\rCiosidecar.V1\xca\x02\rCiosidecar\\V1b\x06proto3"
 
 var (
 	file_ciosidecar_v1_event_proto_rawDescOnce sync.Once
@@ -650,27 +656,27 @@ func file_ciosidecar_v1_event_proto_rawDescGZIP() []byte {
 var file_ciosidecar_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_ciosidecar_v1_event_proto_goTypes = []any{
 	(*Batch)(nil),                 // 0: ciosidecar.v1.Batch
-	(*Item)(nil),                  // 1: ciosidecar.v1.Item
-	(*Message)(nil),               // 2: ciosidecar.v1.Message
-	(*Json)(nil),                  // 3: ciosidecar.v1.Json
+	(*BatchItem)(nil),             // 1: ciosidecar.v1.BatchItem
+	(*RudderEvent)(nil),           // 2: ciosidecar.v1.RudderEvent
+	(*JsonObject)(nil),            // 3: ciosidecar.v1.JsonObject
 	(*durationpb.Duration)(nil),   // 4: google.protobuf.Duration
 	(*PreparedRequest)(nil),       // 5: ciosidecar.v1.PreparedRequest
 	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 	(*structpb.Struct)(nil),       // 7: google.protobuf.Struct
 }
 var file_ciosidecar_v1_event_proto_depIdxs = []int32{
-	1,  // 0: ciosidecar.v1.Batch.items:type_name -> ciosidecar.v1.Item
+	1,  // 0: ciosidecar.v1.Batch.items:type_name -> ciosidecar.v1.BatchItem
 	4,  // 1: ciosidecar.v1.Batch.timeout:type_name -> google.protobuf.Duration
-	2,  // 2: ciosidecar.v1.Item.message:type_name -> ciosidecar.v1.Message
-	5,  // 3: ciosidecar.v1.Item.prepared:type_name -> ciosidecar.v1.PreparedRequest
-	6,  // 4: ciosidecar.v1.Message.timestamp:type_name -> google.protobuf.Timestamp
-	6,  // 5: ciosidecar.v1.Message.original_timestamp:type_name -> google.protobuf.Timestamp
-	3,  // 6: ciosidecar.v1.Message.traits:type_name -> ciosidecar.v1.Json
-	3,  // 7: ciosidecar.v1.Message.properties:type_name -> ciosidecar.v1.Json
-	3,  // 8: ciosidecar.v1.Message.context:type_name -> ciosidecar.v1.Json
-	3,  // 9: ciosidecar.v1.Message.user_properties:type_name -> ciosidecar.v1.Json
-	3,  // 10: ciosidecar.v1.Message.identifiers:type_name -> ciosidecar.v1.Json
-	7,  // 11: ciosidecar.v1.Json.fields:type_name -> google.protobuf.Struct
+	2,  // 2: ciosidecar.v1.BatchItem.event:type_name -> ciosidecar.v1.RudderEvent
+	5,  // 3: ciosidecar.v1.BatchItem.prepared:type_name -> ciosidecar.v1.PreparedRequest
+	6,  // 4: ciosidecar.v1.RudderEvent.timestamp:type_name -> google.protobuf.Timestamp
+	6,  // 5: ciosidecar.v1.RudderEvent.original_timestamp:type_name -> google.protobuf.Timestamp
+	3,  // 6: ciosidecar.v1.RudderEvent.traits:type_name -> ciosidecar.v1.JsonObject
+	3,  // 7: ciosidecar.v1.RudderEvent.properties:type_name -> ciosidecar.v1.JsonObject
+	3,  // 8: ciosidecar.v1.RudderEvent.context:type_name -> ciosidecar.v1.JsonObject
+	3,  // 9: ciosidecar.v1.RudderEvent.user_properties:type_name -> ciosidecar.v1.JsonObject
+	3,  // 10: ciosidecar.v1.RudderEvent.identifiers:type_name -> ciosidecar.v1.JsonObject
+	7,  // 11: ciosidecar.v1.JsonObject.fields:type_name -> google.protobuf.Struct
 	12, // [12:12] is the sub-list for method output_type
 	12, // [12:12] is the sub-list for method input_type
 	12, // [12:12] is the sub-list for extension type_name
@@ -685,13 +691,13 @@ func file_ciosidecar_v1_event_proto_init() {
 	}
 	file_ciosidecar_v1_request_proto_init()
 	file_ciosidecar_v1_event_proto_msgTypes[1].OneofWrappers = []any{
-		(*Item_Json)(nil),
-		(*Item_Message)(nil),
-		(*Item_Prepared)(nil),
+		(*BatchItem_Json)(nil),
+		(*BatchItem_Event)(nil),
+		(*BatchItem_Prepared)(nil),
 	}
 	file_ciosidecar_v1_event_proto_msgTypes[3].OneofWrappers = []any{
-		(*Json_Json)(nil),
-		(*Json_Fields)(nil),
+		(*JsonObject_Json)(nil),
+		(*JsonObject_Fields)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -4,11 +4,12 @@
 // 	protoc        v7.35.1
 // source: ciosidecar/v1/request.proto
 
-// What an event becomes: HTTP requests to Customer.io.
+// Output: the HTTP requests to Customer.io that an event becomes.
 
 package ciosidecarv1
 
 import (
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -23,37 +24,37 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What many requests of one message have in common, said once. A request's URL is
-// `base_url` + `Request.path`.
-type RequestTemplate struct {
+// What many requests of one message have in common. A request's URL is `base_url` followed by
+// `ApiRequest.path`.
+type ApiRequestTemplate struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// PUT, POST or DELETE.
 	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
-	// Scheme and host, no slash at the end: https://track.customer.io
+	// The scheme and the host, without a slash at the end: https://track.customer.io
 	BaseUrl string `protobuf:"bytes,2,opt,name=base_url,json=baseUrl,proto3" json:"base_url,omitempty"`
-	// Which call of Customer.io's API this is, without identifiers: v1/customers,
-	// v1/customers/events, v2/batch, … Routers key their throttles by it.
+	// The endpoint of Customer.io's API, without identifiers: v1/customers, v1/customers/events,
+	// v2/batch, … Routers throttle by this value.
 	EndpointPath string `protobuf:"bytes,3,opt,name=endpoint_path,json=endpointPath,proto3" json:"endpoint_path,omitempty"`
-	// Complete, Authorization included: treat as a secret.
+	// All headers, Authorization included. The caller MUST treat them as a secret.
 	Headers       map[string]string `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *RequestTemplate) Reset() {
-	*x = RequestTemplate{}
+func (x *ApiRequestTemplate) Reset() {
+	*x = ApiRequestTemplate{}
 	mi := &file_ciosidecar_v1_request_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *RequestTemplate) String() string {
+func (x *ApiRequestTemplate) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*RequestTemplate) ProtoMessage() {}
+func (*ApiRequestTemplate) ProtoMessage() {}
 
-func (x *RequestTemplate) ProtoReflect() protoreflect.Message {
+func (x *ApiRequestTemplate) ProtoReflect() protoreflect.Message {
 	mi := &file_ciosidecar_v1_request_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -65,72 +66,70 @@ func (x *RequestTemplate) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use RequestTemplate.ProtoReflect.Descriptor instead.
-func (*RequestTemplate) Descriptor() ([]byte, []int) {
+// Deprecated: Use ApiRequestTemplate.ProtoReflect.Descriptor instead.
+func (*ApiRequestTemplate) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_request_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *RequestTemplate) GetMethod() string {
+func (x *ApiRequestTemplate) GetMethod() string {
 	if x != nil {
 		return x.Method
 	}
 	return ""
 }
 
-func (x *RequestTemplate) GetBaseUrl() string {
+func (x *ApiRequestTemplate) GetBaseUrl() string {
 	if x != nil {
 		return x.BaseUrl
 	}
 	return ""
 }
 
-func (x *RequestTemplate) GetEndpointPath() string {
+func (x *ApiRequestTemplate) GetEndpointPath() string {
 	if x != nil {
 		return x.EndpointPath
 	}
 	return ""
 }
 
-func (x *RequestTemplate) GetHeaders() map[string]string {
+func (x *ApiRequestTemplate) GetHeaders() map[string]string {
 	if x != nil {
 		return x.Headers
 	}
 	return nil
 }
 
-// One HTTP call. To send it: method, URL and headers from its template, `body` as it stands.
-type Request struct {
+// One HTTP request. To send it, take the method, base URL and headers of its template, and send `body`
+// unchanged.
+type ApiRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Index into `Results.templates` of the same message.
-	Template uint32 `protobuf:"varint,1,opt,name=template,proto3" json:"template,omitempty"`
-	// Path and query, percent-encoded, beginning with a slash.
+	// The index of the request's template in `Results.templates` of the same message.
+	Template int32 `protobuf:"varint,1,opt,name=template,proto3" json:"template,omitempty"`
+	// The path and the query, percent-encoded, with a slash at the beginning.
 	Path string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
-	// The bytes to send. Empty: no body.
+	// The bytes to send. Empty: the request has no body.
 	Body []byte `protobuf:"bytes,3,opt,name=body,proto3" json:"body,omitempty"`
-	// The position in the batch of the event it covers, where it covers one.
-	Position uint32 `protobuf:"varint,4,opt,name=position,proto3" json:"position,omitempty"`
-	// The positions of all events it covers, ascending, where it covers several; then `position` is
-	// not used. For a call to v2/batch or v1/segments the n-th position belongs to the n-th item of
-	// its body.
-	Positions     []uint32 `protobuf:"varint,5,rep,packed,name=positions,proto3" json:"positions,omitempty"`
+	// The positions in the batch of all events that the request covers, ascending. In a request to
+	// v2/batch or v1/segments the n-th position belongs to the n-th item of the body.
+	Positions     []int32 `protobuf:"varint,4,rep,packed,name=positions,proto3" json:"positions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Request) Reset() {
-	*x = Request{}
+func (x *ApiRequest) Reset() {
+	*x = ApiRequest{}
 	mi := &file_ciosidecar_v1_request_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Request) String() string {
+func (x *ApiRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Request) ProtoMessage() {}
+func (*ApiRequest) ProtoMessage() {}
 
-func (x *Request) ProtoReflect() protoreflect.Message {
+func (x *ApiRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_ciosidecar_v1_request_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -142,59 +141,52 @@ func (x *Request) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Request.ProtoReflect.Descriptor instead.
-func (*Request) Descriptor() ([]byte, []int) {
+// Deprecated: Use ApiRequest.ProtoReflect.Descriptor instead.
+func (*ApiRequest) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_request_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *Request) GetTemplate() uint32 {
+func (x *ApiRequest) GetTemplate() int32 {
 	if x != nil {
 		return x.Template
 	}
 	return 0
 }
 
-func (x *Request) GetPath() string {
+func (x *ApiRequest) GetPath() string {
 	if x != nil {
 		return x.Path
 	}
 	return ""
 }
 
-func (x *Request) GetBody() []byte {
+func (x *ApiRequest) GetBody() []byte {
 	if x != nil {
 		return x.Body
 	}
 	return nil
 }
 
-func (x *Request) GetPosition() uint32 {
-	if x != nil {
-		return x.Position
-	}
-	return 0
-}
-
-func (x *Request) GetPositions() []uint32 {
+func (x *ApiRequest) GetPositions() []int32 {
 	if x != nil {
 		return x.Positions
 	}
 	return nil
 }
 
-// A request that an earlier Transform gave out, complete in itself, to be delivered as it is.
+// A request that an earlier call returned, complete in itself, to be delivered as it is.
 type PreparedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Required) PUT, POST or DELETE.
+	// Required. PUT, POST or DELETE.
 	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
-	// (Required) MUST be a Track API address of Customer.io. Any other is refused.
+	// Required. MUST be an address of Customer.io's Track API. Any other address is refused.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
-	// (Optional) As it was given out.
+	// Optional. The endpoint path that the earlier call returned.
 	EndpointPath string `protobuf:"bytes,3,opt,name=endpoint_path,json=endpointPath,proto3" json:"endpoint_path,omitempty"`
-	// (Required) As they were given out. MUST have Authorization, but for calls to v1/metrics; of the
-	// others only Content-Type is sent.
+	// Required. The headers that the earlier call returned. Authorization MUST be among them, except in
+	// requests to v1/metrics. Of the other headers only Content-Type is sent.
 	Headers map[string]string `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// (Optional) The bytes to send. Empty: no body.
+	// Optional. The bytes to send. Empty: the request has no body.
 	Body          []byte `protobuf:"bytes,5,opt,name=body,proto3" json:"body,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -269,31 +261,31 @@ var File_ciosidecar_v1_request_proto protoreflect.FileDescriptor
 
 const file_ciosidecar_v1_request_proto_rawDesc = "" +
 	"\n" +
-	"\x1bciosidecar/v1/request.proto\x12\rciosidecar.v1\"\xec\x01\n" +
-	"\x0fRequestTemplate\x12\x16\n" +
+	"\x1bciosidecar/v1/request.proto\x12\rciosidecar.v1\x1a\x1fgoogle/api/field_behavior.proto\"\xf2\x01\n" +
+	"\x12ApiRequestTemplate\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x19\n" +
 	"\bbase_url\x18\x02 \x01(\tR\abaseUrl\x12#\n" +
-	"\rendpoint_path\x18\x03 \x01(\tR\fendpointPath\x12E\n" +
-	"\aheaders\x18\x04 \x03(\v2+.ciosidecar.v1.RequestTemplate.HeadersEntryR\aheaders\x1a:\n" +
+	"\rendpoint_path\x18\x03 \x01(\tR\fendpointPath\x12H\n" +
+	"\aheaders\x18\x04 \x03(\v2..ciosidecar.v1.ApiRequestTemplate.HeadersEntryR\aheaders\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x87\x01\n" +
-	"\aRequest\x12\x1a\n" +
-	"\btemplate\x18\x01 \x01(\rR\btemplate\x12\x12\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"n\n" +
+	"\n" +
+	"ApiRequest\x12\x1a\n" +
+	"\btemplate\x18\x01 \x01(\x05R\btemplate\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
-	"\x04body\x18\x03 \x01(\fR\x04body\x12\x1a\n" +
-	"\bposition\x18\x04 \x01(\rR\bposition\x12\x1c\n" +
-	"\tpositions\x18\x05 \x03(\rR\tpositions\"\xf7\x01\n" +
-	"\x0fPreparedRequest\x12\x16\n" +
-	"\x06method\x18\x01 \x01(\tR\x06method\x12\x10\n" +
-	"\x03url\x18\x02 \x01(\tR\x03url\x12#\n" +
-	"\rendpoint_path\x18\x03 \x01(\tR\fendpointPath\x12E\n" +
-	"\aheaders\x18\x04 \x03(\v2+.ciosidecar.v1.PreparedRequest.HeadersEntryR\aheaders\x12\x12\n" +
-	"\x04body\x18\x05 \x01(\fR\x04body\x1a:\n" +
+	"\x04body\x18\x03 \x01(\fR\x04body\x12\x1c\n" +
+	"\tpositions\x18\x04 \x03(\x05R\tpositions\"\x95\x02\n" +
+	"\x0fPreparedRequest\x12\x1c\n" +
+	"\x06method\x18\x01 \x01(\tB\x04\xe2A\x01\x02R\x06method\x12\x16\n" +
+	"\x03url\x18\x02 \x01(\tB\x04\xe2A\x01\x02R\x03url\x12)\n" +
+	"\rendpoint_path\x18\x03 \x01(\tB\x04\xe2A\x01\x01R\fendpointPath\x12K\n" +
+	"\aheaders\x18\x04 \x03(\v2+.ciosidecar.v1.PreparedRequest.HeadersEntryB\x04\xe2A\x01\x02R\aheaders\x12\x18\n" +
+	"\x04body\x18\x05 \x01(\fB\x04\xe2A\x01\x01R\x04body\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B[\n" +
-	"\x11dev.ciosidecar.v1P\x01ZDgithub.com/ciosidecar/ciosidecar/client/go/ciosidecarv1;ciosidecarv1b\x06proto3"
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x81\x01\n" +
+	"\x11dev.ciosidecar.v1P\x01ZDgithub.com/ciosidecar/ciosidecar/client/go/ciosidecarv1;ciosidecarv1\xa2\x02\x03CIO\xaa\x02\rCiosidecar.V1\xca\x02\rCiosidecar\\V1b\x06proto3"
 
 var (
 	file_ciosidecar_v1_request_proto_rawDescOnce sync.Once
@@ -309,14 +301,14 @@ func file_ciosidecar_v1_request_proto_rawDescGZIP() []byte {
 
 var file_ciosidecar_v1_request_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_ciosidecar_v1_request_proto_goTypes = []any{
-	(*RequestTemplate)(nil), // 0: ciosidecar.v1.RequestTemplate
-	(*Request)(nil),         // 1: ciosidecar.v1.Request
-	(*PreparedRequest)(nil), // 2: ciosidecar.v1.PreparedRequest
-	nil,                     // 3: ciosidecar.v1.RequestTemplate.HeadersEntry
-	nil,                     // 4: ciosidecar.v1.PreparedRequest.HeadersEntry
+	(*ApiRequestTemplate)(nil), // 0: ciosidecar.v1.ApiRequestTemplate
+	(*ApiRequest)(nil),         // 1: ciosidecar.v1.ApiRequest
+	(*PreparedRequest)(nil),    // 2: ciosidecar.v1.PreparedRequest
+	nil,                        // 3: ciosidecar.v1.ApiRequestTemplate.HeadersEntry
+	nil,                        // 4: ciosidecar.v1.PreparedRequest.HeadersEntry
 }
 var file_ciosidecar_v1_request_proto_depIdxs = []int32{
-	3, // 0: ciosidecar.v1.RequestTemplate.headers:type_name -> ciosidecar.v1.RequestTemplate.HeadersEntry
+	3, // 0: ciosidecar.v1.ApiRequestTemplate.headers:type_name -> ciosidecar.v1.ApiRequestTemplate.HeadersEntry
 	4, // 1: ciosidecar.v1.PreparedRequest.headers:type_name -> ciosidecar.v1.PreparedRequest.HeadersEntry
 	2, // [2:2] is the sub-list for method output_type
 	2, // [2:2] is the sub-list for method input_type

@@ -4,7 +4,7 @@
 // 	protoc        v7.35.1
 // source: ciosidecar/v1/result.proto
 
-// What comes back: exactly one result for each item of a batch.
+// Output: exactly one result for each item of a batch.
 
 package ciosidecarv1
 
@@ -24,58 +24,58 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Which rule was broken. The numbers in brackets are those of docs/rules.md.
+// The rule that an event broke. The rules are those of docs/rules.md.
 type ErrorCode int32
 
 const (
-	// Never sent.
+	// Never used.
 	ErrorCode_ERROR_CODE_UNSPECIFIED ErrorCode = 0
-	// The event is not one JSON object in UTF-8. [1.1]
+	// The event is not one JSON object in UTF-8 (rule 1.1).
 	ErrorCode_ERROR_CODE_INVALID_JSON ErrorCode = 1
-	// `type` is missing or not one of those known. [1.2]
+	// `type` is missing or is no known type (rule 1.2).
 	ErrorCode_ERROR_CODE_UNSUPPORTED_TYPE ErrorCode = 2
-	// An id is of a JSON type, or a value, that no id can have. [2.1, 3.6, 7.1]
+	// An id is of a JSON type, or a value, that no id can have (rules 2.1, 3.6, 7.1).
 	ErrorCode_ERROR_CODE_INVALID_ID ErrorCode = 3
-	// An id has more than 150 bytes. [2.2]
+	// An id has more than 150 bytes (rule 2.2).
 	ErrorCode_ERROR_CODE_ID_TOO_LONG ErrorCode = 4
-	// Nothing says who the event is about. [3.3, 3.4, 7.1, 9.2]
+	// The event identifies no person (rules 3.3, 3.4, 7.1, 9.2).
 	ErrorCode_ERROR_CODE_MISSING_IDENTITY ErrorCode = 5
-	// The event has no name. [5.5, 9.3]
+	// The event has no name (rules 5.5, 9.3).
 	ErrorCode_ERROR_CODE_MISSING_EVENT_NAME ErrorCode = 6
-	// The event, or what it becomes, has too many bytes. [5.7, 10.2]
+	// The event, or what it becomes, has too many bytes (rules 5.7, 10.2).
 	ErrorCode_ERROR_CODE_TOO_LARGE ErrorCode = 7
-	// Application Uninstalled without person or device token. [6.4]
+	// Application Uninstalled has no person or no device token (rule 6.4).
 	ErrorCode_ERROR_CODE_MISSING_DEVICE_TOKEN ErrorCode = 8
-	// A group without a usable id. [8.2]
+	// The group has no usable id (rule 8.2).
 	ErrorCode_ERROR_CODE_MISSING_GROUP_ID ErrorCode = 9
-	// A record that cannot be understood, or has no connection. [9]
+	// A record is unreadable, or has no connection (rule 9).
 	ErrorCode_ERROR_CODE_INVALID_RECORD ErrorCode = 10
-	// The destination's settings are missing, wrong or contradictory, or the event does not fill them
-	// in. [11.1, 13.1]
+	// A setting of the destination is missing, wrong or contradictory, or the event does not provide a
+	// value for it (rules 11.1, 13.1).
 	ErrorCode_ERROR_CODE_INVALID_DESTINATION ErrorCode = 11
-	// No destination was declared under this number. [12.1]
+	// No destination was declared under this reference id (rule 12.1).
 	ErrorCode_ERROR_CODE_UNKNOWN_DESTINATION ErrorCode = 12
-	// No connection was declared under this number. [12.1]
+	// No connection was declared under this reference id (rule 12.1).
 	ErrorCode_ERROR_CODE_UNKNOWN_CONNECTION ErrorCode = 13
-	// The item holds nothing to transform, or nothing this call can do. [12.1]
+	// The item has no payload, or one that this call does not accept (rule 12.1).
 	ErrorCode_ERROR_CODE_INVALID_ITEM ErrorCode = 14
-	// A fault of the server's own; its log has more. [12.1]
+	// The server failed. Its log says where (rule 12.1).
 	ErrorCode_ERROR_CODE_INTERNAL ErrorCode = 15
-	// Customer.io refused it for good. [12.1]
+	// Customer.io refused the event. The failure is permanent (rule 12.1).
 	ErrorCode_ERROR_CODE_REFUSED ErrorCode = 16
-	// Not sent: an earlier event of the same person failed and may be tried again. [12.1]
+	// Not sent: an earlier event of the same person has a retryable failure (rule 12.1).
 	ErrorCode_ERROR_CODE_BLOCKED ErrorCode = 17
-	// Not sent: the server is going away. [12.1]
+	// Not sent: the server is shutting down (rule 12.1).
 	ErrorCode_ERROR_CODE_DRAINING ErrorCode = 18
-	// Not sent: Customer.io does not accept the destination's credentials. [12.1]
+	// Not sent: Customer.io does not accept the destination's credentials (rule 12.1).
 	ErrorCode_ERROR_CODE_CREDENTIALS_REFUSED ErrorCode = 19
-	// Customer.io asked to slow down. [12.1]
+	// Customer.io throttles the workspace (rule 12.1).
 	ErrorCode_ERROR_CODE_THROTTLED ErrorCode = 20
-	// Customer.io failed. [12.1]
+	// Customer.io could not be reached, or answered with a server error (rule 12.1).
 	ErrorCode_ERROR_CODE_UPSTREAM_FAILED ErrorCode = 21
-	// Customer.io did not answer in time. [12.1]
+	// Customer.io did not answer in time (rule 12.1).
 	ErrorCode_ERROR_CODE_UPSTREAM_TIMEOUT ErrorCode = 22
-	// An event that does what its name says lacks what it needs for that. [13.2]
+	// A semantic event lacks a property that it needs (rule 13.2).
 	ErrorCode_ERROR_CODE_MISSING_PROPERTY ErrorCode = 23
 )
 
@@ -162,19 +162,19 @@ func (ErrorCode) EnumDescriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_result_proto_rawDescGZIP(), []int{0}
 }
 
-// Whose matter an error is.
+// The party that can correct an error.
 type ErrorType int32
 
 const (
-	// Never sent.
+	// Never used.
 	ErrorType_ERROR_TYPE_UNSPECIFIED ErrorType = 0
-	// The event is wrong: whoever sends it must mend it.
+	// The event is wrong. Its sender must correct it.
 	ErrorType_ERROR_TYPE_INSTRUMENTATION ErrorType = 1
-	// The destination is wrong: whoever set it up must mend it.
+	// The destination is wrong. Its owner must correct the settings.
 	ErrorType_ERROR_TYPE_CONFIGURATION ErrorType = 2
-	// Customer.io, or the way there.
+	// Customer.io, or the network between.
 	ErrorType_ERROR_TYPE_DELIVERY ErrorType = 3
-	// The sidecar itself, or how it is called.
+	// The sidecar, or the way it is called.
 	ErrorType_ERROR_TYPE_INTERNAL ErrorType = 4
 )
 
@@ -223,53 +223,53 @@ func (ErrorType) EnumDescriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_result_proto_rawDescGZIP(), []int{1}
 }
 
-// What was repaired or left out. The numbers in brackets are those of docs/rules.md.
+// What was repaired or left out. The rules are those of docs/rules.md.
 type WarningCode int32
 
 const (
-	// Never sent.
+	// Never used.
 	WarningCode_WARNING_CODE_UNSPECIFIED WarningCode = 0
-	// Half of an emoji became U+FFFD. [1.1]
+	// An unpaired surrogate became U+FFFD (rule 1.1).
 	WarningCode_WARNING_CODE_LONE_SURROGATE WarningCode = 1
-	// A time that cannot be read was passed over. [2.4]
+	// An unreadable time was ignored (rule 2.4).
 	WarningCode_WARNING_CODE_UNUSABLE_TIME WarningCode = 2
-	// A member of the wrong JSON type was passed over. [4.1, 4.8b, 5.1, 8.4]
+	// A member of the wrong JSON type was ignored (rules 4.1, 4.8b, 5.1, 8.4).
 	WarningCode_WARNING_CODE_WRONG_TYPE WarningCode = 3
-	// The person is addressed by anonymous id although an email is known. [3.3]
+	// The anonymous id identifies the person although an email is known (rule 3.3).
 	WarningCode_WARNING_CODE_ANONYMOUS_WITH_EMAIL WarningCode = 4
-	// The anonymous id cannot be attached. [2.1, 2.2]
+	// The anonymous id cannot be attached (rules 2.1, 2.2).
 	WarningCode_WARNING_CODE_ANONYMOUS_ID_LEFT_OUT WarningCode = 5
-	// An `id` or `cio_id` that is not the person's was left out. [4.2]
+	// An attribute `id` or `cio_id` that differs from the person's was left out (rule 4.2).
 	WarningCode_WARNING_CODE_ID_ATTRIBUTE_LEFT_OUT WarningCode = 6
-	// An `unsubscribed` that is neither yes nor no was left out. [4.8]
+	// An attribute `unsubscribed` that is neither true nor false was left out (rule 4.8).
 	WarningCode_WARNING_CODE_UNSUBSCRIBED_LEFT_OUT WarningCode = 7
-	// An attribute whose name has over 150 bytes was left out. [4.9]
+	// An attribute whose name has over 150 bytes was left out (rule 4.9).
 	WarningCode_WARNING_CODE_ATTRIBUTE_NAME_TOO_LONG WarningCode = 8
-	// A text was cut to 1,000 bytes. [4.9]
+	// A text was cut to 1,000 bytes (rule 4.9).
 	WarningCode_WARNING_CODE_TEXT_CUT WarningCode = 9
-	// An object or array of over 1,000 bytes was left out. [4.9]
+	// An object or array of over 1,000 bytes was left out (rule 4.9).
 	WarningCode_WARNING_CODE_VALUE_TOO_LARGE WarningCode = 10
-	// Attributes beyond the 300th were left out. [4.9]
+	// Attributes beyond the 300th were left out (rule 4.9).
 	WarningCode_WARNING_CODE_TOO_MANY_ATTRIBUTES WarningCode = 11
-	// An event's name was cut to 100 bytes. [5.5]
+	// An event's name was cut to 100 bytes (rule 5.5).
 	WarningCode_WARNING_CODE_EVENT_NAME_CUT WarningCode = 12
-	// A device event without a platform went out as an ordinary event. [6.1]
+	// A device event without a platform went out as an ordinary event (rule 6.1).
 	WarningCode_WARNING_CODE_UNKNOWN_PLATFORM WarningCode = 13
-	// A device attribute that is an object or array was left out. [6.3]
+	// A device attribute that is an object or array was left out (rule 6.3).
 	WarningCode_WARNING_CODE_DEVICE_ATTRIBUTE_LEFT_OUT WarningCode = 14
-	// The merge names an anonymous id, which Customer.io does not merge. [7.2]
+	// The merge names an anonymous id, which Customer.io does not merge (rule 7.2).
 	WarningCode_WARNING_CODE_MERGE_OF_ANONYMOUS WarningCode = 15
-	// Customer.io redirected to the other region. [11.2]
+	// Customer.io redirected to the other region (rule 11.2).
 	WarningCode_WARNING_CODE_WRONG_REGION WarningCode = 16
-	// Customer.io reported an error without naming the item, or its answer cannot be read. [12.1]
+	// Customer.io reported an error without naming the item, or its response is unreadable (rule 12.1).
 	WarningCode_WARNING_CODE_UNATTRIBUTED_ERROR WarningCode = 17
-	// A time more than an hour ahead of the clock was left out. [2.5]
+	// A time more than an hour ahead of the clock was left out (rule 2.5).
 	WarningCode_WARNING_CODE_FUTURE_TIME WarningCode = 18
-	// An id that is a placeholder, such as undefined, counts as absent. [2.1]
+	// An id that is a placeholder, such as undefined, counts as absent (rule 2.1).
 	WarningCode_WARNING_CODE_PLACEHOLDER_ID WarningCode = 19
-	// White space around an email or the name of an event was taken off. [2.3, 5.5]
+	// White space around an email or the name of an event was removed (rules 2.3, 5.5).
 	WarningCode_WARNING_CODE_WHITE_SPACE_REMOVED WarningCode = 20
-	// A relationship that Customer.io cannot be told of was left out. [3.8, 4.8b, 10.1]
+	// A relationship that Customer.io does not accept was left out (rules 3.8, 4.8b, 10.1).
 	WarningCode_WARNING_CODE_RELATIONSHIP_LEFT_OUT WarningCode = 21
 )
 
@@ -352,17 +352,17 @@ func (WarningCode) EnumDescriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_result_proto_rawDescGZIP(), []int{2}
 }
 
-// Why an event was filtered.
+// The reason why an event was filtered.
 type FilterReason int32
 
 const (
 	// Not filtered.
 	FilterReason_FILTER_REASON_UNSPECIFIED FilterReason = 0
-	// The source sends to Customer.io itself. [11.3]
+	// The SDK of the source sends its events to Customer.io itself (rule 11.3).
 	FilterReason_FILTER_REASON_DEVICE_MODE FilterReason = 1
-	// The person denied a consent it needs. [11.3]
+	// The person denied a consent that the event needs (rule 11.3).
 	FilterReason_FILTER_REASON_CONSENT FilterReason = 2
-	// It would create a profile that the destination does not want. [13.9]
+	// The event would create a profile that the destination excludes (rule 13.9).
 	FilterReason_FILTER_REASON_ANONYMOUS FilterReason = 3
 )
 
@@ -409,30 +409,32 @@ func (FilterReason) EnumDescriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_result_proto_rawDescGZIP(), []int{3}
 }
 
-// Results for some or all items of one batch. Every position of the batch is answered in exactly
-// one Results message, together with all its details and requests.
+// Results of some or all items of one batch. Each position of the batch is in exactly one Results
+// message, together with its detail and all its requests.
 type Results struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The batch's own number.
-	BatchId uint64 `protobuf:"varint,1,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
-	// The positions this message answers are `first_position`, `first_position` + 1, …, one for
-	// each status, unless `positions` names them.
-	FirstPosition uint32 `protobuf:"varint,2,opt,name=first_position,json=firstPosition,proto3" json:"first_position,omitempty"`
-	// The positions this message answers, one for each status, where they are not a run.
-	Positions []uint32 `protobuf:"varint,3,rep,packed,name=positions,proto3" json:"positions,omitempty"`
-	// One a position, in their order: 200 transformed or delivered; 298 filtered; 400 and other 4xx
-	// refused for good; 408, 429 and 5xx worth another try later; 207 a prepared request some of
-	// whose items were refused.
-	Statuses []uint32 `protobuf:"varint,4,rep,packed,name=statuses,proto3" json:"statuses,omitempty"`
-	// For items that have more to say than their status; ascending by position, one at most each.
-	Details []*Detail `protobuf:"bytes,5,rep,name=details,proto3" json:"details,omitempty"`
-	// What `requests` refer to.
-	Templates []*RequestTemplate `protobuf:"bytes,6,rep,name=templates,proto3" json:"templates,omitempty"`
-	// The requests the items became, in the order in which they must be sent for any one person.
-	// Empty for items that were filtered or refused. On a stream that delivers, they are left out
-	// unless asked for.
-	Requests []*Request `protobuf:"bytes,7,rep,name=requests,proto3" json:"requests,omitempty"`
-	// True on the last message about this batch: all its positions are answered.
+	// The id of the batch.
+	BatchId int64 `protobuf:"varint,1,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	// The first position that this message answers. The n-th status belongs to `first_position` + n,
+	// unless `positions` is set.
+	FirstPosition int32 `protobuf:"varint,2,opt,name=first_position,json=firstPosition,proto3" json:"first_position,omitempty"`
+	// The positions that this message answers, if they are not consecutive. The n-th status belongs to
+	// the n-th position.
+	Positions []int32 `protobuf:"varint,3,rep,packed,name=positions,proto3" json:"positions,omitempty"`
+	// One status for each position. 200: transformed, or delivered. 207: a prepared request of which
+	// Customer.io refused some items. 298: filtered. 408, 429 and 5xx: a retryable failure. Other 4xx: a
+	// permanent failure.
+	Statuses []int32 `protobuf:"varint,4,rep,packed,name=statuses,proto3" json:"statuses,omitempty"`
+	// Details of the items that have more to say than their status, ascending by position, at most one
+	// for each item.
+	Details []*EventDetail `protobuf:"bytes,5,rep,name=details,proto3" json:"details,omitempty"`
+	// The templates of `requests`.
+	Templates []*ApiRequestTemplate `protobuf:"bytes,6,rep,name=templates,proto3" json:"templates,omitempty"`
+	// The requests that the items became, in the order in which the requests of any one person MUST be
+	// sent. Items that were filtered or refused have none. With delivery, requests are left out unless
+	// `DeliveryOptions.include_requests` is set.
+	Requests []*ApiRequest `protobuf:"bytes,7,rep,name=requests,proto3" json:"requests,omitempty"`
+	// True in the last message about the batch: all its positions are answered.
 	BatchComplete bool `protobuf:"varint,8,opt,name=batch_complete,json=batchComplete,proto3" json:"batch_complete,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -468,49 +470,49 @@ func (*Results) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_result_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *Results) GetBatchId() uint64 {
+func (x *Results) GetBatchId() int64 {
 	if x != nil {
 		return x.BatchId
 	}
 	return 0
 }
 
-func (x *Results) GetFirstPosition() uint32 {
+func (x *Results) GetFirstPosition() int32 {
 	if x != nil {
 		return x.FirstPosition
 	}
 	return 0
 }
 
-func (x *Results) GetPositions() []uint32 {
+func (x *Results) GetPositions() []int32 {
 	if x != nil {
 		return x.Positions
 	}
 	return nil
 }
 
-func (x *Results) GetStatuses() []uint32 {
+func (x *Results) GetStatuses() []int32 {
 	if x != nil {
 		return x.Statuses
 	}
 	return nil
 }
 
-func (x *Results) GetDetails() []*Detail {
+func (x *Results) GetDetails() []*EventDetail {
 	if x != nil {
 		return x.Details
 	}
 	return nil
 }
 
-func (x *Results) GetTemplates() []*RequestTemplate {
+func (x *Results) GetTemplates() []*ApiRequestTemplate {
 	if x != nil {
 		return x.Templates
 	}
 	return nil
 }
 
-func (x *Results) GetRequests() []*Request {
+func (x *Results) GetRequests() []*ApiRequest {
 	if x != nil {
 		return x.Requests
 	}
@@ -524,39 +526,39 @@ func (x *Results) GetBatchComplete() bool {
 	return false
 }
 
-// What there is to say about one item.
-type Detail struct {
+// The details of one item.
+type EventDetail struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The item's position in its batch.
-	Position uint32 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
-	// Set when the status is an error.
-	Error *Error `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
-	// What was repaired or left out on the way. The requests are good all the same.
-	Warnings []*Warning `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
-	// Set when the status is 298.
+	// The position of the item in its batch.
+	Position int32 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// Set if the status is an error.
+	Error *EventError `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
+	// What was repaired or left out. The requests are valid all the same.
+	Warnings []*EventWarning `protobuf:"bytes,3,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Set if the status is 298.
 	FilterReason FilterReason `protobuf:"varint,4,opt,name=filter_reason,json=filterReason,proto3,enum=ciosidecar.v1.FilterReason" json:"filter_reason,omitempty"`
-	// What Customer.io answered, on a stream that delivers.
-	Delivery *Delivery `protobuf:"bytes,5,opt,name=delivery,proto3" json:"delivery,omitempty"`
-	// The item's own tag.
+	// Set with delivery: what Customer.io answered.
+	Delivery *DeliveryReport `protobuf:"bytes,5,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	// The tag of the item.
 	Tag           []byte `protobuf:"bytes,6,opt,name=tag,proto3" json:"tag,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Detail) Reset() {
-	*x = Detail{}
+func (x *EventDetail) Reset() {
+	*x = EventDetail{}
 	mi := &file_ciosidecar_v1_result_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Detail) String() string {
+func (x *EventDetail) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Detail) ProtoMessage() {}
+func (*EventDetail) ProtoMessage() {}
 
-func (x *Detail) ProtoReflect() protoreflect.Message {
+func (x *EventDetail) ProtoReflect() protoreflect.Message {
 	mi := &file_ciosidecar_v1_result_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -568,47 +570,47 @@ func (x *Detail) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Detail.ProtoReflect.Descriptor instead.
-func (*Detail) Descriptor() ([]byte, []int) {
+// Deprecated: Use EventDetail.ProtoReflect.Descriptor instead.
+func (*EventDetail) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_result_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *Detail) GetPosition() uint32 {
+func (x *EventDetail) GetPosition() int32 {
 	if x != nil {
 		return x.Position
 	}
 	return 0
 }
 
-func (x *Detail) GetError() *Error {
+func (x *EventDetail) GetError() *EventError {
 	if x != nil {
 		return x.Error
 	}
 	return nil
 }
 
-func (x *Detail) GetWarnings() []*Warning {
+func (x *EventDetail) GetWarnings() []*EventWarning {
 	if x != nil {
 		return x.Warnings
 	}
 	return nil
 }
 
-func (x *Detail) GetFilterReason() FilterReason {
+func (x *EventDetail) GetFilterReason() FilterReason {
 	if x != nil {
 		return x.FilterReason
 	}
 	return FilterReason_FILTER_REASON_UNSPECIFIED
 }
 
-func (x *Detail) GetDelivery() *Delivery {
+func (x *EventDetail) GetDelivery() *DeliveryReport {
 	if x != nil {
 		return x.Delivery
 	}
 	return nil
 }
 
-func (x *Detail) GetTag() []byte {
+func (x *EventDetail) GetTag() []byte {
 	if x != nil {
 		return x.Tag
 	}
@@ -616,38 +618,38 @@ func (x *Detail) GetTag() []byte {
 }
 
 // Why an item became no request, or was not delivered.
-type Error struct {
+type EventError struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which rule was broken.
+	// The rule that was broken.
 	Code ErrorCode `protobuf:"varint,1,opt,name=code,proto3,enum=ciosidecar.v1.ErrorCode" json:"code,omitempty"`
-	// Whose matter it is.
+	// The party that can correct the error.
 	Type ErrorType `protobuf:"varint,2,opt,name=type,proto3,enum=ciosidecar.v1.ErrorType" json:"type,omitempty"`
-	// For people: the field and the rule. Holds no personal data and no secrets.
-	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	// The field and the rule, for people. Contains no personal data and no secrets.
+	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
 	// True: the same item may succeed later.
 	Retryable bool `protobuf:"varint,4,opt,name=retryable,proto3" json:"retryable,omitempty"`
-	// When it is worth another try, where that is known.
+	// The time to wait before the caller sends the item again, if it is known.
 	RetryAfter *durationpb.Duration `protobuf:"bytes,5,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
-	// With BLOCKED: the earlier item that failed. Unset where that came on another stream.
+	// With BLOCKED: the earlier item that failed. Not set if that item was sent on another stream.
 	BlockedBy     *ItemRef `protobuf:"bytes,6,opt,name=blocked_by,json=blockedBy,proto3" json:"blocked_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Error) Reset() {
-	*x = Error{}
+func (x *EventError) Reset() {
+	*x = EventError{}
 	mi := &file_ciosidecar_v1_result_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Error) String() string {
+func (x *EventError) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Error) ProtoMessage() {}
+func (*EventError) ProtoMessage() {}
 
-func (x *Error) ProtoReflect() protoreflect.Message {
+func (x *EventError) ProtoReflect() protoreflect.Message {
 	mi := &file_ciosidecar_v1_result_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -659,47 +661,47 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Error.ProtoReflect.Descriptor instead.
-func (*Error) Descriptor() ([]byte, []int) {
+// Deprecated: Use EventError.ProtoReflect.Descriptor instead.
+func (*EventError) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_result_proto_rawDescGZIP(), []int{2}
 }
 
-func (x *Error) GetCode() ErrorCode {
+func (x *EventError) GetCode() ErrorCode {
 	if x != nil {
 		return x.Code
 	}
 	return ErrorCode_ERROR_CODE_UNSPECIFIED
 }
 
-func (x *Error) GetType() ErrorType {
+func (x *EventError) GetType() ErrorType {
 	if x != nil {
 		return x.Type
 	}
 	return ErrorType_ERROR_TYPE_UNSPECIFIED
 }
 
-func (x *Error) GetText() string {
+func (x *EventError) GetMessage() string {
 	if x != nil {
-		return x.Text
+		return x.Message
 	}
 	return ""
 }
 
-func (x *Error) GetRetryable() bool {
+func (x *EventError) GetRetryable() bool {
 	if x != nil {
 		return x.Retryable
 	}
 	return false
 }
 
-func (x *Error) GetRetryAfter() *durationpb.Duration {
+func (x *EventError) GetRetryAfter() *durationpb.Duration {
 	if x != nil {
 		return x.RetryAfter
 	}
 	return nil
 }
 
-func (x *Error) GetBlockedBy() *ItemRef {
+func (x *EventError) GetBlockedBy() *ItemRef {
 	if x != nil {
 		return x.BlockedBy
 	}
@@ -709,10 +711,10 @@ func (x *Error) GetBlockedBy() *ItemRef {
 // An item that was sent on the same stream.
 type ItemRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The number of its batch.
-	BatchId uint64 `protobuf:"varint,1,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
+	// The id of its batch.
+	BatchId int64 `protobuf:"varint,1,opt,name=batch_id,json=batchId,proto3" json:"batch_id,omitempty"`
 	// Its position in the batch.
-	Position      uint32 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	Position      int32 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -747,14 +749,14 @@ func (*ItemRef) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_result_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *ItemRef) GetBatchId() uint64 {
+func (x *ItemRef) GetBatchId() int64 {
 	if x != nil {
 		return x.BatchId
 	}
 	return 0
 }
 
-func (x *ItemRef) GetPosition() uint32 {
+func (x *ItemRef) GetPosition() int32 {
 	if x != nil {
 		return x.Position
 	}
@@ -762,30 +764,30 @@ func (x *ItemRef) GetPosition() uint32 {
 }
 
 // Something that was repaired or left out.
-type Warning struct {
+type EventWarning struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What kind of thing.
+	// The kind of the repair.
 	Code WarningCode `protobuf:"varint,1,opt,name=code,proto3,enum=ciosidecar.v1.WarningCode" json:"code,omitempty"`
-	// For people: the field and what became of it. Holds no personal data and no secrets.
-	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// The field and what became of it, for people. Contains no personal data and no secrets.
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Warning) Reset() {
-	*x = Warning{}
+func (x *EventWarning) Reset() {
+	*x = EventWarning{}
 	mi := &file_ciosidecar_v1_result_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Warning) String() string {
+func (x *EventWarning) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Warning) ProtoMessage() {}
+func (*EventWarning) ProtoMessage() {}
 
-func (x *Warning) ProtoReflect() protoreflect.Message {
+func (x *EventWarning) ProtoReflect() protoreflect.Message {
 	mi := &file_ciosidecar_v1_result_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -797,59 +799,59 @@ func (x *Warning) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Warning.ProtoReflect.Descriptor instead.
-func (*Warning) Descriptor() ([]byte, []int) {
+// Deprecated: Use EventWarning.ProtoReflect.Descriptor instead.
+func (*EventWarning) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_result_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *Warning) GetCode() WarningCode {
+func (x *EventWarning) GetCode() WarningCode {
 	if x != nil {
 		return x.Code
 	}
 	return WarningCode_WARNING_CODE_UNSPECIFIED
 }
 
-func (x *Warning) GetText() string {
+func (x *EventWarning) GetMessage() string {
 	if x != nil {
-		return x.Text
+		return x.Message
 	}
 	return ""
 }
 
 // What became of an item's delivery.
-type Delivery struct {
+type DeliveryReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many times a request that covers this item was sent.
-	Attempts uint32 `protobuf:"varint,1,opt,name=attempts,proto3" json:"attempts,omitempty"`
-	// The last HTTP status Customer.io answered; 0 if it answered none.
-	HttpStatus uint32 `protobuf:"varint,2,opt,name=http_status,json=httpStatus,proto3" json:"http_status,omitempty"`
+	// How many times a request that covers the item was sent.
+	Attempts int32 `protobuf:"varint,1,opt,name=attempts,proto3" json:"attempts,omitempty"`
+	// The last HTTP status that Customer.io answered. 0: Customer.io did not answer.
+	HttpStatus int32 `protobuf:"varint,2,opt,name=http_status,json=httpStatus,proto3" json:"http_status,omitempty"`
 	// Customer.io's own reason, cut to 1024 bytes.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The field Customer.io named, if it named one.
+	// The field that Customer.io named, if it named one.
 	Field string `protobuf:"bytes,4,opt,name=field,proto3" json:"field,omitempty"`
-	// From the first attempt to the last answer.
+	// The time from the first attempt to the last answer.
 	Latency *durationpb.Duration `protobuf:"bytes,5,opt,name=latency,proto3" json:"latency,omitempty"`
-	// With status 207, for a prepared request to v2/batch: the items of its body that were refused.
-	// The others were accepted.
+	// With status 207: the items of the prepared request's body that Customer.io refused. It accepted
+	// the others.
 	FailedItems   []*FailedItem `protobuf:"bytes,6,rep,name=failed_items,json=failedItems,proto3" json:"failed_items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Delivery) Reset() {
-	*x = Delivery{}
+func (x *DeliveryReport) Reset() {
+	*x = DeliveryReport{}
 	mi := &file_ciosidecar_v1_result_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Delivery) String() string {
+func (x *DeliveryReport) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Delivery) ProtoMessage() {}
+func (*DeliveryReport) ProtoMessage() {}
 
-func (x *Delivery) ProtoReflect() protoreflect.Message {
+func (x *DeliveryReport) ProtoReflect() protoreflect.Message {
 	mi := &file_ciosidecar_v1_result_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -861,47 +863,47 @@ func (x *Delivery) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Delivery.ProtoReflect.Descriptor instead.
-func (*Delivery) Descriptor() ([]byte, []int) {
+// Deprecated: Use DeliveryReport.ProtoReflect.Descriptor instead.
+func (*DeliveryReport) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_result_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *Delivery) GetAttempts() uint32 {
+func (x *DeliveryReport) GetAttempts() int32 {
 	if x != nil {
 		return x.Attempts
 	}
 	return 0
 }
 
-func (x *Delivery) GetHttpStatus() uint32 {
+func (x *DeliveryReport) GetHttpStatus() int32 {
 	if x != nil {
 		return x.HttpStatus
 	}
 	return 0
 }
 
-func (x *Delivery) GetReason() string {
+func (x *DeliveryReport) GetReason() string {
 	if x != nil {
 		return x.Reason
 	}
 	return ""
 }
 
-func (x *Delivery) GetField() string {
+func (x *DeliveryReport) GetField() string {
 	if x != nil {
 		return x.Field
 	}
 	return ""
 }
 
-func (x *Delivery) GetLatency() *durationpb.Duration {
+func (x *DeliveryReport) GetLatency() *durationpb.Duration {
 	if x != nil {
 		return x.Latency
 	}
 	return nil
 }
 
-func (x *Delivery) GetFailedItems() []*FailedItem {
+func (x *DeliveryReport) GetFailedItems() []*FailedItem {
 	if x != nil {
 		return x.FailedItems
 	}
@@ -911,11 +913,11 @@ func (x *Delivery) GetFailedItems() []*FailedItem {
 // An item of a prepared request's body that Customer.io refused.
 type FailedItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Which one, from 0.
-	Index uint32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
-	// Customer.io's own reason, cut to 1024 bytes. Empty where the message has no room for it.
+	// The index of the item in the body, from 0.
+	Index int32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// Customer.io's own reason, cut to 1024 bytes. Empty if the message has no room for it.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The field Customer.io named, if it named one.
+	// The field that Customer.io named, if it named one.
 	Field         string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -951,7 +953,7 @@ func (*FailedItem) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_result_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *FailedItem) GetIndex() uint32 {
+func (x *FailedItem) GetIndex() int32 {
 	if x != nil {
 		return x.Index
 	}
@@ -976,41 +978,42 @@ var File_ciosidecar_v1_result_proto protoreflect.FileDescriptor
 
 const file_ciosidecar_v1_result_proto_rawDesc = "" +
 	"\n" +
-	"\x1aciosidecar/v1/result.proto\x12\rciosidecar.v1\x1a\x1bciosidecar/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\"\xcf\x02\n" +
+	"\x1aciosidecar/v1/result.proto\x12\rciosidecar.v1\x1a\x1bciosidecar/v1/request.proto\x1a\x1egoogle/protobuf/duration.proto\"\xda\x02\n" +
 	"\aResults\x12\x19\n" +
-	"\bbatch_id\x18\x01 \x01(\x04R\abatchId\x12%\n" +
-	"\x0efirst_position\x18\x02 \x01(\rR\rfirstPosition\x12\x1c\n" +
-	"\tpositions\x18\x03 \x03(\rR\tpositions\x12\x1a\n" +
-	"\bstatuses\x18\x04 \x03(\rR\bstatuses\x12/\n" +
-	"\adetails\x18\x05 \x03(\v2\x15.ciosidecar.v1.DetailR\adetails\x12<\n" +
-	"\ttemplates\x18\x06 \x03(\v2\x1e.ciosidecar.v1.RequestTemplateR\ttemplates\x122\n" +
-	"\brequests\x18\a \x03(\v2\x16.ciosidecar.v1.RequestR\brequests\x12%\n" +
-	"\x0ebatch_complete\x18\b \x01(\bR\rbatchComplete\"\x8d\x02\n" +
-	"\x06Detail\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\rR\bposition\x12*\n" +
-	"\x05error\x18\x02 \x01(\v2\x14.ciosidecar.v1.ErrorR\x05error\x122\n" +
-	"\bwarnings\x18\x03 \x03(\v2\x16.ciosidecar.v1.WarningR\bwarnings\x12@\n" +
-	"\rfilter_reason\x18\x04 \x01(\x0e2\x1b.ciosidecar.v1.FilterReasonR\ffilterReason\x123\n" +
-	"\bdelivery\x18\x05 \x01(\v2\x17.ciosidecar.v1.DeliveryR\bdelivery\x12\x10\n" +
-	"\x03tag\x18\x06 \x01(\fR\x03tag\"\x88\x02\n" +
-	"\x05Error\x12,\n" +
+	"\bbatch_id\x18\x01 \x01(\x03R\abatchId\x12%\n" +
+	"\x0efirst_position\x18\x02 \x01(\x05R\rfirstPosition\x12\x1c\n" +
+	"\tpositions\x18\x03 \x03(\x05R\tpositions\x12\x1a\n" +
+	"\bstatuses\x18\x04 \x03(\x05R\bstatuses\x124\n" +
+	"\adetails\x18\x05 \x03(\v2\x1a.ciosidecar.v1.EventDetailR\adetails\x12?\n" +
+	"\ttemplates\x18\x06 \x03(\v2!.ciosidecar.v1.ApiRequestTemplateR\ttemplates\x125\n" +
+	"\brequests\x18\a \x03(\v2\x19.ciosidecar.v1.ApiRequestR\brequests\x12%\n" +
+	"\x0ebatch_complete\x18\b \x01(\bR\rbatchComplete\"\xa2\x02\n" +
+	"\vEventDetail\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x05R\bposition\x12/\n" +
+	"\x05error\x18\x02 \x01(\v2\x19.ciosidecar.v1.EventErrorR\x05error\x127\n" +
+	"\bwarnings\x18\x03 \x03(\v2\x1b.ciosidecar.v1.EventWarningR\bwarnings\x12@\n" +
+	"\rfilter_reason\x18\x04 \x01(\x0e2\x1b.ciosidecar.v1.FilterReasonR\ffilterReason\x129\n" +
+	"\bdelivery\x18\x05 \x01(\v2\x1d.ciosidecar.v1.DeliveryReportR\bdelivery\x12\x10\n" +
+	"\x03tag\x18\x06 \x01(\fR\x03tag\"\x93\x02\n" +
+	"\n" +
+	"EventError\x12,\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x18.ciosidecar.v1.ErrorCodeR\x04code\x12,\n" +
-	"\x04type\x18\x02 \x01(\x0e2\x18.ciosidecar.v1.ErrorTypeR\x04type\x12\x12\n" +
-	"\x04text\x18\x03 \x01(\tR\x04text\x12\x1c\n" +
+	"\x04type\x18\x02 \x01(\x0e2\x18.ciosidecar.v1.ErrorTypeR\x04type\x12\x18\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\x12\x1c\n" +
 	"\tretryable\x18\x04 \x01(\bR\tretryable\x12:\n" +
 	"\vretry_after\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"retryAfter\x125\n" +
 	"\n" +
 	"blocked_by\x18\x06 \x01(\v2\x16.ciosidecar.v1.ItemRefR\tblockedBy\"@\n" +
 	"\aItemRef\x12\x19\n" +
-	"\bbatch_id\x18\x01 \x01(\x04R\abatchId\x12\x1a\n" +
-	"\bposition\x18\x02 \x01(\rR\bposition\"M\n" +
-	"\aWarning\x12.\n" +
-	"\x04code\x18\x01 \x01(\x0e2\x1a.ciosidecar.v1.WarningCodeR\x04code\x12\x12\n" +
-	"\x04text\x18\x02 \x01(\tR\x04text\"\xe8\x01\n" +
-	"\bDelivery\x12\x1a\n" +
-	"\battempts\x18\x01 \x01(\rR\battempts\x12\x1f\n" +
-	"\vhttp_status\x18\x02 \x01(\rR\n" +
+	"\bbatch_id\x18\x01 \x01(\x03R\abatchId\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\x05R\bposition\"X\n" +
+	"\fEventWarning\x12.\n" +
+	"\x04code\x18\x01 \x01(\x0e2\x1a.ciosidecar.v1.WarningCodeR\x04code\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xee\x01\n" +
+	"\x0eDeliveryReport\x12\x1a\n" +
+	"\battempts\x18\x01 \x01(\x05R\battempts\x12\x1f\n" +
+	"\vhttp_status\x18\x02 \x01(\x05R\n" +
 	"httpStatus\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x14\n" +
 	"\x05field\x18\x04 \x01(\tR\x05field\x123\n" +
@@ -1018,7 +1021,7 @@ const file_ciosidecar_v1_result_proto_rawDesc = "" +
 	"\ffailed_items\x18\x06 \x03(\v2\x19.ciosidecar.v1.FailedItemR\vfailedItems\"P\n" +
 	"\n" +
 	"FailedItem\x12\x14\n" +
-	"\x05index\x18\x01 \x01(\rR\x05index\x12\x16\n" +
+	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
 	"\x05field\x18\x03 \x01(\tR\x05field*\xe9\x05\n" +
 	"\tErrorCode\x12\x1a\n" +
@@ -1081,8 +1084,8 @@ const file_ciosidecar_v1_result_proto_rawDesc = "" +
 	"\x19FILTER_REASON_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19FILTER_REASON_DEVICE_MODE\x10\x01\x12\x19\n" +
 	"\x15FILTER_REASON_CONSENT\x10\x02\x12\x1b\n" +
-	"\x17FILTER_REASON_ANONYMOUS\x10\x03B[\n" +
-	"\x11dev.ciosidecar.v1P\x01ZDgithub.com/ciosidecar/ciosidecar/client/go/ciosidecarv1;ciosidecarv1b\x06proto3"
+	"\x17FILTER_REASON_ANONYMOUS\x10\x03B\x81\x01\n" +
+	"\x11dev.ciosidecar.v1P\x01ZDgithub.com/ciosidecar/ciosidecar/client/go/ciosidecarv1;ciosidecarv1\xa2\x02\x03CIO\xaa\x02\rCiosidecar.V1\xca\x02\rCiosidecar\\V1b\x06proto3"
 
 var (
 	file_ciosidecar_v1_result_proto_rawDescOnce sync.Once
@@ -1104,31 +1107,31 @@ var file_ciosidecar_v1_result_proto_goTypes = []any{
 	(WarningCode)(0),            // 2: ciosidecar.v1.WarningCode
 	(FilterReason)(0),           // 3: ciosidecar.v1.FilterReason
 	(*Results)(nil),             // 4: ciosidecar.v1.Results
-	(*Detail)(nil),              // 5: ciosidecar.v1.Detail
-	(*Error)(nil),               // 6: ciosidecar.v1.Error
+	(*EventDetail)(nil),         // 5: ciosidecar.v1.EventDetail
+	(*EventError)(nil),          // 6: ciosidecar.v1.EventError
 	(*ItemRef)(nil),             // 7: ciosidecar.v1.ItemRef
-	(*Warning)(nil),             // 8: ciosidecar.v1.Warning
-	(*Delivery)(nil),            // 9: ciosidecar.v1.Delivery
+	(*EventWarning)(nil),        // 8: ciosidecar.v1.EventWarning
+	(*DeliveryReport)(nil),      // 9: ciosidecar.v1.DeliveryReport
 	(*FailedItem)(nil),          // 10: ciosidecar.v1.FailedItem
-	(*RequestTemplate)(nil),     // 11: ciosidecar.v1.RequestTemplate
-	(*Request)(nil),             // 12: ciosidecar.v1.Request
+	(*ApiRequestTemplate)(nil),  // 11: ciosidecar.v1.ApiRequestTemplate
+	(*ApiRequest)(nil),          // 12: ciosidecar.v1.ApiRequest
 	(*durationpb.Duration)(nil), // 13: google.protobuf.Duration
 }
 var file_ciosidecar_v1_result_proto_depIdxs = []int32{
-	5,  // 0: ciosidecar.v1.Results.details:type_name -> ciosidecar.v1.Detail
-	11, // 1: ciosidecar.v1.Results.templates:type_name -> ciosidecar.v1.RequestTemplate
-	12, // 2: ciosidecar.v1.Results.requests:type_name -> ciosidecar.v1.Request
-	6,  // 3: ciosidecar.v1.Detail.error:type_name -> ciosidecar.v1.Error
-	8,  // 4: ciosidecar.v1.Detail.warnings:type_name -> ciosidecar.v1.Warning
-	3,  // 5: ciosidecar.v1.Detail.filter_reason:type_name -> ciosidecar.v1.FilterReason
-	9,  // 6: ciosidecar.v1.Detail.delivery:type_name -> ciosidecar.v1.Delivery
-	0,  // 7: ciosidecar.v1.Error.code:type_name -> ciosidecar.v1.ErrorCode
-	1,  // 8: ciosidecar.v1.Error.type:type_name -> ciosidecar.v1.ErrorType
-	13, // 9: ciosidecar.v1.Error.retry_after:type_name -> google.protobuf.Duration
-	7,  // 10: ciosidecar.v1.Error.blocked_by:type_name -> ciosidecar.v1.ItemRef
-	2,  // 11: ciosidecar.v1.Warning.code:type_name -> ciosidecar.v1.WarningCode
-	13, // 12: ciosidecar.v1.Delivery.latency:type_name -> google.protobuf.Duration
-	10, // 13: ciosidecar.v1.Delivery.failed_items:type_name -> ciosidecar.v1.FailedItem
+	5,  // 0: ciosidecar.v1.Results.details:type_name -> ciosidecar.v1.EventDetail
+	11, // 1: ciosidecar.v1.Results.templates:type_name -> ciosidecar.v1.ApiRequestTemplate
+	12, // 2: ciosidecar.v1.Results.requests:type_name -> ciosidecar.v1.ApiRequest
+	6,  // 3: ciosidecar.v1.EventDetail.error:type_name -> ciosidecar.v1.EventError
+	8,  // 4: ciosidecar.v1.EventDetail.warnings:type_name -> ciosidecar.v1.EventWarning
+	3,  // 5: ciosidecar.v1.EventDetail.filter_reason:type_name -> ciosidecar.v1.FilterReason
+	9,  // 6: ciosidecar.v1.EventDetail.delivery:type_name -> ciosidecar.v1.DeliveryReport
+	0,  // 7: ciosidecar.v1.EventError.code:type_name -> ciosidecar.v1.ErrorCode
+	1,  // 8: ciosidecar.v1.EventError.type:type_name -> ciosidecar.v1.ErrorType
+	13, // 9: ciosidecar.v1.EventError.retry_after:type_name -> google.protobuf.Duration
+	7,  // 10: ciosidecar.v1.EventError.blocked_by:type_name -> ciosidecar.v1.ItemRef
+	2,  // 11: ciosidecar.v1.EventWarning.code:type_name -> ciosidecar.v1.WarningCode
+	13, // 12: ciosidecar.v1.DeliveryReport.latency:type_name -> google.protobuf.Duration
+	10, // 13: ciosidecar.v1.DeliveryReport.failed_items:type_name -> ciosidecar.v1.FailedItem
 	14, // [14:14] is the sub-list for method output_type
 	14, // [14:14] is the sub-list for method input_type
 	14, // [14:14] is the sub-list for extension type_name

@@ -4,13 +4,13 @@
 // 	protoc        v7.35.1
 // source: ciosidecar/v1/service.proto
 
-// The calls. RPC status codes speak of transport and protocol only; what becomes of an event is in
-// its result. Bytes that are no message of a call's type, and texts that are not UTF-8, fail the call
-// with INVALID_ARGUMENT.
+// The methods. RPC status codes describe transport and protocol only; what becomes of an event is in
+// its result. Bytes that are no valid message of the method's type fail the call with INVALID_ARGUMENT.
 
 package ciosidecarv1
 
 import (
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -26,15 +26,15 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Something a server may offer beyond transforming.
+// A feature that a server may offer beyond transforming.
 type Feature int32
 
 const (
-	// Never sent.
+	// Never used.
 	Feature_FEATURE_UNSPECIFIED Feature = 0
-	// Streams may ask for delivery.
+	// Deliver, and streams with delivery.
 	Feature_FEATURE_DELIVERY Feature = 1
-	// Destinations may be probed.
+	// CheckDestination with `probe`.
 	Feature_FEATURE_PROBE Feature = 2
 )
 
@@ -79,7 +79,60 @@ func (Feature) EnumDescriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{0}
 }
 
-// Asks what the server can do.
+// Which items of a delivery get an EventDetail.
+type DetailLevel int32
+
+const (
+	// The default: NOTABLE.
+	DetailLevel_DETAIL_LEVEL_UNSPECIFIED DetailLevel = 0
+	// Items that were not delivered, were sent more than once, or have a warning.
+	DetailLevel_DETAIL_LEVEL_NOTABLE DetailLevel = 1
+	// All items.
+	DetailLevel_DETAIL_LEVEL_ALL DetailLevel = 2
+)
+
+// Enum value maps for DetailLevel.
+var (
+	DetailLevel_name = map[int32]string{
+		0: "DETAIL_LEVEL_UNSPECIFIED",
+		1: "DETAIL_LEVEL_NOTABLE",
+		2: "DETAIL_LEVEL_ALL",
+	}
+	DetailLevel_value = map[string]int32{
+		"DETAIL_LEVEL_UNSPECIFIED": 0,
+		"DETAIL_LEVEL_NOTABLE":     1,
+		"DETAIL_LEVEL_ALL":         2,
+	}
+)
+
+func (x DetailLevel) Enum() *DetailLevel {
+	p := new(DetailLevel)
+	*p = x
+	return p
+}
+
+func (x DetailLevel) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DetailLevel) Descriptor() protoreflect.EnumDescriptor {
+	return file_ciosidecar_v1_service_proto_enumTypes[1].Descriptor()
+}
+
+func (DetailLevel) Type() protoreflect.EnumType {
+	return &file_ciosidecar_v1_service_proto_enumTypes[1]
+}
+
+func (x DetailLevel) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DetailLevel.Descriptor instead.
+func (DetailLevel) EnumDescriptor() ([]byte, []int) {
+	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{1}
+}
+
+// The request of GetCapabilities.
 type GetCapabilitiesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -121,15 +174,15 @@ type GetCapabilitiesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The server's release, for people and logs.
 	ServerVersion string `protobuf:"bytes,1,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`
-	// The contract's name: ciosidecar.v1
+	// The name of the contract: ciosidecar.v1
 	ProtocolVersion string `protobuf:"bytes,2,opt,name=protocol_version,json=protocolVersion,proto3" json:"protocol_version,omitempty"`
-	// The dialects destinations may ask for.
+	// The versions of the Track API that destinations may use.
 	ApiVersions []ApiVersion `protobuf:"varint,3,rep,packed,name=api_versions,json=apiVersions,proto3,enum=ciosidecar.v1.ApiVersion" json:"api_versions,omitempty"`
-	// The event types that are understood, in lower case.
+	// The supported event types, in lower case.
 	EventTypes []string `protobuf:"bytes,4,rep,name=event_types,json=eventTypes,proto3" json:"event_types,omitempty"`
-	// What is offered beyond transforming.
+	// The features that this server offers beyond transforming.
 	Features []Feature `protobuf:"varint,5,rep,packed,name=features,proto3,enum=ciosidecar.v1.Feature" json:"features,omitempty"`
-	// What callers are held to.
+	// The limits for callers.
 	Limits        *Limits `protobuf:"bytes,6,opt,name=limits,proto3" json:"limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -207,21 +260,21 @@ func (x *GetCapabilitiesResponse) GetLimits() *Limits {
 	return nil
 }
 
-// What callers are held to.
+// The limits for callers.
 type Limits struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Items a batch may hold. A larger batch fails the call with INVALID_ARGUMENT.
-	MaxBatchEvents uint32 `protobuf:"varint,1,opt,name=max_batch_events,json=maxBatchEvents,proto3" json:"max_batch_events,omitempty"`
-	// Bytes of one message that the server takes. A larger one fails the call with RESOURCE_EXHAUSTED.
-	MaxMessageBytes uint64 `protobuf:"varint,2,opt,name=max_message_bytes,json=maxMessageBytes,proto3" json:"max_message_bytes,omitempty"`
-	// Bytes of one event. A larger one is that event's TOO_LARGE.
-	MaxEventBytes uint64 `protobuf:"varint,3,opt,name=max_event_bytes,json=maxEventBytes,proto3" json:"max_event_bytes,omitempty"`
-	// Items of one stream that may be unanswered before the server stops reading.
-	MaxEventsInFlight uint32 `protobuf:"varint,4,opt,name=max_events_in_flight,json=maxEventsInFlight,proto3" json:"max_events_in_flight,omitempty"`
-	// Bytes of one stream that may be unanswered before the server stops reading.
-	MaxBytesInFlight uint64 `protobuf:"varint,5,opt,name=max_bytes_in_flight,json=maxBytesInFlight,proto3" json:"max_bytes_in_flight,omitempty"`
-	// Destinations, and connections, that one stream or call may declare.
-	MaxDestinations uint32 `protobuf:"varint,6,opt,name=max_destinations,json=maxDestinations,proto3" json:"max_destinations,omitempty"`
+	// The number of items in a batch. A larger batch fails the call with INVALID_ARGUMENT.
+	MaxBatchEvents int32 `protobuf:"varint,1,opt,name=max_batch_events,json=maxBatchEvents,proto3" json:"max_batch_events,omitempty"`
+	// The size of a message. Unit: bytes. A larger one fails the call with RESOURCE_EXHAUSTED.
+	MaxMessageBytes int64 `protobuf:"varint,2,opt,name=max_message_bytes,json=maxMessageBytes,proto3" json:"max_message_bytes,omitempty"`
+	// The size of an event. Unit: bytes. A larger event's error is TOO_LARGE.
+	MaxEventBytes int64 `protobuf:"varint,3,opt,name=max_event_bytes,json=maxEventBytes,proto3" json:"max_event_bytes,omitempty"`
+	// The number of a stream's unanswered items at which the server stops reading.
+	MaxOutstandingEvents int32 `protobuf:"varint,4,opt,name=max_outstanding_events,json=maxOutstandingEvents,proto3" json:"max_outstanding_events,omitempty"`
+	// The size of a stream's unanswered items at which the server stops reading. Unit: bytes.
+	MaxOutstandingBytes int64 `protobuf:"varint,5,opt,name=max_outstanding_bytes,json=maxOutstandingBytes,proto3" json:"max_outstanding_bytes,omitempty"`
+	// The number of destinations, and of connections, that one stream or call may declare.
+	MaxDestinations int32 `protobuf:"varint,6,opt,name=max_destinations,json=maxDestinations,proto3" json:"max_destinations,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -256,55 +309,55 @@ func (*Limits) Descriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{2}
 }
 
-func (x *Limits) GetMaxBatchEvents() uint32 {
+func (x *Limits) GetMaxBatchEvents() int32 {
 	if x != nil {
 		return x.MaxBatchEvents
 	}
 	return 0
 }
 
-func (x *Limits) GetMaxMessageBytes() uint64 {
+func (x *Limits) GetMaxMessageBytes() int64 {
 	if x != nil {
 		return x.MaxMessageBytes
 	}
 	return 0
 }
 
-func (x *Limits) GetMaxEventBytes() uint64 {
+func (x *Limits) GetMaxEventBytes() int64 {
 	if x != nil {
 		return x.MaxEventBytes
 	}
 	return 0
 }
 
-func (x *Limits) GetMaxEventsInFlight() uint32 {
+func (x *Limits) GetMaxOutstandingEvents() int32 {
 	if x != nil {
-		return x.MaxEventsInFlight
+		return x.MaxOutstandingEvents
 	}
 	return 0
 }
 
-func (x *Limits) GetMaxBytesInFlight() uint64 {
+func (x *Limits) GetMaxOutstandingBytes() int64 {
 	if x != nil {
-		return x.MaxBytesInFlight
+		return x.MaxOutstandingBytes
 	}
 	return 0
 }
 
-func (x *Limits) GetMaxDestinations() uint32 {
+func (x *Limits) GetMaxDestinations() int32 {
 	if x != nil {
 		return x.MaxDestinations
 	}
 	return 0
 }
 
-// Asks whether a destination can work.
+// The request of CheckDestination.
 type CheckDestinationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Required) Its `number` is not read.
+	// Required. Its `reference_id` is not used and need not be set.
 	Destination *Destination `protobuf:"bytes,1,opt,name=destination,proto3" json:"destination,omitempty"`
-	// (Optional) True: ask Customer.io whether it takes the credentials and which region they are
-	// of. Fails with UNIMPLEMENTED where the server does not offer it.
+	// Optional. If true, ask Customer.io whether it accepts the credentials, and for their region. Fails
+	// with UNIMPLEMENTED if the server does not offer FEATURE_PROBE.
 	Probe         bool `protobuf:"varint,2,opt,name=probe,proto3" json:"probe,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -354,14 +407,14 @@ func (x *CheckDestinationRequest) GetProbe() bool {
 	return false
 }
 
-// Whether a destination can work.
+// The result of CheckDestination.
 type CheckDestinationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// True: events for it can be transformed and, as far as `probe` tells, delivered in its region.
+	// True: events for the destination can be transformed and, as far as `probe` tells, delivered.
 	Usable bool `protobuf:"varint,1,opt,name=usable,proto3" json:"usable,omitempty"`
-	// What is wrong, ignored or worth knowing, by key; also keys of `config_json` that are no settings.
+	// Errors and remarks about the settings, also about keys of `config_json` that are no settings.
 	Problems []*SettingProblem `protobuf:"bytes,2,rep,name=problems,proto3" json:"problems,omitempty"`
-	// Set when `probe` was asked for.
+	// Set if `probe` was requested.
 	Probe         *Probe `protobuf:"bytes,3,opt,name=probe,proto3" json:"probe,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -418,16 +471,16 @@ func (x *CheckDestinationResponse) GetProbe() *Probe {
 	return nil
 }
 
-// What Customer.io said of a destination's credentials.
+// Customer.io's answer about the credentials of a destination.
 type Probe struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// True: they are accepted.
+	// True: Customer.io accepts the credentials.
 	CredentialsAccepted bool `protobuf:"varint,1,opt,name=credentials_accepted,json=credentialsAccepted,proto3" json:"credentials_accepted,omitempty"`
-	// The region they belong to.
+	// The region of the credentials.
 	Region Region `protobuf:"varint,2,opt,name=region,proto3,enum=ciosidecar.v1.Region" json:"region,omitempty"`
-	// The workspace's number at Customer.io.
-	EnvironmentId uint64 `protobuf:"varint,3,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
-	// Why it is not known, if it is not.
+	// The id of the workspace at Customer.io.
+	EnvironmentId int64 `protobuf:"varint,3,opt,name=environment_id,json=environmentId,proto3" json:"environment_id,omitempty"`
+	// Why the credentials were not accepted or could not be checked.
 	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -477,7 +530,7 @@ func (x *Probe) GetRegion() Region {
 	return Region_REGION_UNSPECIFIED
 }
 
-func (x *Probe) GetEnvironmentId() uint64 {
+func (x *Probe) GetEnvironmentId() int64 {
 	if x != nil {
 		return x.EnvironmentId
 	}
@@ -491,14 +544,14 @@ func (x *Probe) GetReason() string {
 	return ""
 }
 
-// One batch, with everything it refers to.
+// One batch, with everything that it refers to.
 type TransformRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Required) What the batch's items name by number.
+	// Required. The destinations of the batch.
 	Destinations []*Destination `protobuf:"bytes,1,rep,name=destinations,proto3" json:"destinations,omitempty"`
-	// (Optional) What the batch's items name by number.
-	Connections []*Connection `protobuf:"bytes,2,rep,name=connections,proto3" json:"connections,omitempty"`
-	// (Required) The batch. It is not delivered.
+	// Optional. The connections of the batch.
+	Connections []*SourceConnection `protobuf:"bytes,2,rep,name=connections,proto3" json:"connections,omitempty"`
+	// Required. The batch.
 	Batch         *Batch `protobuf:"bytes,3,opt,name=batch,proto3" json:"batch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -541,7 +594,7 @@ func (x *TransformRequest) GetDestinations() []*Destination {
 	return nil
 }
 
-func (x *TransformRequest) GetConnections() []*Connection {
+func (x *TransformRequest) GetConnections() []*SourceConnection {
 	if x != nil {
 		return x.Connections
 	}
@@ -555,7 +608,7 @@ func (x *TransformRequest) GetBatch() *Batch {
 	return nil
 }
 
-// The answer to one batch.
+// The results of one batch.
 type TransformResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// All results of the batch.
@@ -601,10 +654,129 @@ func (x *TransformResponse) GetResults() *Results {
 	return nil
 }
 
-// What a caller says on a stream. The first MUST be `open`, and no other may be.
+// One batch to deliver, with everything that it refers to.
+type DeliverRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Required, unless all items of the batch are prepared requests. The destinations of the batch.
+	Destinations []*Destination `protobuf:"bytes,1,rep,name=destinations,proto3" json:"destinations,omitempty"`
+	// Optional. The connections of the batch.
+	Connections []*SourceConnection `protobuf:"bytes,2,rep,name=connections,proto3" json:"connections,omitempty"`
+	// Required. The batch.
+	Batch *Batch `protobuf:"bytes,3,opt,name=batch,proto3" json:"batch,omitempty"`
+	// Optional. The options of the delivery.
+	Delivery      *DeliveryOptions `protobuf:"bytes,4,opt,name=delivery,proto3" json:"delivery,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeliverRequest) Reset() {
+	*x = DeliverRequest{}
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeliverRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeliverRequest) ProtoMessage() {}
+
+func (x *DeliverRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeliverRequest.ProtoReflect.Descriptor instead.
+func (*DeliverRequest) Descriptor() ([]byte, []int) {
+	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DeliverRequest) GetDestinations() []*Destination {
+	if x != nil {
+		return x.Destinations
+	}
+	return nil
+}
+
+func (x *DeliverRequest) GetConnections() []*SourceConnection {
+	if x != nil {
+		return x.Connections
+	}
+	return nil
+}
+
+func (x *DeliverRequest) GetBatch() *Batch {
+	if x != nil {
+		return x.Batch
+	}
+	return nil
+}
+
+func (x *DeliverRequest) GetDelivery() *DeliveryOptions {
+	if x != nil {
+		return x.Delivery
+	}
+	return nil
+}
+
+// The results of one delivered batch.
+type DeliverResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All results of the batch.
+	Results       *Results `protobuf:"bytes,1,opt,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeliverResponse) Reset() {
+	*x = DeliverResponse{}
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeliverResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeliverResponse) ProtoMessage() {}
+
+func (x *DeliverResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeliverResponse.ProtoReflect.Descriptor instead.
+func (*DeliverResponse) Descriptor() ([]byte, []int) {
+	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *DeliverResponse) GetResults() *Results {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// A message from the caller on a stream.
 type TransformStreamRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Required) Exactly one MUST be set.
+	// Required. Exactly one MUST be set. The first message MUST be `open`, and no later one may be.
 	//
 	// Types that are valid to be assigned to Message:
 	//
@@ -619,7 +791,7 @@ type TransformStreamRequest struct {
 
 func (x *TransformStreamRequest) Reset() {
 	*x = TransformStreamRequest{}
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[8]
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -631,7 +803,7 @@ func (x *TransformStreamRequest) String() string {
 func (*TransformStreamRequest) ProtoMessage() {}
 
 func (x *TransformStreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[8]
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -644,7 +816,7 @@ func (x *TransformStreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransformStreamRequest.ProtoReflect.Descriptor instead.
 func (*TransformStreamRequest) Descriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{8}
+	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TransformStreamRequest) GetMessage() isTransformStreamRequest_Message {
@@ -654,7 +826,7 @@ func (x *TransformStreamRequest) GetMessage() isTransformStreamRequest_Message {
 	return nil
 }
 
-func (x *TransformStreamRequest) GetOpen() *Open {
+func (x *TransformStreamRequest) GetOpen() *OpenStream {
 	if x != nil {
 		if x, ok := x.Message.(*TransformStreamRequest_Open); ok {
 			return x.Open
@@ -696,21 +868,21 @@ type isTransformStreamRequest_Message interface {
 
 type TransformStreamRequest_Open struct {
 	// Opens the stream.
-	Open *Open `protobuf:"bytes,1,opt,name=open,proto3,oneof"`
+	Open *OpenStream `protobuf:"bytes,1,opt,name=open,proto3,oneof"`
 }
 
 type TransformStreamRequest_UpsertDestinations struct {
-	// Declares destinations and connections, or replaces them.
+	// Declares or replaces destinations and connections.
 	UpsertDestinations *UpsertDestinations `protobuf:"bytes,2,opt,name=upsert_destinations,json=upsertDestinations,proto3,oneof"`
 }
 
 type TransformStreamRequest_Batch struct {
-	// Items to work on.
+	// Items to process.
 	Batch *Batch `protobuf:"bytes,3,opt,name=batch,proto3,oneof"`
 }
 
 type TransformStreamRequest_Finish struct {
-	// Says that nothing more will come.
+	// Ends the caller's messages.
 	Finish *Finish `protobuf:"bytes,4,opt,name=finish,proto3,oneof"`
 }
 
@@ -722,7 +894,7 @@ func (*TransformStreamRequest_Batch) isTransformStreamRequest_Message() {}
 
 func (*TransformStreamRequest_Finish) isTransformStreamRequest_Message() {}
 
-// What the server says on a stream.
+// A message from the server on a stream.
 type TransformStreamResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Exactly one is set.
@@ -739,7 +911,7 @@ type TransformStreamResponse struct {
 
 func (x *TransformStreamResponse) Reset() {
 	*x = TransformStreamResponse{}
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[9]
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -751,7 +923,7 @@ func (x *TransformStreamResponse) String() string {
 func (*TransformStreamResponse) ProtoMessage() {}
 
 func (x *TransformStreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[9]
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -764,7 +936,7 @@ func (x *TransformStreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransformStreamResponse.ProtoReflect.Descriptor instead.
 func (*TransformStreamResponse) Descriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{9}
+	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TransformStreamResponse) GetMessage() isTransformStreamResponse_Message {
@@ -774,7 +946,7 @@ func (x *TransformStreamResponse) GetMessage() isTransformStreamResponse_Message
 	return nil
 }
 
-func (x *TransformStreamResponse) GetOpened() *Opened {
+func (x *TransformStreamResponse) GetOpened() *StreamOpened {
 	if x != nil {
 		if x, ok := x.Message.(*TransformStreamResponse_Opened); ok {
 			return x.Opened
@@ -806,8 +978,8 @@ type isTransformStreamResponse_Message interface {
 }
 
 type TransformStreamResponse_Opened struct {
-	// Answers `Open`.
-	Opened *Opened `protobuf:"bytes,1,opt,name=opened,proto3,oneof"`
+	// Answers OpenStream.
+	Opened *StreamOpened `protobuf:"bytes,1,opt,name=opened,proto3,oneof"`
 }
 
 type TransformStreamResponse_Results struct {
@@ -816,7 +988,7 @@ type TransformStreamResponse_Results struct {
 }
 
 type TransformStreamResponse_Drain struct {
-	// Says that the server is going away.
+	// Announces that the server is shutting down.
 	Drain *Drain `protobuf:"bytes,3,opt,name=drain,proto3,oneof"`
 }
 
@@ -827,41 +999,41 @@ func (*TransformStreamResponse_Results) isTransformStreamResponse_Message() {}
 func (*TransformStreamResponse_Drain) isTransformStreamResponse_Message() {}
 
 // Opens a stream.
-type Open struct {
+type OpenStream struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Optional) The caller's program, for logs.
+	// Optional. The name of the caller's program. The server logs it when the stream opens and closes.
 	ClientName string `protobuf:"bytes,1,opt,name=client_name,json=clientName,proto3" json:"client_name,omitempty"`
-	// (Optional) Its release, for logs.
+	// Optional. The release of the caller's program. The server logs it with the name.
 	ClientVersion string `protobuf:"bytes,2,opt,name=client_version,json=clientVersion,proto3" json:"client_version,omitempty"`
-	// (Optional) The destinations known at the start.
+	// Optional. Destinations to declare.
 	Destinations []*Destination `protobuf:"bytes,3,rep,name=destinations,proto3" json:"destinations,omitempty"`
-	// (Optional) The connections known at the start.
-	Connections []*Connection `protobuf:"bytes,4,rep,name=connections,proto3" json:"connections,omitempty"`
-	// (Optional) The largest message the caller takes, in bytes; results are split to fit. MUST be
-	// at least 65536. 0: 4194304, what gRPC's own default lets through.
-	MaxReceiveBytes uint64 `protobuf:"varint,5,opt,name=max_receive_bytes,json=maxReceiveBytes,proto3" json:"max_receive_bytes,omitempty"`
-	// (Optional) Set: the requests are delivered, not only made. Fails with UNIMPLEMENTED where the
-	// server does not offer it.
+	// Optional. Connections to declare.
+	Connections []*SourceConnection `protobuf:"bytes,4,rep,name=connections,proto3" json:"connections,omitempty"`
+	// Optional. The size of the largest message that the caller accepts. Unit: bytes. Results are split
+	// to fit. MUST be 0 or at least 65536. Defaults to 4194304, gRPC's own default.
+	MaxReceiveBytes int64 `protobuf:"varint,5,opt,name=max_receive_bytes,json=maxReceiveBytes,proto3" json:"max_receive_bytes,omitempty"`
+	// Optional. If set, the requests are delivered. Fails with UNIMPLEMENTED if the server does not
+	// offer FEATURE_DELIVERY.
 	Delivery      *DeliveryOptions `protobuf:"bytes,6,opt,name=delivery,proto3" json:"delivery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Open) Reset() {
-	*x = Open{}
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[10]
+func (x *OpenStream) Reset() {
+	*x = OpenStream{}
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Open) String() string {
+func (x *OpenStream) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Open) ProtoMessage() {}
+func (*OpenStream) ProtoMessage() {}
 
-func (x *Open) ProtoReflect() protoreflect.Message {
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[10]
+func (x *OpenStream) ProtoReflect() protoreflect.Message {
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -872,62 +1044,62 @@ func (x *Open) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Open.ProtoReflect.Descriptor instead.
-func (*Open) Descriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{10}
+// Deprecated: Use OpenStream.ProtoReflect.Descriptor instead.
+func (*OpenStream) Descriptor() ([]byte, []int) {
+	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{12}
 }
 
-func (x *Open) GetClientName() string {
+func (x *OpenStream) GetClientName() string {
 	if x != nil {
 		return x.ClientName
 	}
 	return ""
 }
 
-func (x *Open) GetClientVersion() string {
+func (x *OpenStream) GetClientVersion() string {
 	if x != nil {
 		return x.ClientVersion
 	}
 	return ""
 }
 
-func (x *Open) GetDestinations() []*Destination {
+func (x *OpenStream) GetDestinations() []*Destination {
 	if x != nil {
 		return x.Destinations
 	}
 	return nil
 }
 
-func (x *Open) GetConnections() []*Connection {
+func (x *OpenStream) GetConnections() []*SourceConnection {
 	if x != nil {
 		return x.Connections
 	}
 	return nil
 }
 
-func (x *Open) GetMaxReceiveBytes() uint64 {
+func (x *OpenStream) GetMaxReceiveBytes() int64 {
 	if x != nil {
 		return x.MaxReceiveBytes
 	}
 	return 0
 }
 
-func (x *Open) GetDelivery() *DeliveryOptions {
+func (x *OpenStream) GetDelivery() *DeliveryOptions {
 	if x != nil {
 		return x.Delivery
 	}
 	return nil
 }
 
-// How a stream's requests are delivered.
+// How requests are delivered.
 type DeliveryOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Optional) True: every item has a Detail with its Delivery. False: only those that failed, were
-	// tried more than once, or have a warning.
-	DetailForEveryItem bool `protobuf:"varint,1,opt,name=detail_for_every_item,json=detailForEveryItem,proto3" json:"detail_for_every_item,omitempty"`
-	// (Optional) True: results carry the requests too.
+	// Optional. Which items get an EventDetail. Defaults to NOTABLE.
+	DetailLevel DetailLevel `protobuf:"varint,1,opt,name=detail_level,json=detailLevel,proto3,enum=ciosidecar.v1.DetailLevel" json:"detail_level,omitempty"`
+	// Optional. If true, results contain the requests too.
 	IncludeRequests bool `protobuf:"varint,2,opt,name=include_requests,json=includeRequests,proto3" json:"include_requests,omitempty"`
-	// (Optional) Bounds the delivery of batches that have no `timeout` of their own.
+	// Optional. The time limit for the delivery of batches without a `timeout`. Defaults to the server's
+	// own limit.
 	DefaultTimeout *durationpb.Duration `protobuf:"bytes,3,opt,name=default_timeout,json=defaultTimeout,proto3" json:"default_timeout,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -935,7 +1107,7 @@ type DeliveryOptions struct {
 
 func (x *DeliveryOptions) Reset() {
 	*x = DeliveryOptions{}
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[11]
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -947,7 +1119,7 @@ func (x *DeliveryOptions) String() string {
 func (*DeliveryOptions) ProtoMessage() {}
 
 func (x *DeliveryOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[11]
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -960,14 +1132,14 @@ func (x *DeliveryOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeliveryOptions.ProtoReflect.Descriptor instead.
 func (*DeliveryOptions) Descriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{11}
+	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{13}
 }
 
-func (x *DeliveryOptions) GetDetailForEveryItem() bool {
+func (x *DeliveryOptions) GetDetailLevel() DetailLevel {
 	if x != nil {
-		return x.DetailForEveryItem
+		return x.DetailLevel
 	}
-	return false
+	return DetailLevel_DETAIL_LEVEL_UNSPECIFIED
 }
 
 func (x *DeliveryOptions) GetIncludeRequests() bool {
@@ -984,36 +1156,36 @@ func (x *DeliveryOptions) GetDefaultTimeout() *durationpb.Duration {
 	return nil
 }
 
-// Answers `Open`.
-type Opened struct {
+// Answers OpenStream.
+type StreamOpened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The server's name for this stream, for both sides' logs.
+	// The server's id for this stream. The server's log lines about the stream contain it.
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// What the caller is held to on this stream.
+	// The limits for the caller on this stream.
 	Limits *Limits `protobuf:"bytes,2,opt,name=limits,proto3" json:"limits,omitempty"`
-	// What is wrong with, ignored of, or worth knowing of the destinations that `Open` declared: as many
-	// as fit `max_receive_bytes`, fatal ones first. The stream lives on: events for a destination that
-	// cannot be used are answered INVALID_DESTINATION.
+	// Errors and remarks about the destinations declared in OpenStream: as many as fit
+	// `max_receive_bytes`, fatal ones first. The stream continues; events for a destination that cannot
+	// be used have the error INVALID_DESTINATION.
 	Problems      []*SettingProblem `protobuf:"bytes,3,rep,name=problems,proto3" json:"problems,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *Opened) Reset() {
-	*x = Opened{}
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[12]
+func (x *StreamOpened) Reset() {
+	*x = StreamOpened{}
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *Opened) String() string {
+func (x *StreamOpened) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*Opened) ProtoMessage() {}
+func (*StreamOpened) ProtoMessage() {}
 
-func (x *Opened) ProtoReflect() protoreflect.Message {
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[12]
+func (x *StreamOpened) ProtoReflect() protoreflect.Message {
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1024,46 +1196,46 @@ func (x *Opened) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use Opened.ProtoReflect.Descriptor instead.
-func (*Opened) Descriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{12}
+// Deprecated: Use StreamOpened.ProtoReflect.Descriptor instead.
+func (*StreamOpened) Descriptor() ([]byte, []int) {
+	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{14}
 }
 
-func (x *Opened) GetSessionId() string {
+func (x *StreamOpened) GetSessionId() string {
 	if x != nil {
 		return x.SessionId
 	}
 	return ""
 }
 
-func (x *Opened) GetLimits() *Limits {
+func (x *StreamOpened) GetLimits() *Limits {
 	if x != nil {
 		return x.Limits
 	}
 	return nil
 }
 
-func (x *Opened) GetProblems() []*SettingProblem {
+func (x *StreamOpened) GetProblems() []*SettingProblem {
 	if x != nil {
 		return x.Problems
 	}
 	return nil
 }
 
-// Declares destinations and connections, or replaces them. Items already sent are not affected.
+// Declares or replaces destinations and connections. Items that were sent earlier are not affected.
 type UpsertDestinations struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// (Optional) Destinations to declare or replace.
+	// Optional. Destinations to declare or replace.
 	Destinations []*Destination `protobuf:"bytes,1,rep,name=destinations,proto3" json:"destinations,omitempty"`
-	// (Optional) Connections to declare or replace.
-	Connections   []*Connection `protobuf:"bytes,2,rep,name=connections,proto3" json:"connections,omitempty"`
+	// Optional. Connections to declare or replace.
+	Connections   []*SourceConnection `protobuf:"bytes,2,rep,name=connections,proto3" json:"connections,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpsertDestinations) Reset() {
 	*x = UpsertDestinations{}
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[13]
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1075,7 +1247,7 @@ func (x *UpsertDestinations) String() string {
 func (*UpsertDestinations) ProtoMessage() {}
 
 func (x *UpsertDestinations) ProtoReflect() protoreflect.Message {
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[13]
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1088,7 +1260,7 @@ func (x *UpsertDestinations) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpsertDestinations.ProtoReflect.Descriptor instead.
 func (*UpsertDestinations) Descriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{13}
+	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UpsertDestinations) GetDestinations() []*Destination {
@@ -1098,15 +1270,16 @@ func (x *UpsertDestinations) GetDestinations() []*Destination {
 	return nil
 }
 
-func (x *UpsertDestinations) GetConnections() []*Connection {
+func (x *UpsertDestinations) GetConnections() []*SourceConnection {
 	if x != nil {
 		return x.Connections
 	}
 	return nil
 }
 
-// Says that nothing more will come. The server answers what it has and ends the stream with OK.
-// A half-close without it is taken for it, but gRPC cannot tell that from a cancelled call.
+// Ends the caller's messages. The server answers all items and ends the stream with OK. The caller MUST
+// NOT send anything afterwards. A half-close without `Finish` is treated as `Finish`. Callers SHOULD
+// send it anyway: the server cannot distinguish a half-close from a cancelled call.
 type Finish struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1115,7 +1288,7 @@ type Finish struct {
 
 func (x *Finish) Reset() {
 	*x = Finish{}
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[14]
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1127,7 +1300,7 @@ func (x *Finish) String() string {
 func (*Finish) ProtoMessage() {}
 
 func (x *Finish) ProtoReflect() protoreflect.Message {
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[14]
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1140,14 +1313,14 @@ func (x *Finish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finish.ProtoReflect.Descriptor instead.
 func (*Finish) Descriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{14}
+	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{16}
 }
 
-// Says that the server is going away. What was received is answered, then the stream ends with OK.
-// The caller opens another and sends again what has no result.
+// Announces that the server is shutting down. The server answers the items that it received and ends
+// the stream with OK. The caller opens another stream and sends the items without a result again.
 type Drain struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How long the stream may go on at most.
+	// The time after which the server ends the stream in any case.
 	Grace         *durationpb.Duration `protobuf:"bytes,1,opt,name=grace,proto3" json:"grace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1155,7 +1328,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[15]
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1167,7 +1340,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_ciosidecar_v1_service_proto_msgTypes[15]
+	mi := &file_ciosidecar_v1_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1180,7 +1353,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{15}
+	return file_ciosidecar_v1_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Drain) GetGrace() *durationpb.Duration {
@@ -1194,7 +1367,7 @@ var File_ciosidecar_v1_service_proto protoreflect.FileDescriptor
 
 const file_ciosidecar_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\x1bciosidecar/v1/service.proto\x12\rciosidecar.v1\x1a\x1fciosidecar/v1/destination.proto\x1a\x19ciosidecar/v1/event.proto\x1a\x1aciosidecar/v1/result.proto\x1a\x1egoogle/protobuf/duration.proto\"\x18\n" +
+	"\x1bciosidecar/v1/service.proto\x12\rciosidecar.v1\x1a\x1fciosidecar/v1/destination.proto\x1a\x19ciosidecar/v1/event.proto\x1a\x1aciosidecar/v1/result.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\"\x18\n" +
 	"\x16GetCapabilitiesRequest\"\xad\x02\n" +
 	"\x17GetCapabilitiesResponse\x12%\n" +
 	"\x0eserver_version\x18\x01 \x01(\tR\rserverVersion\x12)\n" +
@@ -1203,17 +1376,17 @@ const file_ciosidecar_v1_service_proto_rawDesc = "" +
 	"\vevent_types\x18\x04 \x03(\tR\n" +
 	"eventTypes\x122\n" +
 	"\bfeatures\x18\x05 \x03(\x0e2\x16.ciosidecar.v1.FeatureR\bfeatures\x12-\n" +
-	"\x06limits\x18\x06 \x01(\v2\x15.ciosidecar.v1.LimitsR\x06limits\"\x91\x02\n" +
+	"\x06limits\x18\x06 \x01(\v2\x15.ciosidecar.v1.LimitsR\x06limits\"\x9b\x02\n" +
 	"\x06Limits\x12(\n" +
-	"\x10max_batch_events\x18\x01 \x01(\rR\x0emaxBatchEvents\x12*\n" +
-	"\x11max_message_bytes\x18\x02 \x01(\x04R\x0fmaxMessageBytes\x12&\n" +
-	"\x0fmax_event_bytes\x18\x03 \x01(\x04R\rmaxEventBytes\x12/\n" +
-	"\x14max_events_in_flight\x18\x04 \x01(\rR\x11maxEventsInFlight\x12-\n" +
-	"\x13max_bytes_in_flight\x18\x05 \x01(\x04R\x10maxBytesInFlight\x12)\n" +
-	"\x10max_destinations\x18\x06 \x01(\rR\x0fmaxDestinations\"m\n" +
-	"\x17CheckDestinationRequest\x12<\n" +
-	"\vdestination\x18\x01 \x01(\v2\x1a.ciosidecar.v1.DestinationR\vdestination\x12\x14\n" +
-	"\x05probe\x18\x02 \x01(\bR\x05probe\"\x99\x01\n" +
+	"\x10max_batch_events\x18\x01 \x01(\x05R\x0emaxBatchEvents\x12*\n" +
+	"\x11max_message_bytes\x18\x02 \x01(\x03R\x0fmaxMessageBytes\x12&\n" +
+	"\x0fmax_event_bytes\x18\x03 \x01(\x03R\rmaxEventBytes\x124\n" +
+	"\x16max_outstanding_events\x18\x04 \x01(\x05R\x14maxOutstandingEvents\x122\n" +
+	"\x15max_outstanding_bytes\x18\x05 \x01(\x03R\x13maxOutstandingBytes\x12)\n" +
+	"\x10max_destinations\x18\x06 \x01(\x05R\x0fmaxDestinations\"y\n" +
+	"\x17CheckDestinationRequest\x12B\n" +
+	"\vdestination\x18\x01 \x01(\v2\x1a.ciosidecar.v1.DestinationB\x04\xe2A\x01\x02R\vdestination\x12\x1a\n" +
+	"\x05probe\x18\x02 \x01(\bB\x04\xe2A\x01\x01R\x05probe\"\x99\x01\n" +
 	"\x18CheckDestinationResponse\x12\x16\n" +
 	"\x06usable\x18\x01 \x01(\bR\x06usable\x129\n" +
 	"\bproblems\x18\x02 \x03(\v2\x1d.ciosidecar.v1.SettingProblemR\bproblems\x12*\n" +
@@ -1221,58 +1394,71 @@ const file_ciosidecar_v1_service_proto_rawDesc = "" +
 	"\x05Probe\x121\n" +
 	"\x14credentials_accepted\x18\x01 \x01(\bR\x13credentialsAccepted\x12-\n" +
 	"\x06region\x18\x02 \x01(\x0e2\x15.ciosidecar.v1.RegionR\x06region\x12%\n" +
-	"\x0eenvironment_id\x18\x03 \x01(\x04R\renvironmentId\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xbb\x01\n" +
-	"\x10TransformRequest\x12>\n" +
-	"\fdestinations\x18\x01 \x03(\v2\x1a.ciosidecar.v1.DestinationR\fdestinations\x12;\n" +
-	"\vconnections\x18\x02 \x03(\v2\x19.ciosidecar.v1.ConnectionR\vconnections\x12*\n" +
-	"\x05batch\x18\x03 \x01(\v2\x14.ciosidecar.v1.BatchR\x05batch\"E\n" +
+	"\x0eenvironment_id\x18\x03 \x01(\x03R\renvironmentId\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\xd3\x01\n" +
+	"\x10TransformRequest\x12D\n" +
+	"\fdestinations\x18\x01 \x03(\v2\x1a.ciosidecar.v1.DestinationB\x04\xe2A\x01\x02R\fdestinations\x12G\n" +
+	"\vconnections\x18\x02 \x03(\v2\x1f.ciosidecar.v1.SourceConnectionB\x04\xe2A\x01\x01R\vconnections\x120\n" +
+	"\x05batch\x18\x03 \x01(\v2\x14.ciosidecar.v1.BatchB\x04\xe2A\x01\x02R\x05batch\"E\n" +
 	"\x11TransformResponse\x120\n" +
-	"\aresults\x18\x01 \x01(\v2\x16.ciosidecar.v1.ResultsR\aresults\"\x83\x02\n" +
-	"\x16TransformStreamRequest\x12)\n" +
-	"\x04open\x18\x01 \x01(\v2\x13.ciosidecar.v1.OpenH\x00R\x04open\x12T\n" +
+	"\aresults\x18\x01 \x01(\v2\x16.ciosidecar.v1.ResultsR\aresults\"\x8d\x02\n" +
+	"\x0eDeliverRequest\x12>\n" +
+	"\fdestinations\x18\x01 \x03(\v2\x1a.ciosidecar.v1.DestinationR\fdestinations\x12G\n" +
+	"\vconnections\x18\x02 \x03(\v2\x1f.ciosidecar.v1.SourceConnectionB\x04\xe2A\x01\x01R\vconnections\x120\n" +
+	"\x05batch\x18\x03 \x01(\v2\x14.ciosidecar.v1.BatchB\x04\xe2A\x01\x02R\x05batch\x12@\n" +
+	"\bdelivery\x18\x04 \x01(\v2\x1e.ciosidecar.v1.DeliveryOptionsB\x04\xe2A\x01\x01R\bdelivery\"C\n" +
+	"\x0fDeliverResponse\x120\n" +
+	"\aresults\x18\x01 \x01(\v2\x16.ciosidecar.v1.ResultsR\aresults\"\x89\x02\n" +
+	"\x16TransformStreamRequest\x12/\n" +
+	"\x04open\x18\x01 \x01(\v2\x19.ciosidecar.v1.OpenStreamH\x00R\x04open\x12T\n" +
 	"\x13upsert_destinations\x18\x02 \x01(\v2!.ciosidecar.v1.UpsertDestinationsH\x00R\x12upsertDestinations\x12,\n" +
 	"\x05batch\x18\x03 \x01(\v2\x14.ciosidecar.v1.BatchH\x00R\x05batch\x12/\n" +
 	"\x06finish\x18\x04 \x01(\v2\x15.ciosidecar.v1.FinishH\x00R\x06finishB\t\n" +
-	"\amessage\"\xb7\x01\n" +
-	"\x17TransformStreamResponse\x12/\n" +
-	"\x06opened\x18\x01 \x01(\v2\x15.ciosidecar.v1.OpenedH\x00R\x06opened\x122\n" +
+	"\amessage\"\xbd\x01\n" +
+	"\x17TransformStreamResponse\x125\n" +
+	"\x06opened\x18\x01 \x01(\v2\x1b.ciosidecar.v1.StreamOpenedH\x00R\x06opened\x122\n" +
 	"\aresults\x18\x02 \x01(\v2\x16.ciosidecar.v1.ResultsH\x00R\aresults\x12,\n" +
 	"\x05drain\x18\x03 \x01(\v2\x14.ciosidecar.v1.DrainH\x00R\x05drainB\t\n" +
-	"\amessage\"\xb3\x02\n" +
-	"\x04Open\x12\x1f\n" +
-	"\vclient_name\x18\x01 \x01(\tR\n" +
-	"clientName\x12%\n" +
-	"\x0eclient_version\x18\x02 \x01(\tR\rclientVersion\x12>\n" +
-	"\fdestinations\x18\x03 \x03(\v2\x1a.ciosidecar.v1.DestinationR\fdestinations\x12;\n" +
-	"\vconnections\x18\x04 \x03(\v2\x19.ciosidecar.v1.ConnectionR\vconnections\x12*\n" +
-	"\x11max_receive_bytes\x18\x05 \x01(\x04R\x0fmaxReceiveBytes\x12:\n" +
-	"\bdelivery\x18\x06 \x01(\v2\x1e.ciosidecar.v1.DeliveryOptionsR\bdelivery\"\xb3\x01\n" +
-	"\x0fDeliveryOptions\x121\n" +
-	"\x15detail_for_every_item\x18\x01 \x01(\bR\x12detailForEveryItem\x12)\n" +
-	"\x10include_requests\x18\x02 \x01(\bR\x0fincludeRequests\x12B\n" +
-	"\x0fdefault_timeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x0edefaultTimeout\"\x91\x01\n" +
-	"\x06Opened\x12\x1d\n" +
+	"\amessage\"\xe3\x02\n" +
+	"\n" +
+	"OpenStream\x12%\n" +
+	"\vclient_name\x18\x01 \x01(\tB\x04\xe2A\x01\x01R\n" +
+	"clientName\x12+\n" +
+	"\x0eclient_version\x18\x02 \x01(\tB\x04\xe2A\x01\x01R\rclientVersion\x12D\n" +
+	"\fdestinations\x18\x03 \x03(\v2\x1a.ciosidecar.v1.DestinationB\x04\xe2A\x01\x01R\fdestinations\x12G\n" +
+	"\vconnections\x18\x04 \x03(\v2\x1f.ciosidecar.v1.SourceConnectionB\x04\xe2A\x01\x01R\vconnections\x120\n" +
+	"\x11max_receive_bytes\x18\x05 \x01(\x03B\x04\xe2A\x01\x01R\x0fmaxReceiveBytes\x12@\n" +
+	"\bdelivery\x18\x06 \x01(\v2\x1e.ciosidecar.v1.DeliveryOptionsB\x04\xe2A\x01\x01R\bdelivery\"\xd1\x01\n" +
+	"\x0fDeliveryOptions\x12C\n" +
+	"\fdetail_level\x18\x01 \x01(\x0e2\x1a.ciosidecar.v1.DetailLevelB\x04\xe2A\x01\x01R\vdetailLevel\x12/\n" +
+	"\x10include_requests\x18\x02 \x01(\bB\x04\xe2A\x01\x01R\x0fincludeRequests\x12H\n" +
+	"\x0fdefault_timeout\x18\x03 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\x0edefaultTimeout\"\x97\x01\n" +
+	"\fStreamOpened\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12-\n" +
 	"\x06limits\x18\x02 \x01(\v2\x15.ciosidecar.v1.LimitsR\x06limits\x129\n" +
-	"\bproblems\x18\x03 \x03(\v2\x1d.ciosidecar.v1.SettingProblemR\bproblems\"\x91\x01\n" +
-	"\x12UpsertDestinations\x12>\n" +
-	"\fdestinations\x18\x01 \x03(\v2\x1a.ciosidecar.v1.DestinationR\fdestinations\x12;\n" +
-	"\vconnections\x18\x02 \x03(\v2\x19.ciosidecar.v1.ConnectionR\vconnections\"\b\n" +
+	"\bproblems\x18\x03 \x03(\v2\x1d.ciosidecar.v1.SettingProblemR\bproblems\"\xa3\x01\n" +
+	"\x12UpsertDestinations\x12D\n" +
+	"\fdestinations\x18\x01 \x03(\v2\x1a.ciosidecar.v1.DestinationB\x04\xe2A\x01\x01R\fdestinations\x12G\n" +
+	"\vconnections\x18\x02 \x03(\v2\x1f.ciosidecar.v1.SourceConnectionB\x04\xe2A\x01\x01R\vconnections\"\b\n" +
 	"\x06Finish\"8\n" +
 	"\x05Drain\x12/\n" +
 	"\x05grace\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05grace*K\n" +
 	"\aFeature\x12\x17\n" +
 	"\x13FEATURE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10FEATURE_DELIVERY\x10\x01\x12\x11\n" +
-	"\rFEATURE_PROBE\x10\x022\x8d\x03\n" +
+	"\rFEATURE_PROBE\x10\x02*[\n" +
+	"\vDetailLevel\x12\x1c\n" +
+	"\x18DETAIL_LEVEL_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14DETAIL_LEVEL_NOTABLE\x10\x01\x12\x14\n" +
+	"\x10DETAIL_LEVEL_ALL\x10\x022\xd7\x03\n" +
 	"\x0eSidecarService\x12`\n" +
 	"\x0fGetCapabilities\x12%.ciosidecar.v1.GetCapabilitiesRequest\x1a&.ciosidecar.v1.GetCapabilitiesResponse\x12c\n" +
 	"\x10CheckDestination\x12&.ciosidecar.v1.CheckDestinationRequest\x1a'.ciosidecar.v1.CheckDestinationResponse\x12N\n" +
-	"\tTransform\x12\x1f.ciosidecar.v1.TransformRequest\x1a .ciosidecar.v1.TransformResponse\x12d\n" +
-	"\x0fTransformStream\x12%.ciosidecar.v1.TransformStreamRequest\x1a&.ciosidecar.v1.TransformStreamResponse(\x010\x01B[\n" +
-	"\x11dev.ciosidecar.v1P\x01ZDgithub.com/ciosidecar/ciosidecar/client/go/ciosidecarv1;ciosidecarv1b\x06proto3"
+	"\tTransform\x12\x1f.ciosidecar.v1.TransformRequest\x1a .ciosidecar.v1.TransformResponse\x12H\n" +
+	"\aDeliver\x12\x1d.ciosidecar.v1.DeliverRequest\x1a\x1e.ciosidecar.v1.DeliverResponse\x12d\n" +
+	"\x0fTransformStream\x12%.ciosidecar.v1.TransformStreamRequest\x1a&.ciosidecar.v1.TransformStreamResponse(\x010\x01B\x81\x01\n" +
+	"\x11dev.ciosidecar.v1P\x01ZDgithub.com/ciosidecar/ciosidecar/client/go/ciosidecarv1;ciosidecarv1\xa2\x02\x03CIO\xaa\x02\rCiosidecar.V1\xca\x02\rCiosidecar\\V1b\x06proto3"
 
 var (
 	file_ciosidecar_v1_service_proto_rawDescOnce sync.Once
@@ -1286,76 +1472,87 @@ func file_ciosidecar_v1_service_proto_rawDescGZIP() []byte {
 	return file_ciosidecar_v1_service_proto_rawDescData
 }
 
-var file_ciosidecar_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_ciosidecar_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_ciosidecar_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_ciosidecar_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_ciosidecar_v1_service_proto_goTypes = []any{
 	(Feature)(0),                     // 0: ciosidecar.v1.Feature
-	(*GetCapabilitiesRequest)(nil),   // 1: ciosidecar.v1.GetCapabilitiesRequest
-	(*GetCapabilitiesResponse)(nil),  // 2: ciosidecar.v1.GetCapabilitiesResponse
-	(*Limits)(nil),                   // 3: ciosidecar.v1.Limits
-	(*CheckDestinationRequest)(nil),  // 4: ciosidecar.v1.CheckDestinationRequest
-	(*CheckDestinationResponse)(nil), // 5: ciosidecar.v1.CheckDestinationResponse
-	(*Probe)(nil),                    // 6: ciosidecar.v1.Probe
-	(*TransformRequest)(nil),         // 7: ciosidecar.v1.TransformRequest
-	(*TransformResponse)(nil),        // 8: ciosidecar.v1.TransformResponse
-	(*TransformStreamRequest)(nil),   // 9: ciosidecar.v1.TransformStreamRequest
-	(*TransformStreamResponse)(nil),  // 10: ciosidecar.v1.TransformStreamResponse
-	(*Open)(nil),                     // 11: ciosidecar.v1.Open
-	(*DeliveryOptions)(nil),          // 12: ciosidecar.v1.DeliveryOptions
-	(*Opened)(nil),                   // 13: ciosidecar.v1.Opened
-	(*UpsertDestinations)(nil),       // 14: ciosidecar.v1.UpsertDestinations
-	(*Finish)(nil),                   // 15: ciosidecar.v1.Finish
-	(*Drain)(nil),                    // 16: ciosidecar.v1.Drain
-	(ApiVersion)(0),                  // 17: ciosidecar.v1.ApiVersion
-	(*Destination)(nil),              // 18: ciosidecar.v1.Destination
-	(*SettingProblem)(nil),           // 19: ciosidecar.v1.SettingProblem
-	(Region)(0),                      // 20: ciosidecar.v1.Region
-	(*Connection)(nil),               // 21: ciosidecar.v1.Connection
-	(*Batch)(nil),                    // 22: ciosidecar.v1.Batch
-	(*Results)(nil),                  // 23: ciosidecar.v1.Results
-	(*durationpb.Duration)(nil),      // 24: google.protobuf.Duration
+	(DetailLevel)(0),                 // 1: ciosidecar.v1.DetailLevel
+	(*GetCapabilitiesRequest)(nil),   // 2: ciosidecar.v1.GetCapabilitiesRequest
+	(*GetCapabilitiesResponse)(nil),  // 3: ciosidecar.v1.GetCapabilitiesResponse
+	(*Limits)(nil),                   // 4: ciosidecar.v1.Limits
+	(*CheckDestinationRequest)(nil),  // 5: ciosidecar.v1.CheckDestinationRequest
+	(*CheckDestinationResponse)(nil), // 6: ciosidecar.v1.CheckDestinationResponse
+	(*Probe)(nil),                    // 7: ciosidecar.v1.Probe
+	(*TransformRequest)(nil),         // 8: ciosidecar.v1.TransformRequest
+	(*TransformResponse)(nil),        // 9: ciosidecar.v1.TransformResponse
+	(*DeliverRequest)(nil),           // 10: ciosidecar.v1.DeliverRequest
+	(*DeliverResponse)(nil),          // 11: ciosidecar.v1.DeliverResponse
+	(*TransformStreamRequest)(nil),   // 12: ciosidecar.v1.TransformStreamRequest
+	(*TransformStreamResponse)(nil),  // 13: ciosidecar.v1.TransformStreamResponse
+	(*OpenStream)(nil),               // 14: ciosidecar.v1.OpenStream
+	(*DeliveryOptions)(nil),          // 15: ciosidecar.v1.DeliveryOptions
+	(*StreamOpened)(nil),             // 16: ciosidecar.v1.StreamOpened
+	(*UpsertDestinations)(nil),       // 17: ciosidecar.v1.UpsertDestinations
+	(*Finish)(nil),                   // 18: ciosidecar.v1.Finish
+	(*Drain)(nil),                    // 19: ciosidecar.v1.Drain
+	(ApiVersion)(0),                  // 20: ciosidecar.v1.ApiVersion
+	(*Destination)(nil),              // 21: ciosidecar.v1.Destination
+	(*SettingProblem)(nil),           // 22: ciosidecar.v1.SettingProblem
+	(Region)(0),                      // 23: ciosidecar.v1.Region
+	(*SourceConnection)(nil),         // 24: ciosidecar.v1.SourceConnection
+	(*Batch)(nil),                    // 25: ciosidecar.v1.Batch
+	(*Results)(nil),                  // 26: ciosidecar.v1.Results
+	(*durationpb.Duration)(nil),      // 27: google.protobuf.Duration
 }
 var file_ciosidecar_v1_service_proto_depIdxs = []int32{
-	17, // 0: ciosidecar.v1.GetCapabilitiesResponse.api_versions:type_name -> ciosidecar.v1.ApiVersion
+	20, // 0: ciosidecar.v1.GetCapabilitiesResponse.api_versions:type_name -> ciosidecar.v1.ApiVersion
 	0,  // 1: ciosidecar.v1.GetCapabilitiesResponse.features:type_name -> ciosidecar.v1.Feature
-	3,  // 2: ciosidecar.v1.GetCapabilitiesResponse.limits:type_name -> ciosidecar.v1.Limits
-	18, // 3: ciosidecar.v1.CheckDestinationRequest.destination:type_name -> ciosidecar.v1.Destination
-	19, // 4: ciosidecar.v1.CheckDestinationResponse.problems:type_name -> ciosidecar.v1.SettingProblem
-	6,  // 5: ciosidecar.v1.CheckDestinationResponse.probe:type_name -> ciosidecar.v1.Probe
-	20, // 6: ciosidecar.v1.Probe.region:type_name -> ciosidecar.v1.Region
-	18, // 7: ciosidecar.v1.TransformRequest.destinations:type_name -> ciosidecar.v1.Destination
-	21, // 8: ciosidecar.v1.TransformRequest.connections:type_name -> ciosidecar.v1.Connection
-	22, // 9: ciosidecar.v1.TransformRequest.batch:type_name -> ciosidecar.v1.Batch
-	23, // 10: ciosidecar.v1.TransformResponse.results:type_name -> ciosidecar.v1.Results
-	11, // 11: ciosidecar.v1.TransformStreamRequest.open:type_name -> ciosidecar.v1.Open
-	14, // 12: ciosidecar.v1.TransformStreamRequest.upsert_destinations:type_name -> ciosidecar.v1.UpsertDestinations
-	22, // 13: ciosidecar.v1.TransformStreamRequest.batch:type_name -> ciosidecar.v1.Batch
-	15, // 14: ciosidecar.v1.TransformStreamRequest.finish:type_name -> ciosidecar.v1.Finish
-	13, // 15: ciosidecar.v1.TransformStreamResponse.opened:type_name -> ciosidecar.v1.Opened
-	23, // 16: ciosidecar.v1.TransformStreamResponse.results:type_name -> ciosidecar.v1.Results
-	16, // 17: ciosidecar.v1.TransformStreamResponse.drain:type_name -> ciosidecar.v1.Drain
-	18, // 18: ciosidecar.v1.Open.destinations:type_name -> ciosidecar.v1.Destination
-	21, // 19: ciosidecar.v1.Open.connections:type_name -> ciosidecar.v1.Connection
-	12, // 20: ciosidecar.v1.Open.delivery:type_name -> ciosidecar.v1.DeliveryOptions
-	24, // 21: ciosidecar.v1.DeliveryOptions.default_timeout:type_name -> google.protobuf.Duration
-	3,  // 22: ciosidecar.v1.Opened.limits:type_name -> ciosidecar.v1.Limits
-	19, // 23: ciosidecar.v1.Opened.problems:type_name -> ciosidecar.v1.SettingProblem
-	18, // 24: ciosidecar.v1.UpsertDestinations.destinations:type_name -> ciosidecar.v1.Destination
-	21, // 25: ciosidecar.v1.UpsertDestinations.connections:type_name -> ciosidecar.v1.Connection
-	24, // 26: ciosidecar.v1.Drain.grace:type_name -> google.protobuf.Duration
-	1,  // 27: ciosidecar.v1.SidecarService.GetCapabilities:input_type -> ciosidecar.v1.GetCapabilitiesRequest
-	4,  // 28: ciosidecar.v1.SidecarService.CheckDestination:input_type -> ciosidecar.v1.CheckDestinationRequest
-	7,  // 29: ciosidecar.v1.SidecarService.Transform:input_type -> ciosidecar.v1.TransformRequest
-	9,  // 30: ciosidecar.v1.SidecarService.TransformStream:input_type -> ciosidecar.v1.TransformStreamRequest
-	2,  // 31: ciosidecar.v1.SidecarService.GetCapabilities:output_type -> ciosidecar.v1.GetCapabilitiesResponse
-	5,  // 32: ciosidecar.v1.SidecarService.CheckDestination:output_type -> ciosidecar.v1.CheckDestinationResponse
-	8,  // 33: ciosidecar.v1.SidecarService.Transform:output_type -> ciosidecar.v1.TransformResponse
-	10, // 34: ciosidecar.v1.SidecarService.TransformStream:output_type -> ciosidecar.v1.TransformStreamResponse
-	31, // [31:35] is the sub-list for method output_type
-	27, // [27:31] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	4,  // 2: ciosidecar.v1.GetCapabilitiesResponse.limits:type_name -> ciosidecar.v1.Limits
+	21, // 3: ciosidecar.v1.CheckDestinationRequest.destination:type_name -> ciosidecar.v1.Destination
+	22, // 4: ciosidecar.v1.CheckDestinationResponse.problems:type_name -> ciosidecar.v1.SettingProblem
+	7,  // 5: ciosidecar.v1.CheckDestinationResponse.probe:type_name -> ciosidecar.v1.Probe
+	23, // 6: ciosidecar.v1.Probe.region:type_name -> ciosidecar.v1.Region
+	21, // 7: ciosidecar.v1.TransformRequest.destinations:type_name -> ciosidecar.v1.Destination
+	24, // 8: ciosidecar.v1.TransformRequest.connections:type_name -> ciosidecar.v1.SourceConnection
+	25, // 9: ciosidecar.v1.TransformRequest.batch:type_name -> ciosidecar.v1.Batch
+	26, // 10: ciosidecar.v1.TransformResponse.results:type_name -> ciosidecar.v1.Results
+	21, // 11: ciosidecar.v1.DeliverRequest.destinations:type_name -> ciosidecar.v1.Destination
+	24, // 12: ciosidecar.v1.DeliverRequest.connections:type_name -> ciosidecar.v1.SourceConnection
+	25, // 13: ciosidecar.v1.DeliverRequest.batch:type_name -> ciosidecar.v1.Batch
+	15, // 14: ciosidecar.v1.DeliverRequest.delivery:type_name -> ciosidecar.v1.DeliveryOptions
+	26, // 15: ciosidecar.v1.DeliverResponse.results:type_name -> ciosidecar.v1.Results
+	14, // 16: ciosidecar.v1.TransformStreamRequest.open:type_name -> ciosidecar.v1.OpenStream
+	17, // 17: ciosidecar.v1.TransformStreamRequest.upsert_destinations:type_name -> ciosidecar.v1.UpsertDestinations
+	25, // 18: ciosidecar.v1.TransformStreamRequest.batch:type_name -> ciosidecar.v1.Batch
+	18, // 19: ciosidecar.v1.TransformStreamRequest.finish:type_name -> ciosidecar.v1.Finish
+	16, // 20: ciosidecar.v1.TransformStreamResponse.opened:type_name -> ciosidecar.v1.StreamOpened
+	26, // 21: ciosidecar.v1.TransformStreamResponse.results:type_name -> ciosidecar.v1.Results
+	19, // 22: ciosidecar.v1.TransformStreamResponse.drain:type_name -> ciosidecar.v1.Drain
+	21, // 23: ciosidecar.v1.OpenStream.destinations:type_name -> ciosidecar.v1.Destination
+	24, // 24: ciosidecar.v1.OpenStream.connections:type_name -> ciosidecar.v1.SourceConnection
+	15, // 25: ciosidecar.v1.OpenStream.delivery:type_name -> ciosidecar.v1.DeliveryOptions
+	1,  // 26: ciosidecar.v1.DeliveryOptions.detail_level:type_name -> ciosidecar.v1.DetailLevel
+	27, // 27: ciosidecar.v1.DeliveryOptions.default_timeout:type_name -> google.protobuf.Duration
+	4,  // 28: ciosidecar.v1.StreamOpened.limits:type_name -> ciosidecar.v1.Limits
+	22, // 29: ciosidecar.v1.StreamOpened.problems:type_name -> ciosidecar.v1.SettingProblem
+	21, // 30: ciosidecar.v1.UpsertDestinations.destinations:type_name -> ciosidecar.v1.Destination
+	24, // 31: ciosidecar.v1.UpsertDestinations.connections:type_name -> ciosidecar.v1.SourceConnection
+	27, // 32: ciosidecar.v1.Drain.grace:type_name -> google.protobuf.Duration
+	2,  // 33: ciosidecar.v1.SidecarService.GetCapabilities:input_type -> ciosidecar.v1.GetCapabilitiesRequest
+	5,  // 34: ciosidecar.v1.SidecarService.CheckDestination:input_type -> ciosidecar.v1.CheckDestinationRequest
+	8,  // 35: ciosidecar.v1.SidecarService.Transform:input_type -> ciosidecar.v1.TransformRequest
+	10, // 36: ciosidecar.v1.SidecarService.Deliver:input_type -> ciosidecar.v1.DeliverRequest
+	12, // 37: ciosidecar.v1.SidecarService.TransformStream:input_type -> ciosidecar.v1.TransformStreamRequest
+	3,  // 38: ciosidecar.v1.SidecarService.GetCapabilities:output_type -> ciosidecar.v1.GetCapabilitiesResponse
+	6,  // 39: ciosidecar.v1.SidecarService.CheckDestination:output_type -> ciosidecar.v1.CheckDestinationResponse
+	9,  // 40: ciosidecar.v1.SidecarService.Transform:output_type -> ciosidecar.v1.TransformResponse
+	11, // 41: ciosidecar.v1.SidecarService.Deliver:output_type -> ciosidecar.v1.DeliverResponse
+	13, // 42: ciosidecar.v1.SidecarService.TransformStream:output_type -> ciosidecar.v1.TransformStreamResponse
+	38, // [38:43] is the sub-list for method output_type
+	33, // [33:38] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_ciosidecar_v1_service_proto_init() }
@@ -1366,13 +1563,13 @@ func file_ciosidecar_v1_service_proto_init() {
 	file_ciosidecar_v1_destination_proto_init()
 	file_ciosidecar_v1_event_proto_init()
 	file_ciosidecar_v1_result_proto_init()
-	file_ciosidecar_v1_service_proto_msgTypes[8].OneofWrappers = []any{
+	file_ciosidecar_v1_service_proto_msgTypes[10].OneofWrappers = []any{
 		(*TransformStreamRequest_Open)(nil),
 		(*TransformStreamRequest_UpsertDestinations)(nil),
 		(*TransformStreamRequest_Batch)(nil),
 		(*TransformStreamRequest_Finish)(nil),
 	}
-	file_ciosidecar_v1_service_proto_msgTypes[9].OneofWrappers = []any{
+	file_ciosidecar_v1_service_proto_msgTypes[11].OneofWrappers = []any{
 		(*TransformStreamResponse_Opened)(nil),
 		(*TransformStreamResponse_Results)(nil),
 		(*TransformStreamResponse_Drain)(nil),
@@ -1382,8 +1579,8 @@ func file_ciosidecar_v1_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ciosidecar_v1_service_proto_rawDesc), len(file_ciosidecar_v1_service_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   16,
+			NumEnums:      2,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

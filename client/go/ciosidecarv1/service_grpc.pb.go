@@ -4,9 +4,8 @@
 // - protoc             v7.35.1
 // source: ciosidecar/v1/service.proto
 
-// The calls. RPC status codes speak of transport and protocol only; what becomes of an event is in
-// its result. Bytes that are no message of a call's type, and texts that are not UTF-8, fail the call
-// with INVALID_ARGUMENT.
+// The methods. RPC status codes describe transport and protocol only; what becomes of an event is in
+// its result. Bytes that are no valid message of the method's type fail the call with INVALID_ARGUMENT.
 
 package ciosidecarv1
 
@@ -26,6 +25,7 @@ const (
 	SidecarService_GetCapabilities_FullMethodName  = "/ciosidecar.v1.SidecarService/GetCapabilities"
 	SidecarService_CheckDestination_FullMethodName = "/ciosidecar.v1.SidecarService/CheckDestination"
 	SidecarService_Transform_FullMethodName        = "/ciosidecar.v1.SidecarService/Transform"
+	SidecarService_Deliver_FullMethodName          = "/ciosidecar.v1.SidecarService/Deliver"
 	SidecarService_TransformStream_FullMethodName  = "/ciosidecar.v1.SidecarService/TransformStream"
 )
 
@@ -33,16 +33,19 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Turns RudderStack events into Customer.io requests, and delivers them when asked.
+// Turns RudderStack events into Customer.io requests, and delivers the requests on demand.
 type SidecarServiceClient interface {
-	// What this server is and can do: versions, dialects, limits. Ask once, before anything else.
+	// Return the version, the features and the limits of the server. Clients SHOULD call it first.
 	GetCapabilities(ctx context.Context, in *GetCapabilitiesRequest, opts ...grpc.CallOption) (*GetCapabilitiesResponse, error)
-	// Whether a destination can work: its settings, and, with `probe`, its credentials and region.
+	// Check the settings of a destination and, with `probe`, its credentials and region.
 	CheckDestination(ctx context.Context, in *CheckDestinationRequest, opts ...grpc.CallOption) (*CheckDestinationResponse, error)
-	// One batch in, one batch out, nothing remembered. Safe to retry, friendly to load balancers.
+	// Transform one batch. The server keeps no state; the call is safe to retry.
 	Transform(ctx context.Context, in *TransformRequest, opts ...grpc.CallOption) (*TransformResponse, error)
-	// Batches in, results out, for as long as the caller likes; delivers when `Open` asks for it.
-	// Fails with INVALID_ARGUMENT and google.rpc.BadRequest where the caller breaks the protocol.
+	// Transform one batch and deliver its requests. Results have the meaning that they have on a
+	// stream with delivery.
+	Deliver(ctx context.Context, in *DeliverRequest, opts ...grpc.CallOption) (*DeliverResponse, error)
+	// Transform any number of batches, and deliver them if `OpenStream.delivery` is set. If the caller
+	// violates the protocol, the call fails with INVALID_ARGUMENT and a google.rpc.BadRequest.
 	TransformStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[TransformStreamRequest, TransformStreamResponse], error)
 }
 
@@ -84,6 +87,16 @@ func (c *sidecarServiceClient) Transform(ctx context.Context, in *TransformReque
 	return out, nil
 }
 
+func (c *sidecarServiceClient) Deliver(ctx context.Context, in *DeliverRequest, opts ...grpc.CallOption) (*DeliverResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeliverResponse)
+	err := c.cc.Invoke(ctx, SidecarService_Deliver_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *sidecarServiceClient) TransformStream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[TransformStreamRequest, TransformStreamResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &SidecarService_ServiceDesc.Streams[0], SidecarService_TransformStream_FullMethodName, cOpts...)
@@ -101,16 +114,19 @@ type SidecarService_TransformStreamClient = grpc.BidiStreamingClient[TransformSt
 // All implementations must embed UnimplementedSidecarServiceServer
 // for forward compatibility.
 //
-// Turns RudderStack events into Customer.io requests, and delivers them when asked.
+// Turns RudderStack events into Customer.io requests, and delivers the requests on demand.
 type SidecarServiceServer interface {
-	// What this server is and can do: versions, dialects, limits. Ask once, before anything else.
+	// Return the version, the features and the limits of the server. Clients SHOULD call it first.
 	GetCapabilities(context.Context, *GetCapabilitiesRequest) (*GetCapabilitiesResponse, error)
-	// Whether a destination can work: its settings, and, with `probe`, its credentials and region.
+	// Check the settings of a destination and, with `probe`, its credentials and region.
 	CheckDestination(context.Context, *CheckDestinationRequest) (*CheckDestinationResponse, error)
-	// One batch in, one batch out, nothing remembered. Safe to retry, friendly to load balancers.
+	// Transform one batch. The server keeps no state; the call is safe to retry.
 	Transform(context.Context, *TransformRequest) (*TransformResponse, error)
-	// Batches in, results out, for as long as the caller likes; delivers when `Open` asks for it.
-	// Fails with INVALID_ARGUMENT and google.rpc.BadRequest where the caller breaks the protocol.
+	// Transform one batch and deliver its requests. Results have the meaning that they have on a
+	// stream with delivery.
+	Deliver(context.Context, *DeliverRequest) (*DeliverResponse, error)
+	// Transform any number of batches, and deliver them if `OpenStream.delivery` is set. If the caller
+	// violates the protocol, the call fails with INVALID_ARGUMENT and a google.rpc.BadRequest.
 	TransformStream(grpc.BidiStreamingServer[TransformStreamRequest, TransformStreamResponse]) error
 	mustEmbedUnimplementedSidecarServiceServer()
 }
@@ -130,6 +146,9 @@ func (UnimplementedSidecarServiceServer) CheckDestination(context.Context, *Chec
 }
 func (UnimplementedSidecarServiceServer) Transform(context.Context, *TransformRequest) (*TransformResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Transform not implemented")
+}
+func (UnimplementedSidecarServiceServer) Deliver(context.Context, *DeliverRequest) (*DeliverResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Deliver not implemented")
 }
 func (UnimplementedSidecarServiceServer) TransformStream(grpc.BidiStreamingServer[TransformStreamRequest, TransformStreamResponse]) error {
 	return status.Error(codes.Unimplemented, "method TransformStream not implemented")
@@ -209,6 +228,24 @@ func _SidecarService_Transform_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SidecarService_Deliver_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeliverRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SidecarServiceServer).Deliver(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SidecarService_Deliver_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SidecarServiceServer).Deliver(ctx, req.(*DeliverRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SidecarService_TransformStream_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(SidecarServiceServer).TransformStream(&grpc.GenericServerStream[TransformStreamRequest, TransformStreamResponse]{ServerStream: stream})
 }
@@ -234,6 +271,10 @@ var SidecarService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Transform",
 			Handler:    _SidecarService_Transform_Handler,
+		},
+		{
+			MethodName: "Deliver",
+			Handler:    _SidecarService_Deliver_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -10,81 +10,82 @@ import (
 	ciosidecar "github.com/ciosidecar/ciosidecar/client/go"
 )
 
-// ProxyRequest is what a router asks of a transformer's proxy: to send one request, which covers
-// some jobs.
+// ProxyRequest is a router's request to a transformer's proxy: to deliver one request, which covers
+// one or several jobs.
 type ProxyRequest struct {
 	PostParameters
-	// Metadata are those of the jobs. jobId, destinationId, workspaceId, attemptNum, dontBatch and
-	// traceparent are read.
+	// Metadata has the metadata of the jobs. The package reads jobId, destinationId, workspaceId,
+	// attemptNum, dontBatch and traceparent.
 	Metadata []json.RawMessage `json:"metadata"`
-	// DestinationConfig and DestinationVersion are not read: the request has its own credentials.
+	// DestinationConfig and DestinationVersion are not read: the headers have the credentials.
 	DestinationConfig  json.RawMessage `json:"destinationConfig,omitempty"`
 	DestinationVersion int             `json:"destinationVersion,omitempty"`
-	// Timeout is how long the delivery may take, retries included: a router says it in the header
-	// RdProxy-Timeout. 0: until ctx ends, or the sidecar's default.
+	// Timeout is the time limit for the delivery, retries included. A router sends it in the header
+	// RdProxy-Timeout. 0: the deadline of the context, or the sidecar's own limit.
 	Timeout time.Duration `json:"-"`
 }
 
-// ProxyResponse is what a router expects of a transformer's proxy.
+// ProxyResponse is the response that a router expects of a transformer's proxy.
 type ProxyResponse struct {
 	Output ProxyOutput `json:"output"`
 }
 
-// ProxyOutput says what became of the request, and of each job.
+// ProxyOutput has the result of the request, and of each job.
 type ProxyOutput struct {
-	// Status is the request's: as a Result has it.
+	// Status is the status of the request, as in [ciosidecar.Result].
 	Status   int                `json:"status"`
 	Message  string             `json:"message"`
 	Response []ProxyJobResponse `json:"response"`
-	// StatTags are for metrics, of few values each, where not all was delivered.
+	// StatTags are tags for metrics, if not all was delivered. Each tag has few values.
 	StatTags map[string]string `json:"statTags,omitempty"`
 }
 
-// ProxyJobResponse says what became of one job.
+// ProxyJobResponse is the result of one job.
 type ProxyJobResponse struct {
-	// StatusCode is 200 delivered; 4xx but 408 and 429 refused for good; else worth another try.
+	// StatusCode is 200: delivered. 4xx, except 408 and 429: a permanent failure. Others: a retryable
+	// failure.
 	StatusCode int `json:"statusCode"`
-	// Metadata is the job's, as it came, but for a dontBatch that was set.
+	// Metadata is the metadata of the job, unchanged, except for a dontBatch that was set.
 	Metadata json.RawMessage `json:"metadata"`
-	// Error is "success", or what went wrong, with Customer.io's own reason.
+	// Error is "success", or the error with Customer.io's own reason.
 	Error string `json:"error"`
 }
 
-// DelivererOptions say how a [Deliverer] works. The zero value, and nil, mean the defaults.
+// DelivererOptions are the options of a [Deliverer]. A field that is zero has its default.
 type DelivererOptions struct {
-	// Streams is how many streams to keep open. A destination keeps to one of them: the sidecar
-	// keeps each person's order by stream. Default 1.
+	// Streams is the number of streams to keep open. Each destination uses one of them, because the
+	// sidecar keeps the order of each person by stream. Defaults to 1.
 	Streams int
 	// Stream are further options of the streams.
 	Stream ciosidecar.StreamOptions
 }
 
-// Deliverer sends prepared requests. Make one with [NewDeliverer] and keep it.
+// Deliverer delivers prepared requests. Make one with [NewDeliverer] and keep it.
 type Deliverer struct {
-	lines *lines
+	streams *streamPool
 }
 
-// NewDeliverer makes a deliverer that asks the client's sidecars. They must offer
-// FEATURE_DELIVERY, as Capabilities tells; else Deliver fails with codes.Unimplemented.
+// NewDeliverer returns a deliverer that uses the client's sidecars. Nil options are the defaults. If the
+// sidecars do not offer FEATURE_DELIVERY, Deliver fails with codes.Unimplemented.
 func NewDeliverer(client *ciosidecar.Client, options *DelivererOptions) *Deliverer {
 	if options == nil {
 		options = &DelivererOptions{}
 	}
 	stream := options.Stream
 	if stream.Delivery == nil {
-		stream.Delivery = &ciosidecar.DeliveryOptions{DetailForExceptionsOnly: true}
+		stream.Delivery = &ciosidecar.DeliveryOptions{DetailLevel: ciosidecar.DetailLevelNotable}
 	}
-	return &Deliverer{newLines(client, options.Streams, stream)}
+	return &Deliverer{newStreamPool(client, options.Streams, stream)}
 }
 
-// Close ends every call, and leaves the client open.
-func (d *Deliverer) Close() { d.lines.close() }
+// Close ends every call. It does not close the client.
+func (d *Deliverer) Close() { d.streams.close() }
 
-// Deliver sends one request and says for each of its jobs how that went. The sidecar keeps each
-// person's order, and tries again within the timeout.
+// Deliver delivers one request and returns a status for each of its jobs. The sidecar keeps the order of
+// each person, and repeats failed attempts within the timeout.
 //
-// An error is one of the call's: whether the request was sent is not known, and every job is worth
-// another try.
+// Deliver returns an error if the call fails. In that case it is not known whether the request was
+// sent, and every job must be tried again.
 func (d *Deliverer) Deliver(ctx context.Context, request *ProxyRequest) (*ProxyResponse, error) {
 	jobs := make([]jobMetadata, len(request.Metadata))
 	for index, text := range request.Metadata {
@@ -95,12 +96,12 @@ func (d *Deliverer) Deliver(ctx context.Context, request *ProxyRequest) (*ProxyR
 	}
 	prepared, err := request.prepare()
 	if err != nil {
-		refused := &ciosidecar.Result{Status: 400, Error: &ciosidecar.Error{
+		invalid := &ciosidecar.Result{Status: 400, Error: &ciosidecar.EventError{
 			Code: "INVALID_ITEM", Type: "internal", Message: err.Error(),
 		}}
-		return request.answer(jobs, refused), nil
+		return request.response(jobs, invalid), nil
 	}
-	item := ciosidecar.Item{
+	item := ciosidecar.BatchItem{
 		Prepared:    prepared,
 		Traceparent: jobs[0].Traceparent,
 	}
@@ -114,15 +115,15 @@ func (d *Deliverer) Deliver(ctx context.Context, request *ProxyRequest) (*ProxyR
 	}
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(jobs[0].DestinationID))
-	results, err := d.lines.call(ctx, int(hash.Sum32()), []ciosidecar.Item{item}, timeout)
+	results, err := d.streams.call(ctx, int(hash.Sum32()), []ciosidecar.BatchItem{item}, timeout)
 	if err != nil {
 		return nil, err
 	}
-	return request.answer(jobs, &results[0]), nil
+	return request.response(jobs, &results[0]), nil
 }
 
-// answer says for each job what the request's result means for it.
-func (p *ProxyRequest) answer(jobs []jobMetadata, result *ciosidecar.Result) *ProxyResponse {
+// response returns the meaning of the request's result for each job.
+func (p *ProxyRequest) response(jobs []jobMetadata, result *ciosidecar.Result) *ProxyResponse {
 	output := ProxyOutput{Status: result.Status, Message: "delivered"}
 	text := "success"
 	if result.Error != nil {
@@ -134,26 +135,26 @@ func (p *ProxyRequest) answer(jobs []jobMetadata, result *ciosidecar.Result) *Pr
 		output.StatTags = statTags("dataDelivery", result, &jobs[0])
 	}
 	var refused map[string]string
-	alone := false
+	resendAlone := false
 	switch {
 	case result.Status == http.StatusMultiStatus:
 		if refused = p.refusedJobs(jobs, result.Delivery); refused == nil {
-			alone = true
+			resendAlone = true
 		}
 	case len(p.Metadata) > 1 && result.Error != nil && result.Error.Code == "REFUSED" && !result.Error.Retryable:
-		alone = true
+		resendAlone = true
 	}
 	output.Response = make([]ProxyJobResponse, len(p.Metadata))
 	for index, metadata := range p.Metadata {
 		job := ProxyJobResponse{StatusCode: result.Status, Metadata: metadata, Error: text}
 		switch {
-		case alone:
-			// One of the jobs is at fault and nobody knows which: each is to come again by itself.
+		case resendAlone:
+			// The job at fault is not known, so the router must send each job again by itself.
 			job.StatusCode = http.StatusInternalServerError
 			job.Metadata = withDontBatch(metadata)
 		case refused != nil:
 			job.StatusCode, job.Error = http.StatusOK, "success"
-			if reason, found := refused[string(jobs[index].JobID)]; found {
+			if reason, isRefused := refused[string(jobs[index].JobID)]; isRefused {
 				job.StatusCode, job.Error = http.StatusBadRequest, reason
 			}
 		}
@@ -162,9 +163,9 @@ func (p *ProxyRequest) answer(jobs []jobMetadata, result *ciosidecar.Result) *Pr
 	return &ProxyResponse{output}
 }
 
-// refusedJobs are the reasons of the jobs whose items were refused, by job id; nil where it cannot
-// be known whose they were.
-func (p *ProxyRequest) refusedJobs(jobs []jobMetadata, delivery *ciosidecar.Delivery) map[string]string {
+// refusedJobs returns the reasons for the jobs whose items Customer.io refused, by job id. It returns
+// nil if the jobs of these items are not known.
+func (p *ProxyRequest) refusedJobs(jobs []jobMetadata, delivery *ciosidecar.DeliveryReport) map[string]string {
 	if delivery == nil || len(delivery.FailedItems) == 0 {
 		return nil
 	}

@@ -12,12 +12,12 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/router"
 )
 
-// proxied are the requests of an output as a router asks its proxy to send them: decoded into Go's
-// own types and encoded again, with the metadata of the output's jobs.
-func proxied(t testing.TB, output *router.DestinationJob) (found []*router.ProxyRequest) {
+// proxied returns the requests of an output in the form in which a router posts them to its proxy:
+// decoded into Go's own types and encoded again, with the metadata of the output's jobs.
+func proxied(t testing.TB, output *router.DestinationJob) (posted []*router.ProxyRequest) {
 	t.Helper()
-	for _, one := range requests(t, output) {
-		for form, text := range one.Body {
+	for _, parameters := range requests(t, output) {
+		for form, text := range parameters.Body {
 			var value map[string]any
 			if err := json.Unmarshal(text, &value); err != nil {
 				t.Fatal(err)
@@ -26,13 +26,13 @@ func proxied(t testing.TB, output *router.DestinationJob) (found []*router.Proxy
 			if err != nil {
 				t.Fatal(err)
 			}
-			one.Body[form] = encoded
+			parameters.Body[form] = encoded
 		}
-		found = append(found, &router.ProxyRequest{
-			PostParameters: one, Metadata: output.Metadata, Timeout: 20 * time.Second,
+		posted = append(posted, &router.ProxyRequest{
+			PostParameters: parameters, Metadata: output.Metadata, Timeout: 20 * time.Second,
 		})
 	}
-	return found
+	return posted
 }
 
 func newDeliverer(t testing.TB, address string) *router.Deliverer {
@@ -42,9 +42,9 @@ func newDeliverer(t testing.TB, address string) *router.Deliverer {
 	return deliverer
 }
 
-// Jobs transformed first and delivered later, through everything a router does in between: they
-// are in Customer.io, to the last digit.
-func TestWhatIsTransformedNowIsDeliveredLater(t *testing.T) {
+// Jobs that are transformed first and delivered later arrive at Customer.io without the loss of a
+// digit, although a router decodes and encodes them in between.
+func TestTransformedJobsCanBeDeliveredLater(t *testing.T) {
 	sandbox := sidecartest.StartSandbox(t, "--listen", "127.0.0.1:0")
 	address := sidecartest.Start(t, "--customerio-url", sandbox.URL).Address()
 	transformer, deliverer := newTransformer(t, address, nil), newDeliverer(t, address)
@@ -61,9 +61,9 @@ func TestWhatIsTransformedNowIsDeliveredLater(t *testing.T) {
 			if response.Output.Status != 200 || len(response.Output.Response) != len(request.Metadata) {
 				t.Fatalf("%+v", response)
 			}
-			for n, one := range response.Output.Response {
-				if one.StatusCode != 200 || one.Error != "success" || string(one.Metadata) != string(request.Metadata[n]) {
-					t.Errorf("%+v", one)
+			for n, jobResponse := range response.Output.Response {
+				if jobResponse.StatusCode != 200 || jobResponse.Error != "success" || string(jobResponse.Metadata) != string(request.Metadata[n]) {
+					t.Errorf("%+v", jobResponse)
 				}
 			}
 		}
@@ -73,15 +73,15 @@ func TestWhatIsTransformedNowIsDeliveredLater(t *testing.T) {
 		t.Errorf("%v", attributes)
 	}
 	if get(t, sandbox.URL+"/sandbox/person?id=u2")["attributes"] == nil {
-		t.Error("an identify without attributes made nobody")
+		t.Error("an identify without attributes created no profile")
 	}
 	if counters := get(t, sandbox.URL+"/sandbox/counters"); fmt.Sprint(counters["objects"]) != "2" || fmt.Sprint(counters["events"]) != "1" {
 		t.Errorf("%v", counters)
 	}
 }
 
-// Of a request that covers several jobs, Customer.io refuses one item: its job fails for good and
-// the others are delivered.
+// If Customer.io refuses one item of a request with several jobs, that item's job has a permanent
+// failure, and the others are delivered.
 func TestOneRefusedItemFailsItsOwnJob(t *testing.T) {
 	sandbox := sidecartest.StartSandbox(t, "--listen", "127.0.0.1:0", "--fault", "207=1", "--seed", "1")
 	address := sidecartest.Start(t, "--customerio-url", sandbox.URL).Address()
@@ -92,24 +92,24 @@ func TestOneRefusedItemFailsItsOwnJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	var refused []int
-	for index, one := range response.Output.Response {
-		if one.StatusCode == http.StatusBadRequest {
+	for index, jobResponse := range response.Output.Response {
+		if jobResponse.StatusCode == http.StatusBadRequest {
 			refused = append(refused, index)
-		} else if one.StatusCode != http.StatusOK {
-			t.Errorf("%+v", one)
+		} else if jobResponse.StatusCode != http.StatusOK {
+			t.Errorf("%+v", jobResponse)
 		}
 	}
 	if len(refused) != 1 {
 		t.Fatalf("%+v", response.Output)
 	}
-	// Whose item it was is told by what the sandbox did not take.
+	// The sandbox keeps the item that it refused.
 	faults := get(t, sandbox.URL+"/sandbox/requests?outcome=fault")["requests"].([]any)
 	if body := faults[0].(map[string]any)["body"].(string); !strings.Contains(body, "g-"+string("abc"[refused[0]])) {
 		t.Errorf("job %d was refused, and of the items %s", refused[0]+1, body)
 	}
 }
 
-// A request that Customer.io could never take is every job's 400; nothing is sent.
+// A request that Customer.io would never accept gives status 400 to all its jobs. It is not sent.
 func TestARequestThatCannotBeSentIsRefused(t *testing.T) {
 	deliverer := newDeliverer(t, plainSidecar(t))
 	request := &router.ProxyRequest{Metadata: []json.RawMessage{json.RawMessage(`{"jobId":1}`), json.RawMessage(`{"jobId":2}`)}}
@@ -118,9 +118,9 @@ func TestARequestThatCannotBeSentIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, one := range response.Output.Response {
-		if one.StatusCode != http.StatusBadRequest {
-			t.Errorf("%+v", one)
+	for _, jobResponse := range response.Output.Response {
+		if jobResponse.StatusCode != http.StatusBadRequest {
+			t.Errorf("%+v", jobResponse)
 		}
 	}
 }
@@ -131,16 +131,16 @@ func get(t testing.TB, url string) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer answer.Body.Close()
-	var found map[string]any
-	decoder := json.NewDecoder(answer.Body)
+	defer response.Body.Close()
+	var decoded map[string]any
+	decoder := json.NewDecoder(response.Body)
 	decoder.UseNumber()
-	if err := decoder.Decode(&found); err != nil {
+	if err := decoder.Decode(&decoded); err != nil {
 		t.Fatal(err)
 	}
-	return found
+	return decoded
 }

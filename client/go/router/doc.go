@@ -1,11 +1,10 @@
-// Package router is the sidecar seen from a RudderStack-like data plane written in Go: router jobs
-// in, as the router holds them, and out what it expects of a transformer.
+// Package router connects the router of a RudderStack-like data plane in Go with the sidecar. It
+// takes router jobs as the router holds them, and returns what the router expects of a transformer.
 //
-// A [Transformer] answers what the router would ask of /routerTransform: every job in exactly one
-// output, with the requests it became. A [Deliverer] answers what it would ask of the transformer's
-// proxy: it sends a request that was prepared earlier, and says for each job how that went.
+// A [Transformer] replaces /routerTransform: it returns every job in exactly one output, with the
+// requests that the job became. A [Deliverer] replaces the transformer's proxy: it delivers a request
+// that was prepared earlier, and returns a status for each job.
 //
-// Both keep streams to the sidecar open and may be used by many goroutines at once. What the
-// router put into a job's metadata comes back byte for byte. docs/go-data-plane.md of the project
-// walks through it.
+// Both keep streams to the sidecar open, and many goroutines may use them at once. The metadata of
+// jobs is returned byte for byte. See docs/go-data-plane.md of the project.
 package router

@@ -4,37 +4,38 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 
 	ciosidecar "github.com/ciosidecar/ciosidecar/client/go"
 )
 
-// TransformRequest is what a router asks of a transformer, in one of two forms: each job with its
-// destination and connection, or the compacted one, where the jobs name them by their metadata.
+// TransformRequest is a router's request to a transformer. In its usual form, each job has its
+// destination and connection. In the compacted form, the jobs name them by their metadata.
 type TransformRequest struct {
 	Input []Job `json:"input"`
 	// DestType is not read.
 	DestType string `json:"destType,omitempty"`
-	// Destinations, in the compacted form, by destinationId.
+	// Destinations are, in the compacted form, the destinations by destinationId.
 	Destinations map[string]json.RawMessage `json:"destinations,omitempty"`
-	// Connections, in the compacted form, by "sourceId:destinationId".
+	// Connections are, in the compacted form, the connections by "sourceId:destinationId".
 	Connections map[string]json.RawMessage `json:"connections,omitempty"`
 }
 
-// Job is one of the router's, each part the JSON that it holds.
+// Job is a job of the router. Each part is the JSON that the router holds.
 type Job struct {
-	// Message is a RudderStack event; or what an earlier transform made of one, which is handed
-	// on as it is.
+	// Message is a RudderStack event. The output of an earlier transform is also allowed; it is
+	// returned unchanged.
 	Message json.RawMessage `json:"message"`
-	// Metadata is the router's own. destinationId, sourceId, workspaceId, userId, jobId,
-	// attemptNum, dontBatch and traceparent are read; all of it comes back.
+	// Metadata is the router's own object, returned unchanged. The package reads destinationId,
+	// sourceId, workspaceId, userId, jobId, attemptNum, dontBatch and traceparent.
 	Metadata json.RawMessage `json:"metadata"`
 	// Destination has ID, RevisionID and Config. Absent in the compacted form.
 	Destination json.RawMessage `json:"destination,omitempty"`
-	// Connection has a config. May be absent.
+	// Connection has a config. Optional.
 	Connection json.RawMessage `json:"connection,omitempty"`
 }
 
-// jobMetadata is what is read of a job's metadata.
+// jobMetadata has the members of a job's metadata that the package reads.
 type jobMetadata struct {
 	JobID         json.RawMessage `json:"jobId"`
 	UserID        string          `json:"userId"`
@@ -46,48 +47,48 @@ type jobMetadata struct {
 	Traceparent   string          `json:"traceparent"`
 }
 
-// readMetadata takes what it can: a member of a strange type counts as absent, for the router's
-// metadata is its own affair.
-func readMetadata(text json.RawMessage) (found jobMetadata) {
-	_ = json.Unmarshal(text, &found)
-	return found
+// readMetadata reads a job's metadata. A member of an unexpected type counts as absent, because the
+// router defines its metadata.
+func readMetadata(text json.RawMessage) (metadata jobMetadata) {
+	_ = json.Unmarshal(text, &metadata)
+	return metadata
 }
 
-// attempt is how often the job was tried before, as an Item has it.
-func (m *jobMetadata) attempt() uint32 {
-	return uint32(min(max(m.AttemptNum, 0), 1<<31))
+// attempt returns the number of times that the job was tried before, for BatchItem.Attempt.
+func (m *jobMetadata) attempt() int32 {
+	return int32(min(max(m.AttemptNum, 0), math.MaxInt32))
 }
 
-// jobReader turns the jobs of one request into items. Jobs repeat their destination, several
-// kilobytes of it: each is read once.
+// jobReader converts the jobs of one request to items. Jobs repeat their destination, which has
+// several kilobytes, so each destination is parsed once.
 type jobReader struct {
 	request      *TransformRequest
 	dontBatch    bool
-	destinations map[string]readDestination
+	destinations map[string]parsedDestination
 }
 
-type readDestination struct {
+type parsedDestination struct {
 	destination ciosidecar.Destination
 	problem     error
 }
 
-// item is the job as it travels, or why it cannot.
-func (r *jobReader) item(job *Job, metadata *jobMetadata) (ciosidecar.Item, error) {
+// item returns the item of a job, or the reason why the job cannot be sent.
+func (r *jobReader) item(job *Job, metadata *jobMetadata) (ciosidecar.BatchItem, error) {
 	destination, err := r.destination(job.Destination)
 	if err != nil {
-		return ciosidecar.Item{}, err
+		return ciosidecar.BatchItem{}, err
 	}
-	return ciosidecar.Item{
+	return ciosidecar.BatchItem{
 		JSON:        job.Message,
 		Destination: destination,
-		Connection:  connectionOf(job.Connection, metadata),
+		Connection:  parseConnection(job.Connection),
 		Attempt:     metadata.attempt(),
 		DontBatch:   r.dontBatch || metadata.DontBatch,
 		Traceparent: metadata.Traceparent,
 	}, nil
 }
 
-// resolve fills in what the compacted form says elsewhere.
+// resolve returns the job with the destination and connection that the compacted form has elsewhere.
 func (r *jobReader) resolve(job Job, metadata *jobMetadata) Job {
 	if absent(job.Destination) {
 		job.Destination = r.request.Destinations[metadata.DestinationID]
@@ -99,58 +100,58 @@ func (r *jobReader) resolve(job Job, metadata *jobMetadata) Job {
 }
 
 func (r *jobReader) destination(text json.RawMessage) (ciosidecar.Destination, error) {
-	found, known := r.destinations[string(text)]
+	parsed, known := r.destinations[string(text)]
 	if !known {
-		found.destination, found.problem = parseDestination(text)
-		r.destinations[string(text)] = found
+		parsed.destination, parsed.problem = parseDestination(text)
+		r.destinations[string(text)] = parsed
 	}
-	return found.destination, found.problem
+	return parsed.destination, parsed.problem
 }
 
 func parseDestination(text json.RawMessage) (ciosidecar.Destination, error) {
 	if absent(text) {
 		return ciosidecar.Destination{}, errNoDestination
 	}
-	var found struct {
+	var destination struct {
 		ID         string
 		RevisionID string
 		Config     json.RawMessage
 	}
-	if err := json.Unmarshal(text, &found); err != nil {
+	if err := json.Unmarshal(text, &destination); err != nil {
 		return ciosidecar.Destination{}, fmt.Errorf("%w: %w", errBadDestination, err)
 	}
-	return ciosidecar.NewDestination(found.ID+":"+found.RevisionID, found.Config), nil
+	return ciosidecar.NewDestination(destination.ID+":"+destination.RevisionID, destination.Config), nil
 }
 
-// connectionOf is the job's connection, none if it has no config: a router that has no connection
-// writes an empty one.
-func connectionOf(text json.RawMessage, metadata *jobMetadata) ciosidecar.Connection {
-	var found struct {
+// parseConnection returns the job's connection. It returns none for a connection without a config: a
+// router writes an empty connection if there is none.
+func parseConnection(text json.RawMessage) ciosidecar.SourceConnection {
+	var connection struct {
 		Config json.RawMessage `json:"config"`
 	}
-	if absent(text) || json.Unmarshal(text, &found) != nil || absent(found.Config) {
-		return ciosidecar.Connection{}
+	if absent(text) || json.Unmarshal(text, &connection) != nil || absent(connection.Config) {
+		return ciosidecar.SourceConnection{}
 	}
-	return ciosidecar.NewConnection(metadata.SourceID+":"+metadata.DestinationID, found.Config)
+	return ciosidecar.NewSourceConnection(connection.Config)
 }
 
 func absent(text json.RawMessage) bool {
 	return len(text) == 0 || string(text) == "null"
 }
 
-// alreadyTransformed tells whether a message is what an earlier transform made: an array of
-// requests, or one that has a statusCode or is of type REST, which no event is.
-func alreadyTransformed(message json.RawMessage) bool {
+// isTransformed reports whether a message is the output of an earlier transform: an array of requests,
+// or an object with a statusCode or of the type REST. No event has these.
+func isTransformed(message json.RawMessage) bool {
 	if text := bytes.TrimLeft(message, " \t\r\n"); len(text) != 0 && text[0] == '[' {
 		return true
 	}
 	if !bytes.Contains(message, []byte(`"statusCode"`)) && !bytes.Contains(message, []byte(`"REST"`)) {
 		return false
 	}
-	var found struct {
+	var output struct {
 		Type       json.RawMessage `json:"type"`
 		StatusCode json.RawMessage `json:"statusCode"`
 	}
-	return json.Unmarshal(message, &found) == nil &&
-		(len(found.StatusCode) != 0 || string(found.Type) == `"REST"`)
+	return json.Unmarshal(message, &output) == nil &&
+		(len(output.StatusCode) != 0 || string(output.Type) == `"REST"`)
 }

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// AppendJSON writes the response as JSON with all that came from the router byte for byte.
-// encoding/json would take white space out of it and escape <, > and &, which means the same.
+// AppendJSON appends the response as JSON, with all parts of the request byte for byte. The output of
+// encoding/json has the same meaning, but without white space, and with <, > and & escaped.
 func (r *TransformResponse) AppendJSON(text []byte) []byte {
 	text = append(text, `{"output":[`...)
 	for index := range r.Output {
@@ -49,7 +49,7 @@ func (j *DestinationJob) appendJSON(text []byte) []byte {
 	return append(text, '}')
 }
 
-// AppendJSON writes the response as JSON with the jobs' metadata byte for byte.
+// AppendJSON appends the response as JSON, with the metadata of the jobs byte for byte.
 func (r *ProxyResponse) AppendJSON(text []byte) []byte {
 	text = strconv.AppendInt(append(text, `{"output":{"status":`...), int64(r.Output.Status), 10)
 	text = appendString(append(text, `,"message":`...), r.Output.Message)
@@ -90,7 +90,7 @@ func appendRaw(text []byte, raw json.RawMessage) []byte {
 	return append(text, raw...)
 }
 
-// appendString writes a JSON text with no more escapes than it needs; what is not UTF-8 becomes
+// appendString appends a JSON string with only the necessary escapes. Bytes that are not UTF-8 become
 // U+FFFD.
 func appendString(text []byte, value string) []byte {
 	text = append(text, '"')

@@ -14,18 +14,18 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/router"
 )
 
-// sidecarAddress is where a sidecar without any options listens; empty where there is no command to
-// start one.
+// sidecarAddress is the address of a sidecar without options, for tests. It is empty if there
+// is no command to start one.
 var sidecarAddress string
 
-// plainSidecar is its address, for a test that needs it.
+// plainSidecar returns the address of that sidecar for a test that needs it.
 func plainSidecar(t testing.TB) string {
 	t.Helper()
 	sidecartest.Need(t)
 	return sidecarAddress
 }
 
-// TestMain starts that sidecar, and fails if any test leaves a goroutine behind.
+// TestMain starts that sidecar. It fails if a test leaves a goroutine behind.
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
@@ -55,7 +55,7 @@ func run(m *testing.M) int {
 
 func within(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), sidecartest.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), sidecartest.Timeout)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -77,7 +77,7 @@ func newTransformer(t testing.TB, address string, options *router.TransformerOpt
 	return transformer
 }
 
-// job is one of a router's, with metadata in an order and a style of its own.
+// job returns a router job whose metadata has an order of keys and white space of its own.
 func job(id int64, message string) router.Job {
 	return router.Job{
 		Message: json.RawMessage(message),
@@ -104,21 +104,21 @@ func transform(t testing.TB, transformer *router.Transformer, jobs ...router.Job
 	return response.Output
 }
 
-// ids are the job ids of an output.
-func ids(t testing.TB, output *router.DestinationJob) (found []int64) {
+// ids returns the job ids of an output.
+func ids(t testing.TB, output *router.DestinationJob) (jobIDs []int64) {
 	t.Helper()
 	for _, text := range output.Metadata {
 		var metadata struct{ JobID int64 }
 		if err := json.Unmarshal(text, &metadata); err != nil {
 			t.Fatal(err)
 		}
-		found = append(found, metadata.JobID)
+		jobIDs = append(jobIDs, metadata.JobID)
 	}
-	return found
+	return jobIDs
 }
 
-// requests are those of an output, one or several.
-func requests(t testing.TB, output *router.DestinationJob) (found []router.PostParameters) {
+// requests returns the requests of an output, one or several.
+func requests(t testing.TB, output *router.DestinationJob) (parameters []router.PostParameters) {
 	t.Helper()
 	if len(output.BatchedRequest) == 0 {
 		return nil
@@ -127,13 +127,13 @@ func requests(t testing.TB, output *router.DestinationJob) (found []router.PostP
 	if text[0] != '[' {
 		text = fmt.Appendf(nil, "[%s]", text)
 	}
-	if err := json.Unmarshal(text, &found); err != nil {
+	if err := json.Unmarshal(text, &parameters); err != nil {
 		t.Fatalf("%v in %s", err, output.BatchedRequest)
 	}
-	return found
+	return parameters
 }
 
-// sent is the body that a router sends of a request: it decodes all of it into Go's own types and
+// sent returns the body that a router sends: the router decodes all forms into Go's own types and
 // takes the form that is not empty.
 func sent(t testing.TB, request *router.PostParameters) string {
 	t.Helper()

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 )
 
-// withDontBatch is a job's metadata with "dontBatch": true, everything else byte for byte.
-// Metadata that is no object comes back as it is.
+// withDontBatch returns a job's metadata with "dontBatch": true and everything else byte for byte.
+// Metadata that is not a JSON object is returned unchanged.
 func withDontBatch(metadata json.RawMessage) json.RawMessage {
 	decoder := json.NewDecoder(bytes.NewReader(metadata))
 	if start, err := decoder.Token(); err != nil || start != json.Delim('{') {
@@ -37,10 +37,10 @@ func withDontBatch(metadata json.RawMessage) json.RawMessage {
 	return splice(metadata, end, end, `,"dontBatch":true`)
 }
 
-// splice is the text with a part of it replaced; the text itself stays as it is.
+// splice returns a copy of the text in which a part is replaced.
 func splice(text []byte, from, to int, replacement string) []byte {
-	found := make([]byte, 0, len(text)+len(replacement))
-	found = append(found, text[:from]...)
-	found = append(found, replacement...)
-	return append(found, text[to:]...)
+	spliced := make([]byte, 0, len(text)+len(replacement))
+	spliced = append(spliced, text[:from]...)
+	spliced = append(spliced, replacement...)
+	return append(spliced, text[to:]...)
 }

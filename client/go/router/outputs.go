@@ -6,78 +6,80 @@ import (
 	ciosidecar "github.com/ciosidecar/ciosidecar/client/go"
 )
 
-// TransformResponse is what a router expects of a transformer.
+// TransformResponse is the response that a router expects of a transformer.
 type TransformResponse struct {
 	Output []DestinationJob `json:"output"`
 }
 
-// DestinationJob is one output: jobs that are delivered, or fail, together.
+// DestinationJob is one output: jobs that are delivered together, or fail together.
 type DestinationJob struct {
-	// BatchedRequest is what to deliver: a [PostParameters] object, or an array of them to be
-	// sent one after another. Absent where there is nothing to deliver.
+	// BatchedRequest is the request to send: a [PostParameters] object, or an array of them to send
+	// one after another. Absent if there is nothing to send.
 	BatchedRequest json.RawMessage `json:"batchedRequest,omitempty"`
-	// Metadata are those of its jobs, as they came, in the order of the input.
+	// Metadata has the metadata of the jobs, unchanged, in the order of the input.
 	Metadata []json.RawMessage `json:"metadata"`
-	// Destination and Connection are those of its first job, as they came.
+	// Destination and Connection are those of the first job, unchanged.
 	Destination json.RawMessage `json:"destination,omitempty"`
 	Connection  json.RawMessage `json:"connection,omitempty"`
-	// Batched tells whether it covers several jobs.
+	// Batched reports whether the output has several jobs.
 	Batched bool `json:"batched"`
-	// StatusCode is 200 to be delivered; 298 filtered; 4xx refused for good; 5xx worth another
-	// try.
+	// StatusCode is 200: to be delivered. 298: filtered. 4xx: a permanent failure. 5xx: a retryable
+	// failure.
 	StatusCode int `json:"statusCode"`
-	// Error is the code and what the sidecar says of it, where StatusCode is not 200.
+	// Error is the code and the message of the error, if StatusCode is not 200.
 	Error string `json:"error,omitempty"`
-	// StatTags are for metrics, of few values each, where StatusCode is not 200.
+	// StatTags are tags for metrics, if StatusCode is not 200. Each tag has few values.
 	StatTags map[string]string `json:"statTags,omitempty"`
 }
 
-// answeredJob is a job and what became of it.
+// answeredJob is a job with its result.
 type answeredJob struct {
 	job      Job
 	metadata jobMetadata
-	handedOn bool
-	result   ciosidecar.Result // its requests' positions count the jobs
+	// passedThrough is true for the output of an earlier transform, which is returned unchanged.
+	passedThrough bool
+	// The positions of the result's requests are indexes of jobs.
+	result ciosidecar.Result
 }
 
-// outputsOf puts every job into exactly one output. A router refuses a job that it finds in two, so
-// requests that share a job are united, whatever else they cover.
+// outputsOf puts every job into exactly one output. A router rejects a job that is in two outputs, so
+// all requests that share a job are in one output.
 func outputsOf(jobs []answeredJob) []DestinationJob {
-	together := newUnion(len(jobs))
+	groups := newUnionFind(len(jobs))
 	covered := make([]bool, len(jobs))
 	for index := range jobs {
 		for _, request := range jobs[index].result.Requests {
 			for _, position := range request.Positions {
 				covered[position] = true
-				together.join(index, int(position))
+				groups.union(index, int(position))
 			}
 		}
 	}
 	members := make(map[int][]int)
 	for index := range jobs {
-		root := together.root(index)
+		root := groups.find(index)
 		members[root] = append(members[root], index)
 	}
 
 	outputs := make([]DestinationJob, 0, len(members))
-	requests := make(map[int][]ciosidecar.Request)
-	outputOf := make(map[int]int) // of a root
+	requests := make(map[int][]ciosidecar.APIRequest)
+	outputOf := make(map[int]int) // the index of a root's output
 	for index := range jobs {
-		found := &jobs[index]
-		root := together.root(index)
+		job := &jobs[index]
+		root := groups.find(index)
 		switch {
-		case found.handedOn:
+		case job.passedThrough:
 			output := outputFor(jobs, []int{index})
-			output.BatchedRequest = found.job.Message
+			output.BatchedRequest = job.job.Message
 			outputs = append(outputs, output)
 		case !covered[index]:
 			outputs = append(outputs, withoutRequest(jobs, index))
-		case len(found.result.Requests) != 0:
+		case len(job.result.Requests) != 0:
 			if _, known := outputOf[root]; !known {
 				outputOf[root] = len(outputs)
 				outputs = append(outputs, outputFor(jobs, members[root]))
 			}
-			requests[root] = append(requests[root], found.result.Requests...)
+			requests[root] = append(requests[root], job.result.Requests...)
 		}
 	}
 	for root, index := range outputOf {
@@ -101,40 +103,40 @@ func outputFor(jobs []answeredJob, members []int) DestinationJob {
 	return output
 }
 
-// withoutRequest is the output of a job that is not to be delivered.
+// withoutRequest returns the output of a job that has nothing to deliver.
 func withoutRequest(jobs []answeredJob, index int) DestinationJob {
-	found := &jobs[index]
+	job := &jobs[index]
 	output := outputFor(jobs, []int{index})
-	output.StatusCode = found.result.Status
+	output.StatusCode = job.result.Status
 	switch {
-	case found.result.Error != nil:
-		output.Error = errorText(found.result.Error)
-	case found.result.FilterReason != "":
-		output.Error = "filtered: " + found.result.FilterReason
+	case job.result.Error != nil:
+		output.Error = errorText(job.result.Error)
+	case job.result.FilterReason != "":
+		output.Error = "filtered: " + job.result.FilterReason
 	default:
-		// Nothing to deliver and nothing wrong: to a router that is a filtered job.
+		// A router has no other status for a job without a request and without an error.
 		output.StatusCode = 298
 		output.Error = "filtered: nothing to send"
 	}
-	output.StatTags = statTags("router", &found.result, &found.metadata)
+	output.StatTags = statTags("router", &job.result, &job.metadata)
 	return output
 }
 
-// union knows which jobs belong together.
-type union struct {
+// unionFind is a disjoint-set structure over the indexes of jobs.
+type unionFind struct {
 	parents []int
 }
 
-func newUnion(count int) *union {
+func newUnionFind(count int) *unionFind {
 	parents := make([]int, count)
 	for index := range parents {
 		parents[index] = index
 	}
-	return &union{parents}
+	return &unionFind{parents}
 }
 
-// root is the first of those that belong together.
-func (u *union) root(index int) int {
+// find returns the smallest index of the set that contains index.
+func (u *unionFind) find(index int) int {
 	for u.parents[index] != index {
 		u.parents[index] = u.parents[u.parents[index]]
 		index = u.parents[index]
@@ -142,7 +144,8 @@ func (u *union) root(index int) int {
 	return index
 }
 
-func (u *union) join(one, other int) {
-	one, other = u.root(one), u.root(other)
-	u.parents[max(one, other)] = min(one, other)
+// union merges the sets that contain the two indexes.
+func (u *unionFind) union(first, second int) {
+	first, second = u.find(first), u.find(second)
+	u.parents[max(first, second)] = min(first, second)
 }

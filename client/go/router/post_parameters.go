@@ -9,7 +9,7 @@ import (
 	ciosidecar "github.com/ciosidecar/ciosidecar/client/go"
 )
 
-// PostParameters is a request as a router holds it.
+// PostParameters is a request in the form that a router holds.
 type PostParameters struct {
 	Version      string            `json:"version,omitempty"`
 	Type         string            `json:"type"`
@@ -18,15 +18,15 @@ type PostParameters struct {
 	EndpointPath string            `json:"endpointPath,omitempty"`
 	UserID       string            `json:"userId"`
 	Headers      map[string]string `json:"headers"`
-	// Params become the query.
+	// Params are added to the query of the endpoint.
 	Params map[string]json.RawMessage `json:"params"`
-	// Body has one of JSON, JSON_ARRAY, XML, FORM and GZIP that is not empty, or none.
+	// Body has at most one form that is not empty: JSON, JSON_ARRAY, XML, FORM or GZIP.
 	Body  map[string]json.RawMessage `json:"body"`
 	Files map[string]json.RawMessage `json:"files"`
 }
 
-// batchedRequest is the requests of one output as its batchedRequest.
-func batchedRequest(jobs []answeredJob, requests []ciosidecar.Request) json.RawMessage {
+// batchedRequest returns the requests of one output as PostParameters: one object, or an array.
+func batchedRequest(jobs []answeredJob, requests []ciosidecar.APIRequest) json.RawMessage {
 	var text []byte
 	if len(requests) == 1 {
 		return appendRequest(text, jobs, &requests[0])
@@ -37,9 +37,9 @@ func batchedRequest(jobs []answeredJob, requests []ciosidecar.Request) json.RawM
 	return append(text, ']')
 }
 
-// appendRequest writes a request as PostParameters, its body as bytes: encoding/json would take
-// the white space out of it.
-func appendRequest(text []byte, jobs []answeredJob, request *ciosidecar.Request) []byte {
+// appendRequest appends a request as PostParameters, with the body byte for byte; encoding/json would
+// remove the white space.
+func appendRequest(text []byte, jobs []answeredJob, request *ciosidecar.APIRequest) []byte {
 	text = append(text, `{"version":"1","type":"REST","method":`...)
 	text = appendString(text, request.Method)
 	text = append(text, `,"endpoint":`...)
@@ -70,12 +70,13 @@ func appendRequest(text []byte, jobs []answeredJob, request *ciosidecar.Request)
 	return append(text, `,"files":{}}`...)
 }
 
-// appendBody writes a body in the form that a router sends unharmed.
+// appendBody appends a body in a form that a router sends without loss.
 //
-// A router decodes JSON into float64s and maps, and sends nothing for an empty object: that form
-// is for bodies that survive it. Any other goes as JSON_ARRAY, whose text a router sends as it
-// stands, under the same content type. So does one that covers several jobs, because that form has
-// room for their ids, by which a [Deliverer] knows whose item was refused.
+// A router decodes the form JSON into float64s and maps, and sends no body for an empty object. So
+// appendBody uses JSON only for bodies that stay the same. For others it uses JSON_ARRAY, whose text
+// a router sends unchanged with the same content type. A body that covers several jobs also uses
+// JSON_ARRAY, which has room for the job ids. A [Deliverer] needs them to find the jobs of the items
+// that Customer.io refused.
 func appendBody(text, body []byte, jobs []string) []byte {
 	switch {
 	case len(body) == 0:
@@ -93,9 +94,9 @@ func appendBody(text, body []byte, jobs []string) []byte {
 	return append(text, `},"XML":{},"FORM":{}}`...)
 }
 
-// jobIDs are those of the jobs that the items of a shared request's body belong to, item by item;
-// none if it is not shared, or if a job has no id that is a number.
-func jobIDs(jobs []answeredJob, positions []uint64) []string {
+// jobIDs returns the job id of each item of a shared request's body. It returns none if the request
+// covers one job, or if a job id is not a number.
+func jobIDs(jobs []answeredJob, positions []int64) []string {
 	if len(positions) < 2 {
 		return nil
 	}
@@ -110,8 +111,8 @@ func jobIDs(jobs []answeredJob, positions []uint64) []string {
 	return ids
 }
 
-// survivesDecoding tells whether an object is the same after it was decoded into Go's map[string]any
-// and encoded again: it is not empty, and a float64 holds each of its numbers.
+// survivesDecoding reports whether an object stays the same if it is decoded into a map[string]any and
+// encoded again: it is not empty, and a float64 holds each of its numbers.
 func survivesDecoding(body []byte) bool {
 	body = bytes.TrimSpace(body)
 	if len(body) < 2 || body[0] != '{' || len(bytes.TrimSpace(body[1:len(body)-1])) == 0 {
@@ -137,8 +138,8 @@ func survivesDecoding(body []byte) bool {
 	return true
 }
 
-// heldByFloat64 tells whether a number has at most the 15 digits that any float64 keeps, and no
-// exponent, which would need a closer look.
+// heldByFloat64 reports whether a number has at most 15 digits, which every float64 holds, and no
+// exponent. Numbers with an exponent are not examined further.
 func heldByFloat64(number []byte) bool {
 	digits := 0
 	for _, letter := range number {
@@ -152,7 +153,7 @@ func heldByFloat64(number []byte) bool {
 	return digits <= 15
 }
 
-// afterString is the index after a text that starts at one.
+// afterString returns the index after the string that starts at an index.
 func afterString(body []byte, index int) int {
 	for index++; index < len(body) && body[index] != '"'; index++ {
 		if body[index] == '\\' {

@@ -10,8 +10,8 @@ import (
 	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 )
 
-// prepare is the request as the sidecar delivers it, or what about it Customer.io could never
-// take.
+// prepare returns the request for the sidecar. It returns an error for a request that Customer.io
+// would never accept.
 func (p *PostParameters) prepare() (*v1.PreparedRequest, error) {
 	address, err := p.address()
 	if err != nil {
@@ -22,12 +22,12 @@ func (p *PostParameters) prepare() (*v1.PreparedRequest, error) {
 		return nil, err
 	}
 	headers := make(map[string]string, len(p.Headers)+1)
-	named := false
+	hasContentType := false
 	for name, value := range p.Headers {
 		headers[name] = value
-		named = named || http.CanonicalHeaderKey(name) == "Content-Type"
+		hasContentType = hasContentType || http.CanonicalHeaderKey(name) == "Content-Type"
 	}
-	if !named && len(body) != 0 {
+	if !hasContentType && len(body) != 0 {
 		headers["Content-Type"] = "application/json"
 	}
 	return &v1.PreparedRequest{
@@ -39,7 +39,7 @@ func (p *PostParameters) prepare() (*v1.PreparedRequest, error) {
 	}, nil
 }
 
-// address is the endpoint with the params as its query.
+// address returns the endpoint with the params added to its query.
 func (p *PostParameters) address() (string, error) {
 	if len(p.Params) == 0 {
 		return p.Endpoint, nil
@@ -60,8 +60,8 @@ func (p *PostParameters) address() (string, error) {
 	return address.String(), nil
 }
 
-// body is the one form that is not empty, as the text to send. An identify without any attribute
-// is an empty object, which is not nothing: it creates the person.
+// body returns the bytes of the form that is not empty. If all forms are empty, the body of a PUT or a
+// POST is an empty object: an identify without attributes creates the person.
 func (p *PostParameters) body() ([]byte, error) {
 	for _, form := range []string{"XML", "FORM", "GZIP"} {
 		if !emptyObject(p.Body[form]) {
@@ -72,13 +72,13 @@ func (p *PostParameters) body() ([]byte, error) {
 		return text, nil
 	}
 	if text := p.Body["JSON_ARRAY"]; !emptyObject(text) {
-		var found struct {
+		var form struct {
 			Batch *string `json:"batch"`
 		}
-		if json.Unmarshal(text, &found) != nil || found.Batch == nil {
-			return nil, errors.New("a body of the form JSON_ARRAY without a batch that is a text")
+		if json.Unmarshal(text, &form) != nil || form.Batch == nil {
+			return nil, errors.New("a body of the form JSON_ARRAY without a batch that is a string")
 		}
-		return []byte(*found.Batch), nil
+		return []byte(*form.Batch), nil
 	}
 	if p.Method == http.MethodPut || p.Method == http.MethodPost {
 		return []byte("{}"), nil
@@ -86,11 +86,11 @@ func (p *PostParameters) body() ([]byte, error) {
 	return nil, nil
 }
 
-// emptyObject tells whether a form says nothing: absent, null or {}.
+// emptyObject reports whether a form is absent, null or {}.
 func emptyObject(text json.RawMessage) bool {
 	if absent(text) {
 		return true
 	}
-	var found map[string]json.RawMessage
-	return json.Unmarshal(text, &found) == nil && len(found) == 0
+	var object map[string]json.RawMessage
+	return json.Unmarshal(text, &object) == nil && len(object) == 0
 }

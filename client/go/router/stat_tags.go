@@ -6,8 +6,8 @@ import (
 	ciosidecar "github.com/ciosidecar/ciosidecar/client/go"
 )
 
-// statTags are what a data plane counts a failure by. Every value is one of few: codes, types, and
-// the ids that the data plane counts by anyway.
+// statTags returns the tags by which a data plane counts failures. Every tag has few values: codes,
+// types, and the ids by which the data plane counts anyway.
 func statTags(feature string, result *ciosidecar.Result, metadata *jobMetadata) map[string]string {
 	category, kind := "transformation", "filtered"
 	meta := result.FilterReason
@@ -34,9 +34,9 @@ func statTags(feature string, result *ciosidecar.Result, metadata *jobMetadata) 
 }
 
 func errorTags(result *ciosidecar.Result) (category, kind string) {
-	retried := "aborted"
+	outcome := "aborted"
 	if result.Error.Retryable {
-		retried = "retryable"
+		outcome = "retryable"
 	}
 	switch result.Error.Type {
 	case "instrumentation":
@@ -47,13 +47,13 @@ func errorTags(result *ciosidecar.Result) (category, kind string) {
 		if result.Status == http.StatusTooManyRequests {
 			return "network", "throttled"
 		}
-		return "network", retried
+		return "network", outcome
 	default:
-		return "platform", retried
+		return "platform", outcome
 	}
 }
 
-// errorText is an error for a job's status: its code, what it says, and nothing personal.
-func errorText(problem *ciosidecar.Error) string {
-	return problem.Code + ": " + problem.Message
+// errorText returns the code and the message of an error. It contains no personal data.
+func errorText(eventError *ciosidecar.EventError) string {
+	return eventError.Code + ": " + eventError.Message
 }

@@ -13,12 +13,12 @@ var (
 	errBadDestination = errors.New("the job's destination cannot be read")
 )
 
-// TransformerOptions say how a [Transformer] works. The zero value, and nil, mean the defaults.
+// TransformerOptions are the options of a [Transformer]. A field that is zero has its default.
 type TransformerOptions struct {
-	// Streams is how many streams to keep open, each to the next of the client's addresses: as
-	// many as there are sidecars. Default 1.
+	// Streams is the number of streams to keep open. Calls take turns among them, and each stream
+	// connects to the next of the client's addresses. Use the number of sidecars. Defaults to 1.
 	Streams int
-	// DontBatch keeps requests from covering several jobs, as a job's own dontBatch does.
+	// DontBatch, if true, prevents requests from covering several jobs, as a job's own dontBatch does.
 	DontBatch bool
 	// Stream are further options of the streams.
 	Stream ciosidecar.StreamOptions
@@ -26,76 +26,77 @@ type TransformerOptions struct {
 
 // Transformer turns router jobs into requests. Make one with [NewTransformer] and keep it.
 type Transformer struct {
-	lines     *lines
+	streams   *streamPool
 	dontBatch bool
-	turn      atomic.Uint32
+	calls     atomic.Uint32
 }
 
-// NewTransformer makes a transformer that asks the client's sidecars.
+// NewTransformer returns a transformer that uses the client's sidecars. Nil options are the defaults.
 func NewTransformer(client *ciosidecar.Client, options *TransformerOptions) *Transformer {
 	if options == nil {
 		options = &TransformerOptions{}
 	}
 	return &Transformer{
-		lines:     newLines(client, options.Streams, options.Stream),
+		streams:   newStreamPool(client, options.Streams, options.Stream),
 		dontBatch: options.DontBatch,
 	}
 }
 
-// Close ends every call, and leaves the client open.
-func (t *Transformer) Close() { t.lines.close() }
+// Close ends every call. It does not close the client.
+func (t *Transformer) Close() { t.streams.close() }
 
-// Transform answers a router's request: every job of the input is in exactly one output. Jobs of
-// several destinations may be mixed.
+// Transform transforms the jobs of a router's request. Every job is in exactly one output. The jobs may
+// have different destinations.
 //
-// Outputs come in the order in which their requests must be sent for any one person. What is wrong
-// with a job is in its output. An error is one of the call's (the sidecar is not there, or ctx has
-// ended): nothing was done, and every job is worth another try.
+// The outputs are in the order in which the requests of any one person must be sent. What is wrong
+// with a job is in its output. Transform returns an error if the call fails, because no sidecar
+// answers or because ctx ends. In that case nothing was done, and every job can be sent again.
 func (t *Transformer) Transform(ctx context.Context, request *TransformRequest) (*TransformResponse, error) {
 	jobs := make([]answeredJob, len(request.Input))
-	items := make([]ciosidecar.Item, 0, len(jobs))
-	sent := make([]int, 0, len(jobs)) // which job an item is
-	reader := jobReader{request, t.dontBatch, make(map[string]readDestination)}
+	items := make([]ciosidecar.BatchItem, 0, len(jobs))
+	jobOfItem := make([]int, 0, len(jobs))
+	reader := jobReader{request, t.dontBatch, make(map[string]parsedDestination)}
 	for index := range request.Input {
-		found := &jobs[index]
-		found.metadata = readMetadata(request.Input[index].Metadata)
-		found.job = reader.resolve(request.Input[index], &found.metadata)
-		if alreadyTransformed(found.job.Message) {
-			found.handedOn = true
+		job := &jobs[index]
+		job.metadata = readMetadata(request.Input[index].Metadata)
+		job.job = reader.resolve(request.Input[index], &job.metadata)
+		if isTransformed(job.job.Message) {
+			job.passedThrough = true
 			continue
 		}
-		item, err := reader.item(&found.job, &found.metadata)
+		item, err := reader.item(&job.job, &job.metadata)
 		if err != nil {
-			found.result = refusedHere(err)
+			job.result = invalidJobResult(err)
 			continue
 		}
 		items = append(items, item)
-		sent = append(sent, index)
+		jobOfItem = append(jobOfItem, index)
 	}
-	results, err := t.lines.call(ctx, int(t.turn.Add(1)), items, 0)
+	results, err := t.streams.call(ctx, int(t.calls.Add(1)), items, 0)
 	if err != nil {
 		return nil, err
 	}
 	for index, result := range results {
-		// Positions count the items of the stream; a call's are sent one after another.
-		for _, one := range result.Requests {
-			for n, position := range one.Positions {
-				one.Positions[n] = uint64(sent[position-results[0].Position])
+		// Positions count the items of the stream. Those of one call are consecutive.
+		for _, apiRequest := range result.Requests {
+			for n, position := range apiRequest.Positions {
+				apiRequest.Positions[n] = int64(jobOfItem[position-results[0].Position])
 			}
 		}
-		jobs[sent[index]].result = result
+		jobs[jobOfItem[index]].result = result
 	}
 	return &TransformResponse{Output: outputsOf(jobs)}, nil
 }
 
-// refusedHere is the result of a job that did not reach the sidecar, as the sidecar would say it.
-func refusedHere(problem error) ciosidecar.Result {
+// invalidJobResult returns the result of a job that cannot be sent to the sidecar: the one that the
+// sidecar would return.
+func invalidJobResult(problem error) ciosidecar.Result {
 	if errors.Is(problem, errNoDestination) {
-		return ciosidecar.Result{Status: 503, Error: &ciosidecar.Error{
+		return ciosidecar.Result{Status: 503, Error: &ciosidecar.EventError{
 			Code: "UNKNOWN_DESTINATION", Type: "internal", Message: problem.Error(), Retryable: true,
 		}}
 	}
-	return ciosidecar.Result{Status: 400, Error: &ciosidecar.Error{
+	return ciosidecar.Result{Status: 400, Error: &ciosidecar.EventError{
 		Code: "INVALID_DESTINATION", Type: "configuration", Message: problem.Error(),
 	}}
 }

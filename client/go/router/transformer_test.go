@@ -19,7 +19,7 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/router"
 )
 
-// A job of each kind: each is in one output, with its status, and its metadata as it came.
+// Jobs of every kind are in exactly one output each, with a status and their unchanged metadata.
 func TestEveryJobIsInExactlyOneOutput(t *testing.T) {
 	transformer := newTransformer(t, plainSidecar(t), nil)
 	jobs := []router.Job{
@@ -58,7 +58,8 @@ func TestEveryJobIsInExactlyOneOutput(t *testing.T) {
 	}
 }
 
-// The same answer for the compacted form, in which jobs name destination and connection by ids.
+// The compacted form, in which jobs refer to destination and connection by ids, gives the same
+// outputs.
 func TestTheCompactedFormIsTheSame(t *testing.T) {
 	transformer := newTransformer(t, plainSidecar(t), nil)
 	plain := []router.Job{job(1, track("a")), job(2, group("b")), job(3, group("c"))}
@@ -67,9 +68,9 @@ func TestTheCompactedFormIsTheSame(t *testing.T) {
 		Destinations: map[string]json.RawMessage{"shop": plain[0].Destination},
 		Connections:  map[string]json.RawMessage{"web:shop": json.RawMessage(`{"config":null}`)},
 	}
-	for _, one := range plain {
-		one.Destination = nil
-		compacted.Input = append(compacted.Input, one)
+	for _, compactedJob := range plain {
+		compactedJob.Destination = nil
+		compacted.Input = append(compacted.Input, compactedJob)
 	}
 	response, err := transformer.Transform(within(t), compacted)
 	if err != nil {
@@ -86,8 +87,8 @@ func TestTheCompactedFormIsTheSame(t *testing.T) {
 	}
 }
 
-// A record is understood by its connection, in either form of the request; without one it is refused.
-func TestARecordIsUnderstoodByItsConnection(t *testing.T) {
+// A record needs a connection, in both forms of the request.
+func TestARecordNeedsAConnection(t *testing.T) {
 	transformer := newTransformer(t, plainSidecar(t), nil)
 	connection := json.RawMessage(`{"sourceId":"web","destinationId":"shop","enabled":true,"config":{"destination":{"object":"person"}}}`)
 	record := `{"type":"record","action":"insert","identifiers":{"id":"u1","plan":"pro"}}`
@@ -111,31 +112,31 @@ func TestARecordIsUnderstoodByItsConnection(t *testing.T) {
 	}
 }
 
-// Jobs that share a request are one output; with dontBatch, their own or the transformer's, each
-// has its own.
+// Jobs that share a request are in one output. With dontBatch, of the job or of the transformer,
+// each job has its own output.
 func TestJobsThatShareARequestAreOneOutput(t *testing.T) {
 	address := plainSidecar(t)
 	jobs := []router.Job{job(1, group("a")), job(2, track("x")), job(3, group("b")), job(4, group("c"))}
 	jobs[3].Metadata = json.RawMessage(strings.Replace(string(jobs[3].Metadata), "{", `{"dontBatch":true,`, 1))
-	covered := func(options *router.TransformerOptions) (found [][]int64) {
+	covered := func(options *router.TransformerOptions) (jobIDs [][]int64) {
 		for _, output := range transform(t, newTransformer(t, address, options), jobs...) {
-			found = append(found, ids(t, &output))
+			jobIDs = append(jobIDs, ids(t, &output))
 			if output.Batched != (len(output.Metadata) > 1) || len(requests(t, &output)) != 1 {
 				t.Errorf("%+v", output)
 			}
 		}
-		return found
+		return jobIDs
 	}
-	if found := covered(nil); !slices.EqualFunc(found, [][]int64{{2}, {1, 3}, {4}}, slices.Equal) {
-		t.Errorf("outputs of jobs %v", found)
+	if jobIDs := covered(nil); !slices.EqualFunc(jobIDs, [][]int64{{2}, {1, 3}, {4}}, slices.Equal) {
+		t.Errorf("outputs of jobs %v", jobIDs)
 	}
-	if found := covered(&router.TransformerOptions{DontBatch: true}); !slices.EqualFunc(found, [][]int64{{1}, {2}, {3}, {4}}, slices.Equal) {
-		t.Errorf("outputs of jobs %v", found)
+	if jobIDs := covered(&router.TransformerOptions{DontBatch: true}); !slices.EqualFunc(jobIDs, [][]int64{{1}, {2}, {3}, {4}}, slices.Equal) {
+		t.Errorf("outputs of jobs %v", jobIDs)
 	}
 }
 
-// A refused job says why, for people and for metrics, in few values.
-func TestARefusedJobIsCountedByFewTags(t *testing.T) {
+// The output of a rejected job has a message for people, and tags with few values for metrics.
+func TestARejectedJobHasTagsWithFewValues(t *testing.T) {
 	transformer := newTransformer(t, plainSidecar(t), nil)
 	outputs := transform(t, transformer, job(1, `{"type":"track","userId":"u"}`))
 	expected := map[string]string{
@@ -148,9 +149,9 @@ func TestARefusedJobIsCountedByFewTags(t *testing.T) {
 	}
 }
 
-// What an earlier transform made is handed on as it is: a request, an array of them, or one with a
-// status.
-func TestWhatIsTransformedAlreadyIsHandedOn(t *testing.T) {
+// The output of an earlier transform is returned unchanged: a request, an array of requests, or an
+// object with a status.
+func TestTheOutputOfAnEarlierTransformIsReturnedUnchanged(t *testing.T) {
 	transformer := newTransformer(t, plainSidecar(t), nil)
 	messages := []string{
 		`[ {"endpoint":"x"} ]`, `{"type":"REST" ,"endpoint":"x"}`, `{"statusCode":200,"endpoint":"x","n":1.0}`,
@@ -167,7 +168,7 @@ func TestWhatIsTransformedAlreadyIsHandedOn(t *testing.T) {
 	}
 }
 
-// Many calls at once: each gets the answers of its own jobs, and shares no request with another.
+// Concurrent calls get the outputs of their own jobs, and share no requests.
 func TestCallsDoNotMix(t *testing.T) {
 	transformer := newTransformer(t, plainSidecar(t), &router.TransformerOptions{Streams: 2})
 	var running sync.WaitGroup
@@ -187,16 +188,16 @@ func TestCallsDoNotMix(t *testing.T) {
 	running.Wait()
 }
 
-// A sidecar that is not there is an error of the call, and so is a context that ends; once it is
-// back, calls are answered again.
-func TestACallFailsAndTheNextMaySucceed(t *testing.T) {
+// A call fails if no sidecar answers or its context ends. Later calls succeed once the sidecar is
+// back.
+func TestACallSucceedsAfterAFailedCall(t *testing.T) {
 	socket := "unix:" + t.TempDir() + "/s.sock"
 	transformer := newTransformer(t, socket, &router.TransformerOptions{
 		Stream: ciosidecar.StreamOptions{ReconnectFor: 1},
 	})
 	request := &router.TransformRequest{Input: []router.Job{job(1, track("u"))}}
 	if _, err := transformer.Transform(within(t), request); status.Code(err) != codes.Unavailable {
-		t.Errorf("nobody there: %v", err)
+		t.Errorf("no sidecar: %v", err)
 	}
 	ctx, cancel := context.WithCancel(within(t))
 	cancel()
@@ -217,7 +218,7 @@ func TestACallFailsAndTheNextMaySucceed(t *testing.T) {
 	}
 }
 
-// As JSON, metadata and destinations are byte for byte what came in.
+// AppendJSON keeps metadata and destinations byte for byte.
 func TestTheResponseAsJSONKeepsEveryByte(t *testing.T) {
 	transformer := newTransformer(t, plainSidecar(t), nil)
 	jobs := []router.Job{job(9007199254740993, track("<u>")), job(2, `{"type":"track"}`)}
@@ -226,9 +227,9 @@ func TestTheResponseAsJSONKeepsEveryByte(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(response.AppendJSON(nil))
-	for _, one := range jobs {
-		if !strings.Contains(text, string(one.Metadata)) || !strings.Contains(text, string(one.Destination)) {
-			t.Errorf("%s is not in %s", one.Metadata, text)
+	for _, input := range jobs {
+		if !strings.Contains(text, string(input.Metadata)) || !strings.Contains(text, string(input.Destination)) {
+			t.Errorf("%s is not in %s", input.Metadata, text)
 		}
 	}
 	encoded, err := json.Marshal(response)

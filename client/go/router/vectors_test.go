@@ -15,8 +15,7 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/router"
 )
 
-// Every case of the project's vectors: what the router would send is, as JSON, what the sidecar
-// made, to the last digit.
+// For every test vector, the router sends the same JSON as the sidecar made, to the last digit.
 func TestARouterSendsWhatTheSidecarMade(t *testing.T) {
 	for _, name := range []string{"track_v1.jsonl", "track_v2.jsonl"} {
 		t.Run(name, func(t *testing.T) { sendsWhatTheSidecarMade(t, name) })
@@ -36,25 +35,25 @@ func sendsWhatTheSidecarMade(t *testing.T, name string) {
 	}
 	for index := range outputs {
 		output, result := &outputs[index], &results[index]
-		found := requests(t, output)
-		if output.StatusCode != result.Status || len(found) != len(result.Requests) {
+		parameters := requests(t, output)
+		if output.StatusCode != result.Status || len(parameters) != len(result.Requests) {
 			t.Fatalf("vector %d: %+v, %+v", index, output, result)
 		}
-		for n := range found {
+		for n := range parameters {
 			expected := &result.Requests[n]
-			if found[n].Method != expected.Method || found[n].Endpoint != expected.URL ||
-				found[n].EndpointPath != expected.EndpointPath || !reflect.DeepEqual(found[n].Headers, expected.Headers) {
-				t.Errorf("vector %d: %+v, %+v", index, found[n], expected)
+			if parameters[n].Method != expected.Method || parameters[n].Endpoint != expected.URL ||
+				parameters[n].EndpointPath != expected.EndpointPath || !reflect.DeepEqual(parameters[n].Headers, expected.Headers) {
+				t.Errorf("vector %d: %+v, %+v", index, parameters[n], expected)
 			}
-			if body := sent(t, &found[n]); !sameJSON(t, body, string(expected.Body)) {
+			if body := sent(t, &parameters[n]); !sameJSON(t, body, string(expected.Body)) {
 				t.Errorf("vector %d: sent %s for %s", index, body, expected.Body)
 			}
 		}
 	}
 }
 
-// vectors are the events of a file of vectors as jobs, and as items that share no request.
-func vectors(t *testing.T, name string) (jobs []router.Job, items []ciosidecar.Item) {
+// vectors returns the events of a file of vectors as jobs, and as items that share no request.
+func vectors(t *testing.T, name string) (jobs []router.Job, items []ciosidecar.BatchItem) {
 	t.Helper()
 	file, err := os.Open(filepath.Join(sidecartest.Root(), "tests", "vectors", name))
 	if err != nil {
@@ -76,20 +75,20 @@ func vectors(t *testing.T, name string) (jobs []router.Job, items []ciosidecar.I
 		if err != nil {
 			t.Fatal(err)
 		}
-		one := job(int64(len(jobs)), string(vector.Event))
-		one.Destination = fmt.Appendf(nil, `{"ID":"d%d","Config":%s}`, len(jobs), config)
-		jobs = append(jobs, one)
-		items = append(items, ciosidecar.Item{
+		added := job(int64(len(jobs)), string(vector.Event))
+		added.Destination = fmt.Appendf(nil, `{"ID":"d%d","Config":%s}`, len(jobs), config)
+		jobs = append(jobs, added)
+		items = append(items, ciosidecar.BatchItem{
 			JSON: vector.Event, DontBatch: true, Destination: ciosidecar.NewDestination("", config),
 		})
 	}
 	return jobs, items
 }
 
-// sameJSON compares texts digit by digit but for zeros that end a fraction.
-func sameJSON(t testing.TB, one, other string) bool {
+// sameJSON compares JSON texts digit by digit, except for zeros at the end of a fraction.
+func sameJSON(t testing.TB, first, second string) bool {
 	t.Helper()
-	return one == other || reflect.DeepEqual(exactly(t, one), exactly(t, other))
+	return first == second || reflect.DeepEqual(exactly(t, first), exactly(t, second))
 }
 
 func exactly(t testing.TB, text string) any {

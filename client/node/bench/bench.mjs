@@ -1,10 +1,10 @@
-// How many events a second come back through a stream, by how they travel.
+// Measure how many events a second a stream transforms.
 //
 //     npm run bench -- ADDRESS EVENTS.jsonl
 //
-// Prints one line of JSON. coalesced: sent one by one, gathered into messages by the stream.
-// one_a_message: the same with one event in each message. one_at_a_time: one event in each message,
-// and the next is sent when its answer is there, as by a caller without a stream of ours.
+// Prints one line of JSON. coalesced: the stream gathers events into messages. one_a_message: each
+// message holds one event. one_at_a_time: each message holds one event, and the next one is sent after
+// its answer, as by a caller without this client's streams.
 
 import { readFileSync } from "node:fs";
 
@@ -18,29 +18,29 @@ async function eventsPerS(client, events, options) {
   return run(client, events, options, SECONDS);
 }
 
-/** All events, again and again for so many seconds, and a thousand at least. */
+/** Send the events repeatedly, for so many seconds, and at least a thousand. Return the events a second. */
 async function run(client, events, options, seconds) {
   let answered = 0;
-  const began = performance.now();
-  const passedS = () => (performance.now() - began) / 1000;
-  function* sent() {
+  const startedMs = performance.now();
+  const passedS = () => (performance.now() - startedMs) / 1000;
+  function* repeated() {
     for (let count = 0; count < 1000 || passedS() < seconds; count += 1) yield events[count % events.length];
   }
-  for await (const { result } of client.stream(CONFIG, options).map(sent())) {
-    if (!result.ok) throw new Error(`an event came to ${result.status} ${result.error?.code}`);
+  for await (const { result } of client.stream(CONFIG, options).map(repeated())) {
+    if (!result.ok) throw new Error(`an event has status ${result.status} ${result.error?.code}`);
     answered += 1;
   }
   return Math.round(answered / passedS());
 }
 
 const [address, file] = process.argv.slice(2);
-if (file === undefined) throw new Error("say npm run bench -- ADDRESS EVENTS.jsonl");
+if (file === undefined) throw new Error("usage: npm run bench -- ADDRESS EVENTS.jsonl");
 const events = readFileSync(file, "utf8").split("\n").filter(Boolean).map((line) => Buffer.from(line));
 const client = new Client(address);
 const figures = {
   coalesced_events_per_s: await eventsPerS(client, events, {}),
   one_a_message_events_per_s: await eventsPerS(client, events, { maxBatchEvents: 1 }),
-  one_at_a_time_events_per_s: await eventsPerS(client, events, { maxOwedEvents: 1 }),
+  one_at_a_time_events_per_s: await eventsPerS(client, events, { maxOutstandingEvents: 1 }),
 };
 console.log(JSON.stringify(figures));
 client.close();

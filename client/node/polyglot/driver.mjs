@@ -1,5 +1,5 @@
-// The contract suite's driver for this client; tests/polyglot/README.md says what is spoken here.
-// It plays the package that `npm run build` left in dist.
+// The TypeScript client's driver for the contract suite. tests/polyglot/README.md describes its input
+// and output. The driver uses the package that `npm run build` wrote to dist.
 
 import { createWriteStream, readFileSync } from "node:fs";
 import { once } from "node:events";
@@ -10,7 +10,7 @@ import { Aborted, BatchEntry, CallFailed, Client, Closed, Destination, SidecarEr
 const NEWLINE = 0x0a;
 const TAB = 0x09;
 
-/** The lines of standard input as bytes, read no further than they are taken. */
+/** Yield the lines of standard input as bytes, and read no further than they are taken. */
 async function* inputLines() {
   let pieces = [];
   for await (const chunk of process.stdin) {
@@ -25,14 +25,14 @@ async function* inputLines() {
   if (pieces.length > 0) yield Buffer.concat(pieces);
 }
 
-// Node's own stdout would hold up the whole program while nobody reads the pipe.
+// process.stdout would block the whole program while the pipe is full.
 const output = createWriteStream("", { fd: 1 });
 
-async function writeLine(found) {
-  if (!output.write(`${JSON.stringify(found)}\n`)) await once(output, "drain");
+async function writeLine(line) {
+  if (!output.write(`${JSON.stringify(line)}\n`)) await once(output, "drain");
 }
 
-/** The events of the input as they are asked for, each an entry with its index. */
+/** The events of the input, read as they are taken: each an entry with its index. */
 class Entries {
   read = 0;
 
@@ -51,42 +51,55 @@ class Entries {
       const destination = this.destinations[Number(line.subarray(0, tab))];
       const event = line.subarray(tab + 1);
       const options = { destination, ...fieldsOf(this.fields[index] ?? {}) };
-      yield { index, entry: new BatchEntry(this.typed.has(index) ? messageOf(event) : event, undefined, options) };
+      yield { index, entry: new BatchEntry(this.typed.has(index) ? rudderEventOf(event) : event, undefined, options) };
     }
   }
 }
 
-/** The event built field by field. */
-function messageOf(event) {
-  const { type, userId, event: name, properties } = JSON.parse(event.toString());
-  const message = v1.Message.fromPartial({ type, userId, event: name });
-  message.properties = { ...v1.Json.create(), form: { $case: "fields", value: properties } };
-  return message;
+/** Build the event as fields. */
+function rudderEventOf(json) {
+  const { type, userId, event, properties } = JSON.parse(json.toString());
+  const rudderEvent = v1.RudderEvent.fromPartial({ type, userId, event });
+  rudderEvent.properties = { ...v1.JsonObject.create(), form: { $case: "fields", value: properties } };
+  return rudderEvent;
 }
 
 function fieldsOf({ source_type, ordering_key, attempt, dont_batch, traceparent, tag }) {
-  const found = { sourceType: source_type, orderingKey: ordering_key, attempt, dontBatch: dont_batch, traceparent };
-  if (tag !== undefined) found.tag = Buffer.from(tag);
-  return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined));
+  const fields = { sourceType: source_type, orderingKey: ordering_key, attempt, dontBatch: dont_batch, traceparent };
+  if (tag !== undefined) fields.tag = Buffer.from(tag);
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-function boundsOf({ deadline_ms: timeoutMs }) {
+function timeoutOf({ deadline_ms: timeoutMs }) {
   return timeoutMs === undefined ? {} : { timeoutMs };
 }
 
 async function playTransform(client, scenario, entries) {
-  const all = [];
-  for await (const { entry } of entries) all.push(entry);
-  for (const result of await client.transform(all, entries.destinations[0], boundsOf(scenario))) {
-    await writeLine(written(result));
-  }
+  const batch = await allOf(entries);
+  await writeResults(await client.transform(batch, entries.destinations[0], timeoutOf(scenario)));
+}
+
+async function playDeliver(client, scenario, entries) {
+  const batch = await allOf(entries);
+  const options = { delivery: deliveryOf(scenario.deliver), ...timeoutOf(scenario) };
+  await writeResults(await client.deliver(batch, entries.destinations[0], options));
+}
+
+async function allOf(entries) {
+  const batch = [];
+  for await (const { entry } of entries) batch.push(entry);
+  return batch;
+}
+
+async function writeResults(results) {
+  for (const result of results) await writeLine(lineOf(result));
 }
 
 function deliveryOf(deliver) {
   if (deliver === undefined) return undefined;
   if (deliver === true) return {};
-  const { detail_for_every_item: detailForEveryItem, include_requests: includeRequests, timeout_ms: timeoutMs } = deliver;
-  return { detailForEveryItem, includeRequests, timeoutMs };
+  const { detail_level: level, include_requests: includeRequests, timeout_ms: timeoutMs } = deliver;
+  return { detailLevel: level?.toLowerCase(), includeRequests, timeoutMs };
 }
 
 async function playStream(client, scenario, entries, outcome) {
@@ -96,22 +109,22 @@ async function playStream(client, scenario, entries, outcome) {
     maxBatchEvents: options.max_batch_events,
     maxBatchBytes: options.max_batch_bytes,
     lingerMs: options.linger_ms,
-    maxOwedEvents: options.max_owed_events,
-    maxOwedBytes: options.max_owed_bytes,
+    maxOutstandingEvents: options.max_outstanding_events,
+    maxOutstandingBytes: options.max_outstanding_bytes,
     maxReceiveBytes: options.max_receive_bytes,
     reconnectForMs: options.reconnect_for_ms,
     unordered: options.unordered,
     clientName: options.client_name,
     clientVersion: options.client_version,
     delivery: deliveryOf(scenario.deliver),
-    ...boundsOf(scenario),
+    ...timeoutOf(scenario),
     signal: cancel.signal,
   });
   const feeding = feed(stream, scenario, entries, outcome).catch((failure) => failure);
   try {
     let answered = 0;
     for await (const { result } of stream) {
-      await writeLine(written(result));
+      await writeLine(lineOf(result));
       answered += 1;
       if (answered === scenario.cancel_after) cancel.abort();
       if (answered === scenario.close_after) client.close();
@@ -131,11 +144,11 @@ async function feed(stream, scenario, entries, outcome) {
       const { index, entry } = next.value;
       const batch = batches.get(index);
       try {
-        if (batch === undefined) await stream.send(entry.event, entry.item, entry.options);
+        if (batch === undefined) await stream.send(entry.event, entry.attachment, entry.options);
         else {
-          const together = [entry];
-          while (together.length < batch.count) together.push((await events.next()).value.entry);
-          await stream.sendBatch(together, { timeoutMs: batch.timeout_ms });
+          const batchEntries = [entry];
+          while (batchEntries.length < batch.count) batchEntries.push((await events.next()).value.entry);
+          await stream.sendBatch(batchEntries, { timeoutMs: batch.timeout_ms });
         }
       } catch (failure) {
         if (failure instanceof SidecarError) throw failure;
@@ -149,8 +162,8 @@ async function feed(stream, scenario, entries, outcome) {
 
 async function playRaw(scenario, lines, outcome) {
   const root = scenario.ca_file === undefined ? undefined : readFileSync(scenario.ca_file);
-  const trust = root === undefined ? credentials.createInsecure() : credentials.createSsl(root);
-  const client = new v1.SidecarServiceClient(scenario.addresses[0], trust, {
+  const channelCredentials = root === undefined ? credentials.createInsecure() : credentials.createSsl(root);
+  const client = new v1.SidecarServiceClient(scenario.addresses[0], channelCredentials, {
     "grpc.max_receive_message_length": -1,
     "grpc.max_send_message_length": -1,
   });
@@ -161,11 +174,11 @@ async function playRaw(scenario, lines, outcome) {
     for await (const line of lines) {
       outcome.events_read += 1;
       const request = v1.TransformStreamRequest.decode(Buffer.from(line.toString(), "base64"));
-      await new Promise((taken) => call.write(request, taken));
+      await new Promise((written) => call.write(request, written));
     }
     call.end();
   };
-  // The call may end before the input does, which is then of no interest.
+  // If the call ends before the input, the rest of the input does not matter.
   void send();
   let answered = 0;
   try {
@@ -183,7 +196,7 @@ async function playRaw(scenario, lines, outcome) {
   if (code !== status.OK) throw new CallFailed(code, details);
 }
 
-function written(result) {
+function lineOf(result) {
   const { position, status, ok, error, warnings, filterReason, delivery, tag } = result;
   return {
     position,
@@ -219,7 +232,7 @@ function written(result) {
   };
 }
 
-/** How a call ended, by the name of a gRPC status; REFUSED where the client did not even make it. */
+/** Return the name of the gRPC status for a failure, or REFUSED if the client did not make the call. */
 function endOf(failure) {
   if (failure instanceof Unavailable) return { end: "UNAVAILABLE", message: failure.message };
   if (failure instanceof CallFailed) return { end: failure.code, message: failure.details };
@@ -235,8 +248,9 @@ async function play(lines, scenario, entries, outcome) {
   const client = new Client(scenario.addresses, { tls });
   try {
     if (scenario.call === "stream") await playStream(client, scenario, entries, outcome);
-    else if (scenario.call === "capabilities") await client.capabilities(boundsOf(scenario));
-    else if (scenario.call === "check") await client.check(entries.destinations[0], boundsOf(scenario));
+    else if (scenario.call === "deliver") await playDeliver(client, scenario, entries);
+    else if (scenario.call === "capabilities") await client.capabilities(timeoutOf(scenario));
+    else if (scenario.call === "check") await client.check(entries.destinations[0], timeoutOf(scenario));
     else await playTransform(client, scenario, entries);
   } finally {
     client.close();
@@ -258,7 +272,7 @@ async function main() {
   await writeLine({ ...outcome, events_read: outcome.events_read + entries.read });
   output.end();
   await once(output, "finish");
-  // Input that nobody took any more would keep the program.
+  // Unread input would keep the program running.
   process.exit(0);
 }
 

@@ -1,39 +1,39 @@
-// One call of TransformStream, from Open to its end. What it is for is the stream's business.
+// One call of TransformStream, from OpenStream to its status.
 
 import type { ClientDuplexStream, StatusObject, status as Code } from "@grpc/grpc-js";
 
 import { Finish, TransformStreamRequest } from "./gen/index.js";
-import type { Open, TransformStreamResponse } from "./gen/index.js";
+import type { OpenStream, TransformStreamResponse } from "./gen/index.js";
 
-/** How a call ended. */
-export interface Ended {
+/** The status of a call. */
+export interface CallStatus {
   readonly code: Code;
   readonly details: string;
 }
 
 type Duplex = ClientDuplexStream<TransformStreamRequest, TransformStreamResponse>;
 
-/** A stream of the wire. */
+/** A call of TransformStream. */
 export class Call {
-  /** The server has answered Open. */
+  /** True once the server has answered OpenStream. */
   opened = false;
-  /** The server has said that it is going away. */
+  /** True once the server has sent Drain. */
   draining = false;
-  /** A message is on its way into the socket: the next one waits, and gathers events meanwhile. */
+  /** True while the socket has not taken the last message. Events are gathered meanwhile. */
   writing = false;
-  /** Nothing more will be sent. */
+  /** True once Finish is sent. */
   finished = false;
-  /** Fulfilled once every response is through; rejected with what `onResponse` threw. */
-  readonly ended: Promise<Ended>;
+  /** Resolves after the last response. Rejects with what `onResponse` threw. */
+  readonly ended: Promise<CallStatus>;
   readonly #call: Duplex;
 
-  constructor(call: Duplex, opening: Open, onResponse: (response: TransformStreamResponse) => void) {
+  constructor(call: Duplex, open: OpenStream, onResponse: (response: TransformStreamResponse) => void) {
     this.#call = call;
     this.ended = new Promise((resolve, reject) => {
-      let status: StatusObject | undefined;
+      let finalStatus: StatusObject | undefined;
       let readAll = false;
       const end = (): void => {
-        if (status !== undefined && readAll) resolve({ code: status.code, details: status.details });
+        if (finalStatus !== undefined && readAll) resolve({ code: finalStatus.code, details: finalStatus.details });
       };
       call.on("data", (response: TransformStreamResponse) => {
         try {
@@ -43,10 +43,10 @@ export class Call {
           call.cancel();
         }
       });
-      // What it says is in the status, which always comes.
+      // The status follows every error, and contains it.
       call.on("error", () => undefined);
-      call.on("status", (found) => {
-        status = found;
+      call.on("status", (status) => {
+        finalStatus = status;
         end();
       });
       call.on("end", () => {
@@ -54,11 +54,11 @@ export class Call {
         end();
       });
     });
-    call.write(request({ $case: "open", value: opening }));
+    call.write(request({ $case: "open", value: open }));
   }
 
-  /** Sends these; `written` when the socket has taken them. */
-  send(messages: readonly TransformStreamRequest[], written: () => void): void {
+  /** Send messages. onWritten: called once the socket has taken them. */
+  send(messages: readonly TransformStreamRequest[], onWritten: () => void): void {
     const last = messages.length - 1;
     this.writing = true;
     messages.forEach((message, index) => {
@@ -66,19 +66,20 @@ export class Call {
       else {
         this.#call.write(message, () => {
           this.writing = false;
-          written();
+          onWritten();
         });
       }
     });
   }
 
-  /** Says that nothing more will come. */
+  /** Send Finish and half-close the call. */
   finish(): void {
     this.finished = true;
     this.#call.write(request({ $case: "finish", value: Finish.create() }));
     this.#call.end();
   }
 
+  /** Cancel the call. */
   cancel(): void {
     this.#call.cancel();
   }

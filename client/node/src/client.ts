@@ -1,217 +1,233 @@
-// A connection to one or several sidecars.
+// A client of one or several sidecars.
 
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 
 import { Metadata, status as Code } from "@grpc/grpc-js";
-import type { CallOptions, ClientOptions, ClientUnaryCall, ServiceError } from "@grpc/grpc-js";
+import type { CallOptions as GrpcCallOptions, ClientUnaryCall, ServiceError } from "@grpc/grpc-js";
+import type { ClientOptions as GrpcOptions } from "@grpc/grpc-js";
 
 import { Aborted, CallFailed, Closed, Unavailable, callFailed } from "./errors.js";
-import { Connection, Destination, wireConnection, wireDestination } from "./destinations.js";
+import { Destination } from "./destinations.js";
 import type { AnyConnection, AnyDestination } from "./destinations.js";
-import { BatchEntry, encodeEvent, encodeFields } from "./events.js";
-import type { Event } from "./events.js";
-import {
-  Batch,
-  CheckDestinationRequest,
-  GetCapabilitiesRequest,
-  Item,
-  TransformRequest,
-} from "./gen/index.js";
+import type { BatchEntry, Event } from "./events.js";
+import { GetCapabilitiesRequest } from "./gen/index.js";
 import type {
+  CheckDestinationRequest,
   CheckDestinationResponse,
+  DeliverRequest,
+  DeliverResponse,
   GetCapabilitiesResponse,
   SidecarServiceClient,
+  TransformRequest,
   TransformResponse,
 } from "./gen/index.js";
-import { Numbering } from "./numbering.js";
-import { Backoff } from "./patience.js";
+import { Backoff } from "./reconnect-backoff.js";
 import { readResults } from "./results.js";
 import type { Result } from "./results.js";
 import { DEFAULT_ADDRESS, Sidecars } from "./sidecars.js";
 import type { KeepAlive, Tls } from "./sidecars.js";
 import { Stream } from "./stream.js";
 import { filledOptions } from "./stream-options.js";
-import type { StreamOptions } from "./stream-options.js";
+import type { DeliveryOptions, StreamOptions } from "./stream-options.js";
+import { checkRequest, deliverRequest, transformRequest } from "./unary-requests.js";
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+// The default of `ciosidecar serve --delivery-timeout-s`.
+const SERVER_DELIVERY_TIMEOUT_MS = 60_000;
 const MAX_ATTEMPTS = 4;
-const MAX_PAUSE_MS = 2_000;
-// What a timer of Node's can hold; more is as good as no bound.
+const MAX_DELAY_MS = 2_000;
+// The largest delay of Node's timers, about 25 days. A longer time limit counts as none.
 const MAX_TIMER_MS = 0x7fffffff;
 
-/** How a client reaches its sidecars. */
-export interface ClientSettings {
-  /** TLS; without it the connection is plain. */
+/** How a client connects to its sidecars. */
+export interface ClientOptions {
+  /** Optional. TLS. By default connections are not encrypted. */
   tls?: Tls;
-  /** How a peer that vanished without a word is noticed. */
+  /** Optional. The pings that detect a sidecar which vanished or froze. */
   keepAlive?: KeepAlive;
-  /** Options of grpc-js, over the client's own: interceptors, window sizes, … */
-  grpc?: ClientOptions;
+  /** Optional. Options of grpc-js, which override the client's own: interceptors, window sizes, … */
+  grpc?: GrpcOptions;
 }
 
-/** Bounds of one call. */
-export interface CallBounds {
-  /** How long it may take, attempts included. Infinity: without end. Default 30,000. */
+/** The options of a unary call. */
+export interface CallOptions {
+  /** Optional. The time limit for the call, with all its attempts. Infinity: none. Defaults to 30,000. */
   timeoutMs?: number;
-  /** Ends the call; it then rejects with Aborted. */
+  /** Optional. A signal that ends the call, which then rejects with Aborted. */
   signal?: AbortSignal;
 }
 
-type Method<Question, Reply> = (
+/** The options of `Client.transform`. */
+export interface TransformOptions extends CallOptions {
+  /** Optional. The source connection of records that name none themselves. */
+  connection?: AnyConnection;
+}
+
+/** The options of `Client.deliver`. */
+export interface DeliverOptions extends TransformOptions {
+  /** Optional. The options of the delivery, as of a stream that delivers. */
+  delivery?: DeliveryOptions;
+  /**
+   * Optional. The time limit for the call. Infinity: none. Defaults to 30,000 more than
+   * `delivery.timeoutMs` or, without it, than 60,000, the server's own default.
+   */
+  timeoutMs?: number;
+}
+
+type UnaryMethod<Request, Response> = (
   sidecar: SidecarServiceClient,
-  question: Question,
-  options: Partial<CallOptions>,
-  done: (failure: ServiceError | null, reply: Reply) => void,
+  request: Request,
+  options: Partial<GrpcCallOptions>,
+  callback: (failure: ServiceError | null, response: Response) => void,
 ) => ClientUnaryCall;
 
-/** A connection to one or several sidecars. Make one and keep it; close it at the end. */
+const getCapabilities: UnaryMethod<GetCapabilitiesRequest, GetCapabilitiesResponse> = (sidecar, request, ...rest) =>
+  sidecar.getCapabilities(request, new Metadata(), ...rest);
+const checkDestination: UnaryMethod<CheckDestinationRequest, CheckDestinationResponse> = (sidecar, request, ...rest) =>
+  sidecar.checkDestination(request, new Metadata(), ...rest);
+const transform: UnaryMethod<TransformRequest, TransformResponse> = (sidecar, request, ...rest) =>
+  sidecar.transform(request, new Metadata(), ...rest);
+const deliver: UnaryMethod<DeliverRequest, DeliverResponse> = (sidecar, request, ...rest) =>
+  sidecar.deliver(request, new Metadata(), ...rest);
+
+/** A client of one or several sidecars. Create one, keep it, and close it at the end. */
 export class Client implements Disposable {
   readonly #sidecars: Sidecars;
   readonly #closed = new AbortController();
 
   /**
-   * addresses: host:port, unix:PATH, dns:///NAME:PORT, or several of these: calls take turns among
-   * those that are healthy. Throws a TypeError for addresses that cannot be used.
+   * Create a client.
+   *
+   * addresses: host:port, unix:PATH or dns:///NAME:PORT, or several of these. Calls use the healthy
+   * ones in rotation. Throws a TypeError for an address that cannot be used.
    */
-  constructor(addresses: string | readonly string[] = DEFAULT_ADDRESS, settings: ClientSettings = {}) {
-    const list = typeof addresses === "string" ? [addresses] : addresses;
-    this.#sidecars = new Sidecars(list, settings.tls, settings.keepAlive ?? {}, settings.grpc ?? {});
+  constructor(addresses: string | readonly string[] = DEFAULT_ADDRESS, options: ClientOptions = {}) {
+    const addressList = typeof addresses === "string" ? [addresses] : addresses;
+    this.#sidecars = new Sidecars(addressList, options.tls, options.keepAlive ?? {}, options.grpc ?? {});
   }
 
-  /** What the sidecar is and can do. Rejects with a SidecarError. */
-  capabilities(bounds: CallBounds = {}): Promise<GetCapabilitiesResponse> {
-    const method: Method<GetCapabilitiesRequest, GetCapabilitiesResponse> = (sidecar, question, options, done) =>
-      sidecar.getCapabilities(question, new Metadata(), options, done);
-    return this.#call(method, GetCapabilitiesRequest.create(), bounds);
+  /** Return the version, the features and the limits of the server. Rejects with a SidecarError. */
+  capabilities(options: CallOptions = {}): Promise<GetCapabilitiesResponse> {
+    return this.#call(getCapabilities, GetCapabilitiesRequest.create(), options);
   }
 
   /**
-   * Whether a destination's settings can work; with `probe`, whether Customer.io takes its
-   * credentials too. Rejects with a SidecarError.
+   * Check the settings of a destination.
+   *
+   * probe: ask Customer.io whether it accepts the credentials. Rejects with a SidecarError.
    */
   async check(
     destination: AnyDestination,
-    bounds: CallBounds & { probe?: boolean } = {},
+    options: CallOptions & { probe?: boolean } = {},
   ): Promise<CheckDestinationResponse> {
-    const request = CheckDestinationRequest.create();
-    request.destination = wireDestination(Destination.of(destination), 0);
-    request.probe = bounds.probe ?? false;
-    const method: Method<CheckDestinationRequest, CheckDestinationResponse> = (sidecar, question, options, done) =>
-      sidecar.checkDestination(question, new Metadata(), options, done);
-    return this.#call(method, request, bounds);
+    return this.#call(checkDestination, checkRequest(destination, options.probe ?? false), options);
   }
 
   /**
-   * One batch in, its results out, one an event, in order. destination: for events that name none
-   * themselves. connection: what rows become, where the events are records. Rejects with a
-   * SidecarError, or with a TypeError or RangeError for what cannot travel.
+   * Transform one batch, and return one result for each event, in order.
+   *
+   * destination: for events that name none themselves. Rejects with a SidecarError if the call fails,
+   * and with a TypeError or RangeError if an event cannot be sent.
    */
   async transform(
     events: Iterable<Event | BatchEntry<unknown>>,
     destination: AnyDestination,
-    bounds: CallBounds & { connection?: AnyConnection } = {},
+    options: TransformOptions = {},
   ): Promise<Result[]> {
-    const request = transformRequest(events, destination, bounds.connection);
-    const method: Method<TransformRequest, TransformResponse> = (sidecar, question, options, done) =>
-      sidecar.transform(question, new Metadata(), options, done);
-    const { results } = await this.#call(method, request, bounds);
+    const request = transformRequest(events, destination, options.connection);
+    const { results } = await this.#call(transform, request, options);
     return results === undefined ? [] : readResults(results);
   }
 
   /**
-   * A stream that takes events one at a time, and connects at once.
+   * Transform and deliver one batch, and return one result for each event, in order. Results have the
+   * meaning that they have on a stream with delivery.
    *
-   * destination: for events that name none themselves. Item: the type of what is handed in beside
-   * the events. Throws a TypeError or RangeError for options that cannot be.
+   * destination: for events that name none themselves. The call is attempted once, because another
+   * attempt could deliver events twice: if the call fails, it is unknown which events were delivered.
+   * Rejects as `transform` does, and with code UNIMPLEMENTED if the server does not deliver.
    */
-  stream<I = Event>(destination?: AnyDestination, options: StreamOptions = {}): Stream<I> {
-    if (this.#closed.signal.aborted) throw new Closed("the client was closed");
-    const target = destination === undefined ? undefined : Destination.of(destination);
-    return new Stream<I>(this.#sidecars, target, filledOptions(options), this.#closed.signal);
+  async deliver(
+    events: Iterable<Event | BatchEntry<unknown>>,
+    destination?: AnyDestination,
+    options: DeliverOptions = {},
+  ): Promise<Result[]> {
+    const { connection, delivery = {}, signal } = options;
+    const request = deliverRequest(events, destination, connection, delivery);
+    const deliveryMs = delivery.timeoutMs ?? SERVER_DELIVERY_TIMEOUT_MS;
+    const { timeoutMs = deliveryMs + DEFAULT_TIMEOUT_MS } = options;
+    const { results } = await this.#call(deliver, request, { timeoutMs, signal }, 1);
+    return results === undefined ? [] : readResults(results);
   }
 
-  /** Ends every call and stream. */
+  /**
+   * Open a stream, which connects at once.
+   *
+   * destination: for events that name none themselves. A: the type of the attachments. Throws a
+   * TypeError or RangeError for options that cannot be used.
+   */
+  stream<A = Event>(destination?: AnyDestination, options: StreamOptions = {}): Stream<A> {
+    if (this.#closed.signal.aborted) throw new Closed("the client was closed");
+    const defaultDestination = destination === undefined ? undefined : Destination.of(destination);
+    return new Stream<A>(this.#sidecars, defaultDestination, filledOptions(options), this.#closed.signal);
+  }
+
+  /** End all calls and streams. */
   close(): void {
     this.#closed.abort();
     this.#sidecars.close();
   }
 
+  /** Close the client. */
   [Symbol.dispose](): void {
     this.close();
   }
 
-  async #call<Question, Reply>(
-    method: Method<Question, Reply>,
-    question: Question,
-    bounds: CallBounds,
-  ): Promise<Reply> {
-    const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = bounds;
+  async #call<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: Request,
+    options: CallOptions,
+    maxAttempts = MAX_ATTEMPTS,
+  ): Promise<Response> {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
     const deadline = timeoutMs > MAX_TIMER_MS ? undefined : Date.now() + timeoutMs;
-    const ends = [this.#closed.signal];
-    if (signal !== undefined) ends.push(signal);
-    if (deadline !== undefined) ends.push(AbortSignal.timeout(timeoutMs));
-    const end = AbortSignal.any(ends);
-    const backoff = new Backoff(MAX_PAUSE_MS);
+    const signals = [this.#closed.signal];
+    if (signal !== undefined) signals.push(signal);
+    if (deadline !== undefined) signals.push(AbortSignal.timeout(timeoutMs));
+    const end = AbortSignal.any(signals);
+    const backoff = new Backoff(MAX_DELAY_MS);
     for (let attempt = 1; ; attempt += 1) {
       try {
         const sidecar = await this.#sidecars.pick(end);
         end.throwIfAborted();
         if (sidecar === undefined) throw new Unavailable("no sidecar is healthy");
-        return await once(method, sidecar, question, deadline === undefined ? {} : { deadline }, end);
+        return await oneAttempt(method, sidecar, request, deadline === undefined ? {} : { deadline }, end);
       } catch (failure) {
         if (signal?.aborted) throw new Aborted(signal);
         if (this.#closed.signal.aborted) throw new Closed("the client was closed");
         if (end.aborted) throw new CallFailed(Code.DEADLINE_EXCEEDED, `no answer within ${timeoutMs} ms`);
-        if (!(failure instanceof Unavailable) || attempt === MAX_ATTEMPTS) throw failure;
+        if (!(failure instanceof Unavailable) || attempt === maxAttempts) throw failure;
       }
-      await pause(backoff.pauseMs(), undefined, { signal: end }).catch(() => undefined);
+      await sleep(backoff.nextDelayMs(), undefined, { signal: end }).catch(() => undefined);
     }
   }
 }
 
-function transformRequest(
-  events: Iterable<Event | BatchEntry<unknown>>,
-  destination: AnyDestination,
-  connection: AnyConnection | undefined,
-): TransformRequest {
-  const destinations = new Numbering<Destination>();
-  const connections = new Numbering<Connection>();
-  for (const numbers of [destinations, connections]) numbers.beginAnew(Infinity);
-  const none: ReadonlySet<number> = new Set();
-  const batch = Batch.create();
-  batch.destination = destinations.number(Destination.of(destination), none) ?? 0;
-  if (connection !== undefined) batch.connection = connections.number(Connection.of(connection), none) ?? 0;
-  for (const one of events) {
-    const { event, options } = BatchEntry.of(one);
-    const { destination: to, connection: rows, ...fields } = options;
-    const item = { ...(encodeFields(fields) ?? Item.create()) };
-    item.payload = encodeEvent(event).payload;
-    if (to !== undefined) item.destination = destinations.number(Destination.of(to), none) ?? 0;
-    if (rows !== undefined) item.connection = connections.number(Connection.of(rows), none) ?? 0;
-    batch.items.push(item);
-  }
-  const request = TransformRequest.create();
-  request.destinations = destinations.takeUndeclared().map(([number, found]) => wireDestination(found, number));
-  request.connections = connections.takeUndeclared().map(([number, found]) => wireConnection(found, number));
-  request.batch = batch;
-  return request;
-}
-
-/** One attempt at a unary call. */
-function once<Question, Reply>(
-  method: Method<Question, Reply>,
+/** Make one attempt at a unary call. end: cancels it. */
+function oneAttempt<Request, Response>(
+  method: UnaryMethod<Request, Response>,
   sidecar: SidecarServiceClient,
-  question: Question,
-  options: Partial<CallOptions>,
+  request: Request,
+  options: Partial<GrpcCallOptions>,
   end: AbortSignal,
-): Promise<Reply> {
+): Promise<Response> {
   return new Promise((resolve, reject) => {
     const cancel = (): void => {
       call.cancel();
     };
-    const call = method(sidecar, question, options, (failure, reply) => {
+    const call = method(sidecar, request, options, (failure, response) => {
       end.removeEventListener("abort", cancel);
-      if (failure === null) resolve(reply);
+      if (failure === null) resolve(response);
       else reject(callFailed(failure.code, failure.details));
     });
     end.addEventListener("abort", cancel);

@@ -1,84 +1,106 @@
-// Where events go and what their rows become, as the user configured it.
+// Destinations and source connections, as the user configured them.
 
-import { Connection as WireConnection, Destination as WireDestination } from "./gen/index.js";
+import * as v1 from "./gen/index.js";
 
 const utf8 = new TextEncoder();
 
-/** A config of the dashboard's in any of its forms. */
+/** The dashboard's config JSON: as an object, a string, or bytes in UTF-8. */
 export type ConfigJson = string | Uint8Array | object;
 
-/** A config under the caller's own name. Printing it shows only the name. */
-class Named {
+/**
+ * A Customer.io workspace as the user configured it. Two with the same config and ref are equal.
+ * `console.log` shows only the ref.
+ */
+export class Destination {
   readonly #config: Uint8Array;
   readonly #key: string;
 
-  /** config: the dashboard's config JSON, as an object, a string or bytes in UTF-8. Throws a TypeError. */
+  /** Create a destination from the dashboard's config JSON. Throws a TypeError. */
   constructor(
     config: ConfigJson,
-    /** The caller's own name for it, safe to log. */
+    /** Optional. The caller's own name for the destination. It MUST NOT be a secret: the server logs it. */
     readonly ref = "",
   ) {
-    if (config instanceof Uint8Array) this.#config = config.slice();
-    else if (typeof config === "string") this.#config = utf8.encode(config);
-    else if (isObject(config)) this.#config = utf8.encode(JSON.stringify(config));
-    else throw new TypeError(`a config is an object, a string or bytes, not ${typeof config}`);
+    this.#config = configBytes(config);
     this.#key = `${ref}\0${Buffer.from(this.#config).toString("latin1")}`;
   }
 
-  /** The config JSON in UTF-8. May hold credentials. */
+  /** Return a destination as it is, or create one from its config. Throws a TypeError. */
+  static of(destination: AnyDestination): Destination {
+    return destination instanceof Destination ? destination : new Destination(destination);
+  }
+
+  /** The config JSON in UTF-8. Contains credentials. */
   get config(): Uint8Array {
     return this.#config;
   }
 
-  /** The same for equal configs under equal names, and for no others. May hold credentials. */
+  /** Equal for equal destinations only. Contains credentials. */
   get key(): string {
     return this.#key;
   }
 }
 
-/** A Customer.io workspace as the user configured it. Two with the same config and ref are one. */
-export class Destination extends Named {
-  /** A destination from any of the forms a caller may hold. Throws a TypeError for anything else. */
-  static of(found: AnyDestination): Destination {
-    return found instanceof Destination ? found : new Destination(found);
-  }
-}
-
 /**
- * What warehouse rows of one source become, as the user configured it. Records need one, and
- * nothing else does. Two with the same config and ref are one.
+ * A connection of a warehouse source to a destination, as the user configured it. Records need one;
+ * other events do not. Two with the same config are equal.
  */
-export class Connection extends Named {
-  /** A connection from any of the forms a caller may hold. Throws a TypeError for anything else. */
-  static of(found: AnyConnection): Connection {
-    return found instanceof Connection ? found : new Connection(found);
+export class SourceConnection {
+  readonly #config: Uint8Array;
+  readonly #key: string;
+
+  /** Create a connection from the dashboard's config JSON. Throws a TypeError. */
+  constructor(config: ConfigJson) {
+    this.#config = configBytes(config);
+    this.#key = Buffer.from(this.#config).toString("latin1");
+  }
+
+  /** Return a connection as it is, or create one from its config. Throws a TypeError. */
+  static of(connection: AnyConnection): SourceConnection {
+    return connection instanceof SourceConnection ? connection : new SourceConnection(connection);
+  }
+
+  /** The config JSON in UTF-8. May contain credentials. */
+  get config(): Uint8Array {
+    return this.#config;
+  }
+
+  /** Equal for equal connections only. May contain credentials. */
+  get key(): string {
+    return this.#key;
   }
 }
 
-/** A destination as a caller may hold it: made before, or its config JSON. */
+/** A destination, or its config JSON. */
 export type AnyDestination = Destination | ConfigJson;
-/** A connection likewise. */
-export type AnyConnection = Connection | ConfigJson;
+/** A source connection, or its config JSON. */
+export type AnyConnection = SourceConnection | ConfigJson;
 
-/** The destination as it travels, under a number. */
-export function wireDestination(destination: Destination, number: number): WireDestination {
-  const found = WireDestination.create();
-  found.number = number;
-  found.destinationRef = destination.ref;
-  found.settings = { $case: "configJson", value: destination.config };
-  return found;
+/** Return the message that declares a destination under a reference id. */
+export function destinationMessage(destination: Destination, referenceId: number): v1.Destination {
+  const message = v1.Destination.create();
+  message.referenceId = referenceId;
+  message.destinationRef = destination.ref;
+  message.settings = { $case: "configJson", value: destination.config };
+  return message;
 }
 
-/** The connection as it travels, under a number. */
-export function wireConnection(connection: Connection, number: number): WireConnection {
-  const found = WireConnection.create();
-  found.number = number;
-  found.connectionRef = connection.ref;
-  found.settings = { $case: "configJson", value: connection.config };
-  return found;
+/** Return the message that declares a source connection under a reference id. */
+export function connectionMessage(connection: SourceConnection, referenceId: number): v1.SourceConnection {
+  const message = v1.SourceConnection.create();
+  message.referenceId = referenceId;
+  message.settings = { $case: "configJson", value: connection.config };
+  return message;
 }
 
-/** What TypeScript promises and a program in JavaScript may break. */
-export function isObject(found: unknown): found is object {
-  return typeof found === "object" && found !== null && !Array.isArray(found);
+/** Tell objects from arrays, null and primitives. A program in JavaScript may pass any of them. */
+export function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function configBytes(config: ConfigJson): Uint8Array {
+  if (config instanceof Uint8Array) return config.slice();
+  if (typeof config === "string") return utf8.encode(config);
+  if (isObject(config)) return utf8.encode(JSON.stringify(config));
+  throw new TypeError(`a config is an object, a string or bytes, not ${typeof config}`);
 }

@@ -1,42 +1,42 @@
-// What goes wrong between a caller and the sidecar. What goes wrong with an event is its Result.
+// The errors of calls and streams. An event's error is in its Result.
 //
 // SidecarError
-// ├── Unavailable     no sidecar answered for as long as the client was told to try
-// ├── CallFailed      the call was refused, or its deadline passed
-// ├── Aborted         the caller's own AbortSignal
+// ├── Unavailable     no sidecar answered within the time limit or the attempts
+// ├── CallFailed      the server refused the call, or the deadline passed
+// ├── Aborted         the caller's AbortSignal ended the call or stream
 // └── Closed          the stream or the client was closed, or the stream is finished
 
 import { status as Code } from "@grpc/grpc-js";
 
-/** The base of everything the client throws for a call. */
+/** The base of all errors of calls and streams. */
 export class SidecarError extends Error {
   override name = "SidecarError";
 }
 
-/** No sidecar answered for as long as the client was told to try. */
+/** No sidecar answered a unary call within its attempts, or a stream within `reconnectForMs`. */
 export class Unavailable extends SidecarError {
   override name = "Unavailable";
 }
 
-/** The call was refused (the protocol was broken, a limit exceeded), or its deadline passed. */
+/** The server refused the call (the protocol was broken, a limit exceeded), or the deadline passed. */
 export class CallFailed extends SidecarError {
   override name = "CallFailed";
-  /** The status of the RPC by its name: INVALID_ARGUMENT, DEADLINE_EXCEEDED, … */
+  /** The name of the gRPC status: INVALID_ARGUMENT, DEADLINE_EXCEEDED, … */
   readonly code: string;
-  /** What the sidecar said of it. */
+  /** The message of the gRPC status. */
   readonly details: string;
 
   constructor(code: Code, details: string) {
-    const word = Code[code];
-    super(`${word}: ${details}`);
-    this.code = word;
+    const codeName = Code[code];
+    super(`${codeName}: ${details}`);
+    this.code = codeName;
     this.details = details;
   }
 }
 
-/** The caller's AbortSignal ended it; `cause` is the signal's reason. */
+/** The caller's AbortSignal ended the call or stream. `cause` is the signal's reason. */
 export class Aborted extends SidecarError {
-  // As Node's own, so that code which tells aborts from failures knows it.
+  // Node's own name and code, so that code which recognises Node's aborts recognises this one.
   override name = "AbortError";
   readonly code = "ABORT_ERR";
 
@@ -45,33 +45,35 @@ export class Aborted extends SidecarError {
   }
 }
 
-/** The stream or the client was closed by its owner, or the stream is finished and takes no more. */
+/** The caller closed the stream or the client, or the stream is finished and accepts no events. */
 export class Closed extends SidecarError {
   override name = "Closed";
 }
 
-/** The status of a failed RPC as one of our errors. */
+/** Return the error for the status of a failed RPC. */
 export function callFailed(code: Code, details: string): SidecarError {
   return code === Code.UNAVAILABLE ? new Unavailable(details) : new CallFailed(code, details);
 }
 
 /**
- * Whether a stream that ended so may be opened again with some hope. INTERNAL is also what
- * grpc-js makes of a connection that breaks in the middle of a stream.
+ * Tell whether another call may succeed after this status. INTERNAL is among them because grpc-js
+ * reports it for a connection that breaks during a stream.
  */
-export function worthAnotherTry(code: Code): boolean {
+export function isRetryable(code: Code): boolean {
   return code === Code.UNAVAILABLE || code === Code.ABORTED || code === Code.INTERNAL;
 }
 
-/** The failure of a call whose answer makes no sense: another try would get the same one. */
+/** Return the error for a response that breaks the contract. It is permanent: another call would get the same. */
 export function contractBroken(fault: unknown): CallFailed {
-  const text = fault instanceof Error ? fault.message : String(fault);
-  return new CallFailed(Code.UNKNOWN, `the sidecar broke the contract: ${text}`);
+  return new CallFailed(Code.UNKNOWN, `the sidecar broke the contract: ${messageOf(fault)}`);
 }
 
-/** Whatever was thrown as one of our errors. */
+/** Return the error as it is if it is a SidecarError; otherwise wrap it. */
 export function asSidecarError(fault: unknown): SidecarError {
   if (fault instanceof SidecarError) return fault;
-  const text = fault instanceof Error ? fault.message : String(fault);
-  return new SidecarError(`internal error in the client: ${text}`, { cause: fault });
+  return new SidecarError(`internal error in the client: ${messageOf(fault)}`, { cause: fault });
+}
+
+function messageOf(fault: unknown): string {
+  return fault instanceof Error ? fault.message : String(fault);
 }

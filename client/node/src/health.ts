@@ -1,22 +1,22 @@
-// Whether a sidecar wants calls: gRPC's own health protocol, grpc.health.v1.Health/Watch.
+// The health of a sidecar, by gRPC's own health protocol: grpc.health.v1.Health/Watch.
 //
-// grpc-js balances, but does not follow health: a client of several sidecars does that itself.
+// grpc-js 1.14 balances calls but ignores health. A client of several sidecars therefore watches it.
 
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Metadata, status as Code } from "@grpc/grpc-js";
 import type { Client, ClientReadableStream } from "@grpc/grpc-js";
 
-import { Backoff } from "./patience.js";
+import { Backoff } from "./reconnect-backoff.js";
 
 const SERVICE = "ciosidecar.v1.SidecarService";
 const SERVING = 1;
-// A host that says nothing at all is not waited for longer than this.
+// The time limit for the first answer of a host.
 const FIRST_ANSWER_MS = 5_000;
 
-/** What is known of a sidecar: nothing yet, that it takes calls, or that it does not. */
+/** Whether a sidecar accepts calls; "unknown" before its first answer. */
 export type Health = "unknown" | "serving" | "down";
 
-/** Follows the health of one sidecar until it is stopped. */
+/** Watches the health of one sidecar until `stop` is called. */
 export class HealthWatch {
   health: Health = "unknown";
   readonly #backoff = new Backoff();
@@ -31,6 +31,7 @@ export class HealthWatch {
     this.#watch();
   }
 
+  /** End the watch. */
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
@@ -47,25 +48,25 @@ export class HealthWatch {
       {},
     );
     this.#call = call;
-    const impatience = setTimeout(() => {
+    const firstAnswerTimer = setTimeout(() => {
       call.cancel();
     }, FIRST_ANSWER_MS);
     call.on("data", (status: number) => {
-      clearTimeout(impatience);
+      clearTimeout(firstAnswerTimer);
       this.#backoff.reset();
       this.#set(status === SERVING ? "serving" : "down");
     });
-    // What it says is in the status, which always comes.
+    // The status follows every error, and contains it.
     call.on("error", () => undefined);
     call.on("status", ({ code }) => {
-      clearTimeout(impatience);
+      clearTimeout(firstAnswerTimer);
       if (this.#stopped) return;
-      // A server without a health service is as healthy as its connection.
+      // A server without a health service counts as healthy.
       this.#set(code === Code.UNIMPLEMENTED ? "serving" : "down");
       if (code !== Code.UNIMPLEMENTED) {
         this.#timer = setTimeout(() => {
           this.#watch();
-        }, this.#backoff.pauseMs());
+        }, this.#backoff.nextDelayMs());
       }
     });
   }

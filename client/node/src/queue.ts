@@ -1,39 +1,41 @@
-// First in, first out, in constant time.
+// A first-in-first-out queue in constant time.
 
-/** A queue that also takes things back at its front. */
+/** A queue that also takes values back at its front. */
 export class Queue<T> {
   #front: T[] = [];
-  #items: T[] = [];
+  #values: T[] = [];
   #next = 0;
 
   get length(): number {
-    return this.#front.length + this.#items.length - this.#next;
+    return this.#front.length + this.#values.length - this.#next;
   }
 
-  /** The one that `shift` would take. */
+  /** The value that `shift` would return. */
   get first(): T | undefined {
-    return this.#front.length > 0 ? this.#front[this.#front.length - 1] : this.#items[this.#next];
+    return this.#front.length > 0 ? this.#front[this.#front.length - 1] : this.#values[this.#next];
   }
 
-  push(one: T): void {
-    this.#items.push(one);
+  /** Append a value. */
+  push(value: T): void {
+    this.#values.push(value);
   }
 
-  /** Puts these before all others, in their order. */
-  putBack(some: readonly T[]): void {
-    for (const one of some.toReversed()) this.#front.push(one);
+  /** Put values before all others, in their order. */
+  putBack(values: readonly T[]): void {
+    for (const value of values.toReversed()) this.#front.push(value);
   }
 
+  /** Remove the first value and return it. */
   shift(): T | undefined {
     if (this.#front.length > 0) return this.#front.pop();
-    const first = this.#items[this.#next];
+    const first = this.#values[this.#next];
     if (first === undefined) return undefined;
     this.#next += 1;
-    if (this.#next === this.#items.length) {
-      this.#items = [];
+    if (this.#next === this.#values.length) {
+      this.#values = [];
       this.#next = 0;
-    } else if (this.#next >= 1024 && this.#next * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#next);
+    } else if (this.#next >= 1024 && this.#next * 2 >= this.#values.length) {
+      this.#values = this.#values.slice(this.#next);
       this.#next = 0;
     }
     return first;

@@ -1,4 +1,4 @@
-// How a client reaches its sidecars: addresses, credentials, turns.
+// The sidecars of a client: addresses, TLS, and the choice of a healthy sidecar for each call.
 
 import { readFileSync } from "node:fs";
 
@@ -8,27 +8,27 @@ import type { ChannelCredentials, ClientOptions } from "@grpc/grpc-js";
 import { SidecarServiceClient } from "./gen/index.js";
 import { HealthWatch } from "./health.js";
 
-/** Where `ciosidecar serve` listens unless told otherwise. */
+/** The address at which `ciosidecar serve` listens by default. */
 export const DEFAULT_ADDRESS = "127.0.0.1:50550";
-/** What a message may have, either way. */
+/** The size of the largest message in both directions. */
 export const MAX_MESSAGE_BYTES = 64 << 20;
 
 const CHANNEL: ClientOptions = {
   "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
   "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
-  // What a batch becomes is larger than HTTP/2's own 64 KiB, and should not wait for the other side.
+  // Results are larger than HTTP/2's default window of 64 KiB, and should not wait for its updates.
   "grpc-node.flow_control_window": 4 << 20,
   "grpc.initial_reconnect_backoff_ms": 100,
   "grpc.max_reconnect_backoff_ms": 5_000,
-  // A sidecar is near: the proxies of the environment are for what is far.
+  // A sidecar is on the same host or network; the environment's proxies are for other networks.
   "grpc.enable_http_proxy": 0,
 };
 
-/** How a peer that vanished without a word is noticed. */
+/** The pings that detect a sidecar which vanished or froze. */
 export interface KeepAlive {
-  /** After how much silence during a call it is asked; the sidecar takes no less than 10,000. Default 30,000. */
+  /** Optional. The silence during a call after which a ping is sent: at least 10,000. Defaults to 30,000. */
   timeMs?: number;
-  /** How long it has to answer. Default 10,000. */
+  /** Optional. The time limit for the answer to a ping. Defaults to 10,000. */
   timeoutMs?: number;
 }
 
@@ -43,19 +43,19 @@ function checkAddress(address: string): void {
   }
 }
 
-/** TLS to the sidecar. Every field is a PEM text, and may be left out. */
+/** TLS to the sidecar. Keys and certificates are in PEM. */
 export interface Tls {
-  /** Whom to believe; the trust that Node comes with if absent. */
+  /** Optional. The CA certificates that verify the sidecar's. Defaults to those of Node. */
   rootCertificates?: string | Uint8Array;
-  /** The client's own key, where the sidecar asks for a certificate. */
+  /** Optional. The client's key, if the sidecar requires client certificates. */
   privateKey?: string | Uint8Array;
-  /** The client's own certificate, where the sidecar asks for one. */
+  /** Optional. The client's certificate, if the sidecar requires client certificates. */
   certificateChain?: string | Uint8Array;
-  /** The name in the sidecar's certificate, where it is not the address. */
+  /** Optional. The name in the sidecar's certificate, if it differs from the address. */
   serverName?: string;
 }
 
-/** The same from files of PEM. Throws what reading a file throws. */
+/** Read keys and certificates from PEM files. Throws the error of reading a file. */
 export function tlsFromFiles(paths: {
   rootCertificates?: string;
   privateKey?: string;
@@ -63,18 +63,18 @@ export function tlsFromFiles(paths: {
   serverName?: string;
 }): Tls {
   const { serverName, ...files } = paths;
-  const texts = Object.entries(files).map(([name, path]) => [name, readFileSync(path)]);
-  return { ...(Object.fromEntries(texts) as Tls), ...(serverName === undefined ? {} : { serverName }) };
+  const contents = Object.entries(files).map(([name, path]) => [name, readFileSync(path)]);
+  return { ...(Object.fromEntries(contents) as Tls), ...(serverName === undefined ? {} : { serverName }) };
 }
 
-/** The sidecars of a client: those that are healthy take turns. */
+/** The sidecars of a client. The healthy ones are used in rotation. */
 export class Sidecars {
   readonly #clients: readonly SidecarServiceClient[];
   readonly #watches: readonly HealthWatch[];
   #next = 0;
   #waiting: (() => void)[] = [];
 
-  /** addresses: host:port, unix:PATH or dns:///NAME:PORT each. Throws a TypeError. */
+  /** Connect to addresses: each is host:port, unix:PATH or dns:///NAME:PORT. Throws a TypeError. */
   constructor(addresses: readonly string[], tls: Tls | undefined, keepAlive: KeepAlive, options: ClientOptions) {
     if (addresses.length === 0) throw new TypeError("name the address of a sidecar");
     addresses.forEach(checkAddress);
@@ -85,16 +85,18 @@ export class Sidecars {
       "grpc.keepalive_time_ms": keepAlive.timeMs ?? 30_000,
       "grpc.keepalive_timeout_ms": keepAlive.timeoutMs ?? 10_000,
     };
-    const found = { ...CHANNEL, ...keepAliveOptions, ...serverNameOptions(tls), ...options };
-    this.#clients = addresses.map((address) => new SidecarServiceClient(address, channelCredentials(tls), found));
+    const channelOptions = { ...CHANNEL, ...keepAliveOptions, ...serverNameOptions(tls), ...options };
+    this.#clients = addresses.map(
+      (address) => new SidecarServiceClient(address, channelCredentials(tls), channelOptions),
+    );
     const onChange = (): void => {
       this.#wake();
     };
-    // Where there is no choice, health tells nothing that a call would not.
+    // A single sidecar is called in any case, so its health is not watched.
     this.#watches = this.#clients.length < 2 ? [] : this.#clients.map((client) => new HealthWatch(client, onChange));
   }
 
-  /** The next healthy sidecar; undefined if none is, or if the signal is aborted first. */
+  /** Return the next healthy sidecar, or undefined if none is healthy or the signal is aborted first. */
   async pick(signal?: AbortSignal): Promise<SidecarServiceClient | undefined> {
     if (this.#watches.length === 0) return this.#clients[0];
     while (!signal?.aborted) {
@@ -115,6 +117,7 @@ export class Sidecars {
     return undefined;
   }
 
+  /** Close all connections. */
   close(): void {
     for (const watch of this.#watches) watch.stop();
     for (const client of this.#clients) client.close();

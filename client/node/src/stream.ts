@@ -1,121 +1,126 @@
 // A stream: events in one at a time, answers out in order.
 
-import { setImmediate as turn } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 
 import type { Call } from "./call.js";
 import { Aborted, Closed, asSidecarError, contractBroken } from "./errors.js";
 import type { SidecarError } from "./errors.js";
-import { Connection, Destination } from "./destinations.js";
+import { Destination, SourceConnection } from "./destinations.js";
 import { BatchEntry, encodeEvent, encodeFields } from "./events.js";
 import type { BatchOptions, Event, SendOptions } from "./events.js";
 import type { TransformStreamRequest, TransformStreamResponse } from "./gen/index.js";
-import { Ledger } from "./ledger.js";
-import type { Answer, BatchGroup, Entry } from "./ledger.js";
+import { OutstandingEvents } from "./outstanding-events.js";
+import type { Answer, BatchGroup, Entry } from "./outstanding-events.js";
 import { Queue } from "./queue.js";
-import { Reconnecting } from "./reconnecting.js";
+import { ReconnectingCall } from "./reconnecting-call.js";
 import type { Sidecars } from "./sidecars.js";
 import { checkTimeout } from "./stream-options.js";
 import type { FilledOptions } from "./stream-options.js";
 
-interface Sender<I> {
-  readonly entries: readonly Entry<I>[];
+/** Events whose sender waits for flow control. */
+interface WaitingSender<A> {
+  readonly entries: readonly Entry<A>[];
   readonly group: BatchGroup | undefined;
-  readonly admitted: () => void;
-  readonly refused: (failure: SidecarError) => void;
+  readonly admit: () => void;
+  readonly reject: (failure: SidecarError) => void;
 }
 
 /**
- * Events in, one at a time; answers out, in order, each beside its sender's own object.
+ * A stream of events, which returns an answer for each event. `Client.stream` creates it.
  *
- * Gathers events into messages, keeps within the credit, and, when the sidecar goes away, opens
- * another stream and sends again what has no answer. Made by `Client.stream`, and connects at once.
- * Item is the type of what is handed in beside the events; leave it alone to get the events back.
+ * The stream gathers events into messages and limits the outstanding events. If the sidecar goes away,
+ * the stream opens another call and sends the events without an answer again. A is the type of the
+ * attachments; without it, events come back as their own attachments.
  */
-export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposable {
-  readonly #ledger: Ledger<I>;
-  // Those whose event has to wait for credit, in the order in which they came.
-  readonly #senders = new Queue<Sender<I>>();
-  readonly #wire: Reconnecting;
+export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposable {
+  readonly #outstanding: OutstandingEvents<A>;
+  // In the order of their calls.
+  readonly #senders = new Queue<WaitingSender<A>>();
+  readonly #call: ReconnectingCall;
   readonly #running: Promise<void>;
-  // Why no answer comes any more.
+  // The reason why no more answers come.
   #failure: SidecarError | undefined;
-  // Why nothing more is sent, although what was sent is still answered.
+  // The reason why no more events are sent, although those that were sent still get their answers.
   #fault: SidecarError | undefined;
-  // Its owner wants no more answers.
+  // True: the caller takes no more answers.
   #abandoned = false;
   #finished = false;
+  // True: waiting events are sent although they do not fill a message.
   #due = false;
   #linger: NodeJS.Timeout | undefined;
   #readers: (() => void)[] = [];
 
-  /** Not for callers: see `Client.stream`. */
+  /** Internal. Callers use `Client.stream`. */
   constructor(
     sidecars: Sidecars,
     private readonly destination: Destination | undefined,
     private readonly options: FilledOptions,
     private readonly clientClosed: AbortSignal,
   ) {
-    this.#ledger = new Ledger(options);
-    this.#wire = new Reconnecting(sidecars, options, {
-      answered: () => this.#ledger.answered,
+    this.#outstanding = new OutstandingEvents(options);
+    this.#call = new ReconnectingCall(sidecars, options, {
+      answeredCount: () => this.#outstanding.answeredCount,
       isDone: () => this.#isDone(),
       hasFault: () => this.#fault !== undefined,
-      take: (call, response) => {
-        this.#take(call, response);
+      onResponse: (call, response) => {
+        this.#onResponse(call, response);
       },
     });
     this.#running = this.#run();
   }
 
-  /** How often another stream had to be opened. */
+  /** The number of calls that were opened after the first one. */
   get reconnects(): number {
-    return this.#wire.reconnects;
+    return this.#call.reconnects;
   }
 
   /**
-   * Takes an event; fulfilled once the credit allows it.
+   * Queue an event. Resolves when flow control admits the event.
    *
-   * item: whatever should come back beside the result; the event itself if undefined. Rejects with
-   * a SidecarError once the stream has failed, with a TypeError or RangeError for what cannot travel.
+   * attachment: the caller's own object, which comes back with the result. Defaults to the event.
+   * Rejects with a SidecarError if the stream has failed or is finished, and with a TypeError or
+   * RangeError if the event cannot be sent.
    */
-  async send(event: Event, item?: I, options: SendOptions = {}): Promise<void> {
-    await this.#admitted([this.#entry(new BatchEntry(event, item, options))], undefined);
+  async send(event: Event, attachment?: A, options: SendOptions = {}): Promise<void> {
+    await this.#admitted([this.#entry(new BatchEntry(event, attachment, options))], undefined);
   }
 
   /**
-   * Takes events that go out at once, in messages that hold no others: only they share requests
-   * with each other. All are taken or, if this rejects, none. Waits as `send` does, but for any
-   * credit at all: they may exceed it. Rejects as `send` does.
+   * Queue events that are sent at once, in messages without other events: they share requests only
+   * with each other. Either all are queued or, if the promise rejects, none.
+   *
+   * Resolves when flow control admits any event: the batch may exceed the limits. Rejects as `send` does.
    */
-  async sendBatch(entries: Iterable<Event | BatchEntry<I>>, { timeoutMs }: BatchOptions = {}): Promise<void> {
+  async sendBatch(entries: Iterable<Event | BatchEntry<A>>, { timeoutMs }: BatchOptions = {}): Promise<void> {
     checkTimeout(timeoutMs);
     await this.#admitted(
-      Array.from(entries, (one) => this.#entry(BatchEntry.of(one))),
+      Array.from(entries, (entry) => this.#entry(BatchEntry.of(entry))),
       { timeoutMs },
     );
   }
 
-  async #admitted(entries: readonly Entry<I>[], group: BatchGroup | undefined): Promise<void> {
+  async #admitted(entries: readonly Entry<A>[], group: BatchGroup | undefined): Promise<void> {
     const failure = this.#failure ?? this.#fault;
     if (failure !== undefined) throw failure;
     if (this.#finished) throw new Closed("the stream is finished");
-    if (!this.#hasCredit()) {
-      if (!this.#ledger.inFlight) {
-        // Nobody can join what waits. Otherwise room will come, and with it more to share a message.
+    if (!this.#hasCapacity()) {
+      if (!this.#outstanding.hasInFlight) {
+        // No event can join the waiting ones, so they are sent. With events in flight, capacity
+        // returns later, and more events share the next message.
         this.#due = true;
         this.#pump();
       }
-      await new Promise<void>((admitted, refused) => {
-        this.#senders.push({ entries, group, admitted, refused });
+      await new Promise<void>((admit, reject) => {
+        this.#senders.push({ entries, group, admit, reject });
       });
       return;
     }
     this.#add(entries, group);
-    // A producer that never waits would keep its own messages from being sent.
-    if (this.#ledger.batchIsFull) await turn();
+    // A producer that never waits would keep the socket from sending its messages.
+    if (this.#outstanding.batchIsFull) await nextTurn();
   }
 
-  /** Says that nothing more will be sent: iteration ends after the last answer. */
+  /** End the caller's events. Iteration ends after the last answer. */
   finish(): void {
     this.#finished = true;
     this.#due = true;
@@ -124,20 +129,23 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
   }
 
   /**
-   * Answers as they come, in the order of their events unless asked otherwise. Leaving the loop ends
-   * nothing. Throws a SidecarError after the last answer before a failure, and at once where the owner ended it.
+   * Iterate over the answers, in the order of the events unless `unordered` is set. Leaving the loop
+   * does not end the stream.
+   *
+   * Throws a SidecarError after the last answer before a failure. If the caller ended the stream, the
+   * error is thrown at once.
    */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Answer<I>, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<Answer<A>, void, undefined> {
     const { signal } = this.options;
     for (;;) {
-      // Also when the wire is done, and only answers are left to take.
+      // The signal also counts after the last call, when only answers are left to take.
       if (signal?.aborted) this.#abandon(new Aborted(signal));
       if (this.#abandoned && this.#failure !== undefined) throw this.#failure;
-      const answer = this.#ledger.takeAnswer();
+      const answer = this.#outstanding.takeAnswer();
       if (answer !== undefined) {
-        this.#admit();
+        this.#admitSenders();
         yield answer;
-      } else if (this.#finished && this.#ledger.owed === 0) {
+      } else if (this.#finished && this.#outstanding.count === 0) {
         return;
       } else if (this.#failure !== undefined) {
         throw this.#failure;
@@ -148,14 +156,15 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
   }
 
   /**
-   * Sends all events and yields all answers; then the stream is finished. Events are taken as the
-   * credit allows. Leaving the loop closes the stream. What the events throw is thrown after the
-   * answers to those before.
+   * Send all events and iterate over all answers. The stream is finished afterwards.
+   *
+   * Events are read as flow control admits them. Leaving the loop closes the stream. An error of the
+   * events is thrown after the answers to the events before it.
    */
   async *map(
     events: Iterable<Event> | AsyncIterable<Event>,
     options?: SendOptions,
-  ): AsyncGenerator<Answer<I>, void, undefined> {
+  ): AsyncGenerator<Answer<A>, void, undefined> {
     const feeding = this.#feed(events, options).then(
       () => undefined,
       (failure: unknown) => ({ failure }),
@@ -165,18 +174,19 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
       yield* this;
       complete = true;
     } finally {
-      if (!complete) this.#abandon(new Closed("the loop over its answers was left"));
+      if (!complete) this.#abandon(new Closed("the caller left the loop over the answers"));
     }
     const failed = await feeding;
     if (failed !== undefined) throw failed.failure;
   }
 
-  /** Ends the stream at once. Answers not taken by now are lost: `finish` and iterate first. */
+  /** End the stream at once. Answers that were not taken are lost: `finish` and iterate first. */
   async close(): Promise<void> {
     this.#abandon(new Closed("the stream was closed"));
     await this.#running;
   }
 
+  /** Close the stream. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -193,40 +203,42 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
     }
   }
 
-  #entry({ event, item, options }: BatchEntry<I>): Entry<I> {
-    const { destination: named, connection, ...fields } = options;
+  #entry({ event, attachment, options }: BatchEntry<A>): Entry<A> {
+    const { destination: ownDestination, connection, ...fields } = options;
     const encoded = encodeEvent(event);
-    const destination = named === undefined ? this.destination : Destination.of(named);
+    const destination = ownDestination === undefined ? this.destination : Destination.of(ownDestination);
     if (destination === undefined && encoded.payload.$case !== "prepared") {
-      throw new TypeError("name a destination here or where the stream is made");
+      throw new TypeError("name a destination for the event or for the stream");
     }
     return {
-      event: encoded,
-      item: item === undefined ? (event as I) : item,
+      encoded,
+      attachment: attachment === undefined ? (event as A) : attachment,
       destination,
-      connection: connection === undefined ? undefined : Connection.of(connection),
+      connection: connection === undefined ? undefined : SourceConnection.of(connection),
       fields: encodeFields(fields),
     };
   }
 
-  #hasCredit(): boolean {
-    const { owed, owedBytes } = this.#ledger;
-    return owed < this.options.maxOwedEvents && (owedBytes < this.options.maxOwedBytes || owed === 0);
+  /** Tell whether flow control admits another event. */
+  #hasCapacity(): boolean {
+    const { count, bytes } = this.#outstanding;
+    const { maxOutstandingEvents, maxOutstandingBytes } = this.options;
+    return count < maxOutstandingEvents && (bytes < maxOutstandingBytes || count === 0);
   }
 
-  #admit(): void {
-    while (this.#senders.length > 0 && this.#hasCredit()) {
+  #admitSenders(): void {
+    while (this.#senders.length > 0 && this.#hasCapacity()) {
       const sender = this.#senders.shift();
       if (sender === undefined) return;
       this.#add(sender.entries, sender.group);
-      sender.admitted();
+      sender.admit();
     }
   }
 
-  #add(entries: readonly Entry<I>[], group: BatchGroup | undefined): void {
-    for (const entry of entries) this.#ledger.add(entry, group);
+  #add(entries: readonly Entry<A>[], group: BatchGroup | undefined): void {
+    for (const entry of entries) this.#outstanding.add(entry, group);
     if (group !== undefined) this.#due = true;
-    if (group !== undefined || this.#ledger.batchIsFull) {
+    if (group !== undefined || this.#outstanding.batchIsFull) {
       this.#pump();
     } else {
       this.#linger ??= setTimeout(() => {
@@ -236,54 +248,54 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
     }
   }
 
-  /** Sends the next message if it is time, or says that none will come. */
+  /** Send the next message if it is due, or Finish if there is nothing to send any more. */
   #pump(): void {
-    const ledger = this.#ledger;
-    const call = this.#wire.call;
+    const outstanding = this.#outstanding;
+    const call = this.#call.current;
     if (call === undefined || !call.opened || call.finished || call.writing) return;
-    if (!call.draining && (ledger.batchIsFull || (this.#due && ledger.waiting))) {
+    if (!call.draining && (outstanding.batchIsFull || (this.#due && outstanding.hasWaiting))) {
       this.#sendTo(call);
     } else if (call.draining || (this.#hasSentAll() && this.#senders.length === 0)) {
       call.finish();
-    } else if (!ledger.waiting) {
-      this.#rest();
+    } else if (!outstanding.hasWaiting) {
+      this.#stopLinger();
     }
   }
 
   #sendTo(call: Call): void {
     let messages: TransformStreamRequest[] | undefined;
     try {
-      messages = this.#ledger.takeMessages();
-      if (!this.#ledger.waiting) this.#rest();
+      messages = this.#outstanding.takeMessages();
+      if (!this.#outstanding.hasWaiting) this.#stopLinger();
       call.send(messages, () => {
         this.#pump();
       });
     } catch (fault) {
-      // Nobody else would hear of it. What was sent before is answered by another call.
+      // Only this handler sees the error. The events sent before get their answers on another call.
       this.#fault = asSidecarError(fault);
-      if (messages !== undefined) this.#ledger.dropLastBatch();
-      this.#ledger.dropWaiting();
-      this.#refuseSenders(this.#fault);
+      if (messages !== undefined) this.#outstanding.dropLastBatch();
+      this.#outstanding.dropWaiting();
+      this.#rejectSenders(this.#fault);
       call.cancel();
     }
   }
 
   #hasSentAll(): boolean {
-    return (this.#finished || this.#fault !== undefined) && !this.#ledger.waiting;
+    return (this.#finished || this.#fault !== undefined) && !this.#outstanding.hasWaiting;
   }
 
   #isDone(): boolean {
-    return this.#hasSentAll() && !this.#ledger.unanswered && this.#senders.length === 0;
+    return this.#hasSentAll() && !this.#outstanding.hasUnanswered && this.#senders.length === 0;
   }
 
-  #refuseSenders(failure: SidecarError): void {
+  #rejectSenders(failure: SidecarError): void {
     for (let sender = this.#senders.shift(); sender !== undefined; sender = this.#senders.shift()) {
-      sender.refused(failure);
+      sender.reject(failure);
     }
   }
 
-  /** Nothing waits: the next event starts the clock. */
-  #rest(): void {
+  /** Stop the timer: no event waits, and the next one starts it again. */
+  #stopLinger(): void {
     this.#due = this.#finished;
     clearTimeout(this.#linger);
     this.#linger = undefined;
@@ -302,13 +314,13 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
 
   #end(failure: SidecarError): void {
     this.#failure ??= failure;
-    this.#wire.end();
+    this.#call.end();
     clearTimeout(this.#linger);
-    this.#refuseSenders(this.#failure);
+    this.#rejectSenders(this.#failure);
     this.#wakeReaders();
   }
 
-  /** Until all is answered, or no hope is left. */
+  /** Run until all events are answered or the stream fails. */
   async #run(): Promise<void> {
     const { signal } = this.options;
     const abort = (): void => {
@@ -321,7 +333,7 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
     this.clientClosed.addEventListener("abort", close);
     try {
       if (signal?.aborted) abort();
-      await this.#wire.run();
+      await this.#call.run();
       if (this.#fault !== undefined) this.#end(this.#fault);
     } catch (fault) {
       this.#end(asSidecarError(fault));
@@ -331,18 +343,18 @@ export class Stream<I = Event> implements AsyncIterable<Answer<I>>, AsyncDisposa
     }
   }
 
-  #take(call: Call, { message }: TransformStreamResponse): void {
+  #onResponse(call: Call, { message }: TransformStreamResponse): void {
     switch (message?.$case) {
       case "results":
         try {
-          this.#ledger.answer(message.value);
+          this.#outstanding.answer(message.value);
         } catch (fault) {
           throw contractBroken(fault);
         }
         this.#wakeReaders();
         break;
       case "opened":
-        this.#ledger.connect(message.value.limits);
+        this.#outstanding.connect(message.value.limits);
         call.opened = true;
         this.#due = true;
         this.#pump();

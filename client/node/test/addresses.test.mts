@@ -29,7 +29,7 @@ test("a unix socket serves calls and streams", { skip }, async () => {
   for await (const { result } of client.stream(CONFIG).map([TRACK])) assert.equal(result.status, 200);
 });
 
-test("sidecars take turns; one that drains gets no calls until it is back; none is Unavailable", async () => {
+test("calls use the healthy sidecars in rotation; without a healthy one they are Unavailable", async () => {
   await using first = await ScriptedSidecar.start();
   await using second = await ScriptedSidecar.start();
   const sidecars = [first, second];
@@ -41,9 +41,9 @@ test("sidecars take turns; one that drains gets no calls until it is back; none 
     for (let count = 0; count < 10; count += 1) await call();
     return sidecars.map(({ calls }, index) => calls - (before[index] ?? 0));
   };
-  /** Calls until what the client knows of their health shows in who is called. */
-  const callsUntil = async (wanted: number[]): Promise<void> => {
-    while (String(await callsOfTen()) !== String(wanted));
+  /** Make calls until the client has noticed the health that leads to these counts. */
+  const callsUntil = async (expected: number[]): Promise<void> => {
+    while (String(await callsOfTen()) !== String(expected));
   };
   await callsUntil([5, 5]);
   assert.deepEqual(await callsOfTen(), [5, 5]);
@@ -58,7 +58,7 @@ test("sidecars take turns; one that drains gets no calls until it is back; none 
   await callsUntil([0, 10]);
 });
 
-test("a sidecar that nobody can reach does not hold up those that serve", async () => {
+test("an unreachable sidecar does not delay calls to the others", async () => {
   await using sidecar = await ScriptedSidecar.start();
   sidecar.onTransform = () => v1.TransformResponse.create();
   using client = new Client(["127.0.0.1:1", sidecar.address]);
@@ -66,7 +66,7 @@ test("a sidecar that nobody can reach does not hold up those that serve", async 
   assert.equal(sidecar.calls, 5);
 });
 
-test("addresses that cannot be used are a TypeError", () => {
+test("invalid addresses are a TypeError", () => {
   assert.throws(() => new Client([]), TypeError);
   assert.throws(() => new Client("unix:/tmp/sidecar", { tls: {} }), TypeError);
 });
@@ -87,25 +87,25 @@ describe("TLS", { skip: skip || noOpenssl }, () => {
   const start = (...args: string[]): Promise<Sidecar> =>
     Sidecar.start("--tls-cert", path("server"), "--tls-key", path("server-key"), ...args);
 
-  test("the client believes the authority it is given, and no other", async () => {
+  test("the client trusts the given authority, and no other", async () => {
     await using sidecar = await start();
     const settings = { rootCertificates: path("ca"), serverName: "sidecar.example.com" };
     using client = new Client(sidecar.address, { tls: tlsFromFiles(settings) });
     assert.equal((await client.transform([TRACK], CONFIG))[0]?.status, 200);
-    for (const wrong of [{ rootCertificates: path("stranger") }, { serverName: "other.example.com" }]) {
-      using stranger = new Client(sidecar.address, { tls: tlsFromFiles({ ...settings, ...wrong }) });
+    for (const change of [{ rootCertificates: path("stranger") }, { serverName: "other.example.com" }]) {
+      using stranger = new Client(sidecar.address, { tls: tlsFromFiles({ ...settings, ...change }) });
       await assert.rejects(stranger.transform([TRACK], CONFIG), Unavailable);
     }
   });
 
-  test("a sidecar that asks for a certificate serves nobody without one", async () => {
+  test("a sidecar that requires client certificates refuses clients without one", async () => {
     await using sidecar = await start("--tls-client-ca", path("ca"));
     const settings = { rootCertificates: path("ca"), serverName: "sidecar.example.com" };
     const own = { privateKey: path("client-key"), certificateChain: path("client") };
     using client = new Client(sidecar.address, { tls: tlsFromFiles({ ...settings, ...own }) });
     assert.equal((await client.transform([TRACK], CONFIG))[0]?.status, 200);
-    using nobody = new Client(sidecar.address, { tls: tlsFromFiles(settings) });
-    await assert.rejects(nobody.transform([TRACK], CONFIG), Unavailable);
+    using withoutCertificate = new Client(sidecar.address, { tls: tlsFromFiles(settings) });
+    await assert.rejects(withoutCertificate.transform([TRACK], CONFIG), Unavailable);
   });
 
   function openssl(...args: string[]): void {

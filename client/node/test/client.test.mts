@@ -1,4 +1,4 @@
-// One batch, its results, and what goes wrong with a call.
+// The unary calls: one batch and its results, and failures of a call.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -19,12 +19,12 @@ async function transformed(events: Event[], config: object = CONFIG): Promise<Re
   return await client.transform(events, config);
 }
 
-test("results come one an event, in order, with everything there is to say", { skip }, async () => {
+test("each event has one result, in order, with all its details", { skip }, async () => {
   const config = { ...CONFIG, connectionMode: { web: "device" } };
   const [good, refused, repaired, filtered] = await transformed(
     [
       TRACK,
-      { type: "track", event: "Whose?" },
+      { type: "track", event: "Nobody's" },
       { type: "identify", userId: "u1", traits: { unsubscribed: "perhaps" } },
       { ...TRACK, channel: "web" },
     ],
@@ -60,11 +60,11 @@ test("results come one an event, in order, with everything there is to say", { s
   assert.equal(filtered.filterReason, "DEVICE_MODE");
 });
 
-test("objects, strings, bytes and typed messages are the same event", { skip }, async () => {
+test("objects, strings, bytes and events as fields are the same event", { skip }, async () => {
   const text = JSON.stringify(TRACK);
-  const typed = v1.Message.fromPartial({ type: "track", userId: "u1", event: "Order" });
+  const typed = v1.RudderEvent.fromPartial({ type: "track", userId: "u1", event: "Order" });
   const results = await transformed([TRACK, text, Buffer.from(text), new TextEncoder().encode(text), typed]);
-  const requests = results.map(({ requests: [one] }) => [one?.url, Buffer.from(one?.body ?? []).toString()]);
+  const requests = results.map(({ requests: [request] }) => [request?.url, Buffer.from(request?.body ?? []).toString()]);
   assert.deepEqual(requests, Array(5).fill(requests[0]));
 });
 
@@ -75,7 +75,7 @@ test("bytes and strings keep every digit", { skip }, async () => {
   }
 });
 
-test("half an emoji travels, and the sidecar says that it repaired it", { skip }, async () => {
+test("an unpaired surrogate is sent, and the sidecar repairs it with a warning", { skip }, async () => {
   const event = { ...TRACK, event: "Order \ud83d" };
   const text = '{"type":"track","userId":"u1","event":"Order \ud83d"}';
   for (const result of await transformed([event, text])) {
@@ -83,14 +83,14 @@ test("half an emoji travels, and the sidecar says that it repaired it", { skip }
   }
 });
 
-test("what is no event is a TypeError of the call", async () => {
+test("a value that is no event is a TypeError of the call", async () => {
   using client = new Client("127.0.0.1:1");
   for (const event of [5, null, undefined, [TRACK], () => TRACK, { n: 5n }]) {
     await assert.rejects(client.transform([event as Event], CONFIG), TypeError, inspect(event));
   }
 });
 
-test("a destination has one meaning in every form, and shows no credentials when printed", { skip }, async () => {
+test("a destination is the same in every form, and shows no credentials when printed", { skip }, async () => {
   const text = JSON.stringify(CONFIG);
   await using sidecar = await Sidecar.start();
   using client = new Client(sidecar.address);
@@ -105,7 +105,7 @@ test("a destination has one meaning in every form, and shows no credentials when
   await assert.rejects(client.transform([TRACK], 5 as unknown as string), TypeError);
 });
 
-test("a check names what is wrong with a destination", { skip }, async () => {
+test("a check names the problems of a destination", { skip }, async () => {
   await using sidecar = await Sidecar.start();
   using client = new Client(sidecar.address);
   const answer = await client.check({ siteID: "site", connectionMode: { web: "sometimes" } });
@@ -116,7 +116,7 @@ test("a check names what is wrong with a destination", { skip }, async () => {
   );
 });
 
-test("capabilities say which contract it is, and its limits", { skip }, async () => {
+test("capabilities have the name of the contract and the limits", { skip }, async () => {
   await using sidecar = await Sidecar.start();
   using client = new Client(sidecar.address);
   const { protocolVersion, limits } = await client.capabilities();
@@ -124,7 +124,7 @@ test("capabilities say which contract it is, and its limits", { skip }, async ()
   assert.equal(limits?.maxMessageBytes, 67108864n);
 });
 
-test("a refused call has the status and the sidecar's words", { skip }, async () => {
+test("a refused call has the status and the sidecar's message", { skip }, async () => {
   await using sidecar = await Sidecar.start("--max-batch-events", "3");
   using client = new Client(sidecar.address);
   await assert.rejects(client.transform([TRACK, TRACK, TRACK, TRACK], CONFIG), (failure) => {
@@ -135,16 +135,16 @@ test("a refused call has the status and the sidecar's words", { skip }, async ()
   });
 });
 
-test("nobody there is Unavailable", async () => {
+test("without a sidecar a call is Unavailable", async () => {
   using client = new Client("127.0.0.1:1");
   await assert.rejects(client.capabilities(), Unavailable);
 });
 
-test("a call that takes longer than it may fails with DEADLINE_EXCEEDED", async () => {
+test("a call beyond its time limit fails with DEADLINE_EXCEEDED", async () => {
   await using silent = await ScriptedSidecar.start();
   using client = new Client(silent.address);
-  const late = { name: "CallFailed", code: "DEADLINE_EXCEEDED" };
-  await assert.rejects(client.transform([TRACK], CONFIG, { timeoutMs: 100 }), late);
+  const deadlineExceeded = { name: "CallFailed", code: "DEADLINE_EXCEEDED" };
+  await assert.rejects(client.transform([TRACK], CONFIG, { timeoutMs: 100 }), deadlineExceeded);
 });
 
 test("an AbortSignal ends a call, before it and in the middle of it", async () => {
@@ -158,13 +158,13 @@ test("an AbortSignal ends a call, before it and in the middle of it", async () =
 });
 
 test("closing the client ends its calls and streams, and later ones at once", async () => {
-  const heard = new EventTarget();
-  await using silent = await ScriptedSidecar.start(async (connection) => {
-    await connection.hear();
-    heard.dispatchEvent(new globalThis.Event("open"));
+  const read = new EventTarget();
+  await using silent = await ScriptedSidecar.start(async (server) => {
+    await server.readOpen();
+    read.dispatchEvent(new globalThis.Event("open"));
   });
   const client = new Client(silent.address);
-  const opened = once(heard, "open");
+  const opened = once(read, "open");
   const stream = client.stream(CONFIG);
   await stream.send(TRACK);
   await opened;
@@ -175,7 +175,9 @@ test("closing the client ends its calls and streams, and later ones at once", as
   assert.throws(() => client.stream(CONFIG), Closed);
 });
 
-test("all 64 bits of a batch's number survive the stubs", () => {
-  const batch = v1.Batch.fromPartial({ batchId: 2n ** 64n - 1n });
-  assert.equal(v1.Batch.decode(v1.Batch.encode(batch).finish()).batchId, 18446744073709551615n);
+test("all 64 bits of a batch id survive the stubs", () => {
+  for (const batchId of [2n ** 63n - 1n, -(2n ** 63n)]) {
+    const batch = v1.Batch.fromPartial({ batchId });
+    assert.equal(v1.Batch.decode(v1.Batch.encode(batch).finish()).batchId, batchId);
+  }
 });

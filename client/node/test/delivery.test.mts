@@ -1,4 +1,4 @@
-// Streams that deliver: what they ask for, and what their results say.
+// Streams with delivery: their options and their results.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -7,58 +7,61 @@ import { Client, v1 } from "ciosidecar";
 import type { StreamOptions } from "ciosidecar";
 
 import { ScriptedSidecar } from "./scripted.mjs";
-import type { Connection } from "./scripted.mjs";
+import type { ServerStream } from "./scripted.mjs";
 import { CONFIG, Sidecar, skip } from "./sidecar.mjs";
 import { TRACK, all, numbered, streamed } from "./streams.mjs";
 
-/** A script that answers the first batch with these details, and tells of it. */
-function detailing(details: v1.Detail[], onBatch: (batch: v1.Batch) => void = () => undefined) {
-  return async (connection: Connection): Promise<void> => {
-    await connection.open();
-    const batch = await connection.batch();
+/** Return a script that answers the first batch with details. onBatch: gets that batch. */
+function detailing(details: v1.EventDetail[], onBatch: (batch: v1.Batch) => void = () => undefined) {
+  return async (server: ServerStream): Promise<void> => {
+    await server.accept();
+    const batch = await server.batch();
     if (batch === undefined) return;
     onBatch(batch);
-    connection.answer(batch, { details });
-    await connection.answerEverything();
+    server.answer(batch, { details });
+    await server.answerEverything();
   };
 }
 
-test("a stream opens with the delivery it was asked for, and without one it delivers nothing", async () => {
+test("a stream opens with its delivery options, and without them it delivers nothing", async () => {
   const cases: [StreamOptions, unknown][] = [
     [{}, undefined],
-    [{ delivery: {} }, [true, false, undefined]],
-    [{ delivery: { detailForEveryItem: false, includeRequests: true, timeoutMs: 1500 } }, [false, true, 1.5]],
+    [{ delivery: {} }, [v1.DetailLevel.ALL, false, undefined]],
+    [
+      { delivery: { detailLevel: "notable", includeRequests: true, timeoutMs: 1500 } },
+      [v1.DetailLevel.NOTABLE, true, 1.5],
+    ],
   ];
-  for (const [options, wanted] of cases) {
+  for (const [options, expected] of cases) {
     await using sidecar = await ScriptedSidecar.start(detailing([]));
     await streamed(sidecar.address, [TRACK], options);
-    const found = sidecar.connections[0]?.opening?.delivery;
-    const timeout = found?.defaultTimeout;
+    const delivery = sidecar.streams[0]?.open?.delivery;
+    const timeout = delivery?.defaultTimeout;
     assert.deepEqual(
-      found && [
-        found.detailForEveryItem,
-        found.includeRequests,
+      delivery && [
+        delivery.detailLevel,
+        delivery.includeRequests,
         timeout && Number(timeout.seconds) + timeout.nanos / 1e9,
       ],
-      wanted,
+      expected,
     );
   }
 });
 
-test("a result says what Customer.io answered", async () => {
+test("a result has the delivery report", async () => {
   const delivery = {
     ...{ attempts: 2, httpStatus: 207, reason: "in part", field: "" },
     latency: { seconds: 1n, nanos: 500_000_000 },
     failedItems: [{ index: 3, reason: "no", field: "name" }],
   };
-  await using sidecar = await ScriptedSidecar.start(detailing([v1.Detail.fromPartial({ position: 0, delivery })]));
+  await using sidecar = await ScriptedSidecar.start(detailing([v1.EventDetail.fromPartial({ position: 0, delivery })]));
   const [answer] = await streamed(sidecar.address, [TRACK], { delivery: {} });
   const { latency, ...rest } = delivery;
   assert.deepEqual(answer?.result.delivery, { ...rest, latencyMs: Number(latency.seconds) * 1000 + 500 });
 });
 
-test("a request of an earlier transform travels as it is, and needs no destination", { skip }, async () => {
-  let item: v1.Item | undefined;
+test("a request of an earlier transform is sent as it is, and needs no destination", { skip }, async () => {
+  let item: v1.BatchItem | undefined;
   await using real = await Sidecar.start();
   await using sidecar = await ScriptedSidecar.start(detailing([], ({ items: [first] }) => (item = first)));
   using transforming = new Client(real.address);
@@ -69,7 +72,7 @@ test("a request of an earlier transform travels as it is, and needs no destinati
   const stream = client.stream(undefined, { delivery: {} });
   await stream.send(request);
   stream.finish();
-  assert.equal((await all(stream))[0]?.item, request);
+  assert.equal((await all(stream))[0]?.attachment, request);
   assert.equal(item?.destination, 0);
   assert(item.payload?.$case === "prepared");
   const parts = ({ method, url, endpointPath, headers, body }: typeof request | v1.PreparedRequest): unknown[] => [
@@ -79,34 +82,34 @@ test("a request of an earlier transform travels as it is, and needs no destinati
   assert.deepEqual(parts(item.payload.value), parts(request));
 });
 
-test("an event that waits for one of an earlier batch names its position on the stream", async () => {
-  const blocked = (batchId: bigint): v1.Detail =>
-    v1.Detail.fromPartial({
+test("a blocked event names the position on the stream of an event of an earlier batch", async () => {
+  const blocked = (batchId: bigint): v1.EventDetail =>
+    v1.EventDetail.fromPartial({
       position: 0,
       error: { code: v1.ErrorCode.BLOCKED, blockedBy: { batchId, position: 1 } },
     });
-  await using sidecar = await ScriptedSidecar.start(async (connection) => {
-    await connection.open();
-    const first = await connection.batch();
-    const second = await connection.batch();
+  await using sidecar = await ScriptedSidecar.start(async (server) => {
+    await server.accept();
+    const first = await server.batch();
+    const second = await server.batch();
     assert(first !== undefined && second !== undefined);
-    connection.answer(first, { details: [blocked(999n)] });
-    connection.answer(second, { details: [blocked(first.batchId)] });
-    await connection.answerEverything();
+    server.answer(first, { details: [blocked(999n)] });
+    server.answer(second, { details: [blocked(first.batchId)] });
+    await server.answerEverything();
   });
   const answers = await streamed(sidecar.address, numbered(4), { maxBatchEvents: 2, delivery: {} });
   assert.deepEqual(answers.map(({ result }) => result.error?.code), ["BLOCKED", undefined, "BLOCKED", undefined]);
   assert.deepEqual(answers.map(({ result }) => result.error?.blockedBy), [undefined, undefined, 1, undefined]);
 });
 
-test("a connection travels once, for the records that name it", async () => {
-  const named: number[] = [];
+test("a connection is declared once, for the records that name it", async () => {
+  const connectionIds: number[] = [];
   await using sidecar = await ScriptedSidecar.start(
-    detailing([], ({ items }) => named.push(...items.map(({ connection }) => connection))),
+    detailing([], ({ items }) => connectionIds.push(...items.map(({ connection }) => connection))),
   );
   const rows = { object: "person" };
   const record = { event: '{"type":"record"}', options: { connection: rows } };
   await streamed(sidecar.address, [TRACK, record, record], { lingerMs: 200 });
-  assert.deepEqual(named, [0, 1, 1]);
-  assert.deepEqual([...(sidecar.connections[0]?.declaredConnections ?? [])], [[1, JSON.stringify(rows)]]);
+  assert.deepEqual(connectionIds, [0, 1, 1]);
+  assert.deepEqual([...(sidecar.streams[0]?.declaredConnections ?? [])], [[1, JSON.stringify(rows)]]);
 });

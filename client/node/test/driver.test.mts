@@ -1,4 +1,4 @@
-// The contract suite's driver: what it prints for what it is given.
+// The driver of the contract suite: its output for scenarios.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -26,11 +26,11 @@ interface Line {
   refused?: number[];
 }
 
-/** The lines that the driver prints for a scenario and further lines of input, and how it ended. */
+/** Run the driver with a scenario and further lines of input; return the lines it prints, and the last one. */
 async function play(scenario: object, lines: string[]): Promise<{ printed: Line[]; outcome: Line | undefined }> {
   const driver = spawn(process.execPath, [DRIVER], { stdio: ["pipe", "pipe", "inherit"] });
   const exited = new Promise((resolve) => driver.once("exit", resolve));
-  // It may end before it has read all.
+  // The driver may end before it has read all input.
   driver.stdin.on("error", () => undefined);
   driver.stdin.end([JSON.stringify({ configs: [JSON.stringify(CONFIG)], ...scenario }), ...lines].join("\n") + "\n");
   const printed = (await text(driver.stdout)).trimEnd().split("\n").map((line) => JSON.parse(line) as Line);
@@ -39,7 +39,7 @@ async function play(scenario: object, lines: string[]): Promise<{ printed: Line[
 }
 
 for (const call of ["transform", "stream"]) {
-  test(`${call}: one line an event, in order, then how it ended`, { skip }, async () => {
+  test(`${call}: one line for each event, in order, then the outcome`, { skip }, async () => {
     await using sidecar = await Sidecar.start();
     const group = '0\t{"type":"group","userId":"u1","groupId":"g"}';
     const lines = [`0\t${GOOD}`, "0\tno json", group, group];
@@ -56,27 +56,27 @@ for (const call of ["transform", "stream"]) {
   });
 }
 
-test("raw: messages as they are, both ways, then the status", { skip }, async () => {
+test("raw: messages unchanged in both directions, then the status", { skip }, async () => {
   await using sidecar = await Sidecar.start();
   const line = (message: NonNullable<v1.TransformStreamRequest["message"]>): string => {
     const request = { ...v1.TransformStreamRequest.create(), message };
     return Buffer.from(v1.TransformStreamRequest.encode(request).finish()).toString("base64");
   };
-  const open = line({ $case: "open", value: v1.Open.create() });
-  const batch = line({ $case: "batch", value: v1.Batch.fromPartial({ batchId: 2n ** 64n - 1n }) });
+  const open = line({ $case: "open", value: v1.OpenStream.create() });
+  const batch = line({ $case: "batch", value: v1.Batch.fromPartial({ batchId: 2n ** 63n - 1n }) });
   const addresses = [sidecar.address];
   const good = await play({ call: "raw", addresses }, [open, batch]);
   const answers = good.printed.map(
     ({ response }) => v1.TransformStreamResponse.decode(Buffer.from(response ?? "", "base64")).message,
   );
   assert.equal(answers[0]?.$case, "opened");
-  assert.equal(answers[1]?.$case === "results" && answers[1].value.batchId, 18446744073709551615n);
+  assert.equal(answers[1]?.$case === "results" && answers[1].value.batchId, 9223372036854775807n);
   assert.equal(good.outcome?.end, "OK");
   const bad = await play({ call: "raw", addresses }, [batch]);
   assert.equal(bad.outcome?.end, "INVALID_ARGUMENT");
 });
 
-test("cancel_after cancels the call once so many answers are out", { skip }, async () => {
+test("cancel_after cancels the call after so many answers", { skip }, async () => {
   await using sidecar = await Sidecar.start();
   const scenario = { call: "stream", addresses: [sidecar.address], cancel_after: 3 };
   const { printed, outcome } = await play(scenario, Array(20_000).fill(`0\t${GOOD}`) as string[]);
@@ -84,10 +84,10 @@ test("cancel_after cancels the call once so many answers are out", { skip }, asy
   assert.equal(printed.length, 3);
 });
 
-test("deadline_ms bounds the call", async () => {
-  await using silent = await ScriptedSidecar.start(async (connection) => {
-    await connection.open();
-    while ((await connection.batch()) !== undefined);
+test("deadline_ms is the time limit of the call", async () => {
+  await using silent = await ScriptedSidecar.start(async (server) => {
+    await server.accept();
+    while ((await server.batch()) !== undefined);
   });
   for (const call of ["transform", "stream"]) {
     const { outcome } = await play({ call, addresses: [silent.address], deadline_ms: 200 }, [`0\t${GOOD}`]);

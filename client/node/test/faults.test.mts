@@ -1,4 +1,4 @@
-// What goes wrong inside a stream: nobody waits for ever, and nothing good is lost with the bad.
+// Faults inside a stream: no caller waits forever, and the good events keep their answers.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -11,15 +11,16 @@ import { ScriptedSidecar } from "./scripted.mjs";
 import { CONFIG, Sidecar, skip } from "./sidecar.mjs";
 import { TRACK, all, answering, streamed } from "./streams.mjs";
 
-/** A track whose properties are nested so deeply, field by field. */
-function nested(levels: number, kind: "struct" | "list"): v1.Message {
+/** Return a track event as fields whose properties have so many levels. */
+function nested(levels: number, kind: "struct" | "list"): v1.RudderEvent {
   let value: unknown = 1;
   for (let level = 1; level < levels; level += 1) value = kind === "struct" ? { a: value } : [value];
   const properties = { form: { $case: "fields" as const, value: { a: value } } };
-  return { ...v1.Message.fromPartial({ type: "track", userId: "u1", event: "Deep" }), properties: { ...v1.Json.create(), ...properties } };
+  const event = v1.RudderEvent.fromPartial({ type: "track", userId: "u1", event: "Deep" });
+  return { ...event, properties: { ...v1.JsonObject.create(), ...properties } };
 }
 
-test("an event nested more deeply than the sidecar reads is refused where it is sent", { skip }, async () => {
+test("an event nested more deeply than the sidecar reads is refused by send", { skip }, async () => {
   await using sidecar = await Sidecar.start();
   using client = new Client(sidecar.address);
   for (const [kind, deepest] of [["struct", 32], ["list", 47]] as const) {
@@ -37,11 +38,11 @@ test("an event nested more deeply than the sidecar reads is refused where it is 
   }
 });
 
-test("an event is what it was when it was sent", { skip }, async () => {
+test("changes of an event after send have no effect", { skip }, async () => {
   await using sidecar = await Sidecar.start();
   using client = new Client(sidecar.address);
   await using stream = client.stream(CONFIG, { lingerMs: 300 });
-  const event = v1.Message.fromPartial({ type: "track", userId: "u1", event: "Before" });
+  const event = v1.RudderEvent.fromPartial({ type: "track", userId: "u1", event: "Before" });
   await stream.send(event);
   event.event = 5 as unknown as string;
   stream.finish();
@@ -49,25 +50,26 @@ test("an event is what it was when it was sent", { skip }, async () => {
   assert.match(Buffer.from(answer?.result.requests[0]?.body ?? []).toString(), /"Before"/);
 });
 
-test("an event larger than any message is refused where it is sent", async () => {
-  await assert.rejects(streamed("127.0.0.1:1", [" ".repeat(64 << 20)]), /at most travel/);
+test("an event larger than any message is refused by send", async () => {
+  const sending = streamed("127.0.0.1:1", [" ".repeat(64 << 20)]);
+  await assert.rejects(sending, /an event has 67108864 bytes; the limit is 67043328/);
 });
 
-test("a sender that fails ends the stream with its error, once what was sent before is answered", async () => {
+test("an error while sending ends the stream, after the answers to the events before", async () => {
   let failed = (): void => undefined;
   const failing = new Promise<void>((resolve) => (failed = resolve));
   const batches: string[] = [];
   await using sidecar = await ScriptedSidecar.start(
-    async (connection) => {
-      await connection.open();
-      const batch = await connection.batch();
+    async (server) => {
+      await server.accept();
+      const batch = await server.batch();
       assert(batch !== undefined);
       await failing;
-      await connection.batch();
+      await server.batch();
     },
     answering(({ items }) => batches.push(...items.map(({ payload }) => String(payload?.$case)))),
   );
-  // An interceptor of the caller's may throw.
+  // The caller's interceptors may throw.
   using client = new Client(sidecar.address, {
     grpc: {
       interceptors: [
@@ -90,27 +92,27 @@ test("a sender that fails ends the stream with its error, once what was sent bef
   await stream.send("bad", "bad");
   const answers: string[] = [];
   await assert.rejects(async () => {
-    for await (const { item } of stream) answers.push(item);
+    for await (const { attachment } of stream) answers.push(attachment);
   }, /internal error in the client: scripted/);
   assert.deepEqual(answers, ["good"]);
   await assert.rejects(stream.send("more"), SidecarError);
-  assert.equal(sidecar.connections.length, 2);
+  assert.equal(sidecar.streams.length, 2);
   assert.deepEqual(batches, ["json"]);
 });
 
-test("an answer that makes no sense ends the stream", async () => {
-  await using sidecar = await ScriptedSidecar.start(async (connection) => {
-    await connection.open();
-    const batch = await connection.batch();
+test("an answer that breaks the contract ends the stream", async () => {
+  await using sidecar = await ScriptedSidecar.start(async (server) => {
+    await server.accept();
+    const batch = await server.batch();
     assert(batch !== undefined);
-    connection.answer(batch, { positions: [0] });
-    await connection.answerEverything();
+    server.answer(batch, { positions: [0] });
+    await server.answerEverything();
   });
   const answers: Promise<Answer<Event>[]> = streamed(sidecar.address, [TRACK, TRACK], { lingerMs: 200 });
   await assert.rejects(answers, (failure) => {
     assert(failure instanceof CallFailed);
-    assert.deepEqual([failure.code, failure.details.includes('broke the contract')], ["UNKNOWN", true]);
+    assert.deepEqual([failure.code, failure.details.includes("broke the contract")], ["UNKNOWN", true]);
     return true;
   });
-  assert.equal(sidecar.connections.length, 1);
+  assert.equal(sidecar.streams.length, 1);
 });

@@ -1,4 +1,4 @@
-// What a stream does when the sidecar goes away, and how its owner ends it.
+// Streams whose sidecar goes away, and streams that the caller ends.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -12,7 +12,7 @@ import { Aborted, CallFailed, Client, Closed, Unavailable } from "ciosidecar";
 import type { StreamOptions } from "ciosidecar";
 
 import { ScriptedSidecar } from "./scripted.mjs";
-import type { Connection, Script } from "./scripted.mjs";
+import type { Script, ServerStream } from "./scripted.mjs";
 import { CONFIG, Sidecar, skip } from "./sidecar.mjs";
 
 const TRACK = '{"type":"track","userId":"u1","event":"Order"}';
@@ -21,79 +21,80 @@ function numbered(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `{"type":"track","userId":"u${index}","event":"E"}`);
 }
 
-/** Sends the events, and gives the answers' events and the number of reconnects. */
+/** Send the events; return the events of the answers and the number of reconnects. */
 async function mapped(addresses: string | string[], events: Iterable<string>, options?: StreamOptions) {
   using client = new Client(addresses);
   await using stream = client.stream(CONFIG, options);
-  const items = [];
-  for await (const { item } of stream.map(events)) items.push(item);
-  return { items, reconnects: stream.reconnects };
+  const answered = [];
+  for await (const { attachment } of stream.map(events)) answered.push(attachment);
+  return { answered, reconnects: stream.reconnects };
 }
 
-const answering: Script = async (connection) => {
-  await connection.open();
-  await connection.answerEverything();
+const answering: Script = async (server) => {
+  await server.accept();
+  await server.answerEverything();
 };
 
-test("what has no answer is sent again, in order, and nothing else", async () => {
+test("events without an answer are sent again, in order, and no others", async () => {
   const resent: string[] = [];
-  const dies = async (connection: Connection): Promise<void> => {
-    await connection.open();
-    const batch = await connection.batch();
+  const dies = async (server: ServerStream): Promise<void> => {
+    await server.accept();
+    const batch = await server.batch();
     assert.equal(batch?.items.length, 10);
-    connection.answer(batch, { positions: [0, 1, 2, 7], complete: false });
-    connection.fail(status.UNAVAILABLE);
+    server.answer(batch, { positions: [0, 1, 2, 7], complete: false });
+    server.fail(status.UNAVAILABLE);
   };
-  const lives = async (connection: Connection): Promise<void> => {
-    await connection.open();
-    for (let batch = await connection.batch(); batch !== undefined; batch = await connection.batch()) {
+  const lives = async (server: ServerStream): Promise<void> => {
+    await server.accept();
+    for (let batch = await server.batch(); batch !== undefined; batch = await server.batch()) {
       for (const { payload } of batch.items) {
         if (payload?.$case === "json") resent.push(Buffer.from(payload.value).toString());
       }
-      connection.answer(batch);
+      server.answer(batch);
     }
   };
   await using sidecar = await ScriptedSidecar.start(dies, lives);
   const events = numbered(10);
-  const { items, reconnects } = await mapped(sidecar.address, events, { lingerMs: 500 });
-  assert.deepEqual(items, events);
+  const { answered, reconnects } = await mapped(sidecar.address, events, { lingerMs: 500 });
+  assert.deepEqual(answered, events);
   assert.deepEqual(resent, [3, 4, 5, 6, 8, 9].map((index) => events[index]));
   assert.equal(reconnects, 1);
-  assert.deepEqual([...(sidecar.connections[1]?.declared ?? [])], [[1, JSON.stringify(CONFIG)]]);
+  assert.deepEqual([...(sidecar.streams[1]?.declaredDestinations ?? [])], [[1, JSON.stringify(CONFIG)]]);
 });
 
-test("a sidecar that drains is sent nothing more, its answers count, the rest goes on elsewhere", async () => {
+test("a draining sidecar gets no more events, its answers count, and another one gets the rest", async () => {
   let second = 0;
-  const drains = async (connection: Connection): Promise<void> => {
-    await connection.open();
-    const batch = await connection.batch();
-    connection.drain();
-    assert.equal(await connection.batch(), undefined, "the client finishes");
-    if (batch !== undefined) connection.answer(batch);
+  const drains = async (server: ServerStream): Promise<void> => {
+    await server.accept();
+    const batch = await server.batch();
+    server.drain();
+    assert.equal(await server.batch(), undefined, "the client finishes");
+    if (batch !== undefined) server.answer(batch);
   };
-  const takesOver = async (connection: Connection): Promise<void> => {
-    await connection.open();
-    for (let batch = await connection.batch(); batch !== undefined; batch = await connection.batch()) {
+  const takesOver = async (server: ServerStream): Promise<void> => {
+    await server.accept();
+    for (let batch = await server.batch(); batch !== undefined; batch = await server.batch()) {
       second += batch.items.length;
-      connection.answer(batch);
+      server.answer(batch);
     }
   };
   await using sidecar = await ScriptedSidecar.start(drains, takesOver);
   const events = numbered(50);
-  const { items, reconnects } = await mapped(sidecar.address, events, { maxBatchEvents: 5, maxOwedEvents: 5 });
-  assert.deepEqual(items, events);
+  const options = { maxBatchEvents: 5, maxOutstandingEvents: 5 };
+  const { answered, reconnects } = await mapped(sidecar.address, events, options);
+  assert.deepEqual(answered, events);
   assert.equal(second, 45);
   assert.equal(reconnects, 1);
 });
 
-test("a stream that the sidecar ends early without a word is opened again", async () => {
-  const ends: Script = async (connection) => {
-    await connection.open();
-    await connection.batch();
+test("a stream that the sidecar ends early is opened again", async () => {
+  const ends: Script = async (server) => {
+    await server.accept();
+    await server.batch();
   };
   await using sidecar = await ScriptedSidecar.start(ends, answering);
-  const { items, reconnects } = await mapped(sidecar.address, numbered(10));
-  assert.deepEqual(items, numbered(10));
+  const { answered, reconnects } = await mapped(sidecar.address, numbered(10));
+  assert.deepEqual(answered, numbered(10));
   assert.equal(reconnects, 1);
 });
 
@@ -102,7 +103,7 @@ test("a sidecar killed in the middle and started again: every event is answered 
   const events = numbered(3000);
   let restarted: Promise<Sidecar> | undefined;
   using client = new Client(first.address);
-  await using stream = client.stream(CONFIG, { maxOwedEvents: 500 });
+  await using stream = client.stream(CONFIG, { maxOutstandingEvents: 500 });
   const positions = [];
   for await (const { result } of stream.map(events)) {
     positions.push(result.position);
@@ -123,7 +124,7 @@ test("of two sidecars one drains: the other answers the rest, every event once, 
   try {
     await using first = await Sidecar.start("--listen", addresses[0] ?? "");
     using client = new Client(addresses);
-    await using stream = client.stream(CONFIG, { maxOwedEvents: 500 });
+    await using stream = client.stream(CONFIG, { maxOutstandingEvents: 500 });
     const events = numbered(3000);
     const positions = [];
     let second: Sidecar | undefined;
@@ -143,31 +144,31 @@ test("of two sidecars one drains: the other answers the rest, every event once, 
 });
 
 test("a batch that fails every time does not reconnect for ever", async () => {
-  await using sidecar = await ScriptedSidecar.start(async (connection) => {
-    await connection.open();
-    await connection.batch();
-    connection.fail(status.INTERNAL);
+  await using sidecar = await ScriptedSidecar.start(async (server) => {
+    await server.accept();
+    await server.batch();
+    server.fail(status.INTERNAL);
   });
   await assert.rejects(mapped(sidecar.address, [TRACK], { reconnectForMs: 500 }), Unavailable);
-  assert(sidecar.connections.length > 1);
+  assert(sidecar.streams.length > 1);
 });
 
 test("an AbortSignal ends the stream for senders and readers, with its reason", async () => {
   await using sidecar = await silentSidecar();
   using client = new Client(sidecar.address);
   const abort = new AbortController();
-  const stream = client.stream(CONFIG, { signal: abort.signal, maxOwedEvents: 1 });
+  const stream = client.stream(CONFIG, { signal: abort.signal, maxOutstandingEvents: 1 });
   await stream.send(TRACK);
   const waiting = [stream.send(TRACK), stream[Symbol.asyncIterator]().next()];
   await sidecar.hasBatch;
   abort.abort("enough");
-  for (const one of waiting) {
-    await assert.rejects(one, (failure) => failure instanceof Aborted && failure.cause === "enough");
+  for (const call of waiting) {
+    await assert.rejects(call, (failure) => failure instanceof Aborted && failure.cause === "enough");
   }
   await assert.rejects(stream.send(TRACK), Aborted);
 });
 
-test("an AbortSignal ends the stream when everything is answered and only not taken yet", async () => {
+test("an AbortSignal ends the stream when only answers are left to take", async () => {
   await using sidecar = await ScriptedSidecar.start(answering);
   using client = new Client(sidecar.address);
   const abort = new AbortController();
@@ -176,7 +177,7 @@ test("an AbortSignal ends the stream when everything is answered and only not ta
   for (const event of numbered(10)) await stream.send(event);
   stream.finish();
   await answers.next();
-  // As long as a whole other call takes, by which time the stream's own has ended.
+  // The stream's own call ends while another call runs from beginning to end.
   await mapped(sidecar.address, [TRACK]);
   abort.abort();
   await assert.rejects(answers.next(), Aborted);
@@ -185,15 +186,16 @@ test("an AbortSignal ends the stream when everything is answered and only not ta
 test("closing the stream ends it for senders and readers", async () => {
   await using sidecar = await silentSidecar();
   using client = new Client(sidecar.address);
-  const stream = client.stream(CONFIG, { maxOwedEvents: 1 });
+  const stream = client.stream(CONFIG, { maxOutstandingEvents: 1 });
   await stream.send(TRACK);
-  const waiting = [stream.send(TRACK), stream[Symbol.asyncIterator]().next()].map((one) => assert.rejects(one, Closed));
+  const calls = [stream.send(TRACK), stream[Symbol.asyncIterator]().next()];
+  const waiting = calls.map((call) => assert.rejects(call, Closed));
   await sidecar.hasBatch;
   await stream.close();
   await Promise.all(waiting);
 });
 
-test("a stream that takes longer than it may fails with DEADLINE_EXCEEDED, connected or not", async () => {
+test("a stream beyond its time limit fails with DEADLINE_EXCEEDED, connected or not", async () => {
   await using sidecar = await silentSidecar();
   for (const addresses of [sidecar.address, "127.0.0.1:1", ["127.0.0.1:1", "127.0.0.1:2"]]) {
     await assert.rejects(mapped(addresses, [TRACK], { timeoutMs: 300 }), (failure) => {
@@ -204,14 +206,14 @@ test("a stream that takes longer than it may fails with DEADLINE_EXCEEDED, conne
   }
 });
 
-/** A sidecar that takes a batch and never answers it; `hasBatch` is fulfilled once it has. */
+/** Start a sidecar that reads a batch and never answers it. `hasBatch` resolves once the batch is read. */
 async function silentSidecar(): Promise<ScriptedSidecar & { hasBatch: Promise<unknown> }> {
-  const heard = new EventTarget();
-  const sidecar = await ScriptedSidecar.start(async (connection) => {
-    await connection.open();
-    await connection.batch();
-    heard.dispatchEvent(new Event("batch"));
-    await connection.batch();
+  const read = new EventTarget();
+  const sidecar = await ScriptedSidecar.start(async (server) => {
+    await server.accept();
+    await server.batch();
+    read.dispatchEvent(new Event("batch"));
+    await server.batch();
   });
-  return Object.assign(sidecar, { hasBatch: once(heard, "batch") });
+  return Object.assign(sidecar, { hasBatch: once(read, "batch") });
 }

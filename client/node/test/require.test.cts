@@ -1,4 +1,4 @@
-// The package as CommonJS finds it.
+// The package in CommonJS.
 
 import assert = require("node:assert/strict");
 import nodeTest = require("node:test");
@@ -6,10 +6,10 @@ import nodeTest = require("node:test");
 import ciosidecar = require("ciosidecar");
 import v1 = require("ciosidecar/v1");
 
-nodeTest.test("require and import give the same classes, the stubs too", async () => {
+nodeTest.test("require and import return the same classes and stubs", async () => {
   const imported = await import("ciosidecar");
   const importedStubs = await import("ciosidecar/v1");
-  // Node adds these where it imports CommonJS.
+  // Node adds these names when it imports CommonJS.
   const added = ["default", "module.exports", "__esModule"];
   const names = Object.keys(imported).filter((name) => !added.includes(name));
   assert.deepEqual(names.sort(), Object.keys(ciosidecar).sort());
@@ -19,7 +19,7 @@ nodeTest.test("require and import give the same classes, the stubs too", async (
   assert.equal(ciosidecar.v1.Batch, v1.Batch);
 });
 
-nodeTest.test("a program that requires the package gets its errors as they are", async () => {
+nodeTest.test("a program that requires the package can recognise its errors", async () => {
   const client = new ciosidecar.Client("127.0.0.1:1");
   await assert.rejects(client.capabilities({ timeoutMs: 5000 }), ciosidecar.SidecarError);
   client.close();
@@ -28,15 +28,15 @@ nodeTest.test("a program that requires the package gets its errors as they are",
 nodeTest.test("the names that the package exports", () => {
   assert.deepEqual(Object.keys(ciosidecar).sort(), [
     "Aborted",
+    "ApiRequest",
     "BatchEntry",
     "CallFailed",
     "Client",
     "Closed",
-    "Connection",
     "Destination",
-    "Request",
     "Result",
     "SidecarError",
+    "SourceConnection",
     "Stream",
     "Unavailable",
     "readResults",

@@ -1,5 +1,5 @@
-// `npm test`: packs the package, installs the tarball in a folder of its own, as a user would, and
-// runs the tests there. CIOSIDECAR names the sidecar's executable.
+// Pack the package, install the tarball in a temporary folder, as a user would, and run the tests
+// there. `npm test` runs this program. CIOSIDECAR names the sidecar's executable.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -26,7 +26,7 @@ function runTests() {
   writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true, type: "module" }));
   npm("install", "--silent", "--no-package-lock", "--prefer-offline", "--ignore-scripts", `./${filename}`);
 
-  // The tests are compiled against the types of the tarball, which proves those too.
+  // The tests are compiled against the types of the tarball, so the types are tested too.
   cpSync(join(PACKAGE, "test"), join(folder, "test"), { recursive: true });
   const tsc = join(PACKAGE, "node_modules/typescript/bin/tsc");
   const types = ["--typeRoots", join(PACKAGE, "node_modules/@types")];

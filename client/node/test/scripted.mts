@@ -1,19 +1,27 @@
-// A sidecar that does what a test tells it to, over a real socket.
+// A sidecar that plays the script of a test, over a real socket.
 
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import type { ServerDuplexStream, ServerWritableStream, ServiceDefinition, status } from "@grpc/grpc-js";
+import type {
+  sendUnaryData,
+  ServerDuplexStream,
+  ServerWritableStream,
+  ServiceDefinition,
+  ServiceError,
+  status,
+} from "@grpc/grpc-js";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import * as v1 from "ciosidecar/v1";
 
-export type Script = (connection: Connection) => Promise<void>;
+/** What the sidecar does on one stream. */
+export type Script = (stream: ServerStream) => Promise<void>;
 
 class Ended extends Error {}
 
 /** One stream, from the server's side. */
-export class Connection {
-  opening: v1.Open | undefined;
-  /** Configs of destinations and connections, by number. */
-  readonly declared = new Map<number, string>();
+export class ServerStream {
+  open: v1.OpenStream | undefined;
+  /** The configs of the declared destinations and connections, by reference id. */
+  readonly declaredDestinations = new Map<number, string>();
   readonly declaredConnections = new Map<number, string>();
   readonly #call: ServerDuplexStream<v1.TransformStreamRequest, v1.TransformStreamResponse>;
   readonly #requests: AsyncIterator<v1.TransformStreamRequest>;
@@ -23,55 +31,61 @@ export class Connection {
     this.#requests = call[Symbol.asyncIterator]() as AsyncIterator<v1.TransformStreamRequest>;
   }
 
-  /** Takes Open and answers it. */
-  async open(limits: Partial<v1.Limits> = {}): Promise<void> {
-    await this.hear();
-    const found = v1.Limits.fromPartial({ maxBatchEvents: 10_000, maxDestinations: 1000, ...limits });
-    this.write({ $case: "opened", value: v1.Opened.fromPartial({ limits: found }) });
+  /** Read OpenStream and answer it. */
+  async accept(limits: Partial<v1.Limits> = {}): Promise<void> {
+    await this.readOpen();
+    const opened = v1.StreamOpened.fromPartial({
+      limits: { maxBatchEvents: 10_000, maxDestinations: 1000, ...limits },
+    });
+    this.write({ $case: "opened", value: opened });
   }
 
-  /** Takes Open and says nothing. */
-  async hear(): Promise<void> {
+  /** Read OpenStream without an answer. */
+  async readOpen(): Promise<void> {
     const message = await this.#next();
-    if (message?.$case === "open") this.opening = message.value;
+    if (message?.$case === "open") this.open = message.value;
   }
 
-  /** The next batch, or undefined once the caller has finished. */
+  /** Return the next batch, or undefined once the caller has finished. */
   async batch(): Promise<v1.Batch | undefined> {
     for (;;) {
       const message = await this.#next();
       if (message?.$case === "batch") return message.value;
       if (message?.$case !== "upsertDestinations") return undefined;
       const { destinations, connections } = message.value;
-      for (const { number, settings } of destinations) this.declared.set(number, configOf(settings));
-      for (const { number, settings } of connections) this.declaredConnections.set(number, configOf(settings));
+      for (const { referenceId, settings } of destinations) {
+        this.declaredDestinations.set(referenceId, configOf(settings));
+      }
+      for (const { referenceId, settings } of connections) {
+        this.declaredConnections.set(referenceId, configOf(settings));
+      }
     }
   }
 
-  /** Answers some positions of a batch, or all, with 200. */
-  answer(batch: v1.Batch, found: { positions?: number[]; complete?: boolean; details?: v1.Detail[] } = {}): void {
-    const positions = found.positions ?? batch.items.map((_, position) => position);
+  /** Answer some positions of a batch, or all, with status 200. */
+  answer(batch: v1.Batch, answer: { positions?: number[]; complete?: boolean; details?: v1.EventDetail[] } = {}): void {
+    const positions = answer.positions ?? batch.items.map((_, position) => position);
     const results = v1.Results.fromPartial({
       batchId: batch.batchId,
       positions,
       statuses: positions.map(() => 200),
-      details: found.details ?? [],
-      batchComplete: found.complete ?? true,
+      details: answer.details ?? [],
+      batchComplete: answer.complete ?? true,
     });
     this.write({ $case: "results", value: results });
   }
 
-  /** Answers every batch until the caller has finished. */
+  /** Answer every batch until the caller has finished. */
   async answerEverything(): Promise<void> {
     for (let batch = await this.batch(); batch !== undefined; batch = await this.batch()) this.answer(batch);
   }
 
-  /** Says that the server is going away. */
+  /** Announce that the server is shutting down. */
   drain(): void {
     this.write({ $case: "drain", value: v1.Drain.create() });
   }
 
-  /** Ends the stream with a status, after what was answered. */
+  /** End the stream with a status, after the answers so far. */
   fail(code: status, details = "scripted"): never {
     this.#call.emit("error", { code, details });
     throw new Ended();
@@ -87,20 +101,23 @@ export class Connection {
   }
 }
 
-function configOf(settings: v1.Destination["settings"] | v1.Connection["settings"]): string {
+function configOf(settings: v1.Destination["settings"] | v1.SourceConnection["settings"]): string {
   return settings?.$case === "configJson" ? Buffer.from(settings.value).toString() : "";
 }
 
-/** What a watcher of the health is told. */
+/** The health that watchers get. */
 type Health = "SERVING" | "NOT_SERVING";
 
-/** Plays one script for each stream, in turn; the last one again for all that follow. */
+/** Plays one script for each stream, in turn, and the last script for all further streams. */
 export class ScriptedSidecar implements AsyncDisposable {
-  readonly connections: Connection[] = [];
+  readonly streams: ServerStream[] = [];
+  /** The number of unary calls. */
   calls = 0;
   address = "";
-  /** Called for each unary Transform; never answers without it. */
+  /** Answers Transform. Without it, the call gets no answer. */
   onTransform: (() => v1.TransformResponse) | undefined;
+  /** Answers Deliver. Without it, the call gets no answer. */
+  onDeliver: ((request: v1.DeliverRequest) => v1.DeliverResponse | ServiceError) | undefined;
   readonly #server = new Server();
   readonly #watchers = new Set<ServerWritableStream<Buffer, Buffer>>();
   #health: Health = "SERVING";
@@ -134,12 +151,19 @@ export class ScriptedSidecar implements AsyncDisposable {
         this.calls += 1;
         if (this.onTransform !== undefined) done(null, this.onTransform());
       },
+      deliver: ({ request }: { request: v1.DeliverRequest }, done: sendUnaryData<v1.DeliverResponse>) => {
+        this.calls += 1;
+        const response = this.onDeliver?.(request);
+        if (response === undefined) return;
+        if (response instanceof Error) done(response);
+        else done(null, response);
+      },
       transformStream: (call: ServerDuplexStream<v1.TransformStreamRequest, v1.TransformStreamResponse>) => {
-        const script = scripts[Math.min(this.connections.length, scripts.length - 1)];
-        const connection = new Connection(call);
-        this.connections.push(connection);
-        // A call that the client cancelled fails where the script reads: that is its end.
-        script?.(connection).then(
+        const script = scripts[Math.min(this.streams.length, scripts.length - 1)];
+        const stream = new ServerStream(call);
+        this.streams.push(stream);
+        // If the client cancelled the call, the script ends with an error where it reads.
+        script?.(stream).then(
           () => { call.end(); },
           () => undefined,
         );

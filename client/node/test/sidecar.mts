@@ -1,4 +1,4 @@
-// Real sidecars for tests: `ciosidecar serve` in processes of their own.
+// Real sidecars for tests: each is `ciosidecar serve` in a process of its own.
 
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 const EXECUTABLE = process.env.CIOSIDECAR ?? "";
 const READY_WITHIN_MS = 30_000;
 
-/** For tests that need a real sidecar: why they are skipped, or false. */
+/** The reason to skip tests that need a real sidecar, or false. */
 export const skip = EXECUTABLE === "" ? "no sidecar is installed" : false;
 
 export const CONFIG = { siteID: "site", apiKey: "key" };
@@ -19,15 +19,15 @@ export class Sidecar implements AsyncDisposable {
     readonly address: string,
   ) {}
 
-  /** Starts one, and waits until it listens; by default on a free port of loopback. */
+  /** Start a sidecar and wait until it listens, by default on a free port of the loopback interface. */
   static async start(...args: string[]): Promise<Sidecar> {
     const listen = args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
     const child = spawn(EXECUTABLE, ["serve", ...listen, ...args], { stdio: ["ignore", "pipe", "ignore"] });
     try {
       const lines = createInterface({ input: child.stdout });
-      const patience = setTimeout(() => child.kill("SIGKILL"), READY_WITHIN_MS);
+      const readyTimer = setTimeout(() => child.kill("SIGKILL"), READY_WITHIN_MS);
       const [line] = (await Promise.race([once(lines, "line"), once(lines, "close")])) as [string?];
-      clearTimeout(patience);
+      clearTimeout(readyTimer);
       if (line === undefined) throw new Error("the sidecar ended before it was ready");
       const { listen: addresses } = JSON.parse(line) as { listen: string[] };
       return new Sidecar(child, addresses[0] ?? "");
@@ -37,12 +37,12 @@ export class Sidecar implements AsyncDisposable {
     }
   }
 
-  /** As an orchestrator ends it. */
+  /** End the sidecar as an orchestrator does. */
   drain(): void {
     this.child.kill("SIGTERM");
   }
 
-  /** As the kernel does when memory is short. */
+  /** Kill the sidecar as the kernel does when memory is short. */
   async kill(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     this.child.kill("SIGKILL");

@@ -1,4 +1,4 @@
-// Streams: gathering, order, what is said about one event, and how they fail.
+// Streams: batches, order, the fields of an event, and failures.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,15 +8,15 @@ import { CallFailed, Client, Unavailable } from "ciosidecar";
 import type { Event, SendOptions, Stream, StreamOptions, v1 } from "ciosidecar";
 
 import { ScriptedSidecar } from "./scripted.mjs";
-import type { Connection } from "./scripted.mjs";
+import type { ServerStream } from "./scripted.mjs";
 import { CONFIG, Sidecar, skip } from "./sidecar.mjs";
 import { TRACK, all, answering, numbered, streamed } from "./streams.mjs";
 
-function json(item: v1.Item): string {
+function json(item: v1.BatchItem): string {
   return item.payload?.$case === "json" ? Buffer.from(item.payload.value).toString() : "";
 }
 
-test("every event comes back in order, beside its own object", { skip }, async () => {
+test("every event comes back in order, with its attachment", { skip }, async () => {
   await using sidecar = await Sidecar.start();
   using client = new Client(sidecar.address);
   await using stream = client.stream<{ job: number }>(CONFIG);
@@ -25,8 +25,8 @@ test("every event comes back in order, beside its own object", { skip }, async (
     await stream.send({ type: "track", userId: `u${job}`, event: "E" }, { job });
   }
   stream.finish();
-  (await answers).forEach(({ item, result }, index) => {
-    assert.deepEqual(item, { job: index });
+  (await answers).forEach(({ attachment, result }, index) => {
+    assert.deepEqual(attachment, { job: index });
     assert.equal(result.position, index);
     assert.match(result.requests[0]?.url ?? "", new RegExp(`/customers/u${index}/events$`));
   });
@@ -42,9 +42,9 @@ test("events are gathered into messages, none above the limit", async () => {
   assert(Math.max(...sizes) <= 100 && sizes.length < 50, String(sizes));
 });
 
-test("a message is bounded in bytes too, and a larger event travels alone", async () => {
+test("the size of a message is limited too, and a larger event is sent alone", async () => {
   const sizes: number[] = [];
-  const bytes = (items: v1.Item[]): number => items.reduce((sum, item) => sum + json(item).length, 0);
+  const bytes = (items: v1.BatchItem[]): number => items.reduce((sum, item) => sum + json(item).length, 0);
   await using sidecar = await ScriptedSidecar.start(answering(({ items }) => sizes.push(bytes(items))));
   const events = [...(Array(10).fill("x".repeat(400)) as string[]), "y".repeat(5000)];
   await streamed(sidecar.address, events, { maxBatchBytes: 1000 });
@@ -61,30 +61,30 @@ test("the server's own limit on a batch is kept", async () => {
   assert.equal(Math.max(...sizes), 3);
 });
 
-test("an event alone is sent when nobody joins it", async () => {
+test("an event is sent alone if no other joins it", async () => {
   await using sidecar = await ScriptedSidecar.start(answering(() => undefined));
   using client = new Client(sidecar.address);
   await using stream = client.stream(CONFIG);
   const answers = stream[Symbol.asyncIterator]();
   for (const event of numbered(2)) {
-    // The second too: a stream that has nothing to send must still start the clock for it.
+    // The second event proves that an idle stream starts its timer again.
     await stream.send(event);
-    assert.equal((await answers.next()).value?.item, event);
+    assert.equal((await answers.next()).value?.attachment, event);
   }
 });
 
 test("an answer that comes twice counts once", async () => {
-  const script = async (connection: Connection): Promise<void> => {
-    await connection.open();
-    for (let batch = await connection.batch(); batch !== undefined; batch = await connection.batch()) {
-      connection.answer(batch, { positions: [0], complete: false });
-      connection.answer(batch);
-      connection.answer(batch);
+  const script = async (server: ServerStream): Promise<void> => {
+    await server.accept();
+    for (let batch = await server.batch(); batch !== undefined; batch = await server.batch()) {
+      server.answer(batch, { positions: [0], complete: false });
+      server.answer(batch);
+      server.answer(batch);
     }
   };
   await using sidecar = await ScriptedSidecar.start(script);
   const answers = await streamed(sidecar.address, numbered(3));
-  assert.deepEqual(answers.map(({ item }) => item), numbered(3));
+  assert.deepEqual(answers.map(({ attachment }) => attachment), numbered(3));
 });
 
 test("more destinations than the server keeps", { skip }, async () => {
@@ -96,12 +96,12 @@ test("more destinations than the server keeps", { skip }, async () => {
   const answers = await streamed(sidecar.address, sends);
   const authorizations = answers.map(({ result }) => result.requests[0]?.headers.Authorization);
   assert.equal(new Set(authorizations).size, 7);
-  authorizations.forEach((one, index) => {
-    assert.equal(one, authorizations[index % 7]);
+  authorizations.forEach((authorization, index) => {
+    assert.equal(authorization, authorizations[index % 7]);
   });
 });
 
-test("fields of an event travel with it; the last of the events that share a request has it", { skip }, async () => {
+test("an event is sent with its fields; the last of the events that share a request has it", { skip }, async () => {
   const group = (number: number): string => `{"type":"group","userId":"u${number}","groupId":"g${number}"}`;
   const config = { ...CONFIG, connectionMode: { web: "device" } };
   await using sidecar = await Sidecar.start();
@@ -121,7 +121,7 @@ test("fields of an event travel with it; the last of the events that share a req
   assert.deepEqual([...(answers[3].result.tag)], [255]);
 });
 
-test("what cannot be sent is refused where it is sent, and the stream lives on", async () => {
+test("an event that cannot be sent is refused by send, and the stream continues", async () => {
   await using sidecar = await ScriptedSidecar.start(answering(() => undefined));
   using client = new Client(sidecar.address);
   await using stream = client.stream();
@@ -130,23 +130,24 @@ test("what cannot be sent is refused where it is sent, and the stream lives on",
   await assert.rejects(send(5, { destination: CONFIG }), TypeError);
   await assert.rejects(send(TRACK, {}), TypeError, "no destination");
   await assert.rejects(send(TRACK, { destination: CONFIG, tag: "text" }), TypeError);
-  await assert.rejects(send(TRACK, { destination: CONFIG, attempt: -1 }), /attempt|uint/i);
+  await assert.rejects(send(TRACK, { destination: CONFIG, attempt: -1 }), /attempt must not be negative/);
   await send(TRACK, { destination: CONFIG });
   stream.finish();
   assert.equal((await all(stream)).length, 1);
 });
 
-test("options that cannot be are a RangeError", () => {
+test("options that cannot be used are a RangeError", () => {
   using client = new Client("127.0.0.1:1");
-  for (const options of [{ maxBatchEvents: 0 }, { maxOwedEvents: NaN }, { lingerMs: -1 }] satisfies StreamOptions[]) {
+  const invalid: StreamOptions[] = [{ maxBatchEvents: 0 }, { maxOutstandingEvents: NaN }, { lingerMs: -1 }];
+  for (const options of invalid) {
     assert.throws(() => client.stream(CONFIG, options), RangeError);
   }
 });
 
-test("a refused stream is not tried again, and fails for whoever sends or iterates", async () => {
-  await using sidecar = await ScriptedSidecar.start(async (connection) => {
-    await connection.hear();
-    connection.fail(status.INVALID_ARGUMENT, "no");
+test("a refused stream is not opened again, and fails for senders and readers", async () => {
+  await using sidecar = await ScriptedSidecar.start(async (server) => {
+    await server.readOpen();
+    server.fail(status.INVALID_ARGUMENT, "no");
   });
   using client = new Client(sidecar.address);
   const stream: Stream = client.stream(CONFIG);
@@ -155,20 +156,20 @@ test("a refused stream is not tried again, and fails for whoever sends or iterat
     failure instanceof CallFailed && failure.code === "INVALID_ARGUMENT" && failure.details === "no";
   await assert.rejects(all(stream), refused);
   await assert.rejects(stream.send(TRACK), refused);
-  assert.equal(sidecar.connections.length, 1);
+  assert.equal(sidecar.streams.length, 1);
 });
 
-test("a server whose results make no sense fails the stream rather than hanging it", async () => {
-  await using sidecar = await ScriptedSidecar.start(async (connection) => {
-    await connection.open();
-    const batch = await connection.batch();
-    if (batch !== undefined) connection.answer(batch, { positions: [77] });
-    await connection.answerEverything();
+test("results that break the contract fail the stream instead of blocking it", async () => {
+  await using sidecar = await ScriptedSidecar.start(async (server) => {
+    await server.accept();
+    const batch = await server.batch();
+    if (batch !== undefined) server.answer(batch, { positions: [77] });
+    await server.answerEverything();
   });
   await assert.rejects(streamed(sidecar.address, [TRACK]), /position 77/);
 });
 
-test("nobody there is Unavailable after the time the stream was told", async () => {
+test("without a sidecar a stream is Unavailable after reconnectForMs", async () => {
   await assert.rejects(streamed("127.0.0.1:1", numbered(10), { reconnectForMs: 300 }), (failure) => {
     assert(failure instanceof Unavailable);
     assert.match(failure.message, /no answer for 300 ms/);

@@ -1,14 +1,14 @@
-// What tests of streams share: events in, answers out, and a sidecar that answers everything.
+// Functions for tests of streams.
 
 import { Client } from "ciosidecar";
 import type { Answer, Event, SendOptions, StreamOptions, v1 } from "ciosidecar";
 
-import type { Connection } from "./scripted.mjs";
+import type { ServerStream } from "./scripted.mjs";
 import { CONFIG } from "./sidecar.mjs";
 
 export const TRACK = '{"type":"track","userId":"u1","event":"Order"}';
 
-/** The answers to events sent one after another on one stream. */
+/** Send events one after another on one stream, and return the answers. */
 export async function streamed(
   addresses: string | string[],
   events: Iterable<string | { event: Event; options: SendOptions }>,
@@ -17,9 +17,9 @@ export async function streamed(
   using client = new Client(addresses);
   await using stream = client.stream(CONFIG, options);
   const feed = async (): Promise<void> => {
-    for (const one of events) {
-      if (typeof one === "string") await stream.send(one);
-      else await stream.send(one.event, undefined, one.options);
+    for (const send of events) {
+      if (typeof send === "string") await stream.send(send);
+      else await stream.send(send.event, undefined, send.options);
     }
     stream.finish();
   };
@@ -27,25 +27,25 @@ export async function streamed(
   return answers;
 }
 
-/** All that there is to iterate over. */
-export async function all<T>(found: AsyncIterable<T>): Promise<T[]> {
+/** Return all values of an iterable. */
+export async function all<T>(values: AsyncIterable<T>): Promise<T[]> {
   const list = [];
-  for await (const one of found) list.push(one);
+  for await (const value of values) list.push(value);
   return list;
 }
 
-/** So many events, each another one. */
+/** Return so many different events. */
 export function numbered(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `{"n":${index}}`);
 }
 
-/** A script that answers everything, and tells of each batch. */
+/** Return a script that answers all events. onBatch: gets each batch. */
 export function answering(onBatch: (batch: v1.Batch) => void, limits: Partial<v1.Limits> = {}) {
-  return async (connection: Connection): Promise<void> => {
-    await connection.open(limits);
-    for (let batch = await connection.batch(); batch !== undefined; batch = await connection.batch()) {
+  return async (server: ServerStream): Promise<void> => {
+    await server.accept(limits);
+    for (let batch = await server.batch(); batch !== undefined; batch = await server.batch()) {
       onBatch(batch);
-      connection.answer(batch);
+      server.answer(batch);
     }
   };
 }

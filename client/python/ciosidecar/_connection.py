@@ -214,7 +214,7 @@ _DETAIL_LEVELS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deliver:
-    """That a stream's events are delivered, and what to tell of it."""
+    """How events are delivered, and what results say of it."""
 
     timeout_s: float | None = None
     """How long delivery of a batch may take, retries included; the sidecar's own limit if None.
@@ -243,6 +243,17 @@ def check_timeout(timeout_s: float | None) -> None:
         raise ValueError("timeout_s must be above 0, or None for the sidecar's own limit")
 
 
+def delivery_options(deliver: Deliver) -> v1.DeliveryOptions:
+    """Return the options as they travel."""
+    options = v1.DeliveryOptions(
+        detail_level=_DETAIL_LEVELS[deliver.detail_level],
+        include_requests=deliver.include_requests,
+    )
+    if deliver.timeout_s is not None:
+        options.default_timeout.FromMilliseconds(round(deliver.timeout_s * 1000))
+    return options
+
+
 def opening(options: StreamOptions, deliver: Deliver | None) -> v1.TransformStreamRequest:
     """The first message of a stream."""
     request = v1.TransformStreamRequest()
@@ -250,12 +261,7 @@ def opening(options: StreamOptions, deliver: Deliver | None) -> v1.TransformStre
     request.open.client_version = options.client_version
     request.open.max_receive_bytes = options.max_receive_bytes
     if deliver is not None:
-        delivery = request.open.delivery
-        delivery.SetInParent()
-        delivery.detail_level = _DETAIL_LEVELS[deliver.detail_level]
-        delivery.include_requests = deliver.include_requests
-        if deliver.timeout_s is not None:
-            delivery.default_timeout.FromMilliseconds(round(deliver.timeout_s * 1000))
+        request.open.delivery.CopyFrom(delivery_options(deliver))
     return request
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 from weakref import WeakSet
 
 import grpc
@@ -17,6 +17,7 @@ from ciosidecar._connection import (
     StreamOptions,
     Tls,
     channel_options,
+    delivery_options,
     target_of,
 )
 from ciosidecar._reference_table import ReferenceTable
@@ -39,17 +40,23 @@ _TIMEOUT_S = 30.0
 _NO_LIMIT = 1 << 31
 
 
-def _transform_request(
+_Request = TypeVar("_Request", v1.TransformRequest, v1.DeliverRequest)
+
+
+def _add_batch(
+    request: _Request,
     entries: Iterable[Event | BatchEntry],
-    destination: AnyDestination,
+    destination: AnyDestination | None,
     connection: AnyConnection | None,
-) -> v1.TransformRequest:
-    default = Destination.of(destination)
+) -> _Request:
+    """Return the request with its batch, and everything that the batch refers to."""
+    default = None if destination is None else Destination.of(destination)
     destinations, connections = ReferenceTable[Destination](), ReferenceTable[SourceConnection]()
     for table in (destinations, connections):
         table.begin_anew(_NO_LIMIT)
-    request = v1.TransformRequest()
-    request.batch.destination = destinations.reference_id(default, ()) or 0
+    request.batch.SetInParent()
+    if default is not None:
+        request.batch.destination = destinations.reference_id(default, ()) or 0
     if connection is not None:
         request.batch.connection = (
             connections.reference_id(SourceConnection.of(connection), ()) or 0
@@ -69,6 +76,16 @@ def _transform_request(
     for reference_id, rows in connections.take_undeclared():
         request.connections.add(reference_id=reference_id, config_json=rows.config)
     return request
+
+
+def _deliver_request(
+    entries: Iterable[Event | BatchEntry],
+    destination: AnyDestination | None,
+    connection: AnyConnection | None,
+    options: Deliver | None,
+) -> v1.DeliverRequest:
+    request = v1.DeliverRequest(delivery=delivery_options(options or Deliver()))
+    return _add_batch(request, entries, destination, connection)
 
 
 def _check_request(destination: AnyDestination, *, probe: bool) -> v1.CheckDestinationRequest:
@@ -169,8 +186,39 @@ class Client:
         """
         try:
             answer = self._stub.Transform(
-                _transform_request(events, destination, connection), timeout=timeout_s
+                _add_batch(v1.TransformRequest(), events, destination, connection),
+                timeout=timeout_s,
             )
+        except grpc.RpcError as failure:
+            raise call_failed(failure.code(), failure.details() or "") from failure
+        return list(read_results(answer.results))
+
+    def deliver(
+        self,
+        events: Iterable[Event | BatchEntry],
+        destination: AnyDestination | None = None,
+        *,
+        connection: AnyConnection | None = None,
+        options: Deliver | None = None,
+        timeout_s: float | None = None,
+    ) -> list[Result]:
+        """Transform one batch and deliver its requests. Return one result an event, in order.
+
+        Args:
+            events: the events, or requests that an earlier transform returned.
+            destination: for events that name none themselves. Requests need none.
+            connection: what rows become, where the events are records.
+            options: how to deliver, and what results say of it.
+            timeout_s: the time limit of the whole call. Defaults to none: the time limit of the
+                delivery, 60 seconds or `Deliver.timeout_s`, ends the call. A call that ends early
+                leaves it unknown what was delivered.
+
+        Raises:
+            SidecarError: the call failed.
+        """
+        request = _deliver_request(events, destination, connection, options)
+        try:
+            answer = self._stub.Deliver(request, timeout=timeout_s)
         except grpc.RpcError as failure:
             raise call_failed(failure.code(), failure.details() or "") from failure
         return list(read_results(answer.results))
@@ -279,9 +327,39 @@ class AsyncClient:
         destination: for events that name none themselves.
         connection: what rows become, where the events are records.
         """
-        request = _transform_request(events, destination, connection)
+        request = _add_batch(v1.TransformRequest(), events, destination, connection)
         try:
             answer = await self._stub.Transform(request, timeout=timeout_s)
+        except aio.AioRpcError as failure:
+            raise call_failed(failure.code(), failure.details() or "") from failure
+        return list(read_results(answer.results))
+
+    async def deliver(
+        self,
+        events: Iterable[Event | BatchEntry],
+        destination: AnyDestination | None = None,
+        *,
+        connection: AnyConnection | None = None,
+        options: Deliver | None = None,
+        timeout_s: float | None = None,
+    ) -> list[Result]:
+        """Transform one batch and deliver its requests. Return one result an event, in order.
+
+        Args:
+            events: the events, or requests that an earlier transform returned.
+            destination: for events that name none themselves. Requests need none.
+            connection: what rows become, where the events are records.
+            options: how to deliver, and what results say of it.
+            timeout_s: the time limit of the whole call. Defaults to none: the time limit of the
+                delivery, 60 seconds or `Deliver.timeout_s`, ends the call. A call that ends early
+                leaves it unknown what was delivered.
+
+        Raises:
+            SidecarError: the call failed.
+        """
+        request = _deliver_request(events, destination, connection, options)
+        try:
+            answer = await self._stub.Deliver(request, timeout=timeout_s)
         except aio.AioRpcError as failure:
             raise call_failed(failure.code(), failure.details() or "") from failure
         return list(read_results(answer.results))

@@ -113,7 +113,7 @@ class Sidecar:
         await self._end()
 
     async def _end(self) -> None:
-        await self._servicer.streams_end()
+        await self._servicer.calls_end()
         await self._dispatcher.aclose()
 
 

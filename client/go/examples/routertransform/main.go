@@ -1,6 +1,6 @@
-// Command routertransform answers a router's request for a transform: it reads
-// {"input": [{"message", "metadata", "destination", "connection"}, …]}, or the compacted form of
-// it, from a file or standard input, and prints {"output": […]}.
+// Command routertransform transforms the jobs of a router. It reads
+// {"input": [{"message", "metadata", "destination", "connection"}, …]}, or its compacted form, from a
+// file or from standard input, and prints {"output": […]}.
 //
 //	routertransform [-address ADDRESS] [FILE]
 package main
@@ -19,8 +19,8 @@ import (
 )
 
 func main() {
-	address := flag.String("address", ciosidecar.DefaultAddress, "the sidecar's: host:port or unix:PATH")
-	timeout := flag.Duration("timeout", 30*time.Second, "how long it may take")
+	address := flag.String("address", ciosidecar.DefaultAddress, "address of the sidecar: host:port or unix:PATH")
+	timeout := flag.Duration("timeout", 30*time.Second, "time limit of the call")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), *timeout)
 	defer cancel()

@@ -11,11 +11,11 @@ import (
 	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
 )
 
-// The jobs of the example file, from the file and from standard input: every job once, its metadata
-// as it stands in the file.
+// The jobs of the example file are answered, from the file and from standard input: every job once,
+// with unchanged metadata.
 func TestTheExamplesJobsAreAnswered(t *testing.T) {
 	address := sidecartest.Start(t).Address()
-	ctx, cancel := context.WithTimeout(context.Background(), sidecartest.Patience)
+	ctx, cancel := context.WithTimeout(context.Background(), sidecartest.Timeout)
 	defer cancel()
 	jobs, err := os.ReadFile("jobs.json")
 	if err != nil {

@@ -16,16 +16,16 @@ import (
 	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 )
 
-// inputLines reads line by line, no sooner than it is asked.
+// inputLines reads the input line by line, not before a line is needed.
 type inputLines struct {
 	reader       *bufio.Reader
 	destinations []ciosidecar.Destination
-	fields       map[string]saidFields
+	options      map[string]itemOptions
 	typed        []int
 	read         atomic.Int64
 }
 
-// next is the next line without its end; io.EOF after the last.
+// next returns the next line without its end, or io.EOF after the last line.
 func (l *inputLines) next() ([]byte, error) {
 	line, err := l.reader.ReadBytes('\n')
 	if len(line) == 0 || (err != nil && err != io.EOF) {
@@ -35,62 +35,62 @@ func (l *inputLines) next() ([]byte, error) {
 	return bytes.TrimSuffix(line, []byte("\n")), nil
 }
 
-// item reads one event, INDEX<TAB>EVENT, with its index in the input; io.EOF after the last.
-func (l *inputLines) item() (int, ciosidecar.Item, error) {
+// item returns the next event, INDEX<TAB>EVENT, and its index in the input, or io.EOF after the last.
+func (l *inputLines) item() (int, ciosidecar.BatchItem, error) {
 	index := l.count()
 	line, err := l.next()
 	if err != nil {
-		return index, ciosidecar.Item{}, err
+		return index, ciosidecar.BatchItem{}, err
 	}
-	config, event, found := bytes.Cut(line, []byte("\t"))
-	number, err := strconv.Atoi(string(config))
-	if !found || err != nil || number < 0 || number >= len(l.destinations) {
-		return index, ciosidecar.Item{}, errors.New("a line that is not INDEX<TAB>EVENT")
+	config, event, hasTab := bytes.Cut(line, []byte("\t"))
+	destination, err := strconv.Atoi(string(config))
+	if !hasTab || err != nil || destination < 0 || destination >= len(l.destinations) {
+		return index, ciosidecar.BatchItem{}, errors.New("a line that is not INDEX<TAB>EVENT")
 	}
-	said := l.fields[strconv.Itoa(index)]
-	item := ciosidecar.Item{
-		JSON: event, Destination: l.destinations[number],
-		SourceType: said.SourceType, OrderingKey: said.OrderingKey, Attempt: said.Attempt,
-		DontBatch: said.DontBatch, Traceparent: said.Traceparent, Tag: []byte(said.Tag),
+	options := l.options[strconv.Itoa(index)]
+	item := ciosidecar.BatchItem{
+		JSON: event, Destination: l.destinations[destination],
+		SourceType: options.SourceType, OrderingKey: options.OrderingKey, Attempt: options.Attempt,
+		DontBatch: options.DontBatch, Traceparent: options.Traceparent, Tag: []byte(options.Tag),
 	}
 	if slices.Contains(l.typed, index) {
-		item.Message, err = messageOf(event)
+		item.Event, err = typedEvent(event)
 	}
 	return index, item, err
 }
 
-// messageOf is the event built field by field.
-func messageOf(event []byte) (*v1.Message, error) {
-	var told struct {
+// typedEvent returns the event as fields.
+func typedEvent(event []byte) (*v1.RudderEvent, error) {
+	var decoded struct {
 		Type       string         `json:"type"`
 		UserID     string         `json:"userId"`
 		Event      string         `json:"event"`
 		Properties map[string]any `json:"properties"`
 	}
-	if err := json.Unmarshal(event, &told); err != nil {
+	if err := json.Unmarshal(event, &decoded); err != nil {
 		return nil, err
 	}
-	fields, err := structpb.NewStruct(told.Properties)
-	return &v1.Message{
-		Type: told.Type, UserId: told.UserID, Event: told.Event,
-		Properties: &v1.Json{Form: &v1.Json_Fields{Fields: fields}},
+	fields, err := structpb.NewStruct(decoded.Properties)
+	return &v1.RudderEvent{
+		Type: decoded.Type, UserId: decoded.UserID, Event: decoded.Event,
+		Properties: &v1.JsonObject{Form: &v1.JsonObject_Fields{Fields: fields}},
 	}, err
 }
 
-// saidFields are what a scenario says about an event.
-type saidFields struct {
+// itemOptions are the options of one event in a scenario.
+type itemOptions struct {
 	SourceType  string `json:"source_type"`
 	OrderingKey string `json:"ordering_key"`
-	Attempt     uint32 `json:"attempt"`
+	Attempt     int32  `json:"attempt"`
 	DontBatch   bool   `json:"dont_batch"`
 	Traceparent string `json:"traceparent"`
 	Tag         string `json:"tag"`
 }
 
-// count is how many lines were read after the first.
+// count returns the number of lines that were read after the first.
 func (l *inputLines) count() int { return int(l.read.Load()) }
 
-// answerLines writes one JSON object a line, each at once.
+// answerLines writes one JSON object a line, without buffering.
 type answerLines struct {
 	output      io.Writer
 	answers     int
@@ -112,7 +112,7 @@ func (a *answerLines) write(line any) error {
 }
 
 type answerLine struct {
-	Position     uint64        `json:"position"`
+	Position     int64         `json:"position"`
 	Status       int           `json:"status"`
 	OK           bool          `json:"ok"`
 	Requests     []requestLine `json:"requests"`
@@ -129,16 +129,16 @@ type requestLine struct {
 	EndpointPath string            `json:"endpoint_path"`
 	Headers      map[string]string `json:"headers"`
 	Body         string            `json:"body"`
-	Positions    []uint64          `json:"positions"`
+	Positions    []int64           `json:"positions"`
 }
 
 type errorLine struct {
-	Code         string  `json:"code"`
-	Type         string  `json:"type"`
-	Message      string  `json:"message"`
-	Retryable    bool    `json:"retryable"`
-	RetryAfterMS int64   `json:"retry_after_ms,omitempty"`
-	BlockedBy    *uint64 `json:"blocked_by,omitempty"`
+	Code         string `json:"code"`
+	Type         string `json:"type"`
+	Message      string `json:"message"`
+	Retryable    bool   `json:"retryable"`
+	RetryAfterMS int64  `json:"retry_after_ms,omitempty"`
+	BlockedBy    *int64 `json:"blocked_by,omitempty"`
 }
 
 type warningLine struct {
@@ -147,7 +147,7 @@ type warningLine struct {
 }
 
 type deliveryLine struct {
-	Attempts    uint32       `json:"attempts"`
+	Attempts    int          `json:"attempts"`
 	HTTPStatus  int          `json:"http_status"`
 	Reason      string       `json:"reason"`
 	Field       string       `json:"field"`
@@ -161,7 +161,8 @@ type failedLine struct {
 	Field  string `json:"field"`
 }
 
-// answer writes a result, and cancels the call once so many are out.
+// answer writes a result. It cancels the call, or closes the client, after the number of results that the
+// scenario sets.
 func (a *answerLines) answer(result *ciosidecar.Result) error {
 	line := answerLine{
 		Position:     result.Position,
@@ -171,24 +172,27 @@ func (a *answerLines) answer(result *ciosidecar.Result) error {
 		Requests:     []requestLine{},
 		FilterReason: result.FilterReason,
 	}
-	for _, one := range result.Requests {
+	for _, request := range result.Requests {
 		line.Requests = append(line.Requests, requestLine{
-			one.Method, one.URL, one.EndpointPath, one.Headers, string(one.Body), one.Positions,
+			request.Method, request.URL, request.EndpointPath, request.Headers, string(request.Body),
+			request.Positions,
 		})
 	}
-	if one := result.Error; one != nil {
+	if eventError := result.Error; eventError != nil {
 		line.Error = &errorLine{
-			one.Code, one.Type, one.Message, one.Retryable, one.RetryAfter.Milliseconds(), one.BlockedBy,
+			eventError.Code, eventError.Type, eventError.Message, eventError.Retryable,
+			eventError.RetryAfter.Milliseconds(), eventError.BlockedBy,
 		}
 	}
-	for _, one := range result.Warnings {
-		line.Warnings = append(line.Warnings, warningLine(one))
+	for _, warning := range result.Warnings {
+		line.Warnings = append(line.Warnings, warningLine(warning))
 	}
-	if one := result.Delivery; one != nil {
+	if report := result.Delivery; report != nil {
 		line.Delivery = &deliveryLine{
-			one.Attempts, one.HTTPStatus, one.Reason, one.Field, one.Latency.Milliseconds(), []failedLine{},
+			report.Attempts, report.HTTPStatus, report.Reason, report.Field,
+			report.Latency.Milliseconds(), []failedLine{},
 		}
-		for _, item := range one.FailedItems {
+		for _, item := range report.FailedItems {
 			line.Delivery.FailedItems = append(line.Delivery.FailedItems, failedLine(item))
 		}
 	}

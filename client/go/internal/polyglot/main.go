@@ -1,6 +1,6 @@
-// Command polyglot is the Go driver of the project's contract suite: it plays one scenario, read
-// from standard input, with this client, and writes what came of it to standard output. The
-// protocol is in tests/polyglot/README.md.
+// Command polyglot is the Go driver of the project's contract suite. It reads one scenario from standard
+// input, plays it with this client, and writes the outcome to standard output. The protocol is in
+// tests/polyglot/README.md.
 package main
 
 import (
@@ -35,27 +35,27 @@ type scenario struct {
 	CAFile    string   `json:"ca_file"`
 	Configs   []string `json:"configs"`
 	Options   struct {
-		MaxBatchEvents  int      `json:"max_batch_events"`
-		MaxBatchBytes   int      `json:"max_batch_bytes"`
-		LingerMS        *float64 `json:"linger_ms"`
-		MaxOwedEvents   int      `json:"max_owed_events"`
-		MaxOwedBytes    int      `json:"max_owed_bytes"`
-		Unordered       bool     `json:"unordered"`
-		ClientName      string   `json:"client_name"`
-		ClientVersion   string   `json:"client_version"`
-		MaxReceiveBytes int      `json:"max_receive_bytes"`
-		ReconnectForMS  float64  `json:"reconnect_for_ms"`
+		MaxBatchEvents       int      `json:"max_batch_events"`
+		MaxBatchBytes        int      `json:"max_batch_bytes"`
+		LingerMS             *float64 `json:"linger_ms"`
+		MaxOutstandingEvents int      `json:"max_outstanding_events"`
+		MaxOutstandingBytes  int      `json:"max_outstanding_bytes"`
+		Unordered            bool     `json:"unordered"`
+		ClientName           string   `json:"client_name"`
+		ClientVersion        string   `json:"client_version"`
+		MaxReceiveBytes      int      `json:"max_receive_bytes"`
+		ReconnectForMS       float64  `json:"reconnect_for_ms"`
 	} `json:"options"`
-	DeadlineMS  float64               `json:"deadline_ms"`
-	CancelAfter int                   `json:"cancel_after"`
-	CloseAfter  int                   `json:"close_after"`
-	Deliver     delivery              `json:"deliver"`
-	Fields      map[string]saidFields `json:"fields"`
-	Typed       []int                 `json:"typed"`
-	Batches     []batch               `json:"batches"`
+	DeadlineMS  float64                `json:"deadline_ms"`
+	CancelAfter int                    `json:"cancel_after"`
+	CloseAfter  int                    `json:"close_after"`
+	Deliver     delivery               `json:"deliver"`
+	Fields      map[string]itemOptions `json:"fields"`
+	Typed       []int                  `json:"typed"`
+	Batches     []batch                `json:"batches"`
 }
 
-// delivery is true, or says how.
+// delivery is true, or an object with options of the delivery.
 type delivery struct {
 	*ciosidecar.DeliveryOptions
 }
@@ -65,21 +65,27 @@ func (d *delivery) UnmarshalJSON(text []byte) error {
 	if string(text) == "true" {
 		return nil
 	}
-	told := struct {
-		DetailForEveryItem bool    `json:"detail_for_every_item"`
-		IncludeRequests    bool    `json:"include_requests"`
-		TimeoutMS          float64 `json:"timeout_ms"`
-	}{DetailForEveryItem: true}
-	if err := json.Unmarshal(text, &told); err != nil {
+	var options struct {
+		DetailLevel     string  `json:"detail_level"`
+		IncludeRequests bool    `json:"include_requests"`
+		TimeoutMS       float64 `json:"timeout_ms"`
+	}
+	if err := json.Unmarshal(text, &options); err != nil {
 		return err
 	}
-	d.DetailForExceptionsOnly = !told.DetailForEveryItem
-	d.IncludeRequests = told.IncludeRequests
-	d.DefaultTimeout = milliseconds(told.TimeoutMS)
+	switch options.DetailLevel {
+	case "", "ALL":
+	case "NOTABLE":
+		d.DetailLevel = ciosidecar.DetailLevelNotable
+	default:
+		return fmt.Errorf("no such detail level: %q", options.DetailLevel)
+	}
+	d.IncludeRequests = options.IncludeRequests
+	d.DefaultTimeout = milliseconds(options.TimeoutMS)
 	return nil
 }
 
-// batch is a run of events that are sent as one.
+// batch is a run of events that are sent with one SendBatch.
 type batch struct {
 	First     int     `json:"first"`
 	Count     int     `json:"count"`
@@ -95,6 +101,8 @@ type outcome struct {
 	Refused    []int  `json:"refused"`
 }
 
+// play plays the scenario of the input and writes its outcome to the output. It returns an error if the
+// input is no scenario.
 func play(input io.Reader, output io.Writer) error {
 	lines := &inputLines{reader: bufio.NewReader(input)}
 	first, err := lines.next()
@@ -102,39 +110,39 @@ func play(input io.Reader, output io.Writer) error {
 		return fmt.Errorf("the first line: %w", err)
 	}
 	lines.read.Store(0)
-	var found scenario
-	if err := json.Unmarshal(first, &found); err != nil {
+	var played scenario
+	if err := json.Unmarshal(first, &played); err != nil {
 		return fmt.Errorf("the first line: %w", err)
 	}
-	lines.fields, lines.typed = found.Fields, found.Typed
-	for index, config := range found.Configs {
+	lines.options, lines.typed = played.Fields, played.Typed
+	for index, config := range played.Configs {
 		lines.destinations = append(lines.destinations,
 			ciosidecar.NewDestination(strconv.Itoa(index), []byte(config)))
 	}
 	var options ciosidecar.DialOptions
-	if found.CAFile != "" {
-		if options.TLS, err = ciosidecar.TLSFiles(found.CAFile, "", ""); err != nil {
+	if played.CAFile != "" {
+		if options.TLS, err = ciosidecar.TLSFiles(played.CAFile, "", ""); err != nil {
 			return err
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	if found.DeadlineMS > 0 {
-		ctx, cancel = context.WithTimeout(ctx, milliseconds(found.DeadlineMS))
+	if played.DeadlineMS > 0 {
+		ctx, cancel = context.WithTimeout(ctx, milliseconds(played.DeadlineMS))
 	}
 	defer cancel()
-	writer := &answerLines{output: output, cancelAfter: found.CancelAfter, cancel: cancel}
+	writer := &answerLines{output: output, cancelAfter: played.CancelAfter, cancel: cancel}
 
 	var end outcome
-	if found.Call == "raw" {
-		end, err = raw(ctx, found.Addresses[0], options.TLS, lines, writer)
+	if played.Call == "raw" {
+		end, err = raw(ctx, played.Addresses[0], options.TLS, lines, writer)
 	} else {
 		var client *ciosidecar.Client
-		if client, err = ciosidecar.Dial(found.Addresses, &options); err != nil {
+		if client, err = ciosidecar.Dial(played.Addresses, &options); err != nil {
 			return writer.write(ended(err, 0, lines.count()))
 		}
 		defer client.Close()
-		writer.closeAfter, writer.close = found.CloseAfter, func() { _ = client.Close() }
-		switch found.Call {
+		writer.closeAfter, writer.close = played.CloseAfter, func() { _ = client.Close() }
+		switch played.Call {
 		case "capabilities":
 			_, failure := client.Capabilities(ctx)
 			end = ended(failure, 0, 0)
@@ -144,9 +152,9 @@ func play(input io.Reader, output io.Writer) error {
 		case "transform":
 			end, err = transform(ctx, client, lines, writer)
 		case "stream":
-			end, err = stream(ctx, client, &found, lines, writer)
+			end, err = stream(ctx, client, &played, lines, writer)
 		default:
-			err = fmt.Errorf("no such call: %q", found.Call)
+			err = fmt.Errorf("no such call: %q", played.Call)
 		}
 	}
 	if err != nil {
@@ -155,11 +163,11 @@ func play(input io.Reader, output io.Writer) error {
 	return writer.write(end)
 }
 
-// transform makes one call of all events.
+// transform sends all events in one call.
 func transform(
 	ctx context.Context, client *ciosidecar.Client, lines *inputLines, writer *answerLines,
 ) (outcome, error) {
-	var items []ciosidecar.Item
+	var items []ciosidecar.BatchItem
 	for {
 		_, item, err := lines.item()
 		if err == io.EOF {
@@ -179,23 +187,23 @@ func transform(
 	return ended(failure, 0, lines.count()), nil
 }
 
-// stream sends in one goroutine and writes in another.
+// stream sends events in one goroutine and writes results in another.
 func stream(
-	ctx context.Context, client *ciosidecar.Client, found *scenario, lines *inputLines, writer *answerLines,
+	ctx context.Context, client *ciosidecar.Client, played *scenario, lines *inputLines, writer *answerLines,
 ) (outcome, error) {
 	options := &ciosidecar.StreamOptions{
-		MaxBatchEvents:  found.Options.MaxBatchEvents,
-		MaxBatchBytes:   found.Options.MaxBatchBytes,
-		MaxOwedEvents:   found.Options.MaxOwedEvents,
-		MaxOwedBytes:    found.Options.MaxOwedBytes,
-		Unordered:       found.Options.Unordered,
-		ClientName:      found.Options.ClientName,
-		ClientVersion:   found.Options.ClientVersion,
-		Delivery:        found.Deliver.DeliveryOptions,
-		MaxReceiveBytes: found.Options.MaxReceiveBytes,
-		ReconnectFor:    milliseconds(found.Options.ReconnectForMS),
+		MaxBatchEvents:       played.Options.MaxBatchEvents,
+		MaxBatchBytes:        played.Options.MaxBatchBytes,
+		MaxOutstandingEvents: played.Options.MaxOutstandingEvents,
+		MaxOutstandingBytes:  played.Options.MaxOutstandingBytes,
+		Unordered:            played.Options.Unordered,
+		ClientName:           played.Options.ClientName,
+		ClientVersion:        played.Options.ClientVersion,
+		Delivery:             played.Deliver.DeliveryOptions,
+		MaxReceiveBytes:      played.Options.MaxReceiveBytes,
+		ReconnectFor:         milliseconds(played.Options.ReconnectForMS),
 	}
-	if linger := found.Options.LingerMS; linger != nil {
+	if linger := played.Options.LingerMS; linger != nil {
 		options.Linger = milliseconds(*linger)
 		if options.Linger == 0 {
 			options.Linger = -1 // 0 means the default
@@ -203,12 +211,12 @@ func stream(
 	}
 	events := client.Stream(ctx, ciosidecar.Destination{}, options)
 	defer events.Close()
-	// The reading ends with the process where the input does not: nobody waits for it then.
+	// If the input does not end, the goroutine ends with the process.
 	broken := make(chan error, 1)
 	refused := []int{}
 	go func() {
 		defer events.CloseSend()
-		broken <- feed(ctx, events, found.Batches, lines, &refused)
+		broken <- feed(ctx, events, played.Batches, lines, &refused)
 	}()
 	var failure error
 	for result, err := range events.Results(ctx) {
@@ -232,7 +240,8 @@ func stream(
 	return end, nil
 }
 
-// feed sends events one at a time, and those of batches together; what is refused is noted.
+// feed sends events one at a time, and those of a batch together. It adds the indexes of events that the
+// client refuses to refused.
 func feed(
 	ctx context.Context, events *ciosidecar.Stream, batches []batch, lines *inputLines, refused *[]int,
 ) error {
@@ -244,18 +253,18 @@ func feed(
 		if err != nil {
 			return err
 		}
-		at := slices.IndexFunc(batches, func(one batch) bool { return one.First == index })
-		if at < 0 {
+		batchIndex := slices.IndexFunc(batches, func(run batch) bool { return run.First == index })
+		if batchIndex < 0 {
 			err = events.Send(ctx, item)
 		} else {
-			together := []ciosidecar.Item{item}
-			for len(together) < batches[at].Count {
+			items := []ciosidecar.BatchItem{item}
+			for len(items) < batches[batchIndex].Count {
 				if _, item, err = lines.item(); err != nil {
 					return err
 				}
-				together = append(together, item)
+				items = append(items, item)
 			}
-			err = events.SendBatch(ctx, together, milliseconds(batches[at].TimeoutMS))
+			err = events.SendBatch(ctx, items, milliseconds(batches[batchIndex].TimeoutMS))
 		}
 		var failure *ciosidecar.CallError
 		switch {
@@ -268,8 +277,8 @@ func feed(
 }
 
 func ended(failure error, reconnects, eventsRead int) outcome {
-	found, isStatus := status.FromError(failure)
-	end := outcome{code.Code(found.Code()).String(), found.Message(), reconnects, eventsRead, []int{}}
+	callStatus, isStatus := status.FromError(failure)
+	end := outcome{code.Code(callStatus.Code()).String(), callStatus.Message(), reconnects, eventsRead, []int{}}
 	switch {
 	case errors.Is(failure, ciosidecar.ErrClosed):
 		end.End, end.Message = "CANCELLED", failure.Error()

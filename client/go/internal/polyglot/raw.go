@@ -14,14 +14,14 @@ import (
 	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 )
 
-// raw sends what it is told to, by the stubs alone: each line in is one TransformStreamRequest in
-// base64, each line out one TransformStreamResponse.
+// raw plays a scenario with the stubs alone: each line of the input is a TransformStreamRequest in base64,
+// each line of the output a TransformStreamResponse.
 func raw(
-	ctx context.Context, address string, trust *tls.Config, lines *inputLines, writer *answerLines,
+	ctx context.Context, address string, tlsConfig *tls.Config, lines *inputLines, writer *answerLines,
 ) (outcome, error) {
 	transport := insecure.NewCredentials()
-	if trust != nil {
-		transport = credentials.NewTLS(trust)
+	if tlsConfig != nil {
+		transport = credentials.NewTLS(tlsConfig)
 	}
 	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(transport))
 	if err != nil {
@@ -65,8 +65,8 @@ func raw(
 	}
 }
 
-// sendLines ends with a half-close. It fails where the input is no scenario; how a send failed is
-// what Recv hears.
+// sendLines sends all lines and half-closes the call. It returns an error if a line is no message. If a
+// send fails, Recv returns the reason.
 func sendLines(
 	stream grpc.BidiStreamingClient[v1.TransformStreamRequest, v1.TransformStreamResponse], lines *inputLines,
 ) error {

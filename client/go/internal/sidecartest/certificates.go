@@ -15,41 +15,42 @@ import (
 	"time"
 )
 
-// Authority is a certificate authority of a test's own.
+// Authority is a private certificate authority for one test.
 type Authority struct {
-	// File is its certificate in PEM.
+	// File is the path of its certificate in PEM.
 	File        string
 	folder      string
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 }
 
-// NewAuthority makes one that is gone when the test ends.
+// NewAuthority returns an authority whose files are removed when the test ends.
 func NewAuthority(tb testing.TB) *Authority {
 	tb.Helper()
-	found := &Authority{folder: tb.TempDir()}
-	found.File = filepath.Join(found.folder, "ca.pem")
+	authority := &Authority{folder: tb.TempDir()}
+	authority.File = filepath.Join(authority.folder, "ca.pem")
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	var err error
-	if found.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+	if authority.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		tb.Fatal(err)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &found.key.PublicKey, found.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &authority.key.PublicKey, authority.key)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if found.certificate, err = x509.ParseCertificate(der); err != nil {
+	if authority.certificate, err = x509.ParseCertificate(der); err != nil {
 		tb.Fatal(err)
 	}
-	write(tb, found.File, "CERTIFICATE", der)
-	return found
+	write(tb, authority.File, "CERTIFICATE", der)
+	return authority
 }
 
-// Issue gives out a certificate for a DNS name or an IP address, and its key, as files of PEM.
+// Issue returns the paths of PEM files with a certificate for a DNS name or an IP address, and with its
+// key.
 func (a *Authority) Issue(tb testing.TB, name string) (certFile, keyFile string) {
 	tb.Helper()
 	template := &x509.Certificate{

@@ -18,29 +18,29 @@ import (
 	"time"
 )
 
-// Patience is how long anything in these tests may take before they fail: much longer than it
-// does, so that a busy machine fails no test.
-const Patience = 60 * time.Second
+// Timeout is the time limit of everything that a test waits for. It is much longer than needed, so that
+// no test fails on a busy machine.
+const Timeout = 60 * time.Second
 
 // Sidecar is a running `ciosidecar serve`, or a running `ciosidecar sandbox`.
 type Sidecar struct {
-	// Addresses are those really bound, as clients name them.
+	// Addresses are the bound addresses, in the form that Dial takes.
 	Addresses []string
-	// URL is the sandbox's.
+	// URL is the URL of a sandbox.
 	URL     string
 	process *exec.Cmd
 	exited  chan struct{}
 	log     *lockedBuffer
 }
 
-// Root is the folder that client/go lies in the client folder of.
+// Root returns the folder of the repository.
 func Root() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(file), "..", "..", "..", "..")
 }
 
-// Command is the path of the `ciosidecar` command: that in the environment's CIOSIDECAR, else the
-// one that `make setup` leaves. The error says what to do if there is none.
+// Command returns the path of the `ciosidecar` command: the environment's CIOSIDECAR, or the command that
+// `make setup` installs. If there is none, the error says what to do.
 func Command() (string, error) {
 	command := os.Getenv("CIOSIDECAR")
 	if command == "" {
@@ -53,11 +53,12 @@ func Command() (string, error) {
 	return command, nil
 }
 
-// MaySkip tells whether tests may do without the command. `go test` is silent about tests that
-// skip, so where CIOSIDECAR names it, it must be there.
+// MaySkip reports whether tests without the command may be skipped. `go test` does not show skipped tests,
+// so the command must exist if CIOSIDECAR names it.
 func MaySkip() bool { return os.Getenv("CIOSIDECAR") == "" }
 
-// Need skips the test, saying so, where there is no command; or fails it, if it must be there.
+// Need skips the test if there is no command. It fails the test if CIOSIDECAR names a command that does
+// not exist.
 func Need(tb testing.TB) {
 	tb.Helper()
 	_, err := Command()
@@ -70,19 +71,19 @@ func Need(tb testing.TB) {
 	}
 }
 
-// Serve starts `ciosidecar serve` with these arguments, on a free port of loopback if they name no
-// address.
+// Serve starts `ciosidecar serve` with the arguments. If they name no address, it listens on a free port
+// of loopback.
 func Serve(arguments ...string) (*Sidecar, error) {
 	return start("serve", arguments...)
 }
 
-// Start is Serve for the length of a test that needs the command.
+// Start does the same as Serve for the duration of a test.
 func Start(tb testing.TB, arguments ...string) *Sidecar {
 	tb.Helper()
 	return startFor(tb, "serve", arguments...)
 }
 
-// StartSandbox is Start for `ciosidecar sandbox`.
+// StartSandbox starts `ciosidecar sandbox` for the duration of a test.
 func StartSandbox(tb testing.TB, arguments ...string) *Sidecar {
 	tb.Helper()
 	return startFor(tb, "sandbox", arguments...)
@@ -91,17 +92,17 @@ func StartSandbox(tb testing.TB, arguments ...string) *Sidecar {
 func startFor(tb testing.TB, command string, arguments ...string) *Sidecar {
 	tb.Helper()
 	Need(tb)
-	found, err := start(command, arguments...)
+	sidecar, err := start(command, arguments...)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		found.Kill()
+		sidecar.Kill()
 		if tb.Failed() {
-			tb.Log(found.log.String())
+			tb.Log(sidecar.log.String())
 		}
 	})
-	return found
+	return sidecar
 }
 
 func start(command string, arguments ...string) (*Sidecar, error) {
@@ -112,62 +113,63 @@ func start(command string, arguments ...string) (*Sidecar, error) {
 	if !strings.Contains(strings.Join(arguments, " "), "--listen") {
 		arguments = append(arguments, "--listen", "127.0.0.1:0")
 	}
-	found := &Sidecar{
+	sidecar := &Sidecar{
 		process: exec.Command(path, append([]string{command}, arguments...)...),
 		exited:  make(chan struct{}),
 		log:     &lockedBuffer{},
 	}
-	found.process.Stderr = found.log
-	stdout, err := found.process.StdoutPipe()
+	sidecar.process.Stderr = sidecar.log
+	stdout, err := sidecar.process.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	if err := found.process.Start(); err != nil {
+	if err := sidecar.process.Start(); err != nil {
 		return nil, err
 	}
-	ready := make(chan string, 1)
+	firstLine := make(chan string, 1)
 	go func() {
-		defer close(found.exited)
+		defer close(sidecar.exited)
 		lines := bufio.NewReader(stdout)
 		line, _ := lines.ReadString('\n')
-		ready <- line
+		firstLine <- line
 		_, _ = io.Copy(io.Discard, lines)
-		_ = found.process.Wait()
+		_ = sidecar.process.Wait()
 	}()
 	select {
-	case line := <-ready:
-		var said struct {
+	case line := <-firstLine:
+		var ready struct {
 			Listen []string
 			URL    string
 		}
-		if err := json.Unmarshal([]byte(line), &said); err != nil {
-			found.Kill()
-			return nil, fmt.Errorf("the sidecar did not start: %q: %s", line, found.log)
+		if err := json.Unmarshal([]byte(line), &ready); err != nil {
+			sidecar.Kill()
+			return nil, fmt.Errorf("the sidecar did not start: %q: %s", line, sidecar.log)
 		}
-		found.Addresses, found.URL = said.Listen, said.URL
-		return found, nil
-	case <-time.After(Patience):
-		found.Kill()
+		sidecar.Addresses, sidecar.URL = ready.Listen, ready.URL
+		return sidecar, nil
+	case <-time.After(Timeout):
+		sidecar.Kill()
 		return nil, errors.New("the sidecar did not say that it is ready")
 	}
 }
 
-// Address is the first of Addresses.
+// Address returns the first of Addresses.
 func (s *Sidecar) Address() string { return s.Addresses[0] }
 
-// PID is the process's id.
+// PID returns the id of the process.
 func (s *Sidecar) PID() int { return s.process.Process.Pid }
 
-// Drain sends SIGTERM: every stream is told, what was received is answered, then it is gone.
+// Drain sends SIGTERM: the sidecar sends Drain on every stream, answers all items that it received, and
+// exits.
 func (s *Sidecar) Drain() { _ = s.process.Process.Signal(syscall.SIGTERM) }
 
-// Kill ends it at once, with SIGKILL, and waits until it is gone.
+// Kill ends the process with SIGKILL and waits until it has exited.
 func (s *Sidecar) Kill() {
 	_ = s.process.Process.Kill()
 	<-s.exited
 }
 
-// Exited is closed when the process is gone.
+// Exited returns a channel that is closed when the process has exited.
 func (s *Sidecar) Exited() <-chan struct{} { return s.exited }
 
 type lockedBuffer struct {

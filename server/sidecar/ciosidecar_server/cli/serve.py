@@ -1,6 +1,5 @@
 """The command `ciosidecar serve`."""
 
-import logging
 import os
 from typing import Annotated
 
@@ -9,6 +8,7 @@ from cyclopts import Parameter
 from .. import PROTOCOL_VERSION, __version__
 from .. import app as sidecar
 from ..settings import Settings
+from ..telemetry import logging
 from .outcome import EXIT_USAGE, Failed, run
 from .output import print_ready
 from .sidecar import check_url
@@ -35,7 +35,7 @@ async def _serve(settings: Settings) -> None:
         raise Failed("--log-level must be debug, info, warning or error", EXIT_USAGE)
     check_url(settings.customerio_url)
     check_url(settings.customerio_eu_url, "--customerio-eu-url")
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.configure(level)
     await sidecar.serve(settings, _print_ready)
 
 

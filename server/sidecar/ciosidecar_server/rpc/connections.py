@@ -9,7 +9,8 @@ from ciosidecar_transform.settings.connections import Connection, Unusable, read
 from msgspec.json import encode
 
 from .enums import enum_word
-from .errors import ProtocolError, check_reference_id
+from .errors import ProtocolError
+from .required import check_declaration
 from .turns import LARGE_BYTES, Turns, in_thread
 
 _OBJECTS = {pb.CONNECTION_OBJECT_PERSON: "person", pb.CONNECTION_OBJECT_EVENT: "event"}
@@ -60,7 +61,7 @@ class KnownConnections:
         connections.
         """
         for index, declared in enumerate(connections):
-            check_reference_id(declared.reference_id, f"connections[{index}]")
+            check_declaration(declared, f"connections[{index}]")
             if turns.over:
                 await turns.next()
             self._by_number[declared.reference_id] = await _read_declared(declared)

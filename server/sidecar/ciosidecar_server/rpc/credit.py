@@ -1,5 +1,6 @@
 """What one delivering stream may have unanswered, and how much of that one workspace may hold."""
 
+import sys
 from collections.abc import Iterable
 
 from ..delivery.job import Job
@@ -21,6 +22,11 @@ class Credit:
         self._events = 0
         self._bytes = 0
         self._held: dict[WorkspaceQueue, _Held] = {}
+
+    @classmethod
+    def unlimited(cls) -> "Credit":
+        """Return the credit of a unary call: the limits of a batch and of a message bound the call."""
+        return cls(sys.maxsize, sys.maxsize)
 
     @property
     def available(self) -> bool:

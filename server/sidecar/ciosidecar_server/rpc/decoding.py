@@ -1,14 +1,19 @@
-"""An item of a batch → the JSON of its event."""
+"""An item of a batch → the JSON of its event, its destination and its connection."""
 
 from typing import Any
 
+import msgspec
 from ciosidecar.v1 import event_pb2 as pb
+from ciosidecar_transform import AnyDestination, Outcome
 from ciosidecar_transform.json_text import repair_surrogates
-from ciosidecar_transform.outcomes import ErrorCode, EventRejected
+from ciosidecar_transform.outcomes import ErrorCode, EventRejected, rejected
+from ciosidecar_transform.settings.connections import Connection
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from msgspec import DecodeError, Raw
 from msgspec.json import encode, format
+
+from .destinations import KnownDestinations
 
 _TEXTS = {
     "type": "type",
@@ -32,35 +37,101 @@ _OBJECTS = {
 }
 
 
-def event_json(item: pb.BatchItem, json: bytes, max_bytes: int) -> bytes:
-    """The event of an item. Raises EventRejected where there is none to transform, or it is too large.
+class _Item(msgspec.Struct, gc=False):
+    position: int
+    """The position of the item in its batch."""
+    fields: pb.BatchItem
+    """The item as the caller sent it."""
 
-    json: the item's own, which protobuf copies whenever it is read.
-    """
-    check_attempt(item)
-    found = json or _event_json(item)
-    if len(found) > max_bytes:
-        raise EventRejected(ErrorCode.TOO_LARGE, f"the event has more than {max_bytes} bytes")
-    return found
+    @property
+    def tag(self) -> bytes:
+        """The caller's tag."""
+        return self.fields.tag
 
 
-def check_attempt(item: pb.BatchItem) -> None:
-    """Raise EventRejected for an item that was sent less than no time before."""
+class DecodedEvent(_Item, gc=False):
+    """An event, and what it needs to be transformed."""
+
+    event: bytes
+    """The event's JSON."""
+    destination: AnyDestination
+    connection: Connection | None
+
+
+class RejectedItem(_Item, gc=False):
+    """An item that cannot be transformed."""
+
+    outcome: Outcome
+
+
+class PreparedItem(_Item, gc=False):
+    """A prepared request."""
+
+
+Decoded = DecodedEvent | RejectedItem | PreparedItem
+
+
+class BatchDecoder:
+    """Decodes the items of one batch."""
+
+    def __init__(self, batch: pb.Batch, known: KnownDestinations, max_event_bytes: int) -> None:
+        self._known = known
+        self._connection_of = known.connections.get
+        self._max_event_bytes = max_event_bytes
+        self._default_destination = batch.destination
+        self._default_connection = batch.connection
+        # The destination of the last item: the next one mostly has the same.
+        self._reference_id = batch.destination
+        self._destination = known.get(batch.destination)
+
+    def decode(self, position: int, item: pb.BatchItem, json: bytes) -> Decoded:
+        """Return what an item is. json: the item's own, which protobuf copies whenever it is read."""
+        if not json and item.WhichOneof("payload") == "prepared":
+            return _decode_prepared(position, item)
+        reference_id = item.destination or self._default_destination
+        if reference_id != self._reference_id:
+            self._reference_id, self._destination = reference_id, self._known.get(reference_id)
+        destination = self._destination
+        if isinstance(destination, Outcome):
+            return RejectedItem(position, item, destination)
+        try:
+            event = _event_json(item, json, self._max_event_bytes)
+        except EventRejected as rejection:
+            return RejectedItem(position, item, rejected(rejection))
+        connection = self._connection_of(item.connection or self._default_connection)
+        return DecodedEvent(position, item, event, destination, connection)
+
+
+def _decode_prepared(position: int, item: pb.BatchItem) -> PreparedItem | RejectedItem:
     if item.attempt < 0:
-        raise EventRejected(ErrorCode.INVALID_ITEM, "attempt must not be negative (12.1)")
+        return RejectedItem(position, item, rejected(_negative_attempt()))
+    return PreparedItem(position, item)
 
 
-def _event_json(item: pb.BatchItem) -> bytes:
+def _negative_attempt() -> EventRejected:
+    return EventRejected(ErrorCode.INVALID_ITEM, "attempt must not be negative (12.1)")
+
+
+def _event_json(item: pb.BatchItem, json: bytes, max_bytes: int) -> bytes:
+    """Return the event of an item.
+
+    Raises:
+        EventRejected: there is no event, or the event is too large.
+    """
+    if item.attempt < 0:
+        raise _negative_attempt()
+    event = json or _other_event_json(item)
+    if len(event) > max_bytes:
+        raise EventRejected(ErrorCode.TOO_LARGE, f"the event has more than {max_bytes} bytes")
+    return event
+
+
+def _other_event_json(item: pb.BatchItem) -> bytes:
     payload = item.WhichOneof("payload")
     if payload == "json":
         return item.json
     if payload == "event":
         return _typed_event_json(item.event)
-    if payload == "prepared":
-        raise EventRejected(
-            ErrorCode.INVALID_ITEM,
-            "a prepared request can only be delivered, and this call does not deliver (12.1)",
-        )
     raise EventRejected(
         ErrorCode.INVALID_ITEM, "the item has neither an event nor a request (12.1)"
     )

@@ -24,7 +24,8 @@ from msgspec.json import encode
 
 from .connections import KnownConnections
 from .enums import enum_word
-from .errors import ProtocolError, check_reference_id
+from .errors import ProtocolError
+from .required import check_declaration
 from .sizes import PER_EVENT_BYTES, RESERVE_BYTES
 from .turns import LARGE_BYTES, Turns, in_thread
 
@@ -160,7 +161,7 @@ class KnownDestinations:
         await self.connections.upsert(connections, turns)
         found = []
         for index, declared in enumerate(destinations):
-            check_reference_id(declared.reference_id, f"destinations[{index}]")
+            check_declaration(declared, f"destinations[{index}]")
             if turns.over:
                 await turns.next()
             destination, problems = await read_declared(declared)
@@ -197,8 +198,8 @@ _UNKNOWN = rejected(
 def region_key(declared: pb.Destination) -> str:
     """The key by which a destination that can be used says its region, as a dashboard names it."""
     reader = ConfigReader(members(Raw(repair_surrogates(config_json(declared)))))
-    key, region = reader.given(DATACENTER, blank_counts=False)
-    older, eu = reader.given(DATACENTER_EU)
+    key, region = reader.key_and_value(DATACENTER, blank_counts=False)
+    older, eu = reader.key_and_value(DATACENTER_EU)
     return older if region is None and eu is True else key
 
 

@@ -44,12 +44,6 @@ class ProtocolError(Exception):
         return status_pb2.Status(code=code, message=f"{self.field}: {self.text}", details=[details])
 
 
-def check_reference_id(reference_id: int, declaration: str) -> None:
-    """Raise ProtocolError for a reference id below 1. declaration: the field that holds it."""
-    if reference_id < 1:
-        raise ProtocolError(f"{declaration}.reference_id", "must be greater than 0")
-
-
 async def fail(context: aio.ServicerContext[Any, Any], fault: Exception) -> NoReturn:
     """Ends the RPC with a status that tells the caller what he may know."""
     if isinstance(fault, ProtocolError):

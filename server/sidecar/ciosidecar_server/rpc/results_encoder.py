@@ -1,77 +1,97 @@
-"""Outcomes and requests → Results messages that fit what the caller takes."""
+"""Outcomes, delivery reports and requests → Results messages that fit what the caller accepts."""
 
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from ciosidecar.v1 import event_pb2
 from ciosidecar.v1 import result_pb2 as pb
 from ciosidecar_transform import ErrorCode, EventRejected, Outcome, Request, RequestTemplate
-from ciosidecar_transform.outcomes import ErrorType, FilterReason, WarningCode
+from ciosidecar_transform.batching import envelope_bytes
+from ciosidecar_transform.requests import BatchItem
 
+from .details import Delivered, new_detail
+from .shared_requests import SharedRequests
 from .sizes import PER_EVENT_BYTES, RESERVE_BYTES, template_bytes
 
 
 class CarriesResults(Protocol):
-    """A response that has Results in it."""
+    """A response that contains Results."""
 
     @property
     def results(self) -> pb.Results:
         """The results, filled in place: protobuf copies whatever is assigned."""
 
 
+class Answered(Protocol):
+    """An item that has its outcome."""
+
+    @property
+    def position(self) -> int:
+        """The position of the item in its batch."""
+
+    @property
+    def tag(self) -> bytes:
+        """The caller's tag of the item."""
+
+
 Response = TypeVar("Response", bound=CarriesResults)
-
-ERROR_CODES = {code: pb.ErrorCode.Value(f"ERROR_CODE_{code}") for code in ErrorCode}
-ERROR_TYPES = {kind: pb.ErrorType.Value(f"ERROR_TYPE_{kind}") for kind in ErrorType}
-WARNING_CODES = {code: pb.WarningCode.Value(f"WARNING_CODE_{code}") for code in WarningCode}
-FILTER_REASONS = {
-    reason: pb.FilterReason.Value(f"FILTER_REASON_{reason}") for reason in FilterReason
-}
-
-MAX_TAG_BYTES = 4096
-_MAX_WARNINGS = 16
+_TemplateKey = tuple[str, str, str, tuple[tuple[str, str], ...]]
 
 
-class ResultsWriter(Generic[Response]):
-    """Fills responses with the results of one batch, and starts another where one is full."""
+class Reporting(NamedTuple):
+    """What the results contain, and how large a message of results may be."""
+
+    max_bytes: int | None = None
+    """The size of one message; None: no limit."""
+    detail_for_every_item: bool = False
+    include_requests: bool = False
+    """Whether the results contain the requests of delivered items."""
+
+
+class ResultsEncoder(Generic[Response]):
+    """Fills responses with the results of one batch, and begins another where one is full.
+
+    A position, its detail and all its requests are in one message. A transform reserves room for
+    the requests of an item before `answer` and adds them at any time until the message is closed.
+    A delivery hands each item's request to `answer`.
+    """
 
     def __init__(
-        self,
-        new_response: Callable[[], Response],
-        batch_id: int,
-        max_bytes: int | None,
-        before_split: Callable[[], None],
+        self, new_response: Callable[[], Response], batch_id: int, reporting: Reporting
     ) -> None:
-        """max_bytes: of one response; None: no limit.
-
-        before_split: called before a response is closed early, to place what is still shared.
-        """
         self._new_response = new_response
         self._batch_id = batch_id
-        self._max_bytes = max_bytes - RESERVE_BYTES if max_bytes is not None else None
-        self._before_split = before_split
-        self.finished: list[Response] = []
-        """Responses that are complete and in order."""
-        self._next_position = 0
-        self._start()
+        max_bytes = reporting.max_bytes
+        self._max_bytes = None if max_bytes is None else max_bytes - RESERVE_BYTES
+        self._detail_for_every_item = reporting.detail_for_every_item
+        self._shared = SharedRequests(self.add) if reporting.include_requests else None
+        self.flush_requests = _nothing if self._shared is None else self._shared.flush
+        """Called before a message is closed: adds the requests that still take items."""
+        self._finished: list[Response] = []
+        self._begin()
 
-    def _start(self) -> None:
+    def _begin(self) -> None:
         self._response = self._new_response()
         self._results = results = self._response.results
         results.batch_id = self._batch_id
-        results.first_position = self._next_position
+        self._positions: list[int] = []
+        self._add_position = self._positions.append
         self._add_status = results.statuses.append
         self._add_request = results.requests.add
         self._templates: dict[RequestTemplate, int] = {}
-        self._claimed: set[RequestTemplate] = set()
+        self._template_indexes: dict[_TemplateKey, int] = {}
+        self._reserved: set[RequestTemplate] = set()
+        self._reserved_keys: set[_TemplateKey] = set()
         self._size = 0
-        self._has_claim = False
+        self._has_room = False
 
     def reserve(self, template: RequestTemplate, size: int) -> None:
-        """Makes room for one more request, or item of a shared one. Raises EventRejected(TOO_LARGE)."""
+        """Reserve room for the next item's request, or for its part of a shared one.
+
+        Raises:
+            EventRejected: TOO_LARGE, if no message can hold the request.
+        """
         size += PER_EVENT_BYTES
-        known = template in self._claimed
-        needed = size if known else size + template_bytes(template)
+        needed = size if template in self._reserved else size + self._new_template_bytes(template)
         if self._max_bytes is not None and self._size + needed > self._max_bytes:
             # In a message of its own the request needs its template, too.
             needed = size + template_bytes(template)
@@ -80,68 +100,115 @@ class ResultsWriter(Generic[Response]):
                     ErrorCode.TOO_LARGE, "the result does not fit the caller's max_receive_bytes"
                 )
             self._split()
-        self._claimed.add(template)
+        if template not in self._reserved:
+            self._reserved.add(template)
+            self._reserved_keys.add(_template_key(template))
         self._size += needed
-        self._has_claim = True
+        self._has_room = True
 
-    def _split(self) -> None:
-        self._before_split()
-        self._finish_response()
-        self._start()
+    def _new_template_bytes(self, template: RequestTemplate) -> int:
+        """Return what a template adds to the message. Each prepared request has its own object."""
+        return 0 if _template_key(template) in self._reserved_keys else template_bytes(template)
 
     def add(self, request: Request, position: int | list[int]) -> None:
-        """Adds a complete request."""
-        template = request.template
-        index = self._templates.get(template)
+        """Add a complete request. position: of the item, or items, that the request covers."""
+        index = self._templates.get(request.template)
         if index is None:
-            index = self._templates[template] = len(self._templates)
-            add_template(self._results, template)
+            index = self._add_template(request.template)
         positions = [position] if type(position) is int else position
         self._add_request(template=index, path=request.path, body=request.body, positions=positions)
 
-    def answer(self, outcome: Outcome, item: event_pb2.BatchItem) -> None:
-        """Adds the status of the next position, where the item stands, and a detail if one is due."""
-        # An event that has claimed room stays where that is; its detail fits the reserve.
-        if not self._has_claim and self._max_bytes is not None and self._size > self._max_bytes:
-            self._split()
-        self._has_claim = False
+    def _add_template(self, template: RequestTemplate) -> int:
+        key = _template_key(template)
+        index = self._template_indexes.get(key)
+        if index is None:
+            index = self._template_indexes[key] = len(self._template_indexes)
+            self._results.templates.add(
+                method=template.method,
+                base_url=template.base_url,
+                endpoint_path=template.endpoint_path,
+                headers=template.headers,
+            )
+        self._templates[template] = index
+        return index
+
+    def answer(self, item: Answered, outcome: Outcome, delivered: Delivered | None = None) -> None:
+        """Add the status of an item, a detail if the item is due one, and its delivered request."""
+        detail = None
+        detail_bytes = 0
+        if (
+            outcome.status != 200
+            or outcome.warnings
+            or self._detail_for_every_item
+            or (delivered is not None and delivered.job.attempts > 1)
+        ):
+            most_bytes = None if self._max_bytes is None else self._max_bytes // 2
+            detail = new_detail(item.position, item.tag, outcome, delivered, most_bytes)
+            detail_bytes = detail.ByteSize() + PER_EVENT_BYTES
+        if delivered is not None and self._shared is not None:
+            request = delivered.job.request
+            if self._reserve_beside_detail(request, detail_bytes):
+                detail_bytes = 0
+                self._shared.add(request, item.position)
+        if self._has_room:
+            # Room for the request is reserved in this message; RESERVE_BYTES hold the detail.
+            self._has_room = False
+            self._size += detail_bytes
+        else:
+            self._make_room(PER_EVENT_BYTES + detail_bytes)
         self._add_status(outcome.status)
-        if outcome.warnings or outcome.status != 200:
-            self._size += self._add_detail(outcome, item.tag)
-        self._next_position += 1
+        self._add_position(item.position)
+        if detail is not None:
+            self._results.details.append(detail)
 
-    def _add_detail(self, outcome: Outcome, tag: bytes) -> int:
-        detail = self._results.details.add(position=self._next_position, tag=tag[:MAX_TAG_BYTES])
-        fill_detail(detail, outcome)
-        return detail.ByteSize() + PER_EVENT_BYTES
+    def _reserve_beside_detail(self, request: Request | BatchItem, detail_bytes: int) -> bool:
+        """Reserve room for a request and its item's detail; return False if no message has it."""
+        size = len(request.body) + len(request.path) + detail_bytes
+        if isinstance(request, BatchItem):
+            size += envelope_bytes(request.template)
+        try:
+            self.reserve(request.template, size)
+        except EventRejected:
+            return False
+        return True
 
-    def finish(self) -> None:
-        """Closes the last response. All positions are then answered."""
-        self._results.batch_complete = True
-        self._finish_response()
+    def _make_room(self, size: int) -> None:
+        if self._max_bytes is not None and self._size + size > self._max_bytes:
+            self._split()
+        self._size += size
 
-    def _finish_response(self) -> None:
-        self.finished.append(self._response)
+    def _split(self) -> None:
+        if self._positions:
+            self._close()
+            self._begin()
+
+    def finish(self, *, complete: bool = True) -> None:
+        """Close the last message. complete: whether every position of the batch is answered."""
+        self._results.batch_complete = complete
+        self._close()
+        # The encoder and the transform refer to each other: without this they wait for gc.
+        self.flush_requests = _nothing
+
+    def _close(self) -> None:
+        self.flush_requests()
+        positions = self._positions
+        if positions and positions[-1] - positions[0] + 1 != len(positions):
+            self._results.positions.extend(positions)
+        elif positions:
+            self._results.first_position = positions[0]
+        self._finished.append(self._response)
+
+    def take(self) -> list[Response]:
+        """Return the responses that are complete and in order, each once."""
+        finished, self._finished = self._finished, []
+        return finished
 
 
-def add_template(results: pb.Results, template: RequestTemplate) -> None:
-    """Adds what requests of this template have in common."""
-    results.templates.add(
-        method=template.method,
-        base_url=template.base_url,
-        endpoint_path=template.endpoint_path,
-        headers=template.headers,
-    )
+def _nothing() -> None:
+    """Add no request: none is shared."""
 
 
-def fill_detail(detail: pb.EventDetail, outcome: Outcome) -> None:
-    """Writes what an outcome has to say beside its status."""
-    if outcome.error is not None:
-        detail.error.code = ERROR_CODES[outcome.error.code]
-        detail.error.type = ERROR_TYPES[outcome.error.type]
-        detail.error.message = outcome.error.text
-        detail.error.retryable = outcome.error.retryable
-    for warning in outcome.warnings[:_MAX_WARNINGS]:
-        detail.warnings.add(code=WARNING_CODES[warning.code], message=warning.text)
-    if outcome.filtered is not None:
-        detail.filter_reason = FILTER_REASONS[outcome.filtered]
+def _template_key(template: RequestTemplate) -> _TemplateKey:
+    """Return what makes two templates equal on the wire."""
+    headers = tuple(template.headers.items())
+    return template.method, template.base_url, template.endpoint_path, headers

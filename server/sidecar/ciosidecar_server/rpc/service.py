@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-import grpc
 from ciosidecar.v1 import destination_pb2, service_pb2_grpc
 from ciosidecar.v1 import service_pb2 as pb
 from ciosidecar_transform import EVENT_TYPES, Destination, SettingProblem
@@ -17,6 +16,8 @@ from .. import PROTOCOL_VERSION, __version__
 from ..delivery.dispatcher import Dispatcher
 from ..delivery.probe import probe, wrong_region
 from ..settings import Settings
+from .credit import Credit
+from .delivery_worker import DeliveryWorker
 from .destinations import (
     REGIONS,
     KnownDestinations,
@@ -27,8 +28,10 @@ from .destinations import (
 from .errors import fail
 from .limits import limits
 from .memory import give_back_after
+from .required import check_deliver, check_destination_request, check_transform
 from .session import Draining, Session
-from .transform_session import answer_batch
+from .transform_worker import TransformWorker
+from .worker import Collected, process_batch
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -55,12 +58,12 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         self._settings = settings
         self._draining = draining
         self._dispatcher = delivery
-        self._streams: set[asyncio.Task[Any]] = set()
+        self._calls: set[asyncio.Task[Any]] = set()
 
-    async def streams_end(self) -> None:
-        """Returns when no stream is left; gRPC's own stop returns a moment before."""
-        if self._streams:
-            await asyncio.wait(set(self._streams))
+    async def calls_end(self) -> None:
+        """Wait until no stream and no delivery is left; gRPC's own stop returns a moment before."""
+        if self._calls:
+            await asyncio.wait(set(self._calls))
 
     @_answering
     async def GetCapabilities(  # noqa: N802 - the contract's name
@@ -81,6 +84,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         self, request: pb.CheckDestinationRequest, _context: Any
     ) -> pb.CheckDestinationResponse:
         """Whether a destination's settings can work."""
+        check_destination_request(request)
         destination, problems = await read_checked(request.destination)
         answer = pb.CheckDestinationResponse()
         if request.probe and destination is not None:
@@ -118,20 +122,54 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
     async def Transform(  # noqa: N802
         self, request: pb.TransformRequest, _context: Any
     ) -> pb.TransformResponse:
-        """One batch in, one batch out."""
+        """Transform one batch."""
+        check_transform(request)
+        known = await self._declared(request)
+        collected = Collected(pb.TransformResponse)
+        worker = TransformWorker(collected.output)
+        await process_batch(request.batch, known, self._settings, worker)
+        give_back_after(request)
+        return collected.response
+
+    @_answering
+    async def Deliver(  # noqa: N802
+        self, request: pb.DeliverRequest, _context: Any
+    ) -> pb.DeliverResponse:
+        """Transform one batch and deliver its requests."""
+        check_deliver(request)
+        self._note_task()
+        known = await self._declared(request)
+        collected = Collected(pb.DeliverResponse)
+        worker = DeliveryWorker(
+            self._dispatcher,
+            known,
+            self._settings,
+            request.delivery,
+            collected.output,
+            Credit.unlimited(),
+        )
+        try:
+            await process_batch(request.batch, known, self._settings, worker)
+            give_back_after(request)
+            await worker.finish()
+        finally:
+            # A call that is cancelled forgets its jobs.
+            await asyncio.gather(*worker.abandon(), return_exceptions=True)
+        return collected.response
+
+    async def _declared(
+        self, request: pb.TransformRequest | pb.DeliverRequest
+    ) -> KnownDestinations:
+        """Return what a unary call declares."""
         known = KnownDestinations(self._settings.max_destinations)
         await known.upsert(request.destinations, request.connections)
-        async for response in answer_batch(
-            request.batch, known, self._settings, pb.TransformResponse, None
-        ):
-            give_back_after(request)
-            return response
-        raise AssertionError("a batch without limit has one response")
+        return known
 
-    async def Deliver(self, _request: pb.DeliverRequest, context: Any) -> pb.DeliverResponse:  # noqa: N802
-        """Refuse the call: delivery is on streams only."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "use TransformStream with delivery")
-        raise AssertionError  # abort raises
+    def _note_task(self) -> None:
+        """Let `calls_end` wait for the running task."""
+        if (task := asyncio.current_task()) is not None:
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
 
     async def TransformStream(  # type: ignore[override]  # noqa: N802 - reads and writes itself
         self,
@@ -139,9 +177,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         context: aio.ServicerContext[pb.TransformStreamRequest, pb.TransformStreamResponse],
     ) -> None:
         """Batches in, results out, until the caller or the server has enough."""
-        if (task := asyncio.current_task()) is not None:
-            self._streams.add(task)
-            task.add_done_callback(self._streams.discard)
+        self._note_task()
         try:
             await Session(context, self._settings, self._draining, self._dispatcher).run()
         except asyncio.CancelledError:

@@ -11,19 +11,23 @@ from grpc import aio
 
 from ..delivery.dispatcher import Dispatcher
 from ..settings import Settings
-from .delivery_session import DeliverySession
+from .credit import Credit
+from .delivery_worker import DeliveryWorker
 from .destinations import KnownDestinations, fitting_problems
 from .errors import ProtocolError
 from .limits import limits
 from .memory import give_back_after
 from .session_log import SessionLog
-from .transform_session import answer_batch
+from .transform_worker import TransformWorker
 from .unreadable import refuse_unreadable
+from .worker import Output, Worker, process_batch
 
 MIN_RECEIVE_BYTES = 65_536
 DEFAULT_RECEIVE_BYTES = 4_194_304
-# After Drain, a caller that sends nothing for so long has sent everything.
+# After Drain or Finish, a caller that sends nothing for so long has sent everything.
 _QUIET_S = 0.2
+_FINISH = "finish"
+_HALF_CLOSE = "half-close"
 
 _Context = aio.ServicerContext[pb.TransformStreamRequest, pb.TransformStreamResponse]
 
@@ -59,7 +63,7 @@ class Session:
         self._settings = settings
         self._draining = draining
         self._dispatcher = delivery
-        self._delivering: DeliverySession | None = None
+        self._worker: Worker | None = None
         self._known = KnownDestinations(settings.max_destinations)
         self._max_receive_bytes = DEFAULT_RECEIVE_BYTES
         self._session_id = secrets.token_hex(8)
@@ -88,12 +92,10 @@ class Session:
             self._log.reason = "the peer is gone"
         finally:
             # However it ends, nothing of a stream outlives it.
-            tasks = [draining, serving]
-            for task in tasks:
-                task.cancel()
-            if self._delivering is not None:
-                tasks.append(self._delivering.abandon())
-            await asyncio.gather(*tasks, return_exceptions=True)
+            draining.cancel()
+            serving.cancel()
+            others = () if self._worker is None else self._worker.abandon()
+            await asyncio.gather(draining, serving, *others, return_exceptions=True)
 
     async def _serve(self) -> None:
         first = await self._read()
@@ -101,36 +103,29 @@ class Session:
             return
         if first.WhichOneof("message") != "open":
             raise ProtocolError("open", "must be the first message of a stream")
-        await self._open(first.open)
-        while await self._serve_one():
-            pass
-        if self._delivering is not None:
-            await self._delivering.finish()
+        worker = await self._open(first.open)
+        while (kind := await self._serve_one(worker)) not in (_FINISH, _HALF_CLOSE):
+            await worker.ready()
+        if kind == _FINISH:
+            await self._finish(worker)
+        else:
+            await worker.finish()
 
-    async def _serve_one(self) -> bool:
-        """Reads a message and does what it says; whether there may be another.
+    async def _serve_one(self, worker: Worker) -> str:
+        """Read a message and do what it says. Return its kind.
 
         The message is gone with the call: while the next one is waited for, nothing of it is held.
         """
         message = await self._read()
-        kind = None if message is None else message.WhichOneof("message")
         if message is None:
             self._log.reason = "closed without Finish"
-        if message is None or kind == "finish":
-            return False
+            return _HALF_CLOSE
+        kind = message.WhichOneof("message")
+        if kind == _FINISH:
+            return _FINISH
         if kind == "batch":
             self._log.received(message.batch)
-        if kind == "batch" and self._delivering is not None:
-            await self._delivering.take(message.batch)
-        elif kind == "batch":
-            async for response in answer_batch(
-                message.batch,
-                self._known,
-                self._settings,
-                pb.TransformStreamResponse,
-                self._max_receive_bytes,
-            ):
-                await self._write(response)
+            await process_batch(message.batch, self._known, self._settings, worker)
             give_back_after(message)
         elif kind == "upsert_destinations":
             declared = message.upsert_destinations
@@ -139,33 +134,62 @@ class Session:
             raise ProtocolError("open", "the stream is open already")
         else:
             raise ProtocolError("message", "holds nothing this server knows")
-        return True
+        return kind
 
-    async def _open(self, opening: pb.OpenStream) -> None:
+    async def _finish(self, worker: Worker) -> None:
+        """Answer everything. Raise ProtocolError if the caller sends anything more.
+
+        What follows Finish may be on its way when everything is answered: the server listens for
+        _QUIET_S more, unless the caller half-closes.
+        """
+        finishing = asyncio.ensure_future(worker.finish())
+        reading = asyncio.ensure_future(self._read())
+        try:
+            await asyncio.wait((finishing, reading), return_when=asyncio.FIRST_COMPLETED)
+            if finishing.done():
+                finishing.result()
+                await asyncio.wait((reading,), timeout=_QUIET_S)
+            if reading.done() and (message := reading.result()) is not None:
+                field = message.WhichOneof("message") or "message"
+                raise ProtocolError(field, "nothing may be sent after finish")
+            await finishing
+        finally:
+            finishing.cancel()
+            reading.cancel()
+            await asyncio.gather(finishing, reading, return_exceptions=True)
+
+    async def _open(self, opening: pb.OpenStream) -> Worker:
+        """Answer the first message. Return the worker that it asks for."""
         if opening.max_receive_bytes:
             if opening.max_receive_bytes < MIN_RECEIVE_BYTES:
                 raise ProtocolError(
                     "open.max_receive_bytes", f"must be at least {MIN_RECEIVE_BYTES}"
                 )
             self._max_receive_bytes = opening.max_receive_bytes
-        if opening.HasField("delivery"):
-            self._delivering = DeliverySession(
-                self._dispatcher,
-                self._known,
-                self._settings,
-                opening.delivery,
-                self._max_receive_bytes,
-                self._write,
-            )
+        worker = self._worker = self._new_worker(opening)
         self._log.opened(opening)
         response = pb.TransformStreamResponse()
         response.opened.session_id = self._session_id
         response.opened.limits.CopyFrom(
-            limits(self._settings, delivering=self._delivering is not None)
+            limits(self._settings, delivering=opening.HasField("delivery"))
         )
         problems = await self._known.upsert(opening.destinations, opening.connections)
         response.opened.problems.extend(fitting_problems(problems, self._max_receive_bytes))
         await self._write(response)
+        return worker
+
+    def _new_worker(self, opening: pb.OpenStream) -> Worker:
+        output = Output(pb.TransformStreamResponse, self._write, self._max_receive_bytes)
+        if not opening.HasField("delivery"):
+            return TransformWorker(output)
+        return DeliveryWorker(
+            self._dispatcher,
+            self._known,
+            self._settings,
+            opening.delivery,
+            output,
+            Credit(self._settings.max_outstanding_events, self._settings.max_outstanding_bytes),
+        )
 
     async def _read(self) -> pb.TransformStreamRequest | None:
         """The next message, or None at the end of the stream.
@@ -198,7 +222,7 @@ class Session:
             read_before = self._messages_read
             await asyncio.wait((serving,), timeout=_QUIET_S)
             quiet = self._reading and self._messages_read == read_before
-            owes_nothing = self._delivering is None or self._delivering.idle
+            owes_nothing = self._worker is None or self._worker.idle
             if quiet and owes_nothing and not serving.done():
                 serving.cancel()
                 with contextlib.suppress(asyncio.CancelledError):

@@ -11,7 +11,7 @@ export const protobufPackage = "ciosidecar.v1";
 
 export const protobufFileName = "ciosidecar/v1/destination.proto";
 
-/** Where the workspace lives. */
+/** The region of a workspace. */
 export enum Region {
   /** UNSPECIFIED - The default: US. */
   UNSPECIFIED = 0,
@@ -21,29 +21,54 @@ export enum Region {
   EU = 2,
 }
 
-/** A dialect of the Track API. */
+/** A version of Customer.io's Track API. */
 export enum ApiVersion {
   /** UNSPECIFIED - The default: v1. */
   UNSPECIFIED = 0,
-  /** V1 - One call an operation; groups share /api/v2/batch, the only place that takes them. */
+  /** V1 - One request for each operation. Groups use /api/v2/batch, the only endpoint that accepts them. */
   V1 = 1,
-  /** V2 - Up to a thousand operations a call. GetCapabilities says whether the server speaks it. */
+  /** V2 - Up to a thousand operations in a request. */
   V2 = 2,
 }
 
-/** Who an identify without a user id is about. */
+/** How the events of a source type reach Customer.io. */
+export enum ConnectionMode {
+  /** UNSPECIFIED - The same as if the source type were not listed. */
+  UNSPECIFIED = 0,
+  /** CLOUD - RudderStack sends the events. They are passed on. */
+  CLOUD = 1,
+  /** DEVICE - The SDK sends the events to Customer.io itself. They are filtered. */
+  DEVICE = 2,
+  /** HYBRID - RudderStack sends the events, beside an SDK that only shows messages. They are passed on. */
+  HYBRID = 3,
+}
+
+/** How the denied consents of an event are combined. */
+export enum ResolutionStrategy {
+  /** UNSPECIFIED - The default: AND. */
+  UNSPECIFIED = 0,
+  /** AND - The event needs all consents: it is filtered if at least one was denied. */
+  AND = 1,
+  /** OR - The event needs one of the consents: it is filtered if all were denied. */
+  OR = 2,
+}
+
+/** The identifier of an identify without a user id. */
 export enum IdentifyFallback {
   /** UNSPECIFIED - The default: the anonymous id. */
   UNSPECIFIED = 0,
-  /** ANONYMOUS_ID - The anonymous id, else the email. */
+  /** ANONYMOUS_ID - The anonymous id, or the email if there is no anonymous id. */
   ANONYMOUS_ID = 1,
-  /** EMAIL - The email only, as RudderStack's transformer does. */
+  /** EMAIL - The email only, as in RudderStack's transformer. */
   EMAIL = 2,
 }
 
 /** The kind of identifier that a user id is at Customer.io. */
 export enum UserIdKind {
-  /** UNSPECIFIED - The default: the shape of the id decides. An email is an email, cio_… a cio_id, all else an id. */
+  /**
+   * UNSPECIFIED - The default: the shape of the id decides. An email is an email, cio_… is a cio_id, everything
+   * else is an id.
+   */
   UNSPECIFIED = 0,
   /** ID - Every user id is an id. */
   ID = 1,
@@ -55,25 +80,25 @@ export enum UserIdKind {
   CIO_ID = 4,
 }
 
-/** Whom Customer.io gets a profile for. */
+/** Which people get a profile at Customer.io. */
 export enum Profiles {
   /** UNSPECIFIED - The default: everyone. */
   UNSPECIFIED = 0,
   /** EVERYONE - Everyone. */
   EVERYONE = 1,
-  /** IDENTIFIED - Nobody who is known by an anonymous id only. */
+  /** IDENTIFIED - People with a user id or an email. An anonymous id alone creates no profile. */
   IDENTIFIED = 2,
-  /** WITH_EMAIL - The same, and no identify without an email. */
+  /** WITH_EMAIL - As IDENTIFIED. In addition, an identify without an email is filtered. */
   WITH_EMAIL = 3,
 }
 
-/** What fills `created_at` when an identify has none. */
+/** The value of `created_at` if an identify has none. */
 export enum CreatedAtFallback {
   /** UNSPECIFIED - The default: the event's time. */
   UNSPECIFIED = 0,
-  /** TIMESTAMP - The event's time, else now. */
+  /** TIMESTAMP - The event's time, or the current time if the event has none. */
   TIMESTAMP = 1,
-  /** NONE - Nothing, as RudderStack's transformer does. */
+  /** NONE - No value, as in RudderStack's transformer. */
   NONE = 2,
 }
 
@@ -81,144 +106,167 @@ export enum CreatedAtFallback {
 export enum EventIds {
   /** UNSPECIFIED - The default: ULID. */
   UNSPECIFIED = 0,
-  /** ULID - A ULID made from the event: Customer.io ignores a repeat. */
+  /** ULID - A ULID made from the event. Customer.io ignores a second event with the same id. */
   ULID = 1,
-  /** NONE - No id: a resent event counts twice. */
+  /** NONE - No id. An event that is sent again counts twice. */
   NONE = 2,
 }
 
 /** How much a group says of its relationship to a person. */
 export enum GroupRelationships {
-  /** UNSPECIFIED - The default: plain. */
+  /** UNSPECIFIED - The default: PLAIN. */
   UNSPECIFIED = 0,
-  /** PLAIN - That there is one, to a known person. */
+  /** PLAIN - That the relationship exists, for a known person. */
   PLAIN = 1,
-  /** FULL - Its attributes too, and one to a visitor. [13.3] */
+  /** FULL - The relationship's attributes too, also for an anonymous profile (rule 13.3). */
   FULL = 2,
 }
 
-/** What becomes of traits that are "", which deletes an attribute at Customer.io. */
+/** What becomes of traits with the value "", which deletes an attribute at Customer.io. */
 export enum EmptyStrings {
-  /** UNSPECIFIED - The default: keep. */
+  /** UNSPECIFIED - The default: KEEP. */
   UNSPECIFIED = 0,
-  /** KEEP - They are sent: the attribute is deleted. */
+  /** KEEP - The trait is sent: the attribute is deleted. */
   KEEP = 1,
-  /** DROP - They are left out: the attribute stays. */
+  /** DROP - The trait is left out: the attribute keeps its value. */
   DROP = 2,
 }
 
 /**
- * What becomes of the properties `recipient`, `from_address` and `reply_to`, by which an event
- * overrides the addresses of the mail it triggers.
+ * What becomes of the properties `recipient`, `from_address` and `reply_to`. With them an event
+ * overrides the addresses of the message that it triggers.
  */
 export enum ReservedProperties {
-  /** UNSPECIFIED - The default: keep. */
+  /** UNSPECIFIED - The default: KEEP. */
   UNSPECIFIED = 0,
-  /** KEEP - They are sent under their names. */
+  /** KEEP - The properties are sent under their names. */
   KEEP = 1,
-  /** PREFIX - They are sent under other names: `event_recipient` and so on. */
+  /** PREFIX - The properties are sent as `event_recipient`, `event_from_address` and `event_reply_to`. */
   PREFIX = 2,
+}
+
+/** What a row of a warehouse becomes. */
+export enum ConnectionObject {
+  /** UNSPECIFIED - Not given. Every record of the connection is refused, unless the connection is an audience. */
+  UNSPECIFIED = 0,
+  /** PERSON - A person. */
+  PERSON = 1,
+  /** EVENT - An event of a person. */
+  EVENT = 2,
+}
+
+/** The identifier that the rows of an audience hold. */
+export enum AudienceIdentifier {
+  /** UNSPECIFIED - The default: ID. */
+  UNSPECIFIED = 0,
+  /** ID - An id. */
+  ID = 1,
+  /** EMAIL - An email. */
+  EMAIL = 2,
+  /** CIO_ID - A cio_id. */
+  CIO_ID = 3,
 }
 
 /** A configured Customer.io workspace. */
 export interface Destination {
   $type: "ciosidecar.v1.Destination";
   /**
-   * (Required) The number that batches and items name it by. MUST be greater than 0. Declaring a
-   * number again replaces what it stood for, for items that arrive afterwards.
+   * Required. The id by which batches and items refer to this destination. MUST be greater than 0.
+   * Declaring an id again replaces the destination for all items that arrive afterwards.
    */
-  number: number;
+  referenceId: number;
   /**
-   * (Optional) The caller's own name for this configuration, opaque here and safe to log: a router
-   * that keeps settings by source and revision may use source:destination:revision.
+   * Optional. The caller's own name for this configuration. The server uses the name in its logs and
+   * metrics, so it MUST NOT be a secret. A router that keeps settings by source and revision can use
+   * source:destination:revision.
    */
   destinationRef: string;
-  /** (Required) One of these MUST be set. */
+  /** Required. Exactly one MUST be set. */
   settings:
     | //
     /**
-     * The destination's config as the RudderStack dashboard keeps it: a JSON object in UTF-8. A
-     * {{ path || default }} in a value is filled in from each event. [13.1]
+     * The destination's config as the RudderStack dashboard keeps it: a JSON object in UTF-8. A value
+     * may hold {{ path || default }}, which is filled in from each event (rule 13.1).
      */
     { $case: "configJson"; value: Uint8Array }
     | //
-    /** The same settings as fields. In texts, {{ path || default }} works the same. */
+    /** The same settings as fields. A string may hold {{ path || default }} here too. */
     { $case: "typed"; value: DestinationSettings }
     | undefined;
 }
 
-/** The settings of a destination. Unset fields mean the default. */
+/** The settings of a destination. A field that is not set has its default. */
 export interface DestinationSettings {
   $type: "ciosidecar.v1.DestinationSettings";
-  /** (Required) The workspace's site id. */
+  /** Required. The site id of the workspace. */
   siteId: string;
-  /** (Required) The workspace's Track API key. Never logged, never quoted. */
+  /** Required. The Track API key of the workspace. The server never logs or quotes it. */
   apiKey: string;
-  /** (Optional) The region of the workspace. Default US. */
+  /** Optional. The region of the workspace. Defaults to US. */
   region: Region;
   /**
-   * (Optional) The track event that registers a device token, beside Application Installed and
+   * Optional. The track event that registers a device token, in addition to Application Installed and
    * Application Opened.
    */
   deviceTokenEventName: string;
-  /** (Optional) Which Track API to speak. Default v1. */
+  /** Optional. The version of Customer.io's Track API to use. Defaults to v1. */
   apiVersion: ApiVersion;
-  /** (Optional) Who an identify without a user id is about. Default the anonymous id. */
+  /** Optional. The identifier of an identify without a user id. Defaults to the anonymous id. */
   identifyFallback: IdentifyFallback;
-  /** (Optional) What fills `created_at` when the event has none. Default the event's time. */
+  /** Optional. The value of `created_at` if the event has none. Defaults to the event's time. */
   createdAtFallback: CreatedAtFallback;
-  /** (Optional) Whether events carry an id that makes resending harmless. Default they do. */
+  /** Optional. Whether events carry an id that makes resending harmless. Defaults to ULID. */
   eventIds: EventIds;
-  /**
-   * (Optional) By source type: `device` means the SDK sends to Customer.io itself, so that this
-   * side does not; `cloud` means it does not.
-   */
-  connectionMode: { [key: string]: string };
-  /**
-   * (Optional) By source type: true means the same as connection mode `device`, where no
-   * connection mode is given.
-   */
+  /** Optional. The connection mode of each source type. */
+  connectionMode: { [key: string]: ConnectionMode };
+  /** Optional. For each source type without a connection mode: true has the effect of DEVICE. */
   useNativeSdk: { [key: string]: boolean };
   /**
-   * (Optional) Which consents an event needs, by consent provider. The first entry that fits
-   * an event decides.
+   * Optional. The consents that an event needs, by consent provider. The first rule that fits an
+   * event decides.
    */
   consentRules: ConsentRule[];
-  /** (Optional) OneTrust cookie categories: an event that was denied one of them is filtered. */
+  /** Optional. OneTrust cookie categories. An event that was denied one of them is filtered. */
   oneTrustCookieCategories: string[];
-  /** (Optional) Ketch purposes: an event that was denied all of them is filtered. */
+  /** Optional. Ketch purposes. An event that was denied all of them is filtered. */
   ketchConsentPurposes: string[];
   /**
-   * (Optional) Whether track events named as in Customer.io's pipelines (User Deleted, Report
-   * Delivery Event, …) do what they say. Default they are ordinary events. [13.2]
+   * Optional. If true, track events with the names of Customer.io's semantic events (User Deleted,
+   * Report Delivery Event, …) do what their name says (rule 13.2). If false, they are ordinary events.
    */
   semanticEvents: boolean;
-  /** (Optional) How much a group says of its relationship to a person. Default that there is one. */
+  /** Optional. How much a group says of its relationship to a person. Defaults to PLAIN. */
   groupRelationships: GroupRelationships;
-  /** (Optional) Whether a phone number addresses someone without user id and email. Needs v2. [13.4] */
+  /**
+   * Optional. If true, a phone number identifies a person without user id and email. Requires
+   * api_version v2 (rule 13.4).
+   */
   phoneAsIdentifier: boolean;
-  /** (Optional) Whether an identify changes people who exist and never creates one. [13.5] */
+  /** Optional. If true, an identify changes existing profiles and never creates one (rule 13.5). */
   updateOnly: boolean;
-  /** (Optional) Whether ISO dates in traits and properties become seconds since 1970. [13.6] */
+  /** Optional. If true, ISO 8601 dates in traits and properties become seconds since 1970 (rule 13.6). */
   convertDates: boolean;
-  /** (Optional) With convert_dates: only what stands under these names. Default everything. */
+  /** Optional. The names under which `convert_dates` converts. Empty: all names. */
   convertDatesAllow: string[];
-  /** (Optional) With convert_dates: nothing that stands under these names. */
+  /** Optional. The names under which `convert_dates` does not convert. */
   convertDatesDeny: string[];
-  /** (Optional) What becomes of traits that are "". Default they are sent. [13.7] */
+  /** Optional. What becomes of traits with the value "" (rule 13.7). Defaults to KEEP. */
   emptyStrings: EmptyStrings;
-  /** (Optional) What becomes of properties that redirect messages. Default they are sent. [13.8] */
+  /** Optional. What becomes of properties that redirect messages (rule 13.8). Defaults to KEEP. */
   reservedProperties: ReservedProperties;
-  /** (Optional) The kind of every user id, with api_version v2 only. Default the id's shape. [3.8] */
+  /**
+   * Optional. The kind of every user id. Requires api_version v2 (rule 3.8). By default the shape of
+   * each id decides.
+   */
   userIdKind: UserIdKind;
-  /** (Optional) Whom Customer.io gets a profile for. Default everyone. [13.9] */
+  /** Optional. Which people get a profile at Customer.io (rule 13.9). Defaults to EVERYONE. */
   profiles: Profiles;
 }
 
 export interface DestinationSettings_ConnectionModeEntry {
   $type: "ciosidecar.v1.DestinationSettings.ConnectionModeEntry";
   key: string;
-  value: string;
+  value: ConnectionMode;
 }
 
 export interface DestinationSettings_UseNativeSdkEntry {
@@ -227,31 +275,32 @@ export interface DestinationSettings_UseNativeSdkEntry {
   value: boolean;
 }
 
-/** What an event's consents must be for it to be passed on. */
+/** The consents that an event needs in order to be passed on. */
 export interface ConsentRule {
   $type: "ciosidecar.v1.ConsentRule";
-  /** (Optional) The consent provider it is for, as the event names it. Empty: events that name none. */
+  /**
+   * Optional. The consent provider of the rule, as the event names it. Empty: the rule is for events
+   * that name no provider.
+   */
   provider: string;
   /**
-   * (Optional) For provider `custom`: `or` filters when every consent is denied, anything else when
-   * at least one is. Other providers' events say so themselves.
+   * Optional. How denied consents are combined for the provider `custom`. Events of other providers
+   * carry their own strategy. Defaults to AND.
    */
-  resolutionStrategy: string;
-  /** (Required) The consents to look for. A rule without any is passed over. */
+  resolutionStrategy: ResolutionStrategy;
+  /** Required. The consents that the event needs. A rule without consents is ignored. */
   consents: string[];
 }
 
 /** A connection of a source to a destination, for warehouse records and audiences. */
-export interface Connection {
-  $type: "ciosidecar.v1.Connection";
+export interface SourceConnection {
+  $type: "ciosidecar.v1.SourceConnection";
   /**
-   * (Required) The number that batches and items name it by. MUST be greater than 0. Declaring a
-   * number again replaces what it stood for, for items that arrive afterwards.
+   * Required. The id by which batches and items refer to this connection. MUST be greater than 0.
+   * Declaring an id again replaces the connection for all items that arrive afterwards.
    */
-  number: number;
-  /** (Optional) The caller's own name for it, opaque here and safe to log. */
-  connectionRef: string;
-  /** (Required) One of these MUST be set. */
+  referenceId: number;
+  /** Required. Exactly one MUST be set. */
   settings:
     | //
     /** The connection's config as the RudderStack dashboard keeps it: a JSON object in UTF-8. */
@@ -265,40 +314,43 @@ export interface Connection {
 /** The settings of a connection. */
 export interface ConnectionSettings {
   $type: "ciosidecar.v1.ConnectionSettings";
-  /** (Optional) What a row becomes: `person` or `event`. */
-  object: string;
-  /** (Optional) The manual segment that rows go into. 0: none. */
+  /** Required, unless `audience_id` is set. What a row becomes. */
+  object: ConnectionObject;
+  /**
+   * Optional. The id of the manual segment that the rows are added to and removed from. 0: the rows
+   * are no audience.
+   */
   audienceId: bigint;
-  /** (Optional) Which identifier an audience's rows hold: id, email or cio_id. Default id. */
-  audienceIdentifier: string;
+  /** Optional. The identifier that the rows of an audience hold. Defaults to ID. */
+  audienceIdentifier: AudienceIdentifier;
 }
 
-/** Something about a destination's settings that keeps it from working, or that one should know. */
+/** An error in, or a remark about, one setting of a destination. */
 export interface SettingProblem {
   $type: "ciosidecar.v1.SettingProblem";
-  /** The destination's number; 0 where there is only one. */
+  /** The destination's reference id; 0 in the answer to CheckDestination. */
   destination: number;
-  /** The key, as the dashboard's JSON names it. */
+  /** The setting, by its name in the dashboard's JSON. */
   key: string;
-  /** What is wrong with it and what would be right. Never quotes the value. */
-  text: string;
+  /** What is wrong with the setting and what would be right, for people. Never quotes the value. */
+  message: string;
   /**
-   * True: the destination cannot be used. False: it can, and the text says how the setting fares:
-   * it is passed over, or it is filled in from each event.
+   * True: the destination cannot be used. False: the destination can be used, and `message` says what
+   * becomes of the setting.
    */
   fatal: boolean;
 }
 
 function createBaseDestination(): Destination {
-  return { $type: "ciosidecar.v1.Destination", number: 0, destinationRef: "", settings: undefined };
+  return { $type: "ciosidecar.v1.Destination", referenceId: 0, destinationRef: "", settings: undefined };
 }
 
 export const Destination: MessageFns<Destination, "ciosidecar.v1.Destination"> = {
   $type: "ciosidecar.v1.Destination" as const,
 
   encode(message: Destination, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.number !== 0) {
-      writer.uint32(8).uint32(message.number);
+    if (message.referenceId !== 0) {
+      writer.uint32(8).int32(message.referenceId);
     }
     if (message.destinationRef !== "") {
       writer.uint32(18).string(message.destinationRef);
@@ -332,7 +384,7 @@ export const Destination: MessageFns<Destination, "ciosidecar.v1.Destination"> =
               break;
             }
 
-            message.number = reader.uint32();
+            message.referenceId = reader.int32();
             continue;
           }
           case 2: {
@@ -376,7 +428,7 @@ export const Destination: MessageFns<Destination, "ciosidecar.v1.Destination"> =
   },
   fromPartial(object: DeepPartial<Destination>): Destination {
     const message = createBaseDestination();
-    message.number = object.number ?? 0;
+    message.referenceId = object.referenceId ?? 0;
     message.destinationRef = object.destinationRef ?? "";
     switch (object.settings?.$case) {
       case "configJson": {
@@ -454,7 +506,7 @@ export const DestinationSettings: MessageFns<DestinationSettings, "ciosidecar.v1
     if (message.eventIds !== 0) {
       writer.uint32(64).int32(message.eventIds);
     }
-    globalThis.Object.entries(message.connectionMode).forEach(([key, value]: [string, string]) => {
+    globalThis.Object.entries(message.connectionMode).forEach(([key, value]: [string, ConnectionMode]) => {
       DestinationSettings_ConnectionModeEntry.encode({
         $type: "ciosidecar.v1.DestinationSettings.ConnectionModeEntry",
         key: key as any,
@@ -749,15 +801,13 @@ export const DestinationSettings: MessageFns<DestinationSettings, "ciosidecar.v1
     message.identifyFallback = object.identifyFallback ?? 0;
     message.createdAtFallback = object.createdAtFallback ?? 0;
     message.eventIds = object.eventIds ?? 0;
-    message.connectionMode = (globalThis.Object.entries(object.connectionMode ?? {}) as [string, string][]).reduce(
-      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+    message.connectionMode = (globalThis.Object.entries(object.connectionMode ?? {}) as [string, ConnectionMode][])
+      .reduce((acc: { [key: string]: ConnectionMode }, [key, value]: [string, ConnectionMode]) => {
         if (value !== undefined) {
-          acc[key] = globalThis.String(value);
+          acc[key] = value as ConnectionMode;
         }
         return acc;
-      },
-      {},
-    );
+      }, {});
     message.useNativeSdk = (globalThis.Object.entries(object.useNativeSdk ?? {}) as [string, boolean][]).reduce(
       (acc: { [key: string]: boolean }, [key, value]: [string, boolean]) => {
         if (value !== undefined) {
@@ -786,7 +836,7 @@ export const DestinationSettings: MessageFns<DestinationSettings, "ciosidecar.v1
 };
 
 function createBaseDestinationSettings_ConnectionModeEntry(): DestinationSettings_ConnectionModeEntry {
-  return { $type: "ciosidecar.v1.DestinationSettings.ConnectionModeEntry", key: "", value: "" };
+  return { $type: "ciosidecar.v1.DestinationSettings.ConnectionModeEntry", key: "", value: 0 };
 }
 
 export const DestinationSettings_ConnectionModeEntry: MessageFns<
@@ -799,8 +849,8 @@ export const DestinationSettings_ConnectionModeEntry: MessageFns<
     if (message.key !== "") {
       writer.uint32(10).string(message.key);
     }
-    if (message.value !== "") {
-      writer.uint32(18).string(message.value);
+    if (message.value !== 0) {
+      writer.uint32(16).int32(message.value);
     }
     return writer;
   },
@@ -827,11 +877,11 @@ export const DestinationSettings_ConnectionModeEntry: MessageFns<
             continue;
           }
           case 2: {
-            if (tag !== 18) {
+            if (tag !== 16) {
               break;
             }
 
-            message.value = reader.string();
+            message.value = reader.int32() as any;
             continue;
           }
         }
@@ -852,7 +902,7 @@ export const DestinationSettings_ConnectionModeEntry: MessageFns<
   fromPartial(object: DeepPartial<DestinationSettings_ConnectionModeEntry>): DestinationSettings_ConnectionModeEntry {
     const message = createBaseDestinationSettings_ConnectionModeEntry();
     message.key = object.key ?? "";
-    message.value = object.value ?? "";
+    message.value = object.value ?? 0;
     return message;
   },
 };
@@ -930,7 +980,7 @@ export const DestinationSettings_UseNativeSdkEntry: MessageFns<
 };
 
 function createBaseConsentRule(): ConsentRule {
-  return { $type: "ciosidecar.v1.ConsentRule", provider: "", resolutionStrategy: "", consents: [] };
+  return { $type: "ciosidecar.v1.ConsentRule", provider: "", resolutionStrategy: 0, consents: [] };
 }
 
 export const ConsentRule: MessageFns<ConsentRule, "ciosidecar.v1.ConsentRule"> = {
@@ -940,8 +990,8 @@ export const ConsentRule: MessageFns<ConsentRule, "ciosidecar.v1.ConsentRule"> =
     if (message.provider !== "") {
       writer.uint32(10).string(message.provider);
     }
-    if (message.resolutionStrategy !== "") {
-      writer.uint32(18).string(message.resolutionStrategy);
+    if (message.resolutionStrategy !== 0) {
+      writer.uint32(16).int32(message.resolutionStrategy);
     }
     for (const v of message.consents) {
       writer.uint32(26).string(v!);
@@ -971,11 +1021,11 @@ export const ConsentRule: MessageFns<ConsentRule, "ciosidecar.v1.ConsentRule"> =
             continue;
           }
           case 2: {
-            if (tag !== 18) {
+            if (tag !== 16) {
               break;
             }
 
-            message.resolutionStrategy = reader.string();
+            message.resolutionStrategy = reader.int32() as any;
             continue;
           }
           case 3: {
@@ -1004,25 +1054,22 @@ export const ConsentRule: MessageFns<ConsentRule, "ciosidecar.v1.ConsentRule"> =
   fromPartial(object: DeepPartial<ConsentRule>): ConsentRule {
     const message = createBaseConsentRule();
     message.provider = object.provider ?? "";
-    message.resolutionStrategy = object.resolutionStrategy ?? "";
+    message.resolutionStrategy = object.resolutionStrategy ?? 0;
     message.consents = object.consents?.map((e) => e) || [];
     return message;
   },
 };
 
-function createBaseConnection(): Connection {
-  return { $type: "ciosidecar.v1.Connection", number: 0, connectionRef: "", settings: undefined };
+function createBaseSourceConnection(): SourceConnection {
+  return { $type: "ciosidecar.v1.SourceConnection", referenceId: 0, settings: undefined };
 }
 
-export const Connection: MessageFns<Connection, "ciosidecar.v1.Connection"> = {
-  $type: "ciosidecar.v1.Connection" as const,
+export const SourceConnection: MessageFns<SourceConnection, "ciosidecar.v1.SourceConnection"> = {
+  $type: "ciosidecar.v1.SourceConnection" as const,
 
-  encode(message: Connection, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.number !== 0) {
-      writer.uint32(8).uint32(message.number);
-    }
-    if (message.connectionRef !== "") {
-      writer.uint32(18).string(message.connectionRef);
+  encode(message: SourceConnection, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.referenceId !== 0) {
+      writer.uint32(8).int32(message.referenceId);
     }
     switch (message.settings?.$case) {
       case "configJson":
@@ -1035,7 +1082,7 @@ export const Connection: MessageFns<Connection, "ciosidecar.v1.Connection"> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Connection {
+  decode(input: BinaryReader | Uint8Array, length?: number): SourceConnection {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -1044,7 +1091,7 @@ export const Connection: MessageFns<Connection, "ciosidecar.v1.Connection"> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseConnection();
+      const message = createBaseSourceConnection();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1053,15 +1100,7 @@ export const Connection: MessageFns<Connection, "ciosidecar.v1.Connection"> = {
               break;
             }
 
-            message.number = reader.uint32();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.connectionRef = reader.string();
+            message.referenceId = reader.int32();
             continue;
           }
           case 3: {
@@ -1092,13 +1131,12 @@ export const Connection: MessageFns<Connection, "ciosidecar.v1.Connection"> = {
     }
   },
 
-  create(base?: DeepPartial<Connection>): Connection {
-    return Connection.fromPartial(base ?? {});
+  create(base?: DeepPartial<SourceConnection>): SourceConnection {
+    return SourceConnection.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<Connection>): Connection {
-    const message = createBaseConnection();
-    message.number = object.number ?? 0;
-    message.connectionRef = object.connectionRef ?? "";
+  fromPartial(object: DeepPartial<SourceConnection>): SourceConnection {
+    const message = createBaseSourceConnection();
+    message.referenceId = object.referenceId ?? 0;
     switch (object.settings?.$case) {
       case "configJson": {
         if (object.settings?.value !== undefined && object.settings?.value !== null) {
@@ -1118,24 +1156,24 @@ export const Connection: MessageFns<Connection, "ciosidecar.v1.Connection"> = {
 };
 
 function createBaseConnectionSettings(): ConnectionSettings {
-  return { $type: "ciosidecar.v1.ConnectionSettings", object: "", audienceId: 0n, audienceIdentifier: "" };
+  return { $type: "ciosidecar.v1.ConnectionSettings", object: 0, audienceId: 0n, audienceIdentifier: 0 };
 }
 
 export const ConnectionSettings: MessageFns<ConnectionSettings, "ciosidecar.v1.ConnectionSettings"> = {
   $type: "ciosidecar.v1.ConnectionSettings" as const,
 
   encode(message: ConnectionSettings, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.object !== "") {
-      writer.uint32(10).string(message.object);
+    if (message.object !== 0) {
+      writer.uint32(8).int32(message.object);
     }
     if (message.audienceId !== 0n) {
-      if (BigInt.asUintN(64, message.audienceId) !== message.audienceId) {
-        throw new globalThis.Error("value provided for field message.audienceId of type uint64 too large");
+      if (BigInt.asIntN(64, message.audienceId) !== message.audienceId) {
+        throw new globalThis.Error("value provided for field message.audienceId of type int64 too large");
       }
-      writer.uint32(16).uint64(message.audienceId);
+      writer.uint32(16).int64(message.audienceId);
     }
-    if (message.audienceIdentifier !== "") {
-      writer.uint32(26).string(message.audienceIdentifier);
+    if (message.audienceIdentifier !== 0) {
+      writer.uint32(24).int32(message.audienceIdentifier);
     }
     return writer;
   },
@@ -1154,11 +1192,11 @@ export const ConnectionSettings: MessageFns<ConnectionSettings, "ciosidecar.v1.C
         const tag = reader.uint32();
         switch (tag >>> 3) {
           case 1: {
-            if (tag !== 10) {
+            if (tag !== 8) {
               break;
             }
 
-            message.object = reader.string();
+            message.object = reader.int32() as any;
             continue;
           }
           case 2: {
@@ -1166,15 +1204,15 @@ export const ConnectionSettings: MessageFns<ConnectionSettings, "ciosidecar.v1.C
               break;
             }
 
-            message.audienceId = reader.uint64() as bigint;
+            message.audienceId = reader.int64() as bigint;
             continue;
           }
           case 3: {
-            if (tag !== 26) {
+            if (tag !== 24) {
               break;
             }
 
-            message.audienceIdentifier = reader.string();
+            message.audienceIdentifier = reader.int32() as any;
             continue;
           }
         }
@@ -1194,17 +1232,17 @@ export const ConnectionSettings: MessageFns<ConnectionSettings, "ciosidecar.v1.C
   },
   fromPartial(object: DeepPartial<ConnectionSettings>): ConnectionSettings {
     const message = createBaseConnectionSettings();
-    message.object = object.object ?? "";
+    message.object = object.object ?? 0;
     message.audienceId = (object.audienceId !== undefined && object.audienceId !== null)
       ? BigInt(object.audienceId)
       : 0n;
-    message.audienceIdentifier = object.audienceIdentifier ?? "";
+    message.audienceIdentifier = object.audienceIdentifier ?? 0;
     return message;
   },
 };
 
 function createBaseSettingProblem(): SettingProblem {
-  return { $type: "ciosidecar.v1.SettingProblem", destination: 0, key: "", text: "", fatal: false };
+  return { $type: "ciosidecar.v1.SettingProblem", destination: 0, key: "", message: "", fatal: false };
 }
 
 export const SettingProblem: MessageFns<SettingProblem, "ciosidecar.v1.SettingProblem"> = {
@@ -1212,13 +1250,13 @@ export const SettingProblem: MessageFns<SettingProblem, "ciosidecar.v1.SettingPr
 
   encode(message: SettingProblem, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.destination !== 0) {
-      writer.uint32(8).uint32(message.destination);
+      writer.uint32(8).int32(message.destination);
     }
     if (message.key !== "") {
       writer.uint32(18).string(message.key);
     }
-    if (message.text !== "") {
-      writer.uint32(26).string(message.text);
+    if (message.message !== "") {
+      writer.uint32(26).string(message.message);
     }
     if (message.fatal !== false) {
       writer.uint32(32).bool(message.fatal);
@@ -1244,7 +1282,7 @@ export const SettingProblem: MessageFns<SettingProblem, "ciosidecar.v1.SettingPr
               break;
             }
 
-            message.destination = reader.uint32();
+            message.destination = reader.int32();
             continue;
           }
           case 2: {
@@ -1260,7 +1298,7 @@ export const SettingProblem: MessageFns<SettingProblem, "ciosidecar.v1.SettingPr
               break;
             }
 
-            message.text = reader.string();
+            message.message = reader.string();
             continue;
           }
           case 4: {
@@ -1290,7 +1328,7 @@ export const SettingProblem: MessageFns<SettingProblem, "ciosidecar.v1.SettingPr
     const message = createBaseSettingProblem();
     message.destination = object.destination ?? 0;
     message.key = object.key ?? "";
-    message.text = object.text ?? "";
+    message.message = object.message ?? "";
     message.fatal = object.fatal ?? false;
     return message;
   },

@@ -16,149 +16,156 @@ export const protobufPackage = "ciosidecar.v1";
 export const protobufFileName = "ciosidecar/v1/event.proto";
 
 /**
- * Items that travel together. A message costs the server about 200 microseconds whatever it holds,
- * so busy callers put 50 to 500 items into each.
+ * Items that travel in one message. Each message has a fixed cost of about 200 microseconds of server
+ * CPU, so callers with many events SHOULD send 50 to 500 items in a batch.
  */
 export interface Batch {
   $type: "ciosidecar.v1.Batch";
   /**
-   * (Required) The caller's own number for this batch, echoed in every Results message about it.
-   * MUST be unique among the caller's unanswered batches of the stream. All 64 bits survive.
+   * Required. The caller's id for this batch. Every Results message about the batch repeats it. It
+   * MUST differ from the ids of the stream's other unanswered batches.
    */
   batchId: bigint;
   /**
-   * (Required) At most `Limits.max_batch_events` items. An item's position here, from 0, is how
-   * its result refers to it. MAY be empty: the answer is then an empty, complete Results.
+   * Required. At most `Limits.max_batch_events` items. Results refer to an item by its position in
+   * this field, counted from 0. A batch MAY be empty; its answer is one empty, complete Results.
    */
-  items: Item[];
-  /** (Optional) The number of the destination for items that do not name one themselves. */
+  items: BatchItem[];
+  /** Optional. The reference id of the destination of all items that name none themselves. */
   destination: number;
-  /** (Optional) The number of the connection for items that do not name one themselves. 0: none. */
+  /** Optional. The reference id of the connection of all items that name none themselves. 0: none. */
   connection: number;
   /**
-   * (Optional) How long delivery of this batch may take. What is not done by then comes back as
-   * retryable. Without it the server's default holds. Read only on a stream that delivers.
+   * Optional. The time limit for the delivery of this batch. An item that is not delivered by then
+   * gets a retryable error. Defaults to `DeliveryOptions.default_timeout`. Used only with delivery.
    */
   timeout: Duration | undefined;
 }
 
-/** One event, or one prepared request, and what the caller wants said about it. */
-export interface Item {
-  $type: "ciosidecar.v1.Item";
-  /** (Required) Exactly one of these MUST be set; anything else is the item's INVALID_ITEM. */
+/** One event, or one prepared request, with its options. */
+export interface BatchItem {
+  $type: "ciosidecar.v1.BatchItem";
+  /** Required. Exactly one MUST be set. Otherwise the item's error is INVALID_ITEM. */
   payload:
     | //
     /**
-     * One RudderStack event, a JSON object in UTF-8, as the caller already holds it: the fast
-     * path, and the lossless one. At most `Limits.max_event_bytes` bytes.
+     * A RudderStack event as JSON: an object in UTF-8, as the caller already holds it. This form is
+     * the fastest and loses nothing. At most `Limits.max_event_bytes` bytes.
      */
     { $case: "json"; value: Uint8Array }
     | //
-    /** One RudderStack event, built field by field. It becomes its JSON form at the door. */
-    { $case: "message"; value: Message }
+    /** A RudderStack event as fields. The server converts it to its JSON form first. */
+    { $case: "event"; value: RudderEvent }
     | //
-    /** A request from an earlier transform that is only to be delivered, on a stream that delivers. */
+    /** A request that an earlier call returned, to be delivered as it is. Allowed only with delivery. */
     { $case: "prepared"; value: PreparedRequest }
     | undefined;
-  /** (Optional) The number of this item's destination. 0: the batch's. */
+  /** Optional. The reference id of this item's destination. 0: the batch's destination. */
   destination: number;
-  /** (Optional) The number of this item's connection (records and audiences). 0: the batch's. */
+  /**
+   * Optional. The reference id of this item's connection, for records and audiences. 0: the batch's
+   * connection.
+   */
   connection: number;
   /**
-   * (Optional) The type of the source that sent the event, as the dashboard's per-source settings
-   * name it: web, android, ios, cloud, warehouse, … Empty: read from the event's channel.
+   * Optional. The type of the event's source, as the dashboard's settings by source name it: web,
+   * android, ios, cloud, warehouse, … Empty: the event's channel decides.
    */
   sourceType: string;
   /**
-   * (Optional) Items with the same key are delivered one after another. Empty: by person.
-   * Read only on a stream that delivers.
+   * Optional. Items with the same ordering key are delivered one after another. Empty: the items of
+   * each person are. Used only with delivery.
    */
   orderingKey: string;
   /**
-   * (Optional) How often the caller has tried this item before; 0 the first time. On a stream that
-   * delivers, an item that was tried before is never held back for an earlier failure of the same
-   * person: the caller knows of it.
+   * Optional. How many times the caller has already sent this item. MUST NOT be negative. With
+   * delivery, an item with an attempt above 0 is not blocked by failures that the caller already
+   * knows of.
    */
   attempt: number;
-  /** (Optional) True: this item shares its request with no other. */
+  /** Optional. If true, this item shares its request with no other item. */
   dontBatch: boolean;
-  /** (Optional) The W3C trace context of this item, passed on to traces. */
+  /**
+   * Optional. The W3C trace context of this item. If tracing is on, the spans of the item's requests
+   * link to it.
+   */
   traceparent: string;
-  /** (Optional) Any bytes, echoed in the item's Detail where one is due. At most 4096 bytes. */
+  /** Optional. Any bytes, at most 4096. The item's EventDetail repeats them, if there is one. */
   tag: Uint8Array;
 }
 
 /**
- * A RudderStack event as fields, for callers that build one instead of holding its JSON.
- * Empty fields count as absent. Field names are those of the RudderStack event specification.
+ * A RudderStack event as fields, for callers that do not have the event's JSON. An empty field counts as
+ * absent. The fields have the names of the RudderStack event specification.
  */
-export interface Message {
-  $type: "ciosidecar.v1.Message";
-  /** (Required) identify, track, page, screen, alias, group or record; case does not matter. */
+export interface RudderEvent {
+  $type: "ciosidecar.v1.RudderEvent";
+  /** Required. identify, track, page, screen, alias, group or record, in any case. */
   type: string;
-  /**
-   * (Optional) The id the SDK gave the event. With it, a track, page or screen carries an event id
-   * that makes a resend harmless.
-   */
+  /** Optional. The event's id. It makes the resending of a track, page or screen event harmless. */
   messageId: string;
-  /** (Optional) The person's id. */
+  /** Optional. The id of the person. */
   userId: string;
-  /** (Optional) The id of a visitor who is not known yet. */
+  /** Optional. The id of the anonymous profile. */
   anonymousId: string;
-  /** (Optional) alias: the id that is merged into `user_id`. */
+  /** Optional. alias: the id that is merged into `user_id`. */
   previousId: string;
-  /** (Optional) group: the id of the object. */
+  /** Optional. group: the id of the object. */
   groupId: string;
-  /** (Optional) track: the event's name. screen: the screen's. */
+  /** Optional. track: the name of the event. screen: the name of the screen. */
   event: string;
-  /** (Optional) page: the page's name. screen: the screen's, after `event`. */
+  /** Optional. page: the name of the page. screen: the name of the screen if `event` is empty. */
   name: string;
-  /** (Optional) web, mobile, server, sources. */
+  /** Optional. web, mobile, server or sources. */
   channel: string;
-  /** (Optional) When it happened, corrected for the clock of the device. */
+  /** Optional. The time of the event, corrected for the clock of the device. */
   timestamp:
     | Date
     | undefined;
-  /** (Optional) When it happened by the clock of the device. An SDK's retry keeps it. */
+  /** Optional. The time of the event by the clock of the device. An SDK's retry keeps it. */
   originalTimestamp:
     | Date
     | undefined;
-  /** (Optional) record: insert, update or delete. */
+  /** Optional. record: insert, update or delete. */
   action: string;
-  /** (Optional) identify, group: what is known of the person or the object. */
+  /** Optional. identify, group: the attributes of the person or the object. */
   traits:
-    | Json
+    | JsonObject
     | undefined;
-  /** (Optional) track, page, screen: what is known of the event. */
+  /** Optional. track, page, screen: the attributes of the event. */
   properties:
-    | Json
+    | JsonObject
     | undefined;
-  /** (Optional) Where the event came from: device, os, app, traits, consent. */
+  /** Optional. The circumstances of the event: device, os, app, traits, consent. */
   context:
-    | Json
+    | JsonObject
     | undefined;
-  /** (Optional) identify, deprecated by RudderStack: more attributes, over the traits. */
+  /**
+   * Optional. identify: further attributes, which take precedence over the traits. Deprecated by
+   * RudderStack; use `traits`.
+   *
+   * @deprecated
+   */
   userProperties:
-    | Json
+    | JsonObject
     | undefined;
-  /** (Optional) record: the columns of the row. */
-  identifiers: Json | undefined;
+  /** Optional. record: the columns of the row. */
+  identifiers: JsonObject | undefined;
 }
 
 /** A JSON object. */
-export interface Json {
-  $type: "ciosidecar.v1.Json";
-  /** (Required) MUST be set where the object matters; unset counts as absent. */
+export interface JsonObject {
+  $type: "ciosidecar.v1.JsonObject";
+  /** Optional. If neither is set, the object counts as absent. */
   form:
     | //
-    /** The object's own JSON text in UTF-8. Lossless. */
+    /** The object as JSON text in UTF-8. This form loses nothing. It may nest 500 levels deep. */
     { $case: "json"; value: Uint8Array }
     | //
     /**
-     * The object as fields. Its numbers are doubles: integers beyond 2^53 lose digits here, and
-     * a whole number arrives without a decimal point. Slower than `json` by an order of magnitude.
-     * MUST NOT nest more than 30 levels deep: protobuf reads no deeper, and the whole message fails
-     * with INVALID_ARGUMENT. `json` may nest 500 levels.
+     * The object as fields. Numbers are doubles: integers beyond 2^53 lose digits, and whole numbers
+     * arrive without a decimal point. This form is ten times as slow as `json`. It MUST NOT nest more
+     * than 30 levels deep: protobuf reads no deeper, and the whole message fails with INVALID_ARGUMENT.
      */
     { $case: "fields"; value: { [key: string]: any } | undefined }
     | undefined;
@@ -173,19 +180,19 @@ export const Batch: MessageFns<Batch, "ciosidecar.v1.Batch"> = {
 
   encode(message: Batch, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.batchId !== 0n) {
-      if (BigInt.asUintN(64, message.batchId) !== message.batchId) {
-        throw new globalThis.Error("value provided for field message.batchId of type uint64 too large");
+      if (BigInt.asIntN(64, message.batchId) !== message.batchId) {
+        throw new globalThis.Error("value provided for field message.batchId of type int64 too large");
       }
-      writer.uint32(8).uint64(message.batchId);
+      writer.uint32(8).int64(message.batchId);
     }
     for (const v of message.items) {
-      Item.encode(v!, writer.uint32(18).fork()).join();
+      BatchItem.encode(v!, writer.uint32(18).fork()).join();
     }
     if (message.destination !== 0) {
-      writer.uint32(24).uint32(message.destination);
+      writer.uint32(24).int32(message.destination);
     }
     if (message.connection !== 0) {
-      writer.uint32(32).uint32(message.connection);
+      writer.uint32(32).int32(message.connection);
     }
     if (message.timeout !== undefined) {
       Duration.encode(message.timeout, writer.uint32(42).fork()).join();
@@ -211,7 +218,7 @@ export const Batch: MessageFns<Batch, "ciosidecar.v1.Batch"> = {
               break;
             }
 
-            message.batchId = reader.uint64() as bigint;
+            message.batchId = reader.int64() as bigint;
             continue;
           }
           case 2: {
@@ -219,7 +226,7 @@ export const Batch: MessageFns<Batch, "ciosidecar.v1.Batch"> = {
               break;
             }
 
-            message.items.push(Item.decode(reader, reader.uint32()));
+            message.items.push(BatchItem.decode(reader, reader.uint32()));
             continue;
           }
           case 3: {
@@ -227,7 +234,7 @@ export const Batch: MessageFns<Batch, "ciosidecar.v1.Batch"> = {
               break;
             }
 
-            message.destination = reader.uint32();
+            message.destination = reader.int32();
             continue;
           }
           case 4: {
@@ -235,7 +242,7 @@ export const Batch: MessageFns<Batch, "ciosidecar.v1.Batch"> = {
               break;
             }
 
-            message.connection = reader.uint32();
+            message.connection = reader.int32();
             continue;
           }
           case 5: {
@@ -264,7 +271,7 @@ export const Batch: MessageFns<Batch, "ciosidecar.v1.Batch"> = {
   fromPartial(object: DeepPartial<Batch>): Batch {
     const message = createBaseBatch();
     message.batchId = (object.batchId !== undefined && object.batchId !== null) ? BigInt(object.batchId) : 0n;
-    message.items = object.items?.map((e) => Item.fromPartial(e)) || [];
+    message.items = object.items?.map((e) => BatchItem.fromPartial(e)) || [];
     message.destination = object.destination ?? 0;
     message.connection = object.connection ?? 0;
     message.timeout = (object.timeout !== undefined && object.timeout !== null)
@@ -274,9 +281,9 @@ export const Batch: MessageFns<Batch, "ciosidecar.v1.Batch"> = {
   },
 };
 
-function createBaseItem(): Item {
+function createBaseBatchItem(): BatchItem {
   return {
-    $type: "ciosidecar.v1.Item",
+    $type: "ciosidecar.v1.BatchItem",
     payload: undefined,
     destination: 0,
     connection: 0,
@@ -289,26 +296,26 @@ function createBaseItem(): Item {
   };
 }
 
-export const Item: MessageFns<Item, "ciosidecar.v1.Item"> = {
-  $type: "ciosidecar.v1.Item" as const,
+export const BatchItem: MessageFns<BatchItem, "ciosidecar.v1.BatchItem"> = {
+  $type: "ciosidecar.v1.BatchItem" as const,
 
-  encode(message: Item, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: BatchItem, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     switch (message.payload?.$case) {
       case "json":
         writer.uint32(10).bytes(message.payload.value);
         break;
-      case "message":
-        Message.encode(message.payload.value, writer.uint32(18).fork()).join();
+      case "event":
+        RudderEvent.encode(message.payload.value, writer.uint32(18).fork()).join();
         break;
       case "prepared":
         PreparedRequest.encode(message.payload.value, writer.uint32(26).fork()).join();
         break;
     }
     if (message.destination !== 0) {
-      writer.uint32(32).uint32(message.destination);
+      writer.uint32(32).int32(message.destination);
     }
     if (message.connection !== 0) {
-      writer.uint32(40).uint32(message.connection);
+      writer.uint32(40).int32(message.connection);
     }
     if (message.sourceType !== "") {
       writer.uint32(50).string(message.sourceType);
@@ -317,7 +324,7 @@ export const Item: MessageFns<Item, "ciosidecar.v1.Item"> = {
       writer.uint32(58).string(message.orderingKey);
     }
     if (message.attempt !== 0) {
-      writer.uint32(64).uint32(message.attempt);
+      writer.uint32(64).int32(message.attempt);
     }
     if (message.dontBatch !== false) {
       writer.uint32(72).bool(message.dontBatch);
@@ -331,7 +338,7 @@ export const Item: MessageFns<Item, "ciosidecar.v1.Item"> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Item {
+  decode(input: BinaryReader | Uint8Array, length?: number): BatchItem {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -340,7 +347,7 @@ export const Item: MessageFns<Item, "ciosidecar.v1.Item"> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseItem();
+      const message = createBaseBatchItem();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -357,7 +364,7 @@ export const Item: MessageFns<Item, "ciosidecar.v1.Item"> = {
               break;
             }
 
-            message.payload = { $case: "message", value: Message.decode(reader, reader.uint32()) };
+            message.payload = { $case: "event", value: RudderEvent.decode(reader, reader.uint32()) };
             continue;
           }
           case 3: {
@@ -373,7 +380,7 @@ export const Item: MessageFns<Item, "ciosidecar.v1.Item"> = {
               break;
             }
 
-            message.destination = reader.uint32();
+            message.destination = reader.int32();
             continue;
           }
           case 5: {
@@ -381,7 +388,7 @@ export const Item: MessageFns<Item, "ciosidecar.v1.Item"> = {
               break;
             }
 
-            message.connection = reader.uint32();
+            message.connection = reader.int32();
             continue;
           }
           case 6: {
@@ -405,7 +412,7 @@ export const Item: MessageFns<Item, "ciosidecar.v1.Item"> = {
               break;
             }
 
-            message.attempt = reader.uint32();
+            message.attempt = reader.int32();
             continue;
           }
           case 9: {
@@ -444,11 +451,11 @@ export const Item: MessageFns<Item, "ciosidecar.v1.Item"> = {
     }
   },
 
-  create(base?: DeepPartial<Item>): Item {
-    return Item.fromPartial(base ?? {});
+  create(base?: DeepPartial<BatchItem>): BatchItem {
+    return BatchItem.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<Item>): Item {
-    const message = createBaseItem();
+  fromPartial(object: DeepPartial<BatchItem>): BatchItem {
+    const message = createBaseBatchItem();
     switch (object.payload?.$case) {
       case "json": {
         if (object.payload?.value !== undefined && object.payload?.value !== null) {
@@ -456,9 +463,9 @@ export const Item: MessageFns<Item, "ciosidecar.v1.Item"> = {
         }
         break;
       }
-      case "message": {
+      case "event": {
         if (object.payload?.value !== undefined && object.payload?.value !== null) {
-          message.payload = { $case: "message", value: Message.fromPartial(object.payload.value) };
+          message.payload = { $case: "event", value: RudderEvent.fromPartial(object.payload.value) };
         }
         break;
       }
@@ -481,9 +488,9 @@ export const Item: MessageFns<Item, "ciosidecar.v1.Item"> = {
   },
 };
 
-function createBaseMessage(): Message {
+function createBaseRudderEvent(): RudderEvent {
   return {
-    $type: "ciosidecar.v1.Message",
+    $type: "ciosidecar.v1.RudderEvent",
     type: "",
     messageId: "",
     userId: "",
@@ -504,10 +511,10 @@ function createBaseMessage(): Message {
   };
 }
 
-export const Message: MessageFns<Message, "ciosidecar.v1.Message"> = {
-  $type: "ciosidecar.v1.Message" as const,
+export const RudderEvent: MessageFns<RudderEvent, "ciosidecar.v1.RudderEvent"> = {
+  $type: "ciosidecar.v1.RudderEvent" as const,
 
-  encode(message: Message, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: RudderEvent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.type !== "") {
       writer.uint32(10).string(message.type);
     }
@@ -545,24 +552,24 @@ export const Message: MessageFns<Message, "ciosidecar.v1.Message"> = {
       writer.uint32(98).string(message.action);
     }
     if (message.traits !== undefined) {
-      Json.encode(message.traits, writer.uint32(106).fork()).join();
+      JsonObject.encode(message.traits, writer.uint32(106).fork()).join();
     }
     if (message.properties !== undefined) {
-      Json.encode(message.properties, writer.uint32(114).fork()).join();
+      JsonObject.encode(message.properties, writer.uint32(114).fork()).join();
     }
     if (message.context !== undefined) {
-      Json.encode(message.context, writer.uint32(122).fork()).join();
+      JsonObject.encode(message.context, writer.uint32(122).fork()).join();
     }
     if (message.userProperties !== undefined) {
-      Json.encode(message.userProperties, writer.uint32(130).fork()).join();
+      JsonObject.encode(message.userProperties, writer.uint32(130).fork()).join();
     }
     if (message.identifiers !== undefined) {
-      Json.encode(message.identifiers, writer.uint32(138).fork()).join();
+      JsonObject.encode(message.identifiers, writer.uint32(138).fork()).join();
     }
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Message {
+  decode(input: BinaryReader | Uint8Array, length?: number): RudderEvent {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -571,7 +578,7 @@ export const Message: MessageFns<Message, "ciosidecar.v1.Message"> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseMessage();
+      const message = createBaseRudderEvent();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -676,7 +683,7 @@ export const Message: MessageFns<Message, "ciosidecar.v1.Message"> = {
               break;
             }
 
-            message.traits = Json.decode(reader, reader.uint32());
+            message.traits = JsonObject.decode(reader, reader.uint32());
             continue;
           }
           case 14: {
@@ -684,7 +691,7 @@ export const Message: MessageFns<Message, "ciosidecar.v1.Message"> = {
               break;
             }
 
-            message.properties = Json.decode(reader, reader.uint32());
+            message.properties = JsonObject.decode(reader, reader.uint32());
             continue;
           }
           case 15: {
@@ -692,7 +699,7 @@ export const Message: MessageFns<Message, "ciosidecar.v1.Message"> = {
               break;
             }
 
-            message.context = Json.decode(reader, reader.uint32());
+            message.context = JsonObject.decode(reader, reader.uint32());
             continue;
           }
           case 16: {
@@ -700,7 +707,7 @@ export const Message: MessageFns<Message, "ciosidecar.v1.Message"> = {
               break;
             }
 
-            message.userProperties = Json.decode(reader, reader.uint32());
+            message.userProperties = JsonObject.decode(reader, reader.uint32());
             continue;
           }
           case 17: {
@@ -708,7 +715,7 @@ export const Message: MessageFns<Message, "ciosidecar.v1.Message"> = {
               break;
             }
 
-            message.identifiers = Json.decode(reader, reader.uint32());
+            message.identifiers = JsonObject.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -723,11 +730,11 @@ export const Message: MessageFns<Message, "ciosidecar.v1.Message"> = {
     }
   },
 
-  create(base?: DeepPartial<Message>): Message {
-    return Message.fromPartial(base ?? {});
+  create(base?: DeepPartial<RudderEvent>): RudderEvent {
+    return RudderEvent.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<Message>): Message {
-    const message = createBaseMessage();
+  fromPartial(object: DeepPartial<RudderEvent>): RudderEvent {
+    const message = createBaseRudderEvent();
     message.type = object.type ?? "";
     message.messageId = object.messageId ?? "";
     message.userId = object.userId ?? "";
@@ -741,32 +748,32 @@ export const Message: MessageFns<Message, "ciosidecar.v1.Message"> = {
     message.originalTimestamp = object.originalTimestamp ?? undefined;
     message.action = object.action ?? "";
     message.traits = (object.traits !== undefined && object.traits !== null)
-      ? Json.fromPartial(object.traits)
+      ? JsonObject.fromPartial(object.traits)
       : undefined;
     message.properties = (object.properties !== undefined && object.properties !== null)
-      ? Json.fromPartial(object.properties)
+      ? JsonObject.fromPartial(object.properties)
       : undefined;
     message.context = (object.context !== undefined && object.context !== null)
-      ? Json.fromPartial(object.context)
+      ? JsonObject.fromPartial(object.context)
       : undefined;
     message.userProperties = (object.userProperties !== undefined && object.userProperties !== null)
-      ? Json.fromPartial(object.userProperties)
+      ? JsonObject.fromPartial(object.userProperties)
       : undefined;
     message.identifiers = (object.identifiers !== undefined && object.identifiers !== null)
-      ? Json.fromPartial(object.identifiers)
+      ? JsonObject.fromPartial(object.identifiers)
       : undefined;
     return message;
   },
 };
 
-function createBaseJson(): Json {
-  return { $type: "ciosidecar.v1.Json", form: undefined };
+function createBaseJsonObject(): JsonObject {
+  return { $type: "ciosidecar.v1.JsonObject", form: undefined };
 }
 
-export const Json: MessageFns<Json, "ciosidecar.v1.Json"> = {
-  $type: "ciosidecar.v1.Json" as const,
+export const JsonObject: MessageFns<JsonObject, "ciosidecar.v1.JsonObject"> = {
+  $type: "ciosidecar.v1.JsonObject" as const,
 
-  encode(message: Json, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: JsonObject, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     switch (message.form?.$case) {
       case "json":
         writer.uint32(10).bytes(message.form.value);
@@ -778,7 +785,7 @@ export const Json: MessageFns<Json, "ciosidecar.v1.Json"> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Json {
+  decode(input: BinaryReader | Uint8Array, length?: number): JsonObject {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -787,7 +794,7 @@ export const Json: MessageFns<Json, "ciosidecar.v1.Json"> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseJson();
+      const message = createBaseJsonObject();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -819,11 +826,11 @@ export const Json: MessageFns<Json, "ciosidecar.v1.Json"> = {
     }
   },
 
-  create(base?: DeepPartial<Json>): Json {
-    return Json.fromPartial(base ?? {});
+  create(base?: DeepPartial<JsonObject>): JsonObject {
+    return JsonObject.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<Json>): Json {
-    const message = createBaseJson();
+  fromPartial(object: DeepPartial<JsonObject>): JsonObject {
+    const message = createBaseJsonObject();
     switch (object.form?.$case) {
       case "json": {
         if (object.form?.value !== undefined && object.form?.value !== null) {

@@ -12,64 +12,64 @@ export const protobufPackage = "ciosidecar.v1";
 export const protobufFileName = "ciosidecar/v1/request.proto";
 
 /**
- * What many requests of one message have in common, said once. A request's URL is
- * `base_url` + `Request.path`.
+ * What many requests of one message have in common. A request's URL is `base_url` followed by
+ * `ApiRequest.path`.
  */
-export interface RequestTemplate {
-  $type: "ciosidecar.v1.RequestTemplate";
+export interface ApiRequestTemplate {
+  $type: "ciosidecar.v1.ApiRequestTemplate";
   /** PUT, POST or DELETE. */
   method: string;
-  /** Scheme and host, no slash at the end: https://track.customer.io */
+  /** The scheme and the host, without a slash at the end: https://track.customer.io */
   baseUrl: string;
   /**
-   * Which call of Customer.io's API this is, without identifiers: v1/customers,
-   * v1/customers/events, v2/batch, … Routers key their throttles by it.
+   * The endpoint of Customer.io's API, without identifiers: v1/customers, v1/customers/events,
+   * v2/batch, … Routers throttle by this value.
    */
   endpointPath: string;
-  /** Complete, Authorization included: treat as a secret. */
+  /** All headers, Authorization included. The caller MUST treat them as a secret. */
   headers: { [key: string]: string };
 }
 
-export interface RequestTemplate_HeadersEntry {
-  $type: "ciosidecar.v1.RequestTemplate.HeadersEntry";
+export interface ApiRequestTemplate_HeadersEntry {
+  $type: "ciosidecar.v1.ApiRequestTemplate.HeadersEntry";
   key: string;
   value: string;
 }
 
-/** One HTTP call. To send it: method, URL and headers from its template, `body` as it stands. */
-export interface Request {
-  $type: "ciosidecar.v1.Request";
-  /** Index into `Results.templates` of the same message. */
+/**
+ * One HTTP request. To send it, take the method, base URL and headers of its template, and send `body`
+ * unchanged.
+ */
+export interface ApiRequest {
+  $type: "ciosidecar.v1.ApiRequest";
+  /** The index of the request's template in `Results.templates` of the same message. */
   template: number;
-  /** Path and query, percent-encoded, beginning with a slash. */
+  /** The path and the query, percent-encoded, with a slash at the beginning. */
   path: string;
-  /** The bytes to send. Empty: no body. */
+  /** The bytes to send. Empty: the request has no body. */
   body: Uint8Array;
-  /** The position in the batch of the event it covers, where it covers one. */
-  position: number;
   /**
-   * The positions of all events it covers, ascending, where it covers several; then `position` is
-   * not used. For a call to v2/batch or v1/segments the n-th position belongs to the n-th item of
-   * its body.
+   * The positions in the batch of all events that the request covers, ascending. In a request to
+   * v2/batch or v1/segments the n-th position belongs to the n-th item of the body.
    */
   positions: number[];
 }
 
-/** A request that an earlier Transform gave out, complete in itself, to be delivered as it is. */
+/** A request that an earlier call returned, complete in itself, to be delivered as it is. */
 export interface PreparedRequest {
   $type: "ciosidecar.v1.PreparedRequest";
-  /** (Required) PUT, POST or DELETE. */
+  /** Required. PUT, POST or DELETE. */
   method: string;
-  /** (Required) MUST be a Track API address of Customer.io. Any other is refused. */
+  /** Required. MUST be an address of Customer.io's Track API. Any other address is refused. */
   url: string;
-  /** (Optional) As it was given out. */
+  /** Optional. The endpoint path that the earlier call returned. */
   endpointPath: string;
   /**
-   * (Required) As they were given out. MUST have Authorization, but for calls to v1/metrics; of the
-   * others only Content-Type is sent.
+   * Required. The headers that the earlier call returned. Authorization MUST be among them, except in
+   * requests to v1/metrics. Of the other headers only Content-Type is sent.
    */
   headers: { [key: string]: string };
-  /** (Optional) The bytes to send. Empty: no body. */
+  /** Optional. The bytes to send. Empty: the request has no body. */
   body: Uint8Array;
 }
 
@@ -79,14 +79,14 @@ export interface PreparedRequest_HeadersEntry {
   value: string;
 }
 
-function createBaseRequestTemplate(): RequestTemplate {
-  return { $type: "ciosidecar.v1.RequestTemplate", method: "", baseUrl: "", endpointPath: "", headers: {} };
+function createBaseApiRequestTemplate(): ApiRequestTemplate {
+  return { $type: "ciosidecar.v1.ApiRequestTemplate", method: "", baseUrl: "", endpointPath: "", headers: {} };
 }
 
-export const RequestTemplate: MessageFns<RequestTemplate, "ciosidecar.v1.RequestTemplate"> = {
-  $type: "ciosidecar.v1.RequestTemplate" as const,
+export const ApiRequestTemplate: MessageFns<ApiRequestTemplate, "ciosidecar.v1.ApiRequestTemplate"> = {
+  $type: "ciosidecar.v1.ApiRequestTemplate" as const,
 
-  encode(message: RequestTemplate, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ApiRequestTemplate, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.method !== "") {
       writer.uint32(10).string(message.method);
     }
@@ -97,8 +97,8 @@ export const RequestTemplate: MessageFns<RequestTemplate, "ciosidecar.v1.Request
       writer.uint32(26).string(message.endpointPath);
     }
     globalThis.Object.entries(message.headers).forEach(([key, value]: [string, string]) => {
-      RequestTemplate_HeadersEntry.encode({
-        $type: "ciosidecar.v1.RequestTemplate.HeadersEntry",
+      ApiRequestTemplate_HeadersEntry.encode({
+        $type: "ciosidecar.v1.ApiRequestTemplate.HeadersEntry",
         key: key as any,
         value,
       }, writer.uint32(34).fork()).join();
@@ -106,7 +106,7 @@ export const RequestTemplate: MessageFns<RequestTemplate, "ciosidecar.v1.Request
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): RequestTemplate {
+  decode(input: BinaryReader | Uint8Array, length?: number): ApiRequestTemplate {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -115,7 +115,7 @@ export const RequestTemplate: MessageFns<RequestTemplate, "ciosidecar.v1.Request
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseRequestTemplate();
+      const message = createBaseApiRequestTemplate();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -148,7 +148,7 @@ export const RequestTemplate: MessageFns<RequestTemplate, "ciosidecar.v1.Request
               break;
             }
 
-            const entry4 = RequestTemplate_HeadersEntry.decode(reader, reader.uint32());
+            const entry4 = ApiRequestTemplate_HeadersEntry.decode(reader, reader.uint32());
             if (entry4.value !== undefined) {
               message.headers[entry4.key] = entry4.value;
             }
@@ -166,11 +166,11 @@ export const RequestTemplate: MessageFns<RequestTemplate, "ciosidecar.v1.Request
     }
   },
 
-  create(base?: DeepPartial<RequestTemplate>): RequestTemplate {
-    return RequestTemplate.fromPartial(base ?? {});
+  create(base?: DeepPartial<ApiRequestTemplate>): ApiRequestTemplate {
+    return ApiRequestTemplate.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<RequestTemplate>): RequestTemplate {
-    const message = createBaseRequestTemplate();
+  fromPartial(object: DeepPartial<ApiRequestTemplate>): ApiRequestTemplate {
+    const message = createBaseApiRequestTemplate();
     message.method = object.method ?? "";
     message.baseUrl = object.baseUrl ?? "";
     message.endpointPath = object.endpointPath ?? "";
@@ -187,17 +187,17 @@ export const RequestTemplate: MessageFns<RequestTemplate, "ciosidecar.v1.Request
   },
 };
 
-function createBaseRequestTemplate_HeadersEntry(): RequestTemplate_HeadersEntry {
-  return { $type: "ciosidecar.v1.RequestTemplate.HeadersEntry", key: "", value: "" };
+function createBaseApiRequestTemplate_HeadersEntry(): ApiRequestTemplate_HeadersEntry {
+  return { $type: "ciosidecar.v1.ApiRequestTemplate.HeadersEntry", key: "", value: "" };
 }
 
-export const RequestTemplate_HeadersEntry: MessageFns<
-  RequestTemplate_HeadersEntry,
-  "ciosidecar.v1.RequestTemplate.HeadersEntry"
+export const ApiRequestTemplate_HeadersEntry: MessageFns<
+  ApiRequestTemplate_HeadersEntry,
+  "ciosidecar.v1.ApiRequestTemplate.HeadersEntry"
 > = {
-  $type: "ciosidecar.v1.RequestTemplate.HeadersEntry" as const,
+  $type: "ciosidecar.v1.ApiRequestTemplate.HeadersEntry" as const,
 
-  encode(message: RequestTemplate_HeadersEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ApiRequestTemplate_HeadersEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.key !== "") {
       writer.uint32(10).string(message.key);
     }
@@ -207,7 +207,7 @@ export const RequestTemplate_HeadersEntry: MessageFns<
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): RequestTemplate_HeadersEntry {
+  decode(input: BinaryReader | Uint8Array, length?: number): ApiRequestTemplate_HeadersEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -216,7 +216,7 @@ export const RequestTemplate_HeadersEntry: MessageFns<
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseRequestTemplate_HeadersEntry();
+      const message = createBaseApiRequestTemplate_HeadersEntry();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -248,27 +248,27 @@ export const RequestTemplate_HeadersEntry: MessageFns<
     }
   },
 
-  create(base?: DeepPartial<RequestTemplate_HeadersEntry>): RequestTemplate_HeadersEntry {
-    return RequestTemplate_HeadersEntry.fromPartial(base ?? {});
+  create(base?: DeepPartial<ApiRequestTemplate_HeadersEntry>): ApiRequestTemplate_HeadersEntry {
+    return ApiRequestTemplate_HeadersEntry.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<RequestTemplate_HeadersEntry>): RequestTemplate_HeadersEntry {
-    const message = createBaseRequestTemplate_HeadersEntry();
+  fromPartial(object: DeepPartial<ApiRequestTemplate_HeadersEntry>): ApiRequestTemplate_HeadersEntry {
+    const message = createBaseApiRequestTemplate_HeadersEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
   },
 };
 
-function createBaseRequest(): Request {
-  return { $type: "ciosidecar.v1.Request", template: 0, path: "", body: new Uint8Array(0), position: 0, positions: [] };
+function createBaseApiRequest(): ApiRequest {
+  return { $type: "ciosidecar.v1.ApiRequest", template: 0, path: "", body: new Uint8Array(0), positions: [] };
 }
 
-export const Request: MessageFns<Request, "ciosidecar.v1.Request"> = {
-  $type: "ciosidecar.v1.Request" as const,
+export const ApiRequest: MessageFns<ApiRequest, "ciosidecar.v1.ApiRequest"> = {
+  $type: "ciosidecar.v1.ApiRequest" as const,
 
-  encode(message: Request, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: ApiRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.template !== 0) {
-      writer.uint32(8).uint32(message.template);
+      writer.uint32(8).int32(message.template);
     }
     if (message.path !== "") {
       writer.uint32(18).string(message.path);
@@ -276,20 +276,17 @@ export const Request: MessageFns<Request, "ciosidecar.v1.Request"> = {
     if (message.body.length !== 0) {
       writer.uint32(26).bytes(message.body);
     }
-    if (message.position !== 0) {
-      writer.uint32(32).uint32(message.position);
-    }
     if (message.positions.length !== 0) {
-      writer.uint32(42).fork();
+      writer.uint32(34).fork();
       for (const v of message.positions) {
-        writer.uint32(v);
+        writer.int32(v);
       }
       writer.join();
     }
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Request {
+  decode(input: BinaryReader | Uint8Array, length?: number): ApiRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -298,7 +295,7 @@ export const Request: MessageFns<Request, "ciosidecar.v1.Request"> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseRequest();
+      const message = createBaseApiRequest();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -307,7 +304,7 @@ export const Request: MessageFns<Request, "ciosidecar.v1.Request"> = {
               break;
             }
 
-            message.template = reader.uint32();
+            message.template = reader.int32();
             continue;
           }
           case 2: {
@@ -327,24 +324,16 @@ export const Request: MessageFns<Request, "ciosidecar.v1.Request"> = {
             continue;
           }
           case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
-            message.position = reader.uint32();
-            continue;
-          }
-          case 5: {
-            if (tag === 40) {
-              message.positions.push(reader.uint32());
+            if (tag === 32) {
+              message.positions.push(reader.int32());
 
               continue;
             }
 
-            if (tag === 42) {
+            if (tag === 34) {
               const end2 = reader.uint32() + reader.pos;
               while (reader.pos < end2) {
-                message.positions.push(reader.uint32());
+                message.positions.push(reader.int32());
               }
 
               continue;
@@ -364,15 +353,14 @@ export const Request: MessageFns<Request, "ciosidecar.v1.Request"> = {
     }
   },
 
-  create(base?: DeepPartial<Request>): Request {
-    return Request.fromPartial(base ?? {});
+  create(base?: DeepPartial<ApiRequest>): ApiRequest {
+    return ApiRequest.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<Request>): Request {
-    const message = createBaseRequest();
+  fromPartial(object: DeepPartial<ApiRequest>): ApiRequest {
+    const message = createBaseApiRequest();
     message.template = object.template ?? 0;
     message.path = object.path ?? "";
     message.body = object.body ?? new Uint8Array(0);
-    message.position = object.position ?? 0;
     message.positions = object.positions?.map((e) => e) || [];
     return message;
   },

@@ -7,252 +7,258 @@
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import { Duration } from "../../google/protobuf/duration.js";
-import { Request, RequestTemplate } from "./request.js";
+import { ApiRequest, ApiRequestTemplate } from "./request.js";
 
 export const protobufPackage = "ciosidecar.v1";
 
 export const protobufFileName = "ciosidecar/v1/result.proto";
 
-/** Which rule was broken. The numbers in brackets are those of docs/rules.md. */
+/** The rule that an event broke. The rules are those of docs/rules.md. */
 export enum ErrorCode {
-  /** UNSPECIFIED - Never sent. */
+  /** UNSPECIFIED - Never used. */
   UNSPECIFIED = 0,
-  /** INVALID_JSON - The event is not one JSON object in UTF-8. [1.1] */
+  /** INVALID_JSON - The event is not one JSON object in UTF-8 (rule 1.1). */
   INVALID_JSON = 1,
-  /** UNSUPPORTED_TYPE - `type` is missing or not one of those known. [1.2] */
+  /** UNSUPPORTED_TYPE - `type` is missing or is no known type (rule 1.2). */
   UNSUPPORTED_TYPE = 2,
-  /** INVALID_ID - An id is of a JSON type, or a value, that no id can have. [2.1, 3.6, 7.1] */
+  /** INVALID_ID - An id is of a JSON type, or a value, that no id can have (rules 2.1, 3.6, 7.1). */
   INVALID_ID = 3,
-  /** ID_TOO_LONG - An id has more than 150 bytes. [2.2] */
+  /** ID_TOO_LONG - An id has more than 150 bytes (rule 2.2). */
   ID_TOO_LONG = 4,
-  /** MISSING_IDENTITY - Nothing says who the event is about. [3.3, 3.4, 7.1, 9.2] */
+  /** MISSING_IDENTITY - The event identifies no person (rules 3.3, 3.4, 7.1, 9.2). */
   MISSING_IDENTITY = 5,
-  /** MISSING_EVENT_NAME - The event has no name. [5.5, 9.3] */
+  /** MISSING_EVENT_NAME - The event has no name (rules 5.5, 9.3). */
   MISSING_EVENT_NAME = 6,
-  /** TOO_LARGE - The event, or what it becomes, has too many bytes. [5.7, 10.2] */
+  /** TOO_LARGE - The event, or what it becomes, has too many bytes (rules 5.7, 10.2). */
   TOO_LARGE = 7,
-  /** MISSING_DEVICE_TOKEN - Application Uninstalled without person or device token. [6.4] */
+  /** MISSING_DEVICE_TOKEN - Application Uninstalled has no person or no device token (rule 6.4). */
   MISSING_DEVICE_TOKEN = 8,
-  /** MISSING_GROUP_ID - A group without a usable id. [8.2] */
+  /** MISSING_GROUP_ID - The group has no usable id (rule 8.2). */
   MISSING_GROUP_ID = 9,
-  /** INVALID_RECORD - A record that cannot be understood, or has no connection. [9] */
+  /** INVALID_RECORD - A record is unreadable, or has no connection (rule 9). */
   INVALID_RECORD = 10,
   /**
-   * INVALID_DESTINATION - The destination's settings are missing, wrong or contradictory, or the event does not fill them
-   * in. [11.1, 13.1]
+   * INVALID_DESTINATION - A setting of the destination is missing, wrong or contradictory, or the event does not provide a
+   * value for it (rules 11.1, 13.1).
    */
   INVALID_DESTINATION = 11,
-  /** UNKNOWN_DESTINATION - No destination was declared under this number. [12.1] */
+  /** UNKNOWN_DESTINATION - No destination was declared under this reference id (rule 12.1). */
   UNKNOWN_DESTINATION = 12,
-  /** UNKNOWN_CONNECTION - No connection was declared under this number. [12.1] */
+  /** UNKNOWN_CONNECTION - No connection was declared under this reference id (rule 12.1). */
   UNKNOWN_CONNECTION = 13,
-  /** INVALID_ITEM - The item holds nothing to transform, or nothing this call can do. [12.1] */
+  /** INVALID_ITEM - The item has no payload, or one that this call does not accept (rule 12.1). */
   INVALID_ITEM = 14,
-  /** INTERNAL - A fault of the server's own; its log has more. [12.1] */
+  /** INTERNAL - The server failed. Its log says where (rule 12.1). */
   INTERNAL = 15,
-  /** REFUSED - Customer.io refused it for good. [12.1] */
+  /** REFUSED - Customer.io refused the event. The failure is permanent (rule 12.1). */
   REFUSED = 16,
-  /** BLOCKED - Not sent: an earlier event of the same person failed and may be tried again. [12.1] */
+  /** BLOCKED - Not sent: an earlier event of the same person has a retryable failure (rule 12.1). */
   BLOCKED = 17,
-  /** DRAINING - Not sent: the server is going away. [12.1] */
+  /** DRAINING - Not sent: the server is shutting down (rule 12.1). */
   DRAINING = 18,
-  /** CREDENTIALS_REFUSED - Not sent: Customer.io does not accept the destination's credentials. [12.1] */
+  /** CREDENTIALS_REFUSED - Not sent: Customer.io does not accept the destination's credentials (rule 12.1). */
   CREDENTIALS_REFUSED = 19,
-  /** THROTTLED - Customer.io asked to slow down. [12.1] */
+  /** THROTTLED - Customer.io throttles the workspace (rule 12.1). */
   THROTTLED = 20,
-  /** UPSTREAM_FAILED - Customer.io failed. [12.1] */
+  /** UPSTREAM_FAILED - Customer.io could not be reached, or answered with a server error (rule 12.1). */
   UPSTREAM_FAILED = 21,
-  /** UPSTREAM_TIMEOUT - Customer.io did not answer in time. [12.1] */
+  /** UPSTREAM_TIMEOUT - Customer.io did not answer in time (rule 12.1). */
   UPSTREAM_TIMEOUT = 22,
-  /** MISSING_PROPERTY - An event that does what its name says lacks what it needs for that. [13.2] */
+  /** MISSING_PROPERTY - A semantic event lacks a property that it needs (rule 13.2). */
   MISSING_PROPERTY = 23,
 }
 
-/** Whose matter an error is. */
+/** The party that can correct an error. */
 export enum ErrorType {
-  /** UNSPECIFIED - Never sent. */
+  /** UNSPECIFIED - Never used. */
   UNSPECIFIED = 0,
-  /** INSTRUMENTATION - The event is wrong: whoever sends it must mend it. */
+  /** INSTRUMENTATION - The event is wrong. Its sender must correct it. */
   INSTRUMENTATION = 1,
-  /** CONFIGURATION - The destination is wrong: whoever set it up must mend it. */
+  /** CONFIGURATION - The destination is wrong. Its owner must correct the settings. */
   CONFIGURATION = 2,
-  /** DELIVERY - Customer.io, or the way there. */
+  /** DELIVERY - Customer.io, or the network between. */
   DELIVERY = 3,
-  /** INTERNAL - The sidecar itself, or how it is called. */
+  /** INTERNAL - The sidecar, or the way it is called. */
   INTERNAL = 4,
 }
 
-/** What was repaired or left out. The numbers in brackets are those of docs/rules.md. */
+/** What was repaired or left out. The rules are those of docs/rules.md. */
 export enum WarningCode {
-  /** UNSPECIFIED - Never sent. */
+  /** UNSPECIFIED - Never used. */
   UNSPECIFIED = 0,
-  /** LONE_SURROGATE - Half of an emoji became U+FFFD. [1.1] */
+  /** LONE_SURROGATE - An unpaired surrogate became U+FFFD (rule 1.1). */
   LONE_SURROGATE = 1,
-  /** UNUSABLE_TIME - A time that cannot be read was passed over. [2.4] */
+  /** UNUSABLE_TIME - An unreadable time was ignored (rule 2.4). */
   UNUSABLE_TIME = 2,
-  /** WRONG_TYPE - A member of the wrong JSON type was passed over. [4.1, 4.8b, 5.1, 8.4] */
+  /** WRONG_TYPE - A member of the wrong JSON type was ignored (rules 4.1, 4.8b, 5.1, 8.4). */
   WRONG_TYPE = 3,
-  /** ANONYMOUS_WITH_EMAIL - The person is addressed by anonymous id although an email is known. [3.3] */
+  /** ANONYMOUS_WITH_EMAIL - The anonymous id identifies the person although an email is known (rule 3.3). */
   ANONYMOUS_WITH_EMAIL = 4,
-  /** ANONYMOUS_ID_LEFT_OUT - The anonymous id cannot be attached. [2.1, 2.2] */
+  /** ANONYMOUS_ID_LEFT_OUT - The anonymous id cannot be attached (rules 2.1, 2.2). */
   ANONYMOUS_ID_LEFT_OUT = 5,
-  /** ID_ATTRIBUTE_LEFT_OUT - An `id` or `cio_id` that is not the person's was left out. [4.2] */
+  /** ID_ATTRIBUTE_LEFT_OUT - An attribute `id` or `cio_id` that differs from the person's was left out (rule 4.2). */
   ID_ATTRIBUTE_LEFT_OUT = 6,
-  /** UNSUBSCRIBED_LEFT_OUT - An `unsubscribed` that is neither yes nor no was left out. [4.8] */
+  /** UNSUBSCRIBED_LEFT_OUT - An attribute `unsubscribed` that is neither true nor false was left out (rule 4.8). */
   UNSUBSCRIBED_LEFT_OUT = 7,
-  /** ATTRIBUTE_NAME_TOO_LONG - An attribute whose name has over 150 bytes was left out. [4.9] */
+  /** ATTRIBUTE_NAME_TOO_LONG - An attribute whose name has over 150 bytes was left out (rule 4.9). */
   ATTRIBUTE_NAME_TOO_LONG = 8,
-  /** TEXT_CUT - A text was cut to 1,000 bytes. [4.9] */
+  /** TEXT_CUT - A text was cut to 1,000 bytes (rule 4.9). */
   TEXT_CUT = 9,
-  /** VALUE_TOO_LARGE - An object or array of over 1,000 bytes was left out. [4.9] */
+  /** VALUE_TOO_LARGE - An object or array of over 1,000 bytes was left out (rule 4.9). */
   VALUE_TOO_LARGE = 10,
-  /** TOO_MANY_ATTRIBUTES - Attributes beyond the 300th were left out. [4.9] */
+  /** TOO_MANY_ATTRIBUTES - Attributes beyond the 300th were left out (rule 4.9). */
   TOO_MANY_ATTRIBUTES = 11,
-  /** EVENT_NAME_CUT - An event's name was cut to 100 bytes. [5.5] */
+  /** EVENT_NAME_CUT - An event's name was cut to 100 bytes (rule 5.5). */
   EVENT_NAME_CUT = 12,
-  /** UNKNOWN_PLATFORM - A device event without a platform went out as an ordinary event. [6.1] */
+  /** UNKNOWN_PLATFORM - A device event without a platform went out as an ordinary event (rule 6.1). */
   UNKNOWN_PLATFORM = 13,
-  /** DEVICE_ATTRIBUTE_LEFT_OUT - A device attribute that is an object or array was left out. [6.3] */
+  /** DEVICE_ATTRIBUTE_LEFT_OUT - A device attribute that is an object or array was left out (rule 6.3). */
   DEVICE_ATTRIBUTE_LEFT_OUT = 14,
-  /** MERGE_OF_ANONYMOUS - The merge names an anonymous id, which Customer.io does not merge. [7.2] */
+  /** MERGE_OF_ANONYMOUS - The merge names an anonymous id, which Customer.io does not merge (rule 7.2). */
   MERGE_OF_ANONYMOUS = 15,
-  /** WRONG_REGION - Customer.io redirected to the other region. [11.2] */
+  /** WRONG_REGION - Customer.io redirected to the other region (rule 11.2). */
   WRONG_REGION = 16,
-  /** UNATTRIBUTED_ERROR - Customer.io reported an error without naming the item, or its answer cannot be read. [12.1] */
+  /** UNATTRIBUTED_ERROR - Customer.io reported an error without naming the item, or its response is unreadable (rule 12.1). */
   UNATTRIBUTED_ERROR = 17,
-  /** FUTURE_TIME - A time more than an hour ahead of the clock was left out. [2.5] */
+  /** FUTURE_TIME - A time more than an hour ahead of the clock was left out (rule 2.5). */
   FUTURE_TIME = 18,
-  /** PLACEHOLDER_ID - An id that is a placeholder, such as undefined, counts as absent. [2.1] */
+  /** PLACEHOLDER_ID - An id that is a placeholder, such as undefined, counts as absent (rule 2.1). */
   PLACEHOLDER_ID = 19,
-  /** WHITE_SPACE_REMOVED - White space around an email or the name of an event was taken off. [2.3, 5.5] */
+  /** WHITE_SPACE_REMOVED - White space around an email or the name of an event was removed (rules 2.3, 5.5). */
   WHITE_SPACE_REMOVED = 20,
-  /** RELATIONSHIP_LEFT_OUT - A relationship that Customer.io cannot be told of was left out. [3.8, 4.8b, 10.1] */
+  /** RELATIONSHIP_LEFT_OUT - A relationship that Customer.io does not accept was left out (rules 3.8, 4.8b, 10.1). */
   RELATIONSHIP_LEFT_OUT = 21,
 }
 
-/** Why an event was filtered. */
+/** The reason why an event was filtered. */
 export enum FilterReason {
   /** UNSPECIFIED - Not filtered. */
   UNSPECIFIED = 0,
-  /** DEVICE_MODE - The source sends to Customer.io itself. [11.3] */
+  /** DEVICE_MODE - The SDK of the source sends its events to Customer.io itself (rule 11.3). */
   DEVICE_MODE = 1,
-  /** CONSENT - The person denied a consent it needs. [11.3] */
+  /** CONSENT - The person denied a consent that the event needs (rule 11.3). */
   CONSENT = 2,
-  /** ANONYMOUS - It would create a profile that the destination does not want. [13.9] */
+  /** ANONYMOUS - The event would create a profile that the destination excludes (rule 13.9). */
   ANONYMOUS = 3,
 }
 
 /**
- * Results for some or all items of one batch. Every position of the batch is answered in exactly
- * one Results message, together with all its details and requests.
+ * Results of some or all items of one batch. Each position of the batch is in exactly one Results
+ * message, together with its detail and all its requests.
  */
 export interface Results {
   $type: "ciosidecar.v1.Results";
-  /** The batch's own number. */
+  /** The id of the batch. */
   batchId: bigint;
   /**
-   * The positions this message answers are `first_position`, `first_position` + 1, …, one for
-   * each status, unless `positions` names them.
+   * The first position that this message answers. The n-th status belongs to `first_position` + n,
+   * unless `positions` is set.
    */
   firstPosition: number;
-  /** The positions this message answers, one for each status, where they are not a run. */
+  /**
+   * The positions that this message answers, if they are not consecutive. The n-th status belongs to
+   * the n-th position.
+   */
   positions: number[];
   /**
-   * One a position, in their order: 200 transformed or delivered; 298 filtered; 400 and other 4xx
-   * refused for good; 408, 429 and 5xx worth another try later; 207 a prepared request some of
-   * whose items were refused.
+   * One status for each position. 200: transformed, or delivered. 207: a prepared request of which
+   * Customer.io refused some items. 298: filtered. 408, 429 and 5xx: a retryable failure. Other 4xx: a
+   * permanent failure.
    */
   statuses: number[];
-  /** For items that have more to say than their status; ascending by position, one at most each. */
-  details: Detail[];
-  /** What `requests` refer to. */
-  templates: RequestTemplate[];
   /**
-   * The requests the items became, in the order in which they must be sent for any one person.
-   * Empty for items that were filtered or refused. On a stream that delivers, they are left out
-   * unless asked for.
+   * Details of the items that have more to say than their status, ascending by position, at most one
+   * for each item.
    */
-  requests: Request[];
-  /** True on the last message about this batch: all its positions are answered. */
+  details: EventDetail[];
+  /** The templates of `requests`. */
+  templates: ApiRequestTemplate[];
+  /**
+   * The requests that the items became, in the order in which the requests of any one person MUST be
+   * sent. Items that were filtered or refused have none. With delivery, requests are left out unless
+   * `DeliveryOptions.include_requests` is set.
+   */
+  requests: ApiRequest[];
+  /** True in the last message about the batch: all its positions are answered. */
   batchComplete: boolean;
 }
 
-/** What there is to say about one item. */
-export interface Detail {
-  $type: "ciosidecar.v1.Detail";
-  /** The item's position in its batch. */
+/** The details of one item. */
+export interface EventDetail {
+  $type: "ciosidecar.v1.EventDetail";
+  /** The position of the item in its batch. */
   position: number;
-  /** Set when the status is an error. */
+  /** Set if the status is an error. */
   error:
-    | Error
+    | EventError
     | undefined;
-  /** What was repaired or left out on the way. The requests are good all the same. */
-  warnings: Warning[];
-  /** Set when the status is 298. */
+  /** What was repaired or left out. The requests are valid all the same. */
+  warnings: EventWarning[];
+  /** Set if the status is 298. */
   filterReason: FilterReason;
-  /** What Customer.io answered, on a stream that delivers. */
+  /** Set with delivery: what Customer.io answered. */
   delivery:
-    | Delivery
+    | DeliveryReport
     | undefined;
-  /** The item's own tag. */
+  /** The tag of the item. */
   tag: Uint8Array;
 }
 
 /** Why an item became no request, or was not delivered. */
-export interface Error {
-  $type: "ciosidecar.v1.Error";
-  /** Which rule was broken. */
+export interface EventError {
+  $type: "ciosidecar.v1.EventError";
+  /** The rule that was broken. */
   code: ErrorCode;
-  /** Whose matter it is. */
+  /** The party that can correct the error. */
   type: ErrorType;
-  /** For people: the field and the rule. Holds no personal data and no secrets. */
-  text: string;
+  /** The field and the rule, for people. Contains no personal data and no secrets. */
+  message: string;
   /** True: the same item may succeed later. */
   retryable: boolean;
-  /** When it is worth another try, where that is known. */
+  /** The time to wait before the caller sends the item again, if it is known. */
   retryAfter:
     | Duration
     | undefined;
-  /** With BLOCKED: the earlier item that failed. Unset where that came on another stream. */
+  /** With BLOCKED: the earlier item that failed. Not set if that item was sent on another stream. */
   blockedBy: ItemRef | undefined;
 }
 
 /** An item that was sent on the same stream. */
 export interface ItemRef {
   $type: "ciosidecar.v1.ItemRef";
-  /** The number of its batch. */
+  /** The id of its batch. */
   batchId: bigint;
   /** Its position in the batch. */
   position: number;
 }
 
 /** Something that was repaired or left out. */
-export interface Warning {
-  $type: "ciosidecar.v1.Warning";
-  /** What kind of thing. */
+export interface EventWarning {
+  $type: "ciosidecar.v1.EventWarning";
+  /** The kind of the repair. */
   code: WarningCode;
-  /** For people: the field and what became of it. Holds no personal data and no secrets. */
-  text: string;
+  /** The field and what became of it, for people. Contains no personal data and no secrets. */
+  message: string;
 }
 
 /** What became of an item's delivery. */
-export interface Delivery {
-  $type: "ciosidecar.v1.Delivery";
-  /** How many times a request that covers this item was sent. */
+export interface DeliveryReport {
+  $type: "ciosidecar.v1.DeliveryReport";
+  /** How many times a request that covers the item was sent. */
   attempts: number;
-  /** The last HTTP status Customer.io answered; 0 if it answered none. */
+  /** The last HTTP status that Customer.io answered. 0: Customer.io did not answer. */
   httpStatus: number;
   /** Customer.io's own reason, cut to 1024 bytes. */
   reason: string;
-  /** The field Customer.io named, if it named one. */
+  /** The field that Customer.io named, if it named one. */
   field: string;
-  /** From the first attempt to the last answer. */
+  /** The time from the first attempt to the last answer. */
   latency:
     | Duration
     | undefined;
   /**
-   * With status 207, for a prepared request to v2/batch: the items of its body that were refused.
-   * The others were accepted.
+   * With status 207: the items of the prepared request's body that Customer.io refused. It accepted
+   * the others.
    */
   failedItems: FailedItem[];
 }
@@ -260,11 +266,11 @@ export interface Delivery {
 /** An item of a prepared request's body that Customer.io refused. */
 export interface FailedItem {
   $type: "ciosidecar.v1.FailedItem";
-  /** Which one, from 0. */
+  /** The index of the item in the body, from 0. */
   index: number;
-  /** Customer.io's own reason, cut to 1024 bytes. Empty where the message has no room for it. */
+  /** Customer.io's own reason, cut to 1024 bytes. Empty if the message has no room for it. */
   reason: string;
-  /** The field Customer.io named, if it named one. */
+  /** The field that Customer.io named, if it named one. */
   field: string;
 }
 
@@ -287,36 +293,36 @@ export const Results: MessageFns<Results, "ciosidecar.v1.Results"> = {
 
   encode(message: Results, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.batchId !== 0n) {
-      if (BigInt.asUintN(64, message.batchId) !== message.batchId) {
-        throw new globalThis.Error("value provided for field message.batchId of type uint64 too large");
+      if (BigInt.asIntN(64, message.batchId) !== message.batchId) {
+        throw new globalThis.Error("value provided for field message.batchId of type int64 too large");
       }
-      writer.uint32(8).uint64(message.batchId);
+      writer.uint32(8).int64(message.batchId);
     }
     if (message.firstPosition !== 0) {
-      writer.uint32(16).uint32(message.firstPosition);
+      writer.uint32(16).int32(message.firstPosition);
     }
     if (message.positions.length !== 0) {
       writer.uint32(26).fork();
       for (const v of message.positions) {
-        writer.uint32(v);
+        writer.int32(v);
       }
       writer.join();
     }
     if (message.statuses.length !== 0) {
       writer.uint32(34).fork();
       for (const v of message.statuses) {
-        writer.uint32(v);
+        writer.int32(v);
       }
       writer.join();
     }
     for (const v of message.details) {
-      Detail.encode(v!, writer.uint32(42).fork()).join();
+      EventDetail.encode(v!, writer.uint32(42).fork()).join();
     }
     for (const v of message.templates) {
-      RequestTemplate.encode(v!, writer.uint32(50).fork()).join();
+      ApiRequestTemplate.encode(v!, writer.uint32(50).fork()).join();
     }
     for (const v of message.requests) {
-      Request.encode(v!, writer.uint32(58).fork()).join();
+      ApiRequest.encode(v!, writer.uint32(58).fork()).join();
     }
     if (message.batchComplete !== false) {
       writer.uint32(64).bool(message.batchComplete);
@@ -342,7 +348,7 @@ export const Results: MessageFns<Results, "ciosidecar.v1.Results"> = {
               break;
             }
 
-            message.batchId = reader.uint64() as bigint;
+            message.batchId = reader.int64() as bigint;
             continue;
           }
           case 2: {
@@ -350,12 +356,12 @@ export const Results: MessageFns<Results, "ciosidecar.v1.Results"> = {
               break;
             }
 
-            message.firstPosition = reader.uint32();
+            message.firstPosition = reader.int32();
             continue;
           }
           case 3: {
             if (tag === 24) {
-              message.positions.push(reader.uint32());
+              message.positions.push(reader.int32());
 
               continue;
             }
@@ -363,7 +369,7 @@ export const Results: MessageFns<Results, "ciosidecar.v1.Results"> = {
             if (tag === 26) {
               const end2 = reader.uint32() + reader.pos;
               while (reader.pos < end2) {
-                message.positions.push(reader.uint32());
+                message.positions.push(reader.int32());
               }
 
               continue;
@@ -373,7 +379,7 @@ export const Results: MessageFns<Results, "ciosidecar.v1.Results"> = {
           }
           case 4: {
             if (tag === 32) {
-              message.statuses.push(reader.uint32());
+              message.statuses.push(reader.int32());
 
               continue;
             }
@@ -381,7 +387,7 @@ export const Results: MessageFns<Results, "ciosidecar.v1.Results"> = {
             if (tag === 34) {
               const end2 = reader.uint32() + reader.pos;
               while (reader.pos < end2) {
-                message.statuses.push(reader.uint32());
+                message.statuses.push(reader.int32());
               }
 
               continue;
@@ -394,7 +400,7 @@ export const Results: MessageFns<Results, "ciosidecar.v1.Results"> = {
               break;
             }
 
-            message.details.push(Detail.decode(reader, reader.uint32()));
+            message.details.push(EventDetail.decode(reader, reader.uint32()));
             continue;
           }
           case 6: {
@@ -402,7 +408,7 @@ export const Results: MessageFns<Results, "ciosidecar.v1.Results"> = {
               break;
             }
 
-            message.templates.push(RequestTemplate.decode(reader, reader.uint32()));
+            message.templates.push(ApiRequestTemplate.decode(reader, reader.uint32()));
             continue;
           }
           case 7: {
@@ -410,7 +416,7 @@ export const Results: MessageFns<Results, "ciosidecar.v1.Results"> = {
               break;
             }
 
-            message.requests.push(Request.decode(reader, reader.uint32()));
+            message.requests.push(ApiRequest.decode(reader, reader.uint32()));
             continue;
           }
           case 8: {
@@ -442,17 +448,17 @@ export const Results: MessageFns<Results, "ciosidecar.v1.Results"> = {
     message.firstPosition = object.firstPosition ?? 0;
     message.positions = object.positions?.map((e) => e) || [];
     message.statuses = object.statuses?.map((e) => e) || [];
-    message.details = object.details?.map((e) => Detail.fromPartial(e)) || [];
-    message.templates = object.templates?.map((e) => RequestTemplate.fromPartial(e)) || [];
-    message.requests = object.requests?.map((e) => Request.fromPartial(e)) || [];
+    message.details = object.details?.map((e) => EventDetail.fromPartial(e)) || [];
+    message.templates = object.templates?.map((e) => ApiRequestTemplate.fromPartial(e)) || [];
+    message.requests = object.requests?.map((e) => ApiRequest.fromPartial(e)) || [];
     message.batchComplete = object.batchComplete ?? false;
     return message;
   },
 };
 
-function createBaseDetail(): Detail {
+function createBaseEventDetail(): EventDetail {
   return {
-    $type: "ciosidecar.v1.Detail",
+    $type: "ciosidecar.v1.EventDetail",
     position: 0,
     error: undefined,
     warnings: [],
@@ -462,24 +468,24 @@ function createBaseDetail(): Detail {
   };
 }
 
-export const Detail: MessageFns<Detail, "ciosidecar.v1.Detail"> = {
-  $type: "ciosidecar.v1.Detail" as const,
+export const EventDetail: MessageFns<EventDetail, "ciosidecar.v1.EventDetail"> = {
+  $type: "ciosidecar.v1.EventDetail" as const,
 
-  encode(message: Detail, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: EventDetail, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.position !== 0) {
-      writer.uint32(8).uint32(message.position);
+      writer.uint32(8).int32(message.position);
     }
     if (message.error !== undefined) {
-      Error.encode(message.error, writer.uint32(18).fork()).join();
+      EventError.encode(message.error, writer.uint32(18).fork()).join();
     }
     for (const v of message.warnings) {
-      Warning.encode(v!, writer.uint32(26).fork()).join();
+      EventWarning.encode(v!, writer.uint32(26).fork()).join();
     }
     if (message.filterReason !== 0) {
       writer.uint32(32).int32(message.filterReason);
     }
     if (message.delivery !== undefined) {
-      Delivery.encode(message.delivery, writer.uint32(42).fork()).join();
+      DeliveryReport.encode(message.delivery, writer.uint32(42).fork()).join();
     }
     if (message.tag.length !== 0) {
       writer.uint32(50).bytes(message.tag);
@@ -487,7 +493,7 @@ export const Detail: MessageFns<Detail, "ciosidecar.v1.Detail"> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Detail {
+  decode(input: BinaryReader | Uint8Array, length?: number): EventDetail {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -496,7 +502,7 @@ export const Detail: MessageFns<Detail, "ciosidecar.v1.Detail"> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDetail();
+      const message = createBaseEventDetail();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -505,7 +511,7 @@ export const Detail: MessageFns<Detail, "ciosidecar.v1.Detail"> = {
               break;
             }
 
-            message.position = reader.uint32();
+            message.position = reader.int32();
             continue;
           }
           case 2: {
@@ -513,7 +519,7 @@ export const Detail: MessageFns<Detail, "ciosidecar.v1.Detail"> = {
               break;
             }
 
-            message.error = Error.decode(reader, reader.uint32());
+            message.error = EventError.decode(reader, reader.uint32());
             continue;
           }
           case 3: {
@@ -521,7 +527,7 @@ export const Detail: MessageFns<Detail, "ciosidecar.v1.Detail"> = {
               break;
             }
 
-            message.warnings.push(Warning.decode(reader, reader.uint32()));
+            message.warnings.push(EventWarning.decode(reader, reader.uint32()));
             continue;
           }
           case 4: {
@@ -537,7 +543,7 @@ export const Detail: MessageFns<Detail, "ciosidecar.v1.Detail"> = {
               break;
             }
 
-            message.delivery = Delivery.decode(reader, reader.uint32());
+            message.delivery = DeliveryReport.decode(reader, reader.uint32());
             continue;
           }
           case 6: {
@@ -560,47 +566,49 @@ export const Detail: MessageFns<Detail, "ciosidecar.v1.Detail"> = {
     }
   },
 
-  create(base?: DeepPartial<Detail>): Detail {
-    return Detail.fromPartial(base ?? {});
+  create(base?: DeepPartial<EventDetail>): EventDetail {
+    return EventDetail.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<Detail>): Detail {
-    const message = createBaseDetail();
+  fromPartial(object: DeepPartial<EventDetail>): EventDetail {
+    const message = createBaseEventDetail();
     message.position = object.position ?? 0;
-    message.error = (object.error !== undefined && object.error !== null) ? Error.fromPartial(object.error) : undefined;
-    message.warnings = object.warnings?.map((e) => Warning.fromPartial(e)) || [];
+    message.error = (object.error !== undefined && object.error !== null)
+      ? EventError.fromPartial(object.error)
+      : undefined;
+    message.warnings = object.warnings?.map((e) => EventWarning.fromPartial(e)) || [];
     message.filterReason = object.filterReason ?? 0;
     message.delivery = (object.delivery !== undefined && object.delivery !== null)
-      ? Delivery.fromPartial(object.delivery)
+      ? DeliveryReport.fromPartial(object.delivery)
       : undefined;
     message.tag = object.tag ?? new Uint8Array(0);
     return message;
   },
 };
 
-function createBaseError(): Error {
+function createBaseEventError(): EventError {
   return {
-    $type: "ciosidecar.v1.Error",
+    $type: "ciosidecar.v1.EventError",
     code: 0,
     type: 0,
-    text: "",
+    message: "",
     retryable: false,
     retryAfter: undefined,
     blockedBy: undefined,
   };
 }
 
-export const Error: MessageFns<Error, "ciosidecar.v1.Error"> = {
-  $type: "ciosidecar.v1.Error" as const,
+export const EventError: MessageFns<EventError, "ciosidecar.v1.EventError"> = {
+  $type: "ciosidecar.v1.EventError" as const,
 
-  encode(message: Error, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: EventError, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.code !== 0) {
       writer.uint32(8).int32(message.code);
     }
     if (message.type !== 0) {
       writer.uint32(16).int32(message.type);
     }
-    if (message.text !== "") {
-      writer.uint32(26).string(message.text);
+    if (message.message !== "") {
+      writer.uint32(26).string(message.message);
     }
     if (message.retryable !== false) {
       writer.uint32(32).bool(message.retryable);
@@ -614,7 +622,7 @@ export const Error: MessageFns<Error, "ciosidecar.v1.Error"> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Error {
+  decode(input: BinaryReader | Uint8Array, length?: number): EventError {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -623,7 +631,7 @@ export const Error: MessageFns<Error, "ciosidecar.v1.Error"> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseError();
+      const message = createBaseEventError();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -648,7 +656,7 @@ export const Error: MessageFns<Error, "ciosidecar.v1.Error"> = {
               break;
             }
 
-            message.text = reader.string();
+            message.message = reader.string();
             continue;
           }
           case 4: {
@@ -687,14 +695,14 @@ export const Error: MessageFns<Error, "ciosidecar.v1.Error"> = {
     }
   },
 
-  create(base?: DeepPartial<Error>): Error {
-    return Error.fromPartial(base ?? {});
+  create(base?: DeepPartial<EventError>): EventError {
+    return EventError.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<Error>): Error {
-    const message = createBaseError();
+  fromPartial(object: DeepPartial<EventError>): EventError {
+    const message = createBaseEventError();
     message.code = object.code ?? 0;
     message.type = object.type ?? 0;
-    message.text = object.text ?? "";
+    message.message = object.message ?? "";
     message.retryable = object.retryable ?? false;
     message.retryAfter = (object.retryAfter !== undefined && object.retryAfter !== null)
       ? Duration.fromPartial(object.retryAfter)
@@ -715,13 +723,13 @@ export const ItemRef: MessageFns<ItemRef, "ciosidecar.v1.ItemRef"> = {
 
   encode(message: ItemRef, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.batchId !== 0n) {
-      if (BigInt.asUintN(64, message.batchId) !== message.batchId) {
-        throw new globalThis.Error("value provided for field message.batchId of type uint64 too large");
+      if (BigInt.asIntN(64, message.batchId) !== message.batchId) {
+        throw new globalThis.Error("value provided for field message.batchId of type int64 too large");
       }
-      writer.uint32(8).uint64(message.batchId);
+      writer.uint32(8).int64(message.batchId);
     }
     if (message.position !== 0) {
-      writer.uint32(16).uint32(message.position);
+      writer.uint32(16).int32(message.position);
     }
     return writer;
   },
@@ -744,7 +752,7 @@ export const ItemRef: MessageFns<ItemRef, "ciosidecar.v1.ItemRef"> = {
               break;
             }
 
-            message.batchId = reader.uint64() as bigint;
+            message.batchId = reader.int64() as bigint;
             continue;
           }
           case 2: {
@@ -752,7 +760,7 @@ export const ItemRef: MessageFns<ItemRef, "ciosidecar.v1.ItemRef"> = {
               break;
             }
 
-            message.position = reader.uint32();
+            message.position = reader.int32();
             continue;
           }
         }
@@ -778,24 +786,24 @@ export const ItemRef: MessageFns<ItemRef, "ciosidecar.v1.ItemRef"> = {
   },
 };
 
-function createBaseWarning(): Warning {
-  return { $type: "ciosidecar.v1.Warning", code: 0, text: "" };
+function createBaseEventWarning(): EventWarning {
+  return { $type: "ciosidecar.v1.EventWarning", code: 0, message: "" };
 }
 
-export const Warning: MessageFns<Warning, "ciosidecar.v1.Warning"> = {
-  $type: "ciosidecar.v1.Warning" as const,
+export const EventWarning: MessageFns<EventWarning, "ciosidecar.v1.EventWarning"> = {
+  $type: "ciosidecar.v1.EventWarning" as const,
 
-  encode(message: Warning, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: EventWarning, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.code !== 0) {
       writer.uint32(8).int32(message.code);
     }
-    if (message.text !== "") {
-      writer.uint32(18).string(message.text);
+    if (message.message !== "") {
+      writer.uint32(18).string(message.message);
     }
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Warning {
+  decode(input: BinaryReader | Uint8Array, length?: number): EventWarning {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -804,7 +812,7 @@ export const Warning: MessageFns<Warning, "ciosidecar.v1.Warning"> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseWarning();
+      const message = createBaseEventWarning();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -821,7 +829,7 @@ export const Warning: MessageFns<Warning, "ciosidecar.v1.Warning"> = {
               break;
             }
 
-            message.text = reader.string();
+            message.message = reader.string();
             continue;
           }
         }
@@ -836,20 +844,20 @@ export const Warning: MessageFns<Warning, "ciosidecar.v1.Warning"> = {
     }
   },
 
-  create(base?: DeepPartial<Warning>): Warning {
-    return Warning.fromPartial(base ?? {});
+  create(base?: DeepPartial<EventWarning>): EventWarning {
+    return EventWarning.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<Warning>): Warning {
-    const message = createBaseWarning();
+  fromPartial(object: DeepPartial<EventWarning>): EventWarning {
+    const message = createBaseEventWarning();
     message.code = object.code ?? 0;
-    message.text = object.text ?? "";
+    message.message = object.message ?? "";
     return message;
   },
 };
 
-function createBaseDelivery(): Delivery {
+function createBaseDeliveryReport(): DeliveryReport {
   return {
-    $type: "ciosidecar.v1.Delivery",
+    $type: "ciosidecar.v1.DeliveryReport",
     attempts: 0,
     httpStatus: 0,
     reason: "",
@@ -859,15 +867,15 @@ function createBaseDelivery(): Delivery {
   };
 }
 
-export const Delivery: MessageFns<Delivery, "ciosidecar.v1.Delivery"> = {
-  $type: "ciosidecar.v1.Delivery" as const,
+export const DeliveryReport: MessageFns<DeliveryReport, "ciosidecar.v1.DeliveryReport"> = {
+  $type: "ciosidecar.v1.DeliveryReport" as const,
 
-  encode(message: Delivery, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: DeliveryReport, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.attempts !== 0) {
-      writer.uint32(8).uint32(message.attempts);
+      writer.uint32(8).int32(message.attempts);
     }
     if (message.httpStatus !== 0) {
-      writer.uint32(16).uint32(message.httpStatus);
+      writer.uint32(16).int32(message.httpStatus);
     }
     if (message.reason !== "") {
       writer.uint32(26).string(message.reason);
@@ -884,7 +892,7 @@ export const Delivery: MessageFns<Delivery, "ciosidecar.v1.Delivery"> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Delivery {
+  decode(input: BinaryReader | Uint8Array, length?: number): DeliveryReport {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -893,7 +901,7 @@ export const Delivery: MessageFns<Delivery, "ciosidecar.v1.Delivery"> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDelivery();
+      const message = createBaseDeliveryReport();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -902,7 +910,7 @@ export const Delivery: MessageFns<Delivery, "ciosidecar.v1.Delivery"> = {
               break;
             }
 
-            message.attempts = reader.uint32();
+            message.attempts = reader.int32();
             continue;
           }
           case 2: {
@@ -910,7 +918,7 @@ export const Delivery: MessageFns<Delivery, "ciosidecar.v1.Delivery"> = {
               break;
             }
 
-            message.httpStatus = reader.uint32();
+            message.httpStatus = reader.int32();
             continue;
           }
           case 3: {
@@ -957,11 +965,11 @@ export const Delivery: MessageFns<Delivery, "ciosidecar.v1.Delivery"> = {
     }
   },
 
-  create(base?: DeepPartial<Delivery>): Delivery {
-    return Delivery.fromPartial(base ?? {});
+  create(base?: DeepPartial<DeliveryReport>): DeliveryReport {
+    return DeliveryReport.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<Delivery>): Delivery {
-    const message = createBaseDelivery();
+  fromPartial(object: DeepPartial<DeliveryReport>): DeliveryReport {
+    const message = createBaseDeliveryReport();
     message.attempts = object.attempts ?? 0;
     message.httpStatus = object.httpStatus ?? 0;
     message.reason = object.reason ?? "";
@@ -983,7 +991,7 @@ export const FailedItem: MessageFns<FailedItem, "ciosidecar.v1.FailedItem"> = {
 
   encode(message: FailedItem, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.index !== 0) {
-      writer.uint32(8).uint32(message.index);
+      writer.uint32(8).int32(message.index);
     }
     if (message.reason !== "") {
       writer.uint32(18).string(message.reason);
@@ -1012,7 +1020,7 @@ export const FailedItem: MessageFns<FailedItem, "ciosidecar.v1.FailedItem"> = {
               break;
             }
 
-            message.index = reader.uint32();
+            message.index = reader.int32();
             continue;
           }
           case 2: {

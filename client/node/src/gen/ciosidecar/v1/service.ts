@@ -21,7 +21,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Duration } from "../../google/protobuf/duration.js";
-import { ApiVersion, Connection, Destination, Region, SettingProblem } from "./destination.js";
+import { ApiVersion, Destination, Region, SettingProblem, SourceConnection } from "./destination.js";
 import { Batch } from "./event.js";
 import { Results } from "./result.js";
 
@@ -29,17 +29,27 @@ export const protobufPackage = "ciosidecar.v1";
 
 export const protobufFileName = "ciosidecar/v1/service.proto";
 
-/** Something a server may offer beyond transforming. */
+/** A feature that a server may offer beyond transforming. */
 export enum Feature {
-  /** UNSPECIFIED - Never sent. */
+  /** UNSPECIFIED - Never used. */
   UNSPECIFIED = 0,
-  /** DELIVERY - Streams may ask for delivery. */
+  /** DELIVERY - Deliver, and streams with delivery. */
   DELIVERY = 1,
-  /** PROBE - Destinations may be probed. */
+  /** PROBE - CheckDestination with `probe`. */
   PROBE = 2,
 }
 
-/** Asks what the server can do. */
+/** Which items of a delivery get an EventDetail. */
+export enum DetailLevel {
+  /** UNSPECIFIED - The default: NOTABLE. */
+  UNSPECIFIED = 0,
+  /** NOTABLE - Items that were not delivered, were sent more than once, or have a warning. */
+  NOTABLE = 1,
+  /** ALL - All items. */
+  ALL = 2,
+}
+
+/** The request of GetCapabilities. */
 export interface GetCapabilitiesRequest {
   $type: "ciosidecar.v1.GetCapabilitiesRequest";
 }
@@ -49,206 +59,229 @@ export interface GetCapabilitiesResponse {
   $type: "ciosidecar.v1.GetCapabilitiesResponse";
   /** The server's release, for people and logs. */
   serverVersion: string;
-  /** The contract's name: ciosidecar.v1 */
+  /** The name of the contract: ciosidecar.v1 */
   protocolVersion: string;
-  /** The dialects destinations may ask for. */
+  /** The versions of the Track API that destinations may use. */
   apiVersions: ApiVersion[];
-  /** The event types that are understood, in lower case. */
+  /** The supported event types, in lower case. */
   eventTypes: string[];
-  /** What is offered beyond transforming. */
+  /** The features that this server offers beyond transforming. */
   features: Feature[];
-  /** What callers are held to. */
+  /** The limits for callers. */
   limits: Limits | undefined;
 }
 
-/** What callers are held to. */
+/** The limits for callers. */
 export interface Limits {
   $type: "ciosidecar.v1.Limits";
-  /** Items a batch may hold. A larger batch fails the call with INVALID_ARGUMENT. */
+  /** The number of items in a batch. A larger batch fails the call with INVALID_ARGUMENT. */
   maxBatchEvents: number;
-  /** Bytes of one message that the server takes. A larger one fails the call with RESOURCE_EXHAUSTED. */
+  /** The size of a message. Unit: bytes. A larger one fails the call with RESOURCE_EXHAUSTED. */
   maxMessageBytes: bigint;
-  /** Bytes of one event. A larger one is that event's TOO_LARGE. */
+  /** The size of an event. Unit: bytes. A larger event's error is TOO_LARGE. */
   maxEventBytes: bigint;
-  /** Items of one stream that may be unanswered before the server stops reading. */
-  maxEventsInFlight: number;
-  /** Bytes of one stream that may be unanswered before the server stops reading. */
-  maxBytesInFlight: bigint;
-  /** Destinations, and connections, that one stream or call may declare. */
+  /** The number of a stream's unanswered items at which the server stops reading. */
+  maxOutstandingEvents: number;
+  /** The size of a stream's unanswered items at which the server stops reading. Unit: bytes. */
+  maxOutstandingBytes: bigint;
+  /** The number of destinations, and of connections, that one stream or call may declare. */
   maxDestinations: number;
 }
 
-/** Asks whether a destination can work. */
+/** The request of CheckDestination. */
 export interface CheckDestinationRequest {
   $type: "ciosidecar.v1.CheckDestinationRequest";
-  /** (Required) Its `number` is not read. */
+  /** Required. Its `reference_id` is not used and need not be set. */
   destination:
     | Destination
     | undefined;
   /**
-   * (Optional) True: ask Customer.io whether it takes the credentials and which region they are
-   * of. Fails with UNIMPLEMENTED where the server does not offer it.
+   * Optional. If true, ask Customer.io whether it accepts the credentials, and for their region. Fails
+   * with UNIMPLEMENTED if the server does not offer FEATURE_PROBE.
    */
   probe: boolean;
 }
 
-/** Whether a destination can work. */
+/** The result of CheckDestination. */
 export interface CheckDestinationResponse {
   $type: "ciosidecar.v1.CheckDestinationResponse";
-  /** True: events for it can be transformed and, as far as `probe` tells, delivered in its region. */
+  /** True: events for the destination can be transformed and, as far as `probe` tells, delivered. */
   usable: boolean;
-  /** What is wrong, ignored or worth knowing, by key; also keys of `config_json` that are no settings. */
+  /** Errors and remarks about the settings, also about keys of `config_json` that are no settings. */
   problems: SettingProblem[];
-  /** Set when `probe` was asked for. */
+  /** Set if `probe` was requested. */
   probe: Probe | undefined;
 }
 
-/** What Customer.io said of a destination's credentials. */
+/** Customer.io's answer about the credentials of a destination. */
 export interface Probe {
   $type: "ciosidecar.v1.Probe";
-  /** True: they are accepted. */
+  /** True: Customer.io accepts the credentials. */
   credentialsAccepted: boolean;
-  /** The region they belong to. */
+  /** The region of the credentials. */
   region: Region;
-  /** The workspace's number at Customer.io. */
+  /** The id of the workspace at Customer.io. */
   environmentId: bigint;
-  /** Why it is not known, if it is not. */
+  /** Why the credentials were not accepted or could not be checked. */
   reason: string;
 }
 
-/** One batch, with everything it refers to. */
+/** One batch, with everything that it refers to. */
 export interface TransformRequest {
   $type: "ciosidecar.v1.TransformRequest";
-  /** (Required) What the batch's items name by number. */
+  /** Required. The destinations of the batch. */
   destinations: Destination[];
-  /** (Optional) What the batch's items name by number. */
-  connections: Connection[];
-  /** (Required) The batch. It is not delivered. */
+  /** Optional. The connections of the batch. */
+  connections: SourceConnection[];
+  /** Required. The batch. */
   batch: Batch | undefined;
 }
 
-/** The answer to one batch. */
+/** The results of one batch. */
 export interface TransformResponse {
   $type: "ciosidecar.v1.TransformResponse";
   /** All results of the batch. */
   results: Results | undefined;
 }
 
-/** What a caller says on a stream. The first MUST be `open`, and no other may be. */
+/** One batch to deliver, with everything that it refers to. */
+export interface DeliverRequest {
+  $type: "ciosidecar.v1.DeliverRequest";
+  /** Required, unless all items of the batch are prepared requests. The destinations of the batch. */
+  destinations: Destination[];
+  /** Optional. The connections of the batch. */
+  connections: SourceConnection[];
+  /** Required. The batch. */
+  batch:
+    | Batch
+    | undefined;
+  /** Optional. The options of the delivery. */
+  delivery: DeliveryOptions | undefined;
+}
+
+/** The results of one delivered batch. */
+export interface DeliverResponse {
+  $type: "ciosidecar.v1.DeliverResponse";
+  /** All results of the batch. */
+  results: Results | undefined;
+}
+
+/** A message from the caller on a stream. */
 export interface TransformStreamRequest {
   $type: "ciosidecar.v1.TransformStreamRequest";
-  /** (Required) Exactly one MUST be set. */
+  /** Required. Exactly one MUST be set. The first message MUST be `open`, and no later one may be. */
   message:
     | //
     /** Opens the stream. */
-    { $case: "open"; value: Open }
+    { $case: "open"; value: OpenStream }
     | //
-    /** Declares destinations and connections, or replaces them. */
+    /** Declares or replaces destinations and connections. */
     { $case: "upsertDestinations"; value: UpsertDestinations }
     | //
-    /** Items to work on. */
+    /** Items to process. */
     { $case: "batch"; value: Batch }
     | //
-    /** Says that nothing more will come. */
+    /** Ends the caller's messages. */
     { $case: "finish"; value: Finish }
     | undefined;
 }
 
-/** What the server says on a stream. */
+/** A message from the server on a stream. */
 export interface TransformStreamResponse {
   $type: "ciosidecar.v1.TransformStreamResponse";
   /** Exactly one is set. */
   message:
     | //
-    /** Answers `Open`. */
-    { $case: "opened"; value: Opened }
+    /** Answers OpenStream. */
+    { $case: "opened"; value: StreamOpened }
     | //
     /** Answers items. */
     { $case: "results"; value: Results }
     | //
-    /** Says that the server is going away. */
+    /** Announces that the server is shutting down. */
     { $case: "drain"; value: Drain }
     | undefined;
 }
 
 /** Opens a stream. */
-export interface Open {
-  $type: "ciosidecar.v1.Open";
-  /** (Optional) The caller's program, for logs. */
+export interface OpenStream {
+  $type: "ciosidecar.v1.OpenStream";
+  /** Optional. The name of the caller's program. The server logs it when the stream opens and closes. */
   clientName: string;
-  /** (Optional) Its release, for logs. */
+  /** Optional. The release of the caller's program. The server logs it with the name. */
   clientVersion: string;
-  /** (Optional) The destinations known at the start. */
+  /** Optional. Destinations to declare. */
   destinations: Destination[];
-  /** (Optional) The connections known at the start. */
-  connections: Connection[];
+  /** Optional. Connections to declare. */
+  connections: SourceConnection[];
   /**
-   * (Optional) The largest message the caller takes, in bytes; results are split to fit. MUST be
-   * at least 65536. 0: 4194304, what gRPC's own default lets through.
+   * Optional. The size of the largest message that the caller accepts. Unit: bytes. Results are split
+   * to fit. MUST be 0 or at least 65536. Defaults to 4194304, gRPC's own default.
    */
   maxReceiveBytes: bigint;
   /**
-   * (Optional) Set: the requests are delivered, not only made. Fails with UNIMPLEMENTED where the
-   * server does not offer it.
+   * Optional. If set, the requests are delivered. Fails with UNIMPLEMENTED if the server does not
+   * offer FEATURE_DELIVERY.
    */
   delivery: DeliveryOptions | undefined;
 }
 
-/** How a stream's requests are delivered. */
+/** How requests are delivered. */
 export interface DeliveryOptions {
   $type: "ciosidecar.v1.DeliveryOptions";
-  /**
-   * (Optional) True: every item has a Detail with its Delivery. False: only those that failed, were
-   * tried more than once, or have a warning.
-   */
-  detailForEveryItem: boolean;
-  /** (Optional) True: results carry the requests too. */
+  /** Optional. Which items get an EventDetail. Defaults to NOTABLE. */
+  detailLevel: DetailLevel;
+  /** Optional. If true, results contain the requests too. */
   includeRequests: boolean;
-  /** (Optional) Bounds the delivery of batches that have no `timeout` of their own. */
+  /**
+   * Optional. The time limit for the delivery of batches without a `timeout`. Defaults to the server's
+   * own limit.
+   */
   defaultTimeout: Duration | undefined;
 }
 
-/** Answers `Open`. */
-export interface Opened {
-  $type: "ciosidecar.v1.Opened";
-  /** The server's name for this stream, for both sides' logs. */
+/** Answers OpenStream. */
+export interface StreamOpened {
+  $type: "ciosidecar.v1.StreamOpened";
+  /** The server's id for this stream. The server's log lines about the stream contain it. */
   sessionId: string;
-  /** What the caller is held to on this stream. */
+  /** The limits for the caller on this stream. */
   limits:
     | Limits
     | undefined;
   /**
-   * What is wrong with, ignored of, or worth knowing of the destinations that `Open` declared: as many
-   * as fit `max_receive_bytes`, fatal ones first. The stream lives on: events for a destination that
-   * cannot be used are answered INVALID_DESTINATION.
+   * Errors and remarks about the destinations declared in OpenStream: as many as fit
+   * `max_receive_bytes`, fatal ones first. The stream continues; events for a destination that cannot
+   * be used have the error INVALID_DESTINATION.
    */
   problems: SettingProblem[];
 }
 
-/** Declares destinations and connections, or replaces them. Items already sent are not affected. */
+/** Declares or replaces destinations and connections. Items that were sent earlier are not affected. */
 export interface UpsertDestinations {
   $type: "ciosidecar.v1.UpsertDestinations";
-  /** (Optional) Destinations to declare or replace. */
+  /** Optional. Destinations to declare or replace. */
   destinations: Destination[];
-  /** (Optional) Connections to declare or replace. */
-  connections: Connection[];
+  /** Optional. Connections to declare or replace. */
+  connections: SourceConnection[];
 }
 
 /**
- * Says that nothing more will come. The server answers what it has and ends the stream with OK.
- * A half-close without it is taken for it, but gRPC cannot tell that from a cancelled call.
+ * Ends the caller's messages. The server answers all items and ends the stream with OK. The caller MUST
+ * NOT send anything afterwards. A half-close without `Finish` is treated as `Finish`. Callers SHOULD
+ * send it anyway: the server cannot distinguish a half-close from a cancelled call.
  */
 export interface Finish {
   $type: "ciosidecar.v1.Finish";
 }
 
 /**
- * Says that the server is going away. What was received is answered, then the stream ends with OK.
- * The caller opens another and sends again what has no result.
+ * Announces that the server is shutting down. The server answers the items that it received and ends
+ * the stream with OK. The caller opens another stream and sends the items without a result again.
  */
 export interface Drain {
   $type: "ciosidecar.v1.Drain";
-  /** How long the stream may go on at most. */
+  /** The time after which the server ends the stream in any case. */
   grace: Duration | undefined;
 }
 
@@ -458,8 +491,8 @@ function createBaseLimits(): Limits {
     maxBatchEvents: 0,
     maxMessageBytes: 0n,
     maxEventBytes: 0n,
-    maxEventsInFlight: 0,
-    maxBytesInFlight: 0n,
+    maxOutstandingEvents: 0,
+    maxOutstandingBytes: 0n,
     maxDestinations: 0,
   };
 }
@@ -469,31 +502,31 @@ export const Limits: MessageFns<Limits, "ciosidecar.v1.Limits"> = {
 
   encode(message: Limits, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.maxBatchEvents !== 0) {
-      writer.uint32(8).uint32(message.maxBatchEvents);
+      writer.uint32(8).int32(message.maxBatchEvents);
     }
     if (message.maxMessageBytes !== 0n) {
-      if (BigInt.asUintN(64, message.maxMessageBytes) !== message.maxMessageBytes) {
-        throw new globalThis.Error("value provided for field message.maxMessageBytes of type uint64 too large");
+      if (BigInt.asIntN(64, message.maxMessageBytes) !== message.maxMessageBytes) {
+        throw new globalThis.Error("value provided for field message.maxMessageBytes of type int64 too large");
       }
-      writer.uint32(16).uint64(message.maxMessageBytes);
+      writer.uint32(16).int64(message.maxMessageBytes);
     }
     if (message.maxEventBytes !== 0n) {
-      if (BigInt.asUintN(64, message.maxEventBytes) !== message.maxEventBytes) {
-        throw new globalThis.Error("value provided for field message.maxEventBytes of type uint64 too large");
+      if (BigInt.asIntN(64, message.maxEventBytes) !== message.maxEventBytes) {
+        throw new globalThis.Error("value provided for field message.maxEventBytes of type int64 too large");
       }
-      writer.uint32(24).uint64(message.maxEventBytes);
+      writer.uint32(24).int64(message.maxEventBytes);
     }
-    if (message.maxEventsInFlight !== 0) {
-      writer.uint32(32).uint32(message.maxEventsInFlight);
+    if (message.maxOutstandingEvents !== 0) {
+      writer.uint32(32).int32(message.maxOutstandingEvents);
     }
-    if (message.maxBytesInFlight !== 0n) {
-      if (BigInt.asUintN(64, message.maxBytesInFlight) !== message.maxBytesInFlight) {
-        throw new globalThis.Error("value provided for field message.maxBytesInFlight of type uint64 too large");
+    if (message.maxOutstandingBytes !== 0n) {
+      if (BigInt.asIntN(64, message.maxOutstandingBytes) !== message.maxOutstandingBytes) {
+        throw new globalThis.Error("value provided for field message.maxOutstandingBytes of type int64 too large");
       }
-      writer.uint32(40).uint64(message.maxBytesInFlight);
+      writer.uint32(40).int64(message.maxOutstandingBytes);
     }
     if (message.maxDestinations !== 0) {
-      writer.uint32(48).uint32(message.maxDestinations);
+      writer.uint32(48).int32(message.maxDestinations);
     }
     return writer;
   },
@@ -516,7 +549,7 @@ export const Limits: MessageFns<Limits, "ciosidecar.v1.Limits"> = {
               break;
             }
 
-            message.maxBatchEvents = reader.uint32();
+            message.maxBatchEvents = reader.int32();
             continue;
           }
           case 2: {
@@ -524,7 +557,7 @@ export const Limits: MessageFns<Limits, "ciosidecar.v1.Limits"> = {
               break;
             }
 
-            message.maxMessageBytes = reader.uint64() as bigint;
+            message.maxMessageBytes = reader.int64() as bigint;
             continue;
           }
           case 3: {
@@ -532,7 +565,7 @@ export const Limits: MessageFns<Limits, "ciosidecar.v1.Limits"> = {
               break;
             }
 
-            message.maxEventBytes = reader.uint64() as bigint;
+            message.maxEventBytes = reader.int64() as bigint;
             continue;
           }
           case 4: {
@@ -540,7 +573,7 @@ export const Limits: MessageFns<Limits, "ciosidecar.v1.Limits"> = {
               break;
             }
 
-            message.maxEventsInFlight = reader.uint32();
+            message.maxOutstandingEvents = reader.int32();
             continue;
           }
           case 5: {
@@ -548,7 +581,7 @@ export const Limits: MessageFns<Limits, "ciosidecar.v1.Limits"> = {
               break;
             }
 
-            message.maxBytesInFlight = reader.uint64() as bigint;
+            message.maxOutstandingBytes = reader.int64() as bigint;
             continue;
           }
           case 6: {
@@ -556,7 +589,7 @@ export const Limits: MessageFns<Limits, "ciosidecar.v1.Limits"> = {
               break;
             }
 
-            message.maxDestinations = reader.uint32();
+            message.maxDestinations = reader.int32();
             continue;
           }
         }
@@ -583,9 +616,9 @@ export const Limits: MessageFns<Limits, "ciosidecar.v1.Limits"> = {
     message.maxEventBytes = (object.maxEventBytes !== undefined && object.maxEventBytes !== null)
       ? BigInt(object.maxEventBytes)
       : 0n;
-    message.maxEventsInFlight = object.maxEventsInFlight ?? 0;
-    message.maxBytesInFlight = (object.maxBytesInFlight !== undefined && object.maxBytesInFlight !== null)
-      ? BigInt(object.maxBytesInFlight)
+    message.maxOutstandingEvents = object.maxOutstandingEvents ?? 0;
+    message.maxOutstandingBytes = (object.maxOutstandingBytes !== undefined && object.maxOutstandingBytes !== null)
+      ? BigInt(object.maxOutstandingBytes)
       : 0n;
     message.maxDestinations = object.maxDestinations ?? 0;
     return message;
@@ -762,10 +795,10 @@ export const Probe: MessageFns<Probe, "ciosidecar.v1.Probe"> = {
       writer.uint32(16).int32(message.region);
     }
     if (message.environmentId !== 0n) {
-      if (BigInt.asUintN(64, message.environmentId) !== message.environmentId) {
-        throw new globalThis.Error("value provided for field message.environmentId of type uint64 too large");
+      if (BigInt.asIntN(64, message.environmentId) !== message.environmentId) {
+        throw new globalThis.Error("value provided for field message.environmentId of type int64 too large");
       }
-      writer.uint32(24).uint64(message.environmentId);
+      writer.uint32(24).int64(message.environmentId);
     }
     if (message.reason !== "") {
       writer.uint32(34).string(message.reason);
@@ -807,7 +840,7 @@ export const Probe: MessageFns<Probe, "ciosidecar.v1.Probe"> = {
               break;
             }
 
-            message.environmentId = reader.uint64() as bigint;
+            message.environmentId = reader.int64() as bigint;
             continue;
           }
           case 4: {
@@ -857,7 +890,7 @@ export const TransformRequest: MessageFns<TransformRequest, "ciosidecar.v1.Trans
       Destination.encode(v!, writer.uint32(10).fork()).join();
     }
     for (const v of message.connections) {
-      Connection.encode(v!, writer.uint32(18).fork()).join();
+      SourceConnection.encode(v!, writer.uint32(18).fork()).join();
     }
     if (message.batch !== undefined) {
       Batch.encode(message.batch, writer.uint32(26).fork()).join();
@@ -891,7 +924,7 @@ export const TransformRequest: MessageFns<TransformRequest, "ciosidecar.v1.Trans
               break;
             }
 
-            message.connections.push(Connection.decode(reader, reader.uint32()));
+            message.connections.push(SourceConnection.decode(reader, reader.uint32()));
             continue;
           }
           case 3: {
@@ -920,7 +953,7 @@ export const TransformRequest: MessageFns<TransformRequest, "ciosidecar.v1.Trans
   fromPartial(object: DeepPartial<TransformRequest>): TransformRequest {
     const message = createBaseTransformRequest();
     message.destinations = object.destinations?.map((e) => Destination.fromPartial(e)) || [];
-    message.connections = object.connections?.map((e) => Connection.fromPartial(e)) || [];
+    message.connections = object.connections?.map((e) => SourceConnection.fromPartial(e)) || [];
     message.batch = (object.batch !== undefined && object.batch !== null) ? Batch.fromPartial(object.batch) : undefined;
     return message;
   },
@@ -985,6 +1018,166 @@ export const TransformResponse: MessageFns<TransformResponse, "ciosidecar.v1.Tra
   },
 };
 
+function createBaseDeliverRequest(): DeliverRequest {
+  return {
+    $type: "ciosidecar.v1.DeliverRequest",
+    destinations: [],
+    connections: [],
+    batch: undefined,
+    delivery: undefined,
+  };
+}
+
+export const DeliverRequest: MessageFns<DeliverRequest, "ciosidecar.v1.DeliverRequest"> = {
+  $type: "ciosidecar.v1.DeliverRequest" as const,
+
+  encode(message: DeliverRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.destinations) {
+      Destination.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.connections) {
+      SourceConnection.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.batch !== undefined) {
+      Batch.encode(message.batch, writer.uint32(26).fork()).join();
+    }
+    if (message.delivery !== undefined) {
+      DeliveryOptions.encode(message.delivery, writer.uint32(34).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeliverRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeliverRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.destinations.push(Destination.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.connections.push(SourceConnection.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.batch = Batch.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.delivery = DeliveryOptions.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeliverRequest>): DeliverRequest {
+    return DeliverRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeliverRequest>): DeliverRequest {
+    const message = createBaseDeliverRequest();
+    message.destinations = object.destinations?.map((e) => Destination.fromPartial(e)) || [];
+    message.connections = object.connections?.map((e) => SourceConnection.fromPartial(e)) || [];
+    message.batch = (object.batch !== undefined && object.batch !== null) ? Batch.fromPartial(object.batch) : undefined;
+    message.delivery = (object.delivery !== undefined && object.delivery !== null)
+      ? DeliveryOptions.fromPartial(object.delivery)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDeliverResponse(): DeliverResponse {
+  return { $type: "ciosidecar.v1.DeliverResponse", results: undefined };
+}
+
+export const DeliverResponse: MessageFns<DeliverResponse, "ciosidecar.v1.DeliverResponse"> = {
+  $type: "ciosidecar.v1.DeliverResponse" as const,
+
+  encode(message: DeliverResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.results !== undefined) {
+      Results.encode(message.results, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeliverResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeliverResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.results = Results.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeliverResponse>): DeliverResponse {
+    return DeliverResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeliverResponse>): DeliverResponse {
+    const message = createBaseDeliverResponse();
+    message.results = (object.results !== undefined && object.results !== null)
+      ? Results.fromPartial(object.results)
+      : undefined;
+    return message;
+  },
+};
+
 function createBaseTransformStreamRequest(): TransformStreamRequest {
   return { $type: "ciosidecar.v1.TransformStreamRequest", message: undefined };
 }
@@ -995,7 +1188,7 @@ export const TransformStreamRequest: MessageFns<TransformStreamRequest, "cioside
   encode(message: TransformStreamRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     switch (message.message?.$case) {
       case "open":
-        Open.encode(message.message.value, writer.uint32(10).fork()).join();
+        OpenStream.encode(message.message.value, writer.uint32(10).fork()).join();
         break;
       case "upsertDestinations":
         UpsertDestinations.encode(message.message.value, writer.uint32(18).fork()).join();
@@ -1028,7 +1221,7 @@ export const TransformStreamRequest: MessageFns<TransformStreamRequest, "cioside
               break;
             }
 
-            message.message = { $case: "open", value: Open.decode(reader, reader.uint32()) };
+            message.message = { $case: "open", value: OpenStream.decode(reader, reader.uint32()) };
             continue;
           }
           case 2: {
@@ -1078,7 +1271,7 @@ export const TransformStreamRequest: MessageFns<TransformStreamRequest, "cioside
     switch (object.message?.$case) {
       case "open": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
-          message.message = { $case: "open", value: Open.fromPartial(object.message.value) };
+          message.message = { $case: "open", value: OpenStream.fromPartial(object.message.value) };
         }
         break;
       }
@@ -1118,7 +1311,7 @@ export const TransformStreamResponse: MessageFns<TransformStreamResponse, "ciosi
   encode(message: TransformStreamResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     switch (message.message?.$case) {
       case "opened":
-        Opened.encode(message.message.value, writer.uint32(10).fork()).join();
+        StreamOpened.encode(message.message.value, writer.uint32(10).fork()).join();
         break;
       case "results":
         Results.encode(message.message.value, writer.uint32(18).fork()).join();
@@ -1148,7 +1341,7 @@ export const TransformStreamResponse: MessageFns<TransformStreamResponse, "ciosi
               break;
             }
 
-            message.message = { $case: "opened", value: Opened.decode(reader, reader.uint32()) };
+            message.message = { $case: "opened", value: StreamOpened.decode(reader, reader.uint32()) };
             continue;
           }
           case 2: {
@@ -1187,7 +1380,7 @@ export const TransformStreamResponse: MessageFns<TransformStreamResponse, "ciosi
     switch (object.message?.$case) {
       case "opened": {
         if (object.message?.value !== undefined && object.message?.value !== null) {
-          message.message = { $case: "opened", value: Opened.fromPartial(object.message.value) };
+          message.message = { $case: "opened", value: StreamOpened.fromPartial(object.message.value) };
         }
         break;
       }
@@ -1208,9 +1401,9 @@ export const TransformStreamResponse: MessageFns<TransformStreamResponse, "ciosi
   },
 };
 
-function createBaseOpen(): Open {
+function createBaseOpenStream(): OpenStream {
   return {
-    $type: "ciosidecar.v1.Open",
+    $type: "ciosidecar.v1.OpenStream",
     clientName: "",
     clientVersion: "",
     destinations: [],
@@ -1220,10 +1413,10 @@ function createBaseOpen(): Open {
   };
 }
 
-export const Open: MessageFns<Open, "ciosidecar.v1.Open"> = {
-  $type: "ciosidecar.v1.Open" as const,
+export const OpenStream: MessageFns<OpenStream, "ciosidecar.v1.OpenStream"> = {
+  $type: "ciosidecar.v1.OpenStream" as const,
 
-  encode(message: Open, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: OpenStream, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.clientName !== "") {
       writer.uint32(10).string(message.clientName);
     }
@@ -1234,13 +1427,13 @@ export const Open: MessageFns<Open, "ciosidecar.v1.Open"> = {
       Destination.encode(v!, writer.uint32(26).fork()).join();
     }
     for (const v of message.connections) {
-      Connection.encode(v!, writer.uint32(34).fork()).join();
+      SourceConnection.encode(v!, writer.uint32(34).fork()).join();
     }
     if (message.maxReceiveBytes !== 0n) {
-      if (BigInt.asUintN(64, message.maxReceiveBytes) !== message.maxReceiveBytes) {
-        throw new globalThis.Error("value provided for field message.maxReceiveBytes of type uint64 too large");
+      if (BigInt.asIntN(64, message.maxReceiveBytes) !== message.maxReceiveBytes) {
+        throw new globalThis.Error("value provided for field message.maxReceiveBytes of type int64 too large");
       }
-      writer.uint32(40).uint64(message.maxReceiveBytes);
+      writer.uint32(40).int64(message.maxReceiveBytes);
     }
     if (message.delivery !== undefined) {
       DeliveryOptions.encode(message.delivery, writer.uint32(50).fork()).join();
@@ -1248,7 +1441,7 @@ export const Open: MessageFns<Open, "ciosidecar.v1.Open"> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Open {
+  decode(input: BinaryReader | Uint8Array, length?: number): OpenStream {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -1257,7 +1450,7 @@ export const Open: MessageFns<Open, "ciosidecar.v1.Open"> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseOpen();
+      const message = createBaseOpenStream();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1290,7 +1483,7 @@ export const Open: MessageFns<Open, "ciosidecar.v1.Open"> = {
               break;
             }
 
-            message.connections.push(Connection.decode(reader, reader.uint32()));
+            message.connections.push(SourceConnection.decode(reader, reader.uint32()));
             continue;
           }
           case 5: {
@@ -1298,7 +1491,7 @@ export const Open: MessageFns<Open, "ciosidecar.v1.Open"> = {
               break;
             }
 
-            message.maxReceiveBytes = reader.uint64() as bigint;
+            message.maxReceiveBytes = reader.int64() as bigint;
             continue;
           }
           case 6: {
@@ -1321,15 +1514,15 @@ export const Open: MessageFns<Open, "ciosidecar.v1.Open"> = {
     }
   },
 
-  create(base?: DeepPartial<Open>): Open {
-    return Open.fromPartial(base ?? {});
+  create(base?: DeepPartial<OpenStream>): OpenStream {
+    return OpenStream.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<Open>): Open {
-    const message = createBaseOpen();
+  fromPartial(object: DeepPartial<OpenStream>): OpenStream {
+    const message = createBaseOpenStream();
     message.clientName = object.clientName ?? "";
     message.clientVersion = object.clientVersion ?? "";
     message.destinations = object.destinations?.map((e) => Destination.fromPartial(e)) || [];
-    message.connections = object.connections?.map((e) => Connection.fromPartial(e)) || [];
+    message.connections = object.connections?.map((e) => SourceConnection.fromPartial(e)) || [];
     message.maxReceiveBytes = (object.maxReceiveBytes !== undefined && object.maxReceiveBytes !== null)
       ? BigInt(object.maxReceiveBytes)
       : 0n;
@@ -1341,20 +1534,15 @@ export const Open: MessageFns<Open, "ciosidecar.v1.Open"> = {
 };
 
 function createBaseDeliveryOptions(): DeliveryOptions {
-  return {
-    $type: "ciosidecar.v1.DeliveryOptions",
-    detailForEveryItem: false,
-    includeRequests: false,
-    defaultTimeout: undefined,
-  };
+  return { $type: "ciosidecar.v1.DeliveryOptions", detailLevel: 0, includeRequests: false, defaultTimeout: undefined };
 }
 
 export const DeliveryOptions: MessageFns<DeliveryOptions, "ciosidecar.v1.DeliveryOptions"> = {
   $type: "ciosidecar.v1.DeliveryOptions" as const,
 
   encode(message: DeliveryOptions, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.detailForEveryItem !== false) {
-      writer.uint32(8).bool(message.detailForEveryItem);
+    if (message.detailLevel !== 0) {
+      writer.uint32(8).int32(message.detailLevel);
     }
     if (message.includeRequests !== false) {
       writer.uint32(16).bool(message.includeRequests);
@@ -1383,7 +1571,7 @@ export const DeliveryOptions: MessageFns<DeliveryOptions, "ciosidecar.v1.Deliver
               break;
             }
 
-            message.detailForEveryItem = reader.bool();
+            message.detailLevel = reader.int32() as any;
             continue;
           }
           case 2: {
@@ -1419,7 +1607,7 @@ export const DeliveryOptions: MessageFns<DeliveryOptions, "ciosidecar.v1.Deliver
   },
   fromPartial(object: DeepPartial<DeliveryOptions>): DeliveryOptions {
     const message = createBaseDeliveryOptions();
-    message.detailForEveryItem = object.detailForEveryItem ?? false;
+    message.detailLevel = object.detailLevel ?? 0;
     message.includeRequests = object.includeRequests ?? false;
     message.defaultTimeout = (object.defaultTimeout !== undefined && object.defaultTimeout !== null)
       ? Duration.fromPartial(object.defaultTimeout)
@@ -1428,14 +1616,14 @@ export const DeliveryOptions: MessageFns<DeliveryOptions, "ciosidecar.v1.Deliver
   },
 };
 
-function createBaseOpened(): Opened {
-  return { $type: "ciosidecar.v1.Opened", sessionId: "", limits: undefined, problems: [] };
+function createBaseStreamOpened(): StreamOpened {
+  return { $type: "ciosidecar.v1.StreamOpened", sessionId: "", limits: undefined, problems: [] };
 }
 
-export const Opened: MessageFns<Opened, "ciosidecar.v1.Opened"> = {
-  $type: "ciosidecar.v1.Opened" as const,
+export const StreamOpened: MessageFns<StreamOpened, "ciosidecar.v1.StreamOpened"> = {
+  $type: "ciosidecar.v1.StreamOpened" as const,
 
-  encode(message: Opened, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+  encode(message: StreamOpened, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.sessionId !== "") {
       writer.uint32(10).string(message.sessionId);
     }
@@ -1448,7 +1636,7 @@ export const Opened: MessageFns<Opened, "ciosidecar.v1.Opened"> = {
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): Opened {
+  decode(input: BinaryReader | Uint8Array, length?: number): StreamOpened {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -1457,7 +1645,7 @@ export const Opened: MessageFns<Opened, "ciosidecar.v1.Opened"> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseOpened();
+      const message = createBaseStreamOpened();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1497,11 +1685,11 @@ export const Opened: MessageFns<Opened, "ciosidecar.v1.Opened"> = {
     }
   },
 
-  create(base?: DeepPartial<Opened>): Opened {
-    return Opened.fromPartial(base ?? {});
+  create(base?: DeepPartial<StreamOpened>): StreamOpened {
+    return StreamOpened.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<Opened>): Opened {
-    const message = createBaseOpened();
+  fromPartial(object: DeepPartial<StreamOpened>): StreamOpened {
+    const message = createBaseStreamOpened();
     message.sessionId = object.sessionId ?? "";
     message.limits = (object.limits !== undefined && object.limits !== null)
       ? Limits.fromPartial(object.limits)
@@ -1523,7 +1711,7 @@ export const UpsertDestinations: MessageFns<UpsertDestinations, "ciosidecar.v1.U
       Destination.encode(v!, writer.uint32(10).fork()).join();
     }
     for (const v of message.connections) {
-      Connection.encode(v!, writer.uint32(18).fork()).join();
+      SourceConnection.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -1554,7 +1742,7 @@ export const UpsertDestinations: MessageFns<UpsertDestinations, "ciosidecar.v1.U
               break;
             }
 
-            message.connections.push(Connection.decode(reader, reader.uint32()));
+            message.connections.push(SourceConnection.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -1575,7 +1763,7 @@ export const UpsertDestinations: MessageFns<UpsertDestinations, "ciosidecar.v1.U
   fromPartial(object: DeepPartial<UpsertDestinations>): UpsertDestinations {
     const message = createBaseUpsertDestinations();
     message.destinations = object.destinations?.map((e) => Destination.fromPartial(e)) || [];
-    message.connections = object.connections?.map((e) => Connection.fromPartial(e)) || [];
+    message.connections = object.connections?.map((e) => SourceConnection.fromPartial(e)) || [];
     return message;
   },
 };
@@ -1684,10 +1872,10 @@ export const Drain: MessageFns<Drain, "ciosidecar.v1.Drain"> = {
   },
 };
 
-/** Turns RudderStack events into Customer.io requests, and delivers them when asked. */
+/** Turns RudderStack events into Customer.io requests, and delivers the requests on demand. */
 export type SidecarServiceService = typeof SidecarServiceService;
 export const SidecarServiceService = {
-  /** What this server is and can do: versions, dialects, limits. Ask once, before anything else. */
+  /** Return the version, the features and the limits of the server. Clients SHOULD call it first. */
   getCapabilities: {
     path: "/ciosidecar.v1.SidecarService/GetCapabilities" as const,
     requestStream: false as const,
@@ -1699,7 +1887,7 @@ export const SidecarServiceService = {
       Buffer.from(GetCapabilitiesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetCapabilitiesResponse => GetCapabilitiesResponse.decode(value),
   },
-  /** Whether a destination can work: its settings, and, with `probe`, its credentials and region. */
+  /** Check the settings of a destination and, with `probe`, its credentials and region. */
   checkDestination: {
     path: "/ciosidecar.v1.SidecarService/CheckDestination" as const,
     requestStream: false as const,
@@ -1711,7 +1899,7 @@ export const SidecarServiceService = {
       Buffer.from(CheckDestinationResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CheckDestinationResponse => CheckDestinationResponse.decode(value),
   },
-  /** One batch in, one batch out, nothing remembered. Safe to retry, friendly to load balancers. */
+  /** Transform one batch. The server keeps no state; the call is safe to retry. */
   transform: {
     path: "/ciosidecar.v1.SidecarService/Transform" as const,
     requestStream: false as const,
@@ -1722,8 +1910,21 @@ export const SidecarServiceService = {
     responseDeserialize: (value: Buffer): TransformResponse => TransformResponse.decode(value),
   },
   /**
-   * Batches in, results out, for as long as the caller likes; delivers when `Open` asks for it.
-   * Fails with INVALID_ARGUMENT and google.rpc.BadRequest where the caller breaks the protocol.
+   * Transform one batch and deliver its requests. Results have the meaning that they have on a
+   * stream with delivery.
+   */
+  deliver: {
+    path: "/ciosidecar.v1.SidecarService/Deliver" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeliverRequest): Buffer => Buffer.from(DeliverRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeliverRequest => DeliverRequest.decode(value),
+    responseSerialize: (value: DeliverResponse): Buffer => Buffer.from(DeliverResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeliverResponse => DeliverResponse.decode(value),
+  },
+  /**
+   * Transform any number of batches, and deliver them if `OpenStream.delivery` is set. If the caller
+   * violates the protocol, the call fails with INVALID_ARGUMENT and a google.rpc.BadRequest.
    */
   transformStream: {
     path: "/ciosidecar.v1.SidecarService/TransformStream" as const,
@@ -1739,21 +1940,26 @@ export const SidecarServiceService = {
 } as const;
 
 export interface SidecarServiceServer extends UntypedServiceImplementation {
-  /** What this server is and can do: versions, dialects, limits. Ask once, before anything else. */
+  /** Return the version, the features and the limits of the server. Clients SHOULD call it first. */
   getCapabilities: handleUnaryCall<GetCapabilitiesRequest, GetCapabilitiesResponse>;
-  /** Whether a destination can work: its settings, and, with `probe`, its credentials and region. */
+  /** Check the settings of a destination and, with `probe`, its credentials and region. */
   checkDestination: handleUnaryCall<CheckDestinationRequest, CheckDestinationResponse>;
-  /** One batch in, one batch out, nothing remembered. Safe to retry, friendly to load balancers. */
+  /** Transform one batch. The server keeps no state; the call is safe to retry. */
   transform: handleUnaryCall<TransformRequest, TransformResponse>;
   /**
-   * Batches in, results out, for as long as the caller likes; delivers when `Open` asks for it.
-   * Fails with INVALID_ARGUMENT and google.rpc.BadRequest where the caller breaks the protocol.
+   * Transform one batch and deliver its requests. Results have the meaning that they have on a
+   * stream with delivery.
+   */
+  deliver: handleUnaryCall<DeliverRequest, DeliverResponse>;
+  /**
+   * Transform any number of batches, and deliver them if `OpenStream.delivery` is set. If the caller
+   * violates the protocol, the call fails with INVALID_ARGUMENT and a google.rpc.BadRequest.
    */
   transformStream: handleBidiStreamingCall<TransformStreamRequest, TransformStreamResponse>;
 }
 
 export interface SidecarServiceClient extends Client {
-  /** What this server is and can do: versions, dialects, limits. Ask once, before anything else. */
+  /** Return the version, the features and the limits of the server. Clients SHOULD call it first. */
   getCapabilities(
     request: GetCapabilitiesRequest,
     callback: (error: ServiceError | null, response: GetCapabilitiesResponse) => void,
@@ -1769,7 +1975,7 @@ export interface SidecarServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetCapabilitiesResponse) => void,
   ): ClientUnaryCall;
-  /** Whether a destination can work: its settings, and, with `probe`, its credentials and region. */
+  /** Check the settings of a destination and, with `probe`, its credentials and region. */
   checkDestination(
     request: CheckDestinationRequest,
     callback: (error: ServiceError | null, response: CheckDestinationResponse) => void,
@@ -1785,7 +1991,7 @@ export interface SidecarServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CheckDestinationResponse) => void,
   ): ClientUnaryCall;
-  /** One batch in, one batch out, nothing remembered. Safe to retry, friendly to load balancers. */
+  /** Transform one batch. The server keeps no state; the call is safe to retry. */
   transform(
     request: TransformRequest,
     callback: (error: ServiceError | null, response: TransformResponse) => void,
@@ -1802,8 +2008,27 @@ export interface SidecarServiceClient extends Client {
     callback: (error: ServiceError | null, response: TransformResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Batches in, results out, for as long as the caller likes; delivers when `Open` asks for it.
-   * Fails with INVALID_ARGUMENT and google.rpc.BadRequest where the caller breaks the protocol.
+   * Transform one batch and deliver its requests. Results have the meaning that they have on a
+   * stream with delivery.
+   */
+  deliver(
+    request: DeliverRequest,
+    callback: (error: ServiceError | null, response: DeliverResponse) => void,
+  ): ClientUnaryCall;
+  deliver(
+    request: DeliverRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeliverResponse) => void,
+  ): ClientUnaryCall;
+  deliver(
+    request: DeliverRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeliverResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Transform any number of batches, and deliver them if `OpenStream.delivery` is set. If the caller
+   * violates the protocol, the call fails with INVALID_ARGUMENT and a google.rpc.BadRequest.
    */
   transformStream(): ClientDuplexStream<TransformStreamRequest, TransformStreamResponse>;
   transformStream(options: Partial<CallOptions>): ClientDuplexStream<TransformStreamRequest, TransformStreamResponse>;

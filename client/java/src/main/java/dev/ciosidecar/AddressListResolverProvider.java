@@ -16,20 +16,20 @@ import java.net.URLEncoder;
 import java.util.List;
 
 /**
- * Tells gRPC the addresses of a list, for which it has no resolver of its own. gRPC finds it on the class
- * path; callers have no use for it.
+ * Resolves a list of addresses, for which gRPC has no resolver of its own. gRPC finds this class on the class
+ * path; callers do not use it.
  */
 public final class AddressListResolverProvider extends NameResolverProvider {
   static final String UNIX = "unix:";
   private static final String SCHEME = "ciosidecar";
   private static final int USUAL_PRIORITY = 5;
-  // No address holds a line break.
+  // No address contains a line break.
   private static final String SEPARATOR = "\n";
 
-  /** For gRPC. */
+  /** Makes a provider. Called by gRPC. */
   public AddressListResolverProvider() {}
 
-  /** The target that stands for addresses, each an IP address with its port, or unix:PATH. */
+  /** Returns the target for addresses, each an IP address with a port, or unix:PATH. */
   static String target(List<String> addresses) {
     return SCHEME + ":///" + URLEncoder.encode(String.join(SEPARATOR, addresses), UTF_8);
   }
@@ -84,7 +84,7 @@ public final class AddressListResolverProvider extends NameResolverProvider {
       // Nothing was started.
     }
 
-    /** A group of one: each address has its own turn, and its own name in a certificate. */
+    /** Returns a group of one address, so that each has its own turn and its own name in a certificate. */
     private static EquivalentAddressGroup group(String address) {
       return new EquivalentAddressGroup(
           socketAddress(address),

@@ -1,11 +1,11 @@
 package dev.ciosidecar;
 
 /**
- * One event's result, and what its sender put beside it.
+ * The result of an event that was sent on a stream, with the caller's attachment.
  *
- * @param <T> what the caller puts beside events
- * @param attachment the caller's own object, {@code null} if there was none
- * @param result what became of the event; positions in it, the requests' too, count the events of the
+ * @param <T> the type of the attachments
+ * @param attachment the caller's own object; {@code null} if the event was sent without one
+ * @param result the result of the event; its positions, also those of its requests, count the events of the
  *     stream from 0
  */
 public record Answer<T>(T attachment, Result result) {}

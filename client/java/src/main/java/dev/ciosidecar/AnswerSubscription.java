@@ -5,10 +5,10 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.Flow;
 
 /**
- * Gives answers to the one subscriber of a stream, in order, as many as it asked for.
+ * Passes answers to the subscriber of a stream, in order, as many as the subscriber requested.
  *
- * <p>It runs on a thread of the client's whenever there is something to tell, one run at a time, and never
- * holds the lock while the subscriber's code runs.
+ * <p>Runs on a thread of the client whenever there is a signal to pass on, one run at a time. The lock is not
+ * held while the subscriber's code runs.
  */
 final class AnswerSubscription<T> implements Flow.Subscription, Runnable {
   private final StreamState<T> state;
@@ -19,7 +19,7 @@ final class AnswerSubscription<T> implements Flow.Subscription, Runnable {
   private long demand;
   private long wrongDemand;
   private boolean running;
-  private boolean greeted;
+  private boolean subscribed;
   private boolean over;
   private Thread thread;
 
@@ -45,7 +45,7 @@ final class AnswerSubscription<T> implements Flow.Subscription, Runnable {
     }
   }
 
-  /** Nobody is left to hear answers, so the stream ends. */
+  /** Closes the stream: its answers have no receiver any more. */
   @Override
   public void cancel() {
     state.lock.lock();
@@ -57,7 +57,7 @@ final class AnswerSubscription<T> implements Flow.Subscription, Runnable {
     }
   }
 
-  /** Sees to it that a thread looks after what is due. Under the lock. */
+  /** Starts a run unless one is active. Under the lock. */
   void wake() {
     if (!running && !over) {
       running = true;
@@ -65,7 +65,7 @@ final class AnswerSubscription<T> implements Flow.Subscription, Runnable {
     }
   }
 
-  /** Whether this thread is the subscriber's own. Under the lock. */
+  /** Returns whether the current thread runs the subscriber's code. Under the lock. */
   boolean runsHere() {
     return thread == Thread.currentThread();
   }
@@ -73,7 +73,7 @@ final class AnswerSubscription<T> implements Flow.Subscription, Runnable {
   @Override
   public void run() {
     try {
-      greet();
+      subscribeOnce();
       Runnable next;
       while ((next = next()) != null) {
         next.run();
@@ -84,13 +84,13 @@ final class AnswerSubscription<T> implements Flow.Subscription, Runnable {
     }
   }
 
-  private void greet() {
+  private void subscribeOnce() {
     boolean first;
     state.lock.lock();
     try {
       thread = Thread.currentThread();
-      first = !greeted;
-      greeted = true;
+      first = !subscribed;
+      subscribed = true;
     } finally {
       state.lock.unlock();
     }
@@ -99,11 +99,11 @@ final class AnswerSubscription<T> implements Flow.Subscription, Runnable {
     }
   }
 
-  /** What the subscriber is to be told now; null for nothing. */
+  /** Returns the next signal to the subscriber; null if there is none now. */
   private Runnable next() {
     state.lock.lock();
     try {
-      Runnable last = lastWord();
+      Runnable last = lastSignal();
       if (over) {
         thread = null;
         return null;
@@ -112,10 +112,10 @@ final class AnswerSubscription<T> implements Flow.Subscription, Runnable {
         over = true;
         return last;
       }
-      if (demand > 0 && state.ledger.hasAnswer()) {
+      if (demand > 0 && state.outstanding.hasAnswer()) {
         demand--;
-        Answer<T> answer = state.ledger.takeAnswer();
-        state.room.signalAll();
+        Answer<T> answer = state.outstanding.takeAnswer();
+        state.capacity.signalAll();
         return () -> subscriber.onNext(answer);
       }
       running = false;
@@ -126,17 +126,17 @@ final class AnswerSubscription<T> implements Flow.Subscription, Runnable {
     }
   }
 
-  /** How it ends, if it does now. */
-  private Runnable lastWord() {
+  /** Returns the signal that ends the subscription; null if the subscription does not end now. */
+  private Runnable lastSignal() {
     if (wrongDemand < 0) {
       state.close();
       return () -> subscriber.onError(new IllegalArgumentException("a demand below 1"));
     }
-    if (!state.closed && state.finished && state.ledger.owedEvents() == 0) {
+    if (!state.closed && state.finished && state.outstanding.count() == 0) {
       return subscriber::onComplete;
     }
-    // What was answered before a failure is still told; what was answered before the user left is not.
-    if (state.failure != null && (state.closed || !state.ledger.hasAnswer())) {
+    // Answers that precede a failure are still passed on. After the caller closed the stream, none is.
+    if (state.failure != null && (state.closed || !state.outstanding.hasAnswer())) {
       SidecarException failure = state.failure;
       return () -> subscriber.onError(failure);
     }

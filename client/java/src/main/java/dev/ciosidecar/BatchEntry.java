@@ -1,10 +1,11 @@
 package dev.ciosidecar;
 
 /**
- * An event and what its sender puts beside it, for {@link EventStream#sendBatch}.
+ * An event and the caller's attachment, for {@link EventStream#sendBatch}.
  *
- * @param <T> what the caller puts beside events
+ * @param <T> the type of the attachments
  * @param event the event
- * @param attachment comes back beside the result; may be {@code null}, and never leaves this process
+ * @param attachment the caller's own object, returned with the result; may be {@code null}, and never leaves
+ *     this process
  */
 public record BatchEntry<T>(Event event, T attachment) {}

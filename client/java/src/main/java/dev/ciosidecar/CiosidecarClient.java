@@ -1,8 +1,8 @@
 package dev.ciosidecar;
 
-import dev.ciosidecar.v1.Batch;
 import dev.ciosidecar.v1.CheckDestinationRequest;
 import dev.ciosidecar.v1.CheckDestinationResponse;
+import dev.ciosidecar.v1.DeliverRequest;
 import dev.ciosidecar.v1.GetCapabilitiesRequest;
 import dev.ciosidecar.v1.GetCapabilitiesResponse;
 import dev.ciosidecar.v1.SidecarServiceGrpc;
@@ -23,16 +23,16 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 
 /**
- * A connection to one or several sidecars. Make one and keep it: it is safe to share between threads, and
- * connecting costs more than a call. Connects with the first call.
+ * A client of one or several sidecars. Make one client and keep it: threads can share it, and connecting
+ * costs more than a call. The client connects with the first call.
  *
- * <p>Its calls wait for their answer. They heed gRPC's {@code Context}: a deadline or a cancellation there
- * ends them. An interrupt ends them too, with {@code CANCELLED}; the thread stays interrupted.
+ * <p>Calls wait for their answer. A deadline or a cancellation of gRPC's {@code Context} ends them. An
+ * interrupt ends them too, with {@code CANCELLED}; the thread stays interrupted.
  */
 public final class CiosidecarClient implements AutoCloseable {
   private static final Duration DEADLINE = Duration.ofSeconds(30);
 
-  /** Where a sidecar listens unless it is told otherwise. */
+  /** The address at which a sidecar listens by default. */
   public static final String DEFAULT_ADDRESS = "127.0.0.1:50550";
 
   private final SidecarChannel channel;
@@ -56,7 +56,7 @@ public final class CiosidecarClient implements AutoCloseable {
   }
 
   /**
-   * A client with the defaults.
+   * Makes a client with the defaults.
    *
    * @param address as for {@link Builder#addresses}
    * @return the client
@@ -66,21 +66,21 @@ public final class CiosidecarClient implements AutoCloseable {
   }
 
   /**
-   * Asks what the sidecar is and can do, within 30 seconds.
+   * Asks for the version, the features and the limits of the sidecar, within 30 seconds.
    *
-   * @return a message of the contract: versions, features, limits
-   * @throws SidecarException if there was no answer
+   * @return a message of the contract
+   * @throws SidecarException if the call failed
    */
   public GetCapabilitiesResponse capabilities() {
     return capabilities(DEADLINE);
   }
 
   /**
-   * The same within a time.
+   * Asks for the version, the features and the limits of the sidecar.
    *
-   * @param deadline gRPC's own further attempts included
-   * @return as above
-   * @throws SidecarException as above; {@code DEADLINE_EXCEEDED} when the time has passed
+   * @param deadline the time limit, gRPC's retries included
+   * @return a message of the contract
+   * @throws SidecarException if the call failed; {@code DEADLINE_EXCEEDED} after the time limit
    */
   public GetCapabilitiesResponse capabilities(Duration deadline) {
     return call(
@@ -88,36 +88,37 @@ public final class CiosidecarClient implements AutoCloseable {
   }
 
   /**
-   * Asks whether a destination's settings can work, within 30 seconds. Customer.io is not asked.
+   * Checks the settings of a destination, within 30 seconds. Does not ask Customer.io.
    *
    * @param destination the destination
-   * @return a message of the contract: what is wrong or ignored, by key
-   * @throws SidecarException if there was no answer
+   * @return a message of the contract: errors and remarks about the settings, by key
+   * @throws SidecarException if the call failed
    */
   public CheckDestinationResponse check(Destination destination) {
     return check(destination, false);
   }
 
   /**
-   * Asks whether a destination can work, and, with a probe, whether Customer.io takes its credentials.
+   * Checks the settings of a destination and, with a probe, its credentials, within 30 seconds.
    *
    * @param destination the destination
-   * @param probe true: ask Customer.io too
-   * @return a message of the contract: what is wrong or ignored, by key, and what the probe found
-   * @throws SidecarException if there was no answer; {@code UNIMPLEMENTED} where the sidecar cannot probe
+   * @param probe true: ask Customer.io whether it accepts the credentials, and for their region
+   * @return a message of the contract: errors and remarks about the settings, by key, and the probe's result
+   * @throws SidecarException if the call failed; {@code UNIMPLEMENTED} if the sidecar does not offer the
+   *     probe
    */
   public CheckDestinationResponse check(Destination destination, boolean probe) {
     return check(destination, probe, DEADLINE);
   }
 
   /**
-   * The same within a time.
+   * Checks the settings of a destination and, with a probe, its credentials.
    *
    * @param destination the destination
-   * @param probe true: ask Customer.io too
-   * @param deadline gRPC's own further attempts included
-   * @return as above
-   * @throws SidecarException as above; {@code DEADLINE_EXCEEDED} when the time has passed
+   * @param probe true: ask Customer.io whether it accepts the credentials, and for their region
+   * @param deadline the time limit, gRPC's retries included
+   * @return a message of the contract: errors and remarks about the settings, by key, and the probe's result
+   * @throws SidecarException if the call failed; {@code DEADLINE_EXCEEDED} after the time limit
    */
   public CheckDestinationResponse check(
       Destination destination, boolean probe, Duration deadline) {
@@ -130,48 +131,120 @@ public final class CiosidecarClient implements AutoCloseable {
   }
 
   /**
-   * One batch in, its results out, within 30 seconds.
+   * Transforms one batch, within 30 seconds.
    *
-   * @param events 50 to 500 are a good batch; the sidecar's {@code max_batch_events} bounds it
-   * @param destination where those go that name no destination themselves
-   * @return one result an event, in order
-   * @throws SidecarException if there was no answer; {@code INVALID_ARGUMENT} where the batch is too large
+   * @param events the batch: 50 to 500 events are best; the sidecar's {@code max_batch_events} is the limit
+   * @param destination the destination of the events that name none
+   * @return one result for each event, in order
+   * @throws SidecarException if the call failed; {@code INVALID_ARGUMENT} if the batch is too large
    */
   public List<Result> transform(List<Event> events, Destination destination) {
     return transform(events, destination, DEADLINE);
   }
 
   /**
-   * The same within a time.
+   * Transforms one batch.
    *
-   * @param events as above
-   * @param destination as above
-   * @param deadline gRPC's own further attempts included
-   * @return one result an event, in order
-   * @throws SidecarException as above; {@code DEADLINE_EXCEEDED} when the time has passed
+   * @param events the batch
+   * @param destination the destination of the events that name none
+   * @param deadline the time limit, gRPC's retries included
+   * @return one result for each event, in order
+   * @throws SidecarException if the call failed; {@code DEADLINE_EXCEEDED} after the time limit
    */
   public List<Result> transform(List<Event> events, Destination destination, Duration deadline) {
-    TransformRequest.Builder request = TransformRequest.newBuilder();
-    Batch.Builder batch = request.getBatchBuilder();
-    Numbering<Destination> destinations = new Numbering<>(Integer.MAX_VALUE);
-    Numbering<Connection> connections = new Numbering<>(Integer.MAX_VALUE);
-    for (Event event : events) {
-      batch.addItems(
-          event.item().toBuilder()
-              .setDestination(destinations.number(event.destination().orElse(destination)))
-              .setConnection(connections.number(event.connection().orElse(null))));
-    }
-    destinations.takeUndeclared((named, number) -> request.addDestinations(named.declaredAs(number)));
-    connections.takeUndeclared((named, number) -> request.addConnections(named.declaredAs(number)));
-    return call(deadline, stub -> ResultReader.read(stub.transform(request.build()).getResults()));
+    TransformRequest request = new UnaryBatch(events, destination).transformRequest();
+    return call(deadline, stub -> ResultReader.read(stub.transform(request).getResults()));
   }
 
   /**
-   * Opens a stream for events of one destination.
+   * Transforms one batch and delivers its requests, with the default options.
    *
-   * @param <T> what the caller puts beside events
-   * @param destination where those go that name no destination themselves
-   * @return the stream; it starts to connect, and events may be sent at once
+   * @param events the batch; prepared requests are allowed
+   * @param destination the destination of the events that name none
+   * @return one result for each event, in order, as on a stream with delivery
+   * @throws SidecarException as for {@link #deliver(List, Destination, DeliveryOptions)}
+   */
+  public List<Result> deliver(List<Event> events, Destination destination) {
+    return deliver(events, destination, DeliveryOptions.defaults());
+  }
+
+  /**
+   * Transforms one batch and delivers its requests. The time limit of the call is 30 seconds more than
+   * {@link DeliveryOptions#timeout}, or 90 seconds if that is not set.
+   *
+   * <p>The call is never retried, because a retry could deliver events twice. If it fails, it is unknown
+   * which events were delivered.
+   *
+   * @param events the batch; prepared requests are allowed
+   * @param destination the destination of the events that name none
+   * @param options how requests are delivered
+   * @return one result for each event, in order, as on a stream with delivery
+   * @throws SidecarException if the call failed; {@code UNIMPLEMENTED} if the sidecar does not offer delivery
+   */
+  public List<Result> deliver(
+      List<Event> events, Destination destination, DeliveryOptions options) {
+    return deliver(events, destination, options, options.longestDelivery().plus(DEADLINE));
+  }
+
+  /**
+   * Transforms one batch and delivers its requests, within a time limit of the caller's.
+   *
+   * @param events the batch; prepared requests are allowed
+   * @param destination the destination of the events that name none
+   * @param options how requests are delivered
+   * @param deadline the time limit of the call; SHOULD be above the time limit of the delivery
+   * @return one result for each event, in order, as on a stream with delivery
+   * @throws SidecarException as for {@link #deliver(List, Destination, DeliveryOptions)};
+   *     {@code DEADLINE_EXCEEDED} after the time limit
+   */
+  public List<Result> deliver(
+      List<Event> events, Destination destination, DeliveryOptions options, Duration deadline) {
+    return deliver(
+        new UnaryBatch(events, Objects.requireNonNull(destination, "destination")),
+        options,
+        deadline);
+  }
+
+  /**
+   * Delivers one batch in which every event names its destination or is a prepared request.
+   *
+   * @param events the batch
+   * @param options how requests are delivered
+   * @return one result for each event, in order, as on a stream with delivery
+   * @throws SidecarException as for {@link #deliver(List, Destination, DeliveryOptions)}
+   * @throws IllegalArgumentException if an event has no destination and is no prepared request
+   */
+  public List<Result> deliver(List<Event> events, DeliveryOptions options) {
+    return deliver(events, options, options.longestDelivery().plus(DEADLINE));
+  }
+
+  /**
+   * Delivers one batch in which every event names its destination or is a prepared request, within a time
+   * limit of the caller's.
+   *
+   * @param events the batch
+   * @param options how requests are delivered
+   * @param deadline the time limit of the call; SHOULD be above the time limit of the delivery
+   * @return one result for each event, in order, as on a stream with delivery
+   * @throws SidecarException as for {@link #deliver(List, Destination, DeliveryOptions)};
+   *     {@code DEADLINE_EXCEEDED} after the time limit
+   * @throws IllegalArgumentException if an event has no destination and is no prepared request
+   */
+  public List<Result> deliver(List<Event> events, DeliveryOptions options, Duration deadline) {
+    return deliver(new UnaryBatch(events, null), options, deadline);
+  }
+
+  private List<Result> deliver(UnaryBatch batch, DeliveryOptions options, Duration deadline) {
+    DeliverRequest request = batch.deliverRequest(options);
+    return call(deadline, stub -> ResultReader.read(stub.deliver(request).getResults()));
+  }
+
+  /**
+   * Opens a stream with the default options.
+   *
+   * @param <T> the type of the attachments
+   * @param destination the destination of the events that name none
+   * @return the stream; it connects in the background, and events may be sent at once
    * @throws IllegalStateException if the client is closed
    */
   public <T> EventStream<T> stream(Destination destination) {
@@ -179,12 +252,12 @@ public final class CiosidecarClient implements AutoCloseable {
   }
 
   /**
-   * The same with options.
+   * Opens a stream.
    *
-   * @param <T> what the caller puts beside events
-   * @param destination where those go that name no destination themselves
-   * @param options how the stream gathers, what it may owe, whether it delivers
-   * @return the stream; it starts to connect, and events may be sent at once
+   * @param <T> the type of the attachments
+   * @param destination the destination of the events that name none
+   * @param options the options of the stream
+   * @return the stream; it connects in the background, and events may be sent at once
    * @throws IllegalStateException if the client is closed
    */
   public <T> EventStream<T> stream(Destination destination, StreamOptions options) {
@@ -192,11 +265,11 @@ public final class CiosidecarClient implements AutoCloseable {
   }
 
   /**
-   * Opens a stream on which every event names its destination itself, or is a prepared request.
+   * Opens a stream on which every event names its destination or is a prepared request.
    *
-   * @param <T> what the caller puts beside events
-   * @param options how the stream gathers, what it may owe, whether it delivers
-   * @return the stream; it starts to connect, and events may be sent at once
+   * @param <T> the type of the attachments
+   * @param options the options of the stream
+   * @return the stream; it connects in the background, and events may be sent at once
    * @throws IllegalStateException if the client is closed
    */
   public <T> EventStream<T> stream(StreamOptions options) {
@@ -215,7 +288,7 @@ public final class CiosidecarClient implements AutoCloseable {
     return stream;
   }
 
-  /** Ends every call and every stream, and the client's threads. Does nothing the second time. */
+  /** Ends all calls, all streams and the client's threads. Does nothing the second time. */
   @Override
   public void close() {
     synchronized (streams) {
@@ -233,7 +306,7 @@ public final class CiosidecarClient implements AutoCloseable {
       return method.apply(stub);
     } catch (StatusRuntimeException failure) {
       if (failure.getStatus().getCode() == Status.Code.UNAVAILABLE) {
-        // gRPC would wait up to two minutes before it tries a dead address again.
+        // gRPC's own backoff would keep an address that was down out of use for up to two minutes.
         channel.channel().resetConnectBackoff();
       }
       throw SidecarException.of(failure);
@@ -252,10 +325,10 @@ public final class CiosidecarClient implements AutoCloseable {
     private Builder() {}
 
     /**
-     * Says where the sidecars are. Calls take turns among those that are healthy.
+     * Sets the addresses of the sidecars. Calls take turns among those that are healthy.
      *
      * @param addresses one {@code host:port}, {@code dns:///name:port} or {@code unix:PATH}; or several, all
-     *     IP addresses with ports or all {@code unix:PATH}. {@link #DEFAULT_ADDRESS} if not set
+     *     IP addresses with ports or all {@code unix:PATH}. Defaults to {@link #DEFAULT_ADDRESS}
      * @return this
      */
     public Builder addresses(String... addresses) {
@@ -264,10 +337,10 @@ public final class CiosidecarClient implements AutoCloseable {
     }
 
     /**
-     * Has the client use TLS. A sidecar has none on its unix sockets.
+     * Makes the client use TLS. A sidecar has no TLS on its unix sockets.
      *
-     * @param credentials as {@code TlsChannelCredentials} builds them: whom to trust, and the client's own
-     *     certificate where the sidecar asks for one. No TLS if not set
+     * @param credentials as {@code TlsChannelCredentials} builds them: the certificate authorities to trust,
+     *     and the client's own certificate if the sidecar requires one. Defaults to no TLS
      * @return this
      */
     public Builder credentials(ChannelCredentials credentials) {
@@ -276,7 +349,7 @@ public final class CiosidecarClient implements AutoCloseable {
     }
 
     /**
-     * Says which name the sidecar's certificate bears, where it is not the address.
+     * Sets the name in the sidecar's certificate, if it is not the address.
      *
      * @param serverName a host name
      * @return this
@@ -287,11 +360,11 @@ public final class CiosidecarClient implements AutoCloseable {
     }
 
     /**
-     * Says how a peer that vanished without a word is noticed.
+     * Sets how the client notices that a sidecar no longer responds.
      *
-     * @param time how long a connection with calls may be silent before it is pinged; gRPC takes at least
-     *     10 s. 30 s if not set
-     * @param timeout how long the answer may take; 10 s if not set
+     * @param time how long a connection with calls may be silent before the client pings it; at least 10 s,
+     *     gRPC's own limit. Defaults to 30 s
+     * @param timeout how long the answer to a ping may take. Defaults to 10 s
      * @return this
      */
     public Builder keepAlive(Duration time, Duration timeout) {
@@ -301,9 +374,9 @@ public final class CiosidecarClient implements AutoCloseable {
     }
 
     /**
-     * Adds something that sees every call: metrics, traces, tokens.
+     * Adds an interceptor of all calls, for metrics, traces or tokens.
      *
-     * @param interceptor gRPC's own interface
+     * @param interceptor an interceptor of gRPC
      * @return this
      */
     public Builder intercept(ClientInterceptor interceptor) {
@@ -312,11 +385,11 @@ public final class CiosidecarClient implements AutoCloseable {
     }
 
     /**
-     * Makes the client. It does not connect yet.
+     * Makes the client. Does not connect yet.
      *
      * @return the client
-     * @throws IllegalArgumentException if an address is none, or the addresses cannot be used together, or
-     *     credentials are for a unix socket
+     * @throws IllegalArgumentException if an address is malformed, if the addresses cannot be used together,
+     *     or if there are credentials for a unix socket
      */
     public CiosidecarClient build() {
       return new CiosidecarClient(this);

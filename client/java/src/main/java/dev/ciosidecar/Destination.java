@@ -5,9 +5,10 @@ import dev.ciosidecar.v1.DestinationSettings;
 import java.util.Objects;
 
 /**
- * A Customer.io workspace as the user configured it. Immutable; two with the same settings and name are one.
+ * A Customer.io workspace as the user configured it. Immutable; equal if the settings and the names are
+ * equal.
  *
- * <p>It travels once a stream, however many events name it.
+ * <p>A stream sends a destination once, however many events refer to it.
  */
 public final class Destination {
   private final dev.ciosidecar.v1.Destination settings;
@@ -19,7 +20,7 @@ public final class Destination {
   }
 
   /**
-   * A destination from the config that the RudderStack dashboard keeps.
+   * Makes a destination from the config that the RudderStack dashboard keeps.
    *
    * @param config a JSON object
    * @return the destination
@@ -29,7 +30,7 @@ public final class Destination {
   }
 
   /**
-   * The same from bytes.
+   * Makes a destination from the bytes of the config that the RudderStack dashboard keeps.
    *
    * @param config a JSON object in UTF-8; copied
    * @return the destination
@@ -44,9 +45,9 @@ public final class Destination {
   }
 
   /**
-   * A destination from typed settings.
+   * Makes a destination from typed settings.
    *
-   * @param settings what is unset is the default
+   * @param settings the settings; a field that is not set has its default
    * @return the destination
    */
   public static Destination typed(DestinationSettings settings) {
@@ -55,21 +56,22 @@ public final class Destination {
   }
 
   /**
-   * The same destination under the caller's own name for it.
+   * Sets the caller's own name for the destination.
    *
-   * @param ref shows in the sidecar's log, so no secret; may be empty
-   * @return another object with the same settings
+   * @param ref the name; the sidecar uses it in its logs and metrics, so it MUST NOT be a secret. May be
+   *     empty
+   * @return a copy with this name
    */
   public Destination named(String ref) {
     return new Destination(settings, Objects.requireNonNull(ref, "ref"));
   }
 
-  /** The destination as it is declared under a number; 0 where the call has only one. */
-  dev.ciosidecar.v1.Destination declaredAs(int number) {
-    return settings.toBuilder().setNumber(number).setDestinationRef(ref).build();
+  /** Returns the message that declares the destination under a reference id; 0 if the call needs no id. */
+  dev.ciosidecar.v1.Destination declaredAs(int referenceId) {
+    return settings.toBuilder().setReferenceId(referenceId).setDestinationRef(ref).build();
   }
 
-  /** Equal if the settings and the names are. */
+  /** Compares the settings and the names. */
   @Override
   public boolean equals(Object other) {
     return other instanceof Destination destination

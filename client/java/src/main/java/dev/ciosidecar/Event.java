@@ -1,65 +1,67 @@
 package dev.ciosidecar;
 
 import com.google.protobuf.ByteString;
-import dev.ciosidecar.v1.Item;
-import dev.ciosidecar.v1.Message;
+import dev.ciosidecar.v1.BatchItem;
 import dev.ciosidecar.v1.PreparedRequest;
+import dev.ciosidecar.v1.RudderEvent;
 import java.util.Objects;
 import java.util.Optional;
 
 /**
- * One RudderStack event, or one request that is only to be delivered. Immutable: each {@code with} method
- * makes another one.
+ * A RudderStack event, or a prepared request to deliver. Immutable: each {@code with} method returns a copy.
  */
 public final class Event {
-  // A message holds 64 MiB, and its other fields need room too.
+  // A message has at most 64 MiB; 64 KiB of them are for its other fields.
   private static final int MAX_BYTES = (64 << 20) - (64 << 10);
 
-  private final Item item;
+  private final BatchItem item;
   private final Destination destination;
-  private final Connection connection;
+  private final SourceConnection connection;
 
-  private Event(Item item, Destination destination, Connection connection) {
+  private Event(BatchItem item, Destination destination, SourceConnection connection) {
     this.item = item;
     this.destination = destination;
     this.connection = connection;
   }
 
-  private Event(Item.Builder item) {
+  private Event(BatchItem.Builder item) {
     this(item.build(), null, null);
     if (sizeBytes() > MAX_BYTES) {
       throw new IllegalArgumentException(
-          "an event has " + sizeBytes() + " bytes, " + MAX_BYTES + " at most travel");
+          "an event has " + sizeBytes() + " bytes; at most " + MAX_BYTES + " can be sent");
     }
   }
 
-  private Event with(Item.Builder item) {
+  private Event with(BatchItem.Builder item) {
     return new Event(item.build(), destination, connection);
   }
 
   /**
-   * An event as the caller already holds it: the fast form, and the one that keeps every digit.
+   * Makes an event from its JSON as the caller already holds it. This form is the fastest and loses nothing.
    *
-   * @param event a JSON object in UTF-8; copied. What is not one is that event's {@code INVALID_JSON}
+   * @param event a JSON object in UTF-8; copied. If it is no JSON object, the event's error is
+   *     {@code INVALID_JSON}
    * @return the event
+   * @throws IllegalArgumentException if the event is too large to be sent
    */
   public static Event json(byte[] event) {
-    return new Event(Item.newBuilder().setJson(ByteString.copyFrom(event)));
+    return new Event(BatchItem.newBuilder().setJson(ByteString.copyFrom(event)));
   }
 
   /**
-   * The same from text.
+   * Makes an event from its JSON text.
    *
-   * @param event a JSON object. Half a surrogate pair, which UTF-8 cannot say, travels as an escape; the
+   * @param event a JSON object. An unpaired surrogate, which UTF-8 cannot encode, is sent as an escape; the
    *     sidecar repairs it and warns
    * @return the event
+   * @throws IllegalArgumentException if the event is too large to be sent
    */
   public static Event json(String event) {
-    String mended = event.chars().anyMatch(Event::isSurrogate) ? escapeLoneSurrogates(event) : event;
-    return new Event(Item.newBuilder().setJson(ByteString.copyFromUtf8(mended)));
+    String json = event.chars().anyMatch(Event::isSurrogate) ? escapeUnpairedSurrogates(event) : event;
+    return new Event(BatchItem.newBuilder().setJson(ByteString.copyFromUtf8(json)));
   }
 
-  private static String escapeLoneSurrogates(String json) {
+  private static String escapeUnpairedSurrogates(String json) {
     StringBuilder escaped = new StringBuilder(json.length());
     json.codePoints()
         .forEach(
@@ -78,28 +80,29 @@ public final class Event {
   }
 
   /**
-   * An event built field by field.
+   * Makes an event that is built field by field.
    *
    * @param event a message of the contract
    * @return the event
-   * @throws IllegalArgumentException if its fields are nested more deeply than the sidecar's protobuf reads,
-   *     which would fail the call for every other event; as JSON it travels
+   * @throws IllegalArgumentException if the event is too large to be sent, or if its fields nest more deeply
+   *     than protobuf reads. Such an event would fail the whole call; send it as JSON
    */
-  public static Event typed(Message event) {
+  public static Event typed(RudderEvent event) {
     if (Nesting.isTooDeep(event)) {
       throw new IllegalArgumentException(
           "the event's fields are nested too deeply for protobuf: send the event as JSON");
     }
-    return new Event(Item.newBuilder().setMessage(event));
+    return new Event(BatchItem.newBuilder().setEvent(event));
   }
 
   /**
-   * A request that was made earlier and is only to be delivered, on a stream that delivers.
+   * Makes an event from a request that an earlier call returned, to be delivered as it is. Allowed only with
+   * delivery.
    *
-   * @param request one that a {@link Result} gave out
-   * @return an event for {@link EventStream#send}
+   * @param request a request of an earlier {@link Result}
+   * @return an event that needs no destination
    */
-  public static Event prepared(Request request) {
+  public static Event prepared(ApiRequest request) {
     PreparedRequest prepared =
         PreparedRequest.newBuilder()
             .setMethod(request.method())
@@ -108,58 +111,58 @@ public final class Event {
             .putAllHeaders(request.headers())
             .setBody(request.body())
             .build();
-    return new Event(Item.newBuilder().setPrepared(prepared));
+    return new Event(BatchItem.newBuilder().setPrepared(prepared));
   }
 
   /**
-   * The event for a destination of its own.
+   * Sets the destination of this event.
    *
-   * @param destination instead of the call's or the stream's
-   * @return another event
+   * @param destination the destination, instead of that of the call or the stream
+   * @return a copy with this destination
    */
   public Event withDestination(Destination destination) {
     return new Event(item, Objects.requireNonNull(destination, "destination"), connection);
   }
 
   /**
-   * The event, a warehouse row, with what rows of its source become.
+   * Sets the connection of this event.
    *
-   * @param connection records need one, and nothing else does
-   * @return another event
+   * @param connection the connection; needed for records and audiences only
+   * @return a copy with this connection
    */
-  public Event withConnection(Connection connection) {
+  public Event withConnection(SourceConnection connection) {
     return new Event(item, destination, Objects.requireNonNull(connection, "connection"));
   }
 
   /**
-   * The event with the type of its source.
+   * Sets the type of the event's source.
    *
-   * @param sourceType {@code web}, {@code ios}, {@code cloud}, …: what filters go by. Empty: the event's
-   *     channel decides
-   * @return another event
+   * @param sourceType {@code web}, {@code ios}, {@code cloud}, …, as the dashboard's settings by source name
+   *     it. Empty: the event's channel decides
+   * @return a copy with this source type
    */
   public Event withSourceType(String sourceType) {
     return with(item.toBuilder().setSourceType(sourceType));
   }
 
   /**
-   * The event with a key of its own for order.
+   * Sets the ordering key. Used only with delivery.
    *
-   * @param orderingKey events with the same key are delivered one after another. Empty: by person
-   * @return another event
+   * @param orderingKey events with the same key are delivered one after another. Empty: the events of each
+   *     person are
+   * @return a copy with this ordering key
    */
   public Event withOrderingKey(String orderingKey) {
     return with(item.toBuilder().setOrderingKey(orderingKey));
   }
 
   /**
-   * The event with how often the caller has tried it before. It changes the order: on a stream that delivers,
-   * an event that was tried before is never held back for an earlier failure of the same person, because the
-   * caller knows of it.
+   * Sets how many times the caller has already sent the event. With delivery, an event with an attempt above
+   * 0 is not blocked by failures that the caller already knows of.
    *
    * @param attempt 0 the first time
-   * @return another event
-   * @throws IllegalArgumentException if it is below 0
+   * @return a copy with this attempt
+   * @throws IllegalArgumentException if the attempt is below 0
    */
   public Event withAttempt(int attempt) {
     if (attempt < 0) {
@@ -169,60 +172,68 @@ public final class Event {
   }
 
   /**
-   * The event as one that shares its request with no other.
+   * Sets whether the event must not share its request with other events.
    *
-   * @return another event
+   * @param dontBatch true: the event shares its request with no other
+   * @return a copy with this setting
    */
-  public Event alone() {
-    return with(item.toBuilder().setDontBatch(true));
+  public Event withDontBatch(boolean dontBatch) {
+    return with(item.toBuilder().setDontBatch(dontBatch));
   }
 
   /**
-   * The event with its trace.
+   * Sets the trace context of the event. If the sidecar's tracing is on, the spans of the event's requests
+   * link to it.
    *
    * @param traceparent a W3C trace context
-   * @return another event
+   * @return a copy with this trace context
    */
   public Event withTraceparent(String traceparent) {
     return with(item.toBuilder().setTraceparent(traceparent));
   }
 
   /**
-   * The event with bytes that come back as {@link Result#tag()} where the result has anything to say.
+   * Sets the tag of the event. {@link Result#tag()} repeats it if the result says more than its status.
    *
-   * @param tag 4,096 bytes at most
-   * @return another event
+   * @param tag any bytes, at most 4,096
+   * @return a copy with this tag
    */
   public Event withTag(ByteString tag) {
     return with(item.toBuilder().setTag(tag));
   }
 
-  /** The item of the contract, without a destination. */
-  Item item() {
+  /** Returns the item of the contract, without reference ids. */
+  BatchItem item() {
     return item;
   }
 
-  /** Where the event itself says that it goes. */
-  Optional<Destination> destination() {
-    return Optional.ofNullable(destination);
+  /**
+   * Returns the destination of the event.
+   *
+   * @param other the destination of an event that names none; null if there is none
+   * @return the destination; null if a prepared request has none
+   * @throws IllegalArgumentException if there is no destination and the event is no prepared request
+   */
+  Destination destinationOr(Destination other) {
+    Destination chosen = destination == null ? other : destination;
+    if (chosen == null && !item.hasPrepared()) {
+      throw new IllegalArgumentException(
+          "the event has no destination: name one with the event, or with the call or the stream");
+    }
+    return chosen;
   }
 
-  /** What the event says that its rows become. */
-  Optional<Connection> connection() {
+  /** Returns the connection of the event, if it has one. */
+  Optional<SourceConnection> connection() {
     return Optional.ofNullable(connection);
   }
 
-  /** Whether the event can go without a destination. */
-  boolean isPrepared() {
-    return item.hasPrepared();
-  }
-
-  /** The bytes that count against batches and credit. */
+  /** Returns the size of the event, which counts for batches and flow control. */
   int sizeBytes() {
     return item.hasJson() ? item.getJson().size() : item.getSerializedSize();
   }
 
-  /** {@return nothing of the event itself: it holds personal data} */
+  /** {@return the form and the size only: an event contains personal data} */
   @Override
   public String toString() {
     return "Event[" + item.getPayloadCase() + ", " + sizeBytes() + " bytes]";

@@ -8,15 +8,17 @@ import java.util.concurrent.Flow;
 import java.util.function.Consumer;
 
 /**
- * Events in, one at a time; answers out, in order unless asked otherwise, each beside its sender's own object.
+ * A stream that takes events one at a time and passes on an answer for each, with the caller's attachment.
+ * Answers come in the order of the events unless {@link StreamOptions#unordered} is set.
  *
- * <p>Gathers events into messages, keeps within the credit, and, when the sidecar goes away, opens another
- * call and sends again what has no answer. {@link CiosidecarClient#stream} makes one. Any threads may send.
+ * <p>The stream gathers events into batches and applies flow control. If the sidecar drains or dies, the
+ * stream opens another call and resends the events that have no answer. {@link CiosidecarClient#stream} opens
+ * a stream. Any threads may send.
  *
- * <p>Answers go to one subscriber, on a thread of the client's. An event counts against the credit from
- * {@link #send} until its answer is given to the subscriber: one that asks for no more holds up who sends.
+ * <p>Answers are passed to one subscriber, on a thread of the client. An event is outstanding from {@link
+ * #send} until the subscriber has its answer. A subscriber that requests no more answers makes senders wait.
  *
- * @param <T> what the caller puts beside events
+ * @param <T> the type of the attachments
  */
 public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoCloseable {
   private final SidecarChannel channel;
@@ -43,76 +45,71 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
   }
 
   /**
-   * Takes an event. Waits while there is no credit.
+   * Sends an event. Waits while too many events or bytes are outstanding.
    *
    * @param event the event
-   * @param attachment comes back beside the result; may be {@code null}, and never leaves this process
-   * @throws InterruptedException if the thread was interrupted while it waited; the event is not taken
-   * @throws SidecarException once the stream has failed or was closed
+   * @param attachment the caller's own object, returned with the result; may be {@code null}, and never
+   *     leaves this process
+   * @throws InterruptedException if the thread was interrupted while it waited; the event is not sent
+   * @throws SidecarException if the stream has failed or was closed
    * @throws IllegalArgumentException if neither the event nor the stream has a destination
-   * @throws IllegalStateException after {@link #finish}; or in the subscriber's own code where there is no
-   *     credit, because it would wait for itself
+   * @throws IllegalStateException after {@link #finish}; or if the subscriber's own code would have to wait,
+   *     because it would wait for itself
    */
   public void send(Event event, T attachment) throws InterruptedException {
-    Destination target = target(event);
+    Destination eventDestination = event.destinationOr(destination);
     state.lock.lockInterruptibly();
     try {
-      awaitCredit();
-      state.add(event, target, attachment);
+      awaitCapacity();
+      state.add(event, eventDestination, attachment);
     } finally {
       state.lock.unlock();
     }
   }
 
   /**
-   * Takes events that go out at once, in messages that hold no others: only they share requests with each
-   * other. All are taken or, if this throws, none. Waits as {@link #send} does, but for any credit at all:
-   * they may exceed it.
+   * Sends events at once, in batches that contain no others, so that they share requests with each other
+   * only. Either all events are sent or, if this method throws, none. Waits until flow control admits one
+   * event; the events may then exceed the limits.
    *
-   * @param entries the events
-   * @param timeout how long their delivery may take, on a stream that delivers; above zero
+   * @param entries the events and their attachments
+   * @param timeout the time limit for the delivery of the events, on a stream with delivery; above zero
    * @throws InterruptedException as for {@link #send}
    */
   public void sendBatch(List<BatchEntry<T>> entries, Duration timeout) throws InterruptedException {
-    sendBatch(entries, new Ledger.Group(Deliver.positive(timeout)));
+    sendBatch(entries, new BatchGroup(DeliveryOptions.positive(timeout)));
   }
 
   /**
-   * The same within the time that holds for the stream.
+   * Sends events at once, as {@link #sendBatch(List, Duration)} does, with the time limit of the stream.
    *
-   * @param entries the events
+   * @param entries the events and their attachments
    * @throws InterruptedException as for {@link #send}
    */
   public void sendBatch(List<BatchEntry<T>> entries) throws InterruptedException {
-    sendBatch(entries, new Ledger.Group(null));
+    sendBatch(entries, new BatchGroup(null));
   }
 
-  private void sendBatch(List<BatchEntry<T>> entries, Ledger.Group group)
+  private void sendBatch(List<BatchEntry<T>> entries, BatchGroup group)
       throws InterruptedException {
-    List<BatchEntry<T>> all = List.copyOf(entries);
-    all.forEach(entry -> target(entry.event()));
+    List<BatchEntry<T>> batch = List.copyOf(entries);
+    batch.forEach(entry -> entry.event().destinationOr(destination));
     state.lock.lockInterruptibly();
     try {
-      awaitCredit();
-      all.forEach(
-          entry ->
-              state.ledger.add(entry.event(), target(entry.event()), entry.attachment(), group));
+      awaitCapacity();
+      for (BatchEntry<T> entry : batch) {
+        Event event = entry.event();
+        state.outstanding.add(
+            event, event.destinationOr(destination), entry.attachment(), group);
+      }
       state.sendNow();
     } finally {
       state.lock.unlock();
     }
   }
 
-  private Destination target(Event event) {
-    Destination target = event.destination().orElse(destination);
-    if (target == null && !event.isPrepared()) {
-      throw new IllegalArgumentException("name a destination here or where the stream is opened");
-    }
-    return target;
-  }
-
-  /** Returns when an event may be added. Under the lock. */
-  private void awaitCredit() throws InterruptedException {
+  /** Waits until flow control admits an event. Under the lock. */
+  private void awaitCapacity() throws InterruptedException {
     while (true) {
       if (state.failure != null) {
         throw state.failure.again();
@@ -123,49 +120,51 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
       if (state.finished) {
         throw new IllegalStateException("the stream is finished");
       }
-      if (state.hasCredit()) {
+      if (state.hasCapacity()) {
         return;
       }
       if (state.subscription != null && state.subscription.runsHere()) {
-        throw new IllegalStateException("no credit: a subscriber that sends would wait for itself");
+        throw new IllegalStateException(
+            "too many outstanding events: a subscriber that sends would wait for itself");
       }
-      if (!state.ledger.hasSent()) {
-        // Only an answer makes room, and nobody has been asked for one yet.
+      if (!state.outstanding.hasSent()) {
+        // Only an answer admits another event, and no event was sent yet.
         state.sendNow();
       }
-      state.room.await();
+      state.capacity.await();
     }
   }
 
   /**
-   * The same with nothing beside the event.
+   * Sends an event without an attachment.
    *
    * @param event the event
-   * @throws InterruptedException as above
+   * @throws InterruptedException as for {@link #send(Event, Object)}
    */
   public void send(Event event) throws InterruptedException {
     send(event, null);
   }
 
-  /** Says that nothing more will be sent: the subscriber is told of the end after the last answer. */
+  /** Declares that no more events will be sent. The subscription completes after the last answer. */
   public void finish() {
     state.lock.lock();
     try {
       state.finished = true;
       state.sendNow();
-      state.room.signalAll();
-      state.tellSubscriber();
+      state.capacity.signalAll();
+      state.wakeSubscriber();
     } finally {
       state.lock.unlock();
     }
   }
 
   /**
-   * Subscribes. {@code onComplete} comes after the last answer of a finished stream; {@code onError} with a
-   * {@link SidecarException} when the stream has failed, after the answers that were due before, or was
-   * closed. A subscriber that cancels, or throws, closes the stream.
+   * Subscribes to the answers. {@code onComplete} is called after the last answer of a finished stream. If
+   * the stream has failed, {@code onError} is called with a {@link SidecarException}, after the answers that
+   * precede the failure; if the stream was closed, {@code onError} is called at once. A subscriber that
+   * cancels, or throws, closes the stream.
    *
-   * @param subscriber the only one: a second is refused with an {@link IllegalStateException}
+   * @param subscriber the only subscriber: a second gets an {@link IllegalStateException}
    */
   @Override
   public void subscribe(Flow.Subscriber<? super Answer<T>> subscriber) {
@@ -180,24 +179,25 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
     } finally {
       state.lock.unlock();
     }
-    refuse(subscriber);
+    reject(subscriber);
   }
 
   /**
-   * Subscribes with a function that takes one answer after another. While it runs, no other answer is given:
-   * a slow one holds up who sends.
+   * Subscribes with a function that is called with one answer after another. A slow function makes senders
+   * wait, because the next answer waits until the function returns.
    *
-   * @param consumer is given every answer, in order
-   * @return completed after the last answer of a finished stream; or exceptionally, with the
-   *     {@link SidecarException} that {@code onError} would get, or with what the consumer threw
+   * @param consumer called with every answer, in order
+   * @return a future that completes after the last answer of a finished stream. The future completes
+   *     exceptionally with the {@link SidecarException} that {@code onError} would get, or with the
+   *     consumer's own exception
    */
   public CompletableFuture<Void> consume(Consumer<? super Answer<T>> consumer) {
-    Consuming<T> subscriber = new Consuming<>(consumer);
+    ConsumerSubscriber<T> subscriber = new ConsumerSubscriber<>(consumer);
     subscribe(subscriber);
     return subscriber.done;
   }
 
-  /** {@return how often the stream had to be opened anew} */
+  /** {@return how many times the stream had to open another call} */
   public int reconnects() {
     state.lock.lock();
     try {
@@ -208,8 +208,8 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
   }
 
   /**
-   * Ends the stream at once, without waiting for it to be gone; {@link #close} does. Whoever sends, and the
-   * subscriber, get a {@link SidecarException} with {@code CANCELLED}. Any thread may cancel.
+   * Ends the stream at once, without waiting for the stream's thread to end. Senders and the subscriber get a
+   * {@link SidecarException} with {@code CANCELLED}. Any thread may cancel.
    */
   public void cancel() {
     state.lock.lock();
@@ -221,8 +221,9 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
   }
 
   /**
-   * Ends the stream at once; the call is cancelled. Answers that were not given by now are lost:
-   * {@link #finish} first and wait for the end. Does nothing the second time.
+   * Ends the stream at once and waits for the stream's thread to end. The call is cancelled, and answers that
+   * the subscriber does not have yet are lost: call {@link #finish} and wait for the end first. Does nothing
+   * the second time.
    */
   @Override
   public void close() {
@@ -230,7 +231,7 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
     boolean interrupted = false;
     while (thread.isAlive()) {
       try {
-        // It waits for nothing but the lock once the stream is closed.
+        // Once the stream is closed, the thread waits for the lock only.
         thread.join();
       } catch (InterruptedException signal) {
         interrupted = true;
@@ -242,7 +243,7 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
     onClose.accept(this);
   }
 
-  private static <T> void refuse(Flow.Subscriber<? super Answer<T>> subscriber) {
+  private static <T> void reject(Flow.Subscriber<? super Answer<T>> subscriber) {
     subscriber.onSubscribe(
         new Flow.Subscription() {
           @Override
@@ -251,15 +252,15 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
           @Override
           public void cancel() {}
         });
-    subscriber.onError(new IllegalStateException("the stream has a subscriber"));
+    subscriber.onError(new IllegalStateException("the stream already has a subscriber"));
   }
 
-  private static final class Consuming<T> implements Flow.Subscriber<Answer<T>> {
+  private static final class ConsumerSubscriber<T> implements Flow.Subscriber<Answer<T>> {
     final CompletableFuture<Void> done = new CompletableFuture<>();
     private final Consumer<? super Answer<T>> consumer;
     private Flow.Subscription subscription;
 
-    Consuming(Consumer<? super Answer<T>> consumer) {
+    ConsumerSubscriber(Consumer<? super Answer<T>> consumer) {
       this.consumer = Objects.requireNonNull(consumer, "consumer");
     }
 

@@ -3,8 +3,8 @@ package dev.ciosidecar;
 /**
  * An item of a prepared request's body that Customer.io refused.
  *
- * @param index which one, from 0
- * @param reason Customer.io's own reason, 1,024 bytes at most
- * @param field the field Customer.io named; empty if it named none
+ * @param index the index of the item in the body, from 0
+ * @param reason Customer.io's own reason, at most 1,024 bytes
+ * @param field the field that Customer.io named; empty if Customer.io named none
  */
 public record FailedItem(int index, String reason, String field) {}

@@ -2,35 +2,36 @@ package dev.ciosidecar;
 
 import com.google.protobuf.Struct;
 import com.google.protobuf.Value;
-import dev.ciosidecar.v1.Json;
-import dev.ciosidecar.v1.Message;
+import dev.ciosidecar.v1.JsonObject;
+import dev.ciosidecar.v1.RudderEvent;
 import java.util.stream.Stream;
 
-/** How deeply events that are built field by field are nested. */
+/** The nesting of events that are built field by field. */
 final class Nesting {
-  /** How many levels of messages the sidecar reads, below a call's own message. */
+  /** The levels of messages that protobuf reads, below the message of the call. */
   private static final int MAX_DEPTH = 100;
-  /** The level of a Struct that is a field of an event: request, batch, item, message, Json, Struct. */
+  /** The level of a Struct in an event: request, Batch, BatchItem, RudderEvent, JsonObject, Struct. */
   private static final int STRUCT_DEPTH = 5;
 
   private Nesting() {}
 
-  /** Whether the sidecar could not read the event. */
-  static boolean isTooDeep(Message event) {
+  /** Returns whether the event nests too deeply for the sidecar. */
+  @SuppressWarnings("deprecation") // userProperties
+  static boolean isTooDeep(RudderEvent event) {
     return Stream.of(
             event.getTraits(),
             event.getProperties(),
             event.getContext(),
             event.getUserProperties(),
             event.getIdentifiers())
-        .filter(Json::hasFields)
+        .filter(JsonObject::hasFields)
         .anyMatch(json -> isTooDeep(json.getFields(), STRUCT_DEPTH));
   }
 
   private static boolean isTooDeep(Struct fields, int depth) {
     // A field is an entry of a map, which holds the value.
     return depth > MAX_DEPTH
-        || fields.getFieldsMap().values().stream().anyMatch(one -> isTooDeep(one, depth + 2));
+        || fields.getFieldsMap().values().stream().anyMatch(value -> isTooDeep(value, depth + 2));
   }
 
   private static boolean isTooDeep(Value value, int depth) {
@@ -42,7 +43,7 @@ final class Nesting {
       case LIST_VALUE ->
           depth + 1 > MAX_DEPTH
               || value.getListValue().getValuesList().stream()
-                  .anyMatch(one -> isTooDeep(one, depth + 2));
+                  .anyMatch(element -> isTooDeep(element, depth + 2));
       default -> false;
     };
   }

@@ -5,31 +5,31 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * What one event came to.
+ * The result of one event.
  *
- * @param position the event's position: in its batch, or, on a stream, among all events sent on it
- * @param status 200 transformed or delivered; 298 filtered; 400 and other 4xx refused for good; 408, 429 and
- *     5xx worth another try later; 207 a prepared request some of whose items were refused
- * @param requests what the event became. A request that covers several events is with the last of them, so
- *     that requests in the order of their results are in the order in which they must be sent
- * @param error why it failed, where it did
- * @param warnings what was repaired or left out on the way
- * @param filterReason {@code DEVICE_MODE} or {@code CONSENT}, with status 298
- * @param delivery what Customer.io answered, on a stream that delivers and where there is something to say
- * @param tag the event's own tag, where the result has anything to say beyond its status
+ * @param position the position of the event: in its batch or, on a stream, among all events of the stream
+ * @param status 200: transformed or delivered. 207: a prepared request of which Customer.io refused some
+ *     items. 298: filtered. 408, 429 and 5xx: a retryable failure. Other 4xx: a permanent failure
+ * @param requests the requests that the event became. A request that covers several events is in the result
+ *     of the last of them, so that the order of the results is the order in which requests MUST be sent
+ * @param error why the event failed, if it did
+ * @param warnings what was repaired or left out
+ * @param filterReason with status 298: {@code DEVICE_MODE}, {@code CONSENT} or {@code ANONYMOUS}
+ * @param delivery with delivery: what Customer.io answered, for the events that {@link DetailLevel} selects
+ * @param tag the tag of the event, if the result says more than its status; otherwise empty
  */
 public record Result(
     long position,
     int status,
-    List<Request> requests,
+    List<ApiRequest> requests,
     Optional<EventError> error,
-    List<Warning> warnings,
+    List<EventWarning> warnings,
     Optional<String> filterReason,
-    Optional<Delivery> delivery,
+    Optional<DeliveryReport> delivery,
     ByteString tag) {
 
   /**
-   * Copies what a caller could still change.
+   * Copies the lists, so that the record cannot be changed.
    *
    * @param position as above
    * @param status as above
@@ -45,7 +45,7 @@ public record Result(
     warnings = List.copyOf(warnings);
   }
 
-  /** {@return whether the status is 200: all of the event was transformed or delivered} */
+  /** {@return whether the status is 200: the whole event was transformed or delivered} */
   public boolean ok() {
     return status == 200;
   }

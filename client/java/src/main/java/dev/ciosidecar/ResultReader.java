@@ -2,10 +2,10 @@ package dev.ciosidecar;
 
 import com.google.protobuf.ByteString;
 import com.google.protobuf.ProtocolMessageEnum;
-import dev.ciosidecar.v1.Detail;
+import dev.ciosidecar.v1.ApiRequestTemplate;
+import dev.ciosidecar.v1.EventDetail;
 import dev.ciosidecar.v1.FilterReason;
 import dev.ciosidecar.v1.ItemRef;
-import dev.ciosidecar.v1.RequestTemplate;
 import dev.ciosidecar.v1.Results;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -19,52 +19,54 @@ import java.util.function.Function;
 import java.util.function.IntToLongFunction;
 import java.util.stream.IntStream;
 
-/** Puts the lean results of the wire together into {@link Result}s. */
+/** Converts the contract's {@link Results} to {@link Result}s, each complete in itself. */
 public final class ResultReader {
   private ResultReader() {}
 
   /**
-   * Reads one message.
+   * Reads a message.
    *
    * @param results a message of the contract
-   * @return its results; their positions are those of the batch
+   * @return the results of the message; their positions are those of the batch
    */
   public static List<Result> read(Results results) {
     return read(
         results,
         position -> position,
-        other ->
-            other.getBatchId() == results.getBatchId()
-                ? OptionalLong.of(other.getPosition())
+        item ->
+            item.getBatchId() == results.getBatchId()
+                ? OptionalLong.of(item.getPosition())
                 : OptionalLong.empty());
   }
 
   /**
-   * The same with what stands for each position of the batch, in the order of {@link #positions}.
+   * Reads a message and replaces the positions in it.
    *
-   * @param others what stands for an item of any batch, where that is known
+   * @param toPosition the position to report for a position of the batch
+   * @param find the position to report for an item of any batch; empty if it is not known
+   * @return the results in the order of {@link #positions}
    */
   static List<Result> read(
-      Results results, IntToLongFunction numbers, Function<ItemRef, OptionalLong> others) {
-    Map<Integer, List<Request>> requests = requestsByPosition(results, numbers);
-    Map<Integer, Detail> details = new HashMap<>();
+      Results results, IntToLongFunction toPosition, Function<ItemRef, OptionalLong> find) {
+    Map<Integer, List<ApiRequest>> requests = requestsByPosition(results, toPosition);
+    Map<Integer, EventDetail> details = new HashMap<>();
     results.getDetailsList().forEach(detail -> details.put(detail.getPosition(), detail));
     int[] positions = positions(results);
-    List<Result> found = new ArrayList<>(positions.length);
+    List<Result> read = new ArrayList<>(positions.length);
     for (int index = 0; index < positions.length; index++) {
       int position = positions[index];
-      found.add(
+      read.add(
           result(
-              numbers.applyAsLong(position),
+              toPosition.applyAsLong(position),
               results.getStatuses(index),
               requests.getOrDefault(position, List.of()),
-              details.getOrDefault(position, Detail.getDefaultInstance()),
-              others));
+              details.getOrDefault(position, EventDetail.getDefaultInstance()),
+              find));
     }
-    return found;
+    return read;
   }
 
-  /** The positions of the batch that a message answers, one a status. */
+  /** Returns the positions of the batch that a message answers, one for each status. */
   static int[] positions(Results results) {
     if (results.getPositionsCount() > 0) {
       return results.getPositionsList().stream().mapToInt(Integer::intValue).toArray();
@@ -73,73 +75,77 @@ public final class ResultReader {
     return IntStream.range(first, first + results.getStatusesCount()).toArray();
   }
 
-  private static Map<Integer, List<Request>> requestsByPosition(
-      Results results, IntToLongFunction numbers) {
-    // One copy of the headers a message, shared by all requests that have them.
+  private static Map<Integer, List<ApiRequest>> requestsByPosition(
+      Results results, IntToLongFunction toPosition) {
+    // One copy of the headers for each template: all its requests share it.
     List<Map<String, String>> headers =
-        results.getTemplatesList().stream().map(one -> Map.copyOf(one.getHeadersMap())).toList();
-    Map<Integer, List<Request>> found = new HashMap<>();
-    for (dev.ciosidecar.v1.Request one : results.getRequestsList()) {
-      RequestTemplate template = results.getTemplates(one.getTemplate());
-      List<Integer> positions =
-          one.getPositionsCount() > 0 ? one.getPositionsList() : List.of(one.getPosition());
-      Request request =
-          new Request(
+        results.getTemplatesList().stream()
+            .map(template -> Map.copyOf(template.getHeadersMap()))
+            .toList();
+    Map<Integer, List<ApiRequest>> requests = new HashMap<>();
+    for (dev.ciosidecar.v1.ApiRequest message : results.getRequestsList()) {
+      ApiRequestTemplate template = results.getTemplates(message.getTemplate());
+      List<Integer> positions = message.getPositionsList();
+      ApiRequest request =
+          new ApiRequest(
               template.getMethod(),
-              template.getBaseUrl() + one.getPath(),
+              template.getBaseUrl() + message.getPath(),
               template.getEndpointPath(),
-              headers.get(one.getTemplate()),
-              one.getBody(),
-              positions.stream().map(numbers::applyAsLong).toList());
-      // Whoever sends requests as results come must not send one before its last event is answered.
+              headers.get(message.getTemplate()),
+              message.getBody(),
+              positions.stream().map(toPosition::applyAsLong).toList());
+      // A caller that sends requests as results arrive must have the results of all events in a request.
       Integer last = positions.get(positions.size() - 1);
-      found.computeIfAbsent(last, any -> new ArrayList<>(1)).add(request);
+      requests.computeIfAbsent(last, position -> new ArrayList<>(1)).add(request);
     }
-    return found;
+    return requests;
   }
 
   private static Result result(
       long position,
       int status,
-      List<Request> requests,
-      Detail detail,
-      Function<ItemRef, OptionalLong> others) {
+      List<ApiRequest> requests,
+      EventDetail detail,
+      Function<ItemRef, OptionalLong> find) {
     return new Result(
         position,
         status,
         requests,
-        detail.hasError() ? Optional.of(error(detail.getError(), others)) : Optional.empty(),
-        detail.getWarningsList().stream()
-            .map(one -> new Warning(word(one.getCode(), one.getCodeValue(), "WARNING_CODE_"), one.getText()))
-            .toList(),
+        detail.hasError() ? Optional.of(error(detail.getError(), find)) : Optional.empty(),
+        detail.getWarningsList().stream().map(ResultReader::warning).toList(),
         detail.getFilterReasonValue() == FilterReason.FILTER_REASON_UNSPECIFIED_VALUE
             ? Optional.empty()
             : Optional.of(
-                word(detail.getFilterReason(), detail.getFilterReasonValue(), "FILTER_REASON_")),
-        detail.hasDelivery() ? Optional.of(delivery(detail.getDelivery())) : Optional.empty(),
+                name(detail.getFilterReason(), detail.getFilterReasonValue(), "FILTER_REASON_")),
+        detail.hasDelivery() ? Optional.of(report(detail.getDelivery())) : Optional.empty(),
         detail.getTag().isEmpty() ? ByteString.EMPTY : detail.getTag());
   }
 
   private static EventError error(
-      dev.ciosidecar.v1.Error error, Function<ItemRef, OptionalLong> others) {
+      dev.ciosidecar.v1.EventError error, Function<ItemRef, OptionalLong> find) {
     return new EventError(
-        word(error.getCode(), error.getCodeValue(), "ERROR_CODE_"),
-        word(error.getType(), error.getTypeValue(), "ERROR_TYPE_").toLowerCase(Locale.ROOT),
-        error.getText(),
+        name(error.getCode(), error.getCodeValue(), "ERROR_CODE_"),
+        name(error.getType(), error.getTypeValue(), "ERROR_TYPE_").toLowerCase(Locale.ROOT),
+        error.getMessage(),
         error.getRetryable(),
         error.hasRetryAfter() ? Optional.of(duration(error.getRetryAfter())) : Optional.empty(),
-        error.hasBlockedBy() ? others.apply(error.getBlockedBy()) : OptionalLong.empty());
+        error.hasBlockedBy() ? find.apply(error.getBlockedBy()) : OptionalLong.empty());
   }
 
-  private static Delivery delivery(dev.ciosidecar.v1.Delivery delivery) {
-    return new Delivery(
-        delivery.getAttempts(),
-        delivery.getHttpStatus(),
-        delivery.getReason(),
-        delivery.getField(),
-        duration(delivery.getLatency()),
-        delivery.getFailedItemsList().stream()
-            .map(one -> new FailedItem(one.getIndex(), one.getReason(), one.getField()))
+  private static EventWarning warning(dev.ciosidecar.v1.EventWarning warning) {
+    return new EventWarning(
+        name(warning.getCode(), warning.getCodeValue(), "WARNING_CODE_"), warning.getMessage());
+  }
+
+  private static DeliveryReport report(dev.ciosidecar.v1.DeliveryReport report) {
+    return new DeliveryReport(
+        report.getAttempts(),
+        report.getHttpStatus(),
+        report.getReason(),
+        report.getField(),
+        duration(report.getLatency()),
+        report.getFailedItemsList().stream()
+            .map(item -> new FailedItem(item.getIndex(), item.getReason(), item.getField()))
             .toList());
   }
 
@@ -147,9 +153,9 @@ public final class ResultReader {
     return Duration.ofSeconds(duration.getSeconds(), duration.getNanos());
   }
 
-  /** The contract's word without its prefix; a number of a newer contract as it is. */
-  private static String word(ProtocolMessageEnum code, int number, String prefix) {
-    String name = code.toString();
+  /** Returns the name of a value without its prefix; the number of a value of a newer contract. */
+  private static String name(ProtocolMessageEnum value, int number, String prefix) {
+    String name = value.toString();
     return name.startsWith(prefix) ? name.substring(prefix.length()) : Integer.toString(number);
   }
 }

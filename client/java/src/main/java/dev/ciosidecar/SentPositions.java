@@ -5,16 +5,18 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalLong;
 
-/** Where on the stream the events of its batches were: an error may name an event that was answered before. */
+/**
+ * The positions on the stream of the events in sent batches. An error may refer to an event that is answered.
+ */
 final class SentPositions {
-  private static final int MOST_BATCHES = 10_000;
+  private static final int MAX_BATCHES = 10_000;
 
-  /** One batch; `listed` is null where the events are a run, as all are but those that are sent again. */
+  /** One batch. `listed` is null if the positions are consecutive, as they are unless events were resent. */
   private record Positions(long first, int count, long[] listed) {
     static Positions of(long[] positions) {
       int count = positions.length;
-      boolean run = positions[count - 1] - positions[0] == count - 1;
-      return new Positions(positions[0], count, run ? null : positions);
+      boolean consecutive = positions[count - 1] - positions[0] == count - 1;
+      return new Positions(positions[0], count, consecutive ? null : positions);
     }
 
     long at(int index) {
@@ -28,11 +30,11 @@ final class SentPositions {
 
         @Override
         protected boolean removeEldestEntry(Map.Entry<Long, Positions> eldest) {
-          return size() > MOST_BATCHES;
+          return size() > MAX_BATCHES;
         }
       };
 
-  /** Remembers a batch of at least one event. */
+  /** Adds a batch of at least one event. The oldest of 10,000 batches is forgotten. */
   void add(long batchId, long[] positions) {
     byBatch.put(batchId, Positions.of(positions));
   }
@@ -41,7 +43,7 @@ final class SentPositions {
     byBatch.clear();
   }
 
-  /** The position of an item on the stream; empty if its batch is not remembered, or never held it. */
+  /** Returns the position of an item on the stream; empty if its batch is forgotten or has no such item. */
   OptionalLong find(ItemRef item) {
     Positions positions = byBatch.get(item.getBatchId());
     int index = item.getPosition();

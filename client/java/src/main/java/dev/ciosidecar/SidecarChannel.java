@@ -28,8 +28,8 @@ import java.util.regex.Pattern;
 /**
  * A gRPC channel with threads of its own.
  *
- * <p>gRPC would share its threads with every channel of the process and keep them for a while afterwards.
- * These end when it is closed.
+ * <p>gRPC would share its threads among all channels of the process and keep them for a while afterwards. The
+ * threads of this channel end when it is closed.
  */
 final class SidecarChannel implements AutoCloseable {
   private static final String SERVICE = "ciosidecar.v1.SidecarService";
@@ -41,8 +41,9 @@ final class SidecarChannel implements AutoCloseable {
   private static final Pattern IP_AND_PORT =
       Pattern.compile("(\\d{1,3}(\\.\\d{1,3}){3}|\\[[0-9a-fA-F:.]+]):\\d{1,5}");
 
-  // gRPC's own: each address has its connection, those whose health is not SERVING get no calls, calls take
-  // turns, and a unary call that found nobody is made again.
+  // gRPC's own features: each address has a connection, addresses whose health is not SERVING get no calls,
+  // calls take turns, and a unary call that is UNAVAILABLE is retried. Deliver is not: a retry could deliver
+  // twice.
   private static final Map<String, ?> SERVICE_CONFIG =
       Map.of(
           "loadBalancingConfig", List.of(Map.of("round_robin", Map.of())),
@@ -71,14 +72,14 @@ final class SidecarChannel implements AutoCloseable {
       Duration keepAliveTime,
       Duration keepAliveTimeout,
       List<ClientInterceptor> interceptors) {
-    boolean unix = addresses.stream().anyMatch(one -> one.startsWith(AddressListResolverProvider.UNIX));
+    boolean unix = addresses.stream().anyMatch(SidecarChannel::isUnix);
     addresses.forEach(SidecarChannel::check);
     if (unix && !(credentials instanceof InsecureChannelCredentials)) {
       throw new IllegalArgumentException("a sidecar has no TLS on its unix sockets");
     }
     String target = target(addresses);
     if (unix) {
-      // What this throws says which platform has no unix sockets here.
+      // The exception says why this platform has no unix sockets.
       Epoll.ensureAvailability();
     }
     Class<? extends Channel> kind = unix ? EpollDomainSocketChannel.class : NioSocketChannel.class;
@@ -96,13 +97,13 @@ final class SidecarChannel implements AutoCloseable {
             .maxInboundMessageSize(MAX_MESSAGE_BYTES)
             .keepAliveTime(keepAliveTime.toMillis(), TimeUnit.MILLISECONDS)
             .keepAliveTimeout(keepAliveTimeout.toMillis(), TimeUnit.MILLISECONDS)
-            // A sidecar is near: the proxies of the environment are for what is far.
-            .proxyDetector(any -> null)
+            // A sidecar is near; the proxies of the environment are for distant servers.
+            .proxyDetector(address -> null)
             .disableServiceConfigLookUp()
             .defaultServiceConfig(SERVICE_CONFIG)
             .intercept(interceptors);
     if (unix) {
-      // gRPC asks every socket for TCP's keep-alive; without one, netty logs a warning each time.
+      // gRPC sets TCP's keep-alive on every socket; netty would log a warning for each unix socket.
       builder.withOption(ChannelOption.SO_KEEPALIVE, null);
     }
     if (serverName != null) {
@@ -119,7 +120,7 @@ final class SidecarChannel implements AutoCloseable {
     return executor;
   }
 
-  /** Ends every call, and the threads. Returns when they are gone, but for those in a caller's own code. */
+  /** Ends all calls and threads. Waits for the threads, except those in a caller's own code. */
   @Override
   public void close() {
     channel.shutdownNow();
@@ -143,10 +144,10 @@ final class SidecarChannel implements AutoCloseable {
     }
   }
 
-  /** One gRPC target for all addresses. */
+  /** Returns one gRPC target for all addresses. */
   static String target(List<String> addresses) {
     boolean allUnix =
-        addresses.stream().allMatch(one -> one.startsWith(AddressListResolverProvider.UNIX));
+        addresses.stream().allMatch(SidecarChannel::isUnix);
     if (!addresses.isEmpty() && (allUnix || addresses.stream().allMatch(SidecarChannel::isIpAndPort))) {
       return AddressListResolverProvider.target(addresses);
     }
@@ -159,12 +160,16 @@ final class SidecarChannel implements AutoCloseable {
   }
 
   private static void check(String address) {
-    Matcher found = ADDRESS.matcher(address);
-    String port = found.matches() ? found.group("port") : "0";
+    Matcher parts = ADDRESS.matcher(address);
+    String port = parts.matches() ? parts.group("port") : "0";
     if (port != null && (Integer.parseInt(port) < 1 || Integer.parseInt(port) > 65_535)) {
       throw new IllegalArgumentException(
           "\"" + address + "\" is no address: give host:port, [IPv6]:port, unix:PATH or dns:///name:port");
     }
+  }
+
+  private static boolean isUnix(String address) {
+    return address.startsWith(AddressListResolverProvider.UNIX);
   }
 
   private static boolean isIpAndPort(String address) {

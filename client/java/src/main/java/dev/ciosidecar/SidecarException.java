@@ -4,15 +4,15 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 
 /**
- * What went wrong between a caller and the sidecar. What went wrong with one event is in its {@link Result}.
+ * A failure of a call or a stream. The error of an event is in its {@link Result}.
  *
- * <p>The codes a caller may want to tell apart:
+ * <p>The codes that a caller may want to distinguish:
  *
  * <ul>
- *   <li>{@code UNAVAILABLE}: no sidecar answered for as long as the client was told to try; try later
+ *   <li>{@code UNAVAILABLE}: no sidecar answered within the time limit; try later
  *   <li>{@code DEADLINE_EXCEEDED}: the deadline passed first
  *   <li>{@code CANCELLED}: the stream was closed, or the thread that called was interrupted
- *   <li>anything else: the sidecar refused the call; to make it again would change nothing
+ *   <li>any other code: the sidecar refused the call; another attempt would fail too
  * </ul>
  */
 public final class SidecarException extends RuntimeException {
@@ -21,7 +21,7 @@ public final class SidecarException extends RuntimeException {
   /** The status of the RPC. */
   private final Status.Code code;
 
-  /** What is known beyond the code. */
+  /** The description of the failure, for people. */
   private final String details;
 
   SidecarException(Status.Code code, String details, Throwable cause) {
@@ -42,12 +42,14 @@ public final class SidecarException extends RuntimeException {
     return new SidecarException(status.getCode(), describe(status), cause);
   }
 
-  /** The same failure for another thread, with the trace of its own call. */
+  /** Returns the same failure for another thread, with the stack trace of that thread. */
   SidecarException again() {
     return new SidecarException(code, details, this);
   }
 
-  /** What a status says; of a lost connection only its cause says anything. */
+  /**
+   * Returns the description of a status and of its cause: a lost connection is described by the cause only.
+   */
   static String describe(Status status) {
     String description = status.getDescription() == null ? "no more is known" : status.getDescription();
     return status.getCause() == null ? description : description + ": " + status.getCause().getMessage();
@@ -58,7 +60,7 @@ public final class SidecarException extends RuntimeException {
     return code;
   }
 
-  /** {@return what the sidecar, or gRPC, said of it; for people} */
+  /** {@return the description by the sidecar or gRPC, for people} */
   public String details() {
     return details;
   }

@@ -1,7 +1,7 @@
 package dev.ciosidecar;
 
 import dev.ciosidecar.v1.Finish;
-import dev.ciosidecar.v1.Open;
+import dev.ciosidecar.v1.OpenStream;
 import dev.ciosidecar.v1.Results;
 import dev.ciosidecar.v1.SidecarServiceGrpc.SidecarServiceStub;
 import dev.ciosidecar.v1.TransformStreamRequest;
@@ -11,7 +11,9 @@ import io.grpc.stub.ClientCallStreamObserver;
 import io.grpc.stub.ClientResponseObserver;
 import java.util.List;
 
-/** One call of a stream, from Open to its end. {@link #run} sends; gRPC's threads bring what comes back. */
+/**
+ * One call of a stream, from OpenStream to its end. {@link #run} sends; gRPC's threads pass on the responses.
+ */
 final class StreamCall<T>
     implements ClientResponseObserver<TransformStreamRequest, TransformStreamResponse> {
   private final StreamState<T> state;
@@ -26,7 +28,7 @@ final class StreamCall<T>
     this.state = state;
   }
 
-  /** Plays the call and returns the status it ended with; CANCELLED if the user closed the stream. */
+  /** Makes the call and returns the status it ended with; CANCELLED if the caller closed the stream. */
   Status run(SidecarServiceStub stub) throws InterruptedException {
     stub.transformStream(this);
     try {
@@ -46,7 +48,7 @@ final class StreamCall<T>
     }
   }
 
-  /** Sends a batch. If that fails, what was sent before is answered by another call. */
+  /** Sends a batch. If that fails, another call answers the events that were sent before. */
   private void send(List<TransformStreamRequest> messages) {
     try {
       messages.forEach(requests::onNext);
@@ -54,8 +56,8 @@ final class StreamCall<T>
       state.lock.lock();
       try {
         if (ended == null) {
-          state.ledger.dropLastBatch();
-          state.giveUpSending(fault);
+          state.outstanding.dropLastBatch();
+          state.stopSending(fault);
           ended = Status.CANCELLED;
         }
       } finally {
@@ -65,21 +67,21 @@ final class StreamCall<T>
   }
 
   private TransformStreamRequest opening() {
-    Open.Builder open =
-        Open.newBuilder()
+    OpenStream.Builder open =
+        OpenStream.newBuilder()
             .setClientName(state.options.clientName())
             .setClientVersion(state.options.clientVersion())
             .setMaxReceiveBytes(state.options.maxReceiveBytes());
-    state.options.delivery().map(Deliver::options).ifPresent(open::setDelivery);
+    state.options.delivery().map(DeliveryOptions::message).ifPresent(open::setDelivery);
     return TransformStreamRequest.newBuilder().setOpen(open).build();
   }
 
-  /** Waits for the next batch; nothing if this call sends no more. */
+  /** Waits for the next batch to send. Returns nothing if this call sends no more. */
   private List<TransformStreamRequest> nextMessages() throws InterruptedException {
     state.lock.lock();
     try {
       while (!sendsNoMore()) {
-        if (!opened || !state.ledger.hasWaiting() || !requests.isReady()) {
+        if (!opened || !state.outstanding.hasWaiting() || !requests.isReady()) {
           state.toSend.await();
           continue;
         }
@@ -99,7 +101,7 @@ final class StreamCall<T>
     try {
       return state.takeMessages();
     } catch (RuntimeException | Error fault) {
-      state.giveUpSending(fault);
+      state.stopSending(fault);
       return List.of();
     }
   }
@@ -110,7 +112,7 @@ final class StreamCall<T>
         || draining
         || (opened
             && (state.finished || state.fault != null)
-            && !state.ledger.hasWaiting());
+            && !state.outstanding.hasWaiting());
   }
 
   private boolean isOver() {
@@ -129,7 +131,7 @@ final class StreamCall<T>
         state.toSend.await();
       }
       if (ended == null) {
-        // What this call still brings is nobody's business any more.
+        // From here on, the responses of this call are ignored.
         ended = Status.CANCELLED;
       }
       return ended;
@@ -162,20 +164,20 @@ final class StreamCall<T>
       }
       switch (response.getMessageCase()) {
         case OPENED -> {
-          state.ledger.connect(response.getOpened().getLimits());
+          state.outstanding.connect(response.getOpened().getLimits());
           opened = true;
           state.sendNow();
         }
         case RESULTS -> {
-          answer(response.getResults());
-          state.tellSubscriber();
+          record(response.getResults());
+          state.wakeSubscriber();
         }
         case DRAIN -> {
           draining = true;
           state.toSend.signalAll();
         }
         case MESSAGE_NOT_SET -> {
-          // A message of a newer contract: not for us.
+          // A message of a newer contract is ignored.
         }
       }
     } finally {
@@ -183,11 +185,11 @@ final class StreamCall<T>
     }
   }
 
-  private void answer(Results results) {
+  private void record(Results results) {
     try {
-      state.ledger.answer(results);
+      state.outstanding.record(results);
     } catch (RuntimeException fault) {
-      // Another try would get the same answer.
+      // Another call would get the same answer.
       ended = Status.UNKNOWN.withDescription("the sidecar broke the contract: " + fault);
       state.toSend.signalAll();
     }

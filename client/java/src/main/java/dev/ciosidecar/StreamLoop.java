@@ -9,24 +9,24 @@ import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
-/** Keeps a stream connected until all is answered, or no hope is left. */
+/** Keeps a stream connected until all its events are answered or the stream fails. */
 final class StreamLoop<T> implements Runnable {
-  // INTERNAL is also what a broken connection may end in.
-  private static final Set<Status.Code> WORTH_ANOTHER_TRY =
+  // A broken connection may end in INTERNAL too.
+  private static final Set<Status.Code> RETRYABLE =
       Set.of(Status.Code.OK, Status.Code.UNAVAILABLE, Status.Code.ABORTED, Status.Code.INTERNAL);
 
   private final ManagedChannel channel;
   private final StreamState<T> state;
-  private final Backoff backoff;
+  private final ReconnectBackoff backoff;
   private final Deadline deadline;
 
   StreamLoop(ManagedChannel channel, StreamState<T> state) {
     this.channel = channel;
     this.state = state;
-    this.backoff = new Backoff(state.options.reconnectFor(), new Random());
+    this.backoff = new ReconnectBackoff(state.options.reconnectFor(), new Random());
     this.deadline =
         state.options.deadline()
-            .map(one -> Deadline.after(one.toNanos(), TimeUnit.NANOSECONDS))
+            .map(limit -> Deadline.after(limit.toNanos(), TimeUnit.NANOSECONDS))
             .orElse(null);
   }
 
@@ -39,7 +39,7 @@ final class StreamLoop<T> implements Runnable {
     } catch (SidecarException reason) {
       failure = reason;
     } catch (InterruptedException | RuntimeException | Error fault) {
-      // Whatever it is, nobody may wait for ever.
+      // Without this, senders and the subscriber would wait for ever.
       failure = new SidecarException(Status.Code.INTERNAL, "a fault of the client: " + fault, fault);
     }
     state.lock.lock();
@@ -59,10 +59,10 @@ final class StreamLoop<T> implements Runnable {
       long beganNanos = System.nanoTime();
       long answeredBefore = answered();
       Status status = new StreamCall<>(state).run(stub);
-      if (!pause(status, beganNanos, answeredBefore)) {
+      if (!backOff(status, beganNanos, answeredBefore)) {
         return;
       }
-      // gRPC's own pause would come on top of ours, and grow to two minutes.
+      // gRPC's own backoff would be added to this one, and grow to two minutes.
       channel.resetConnectBackoff();
     }
   }
@@ -70,14 +70,14 @@ final class StreamLoop<T> implements Runnable {
   private long answered() {
     state.lock.lock();
     try {
-      return state.ledger.answered();
+      return state.outstanding.answered();
     } finally {
       state.lock.unlock();
     }
   }
 
-  /** Waits before the next call; false if there is to be none. */
-  private boolean pause(Status status, long beganNanos, long answeredBefore)
+  /** Waits before the next call. Returns false if there is to be no other call. */
+  private boolean backOff(Status status, long beganNanos, long answeredBefore)
       throws InterruptedException {
     state.lock.lock();
     try {
@@ -91,17 +91,17 @@ final class StreamLoop<T> implements Runnable {
         return false;
       }
       boolean cancelled = state.fault != null && status.getCode() == Status.Code.CANCELLED;
-      if (!cancelled && !WORTH_ANOTHER_TRY.contains(status.getCode())) {
+      if (!cancelled && !RETRYABLE.contains(status.getCode())) {
         throw SidecarException.of(status, null);
       }
       long nowNanos = System.nanoTime();
-      long pauseMs =
-          backoff.pauseMs(
+      long delayMs =
+          backoff.nextDelayMs(
               nowNanos,
               nowNanos - beganNanos,
-              state.ledger.answered() > answeredBefore,
+              state.outstanding.answered() > answeredBefore,
               status.isOk() ? "the sidecar ended the stream" : SidecarException.describe(status));
-      long leftNanos = TimeUnit.MILLISECONDS.toNanos(pauseMs);
+      long leftNanos = TimeUnit.MILLISECONDS.toNanos(delayMs);
       if (deadline != null) {
         leftNanos = Math.min(leftNanos, deadline.timeRemaining(TimeUnit.NANOSECONDS));
       }

@@ -4,17 +4,17 @@ import java.time.Duration;
 import java.util.Objects;
 import java.util.Optional;
 
-/** How a stream gathers events, how much it may owe, and how long it keeps trying. Immutable. */
+/** How a stream gathers events into batches, its flow control, and its time limits. Immutable. */
 public final class StreamOptions {
   private final int maxBatchEvents;
   private final int maxBatchBytes;
   private final Duration linger;
-  private final int maxOwedEvents;
-  private final long maxOwedBytes;
+  private final int maxOutstandingEvents;
+  private final long maxOutstandingBytes;
   private final int maxReceiveBytes;
   private final Duration reconnectFor;
   private final Optional<Duration> deadline;
-  private final Optional<Deliver> delivery;
+  private final Optional<DeliveryOptions> delivery;
   private final boolean unordered;
   private final String clientName;
   private final String clientVersion;
@@ -23,8 +23,8 @@ public final class StreamOptions {
     maxBatchEvents = builder.maxBatchEvents;
     maxBatchBytes = builder.maxBatchBytes;
     linger = builder.linger;
-    maxOwedEvents = builder.maxOwedEvents;
-    maxOwedBytes = builder.maxOwedBytes;
+    maxOutstandingEvents = builder.maxOutstandingEvents;
+    maxOutstandingBytes = builder.maxOutstandingBytes;
     maxReceiveBytes = builder.maxReceiveBytes;
     reconnectFor = builder.reconnectFor;
     deadline = Optional.ofNullable(builder.deadline);
@@ -34,7 +34,7 @@ public final class StreamOptions {
     clientVersion = builder.clientVersion;
   }
 
-  /** {@return the options that a stream has if it is given none} */
+  /** {@return the options of a stream that is opened without options} */
   public static StreamOptions defaults() {
     return builder().build();
   }
@@ -44,79 +44,79 @@ public final class StreamOptions {
     return new Builder();
   }
 
-  /** {@return events a message holds at most; the sidecar's own limit holds as well} */
+  /** {@return the number of events in a batch; the sidecar's own limit applies as well} */
   public int maxBatchEvents() {
     return maxBatchEvents;
   }
 
-  /** {@return bytes of events a message holds at most, but for one larger event} */
+  /** {@return the size of the events in a batch, in bytes; a larger event has a batch of its own} */
   public int maxBatchBytes() {
     return maxBatchBytes;
   }
 
-  /** {@return how long an event may wait for others to share its message} */
+  /** {@return how long an event may wait for others to share its batch} */
   public Duration linger() {
     return linger;
   }
 
-  /** {@return events sent whose answers the subscriber has not been given; more have to wait} */
-  public int maxOwedEvents() {
-    return maxOwedEvents;
+  /** {@return the number of outstanding events at which senders wait} */
+  public int maxOutstandingEvents() {
+    return maxOutstandingEvents;
   }
 
-  /** {@return bytes of such events; more have to wait} */
-  public long maxOwedBytes() {
-    return maxOwedBytes;
+  /** {@return the size of the outstanding events at which senders wait, in bytes} */
+  public long maxOutstandingBytes() {
+    return maxOutstandingBytes;
   }
 
-  /** {@return the largest message the sidecar may send, in bytes} */
+  /** {@return the size of the largest message that the sidecar may send, in bytes} */
   public int maxReceiveBytes() {
     return maxReceiveBytes;
   }
 
-  /** {@return how long to go on trying when no sidecar answers, before the stream fails} */
+  /** {@return how long the stream tries to reconnect while no sidecar answers, before it fails} */
   public Duration reconnectFor() {
     return reconnectFor;
   }
 
-  /** {@return how long the stream may last, if it is bounded} */
+  /** {@return the time limit for the whole stream, if it has one} */
   public Optional<Duration> deadline() {
     return deadline;
   }
 
-  /** {@return how requests are delivered; empty if they are only made} */
-  public Optional<Deliver> delivery() {
+  /** {@return how requests are delivered; empty if they are returned instead} */
+  public Optional<DeliveryOptions> delivery() {
     return delivery;
   }
 
-  /** {@return whether answers come as they are there, not in the order of their events} */
+  /** {@return whether answers come in the order of arrival instead of the order of the events} */
   public boolean unordered() {
     return unordered;
   }
 
-  /** {@return what the sidecar's log calls this client} */
+  /** {@return the name of the caller's program} */
   public String clientName() {
     return clientName;
   }
 
-  /** {@return its release there} */
+  /** {@return the release of the caller's program} */
   public String clientVersion() {
     return clientVersion;
   }
 
   /** Builds {@link StreamOptions}. */
   public static final class Builder {
-    private static final int SMALLEST_MAX_RECEIVE_BYTES = 65_536;
+    private static final int MIN_RECEIVE_BYTES = 65_536;
 
     private int maxBatchEvents = 200;
     private int maxBatchBytes = 1 << 20;
     private Duration linger = Duration.ofMillis(5);
-    private int maxOwedEvents = 10_000;
-    private long maxOwedBytes = 32L << 20;
+    private int maxOutstandingEvents = 10_000;
+    private long maxOutstandingBytes = 32L << 20;
     private int maxReceiveBytes = 16 << 20;
     private Duration reconnectFor = Duration.ofSeconds(60);
     private Duration deadline;
-    private Deliver delivery;
+    private DeliveryOptions delivery;
     private boolean unordered;
     private String clientName = "ciosidecar-java";
     private String clientVersion = "";
@@ -124,9 +124,9 @@ public final class StreamOptions {
     private Builder() {}
 
     /**
-     * Bounds a message in events.
+     * Sets the number of events in a batch.
      *
-     * @param maxBatchEvents at least 1; 200 if not set
+     * @param maxBatchEvents at least 1. Defaults to 200
      * @return this
      */
     public Builder maxBatchEvents(int maxBatchEvents) {
@@ -135,9 +135,9 @@ public final class StreamOptions {
     }
 
     /**
-     * Bounds a message in bytes of events. One larger event travels alone.
+     * Sets the size of the events in a batch. A larger event has a batch of its own.
      *
-     * @param maxBatchBytes at least 1; 1,048,576 if not set
+     * @param maxBatchBytes at least 1. Unit: bytes. Defaults to 1,048,576
      * @return this
      */
     public Builder maxBatchBytes(int maxBatchBytes) {
@@ -146,9 +146,9 @@ public final class StreamOptions {
     }
 
     /**
-     * Says how long an event may wait for others.
+     * Sets how long an event may wait for others to share its batch.
      *
-     * @param linger zero or more; 5 ms if not set
+     * @param linger zero or more. Defaults to 5 ms
      * @return this
      */
     public Builder linger(Duration linger) {
@@ -157,34 +157,34 @@ public final class StreamOptions {
     }
 
     /**
-     * Bounds the credit in events: beyond it, sending waits.
+     * Sets the number of outstanding events at which senders wait.
      *
-     * @param maxOwedEvents at least 1; 10,000 if not set
+     * @param maxOutstandingEvents at least 1. Defaults to 10,000
      * @return this
      */
-    public Builder maxOwedEvents(int maxOwedEvents) {
-      this.maxOwedEvents = atLeast(1, maxOwedEvents, "maxOwedEvents");
+    public Builder maxOutstandingEvents(int maxOutstandingEvents) {
+      this.maxOutstandingEvents = atLeast(1, maxOutstandingEvents, "maxOutstandingEvents");
       return this;
     }
 
     /**
-     * Bounds the credit in bytes of events.
+     * Sets the size of the outstanding events at which senders wait.
      *
-     * @param maxOwedBytes at least 1; 33,554,432 if not set
+     * @param maxOutstandingBytes at least 1. Unit: bytes. Defaults to 33,554,432
      * @return this
      */
-    public Builder maxOwedBytes(long maxOwedBytes) {
-      if (maxOwedBytes < 1) {
-        throw new IllegalArgumentException("maxOwedBytes is below 1");
+    public Builder maxOutstandingBytes(long maxOutstandingBytes) {
+      if (maxOutstandingBytes < 1) {
+        throw new IllegalArgumentException("maxOutstandingBytes is below 1");
       }
-      this.maxOwedBytes = maxOwedBytes;
+      this.maxOutstandingBytes = maxOutstandingBytes;
       return this;
     }
 
     /**
-     * Bounds the messages that come back; the sidecar splits its results to fit.
+     * Sets the size of the largest message that the sidecar may send. The sidecar splits results to fit.
      *
-     * @param maxReceiveBytes 65,536 to 67,108,864; 16,777,216 if not set
+     * @param maxReceiveBytes 65,536 to 67,108,864. Unit: bytes. Defaults to 16,777,216
      * @return this
      */
     public Builder maxReceiveBytes(int maxReceiveBytes) {
@@ -193,14 +193,15 @@ public final class StreamOptions {
             "maxReceiveBytes is above " + SidecarChannel.MAX_MESSAGE_BYTES);
       }
       this.maxReceiveBytes =
-          atLeast(SMALLEST_MAX_RECEIVE_BYTES, maxReceiveBytes, "maxReceiveBytes");
+          atLeast(MIN_RECEIVE_BYTES, maxReceiveBytes, "maxReceiveBytes");
       return this;
     }
 
     /**
-     * Says how long to go on trying when no sidecar answers.
+     * Sets how long the stream tries to reconnect while no sidecar answers. Then it fails with
+     * {@code UNAVAILABLE}.
      *
-     * @param reconnectFor zero or more; 60 s if not set
+     * @param reconnectFor zero or more. Defaults to 60 s
      * @return this
      */
     public Builder reconnectFor(Duration reconnectFor) {
@@ -209,10 +210,10 @@ public final class StreamOptions {
     }
 
     /**
-     * Bounds the whole stream, from its opening, reconnects included: then it fails with
+     * Sets the time limit for the whole stream, reconnects included. Then the stream fails with
      * {@code DEADLINE_EXCEEDED}.
      *
-     * @param deadline zero or more; none if not set
+     * @param deadline zero or more, from the opening. Defaults to no limit
      * @return this
      */
     public Builder deadline(Duration deadline) {
@@ -221,21 +222,22 @@ public final class StreamOptions {
     }
 
     /**
-     * Has the sidecar deliver the requests too. A sidecar that cannot fails the stream with
+     * Makes the sidecar deliver the requests. If the sidecar does not offer delivery, the stream fails with
      * {@code UNIMPLEMENTED}.
      *
-     * @param delivery how; {@link Deliver#defaults} is a good start. None if not set
+     * @param delivery the options of the delivery, such as {@link DeliveryOptions#defaults}. Defaults to no
+     *     delivery
      * @return this
      */
-    public Builder delivery(Deliver delivery) {
+    public Builder delivery(DeliveryOptions delivery) {
       this.delivery = Objects.requireNonNull(delivery, "delivery");
       return this;
     }
 
     /**
-     * Has answers come as they are there: none waits for that of an earlier event.
+     * Sets whether answers come in the order of arrival instead of the order of the events.
      *
-     * @param unordered false if not set
+     * @param unordered true: no answer waits for that of an earlier event. Defaults to false
      * @return this
      */
     public Builder unordered(boolean unordered) {
@@ -244,9 +246,9 @@ public final class StreamOptions {
     }
 
     /**
-     * Names the client's release in the sidecar's log.
+     * Sets the release of the caller's program. It is sent when the stream opens.
      *
-     * @param clientVersion empty if not set
+     * @param clientVersion the release. Defaults to empty
      * @return this
      */
     public Builder clientVersion(String clientVersion) {
@@ -255,9 +257,9 @@ public final class StreamOptions {
     }
 
     /**
-     * Names the client in the sidecar's log.
+     * Sets the name of the caller's program. It is sent when the stream opens.
      *
-     * @param clientName {@code ciosidecar-java} if not set
+     * @param clientName the name. Defaults to {@code ciosidecar-java}
      * @return this
      */
     public Builder clientName(String clientName) {
@@ -270,9 +272,9 @@ public final class StreamOptions {
       return new StreamOptions(this);
     }
 
-    private static int atLeast(int least, int value, String name) {
-      if (value < least) {
-        throw new IllegalArgumentException(name + " is below " + least);
+    private static int atLeast(int minimum, int value, String name) {
+      if (value < minimum) {
+        throw new IllegalArgumentException(name + " is below " + minimum);
       }
       return value;
     }

@@ -7,118 +7,119 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 
 /**
- * What the threads of one stream share: those that send events, the one that keeps the connection, gRPC's, and
- * the subscriber's. All of it is read and written under the lock.
+ * The state that the threads of one stream share: those that send events, the one that keeps the connection,
+ * gRPC's, and the subscriber's. All of it is read and written under the lock.
  */
 final class StreamState<T> {
   final ReentrantLock lock = new ReentrantLock();
-  /** There may be something to send, or the connection has changed. */
+  /** Signalled when there may be something to send, or when the connection has changed. */
   final Condition toSend = lock.newCondition();
-  /** There may be credit, or no hope of it. */
-  final Condition room = lock.newCondition();
+  /** Signalled when another event may be admitted, or when no event ever will be. */
+  final Condition capacity = lock.newCondition();
 
-  final Ledger<T> ledger;
+  final OutstandingEvents<T> outstanding;
   final StreamOptions options;
   private final long lingerNanos;
 
-  /** Nothing more will be added. */
+  /** True: no event will be added. */
   boolean finished;
-  /** The user has left: nothing more is sent, taken or told. */
+  /** True: the caller closed the stream. No event is sent, added or answered. */
   boolean closed;
-  /** Why nothing more is sent, although what was sent is still answered; null while there is no such reason. */
+  /** Why no event is sent any more, although sent events are still answered; null if events are sent. */
   SidecarException fault;
-  /** Why no connection will come any more; null while there is hope. */
+  /** Why there will be no other connection; null if there may be one. */
   SidecarException failure;
   int reconnects;
-  /** Who is told when an answer is due, or when there will be no more; null before somebody subscribes. */
+  /** The subscription that passes on the answers; null before there is a subscriber. */
   AnswerSubscription<T> subscription;
 
-  /** When the oldest waiting event has lingered enough; the clock runs only while one waits. */
+  /** The time at which the oldest waiting event is sent. Meaningful only while {@code lingering}. */
   private long dueAtNanos;
 
-  private boolean clockRuns;
+  private boolean lingering;
 
   StreamState(StreamOptions options) {
     this.options = options;
     this.lingerNanos = options.linger().toNanos();
-    this.ledger = 
-        new Ledger<>(options.maxBatchEvents(), options.maxBatchBytes(), options.unordered());
+    this.outstanding =
+        new OutstandingEvents<>(
+            options.maxBatchEvents(), options.maxBatchBytes(), options.unordered());
   }
 
-  boolean hasCredit() {
-    // One event is always taken, however large: it could never go otherwise.
-    return ledger.owedEvents() == 0
-        || (ledger.owedEvents() < options.maxOwedEvents()
-            && ledger.owedBytes() < options.maxOwedBytes());
+  /** Returns whether flow control admits another event. */
+  boolean hasCapacity() {
+    // One event is always admitted, however large: it could never be sent otherwise.
+    return outstanding.count() == 0
+        || (outstanding.count() < options.maxOutstandingEvents()
+            && outstanding.bytes() < options.maxOutstandingBytes());
   }
 
   void add(Event event, Destination destination, T attachment) {
-    ledger.add(event, destination, attachment, null);
-    if (!clockRuns) {
-      clockRuns = true;
+    outstanding.add(event, destination, attachment, null);
+    if (!lingering) {
+      lingering = true;
       dueAtNanos = System.nanoTime() + lingerNanos;
       toSend.signalAll();
-    } else if (ledger.batchIsFull()) {
+    } else if (outstanding.batchIsFull()) {
       toSend.signalAll();
     }
   }
 
-  /** What waits goes at once. If nothing does, the next event still starts the clock. */
+  /** Sends the waiting events at once. If none waits, the next event lingers as usual. */
   void sendNow() {
-    if (ledger.hasWaiting()) {
-      clockRuns = true;
+    if (outstanding.hasWaiting()) {
+      lingering = true;
       dueAtNanos = System.nanoTime();
     }
     toSend.signalAll();
   }
 
-  /** How long what waits may still linger; 0 if it is due, or enough for a message. */
+  /** Returns how long the waiting events may still linger; 0 if they are due or fill a batch. */
   long remainingLingerNanos() {
-    return ledger.batchIsFull() ? 0 : Math.max(0, dueAtNanos - System.nanoTime());
+    return outstanding.batchIsFull() ? 0 : Math.max(0, dueAtNanos - System.nanoTime());
   }
 
   List<TransformStreamRequest> takeMessages() {
-    List<TransformStreamRequest> messages = ledger.takeMessages();
-    clockRuns = ledger.hasWaiting();
+    List<TransformStreamRequest> messages = outstanding.takeMessages();
+    lingering = outstanding.hasWaiting();
     return messages;
   }
 
-  /** Nothing more is sent. The first reason stays. */
-  void giveUpSending(Throwable reason) {
+  /** Stops sending because of a fault. The first fault stays. */
+  void stopSending(Throwable reason) {
     if (fault == null) {
       fault = new SidecarException(Status.Code.INTERNAL, "a fault of the client: " + reason, reason);
     }
-    ledger.dropWaiting();
-    room.signalAll();
+    outstanding.dropWaiting();
+    capacity.signalAll();
   }
 
-  /** Nothing is owed by a sidecar, and nothing more will be sent. */
+  /** Returns whether all events have results and none will be added. */
   boolean isDone() {
-    return (finished || fault != null) && !ledger.hasUnanswered();
+    return (finished || fault != null) && !outstanding.hasUnanswered();
   }
 
-  /** No connection will come any more. The first reason stays. */
+  /** Fails the stream: there will be no other connection. The first reason stays. */
   void fail(SidecarException reason) {
     if (failure == null) {
       failure = reason;
     }
-    tellAll();
+    signalAll();
   }
 
-  /** The user leaves. */
+  /** Closes the stream for the caller. */
   void close() {
     closed = true;
     fail(new SidecarException(Status.Code.CANCELLED, "the stream was closed"));
   }
 
-  /** Everybody who waits looks again. */
-  void tellAll() {
+  private void signalAll() {
     toSend.signalAll();
-    room.signalAll();
-    tellSubscriber();
+    capacity.signalAll();
+    wakeSubscriber();
   }
 
-  void tellSubscriber() {
+  void wakeSubscriber() {
     if (subscription != null) {
       subscription.wake();
     }

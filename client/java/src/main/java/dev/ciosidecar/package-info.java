@@ -1,9 +1,9 @@
 /**
- * The Java client of ciosidecar: RudderStack events in, Customer.io requests out.
+ * The Java client of ciosidecar, which turns RudderStack events into Customer.io requests and delivers them.
  *
- * <p>{@link dev.ciosidecar.CiosidecarClient} makes calls and opens streams. What comes back is records
- * that nobody can change. The generated messages and stubs are in {@code dev.ciosidecar.v1}.
+ * <p>{@link dev.ciosidecar.CiosidecarClient} makes calls and opens streams. Results are immutable records.
+ * The generated messages and stubs are in {@code dev.ciosidecar.v1}.
  *
- * <p>Nothing here takes or returns {@code null}, but for the caller's own attachments.
+ * <p>Only the caller's own attachments may be {@code null}.
  */
 package dev.ciosidecar;

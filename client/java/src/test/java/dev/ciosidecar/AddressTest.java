@@ -33,10 +33,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** The ways to a sidecar: sockets, several addresses, TLS. */
+/** Addresses of sidecars: sockets, several addresses, TLS. */
 @Timeout(120)
 class AddressTest {
-  private static final StreamOptions IMPATIENT =
+  private static final StreamOptions SHORT_RECONNECT =
       StreamOptions.builder().reconnectFor(Duration.ofMillis(200)).build();
 
   @TempDir Path directory;
@@ -54,7 +54,7 @@ class AddressTest {
     }
   }
 
-  /** Calls take turns among several addresses, and go to what is left when one drains. */
+  /** Calls take turns among several addresses. If a sidecar drains, the others get all calls. */
   @ParameterizedTest
   @ValueSource(strings = {"tcp", "unix"})
   void callsTakeTurns(String kind) throws Exception {
@@ -63,21 +63,21 @@ class AddressTest {
         CiosidecarClient client =
             CiosidecarClient.builder().addresses(first.address(), second.address()).build()) {
       Set<Integer> seen = new HashSet<>();
-      while (seen.size() < 2) { // until both are connected; the test's own time bounds it
-        seen.add(whoAnswers(client));
+      while (seen.size() < 2) { // until both are connected; the test's time limit bounds it
+        seen.add(answeringSidecar(client));
       }
-      List<Integer> turns = Stream.generate(() -> whoAnswers(client)).limit(10).sorted().toList();
+      List<Integer> turns = Stream.generate(() -> answeringSidecar(client)).limit(10).sorted().toList();
       assertEquals(List.of(1, 1, 1, 1, 1, 2, 2, 2, 2, 2), turns);
       first.drain();
       first.awaitExit();
       assertEquals(
-          Collections.nCopies(10, 2), Stream.generate(() -> whoAnswers(client)).limit(10).toList());
+          Collections.nCopies(10, 2), Stream.generate(() -> answeringSidecar(client)).limit(10).toList());
     }
   }
 
   /** A sidecar whose health is not SERVING gets no calls, although it would answer. */
   @Test
-  void whoIsNotHealthyGetsNoCalls() throws Exception {
+  void anUnhealthySidecarGetsNoCalls() throws Exception {
     ScriptedSidecar.Script answers =
         caller -> {
           caller.open();
@@ -96,9 +96,9 @@ class AddressTest {
     }
   }
 
-  /** Where connecting fails, it is tried again at the stream's own pace, not at gRPC's much slower one. */
+  /** Failed connections are retried with the stream's own backoff, not with gRPC's, which is much slower. */
   @Test
-  void aDeadAddressIsTriedAtTheStreamsOwnPace() throws Exception {
+  void aDeadAddressIsRetriedWithTheStreamsOwnBackoff() throws Exception {
     AtomicInteger attempts = new AtomicInteger();
     CompletableFuture<Void> refusing;
     try (ServerSocket dead = new ServerSocket(0, 50, InetAddress.getLoopbackAddress())) {
@@ -119,7 +119,7 @@ class AddressTest {
       Played.failure("127.0.0.1:" + dead.getLocalPort(), List.of(TRACK), options);
     }
     Played.await(refusing);
-    // Five pauses take 1.5 s at most, four of gRPC's 5 s at least.
+    // Five delays take at most 1.5 s; four of gRPC's take at least 5 s.
     assertTrue(attempts.get() >= 5, "attempts: " + attempts);
   }
 
@@ -129,11 +129,11 @@ class AddressTest {
         : SidecarProcess.listening("unix:" + directory.resolve(name), options);
   }
 
-  private static int whoAnswers(CiosidecarClient client) {
+  private static int answeringSidecar(CiosidecarClient client) {
     return client.capabilities().getLimits().getMaxBatchEvents();
   }
 
-  /** Addresses that cannot be one target are refused, and the error says what would do. */
+  /** Addresses that cannot be one target are refused. The error says which addresses are allowed. */
   @ParameterizedTest
   @MethodSource("unfit")
   void addressesOfDifferentKindsAreRefused(List<String> addresses) {
@@ -149,7 +149,7 @@ class AddressTest {
         List.of(), List.of("127.0.0.1:1", "unix:/a"), List.of("localhost:1", "localhost:2"));
   }
 
-  /** A name is an address, and so is an IPv4 with its port alone. */
+  /** A name with a port is an address, with dns:/// and without. */
   @Test
   void aNameIsAnAddress() throws Exception {
     try (SidecarProcess sidecar = SidecarProcess.start()) {
@@ -162,25 +162,25 @@ class AddressTest {
     }
   }
 
-  /** The client believes the authority it is given, and no other, on one address and on several. */
+  /** The client trusts the configured authority only, with one address and with several. */
   @Test
   void tlsWithAPrivateAuthority() throws Exception {
     X509Bundle authority = authority();
     Path trusted = write("ca.pem", authority.getCertificatePEM());
-    ChannelCredentials known =
+    ChannelCredentials trusting =
         TlsChannelCredentials.newBuilder().trustManager(trusted.toFile()).build();
     try (SidecarProcess first = tlsSidecar(authority);
         SidecarProcess second = tlsSidecar(authority)) {
       for (List<String> addresses :
           List.of(List.of(first.address()), List.of(first.address(), second.address()))) {
-        try (CiosidecarClient client = client(known, addresses).build()) {
+        try (CiosidecarClient client = client(trusting, addresses).build()) {
           assertEquals(
               List.of(200), play(client, List.of(TRACK), StreamOptions.defaults()).statuses());
         }
       }
       assertEquals(
           Status.Code.UNAVAILABLE,
-          Played.failure(first.address(), List.of(TRACK), IMPATIENT).code());
+          Played.failure(first.address(), List.of(TRACK), SHORT_RECONNECT).code());
       try (CiosidecarClient stranger =
           client(TlsChannelCredentials.create(), List.of(first.address())).build()) {
         assertEquals(
@@ -190,28 +190,31 @@ class AddressTest {
     }
   }
 
-  /** A sidecar that asks for a certificate serves nobody without one; its name need not be its address. */
+  /**
+   * A sidecar that requires client certificates refuses clients without one. Its name may differ from its
+   * address.
+   */
   @Test
   void tlsWithAClientCertificate() throws Exception {
     X509Bundle authority = authority();
     Path trusted = write("ca.pem", authority.getCertificatePEM());
-    X509Bundle mine =
+    X509Bundle clientCertificate =
         new CertificateBuilder().ecp256().subject("CN=client").buildIssuedBy(authority);
-    ChannelCredentials known =
+    ChannelCredentials trusting =
         TlsChannelCredentials.newBuilder()
             .trustManager(trusted.toFile())
             .keyManager(
-                write("mine.pem", mine.getCertificatePathPEM()).toFile(),
-                write("mine-key.pem", mine.getPrivateKeyPEM()).toFile())
+                write("client.pem", clientCertificate.getCertificatePathPEM()).toFile(),
+                write("client-key.pem", clientCertificate.getPrivateKeyPEM()).toFile())
             .build();
-    ChannelCredentials nobody =
+    ChannelCredentials withoutCertificate =
         TlsChannelCredentials.newBuilder().trustManager(trusted.toFile()).build();
     try (SidecarProcess sidecar = tlsSidecar(authority, "--tls-client-ca", trusted.toString())) {
       try (CiosidecarClient client =
-          client(known, List.of(sidecar.address())).serverName("sidecar.test").build()) {
+          client(trusting, List.of(sidecar.address())).serverName("sidecar.test").build()) {
         assertEquals(200, client.transform(List.of(TRACK), DESTINATION).get(0).status());
       }
-      try (CiosidecarClient client = client(nobody, List.of(sidecar.address())).build()) {
+      try (CiosidecarClient client = client(withoutCertificate, List.of(sidecar.address())).build()) {
         assertEquals(
             Status.Code.UNAVAILABLE,
             assertThrows(SidecarException.class, client::capabilities).code());

@@ -10,7 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.google.protobuf.ByteString;
 import dev.ciosidecar.v1.CheckDestinationResponse;
 import dev.ciosidecar.v1.DestinationSettings;
-import dev.ciosidecar.v1.Message;
+import dev.ciosidecar.v1.RudderEvent;
 import io.grpc.Context;
 import io.grpc.Status;
 import java.time.Duration;
@@ -21,10 +21,10 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** The calls that wait for one answer, against a real sidecar. */
+/** Unary calls to a real sidecar. */
 @Timeout(120)
 class CallsTest {
-  private static final String NOBODY = "127.0.0.1:1";
+  private static final String UNUSED_ADDRESS = "127.0.0.1:1";
   private static SidecarProcess sidecar;
   private static CiosidecarClient client;
 
@@ -42,16 +42,18 @@ class CallsTest {
     }
   }
 
-  /** Results come in order, one an event; a shared request is with the last event it covers. */
+  /**
+   * Each event has one result, in order. A shared request is in the result of the last event that it covers.
+   */
   @Test
-  void oneBatchInItsResultsOut() {
+  void aBatchIsTransformed() {
     Event group = Event.json("{\"type\":\"group\",\"userId\":\"u\",\"groupId\":\"g\"}");
     List<Result> results =
         client.transform(
             List.of(TRACK, Event.json("{\"type\":\"track\"}"), group, group), DESTINATION);
     assertEquals(List.of(200, 400, 200, 200), results.stream().map(Result::status).toList());
     assertEquals(List.of(true, false, true, true), results.stream().map(Result::ok).toList());
-    Request request = results.get(0).requests().get(0);
+    ApiRequest request = results.get(0).requests().get(0);
     assertEquals("POST", request.method());
     assertEquals("https://track.customer.io/api/v1/customers/u1/events", request.url());
     assertEquals("v1/customers/events", request.endpointPath());
@@ -62,24 +64,24 @@ class CallsTest {
     assertEquals(List.of(2L, 3L), results.get(3).requests().get(0).positions());
   }
 
-  /** Bytes, text and a typed message of the same event become the same request. */
+  /** The same event as bytes, as text and as fields becomes the same request. */
   @Test
   void everyFormOfAnEventIsTheSameEvent() {
     String json = "{\"type\":\"track\",\"userId\":\"u1\",\"event\":\"Order\"}";
-    Message message =
-        Message.newBuilder().setType("track").setUserId("u1").setEvent("Order").build();
+    RudderEvent message =
+        RudderEvent.newBuilder().setType("track").setUserId("u1").setEvent("Order").build();
     List<Result> results =
         client.transform(
             List.of(Event.json(json), Event.json(json.getBytes()), Event.typed(message)),
             DESTINATION);
     assertEquals(
-        1, results.stream().map(one -> one.requests().get(0).body()).distinct().count());
-    assertEquals(1, results.stream().map(one -> one.requests().get(0).url()).distinct().count());
+        1, results.stream().map(result -> result.requests().get(0).body()).distinct().count());
+    assertEquals(1, results.stream().map(result -> result.requests().get(0).url()).distinct().count());
   }
 
-  /** Half a surrogate pair in a text is the sidecar's to repair, with its warning; a whole one is kept. */
+  /** The sidecar repairs an unpaired surrogate in a text and warns. A surrogate pair is kept. */
   @Test
-  void halfAnEmojiTravels() {
+  void anUnpairedSurrogateIsSent() {
     Event event =
         Event.json("{\"type\":\"track\",\"userId\":\"u\",\"event\":\"\uD83D\uDE00 \uD83D\"}");
     Result result = client.transform(List.of(event), DESTINATION).get(0);
@@ -87,13 +89,13 @@ class CallsTest {
     assertTrue(result.requests().get(0).body().toStringUtf8().contains("\uD83D\uDE00 \uFFFD"));
   }
 
-  /** A batch of nothing has no results. */
+  /** An empty batch has no results. */
   @Test
   void anEmptyBatch() {
     assertEquals(List.of(), client.transform(List.of(), DESTINATION));
   }
 
-  /** The dashboard's JSON and typed settings mean the same; an event's own destination comes first. */
+  /** The dashboard's JSON and typed settings mean the same. An event's own destination takes precedence. */
   @Test
   void everyFormOfADestinationIsTheSameDestination() {
     Destination typed =
@@ -105,13 +107,13 @@ class CallsTest {
         client.transform(
             List.of(TRACK, TRACK.withDestination(typed), TRACK.withDestination(europe)),
             DESTINATION);
-    List<Request> requests = results.stream().map(one -> one.requests().get(0)).toList();
+    List<ApiRequest> requests = results.stream().map(result -> result.requests().get(0)).toList();
     assertEquals(requests.get(0).headers(), requests.get(1).headers());
     assertEquals(requests.get(0).url(), requests.get(1).url());
     assertTrue(requests.get(2).url().startsWith("https://track-eu.customer.io/"));
   }
 
-  /** Source type, tag and company travel with an event. */
+  /** The source type, the tag and dont_batch of an event reach the sidecar. */
   @Test
   void fieldsOfAnEventTravelWithIt() {
     Destination device =
@@ -122,7 +124,7 @@ class CallsTest {
         client.transform(
             List.of(
                 TRACK.withSourceType("web").withTag(ByteString.copyFromUtf8("job")),
-                group.alone(),
+                group.withDontBatch(true),
                 group),
             device);
     assertEquals(298, results.get(0).status());
@@ -131,7 +133,7 @@ class CallsTest {
     assertEquals(List.of(1L), results.get(1).requests().get(0).positions());
   }
 
-  /** What is wrong with a destination is said by key. */
+  /** The check of a destination names the wrong setting. */
   @Test
   void aDestinationCanBeChecked() {
     CheckDestinationResponse answer = client.check(Destination.json("{\"siteID\":\"site\"}"));
@@ -140,14 +142,14 @@ class CallsTest {
     assertTrue(client.check(DESTINATION).getUsable());
   }
 
-  /** The contract's name and the limits. */
+  /** The capabilities contain the contract's name and the limits. */
   @Test
   void capabilitiesSayWhatTheSidecarIs() {
     assertEquals("ciosidecar.v1", client.capabilities().getProtocolVersion());
     assertEquals(5000, client.capabilities().getLimits().getMaxBatchEvents());
   }
 
-  /** A batch beyond the limit is refused with the sidecar's own words. */
+  /** A batch above the limit fails the call, and the exception has the sidecar's message. */
   @Test
   void aRefusedCallSaysHow() {
     SidecarException refusal =
@@ -158,16 +160,16 @@ class CallsTest {
     assertTrue(refusal.getMessage().contains("batch.items"), refusal.getMessage());
   }
 
-  /** Where nobody listens, a call fails after gRPC's own few tries. */
+  /** If no sidecar listens, a call fails with UNAVAILABLE after gRPC's own retries. */
   @Test
-  void nobodyThereIsUnavailable() {
-    try (CiosidecarClient lost = CiosidecarClient.connect(NOBODY)) {
-      SidecarException failure = assertThrows(SidecarException.class, lost::capabilities);
+  void aCallWithoutASidecarIsUnavailable() {
+    try (CiosidecarClient unconnected = CiosidecarClient.connect(UNUSED_ADDRESS)) {
+      SidecarException failure = assertThrows(SidecarException.class, unconnected::capabilities);
       assertEquals(Status.Code.UNAVAILABLE, failure.code());
     }
   }
 
-  /** A call that takes longer than its deadline ends with it. */
+  /** A call ends at its deadline. */
   @Test
   void aDeadlineIsKept() {
     SidecarException failure =
@@ -179,7 +181,7 @@ class CallsTest {
     assertEquals(Status.Code.DEADLINE_EXCEEDED, failure.code());
   }
 
-  /** gRPC's context cancels a call that waits. */
+  /** A cancelled Context of gRPC cancels a waiting call. */
   @Test
   void aContextCancelsACall() throws Exception {
     try (ScriptedSidecar silent = new ScriptedSidecar();
@@ -209,7 +211,7 @@ class CallsTest {
     }
   }
 
-  /** What could show a secret or a person in a log does not. */
+  /** Texts for logs contain no credentials and no personal data. */
   @Test
   void nothingSecretIsPrinted() {
     Destination secret = Destination.json("{\"siteID\":\"site\",\"apiKey\":\"s3cret\"}").named("shop");
@@ -224,10 +226,10 @@ class CallsTest {
   /** A closed client makes no calls and opens no streams. */
   @Test
   void aClosedClientIsClosed() {
-    CiosidecarClient gone = CiosidecarClient.connect(sidecar.address());
-    gone.close();
-    gone.close();
-    assertThrows(SidecarException.class, gone::capabilities);
-    assertThrows(IllegalStateException.class, () -> gone.stream(DESTINATION));
+    CiosidecarClient closed = CiosidecarClient.connect(sidecar.address());
+    closed.close();
+    closed.close();
+    assertThrows(SidecarException.class, closed::capabilities);
+    assertThrows(IllegalStateException.class, () -> closed.stream(DESTINATION));
   }
 }

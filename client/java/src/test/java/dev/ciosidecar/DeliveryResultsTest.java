@@ -7,8 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 
 import dev.ciosidecar.v1.Batch;
-import dev.ciosidecar.v1.Detail;
+import dev.ciosidecar.v1.DetailLevel;
 import dev.ciosidecar.v1.ErrorCode;
+import dev.ciosidecar.v1.EventDetail;
 import dev.ciosidecar.v1.ItemRef;
 import java.time.Duration;
 import java.util.List;
@@ -17,25 +18,25 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** What the results of a stream that delivers say, whatever the sidecar says. */
+/** Results of streams with delivery, from a scripted sidecar. */
 @Timeout(120)
 class DeliveryResultsTest {
   private static final Duration LONG_LINGER = Duration.ofMillis(500);
 
-  /** A stream that delivers says so when it opens; its results say what Customer.io answered. */
+  /** A stream with delivery opens with its options, and results contain the delivery report. */
   @Test
   void aStreamThatDelivers() throws Exception {
-    List<Boolean> asked = new CopyOnWriteArrayList<>();
+    List<DetailLevel> requested = new CopyOnWriteArrayList<>();
     try (ScriptedSidecar sidecar =
         new ScriptedSidecar(
             caller -> {
-              asked.add(caller.open().getDelivery().getDetailForEveryItem());
+              requested.add(caller.open().getDelivery().getDetailLevel());
               caller.detail(
                   caller.batch().orElseThrow(),
                   503,
-                  Detail.newBuilder()
+                  EventDetail.newBuilder()
                       .setDelivery(
-                          dev.ciosidecar.v1.Delivery.newBuilder()
+                          dev.ciosidecar.v1.DeliveryReport.newBuilder()
                               .setAttempts(3)
                               .setHttpStatus(502)
                               .setReason("bad gateway")
@@ -48,12 +49,12 @@ class DeliveryResultsTest {
             })) {
       StreamOptions options =
           StreamOptions.builder()
-              .delivery(Deliver.defaults())
+              .delivery(DeliveryOptions.defaults())
               .build();
       Result result = play(sidecar.address(), List.of(TRACK), options).answers().get(0).result();
       assertFalse(result.ok());
       assertEquals(
-          new Delivery(
+          new DeliveryReport(
               3,
               502,
               "bad gateway",
@@ -62,12 +63,12 @@ class DeliveryResultsTest {
               List.of(new FailedItem(1, "unknown", "name"))),
           result.delivery().orElseThrow());
     }
-    assertEquals(List.of(true), asked);
+    assertEquals(List.of(DetailLevel.DETAIL_LEVEL_ALL), requested);
   }
 
-  /** An event that waits for one that failed names it by its place on the stream, batches ago. */
+  /** A BLOCKED event names the event that failed by its position on the stream, also in an earlier batch. */
   @Test
-  void anEventSaysWhichOneBlocksIt() throws Exception {
+  void aBlockedEventNamesTheEventThatFailed() throws Exception {
     try (ScriptedSidecar sidecar =
         new ScriptedSidecar(
             caller -> {
@@ -78,9 +79,9 @@ class DeliveryResultsTest {
               caller.detail(
                   second,
                   503,
-                  Detail.newBuilder()
+                  EventDetail.newBuilder()
                       .setError(
-                          dev.ciosidecar.v1.Error.newBuilder()
+                          dev.ciosidecar.v1.EventError.newBuilder()
                               .setCode(ErrorCode.ERROR_CODE_BLOCKED)
                               .setBlockedBy(
                                   ItemRef.newBuilder()

@@ -23,19 +23,19 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** Streams that deliver, through a real sidecar to a Customer.io on loopback. */
+/** Delivery through a real sidecar to a real sandbox. */
 @Timeout(180)
 class DeliveryTest {
   private static final StreamOptions DELIVERING =
       StreamOptions.builder()
-          .delivery(Deliver.defaults())
+          .delivery(DeliveryOptions.defaults())
           .build();
 
   private static SidecarProcess delivering(SidecarProcess sandbox) throws Exception {
     return SidecarProcess.start("--customerio-url", sandbox.address());
   }
 
-  /** Events of 20 people, each with an id of its own, so that a repeat does no harm. */
+  /** Returns events of 20 people, each with an id, so that Customer.io ignores a repeat. */
   private static List<Event> events(int count) {
     return IntStream.range(0, count)
         .mapToObj(
@@ -57,7 +57,7 @@ class DeliveryTest {
         .readTree(HttpClient.newHttpClient().send(request, BodyHandlers.ofString()).body());
   }
 
-  /** What is delivered says so, what is refused says why, and the sandbox holds what was delivered. */
+  /** Delivered events have status 200, a refused event has 400, and the sandbox has the delivered events. */
   @Test
   void resultsSayWhatCustomerioAnswered() throws Exception {
     try (SidecarProcess sandbox = SidecarProcess.sandbox();
@@ -69,7 +69,7 @@ class DeliveryTest {
       List<Integer> expected = new ArrayList<>(Collections.nCopies(100, 200));
       expected.add(400);
       assertEquals(expected, played.statuses());
-      Delivery delivery = played.answers().get(0).result().delivery().orElseThrow();
+      DeliveryReport delivery = played.answers().get(0).result().delivery().orElseThrow();
       assertEquals(1, delivery.attempts());
       assertEquals(200, delivery.httpStatus());
       assertEquals(List.of(), played.requests());
@@ -77,13 +77,13 @@ class DeliveryTest {
     }
   }
 
-  /** A request that an earlier transform gave out is delivered as it is. */
+  /** A request that an earlier call returned is delivered as it is. */
   @Test
   void aPreparedRequestIsDelivered() throws Exception {
     try (SidecarProcess sandbox = SidecarProcess.sandbox();
         SidecarProcess sidecar = delivering(sandbox);
         CiosidecarClient client = CiosidecarClient.connect(sidecar.address())) {
-      Request request = client.transform(List.of(TRACK), DESTINATION).get(0).requests().get(0);
+      ApiRequest request = client.transform(List.of(TRACK), DESTINATION).get(0).requests().get(0);
       try (EventStream<Void> stream = client.stream(DELIVERING)) {
         List<Result> results = new ArrayList<>();
         CompletableFuture<Void> done = stream.consume(answer -> results.add(answer.result()));
@@ -96,7 +96,35 @@ class DeliveryTest {
     }
   }
 
-  /** The sidecar is killed in mid-stream: every event is answered, and is at Customer.io once. */
+  /** A unary Deliver has the results of a stream with delivery. Its options decide what results contain. */
+  @Test
+  void aBatchIsDeliveredByOneCall() throws Exception {
+    try (SidecarProcess sandbox = SidecarProcess.sandbox();
+        SidecarProcess sidecar = delivering(sandbox);
+        CiosidecarClient client = CiosidecarClient.connect(sidecar.address())) {
+      List<Event> events = List.of(TRACK, Event.json("{\"type\":\"track\"}"), TRACK);
+      List<Result> results = client.deliver(events, DESTINATION);
+      assertEquals(List.of(200, 400, 200), results.stream().map(Result::status).toList());
+      assertEquals(List.of(0L, 1L, 2L), results.stream().map(Result::position).toList());
+      assertEquals(200, results.get(0).delivery().orElseThrow().httpStatus());
+      assertEquals(List.of(), results.get(0).requests());
+      assertEquals("MISSING_EVENT_NAME", results.get(1).error().orElseThrow().code());
+      DeliveryOptions options =
+          DeliveryOptions.defaults()
+              .detailLevel(DetailLevel.NOTABLE)
+              .includeRequests(true)
+              .timeout(Duration.ofSeconds(20));
+      Result result = client.deliver(List.of(TRACK), DESTINATION, options).get(0);
+      assertEquals(200, result.status());
+      assertTrue(result.delivery().isEmpty());
+      assertEquals(1, result.requests().size());
+      Event prepared = Event.prepared(result.requests().get(0));
+      assertEquals(200, client.deliver(List.of(prepared), options).get(0).status());
+      assertEquals(4, counters(sandbox).get("events").asInt());
+    }
+  }
+
+  /** If the sidecar is killed in mid-stream, every event is answered and counts once at the sandbox. */
   @Test
   void aKilledSidecarLosesAndRepeatsNothing() throws Exception {
     try (SidecarProcess sandbox = SidecarProcess.sandbox();
@@ -104,19 +132,19 @@ class DeliveryTest {
         CiosidecarClient client = CiosidecarClient.connect(victim.address());
         EventStream<Integer> stream = client.stream(DESTINATION, DELIVERING)) {
       List<Answer<Integer>> answers = new ArrayList<>();
-      CompletableFuture<Void> some = new CompletableFuture<>();
+      CompletableFuture<Void> firstAnswer = new CompletableFuture<>();
       CompletableFuture<Void> done =
           stream.consume(
               answer -> {
                 answers.add(answer);
-                some.complete(null);
+                firstAnswer.complete(null);
               });
       List<Event> events = events(200);
       for (int index = 0; index < events.size(); index++) {
         stream.send(events.get(index), index);
       }
       stream.finish();
-      await(some);
+      await(firstAnswer);
       victim.kill();
       try (SidecarProcess again =
           SidecarProcess.listening(

@@ -12,9 +12,9 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.google.protobuf.ListValue;
 import com.google.protobuf.Struct;
 import com.google.protobuf.Value;
-import dev.ciosidecar.v1.Item;
-import dev.ciosidecar.v1.Json;
-import dev.ciosidecar.v1.Message;
+import dev.ciosidecar.v1.BatchItem;
+import dev.ciosidecar.v1.JsonObject;
+import dev.ciosidecar.v1.RudderEvent;
 import dev.ciosidecar.v1.TransformStreamRequest;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
@@ -34,13 +34,13 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** What goes wrong inside a stream: nobody waits for ever, and nothing good is lost with the bad. */
+/** Faults inside a stream: no caller waits for ever, and the other events keep their results. */
 @Timeout(120)
 class FaultsTest {
   private static final Event BAD = Event.json("bad");
 
-  /** A track whose properties are nested so deeply, field by field. */
-  private static Message nested(int levels, boolean list) {
+  /** Returns a track whose properties nest so many levels deep, as fields. */
+  private static RudderEvent nested(int levels, boolean list) {
     Value value = Value.newBuilder().setNumberValue(1).build();
     for (int level = 1; level < levels; level++) {
       value =
@@ -48,11 +48,11 @@ class FaultsTest {
               ? Value.newBuilder().setListValue(ListValue.newBuilder().addValues(value)).build()
               : Value.newBuilder().setStructValue(struct(value)).build();
     }
-    return Message.newBuilder()
+    return RudderEvent.newBuilder()
         .setType("track")
         .setUserId("u1")
         .setEvent("Deep")
-        .setProperties(Json.newBuilder().setFields(struct(value)))
+        .setProperties(JsonObject.newBuilder().setFields(struct(value)))
         .build();
   }
 
@@ -60,12 +60,14 @@ class FaultsTest {
     return Struct.newBuilder().putFields("a", value).build();
   }
 
-  /** By one level: what the sidecar can read is answered, and so is everything else. */
+  /**
+   * An event with the deepest allowed nesting is answered, and so are the others. One level more is refused.
+   */
   @ParameterizedTest
   @CsvSource({"32, false", "47, true"})
   void anEventNestedTooDeeplyIsRefusedWhereItIsMade(int deepest, boolean list) throws Exception {
     for (int levels : new int[] {deepest + 1, 60, 1000}) {
-      Message deep = nested(levels, list);
+      RudderEvent deep = nested(levels, list);
       assertTrue(
           assertThrows(IllegalArgumentException.class, () -> Event.typed(deep))
               .getMessage()
@@ -79,14 +81,14 @@ class FaultsTest {
     }
   }
 
-  /** It could only end the stream for all others. */
+  /** An event that is too large for a message is refused when it is made. */
   @Test
   void anEventLargerThanAnyMessageIsRefusedWhereItIsMade() {
     byte[] large = new byte[64 << 20];
     assertThrows(IllegalArgumentException.class, () -> Event.json(large));
   }
 
-  /** An interceptor of the caller's that throws when the bad event is to be sent. */
+  /** An interceptor that throws when the bad event is sent. */
   private record Failing(CountDownLatch failed) implements ClientInterceptor {
     @Override
     public <Q, R> ClientCall<Q, R> interceptCall(
@@ -96,7 +98,7 @@ class FaultsTest {
         public void sendMessage(Q message) {
           if (message instanceof TransformStreamRequest request
               && request.getBatch().getItemsList().stream()
-                  .map(Item::getJson)
+                  .map(BatchItem::getJson)
                   .anyMatch(BAD.item().getJson()::equals)) {
             failed.countDown();
             throw new IllegalStateException("scripted");
@@ -107,7 +109,7 @@ class FaultsTest {
     }
   }
 
-  /** Events sent before still get their answers, over another call; then the error is told. */
+  /** After a fault while sending, another call answers the earlier events. Then the stream fails. */
   @Test
   void aSenderThatFailsEndsTheStreamWithItsError() throws Exception {
     CountDownLatch failed = new CountDownLatch(1);
@@ -127,7 +129,7 @@ class FaultsTest {
         EventStream<String> stream =
             client.stream(DESTINATION, StreamOptions.builder().maxBatchEvents(1).build())) {
       List<String> answered = new ArrayList<>();
-      CompletableFuture<Void> done = stream.consume(one -> answered.add(one.attachment()));
+      CompletableFuture<Void> done = stream.consume(answer -> answered.add(answer.attachment()));
       stream.send(TRACK, "good");
       stream.send(BAD, "bad");
       SidecarException reason =
@@ -141,7 +143,7 @@ class FaultsTest {
     }
   }
 
-  /** A batch that is called complete and is not: UNKNOWN, and no other try. */
+  /** If an incomplete batch is declared complete, the stream fails with UNKNOWN and does not reconnect. */
   @Test
   void anAnswerThatMakesNoSenseEndsTheStream() throws Exception {
     try (ScriptedSidecar sidecar =

@@ -10,13 +10,13 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 
 /**
- * A stream played to its end: what it answered, and how often it had to be opened anew.
+ * The answers of a stream that was used until its end, and its reconnects.
  *
- * @param answers in the order in which they came
- * @param reconnects how often the stream was opened anew
+ * @param answers the answers in the order of arrival
+ * @param reconnects how many times the stream had to open another call
  */
 record Played(List<Answer<Integer>> answers, int reconnects) {
-  static final long PATIENCE_S = 60;
+  static final long TIMEOUT_S = 60;
   static final Destination DESTINATION =
       Destination.json("{\"siteID\": \"site\", \"apiKey\": \"key\"}");
   static final Event TRACK = track("u1");
@@ -30,7 +30,7 @@ record Played(List<Answer<Integer>> answers, int reconnects) {
     return IntStream.range(0, count).mapToObj(index -> track("u" + index)).toList();
   }
 
-  /** Sends all events, each with its index beside it, and waits for all answers. */
+  /** Sends all events, each with its index as the attachment, and waits for all answers. */
   static Played play(String address, List<Event> events, StreamOptions options) throws Exception {
     try (CiosidecarClient client = CiosidecarClient.connect(address)) {
       return play(client, events, options);
@@ -51,7 +51,7 @@ record Played(List<Answer<Integer>> answers, int reconnects) {
     }
   }
 
-  /** What a stream fails with, wherever that shows first. */
+  /** Returns the failure of a stream, whether sending or the subscription reports it first. */
   static SidecarException failure(String address, List<Event> events, StreamOptions options) {
     return assertThrows(
         SidecarException.class,
@@ -65,7 +65,7 @@ record Played(List<Answer<Integer>> answers, int reconnects) {
   }
 
   static <T> T await(CompletableFuture<T> future) throws Exception {
-    return future.get(PATIENCE_S, TimeUnit.SECONDS);
+    return future.get(TIMEOUT_S, TimeUnit.SECONDS);
   }
 
   List<Integer> attachments() {
@@ -76,7 +76,7 @@ record Played(List<Answer<Integer>> answers, int reconnects) {
     return answers.stream().map(answer -> answer.result().status()).toList();
   }
 
-  List<Request> requests() {
+  List<ApiRequest> requests() {
     return answers.stream().flatMap(answer -> answer.result().requests().stream()).toList();
   }
 

@@ -9,7 +9,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.ciosidecar.v1.Batch;
-import dev.ciosidecar.v1.Item;
+import dev.ciosidecar.v1.BatchItem;
 import io.grpc.Status;
 import java.time.Duration;
 import java.util.List;
@@ -20,7 +20,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** Streams to a sidecar that goes away, refuses or never answers. */
+/** Streams to a sidecar that drains, dies, refuses the stream or never answers. */
 @Timeout(120)
 class ReconnectingTest {
   private static final Duration LONG_LINGER = Duration.ofMillis(500);
@@ -29,13 +29,13 @@ class ReconnectingTest {
     return IntStream.range(0, count).mapToObj(n -> Event.json("{\"n\":" + n + "}")).toList();
   }
 
-  private static List<String> texts(List<Item> items) {
-    return items.stream().map(one -> one.getJson().toStringUtf8()).toList();
+  private static List<String> texts(List<BatchItem> items) {
+    return items.stream().map(item -> item.getJson().toStringUtf8()).toList();
   }
 
-  /** Part of a batch is answered, then the sidecar is gone: only the rest travels again, in order. */
+  /** If the sidecar dies after part of a batch is answered, only the other events are resent, in order. */
   @Test
-  void whatHasNoAnswerIsSentAgainAndNothingElse() throws Exception {
+  void onlyEventsWithoutAnAnswerAreResent() throws Exception {
     try (ScriptedSidecar sidecar =
         new ScriptedSidecar(
             caller -> {
@@ -57,11 +57,13 @@ class ReconnectingTest {
           sidecar.callers.get(1).declared);
       assertEquals(
           List.of("{\"n\":3}", "{\"n\":4}", "{\"n\":5}", "{\"n\":6}", "{\"n\":8}", "{\"n\":9}"),
-          sidecar.callers.get(1).batches.stream().flatMap(one -> texts(one.getItemsList()).stream()).toList());
+          sidecar.callers.get(1).batches.stream()
+              .flatMap(batch -> texts(batch.getItemsList()).stream())
+              .toList());
     }
   }
 
-  /** A stream that the sidecar just ends is opened again. */
+  /** If the sidecar ends the stream early, the client opens another call. */
   @Test
   void aStreamThatEndsEarlyIsOpenedAgain() throws Exception {
     try (ScriptedSidecar sidecar =
@@ -77,7 +79,7 @@ class ReconnectingTest {
     }
   }
 
-  /** After Drain nothing more is sent there, what was sent is answered, and the rest goes on elsewhere. */
+  /** After Drain, the old call answers the sent events and another call gets the rest. */
   @Test
   void drainMovesTheStream() throws Exception {
     List<Boolean> finished = new CopyOnWriteArrayList<>();
@@ -92,7 +94,7 @@ class ReconnectingTest {
             },
             ScriptedSidecar.ANSWERING)) {
       StreamOptions options =
-          StreamOptions.builder().maxBatchEvents(5).maxOwedEvents(5).build();
+          StreamOptions.builder().maxBatchEvents(5).maxOutstandingEvents(5).build();
       Played played = play(sidecar.address(), numbered(50), options);
       assertEquals(upTo(50), played.attachments());
       assertEquals(1, played.reconnects());
@@ -101,7 +103,7 @@ class ReconnectingTest {
     }
   }
 
-  /** A sidecar that repeats itself does not confuse the order. */
+  /** A second answer for the same event is ignored. */
   @Test
   void anAnswerThatComesTwiceCountsOnce() throws Exception {
     try (ScriptedSidecar sidecar =
@@ -120,9 +122,9 @@ class ReconnectingTest {
     }
   }
 
-  /** Where nobody listens, the stream fails after the time it was told, for whoever uses it. */
+  /** If no sidecar listens, the stream fails after the configured time, for senders and the subscriber. */
   @Test
-  void nobodyThereIsUnavailable() {
+  void aStreamWithoutASidecarIsUnavailable() {
     SidecarException failure =
         failure(
             "127.0.0.1:1",
@@ -132,13 +134,13 @@ class ReconnectingTest {
     assertTrue(failure.getMessage().contains("no answer for 300 ms"), failure.getMessage());
   }
 
-  /** INVALID_ARGUMENT would be answered again, so the call is not made again. */
+  /** A stream that the sidecar refuses with INVALID_ARGUMENT does not reconnect. */
   @Test
-  void aRefusedStreamIsNotTriedAgain() throws Exception {
+  void aRefusedStreamDoesNotReconnect() throws Exception {
     try (ScriptedSidecar sidecar =
         new ScriptedSidecar(
             caller -> {
-              caller.hear();
+              caller.receive();
               throw caller.fail(Status.INVALID_ARGUMENT.withDescription("no"));
             })) {
       SidecarException failure =
@@ -148,7 +150,7 @@ class ReconnectingTest {
     }
   }
 
-  /** A sidecar that fails on the same events each time is given up on. */
+  /** If every call fails on the same events, the stream fails after the configured time. */
   @Test
   void aPoisonousBatchDoesNotReconnectForEver() throws Exception {
     try (ScriptedSidecar sidecar =
@@ -166,7 +168,7 @@ class ReconnectingTest {
     }
   }
 
-  /** A sidecar that never answers meets the stream's deadline, whoever waits. */
+  /** If the sidecar never answers, the stream fails at its deadline, also for a waiting sender. */
   @Test
   void aDeadlineEndsTheStream() throws Exception {
     try (ScriptedSidecar sidecar =
@@ -174,11 +176,11 @@ class ReconnectingTest {
             caller -> {
               caller.open();
               while (caller.batch().isPresent()) {
-                // Heard, and not answered.
+                // Received and not answered.
               }
             })) {
       StreamOptions options =
-          StreamOptions.builder().maxOwedEvents(2).deadline(Duration.ofMillis(300)).build();
+          StreamOptions.builder().maxOutstandingEvents(2).deadline(Duration.ofMillis(300)).build();
       assertEquals(
           Status.Code.DEADLINE_EXCEEDED, failure(sidecar.address(), tracks(5), options).code());
     }

@@ -1,13 +1,15 @@
 package dev.ciosidecar;
 
 import dev.ciosidecar.v1.Batch;
-import dev.ciosidecar.v1.Detail;
+import dev.ciosidecar.v1.DeliverRequest;
+import dev.ciosidecar.v1.DeliverResponse;
 import dev.ciosidecar.v1.Drain;
+import dev.ciosidecar.v1.EventDetail;
 import dev.ciosidecar.v1.Limits;
-import dev.ciosidecar.v1.Open;
-import dev.ciosidecar.v1.Opened;
+import dev.ciosidecar.v1.OpenStream;
 import dev.ciosidecar.v1.Results;
 import dev.ciosidecar.v1.SidecarServiceGrpc;
+import dev.ciosidecar.v1.StreamOpened;
 import dev.ciosidecar.v1.TransformRequest;
 import dev.ciosidecar.v1.TransformResponse;
 import dev.ciosidecar.v1.TransformStreamRequest;
@@ -34,14 +36,14 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 
 /**
- * A sidecar that does what a test tells it to, over a real socket: one script a stream, the last for all that
- * follow.
+ * A sidecar that a test scripts, over a real socket. Each stream has a script; the last script serves all
+ * further streams too.
  */
 final class ScriptedSidecar implements AutoCloseable {
-  private static final long PATIENCE_S = 30;
+  private static final long TIMEOUT_S = 30;
   private static final String SERVICE = "ciosidecar.v1.SidecarService";
 
-  /** What the sidecar does with one stream. */
+  /** The behaviour of the sidecar on one stream. */
   interface Script {
     void play(Caller caller) throws Exception;
   }
@@ -58,7 +60,11 @@ final class ScriptedSidecar implements AutoCloseable {
   private final ExecutorService threads = Executors.newCachedThreadPool();
   private final HealthStatusManager health = new HealthStatusManager();
   private final Server server;
+  /** The requests of Deliver that arrived. */
+  final List<DeliverRequest> delivers = new CopyOnWriteArrayList<>();
+
   private volatile Runnable called = () -> {};
+  private volatile DeliverResponse delivered;
 
   ScriptedSidecar(Script... scripts) throws Exception {
     this.scripts = List.of(scripts);
@@ -80,21 +86,26 @@ final class ScriptedSidecar implements AutoCloseable {
   public void close() {
     server.shutdownNow();
     try {
-      server.awaitTermination(PATIENCE_S, TimeUnit.SECONDS);
+      server.awaitTermination(TIMEOUT_S, TimeUnit.SECONDS);
     } catch (InterruptedException interrupt) {
       Thread.currentThread().interrupt();
     }
     threads.shutdownNow();
   }
 
-  /** Its health is NOT_SERVING from now on; it would answer all the same. */
+  /** Sets the health to NOT_SERVING. The sidecar would still answer. */
   void fallIll() {
     health.setStatus(SERVICE, ServingStatus.NOT_SERVING);
   }
 
-  /** A unary transform is never answered; the test is told that it came. */
-  void whenCalled(Runnable told) {
-    called = told;
+  /** Sets what runs when a unary Transform arrives, which is never answered. */
+  void whenCalled(Runnable callback) {
+    called = callback;
+  }
+
+  /** Sets the answer to Deliver. Without one, the call fails with UNAVAILABLE. */
+  void answerDeliver(DeliverResponse response) {
+    delivered = response;
   }
 
   private final class Service extends SidecarServiceGrpc.SidecarServiceImplBase {
@@ -105,10 +116,21 @@ final class ScriptedSidecar implements AutoCloseable {
     }
 
     @Override
+    public void deliver(DeliverRequest request, StreamObserver<DeliverResponse> responses) {
+      delivers.add(request);
+      if (delivered == null) {
+        responses.onError(Status.UNAVAILABLE.asRuntimeException());
+        return;
+      }
+      responses.onNext(delivered);
+      responses.onCompleted();
+    }
+
+    @Override
     public synchronized StreamObserver<TransformStreamRequest> transformStream(
         StreamObserver<TransformStreamResponse> responses) {
       Caller caller = new Caller(responses);
-      // With this, answering a caller who has left is no fault of the script's.
+      // Without a handler, a script that answers a cancelled call would fail.
       ((ServerCallStreamObserver<TransformStreamResponse>) responses).setOnCancelHandler(() -> {});
       Script script = scripts.get(Math.min(callers.size(), scripts.size() - 1));
       callers.add(caller);
@@ -119,13 +141,13 @@ final class ScriptedSidecar implements AutoCloseable {
 
   /** One stream, from the sidecar's side. */
   static final class Caller implements StreamObserver<TransformStreamRequest> {
-    /** The batches that came. */
+    /** The batches that arrived. */
     final List<Batch> batches = new CopyOnWriteArrayList<>();
 
-    /** Configs of the destinations that were declared, by number. */
+    /** The configs of the declared destinations, by reference id. */
     final Map<Integer, String> declared = new ConcurrentHashMap<>();
 
-    /** The same of connections. */
+    /** The configs of the declared connections, by reference id. */
     final Map<Integer, String> connections = new ConcurrentHashMap<>();
 
     private final StreamObserver<TransformStreamResponse> responses;
@@ -136,7 +158,7 @@ final class ScriptedSidecar implements AutoCloseable {
       this.responses = responses;
     }
 
-    /** How many events each batch had. */
+    /** Returns the number of events in each batch. */
     List<Integer> batchSizes() {
       return batches.stream().map(Batch::getItemsCount).toList();
     }
@@ -152,26 +174,26 @@ final class ScriptedSidecar implements AutoCloseable {
       }
     }
 
-    /** Takes Open and says nothing. */
-    Open hear() throws InterruptedException {
+    /** Receives OpenStream without answering. */
+    OpenStream receive() throws InterruptedException {
       return next().orElseThrow().getOpen();
     }
 
-    /** Takes Open and answers it. */
-    Open open() throws InterruptedException {
+    /** Receives OpenStream and answers it. */
+    OpenStream open() throws InterruptedException {
       return open(Limits.newBuilder().setMaxBatchEvents(10_000).setMaxDestinations(1_000));
     }
 
-    Open open(Limits.Builder limits) throws InterruptedException {
-      Open open = hear();
+    OpenStream open(Limits.Builder limits) throws InterruptedException {
+      OpenStream open = receive();
       responses.onNext(
           TransformStreamResponse.newBuilder()
-              .setOpened(Opened.newBuilder().setLimits(limits))
+              .setOpened(StreamOpened.newBuilder().setLimits(limits))
               .build());
       return open;
     }
 
-    /** The next batch; nothing once the caller has finished. */
+    /** Receives the next batch. Returns nothing after the caller has finished. */
     Optional<Batch> batch() throws InterruptedException {
       while (true) {
         Optional<TransformStreamRequest> request = next();
@@ -185,17 +207,23 @@ final class ScriptedSidecar implements AutoCloseable {
         UpsertDestinations upsert = request.get().getUpsertDestinations();
         upsert
             .getDestinationsList()
-            .forEach(one -> declared.put(one.getNumber(), one.getConfigJson().toStringUtf8()));
+            .forEach(
+                destination ->
+                    declared.put(
+                        destination.getReferenceId(), destination.getConfigJson().toStringUtf8()));
         upsert
             .getConnectionsList()
-            .forEach(one -> connections.put(one.getNumber(), one.getConfigJson().toStringUtf8()));
+            .forEach(
+                connection ->
+                    connections.put(
+                        connection.getReferenceId(), connection.getConfigJson().toStringUtf8()));
       }
     }
 
     private Optional<TransformStreamRequest> next() throws InterruptedException {
-      Optional<TransformStreamRequest> request = requests.poll(PATIENCE_S, TimeUnit.SECONDS);
+      Optional<TransformStreamRequest> request = requests.poll(TIMEOUT_S, TimeUnit.SECONDS);
       if (request == null) {
-        throw new IllegalStateException("the caller said nothing more");
+        throw new IllegalStateException("the caller sent nothing more");
       }
       return request;
     }
@@ -212,10 +240,10 @@ final class ScriptedSidecar implements AutoCloseable {
       for (int position : positions) {
         results.addPositions(position).addStatuses(200);
       }
-      say(results);
+      send(results);
     }
 
-    void say(Results.Builder results) {
+    void send(Results.Builder results) {
       responses.onNext(TransformStreamResponse.newBuilder().setResults(results).build());
     }
 
@@ -228,8 +256,8 @@ final class ScriptedSidecar implements AutoCloseable {
     }
 
     /** Answers one position with a detail. */
-    void detail(Batch batch, int status, Detail.Builder detail) {
-      say(
+    void detail(Batch batch, int status, EventDetail.Builder detail) {
+      send(
           Results.newBuilder()
               .setBatchId(batch.getBatchId())
               .setFirstPosition(detail.getPosition())
@@ -238,13 +266,13 @@ final class ScriptedSidecar implements AutoCloseable {
               .setBatchComplete(true));
     }
 
-    /** Says that the sidecar is going away. */
+    /** Announces that the sidecar is shutting down. */
     void drain() {
       responses.onNext(
           TransformStreamResponse.newBuilder().setDrain(Drain.getDefaultInstance()).build());
     }
 
-    /** Ends the stream with a status, after what was answered. */
+    /** Ends the stream with a status, after the earlier answers. */
     Ended fail(Status status) {
       return new Ended(status);
     }

@@ -6,7 +6,7 @@ import dev.ciosidecar.v1.ItemRef;
 import java.util.OptionalLong;
 import org.junit.jupiter.api.Test;
 
-/** Where on the stream an item of an earlier batch was. */
+/** The positions on the stream of items in earlier batches. */
 class SentPositionsTest {
   private final SentPositions positions = new SentPositions();
 
@@ -14,9 +14,9 @@ class SentPositionsTest {
     return positions.find(ItemRef.newBuilder().setBatchId(batchId).setPosition(position).build());
   }
 
-  /** A run of events and a list of those that were sent again are found alike. */
+  /** Consecutive and listed positions are found alike. */
   @Test
-  void runsAndListsAreFound() {
+  void positionsAreFound() {
     positions.add(1, new long[] {5, 6, 7});
     positions.add(2, new long[] {3, 9});
     assertEquals(OptionalLong.of(7), find(1, 2));
@@ -26,7 +26,7 @@ class SentPositionsTest {
     assertEquals(OptionalLong.empty(), find(3, 0));
   }
 
-  /** Ten thousand batches are remembered, and then the oldest goes. */
+  /** The positions of the last ten thousand batches are remembered. */
   @Test
   void theOldestIsForgotten() {
     for (long batchId = 0; batchId <= 10_000; batchId++) {

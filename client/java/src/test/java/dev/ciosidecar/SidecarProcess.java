@@ -13,9 +13,9 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
-/** A real sidecar, or a real sandbox, in a process of its own. */
+/** A real sidecar, or a real sandbox, in its own process. */
 final class SidecarProcess implements AutoCloseable {
-  private static final long PATIENCE_S = 60;
+  private static final long TIMEOUT_S = 60;
 
   private final Process process;
   private final List<String> addresses = new ArrayList<>();
@@ -24,7 +24,7 @@ final class SidecarProcess implements AutoCloseable {
     this.process = process;
   }
 
-  /** Starts one on a free port of loopback; options as on the command line. */
+  /** Starts a sidecar on a free port of loopback, with the options of the command line. */
   static SidecarProcess start(String... options) throws Exception {
     return listening("127.0.0.1:0", options);
   }
@@ -35,7 +35,7 @@ final class SidecarProcess implements AutoCloseable {
     return run(all);
   }
 
-  /** Starts a Customer.io on loopback; its address is a URL. */
+  /** Starts a sandbox on a free port of loopback. Its address is a URL. */
   static SidecarProcess sandbox(String... options) throws Exception {
     List<String> all = new ArrayList<>(List.of("sandbox", "--listen", "127.0.0.1:0"));
     all.addAll(List.of(options));
@@ -61,7 +61,7 @@ final class SidecarProcess implements AutoCloseable {
       throw new IllegalStateException("the sidecar did not start; standard error says why");
     }
     JsonNode listening = new ObjectMapper().readTree(ready);
-    listening.path("listen").forEach(one -> sidecar.addresses.add(one.asText()));
+    listening.path("listen").forEach(address -> sidecar.addresses.add(address.asText()));
     if (listening.has("url")) {
       sidecar.addresses.add(listening.get("url").asText());
     }
@@ -79,7 +79,7 @@ final class SidecarProcess implements AutoCloseable {
                   throw new IllegalStateException(failure);
                 }
               })
-          .get(PATIENCE_S, TimeUnit.SECONDS);
+          .get(TIMEOUT_S, TimeUnit.SECONDS);
     } catch (Exception failure) {
       process.destroyForcibly();
       throw failure;
@@ -90,19 +90,19 @@ final class SidecarProcess implements AutoCloseable {
     return addresses.get(0);
   }
 
-  /** SIGTERM: the sidecar drains. Returns at once. */
+  /** Sends SIGTERM, so that the sidecar drains. Returns at once. */
   void drain() {
     process.destroy();
   }
 
-  /** Waits until it has gone by itself. */
+  /** Waits until the process has ended by itself. */
   void awaitExit() {
-    process.onExit().orTimeout(PATIENCE_S, TimeUnit.SECONDS).join();
+    process.onExit().orTimeout(TIMEOUT_S, TimeUnit.SECONDS).join();
   }
 
-  /** SIGKILL. Returns when it is gone. */
+  /** Sends SIGKILL and waits until the process has ended. */
   void kill() {
-    process.destroyForcibly().onExit().orTimeout(PATIENCE_S, TimeUnit.SECONDS).join();
+    process.destroyForcibly().onExit().orTimeout(TIMEOUT_S, TimeUnit.SECONDS).join();
   }
 
   @Override

@@ -20,13 +20,13 @@ import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** Streams to real sidecars: order, and what happens when a sidecar goes away. */
+/** Streams to real sidecars: order, drain and kill. */
 @Timeout(120)
 class StreamTest {
   private static final StreamOptions SLOW_TO_SEND =
       StreamOptions.builder().linger(Duration.ofMillis(200)).build();
 
-  /** 1,000 events one at a time: 1,000 answers in order, each with what was put beside it. */
+  /** 1,000 events have 1,000 answers in order, each with its attachment. */
   @Test
   void everyEventComesBackInOrder() throws Exception {
     try (SidecarProcess sidecar = SidecarProcess.start()) {
@@ -34,17 +34,19 @@ class StreamTest {
       assertEquals(upTo(1000), played.attachments());
       assertEquals(
           LongStream.range(0, 1000).boxed().toList(),
-          played.answers().stream().map(one -> one.result().position()).toList());
+          played.answers().stream().map(answer -> answer.result().position()).toList());
       assertEquals(
           IntStream.range(0, 1000)
               .mapToObj(user -> "https://track.customer.io/api/v1/customers/u" + user + "/events")
               .toList(),
-          played.requests().stream().map(Request::url).toList());
+          played.requests().stream().map(ApiRequest::url).toList());
       assertEquals(0, played.reconnects());
     }
   }
 
-  /** A request that several events share names the stream's positions and is with the last of them. */
+  /**
+   * A shared request has the positions on the stream and is in the result of the last event that it covers.
+   */
   @Test
   void sharedRequestsAreWithTheirLastEvent() throws Exception {
     List<Event> events =
@@ -56,13 +58,16 @@ class StreamTest {
       Played played = play(sidecar.address(), events, SLOW_TO_SEND);
       assertEquals(
           List.of(List.of(1L), List.of(0L, 2L)),
-          played.requests().stream().map(Request::positions).toList());
+          played.requests().stream().map(ApiRequest::positions).toList());
       assertEquals(List.of(), played.answers().get(0).result().requests());
       assertEquals(1, played.answers().get(2).result().requests().size());
     }
   }
 
-  /** More destinations than the sidecar keeps: numbers are given anew, each event meets its own. */
+  /**
+   * With more destinations than the sidecar keeps, reference ids are reused and each event keeps its
+   * destination.
+   */
   @Test
   void moreDestinationsThanTheSidecarKeeps() throws Exception {
     List<Event> events =
@@ -76,7 +81,7 @@ class StreamTest {
     try (SidecarProcess sidecar = SidecarProcess.start("--max-destinations", "3")) {
       List<String> credentials =
           play(sidecar.address(), events, StreamOptions.defaults()).requests().stream()
-              .map(one -> one.headers().get("Authorization"))
+              .map(request -> request.headers().get("Authorization"))
               .toList();
       assertEquals(7, credentials.stream().distinct().count());
       assertEquals(
@@ -87,7 +92,7 @@ class StreamTest {
     }
   }
 
-  /** An event that is none harms nobody beside it; its tag comes back. */
+  /** An event that is no JSON has an error with its tag. The other events are not affected. */
   @Test
   void aBrokenEventAmongGoodOnes() throws Exception {
     List<Event> events =
@@ -101,28 +106,28 @@ class StreamTest {
     }
   }
 
-  /** Two sidecars, one drained in the middle: the stream moves, nothing is lost or said twice. */
+  /** If one of two sidecars drains, its stream moves to the other and every event has one answer. */
   @Test
   void aStreamMovesWhenItsSidecarDrains() throws Exception {
     try (SidecarProcess first = SidecarProcess.start();
         SidecarProcess second = SidecarProcess.start();
         CiosidecarClient client =
             CiosidecarClient.builder().addresses(first.address(), second.address()).build()) {
-      // A client that has two addresses opens each stream at the other: one of two must move.
-      try (EventStream<Integer> one = client.stream(DESTINATION);
+      // Streams take turns among the addresses, so one of the two streams must move.
+      try (EventStream<Integer> stream = client.stream(DESTINATION);
           EventStream<Integer> other = client.stream(DESTINATION)) {
         List<Answer<Integer>> answers = new ArrayList<>();
         List<Answer<Integer>> others = new ArrayList<>();
-        CompletableFuture<Void> done = one.consume(answers::add);
+        CompletableFuture<Void> done = stream.consume(answers::add);
         CompletableFuture<Void> otherDone = other.consume(others::add);
         for (int index = 0; index < 2000; index++) {
           if (index == 1000) {
             first.drain();
           }
-          one.send(TRACK, index);
+          stream.send(TRACK, index);
           other.send(TRACK, index);
         }
-        one.finish();
+        stream.finish();
         other.finish();
         await(done);
         await(otherDone);
@@ -132,24 +137,24 @@ class StreamTest {
     }
   }
 
-  /** A sidecar is killed in mid-stream and another starts in its place: every event is answered once. */
+  /** If a sidecar is killed in mid-stream and another starts, every event is answered once. */
   @Test
   void aSidecarIsKilledAndStartedAgain() throws Exception {
     try (SidecarProcess victim = SidecarProcess.start();
         CiosidecarClient client = CiosidecarClient.connect(victim.address());
         EventStream<Integer> stream = client.stream(DESTINATION)) {
       List<Answer<Integer>> answers = new ArrayList<>();
-      CompletableFuture<Void> some = new CompletableFuture<>();
+      CompletableFuture<Void> firstAnswer = new CompletableFuture<>();
       CompletableFuture<Void> done =
           stream.consume(
               answer -> {
                 answers.add(answer);
-                some.complete(null);
+                firstAnswer.complete(null);
               });
       for (int index = 0; index < 1000; index++) {
         stream.send(TRACK, index);
       }
-      await(some);
+      await(firstAnswer);
       victim.kill();
       for (int index = 1000; index < 2000; index++) {
         stream.send(TRACK, index);

@@ -24,7 +24,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** What a subscriber of a stream is told, when, and what its own doings do to the stream. */
+/** The signals that a subscriber gets, and the effects of a subscriber on its stream. */
 @Timeout(60)
 class SubscriptionTest {
   private ScriptedSidecar sidecar;
@@ -47,34 +47,34 @@ class SubscriptionTest {
     sidecar.close();
   }
 
-  /** Notes what it is told, and asks for nothing by itself. */
-  private static final class Noting implements Flow.Subscriber<Answer<Integer>> {
+  /** A subscriber that records its signals and requests nothing by itself. */
+  private static final class Recording implements Flow.Subscriber<Answer<Integer>> {
     private static final Object COMPLETE = "complete";
-    private final BlockingQueue<Object> told = new LinkedBlockingQueue<>();
+    private final BlockingQueue<Object> signals = new LinkedBlockingQueue<>();
 
     @Override
     public void onSubscribe(Flow.Subscription subscription) {
-      told.add(subscription);
+      signals.add(subscription);
     }
 
     @Override
     public void onNext(Answer<Integer> answer) {
-      told.add(answer.attachment());
+      signals.add(answer.attachment());
     }
 
     @Override
     public void onError(Throwable failure) {
-      told.add(failure);
+      signals.add(failure);
     }
 
     @Override
     public void onComplete() {
-      told.add(COMPLETE);
+      signals.add(COMPLETE);
     }
 
     Object next() throws InterruptedException {
-      Object next = told.poll(Played.PATIENCE_S, TimeUnit.SECONDS);
-      assertTrue(next != null, "the subscriber was told nothing");
+      Object next = signals.poll(Played.TIMEOUT_S, TimeUnit.SECONDS);
+      assertTrue(next != null, "the subscriber got no signal");
       return next;
     }
 
@@ -83,10 +83,10 @@ class SubscriptionTest {
     }
   }
 
-  /** Answers come as they are asked for, and the end needs no asking. */
+  /** A subscriber gets as many answers as it requested. The end needs no request. */
   @Test
-  void asManyAnswersAsWereAskedFor() throws Exception {
-    Noting subscriber = new Noting();
+  void asManyAnswersAsWereRequested() throws Exception {
+    Recording subscriber = new Recording();
     try (EventStream<Integer> stream = client.stream(DESTINATION)) {
       stream.subscribe(subscriber);
       for (int index : upTo(3)) {
@@ -97,18 +97,20 @@ class SubscriptionTest {
       subscription.request(2);
       assertEquals(0, subscriber.next());
       assertEquals(1, subscriber.next());
-      assertTrue(subscriber.told.isEmpty());
+      assertTrue(subscriber.signals.isEmpty());
       subscription.request(1);
       assertEquals(2, subscriber.next());
-      assertEquals(Noting.COMPLETE, subscriber.next());
+      assertEquals(Recording.COMPLETE, subscriber.next());
     }
   }
 
-  /** Who asks for nothing holds up who sends: the event beyond the credit waits. */
+  /**
+   * A subscriber that requests nothing makes senders wait when the limit of outstanding events is reached.
+   */
   @Test
-  void whoAsksForNothingHoldsUpWhoSends() throws Exception {
-    Noting subscriber = new Noting();
-    StreamOptions options = StreamOptions.builder().maxOwedEvents(2).build();
+  void aSubscriberWithoutDemandMakesSendersWait() throws Exception {
+    Recording subscriber = new Recording();
+    StreamOptions options = StreamOptions.builder().maxOutstandingEvents(2).build();
     try (EventStream<Integer> stream = client.stream(DESTINATION, options)) {
       stream.subscribe(subscriber);
       CountDownLatch taken = new CountDownLatch(2);
@@ -120,7 +122,7 @@ class SubscriptionTest {
                   taken.countDown();
                 }
               });
-      assertTrue(taken.await(Played.PATIENCE_S, TimeUnit.SECONDS));
+      assertTrue(taken.await(Played.TIMEOUT_S, TimeUnit.SECONDS));
       Flow.Subscription subscription = subscriber.subscription();
       assertThrows(TimeoutException.class, () -> sender.get(200, TimeUnit.MILLISECONDS));
       subscription.request(1);
@@ -137,11 +139,11 @@ class SubscriptionTest {
     }
   }
 
-  /** An interrupted sender stops waiting, and its event is not taken. */
+  /** An interrupted sender stops waiting, and its event is not sent. */
   @Test
-  void anInterruptEndsTheWaitForCredit() throws Exception {
-    Noting subscriber = new Noting();
-    StreamOptions options = StreamOptions.builder().maxOwedEvents(1).build();
+  void anInterruptEndsTheWaitToSend() throws Exception {
+    Recording subscriber = new Recording();
+    StreamOptions options = StreamOptions.builder().maxOutstandingEvents(1).build();
     try (EventStream<Integer> stream = client.stream(DESTINATION, options)) {
       stream.subscribe(subscriber);
       stream.send(TRACK, 0);
@@ -150,14 +152,14 @@ class SubscriptionTest {
       stream.finish();
       subscriber.subscription().request(5);
       assertEquals(0, subscriber.next());
-      assertEquals(Noting.COMPLETE, subscriber.next());
+      assertEquals(Recording.COMPLETE, subscriber.next());
     }
   }
 
-  /** A demand below 1 ends the subscription with an IllegalArgumentException, as Flow has it. */
+  /** A demand below 1 ends the subscription with an IllegalArgumentException, as Flow specifies. */
   @Test
   void aDemandBelowOneIsAnError() throws Exception {
-    Noting subscriber = new Noting();
+    Recording subscriber = new Recording();
     try (EventStream<Integer> stream = client.stream(DESTINATION)) {
       stream.subscribe(subscriber);
       subscriber.subscription().request(0);
@@ -166,11 +168,11 @@ class SubscriptionTest {
     }
   }
 
-  /** A stream has one subscriber; the second is refused and the first goes on. */
+  /** A second subscriber is refused, and the first continues. */
   @Test
   void aSecondSubscriberIsRefused() throws Exception {
-    Noting first = new Noting();
-    Noting second = new Noting();
+    Recording first = new Recording();
+    Recording second = new Recording();
     try (EventStream<Integer> stream = client.stream(DESTINATION)) {
       stream.subscribe(first);
       stream.subscribe(second);
@@ -182,10 +184,10 @@ class SubscriptionTest {
     }
   }
 
-  /** A subscriber that cancels is told nothing more, and the stream is closed. */
+  /** A subscriber that cancels closes the stream and gets no more signals. */
   @Test
   void cancellingClosesTheStream() throws Exception {
-    Noting subscriber = new Noting();
+    Recording subscriber = new Recording();
     try (EventStream<Integer> stream = client.stream(DESTINATION)) {
       stream.subscribe(subscriber);
       subscriber.subscription().cancel();
@@ -193,14 +195,14 @@ class SubscriptionTest {
           assertThrows(SidecarException.class, () -> stream.send(TRACK, 0));
       assertEquals(Status.Code.CANCELLED, failure.code());
     }
-    assertTrue(subscriber.told.isEmpty());
+    assertTrue(subscriber.signals.isEmpty());
   }
 
-  /** Closing tells the subscriber, and whoever waits for credit. */
+  /** Closing fails the subscription and a waiting sender. */
   @Test
-  void closingIsToldToAll() throws Exception {
-    Noting subscriber = new Noting();
-    StreamOptions options = StreamOptions.builder().maxOwedEvents(1).build();
+  void closingFailsTheSubscriptionAndSenders() throws Exception {
+    Recording subscriber = new Recording();
+    StreamOptions options = StreamOptions.builder().maxOutstandingEvents(1).build();
     EventStream<Integer> stream = client.stream(DESTINATION, options);
     stream.subscribe(subscriber);
     stream.send(TRACK, 0);
@@ -213,11 +215,11 @@ class SubscriptionTest {
     CompletionException failure =
         assertThrows(
             CompletionException.class,
-            () -> sender.orTimeout(Played.PATIENCE_S, TimeUnit.SECONDS).join());
+            () -> sender.orTimeout(Played.TIMEOUT_S, TimeUnit.SECONDS).join());
     assertInstanceOf(SidecarException.class, failure.getCause());
   }
 
-  /** What a consumer throws ends the stream and is in the future. */
+  /** A consumer that throws closes the stream, and the future has its exception. */
   @Test
   void aConsumerThatThrowsEndsTheStream() throws Exception {
     try (EventStream<Integer> stream = client.stream(DESTINATION)) {
@@ -231,16 +233,19 @@ class SubscriptionTest {
       CompletionException failure =
           assertThrows(
               CompletionException.class,
-              () -> done.orTimeout(Played.PATIENCE_S, TimeUnit.SECONDS).join());
+              () -> done.orTimeout(Played.TIMEOUT_S, TimeUnit.SECONDS).join());
       assertEquals(fault, failure.getCause());
       assertThrows(SidecarException.class, () -> stream.send(TRACK, 1));
     }
   }
 
-  /** A subscriber may send; where there is no credit it is told so instead of waiting for itself. */
+  /**
+   * A subscriber may send. At the limit of outstanding events, it gets an exception instead of waiting for
+   * itself.
+   */
   @Test
   void aSubscriberMaySend() throws Exception {
-    StreamOptions options = StreamOptions.builder().maxOwedEvents(1).build();
+    StreamOptions options = StreamOptions.builder().maxOutstandingEvents(1).build();
     try (EventStream<Integer> stream = client.stream(DESTINATION, options)) {
       BlockingQueue<Object> seen = new LinkedBlockingQueue<>();
       CompletableFuture<Void> done =
@@ -259,7 +264,7 @@ class SubscriptionTest {
     }
   }
 
-  /** A finished stream takes no more events; one without events ends at once. */
+  /** A finished stream refuses events. A finished stream without events ends at once. */
   @Test
   void aFinishedStreamTakesNoMore() throws Exception {
     try (EventStream<Integer> stream = client.stream(DESTINATION)) {

@@ -17,12 +17,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A client that is closed leaves nothing running. */
+/** A closed client has no threads. */
 @Timeout(120)
 class ThreadsTest {
-  private static final long PATIENCE_MS = 20_000;
+  private static final long TIMEOUT_MS = 20_000;
 
-  /** After streams that ended, were left, and failed, on TCP and on unix sockets, no thread is left. */
+  /** No thread is left of streams that ended, were left open or failed, on TCP and on unix sockets. */
   @Test
   void noThreadIsLeftBehind(@TempDir Path directory) throws Exception {
     try (SidecarProcess tcp = SidecarProcess.start();
@@ -41,15 +41,15 @@ class ThreadsTest {
         client.close();
       }
       during.removeAll(before);
-      assertTrue(during.stream().anyMatch(one -> one.getName().startsWith("ciosidecar")));
+      assertTrue(during.stream().anyMatch(thread -> thread.getName().startsWith("ciosidecar")));
       for (Thread thread : during) {
-        thread.join(PATIENCE_MS);
+        thread.join(TIMEOUT_MS);
         assertFalse(thread.isAlive(), "still running: " + thread.getName());
       }
     }
   }
 
-  /** Closing from the subscriber's own code neither hangs nor leaves a thread. */
+  /** Closing the client from the subscriber's own code does not hang and leaves no thread. */
   @Test
   void theClientMayBeClosedByItsSubscriber() throws Exception {
     try (SidecarProcess sidecar = SidecarProcess.start()) {
@@ -64,8 +64,8 @@ class ThreadsTest {
             closed.countDown();
           });
       stream.send(TRACK, 0);
-      assertTrue(closed.await(PATIENCE_MS, TimeUnit.MILLISECONDS));
-      subscriber[0].join(PATIENCE_MS);
+      assertTrue(closed.await(TIMEOUT_MS, TimeUnit.MILLISECONDS));
+      subscriber[0].join(TIMEOUT_MS);
       assertFalse(subscriber[0].isAlive());
     }
   }

@@ -16,12 +16,12 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Events a second through one producer, sent one at a time, in three ways:
+ * Measures events per second of one producer that sends one at a time, in three ways:
  *
  * <ul>
- *   <li>{@code coalesced}: on a stream that gathers 100 a message
- *   <li>{@code one_event_a_message}: on a stream that gathers nothing, without waiting for answers
- *   <li>{@code one_at_a_time}: a call each, the next when the last has its answer
+ *   <li>{@code coalesced}: on a stream with batches of 100 events
+ *   <li>{@code one_event_a_message}: on a stream with batches of one event, without waiting for answers
+ *   <li>{@code one_at_a_time}: one unary call for each event, one call at a time
  * </ul>
  */
 public final class Benchmark {
@@ -32,15 +32,15 @@ public final class Benchmark {
 
   private Benchmark() {}
 
-  private interface Way {
-    /** Carries events until the time is over and returns how many. */
-    long carry(long untilNanos) throws Exception;
+  private interface Method {
+    /** Sends events until the given time and returns how many were answered. */
+    long send(long untilNanos) throws Exception;
   }
 
   /**
    * Measures and prints one line of JSON.
    *
-   * @param arguments the sidecar's address, and a file of one event a line
+   * @param arguments the sidecar's address, and a file with one event per line
    * @throws Exception if the sidecar or the file cannot be used
    */
   public static void main(String[] arguments) throws Exception {
@@ -49,21 +49,21 @@ public final class Benchmark {
     StreamOptions coalescing = StreamOptions.builder().maxBatchEvents(100).build();
     StreamOptions single = StreamOptions.builder().maxBatchEvents(1).build();
     try (CiosidecarClient client = CiosidecarClient.connect(arguments[0])) {
-      Map<String, Long> found = new TreeMap<>();
-      found.put(
+      Map<String, Long> rates = new TreeMap<>();
+      rates.put(
           "coalesced_events_per_s", rate(until -> stream(client, coalescing, events, until)));
-      found.put(
+      rates.put(
           "one_event_a_message_events_per_s", rate(until -> stream(client, single, events, until)));
-      found.put("one_at_a_time_events_per_s", rate(until -> calls(client, events, until)));
-      System.out.println(new ObjectMapper().writeValueAsString(found));
+      rates.put("one_at_a_time_events_per_s", rate(until -> calls(client, events, until)));
+      System.out.println(new ObjectMapper().writeValueAsString(rates));
     }
   }
 
-  private static long rate(Way way) throws Exception {
-    way.carry(System.nanoTime() + WARM_UP.toNanos());
+  private static long rate(Method method) throws Exception {
+    method.send(System.nanoTime() + WARM_UP.toNanos());
     long beganNanos = System.nanoTime();
-    long carried = way.carry(beganNanos + MEASURED.toNanos());
-    return Math.round(carried * 1e9 / (System.nanoTime() - beganNanos));
+    long sent = method.send(beganNanos + MEASURED.toNanos());
+    return Math.round(sent * 1e9 / (System.nanoTime() - beganNanos));
   }
 
   private static long stream(

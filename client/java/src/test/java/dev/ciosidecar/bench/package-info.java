@@ -1,2 +1,2 @@
-/** What the client's streams carry, measured against a running sidecar. */
+/** A benchmark of the client against a running sidecar. */
 package dev.ciosidecar.bench;

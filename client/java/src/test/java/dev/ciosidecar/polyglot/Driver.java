@@ -3,6 +3,7 @@ package dev.ciosidecar.polyglot;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.ciosidecar.BatchEntry;
 import dev.ciosidecar.CiosidecarClient;
+import dev.ciosidecar.DeliveryOptions;
 import dev.ciosidecar.Event;
 import dev.ciosidecar.EventStream;
 import dev.ciosidecar.Result;
@@ -18,7 +19,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** Reads one scenario from standard input, plays it, and writes what became of it to standard output. */
+/** Reads a scenario from standard input, plays it, and writes its outcome to standard output. */
 public final class Driver {
   private Driver() {}
 
@@ -26,7 +27,7 @@ public final class Driver {
    * Plays the scenario.
    *
    * @param arguments none
-   * @throws Exception if it cannot be played, which is a fault of the driver
+   * @throws Exception if the scenario cannot be played, which is a fault of the driver
    */
   public static void main(String[] arguments) throws Exception {
     Lines lines = new Lines();
@@ -38,7 +39,7 @@ public final class Driver {
     } catch (IllegalArgumentException refusal) {
       lines.writeEnd("REFUSED", refusal.getMessage(), 0);
     }
-    // The thread that reads may still wait for a line that nobody needs.
+    // The feeding thread may still wait for a line that is not needed.
     System.exit(0);
   }
 
@@ -47,6 +48,7 @@ public final class Driver {
       case "transform" -> transform(scenario, lines);
       case "capabilities" -> capabilities(scenario, lines);
       case "check" -> check(scenario, lines);
+      case "deliver" -> deliver(scenario, lines);
       case "stream" -> stream(scenario, lines);
       case "raw" -> RawCall.play(scenario, lines);
       default -> throw new IllegalStateException("no such call: " + scenario.call());
@@ -76,11 +78,7 @@ public final class Driver {
   }
 
   private static void transform(Scenario scenario, Lines lines) throws IOException {
-    List<Event> events = new ArrayList<>();
-    byte[] line;
-    while ((line = lines.event()) != null) {
-      events.add(scenario.event(lines.read() - 1, line));
-    }
+    List<Event> events = events(scenario, lines);
     try (CiosidecarClient client = scenario.client()) {
       List<Result> results =
           scenario.deadline().isPresent()
@@ -89,6 +87,28 @@ public final class Driver {
       results.forEach(lines::write);
     }
     lines.writeEnd(Status.Code.OK.name(), "", 0);
+  }
+
+  private static void deliver(Scenario scenario, Lines lines) throws IOException {
+    List<Event> events = events(scenario, lines);
+    DeliveryOptions options = scenario.delivery().orElse(DeliveryOptions.defaults());
+    try (CiosidecarClient client = scenario.client()) {
+      List<Result> results =
+          scenario.deadline().isPresent()
+              ? client.deliver(events, options, scenario.deadline().get())
+              : client.deliver(events, options);
+      results.forEach(lines::write);
+    }
+    lines.writeEnd(Status.Code.OK.name(), "", 0);
+  }
+
+  private static List<Event> events(Scenario scenario, Lines lines) throws IOException {
+    List<Event> events = new ArrayList<>();
+    byte[] line;
+    while ((line = lines.event()) != null) {
+      events.add(scenario.event(lines.read() - 1, line));
+    }
+    return events;
   }
 
   private static void stream(Scenario scenario, Lines lines) throws Exception {
@@ -145,14 +165,14 @@ public final class Driver {
       }
       stream.finish();
     } catch (SidecarException failure) {
-      // The subscriber is told the same, after what was answered before.
+      // The subscriber gets the same failure, after the earlier answers.
       return;
     } catch (IOException | InterruptedException | RuntimeException fault) {
       done.completeExceptionally(fault);
     }
   }
 
-  /** Sends an event; or the batch that it begins, with the events that follow. */
+  /** Sends an event, or the batch that begins with it. */
   private static void send(
       Scenario scenario, Lines lines, EventStream<Void> stream, int index, byte[] line)
       throws IOException, InterruptedException {
@@ -161,16 +181,16 @@ public final class Driver {
       stream.send(scenario.event(index, line));
       return;
     }
-    List<BatchEntry<Void>> together = new ArrayList<>();
-    together.add(new BatchEntry<>(scenario.event(index, line), null));
-    while (together.size() < batch.get().get("count").asInt()) {
+    List<BatchEntry<Void>> entries = new ArrayList<>();
+    entries.add(new BatchEntry<>(scenario.event(index, line), null));
+    while (entries.size() < batch.get().get("count").asInt()) {
       byte[] next = lines.event();
-      together.add(new BatchEntry<>(scenario.event(lines.read() - 1, next), null));
+      entries.add(new BatchEntry<>(scenario.event(lines.read() - 1, next), null));
     }
     if (batch.get().has("timeout_ms")) {
-      stream.sendBatch(together, Duration.ofMillis(batch.get().get("timeout_ms").asLong()));
+      stream.sendBatch(entries, Duration.ofMillis(batch.get().get("timeout_ms").asLong()));
     } else {
-      stream.sendBatch(together);
+      stream.sendBatch(entries);
     }
   }
 }

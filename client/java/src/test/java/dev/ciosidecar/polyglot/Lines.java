@@ -3,7 +3,7 @@ package dev.ciosidecar.polyglot;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.ciosidecar.Request;
+import dev.ciosidecar.ApiRequest;
 import dev.ciosidecar.Result;
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
@@ -14,19 +14,19 @@ import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** Lines in, taken one at a time, and lines out, each flushed at once. */
+/** The lines of standard input, read one at a time, and of standard output, each flushed at once. */
 final class Lines {
   private static final ObjectMapper JSON = new ObjectMapper();
   private final BufferedInputStream in = new BufferedInputStream(System.in);
   private final OutputStream out = new BufferedOutputStream(System.out);
   private final AtomicLong eventsRead = new AtomicLong();
 
-  /** The first line. */
+  /** Reads the first line. */
   Scenario scenario() throws IOException {
     return new Scenario(JSON.readTree(line()));
   }
 
-  /** The next event's line without its end; null at the end of the input. */
+  /** Reads the line of the next event, without its end. Returns null at the end of the input. */
   byte[] event() throws IOException {
     byte[] line = line();
     if (line != null) {
@@ -59,14 +59,14 @@ final class Lines {
         .error()
         .ifPresent(
             error -> {
-              ObjectNode found =
+              ObjectNode member =
                   line.putObject("error")
                       .put("code", error.code())
                       .put("type", error.type())
                       .put("message", error.message())
                       .put("retryable", error.retryable());
-              error.retryAfter().ifPresent(after -> found.put("retry_after_ms", after.toMillis()));
-              error.blockedBy().ifPresent(position -> found.put("blocked_by", position));
+              error.retryAfter().ifPresent(after -> member.put("retry_after_ms", after.toMillis()));
+              error.blockedBy().ifPresent(position -> member.put("blocked_by", position));
             });
     if (!result.warnings().isEmpty()) {
       ArrayNode warnings = line.putArray("warnings");
@@ -87,14 +87,14 @@ final class Lines {
         .delivery()
         .ifPresent(
             delivery -> {
-              ObjectNode found =
+              ObjectNode member =
                   line.putObject("delivery")
                       .put("attempts", delivery.attempts())
                       .put("http_status", delivery.httpStatus())
                       .put("reason", delivery.reason())
                       .put("field", delivery.field())
                       .put("latency_ms", delivery.latency().toMillis());
-              ArrayNode failed = found.putArray("failed_items");
+              ArrayNode failed = member.putArray("failed_items");
               delivery
                   .failedItems()
                   .forEach(
@@ -108,7 +108,7 @@ final class Lines {
     write(line);
   }
 
-  private static void write(Request request, ObjectNode line) {
+  private static void write(ApiRequest request, ObjectNode line) {
     line.put("method", request.method())
         .put("url", request.url())
         .put("endpoint_path", request.endpointPath());
@@ -139,7 +139,7 @@ final class Lines {
     write(line);
   }
 
-  /** How many events were read. */
+  /** Returns how many events were read. */
   int read() {
     return (int) eventsRead.get();
   }

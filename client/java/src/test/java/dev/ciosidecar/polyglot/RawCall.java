@@ -18,11 +18,11 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 
-/** One stream without the client: messages go and come as their bytes are. */
+/** A stream without the client: messages are sent and received as bytes. */
 final class RawCall implements ClientResponseObserver<byte[], byte[]> {
   private static final int MAX_MESSAGE_BYTES = 64 << 20;
 
-  /** A message as its bytes, so that what is no message can be sent too. */
+  /** Passes messages on as bytes, so that malformed messages can be sent too. */
   private static final MethodDescriptor.Marshaller<byte[]> BYTES =
       new MethodDescriptor.Marshaller<>() {
         @Override
@@ -60,14 +60,15 @@ final class RawCall implements ClientResponseObserver<byte[], byte[]> {
     CallOptions options =
         scenario
             .deadline()
-            .map(one -> CallOptions.DEFAULT.withDeadlineAfter(one.toNanos(), TimeUnit.NANOSECONDS))
+            .map(limit -> CallOptions.DEFAULT.withDeadlineAfter(limit.toNanos(), TimeUnit.NANOSECONDS))
             .orElse(CallOptions.DEFAULT);
     RawCall call = new RawCall(lines, scenario.cancelAfter());
     ClientCalls.asyncBidiStreamingCall(
         channel.newCall(
             SidecarServiceGrpc.getTransformStreamMethod().toBuilder(BYTES, BYTES).build(), options),
         call);
-    // Whoever feeds us may wait for our end, and we for its next line: hence a thread that is left behind.
+    // The suite may wait for the end of the call before it sends the next line, so a daemon thread reads
+    // lines.
     Thread feeding = new Thread(call::feed, "feeding");
     feeding.setDaemon(true);
     feeding.start();

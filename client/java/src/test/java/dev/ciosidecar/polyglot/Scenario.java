@@ -7,12 +7,13 @@ import com.google.protobuf.ListValue;
 import com.google.protobuf.Struct;
 import com.google.protobuf.Value;
 import dev.ciosidecar.CiosidecarClient;
-import dev.ciosidecar.Deliver;
+import dev.ciosidecar.DeliveryOptions;
 import dev.ciosidecar.Destination;
+import dev.ciosidecar.DetailLevel;
 import dev.ciosidecar.Event;
 import dev.ciosidecar.StreamOptions;
-import dev.ciosidecar.v1.Json;
-import dev.ciosidecar.v1.Message;
+import dev.ciosidecar.v1.JsonObject;
+import dev.ciosidecar.v1.RudderEvent;
 import io.grpc.ChannelCredentials;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.TlsChannelCredentials;
@@ -25,7 +26,7 @@ import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.stream.StreamSupport;
 
-/** The first line of a scenario: what to call, where, and how. */
+/** The first line of a scenario: the call, the addresses and the options. */
 final class Scenario {
   private final JsonNode scenario;
   private final List<Destination> destinations;
@@ -48,20 +49,20 @@ final class Scenario {
         : Optional.empty();
   }
 
-  /** After how many answers the call is to be cancelled; more than there can be if it is not. */
+  /** Returns after how many answers to cancel the call; more than there can be if it is not cancelled. */
   long cancelAfter() {
     return scenario.path("cancel_after").asLong(Long.MAX_VALUE);
   }
 
-  /** After how many answers the client is to be closed; more than there can be if it is not. */
+  /** Returns after how many answers to close the client; more than there can be if it is not closed. */
   long closeAfter() {
     return scenario.path("close_after").asLong(Long.MAX_VALUE);
   }
 
-  /** The batch that begins with the event, if one does. */
+  /** Returns the batch that begins with the event, if any does. */
   Optional<JsonNode> batchFrom(int index) {
     return StreamSupport.stream(scenario.path("batches").spliterator(), false)
-        .filter(one -> one.get("first").asInt() == index)
+        .filter(batch -> batch.get("first").asInt() == index)
         .findFirst();
   }
 
@@ -85,12 +86,12 @@ final class Scenario {
         : InsecureChannelCredentials.create();
   }
 
-  /** The first config. */
+  /** Returns the destination of the first config. */
   Destination destination() {
     return destinations.get(0);
   }
 
-  /** One line: the index of its config, a tab, the event's bytes; and what is said about it. */
+  /** Reads a line, which has the index of a config, a tab and the event's bytes; adds the event's options. */
   Event event(int index, byte[] line) throws IOException {
     int tab = 0;
     while (line[tab] != '\t') {
@@ -100,85 +101,87 @@ final class Scenario {
     byte[] json = Arrays.copyOfRange(line, tab + 1, line.length);
     boolean typed =
         StreamSupport.stream(scenario.path("typed").spliterator(), false)
-            .anyMatch(one -> one.asInt() == index);
+            .anyMatch(listed -> listed.asInt() == index);
     Event event = typed ? Event.typed(message(json)) : Event.json(json);
-    return said(event, scenario.path("fields").path(Integer.toString(index)))
+    return withOptions(event, scenario.path("fields").path(Integer.toString(index)))
         .withDestination(destinations.get(config));
   }
 
-  private static Event said(Event event, JsonNode fields) {
-    Event found =
-        event
-            .withSourceType(fields.path("source_type").asText())
-            .withOrderingKey(fields.path("ordering_key").asText())
-            .withAttempt(fields.path("attempt").asInt())
-            .withTraceparent(fields.path("traceparent").asText())
-            .withTag(ByteString.copyFromUtf8(fields.path("tag").asText()));
-    return fields.path("dont_batch").asBoolean() ? found.alone() : found;
+  private static Event withOptions(Event event, JsonNode fields) {
+    return event
+        .withSourceType(fields.path("source_type").asText())
+        .withOrderingKey(fields.path("ordering_key").asText())
+        .withAttempt(fields.path("attempt").asInt())
+        .withTraceparent(fields.path("traceparent").asText())
+        .withTag(ByteString.copyFromUtf8(fields.path("tag").asText()))
+        .withDontBatch(fields.path("dont_batch").asBoolean());
   }
 
-  /** The event built field by field. */
-  private static Message message(byte[] json) throws IOException {
-    JsonNode told = new ObjectMapper().readTree(json);
-    return Message.newBuilder()
-        .setType(told.get("type").asText())
-        .setUserId(told.get("userId").asText())
-        .setEvent(told.get("event").asText())
-        .setProperties(Json.newBuilder().setFields(value(told.get("properties")).getStructValue()))
+  /** Builds the event field by field. */
+  private static RudderEvent message(byte[] text) throws IOException {
+    JsonNode json = new ObjectMapper().readTree(text);
+    return RudderEvent.newBuilder()
+        .setType(json.get("type").asText())
+        .setUserId(json.get("userId").asText())
+        .setEvent(json.get("event").asText())
+        .setProperties(JsonObject.newBuilder().setFields(value(json.get("properties")).getStructValue()))
         .build();
   }
 
-  private static Value value(JsonNode told) {
+  private static Value value(JsonNode json) {
     Value.Builder value = Value.newBuilder();
-    if (told.isObject()) {
+    if (json.isObject()) {
       Struct.Builder fields = value.getStructValueBuilder();
-      told.properties().forEach(one -> fields.putFields(one.getKey(), value(one.getValue())));
-    } else if (told.isArray()) {
+      json.properties().forEach(field -> fields.putFields(field.getKey(), value(field.getValue())));
+    } else if (json.isArray()) {
       ListValue.Builder values = value.getListValueBuilder();
-      told.forEach(one -> values.addValues(value(one)));
+      json.forEach(element -> values.addValues(value(element)));
     } else {
-      value.setNumberValue(told.asDouble());
+      value.setNumberValue(json.asDouble());
     }
     return value.build();
   }
 
   StreamOptions options() {
     StreamOptions.Builder builder = StreamOptions.builder();
-    option("max_batch_events", found -> builder.maxBatchEvents(found.asInt()));
-    option("linger_ms", found -> builder.linger(Duration.ofMillis(found.asLong())));
-    option("max_batch_bytes", found -> builder.maxBatchBytes(found.asInt()));
-    option("max_owed_bytes", found -> builder.maxOwedBytes(found.asLong()));
-    option("unordered", found -> builder.unordered(found.asBoolean()));
-    option("client_name", found -> builder.clientName(found.asText()));
-    option("client_version", found -> builder.clientVersion(found.asText()));
-    option("max_owed_events", found -> builder.maxOwedEvents(found.asInt()));
-    option("max_receive_bytes", found -> builder.maxReceiveBytes(found.asInt()));
-    option("reconnect_for_ms", found -> builder.reconnectFor(Duration.ofMillis(found.asLong())));
+    option("max_batch_events", option -> builder.maxBatchEvents(option.asInt()));
+    option("linger_ms", option -> builder.linger(Duration.ofMillis(option.asLong())));
+    option("max_batch_bytes", option -> builder.maxBatchBytes(option.asInt()));
+    option("max_outstanding_bytes", option -> builder.maxOutstandingBytes(option.asLong()));
+    option("unordered", option -> builder.unordered(option.asBoolean()));
+    option("client_name", option -> builder.clientName(option.asText()));
+    option("client_version", option -> builder.clientVersion(option.asText()));
+    option("max_outstanding_events", option -> builder.maxOutstandingEvents(option.asInt()));
+    option("max_receive_bytes", option -> builder.maxReceiveBytes(option.asInt()));
+    option("reconnect_for_ms", option -> builder.reconnectFor(Duration.ofMillis(option.asLong())));
     deadline().ifPresent(builder::deadline);
-    JsonNode deliver = scenario.path("deliver");
-    if (deliver.isObject() || deliver.asBoolean()) {
-      builder.delivery(deliver(deliver));
-    }
+    delivery().ifPresent(builder::delivery);
     return builder.build();
   }
 
-  private static Deliver deliver(JsonNode told) {
-    Deliver found = Deliver.defaults();
-    if (told.has("detail_for_every_item")) {
-      found = found.detailForEveryItem(told.get("detail_for_every_item").asBoolean());
+  /** Returns the options of the delivery, if the scenario delivers. */
+  Optional<DeliveryOptions> delivery() {
+    JsonNode deliver = scenario.path("deliver");
+    if (!deliver.isObject() && !deliver.asBoolean()) {
+      return Optional.empty();
     }
-    if (told.has("include_requests")) {
-      found = found.includeRequests(told.get("include_requests").asBoolean());
+    DeliveryOptions options = DeliveryOptions.defaults();
+    if (deliver.has("detail_level")) {
+      options = options.detailLevel(DetailLevel.valueOf(deliver.get("detail_level").asText()));
     }
-    return told.has("timeout_ms")
-        ? found.timeout(Duration.ofMillis(told.get("timeout_ms").asLong()))
-        : found;
+    if (deliver.has("include_requests")) {
+      options = options.includeRequests(deliver.get("include_requests").asBoolean());
+    }
+    if (deliver.has("timeout_ms")) {
+      options = options.timeout(Duration.ofMillis(deliver.get("timeout_ms").asLong()));
+    }
+    return Optional.of(options);
   }
 
-  private void option(String name, Consumer<JsonNode> found) {
+  private void option(String name, Consumer<JsonNode> set) {
     JsonNode option = scenario.path("options").path(name);
     if (!option.isMissingNode() && !option.isNull()) {
-      found.accept(option);
+      set.accept(option);
     }
   }
 }

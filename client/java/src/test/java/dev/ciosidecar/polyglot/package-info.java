@@ -1,2 +1,2 @@
-/** The driver by which the contract suite of all clients plays its scenarios with this one. */
+/** The driver with which the contract suite of all clients plays its scenarios. */
 package dev.ciosidecar.polyglot;

@@ -1,0 +1,283 @@
+package ciosidecar
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
+)
+
+// outstandingItems holds the items of a stream from Send until their results are received. It has no
+// I/O, no clock and no lock.
+type outstandingItems struct {
+	maxBatchEvents int
+	maxBatchBytes  int
+	unordered      bool
+
+	// The limits and reference tables of the current session.
+	batchEvents  int
+	batchBytes   int
+	destinations *referenceTable[Destination]
+	connections  *referenceTable[SourceConnection]
+
+	unsent      []*outstandingItem // in the order in which they were added
+	unsentBytes int
+	sent        map[int64]*sentBatch
+	answered    *answeredBatches
+	lastBatchID int64
+	inOrder     []*outstandingItem // with results in order: all outstanding items
+	ready       []*outstandingItem // with unordered results: the answered items
+	nextPos     int64
+
+	events        int // items whose results were not received
+	bytes         int
+	answeredCount int64 // items that a server has answered
+}
+
+// outstandingItem is one item between Send and Recv.
+type outstandingItem struct {
+	item       BatchItem
+	size       int
+	group      *batchGroup
+	result     Result
+	isAnswered bool
+}
+
+// batchGroup marks items that are sent in batches of their own.
+type batchGroup struct {
+	timeout time.Duration
+}
+
+type sentBatch struct {
+	id         int64
+	items      []*outstandingItem
+	unanswered int
+}
+
+// positions returns the stream positions of the batch's items.
+func (b *sentBatch) positions() batchPositions {
+	first := b.items[0].result.Position
+	positions := batchPositions{first: first, count: len(b.items)}
+	if last := b.items[len(b.items)-1].result.Position; last-first == int64(len(b.items)-1) {
+		return positions
+	}
+	positions.scattered = make([]int64, len(b.items))
+	for index, item := range b.items {
+		positions.scattered[index] = item.result.Position
+	}
+	return positions
+}
+
+func newOutstandingItems(options *StreamOptions) *outstandingItems {
+	return &outstandingItems{
+		maxBatchEvents: options.MaxBatchEvents,
+		maxBatchBytes:  options.MaxBatchBytes,
+		unordered:      options.Unordered,
+		batchEvents:    options.MaxBatchEvents,
+		batchBytes:     options.MaxBatchBytes,
+		destinations:   newReferenceTable[Destination](1),
+		connections:    newReferenceTable[SourceConnection](1),
+		sent:           make(map[int64]*sentBatch),
+		answered:       newAnsweredBatches(),
+	}
+}
+
+// add adds an item that was checked. A nil group means that the item may share its batch with any
+// other item without a group.
+func (o *outstandingItems) add(item BatchItem, size int, group *batchGroup) {
+	added := &outstandingItem{item: item, size: size, group: group}
+	added.result.Position = o.nextPos
+	o.nextPos++
+	o.unsent = append(o.unsent, added)
+	o.unsentBytes += size
+	if !o.unordered {
+		o.inOrder = append(o.inOrder, added)
+	}
+	o.events++
+	o.bytes += size
+}
+
+// startSession applies the limits of a new session. Sent items without a result are to be sent again,
+// before all others and in their old order.
+func (o *outstandingItems) startSession(limits *v1.Limits) {
+	o.destinations = newReferenceTable[Destination](int(limits.GetMaxDestinations()))
+	o.connections = newReferenceTable[SourceConnection](int(limits.GetMaxDestinations()))
+	o.batchEvents = o.maxBatchEvents
+	if limit := int(limits.GetMaxBatchEvents()); limit > 0 {
+		o.batchEvents = min(limit, o.maxBatchEvents)
+	}
+	o.batchBytes = o.maxBatchBytes
+	if limit := limits.GetMaxMessageBytes(); limit > 0 {
+		// The other half of a message is for the items' other fields.
+		o.batchBytes = int(min(limit/2, int64(o.maxBatchBytes)))
+	}
+	// Batch ids ascend in the order in which the batches were sent.
+	var resend []*outstandingItem
+	first := o.lastBatchID + 1
+	for id := range o.sent {
+		first = min(first, id)
+	}
+	for id := first; id <= o.lastBatchID; id++ {
+		batch := o.sent[id]
+		if batch == nil {
+			continue
+		}
+		for _, item := range batch.items {
+			if !item.isAnswered {
+				resend = append(resend, item)
+				o.unsentBytes += item.size
+			}
+		}
+	}
+	clear(o.sent)
+	o.answered = newAnsweredBatches()
+	o.unsent = append(resend, o.unsent...)
+}
+
+// dropUnsent removes the last batch and all items behind it: they will have no result.
+func (o *outstandingItems) dropUnsent() {
+	delete(o.sent, o.lastBatchID)
+	o.unsent, o.unsentBytes = nil, 0
+}
+
+// hasUnanswered reports whether an item has no result, sent or not.
+func (o *outstandingItems) hasUnanswered() bool { return len(o.unsent) != 0 || len(o.sent) != 0 }
+
+// fillsBatch reports whether the unsent items reach a limit of a batch.
+func (o *outstandingItems) fillsBatch() bool {
+	return len(o.unsent) >= o.batchEvents || o.unsentBytes >= o.batchBytes
+}
+
+// takeMessages returns the next batch to send, after a declaration of the destinations and
+// connections that the session does not know yet. It returns nil if there is nothing to send.
+func (o *outstandingItems) takeMessages() []*v1.TransformStreamRequest {
+	if len(o.unsent) == 0 {
+		return nil
+	}
+	id := o.lastBatchID + 1
+	group := o.unsent[0].group
+	upsert := &v1.UpsertDestinations{}
+	limit := min(len(o.unsent), o.batchEvents)
+	items := make([]*v1.BatchItem, 0, limit)
+	size := 0
+	for _, next := range o.unsent[:limit] {
+		if len(items) != 0 && (size+next.size > o.batchBytes || next.group != group) {
+			break
+		}
+		destination, connection, ok := o.assignReferences(&next.item, id, upsert)
+		if !ok {
+			break
+		}
+		size += next.size
+		items = append(items, next.item.encode(destination, connection))
+	}
+	sent := append([]*outstandingItem(nil), o.unsent[:len(items)]...)
+	clear(o.unsent[:len(items)])
+	o.unsent = o.unsent[len(items):]
+	o.unsentBytes -= size
+	o.lastBatchID = id
+	o.sent[id] = &sentBatch{id, sent, len(sent)}
+
+	batch := &v1.Batch{BatchId: id, Items: items}
+	if group != nil && group.timeout > 0 {
+		batch.Timeout = durationpb.New(group.timeout)
+	}
+	message := &v1.TransformStreamRequest{Message: &v1.TransformStreamRequest_Batch{Batch: batch}}
+	if len(upsert.Destinations) == 0 && len(upsert.Connections) == 0 {
+		return []*v1.TransformStreamRequest{message}
+	}
+	return []*v1.TransformStreamRequest{
+		{Message: &v1.TransformStreamRequest_UpsertDestinations{UpsertDestinations: upsert}}, message,
+	}
+}
+
+// assignReferences returns the reference ids of an item's destination and connection, and adds new
+// ones to upsert. It returns false if the batch has no reference id left.
+func (o *outstandingItems) assignReferences(
+	item *BatchItem, batchID int64, upsert *v1.UpsertDestinations,
+) (destination, connection int32, ok bool) {
+	destination, isNew, ok := o.destinations.assign(item.Destination, batchID)
+	if !ok {
+		return 0, 0, false
+	}
+	if isNew {
+		upsert.Destinations = append(upsert.Destinations, encodeDestination(item.Destination, destination))
+	}
+	connection, isNew, ok = o.connections.assign(item.Connection, batchID)
+	if isNew {
+		upsert.Connections = append(upsert.Connections, encodeConnection(item.Connection, connection))
+	}
+	return destination, connection, ok
+}
+
+// addResults adds the results of a message. A second result of an item is ignored. It returns an
+// error if the server broke the contract.
+func (o *outstandingItems) addResults(results *v1.Results) error {
+	batch := o.sent[results.GetBatchId()]
+	if batch == nil {
+		return nil
+	}
+	decoder := resultsDecoder{
+		count:         len(batch.items),
+		positionOf:    func(batchPosition int) int64 { return batch.items[batchPosition].result.Position },
+		positionOfRef: o.positionOfRef,
+		store:         func(batchPosition int, result Result) { o.addResult(batch, batchPosition, result) },
+	}
+	if err := decoder.decode(results); err != nil {
+		return err
+	}
+	if !results.GetBatchComplete() {
+		return nil
+	}
+	if batch.unanswered != 0 {
+		return fmt.Errorf("a complete batch with %d items unanswered", batch.unanswered)
+	}
+	delete(o.sent, batch.id)
+	o.answered.add(batch.id, batch.positions())
+	return nil
+}
+
+func (o *outstandingItems) addResult(batch *sentBatch, batchPosition int, result Result) {
+	answered := batch.items[batchPosition]
+	if answered.isAnswered {
+		return
+	}
+	result.Attachment = answered.item.Attachment
+	answered.result, answered.isAnswered = result, true
+	batch.unanswered--
+	o.answeredCount++
+	if o.unordered {
+		o.ready = append(o.ready, answered)
+	}
+}
+
+// positionOfRef returns the stream position of an item, or nil if it is no longer known.
+func (o *outstandingItems) positionOfRef(item *v1.ItemRef) *int64 {
+	if item == nil {
+		return nil
+	}
+	positions := o.answered.positions[item.GetBatchId()]
+	if batch := o.sent[item.GetBatchId()]; batch != nil {
+		positions = batch.positions()
+	}
+	return positions.at(item.GetPosition())
+}
+
+// takeResult returns the next result to receive. It returns false if there is none yet.
+func (o *outstandingItems) takeResult() (Result, bool) {
+	queue := &o.inOrder
+	if o.unordered {
+		queue = &o.ready
+	}
+	if len(*queue) == 0 || !(*queue)[0].isAnswered {
+		return Result{}, false
+	}
+	next := (*queue)[0]
+	(*queue)[0] = nil
+	*queue = (*queue)[1:]
+	o.events--
+	o.bytes -= next.size
+	return next.result, true
+}

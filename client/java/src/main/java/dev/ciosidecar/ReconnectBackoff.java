@@ -1,0 +1,48 @@
+package dev.ciosidecar;
+
+import io.grpc.Status;
+import java.time.Duration;
+import java.util.Random;
+
+/** The delays between the connections of a stream: exponential backoff with full jitter. */
+final class ReconnectBackoff {
+  static final long FIRST_DELAY_MS = 100;
+  static final long MAX_DELAY_MS = 5_000;
+
+  private final Duration reconnectFor;
+  private final Random random;
+  private long limitMs = FIRST_DELAY_MS;
+  private boolean failing;
+  private long failingSinceNanos;
+
+  ReconnectBackoff(Duration reconnectFor, Random random) {
+    this.reconnectFor = reconnectFor;
+    this.random = random;
+  }
+
+  /**
+   * Returns the delay before the next connection, in milliseconds: random, up to a limit that doubles.
+   *
+   * @param nowNanos the current time
+   * @param lastedNanos how long the last connection lasted
+   * @param progress whether the sidecar answered anything on it
+   * @param reason why the last connection ended, for people
+   * @throws SidecarException if for {@code reconnectFor} there was no progress and no connection that lasted
+   */
+  long nextDelayMs(long nowNanos, long lastedNanos, boolean progress, String reason) {
+    if (progress || lastedNanos > MAX_DELAY_MS * 1_000_000) {
+      failing = false;
+      limitMs = FIRST_DELAY_MS;
+    }
+    if (!failing) {
+      failing = true;
+      failingSinceNanos = nowNanos;
+    } else if (nowNanos - failingSinceNanos > reconnectFor.toNanos()) {
+      throw new SidecarException(
+          Status.Code.UNAVAILABLE, "no answer for " + reconnectFor.toMillis() + " ms: " + reason);
+    }
+    long delayMs = random.nextLong(limitMs + 1);
+    limitMs = Math.min(limitMs * 2, MAX_DELAY_MS);
+    return delayMs;
+  }
+}

@@ -1,0 +1,52 @@
+// How long to wait before another attempt, and when to give up.
+
+import { Unavailable } from "./errors.js";
+
+const FIRST_DELAY_MS = 100;
+const MAX_DELAY_MS = 5_000;
+
+/** Random delays below a limit that doubles with each of them. */
+export class Backoff {
+  #limitMs = FIRST_DELAY_MS;
+
+  constructor(private readonly maxDelayMs = MAX_DELAY_MS) {}
+
+  /** Return the next delay, and double the limit. */
+  nextDelayMs(): number {
+    const limitMs = this.#limitMs;
+    this.#limitMs = Math.min(limitMs * 2, this.maxDelayMs);
+    return Math.random() * limitMs;
+  }
+
+  /** Start with the first limit again. */
+  reset(): void {
+    this.#limitMs = FIRST_DELAY_MS;
+  }
+}
+
+/** Decides when a stream connects again, and when it gives up. */
+export class ReconnectBackoff {
+  readonly #backoff = new Backoff();
+  #failingSinceMs: number | undefined;
+
+  constructor(private readonly reconnectForMs: number) {}
+
+  /**
+   * Return the delay after a connection that ended.
+   *
+   * lastedMs: how long the connection lasted. hadResults: whether the server answered any event on it.
+   * Throws Unavailable if, for `reconnectForMs`, no connection had results or lasted over 5 s.
+   */
+  nextDelayMs(lastedMs: number, reason: string, hadResults: boolean): number {
+    const nowMs = performance.now();
+    if (hadResults || lastedMs > MAX_DELAY_MS) {
+      this.#failingSinceMs = undefined;
+      this.#backoff.reset();
+    }
+    this.#failingSinceMs ??= nowMs;
+    if (nowMs - this.#failingSinceMs > this.reconnectForMs) {
+      throw new Unavailable(`no answer for ${this.reconnectForMs} ms: ${reason}`);
+    }
+    return this.#backoff.nextDelayMs();
+  }
+}

@@ -1,0 +1,29 @@
+"""Run the unit tests with every supported version of Python: `make test-versions`.
+
+A version that is not on this machine is skipped, aloud.
+"""
+
+import os
+from pathlib import Path
+
+import nox
+
+VERSIONS = ("3.11", "3.12", "3.13")
+PACKAGES = ("client/python", "server/transform", "server/sidecar", "server/sandbox")
+
+# pyenv's shims on the PATH run one version only, so its versions are put before them.
+PYENV = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+INSTALLED = [path for version in VERSIONS for path in PYENV.glob(f"versions/{version}.*/bin")]
+os.environ["PATH"] = os.pathsep.join([*map(str, INSTALLED), os.environ["PATH"]])
+
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_venv = "yes"
+
+
+@nox.session(python=VERSIONS)
+def unit(session: nox.Session) -> None:
+    """Install the packages and run tests/unit."""
+    editable = [word for package in PACKAGES for word in ("--editable", package)]
+    tools = ("pytest", "pytest-asyncio", "pytest-timeout", "jsonschema")
+    session.install("--constraint", "constraints.txt", *editable, *tools)
+    session.run("pytest", "-q", *(session.posargs or ["tests/unit"]))

@@ -1,0 +1,184 @@
+"""One batch in delivery: its items are answered one by one, in any order."""
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Generic, NamedTuple, Protocol
+
+from ciosidecar.v1 import event_pb2
+from ciosidecar_transform import Outcome, Warning
+
+from ..delivery.endpoints import TrackApiEndpoints
+from ..delivery.job import DeliveryOutcome, Job, Place
+from ..delivery.workspace_queue import WorkspaceQueue
+from .decoding import Decoded, PreparedItem
+from .delivery_items import Deliverable, deliverable
+from .details import Delivered
+from .results_encoder import Response, ResultsEncoder
+
+MESSAGE_BYTES = 512
+"""What a batch, or a job, takes beside its bytes."""
+
+
+class JobQueue(Protocol):
+    """The worker that a batch belongs to."""
+
+    def submit(self, batch: "DeliveryBatch", job: Job, *, again: bool) -> None:
+        """Queue a job of a batch. again: whether the caller has sent the item before."""
+
+    def settled(self, batch: "DeliveryBatch", job: Job, outcome: DeliveryOutcome) -> None:
+        """Note that the delivery of a job is over."""
+
+    def answered(self, batch: "DeliveryBatch") -> None:
+        """Note that there are results of a batch to write."""
+
+
+class _Answer(NamedTuple):
+    position: int
+    tag: bytes
+    outcome: Outcome
+    delivered: Delivered | None = None
+
+
+class Written(NamedTuple, Generic[Response]):
+    """A response, and the credit that comes back once it is written."""
+
+    response: Response
+    events: int
+    size: int
+
+
+class DeliveryBatch:
+    """A batch of which some items are not answered yet, and the owner of its jobs."""
+
+    def __init__(
+        self, queue: JobQueue, batch: event_pb2.Batch, endpoints: TrackApiEndpoints
+    ) -> None:
+        self._queue = queue
+        self._endpoints = endpoints
+        self.batch_id = batch.batch_id
+        self._unanswered = len(batch.items)
+        self._tags = {position: item.tag for position, item in enumerate(batch.items) if item.tag}
+        self._warnings: dict[int, list[Warning]] = {}
+        self._answers: list[_Answer] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._now = int(time.time())
+        self.size = MESSAGE_BYTES + sum(map(len, self._tags.values()))
+        """Bytes of credit that the batch holds beside its jobs until it is complete."""
+        self.deadline = 0.0
+        self.jobs: list[Job] = []
+        """The jobs that were submitted to a workspace."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every item is answered."""
+        return self._unanswered == 0
+
+    def expire_at(self, deadline: float) -> None:
+        """Set the time at which the delivery of the batch ends."""
+        self.deadline = deadline
+        self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        for workspace, jobs in self._by_workspace():
+            workspace.expire(jobs)
+
+    def abandon(self) -> None:
+        """Forget all jobs: the caller is gone."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for workspace, jobs in self._by_workspace():
+            workspace.forget(jobs)
+
+    def _by_workspace(self) -> Iterable[tuple[WorkspaceQueue, list[Job]]]:
+        by_workspace: dict[WorkspaceQueue, list[Job]] = {}
+        for job in self.jobs:
+            if job.workspace is not None:
+                by_workspace.setdefault(job.workspace, []).append(job)
+        return by_workspace.items()
+
+    def process(self, item: Decoded) -> Deliverable:
+        """Transform an item, or read its prepared request."""
+        return deliverable(item, self._now, self._endpoints)
+
+    def accept(self, item: Decoded, processed: Deliverable) -> None:
+        """Submit the request of an item, or answer an item that has none."""
+        outcome, request, keys, fingerprint = processed
+        if request is None:
+            self._answer(item.position, outcome)
+            return
+        if outcome.warnings:
+            self._warnings[item.position] = outcome.warnings
+        job = Job(
+            request,
+            keys,
+            self.deadline,
+            self,
+            item.position,
+            fingerprint,
+            size=MESSAGE_BYTES + len(request.path) + len(request.body),
+            alone=item.fields.dont_batch,
+            prepared=isinstance(item, PreparedItem),
+        )
+        self._queue.submit(self, job, again=item.fields.attempt > 0)
+
+    async def pause(self) -> None:
+        """Return at once: the worker writes results beside."""
+
+    async def end(self) -> None:
+        """Return at once: jobs are answered when their delivery is over."""
+
+    def settled(self, job: Job, report: DeliveryOutcome) -> None:
+        """Answer an item whose delivery is over."""
+        self._queue.settled(self, job, report)
+        warnings = self._warnings.pop(job.position, None)
+        if report.warnings:
+            warnings = [*(warnings or ()), *report.warnings]
+        outcome = Outcome(report.status, warnings or [], report.error)
+        self._answer(job.position, outcome, Delivered(job, report))
+
+    def place(self, job: Job) -> Place | None:
+        """Return the batch and position of a job of the same worker, None for other workers' jobs."""
+        batch = job.owner
+        if isinstance(batch, DeliveryBatch) and batch._queue is self._queue:  # noqa: SLF001
+            return Place(batch.batch_id, job.position)
+        return None
+
+    def _answer(self, position: int, outcome: Outcome, delivered: Delivered | None = None) -> None:
+        tag = self._tags.get(position, b"")
+        self._answers.append(_Answer(position, tag, outcome, delivered))
+        self._unanswered -= 1
+        if self._unanswered == 0 and self._timer is not None:
+            self._timer.cancel()
+        self._queue.answered(self)
+
+    def encode(self, encoder: ResultsEncoder[Response]) -> Iterator[Written[Response]]:
+        """Yield the answers since the last time, in as few responses as fit."""
+        answers, self._answers = sorted(self._answers, key=_position), []
+        complete = self.complete
+        if not answers and not complete:
+            return
+        written = iter(answers)
+        for answer in answers:
+            encoder.answer(answer, answer.outcome, answer.delivered)
+            for response in encoder.take():
+                yield self._with_credit(response, written)
+        encoder.finish(complete=complete)
+        for response in encoder.take():
+            yield self._with_credit(response, written)
+
+    def _with_credit(self, response: Response, answers: Iterator[_Answer]) -> Written[Response]:
+        """Return a response with its credit. answers: the next ones are those of the response."""
+        results = response.results
+        size = self.size if results.batch_complete else 0
+        events = len(results.statuses)
+        for answer in islice(answers, events):
+            if answer.delivered is not None:
+                size += answer.delivered.job.size
+        # An empty batch has cost as much as one event.
+        return Written(response, events or 1, size)
+
+
+def _position(answer: _Answer) -> int:
+    return answer.position

@@ -1,0 +1,205 @@
+"""Batches in, jobs out to Customer.io, results back as the jobs are answered."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Generic
+
+from ciosidecar.v1 import event_pb2, service_pb2
+from google.protobuf.duration_pb2 import Duration
+
+from ..delivery import outcomes
+from ..delivery.dispatcher import Dispatcher, workspace_key
+from ..delivery.job import DeliveryOutcome, Job, Place
+from ..settings import Settings
+from .credit import Credit
+from .delivery_batch import DeliveryBatch
+from .destinations import KnownDestinations
+from .resend_gate import ResendGate
+from .results_encoder import Reporting, Response, ResultsEncoder
+from .worker import Output
+
+# Results of one batch gather for so long before they are written, unless they complete it.
+_GATHER_S = 0.005
+# So often a stream without credit looks for workspaces in trouble that hold too much of it.
+_LOOK_S = 0.25
+
+
+class DeliveryWorker(Generic[Response]):
+    """Delivers the batches of one stream or call, and writes their results."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        known: KnownDestinations,
+        settings: Settings,
+        options: service_pb2.DeliveryOptions,
+        output: Output[Response],
+        credit: Credit,
+    ) -> None:
+        """Begin to write results.
+
+        Args:
+            dispatcher: the workspaces to deliver to.
+            known: the destinations that the caller has declared.
+            settings: the settings of the server.
+            options: the caller's options.
+            output: where results go. Without a limit of a response's size, the results of a batch
+                are one response, written once the batch is complete.
+            credit: what the caller may have unanswered.
+        """
+        self._dispatcher = dispatcher
+        self._known = known
+        self._default_timeout_s = (
+            _seconds(options.default_timeout)
+            if options.HasField("default_timeout")
+            else settings.delivery_timeout_s
+        )
+        self._reporting = Reporting(
+            max_bytes=output.max_bytes,
+            detail_for_every_item=options.detail_level == service_pb2.DETAIL_LEVEL_ALL,
+            include_requests=options.include_requests,
+        )
+        self._output = output
+        self._credit = credit
+        self._loop = asyncio.get_running_loop()
+        self._resend_gate = ResendGate()
+        self._batches: dict[DeliveryBatch, None] = {}
+        self._answered: dict[DeliveryBatch, None] = {}
+        self._something_to_write = asyncio.Event()
+        self._gathering: asyncio.TimerHandle | None = None
+        self._changed = asyncio.Event()
+        self._writing = self._loop.create_task(self._write_results())
+
+    @property
+    def idle(self) -> bool:
+        """Whether every batch is answered."""
+        return not self._batches
+
+    def begin(self, batch: event_pb2.Batch) -> DeliveryBatch:
+        """Take a batch into delivery."""
+        delivery_batch = DeliveryBatch(self, batch, self._dispatcher.endpoints)
+        self._batches[delivery_batch] = None
+        # Whatever is sent costs: a batch without events has an answer that must be kept, too.
+        self._credit.charge(max(1, len(batch.items)), delivery_batch.size)
+        if batch.items:
+            delivery_batch.expire_at(self._loop.time() + self._timeout_s(batch))
+        else:
+            self.answered(delivery_batch)
+        return delivery_batch
+
+    def _timeout_s(self, batch: event_pb2.Batch) -> float:
+        return _seconds(batch.timeout) if batch.HasField("timeout") else self._default_timeout_s
+
+    async def ready(self) -> None:
+        """Wait until there is credit for another batch."""
+        while not self._credit.available:
+            await self._until(lambda: self._credit.available, _LOOK_S)
+            if not self._credit.available:
+                self._make_room()
+
+    def _make_room(self) -> None:
+        """Send back what workspaces in trouble hold beyond their share of the credit."""
+        alone = self._known.alone
+        for workspace in self._credit.workspaces:
+            report = workspace.held_back(alone=alone)
+            if report is not None:
+                workspace.send_back(self._credit.excess(workspace), report)
+
+    async def finish(self) -> None:
+        """Wait until every batch is answered and written."""
+        await self._until(lambda: self.idle)
+
+    def abandon(self) -> Collection[asyncio.Future[None]]:
+        """Forget what is not answered: the caller is gone. Return the task that ends now."""
+        for batch in self._batches:
+            batch.abandon()
+        self._batches.clear()
+        if self._gathering is not None:
+            self._gathering.cancel()
+        self._writing.cancel()
+        return (self._writing,)
+
+    async def _until(self, condition: Callable[[], bool], timeout_s: float | None = None) -> None:
+        """Wait for a condition, or until the time is over. Raise what the writing failed with."""
+        until = None if timeout_s is None else self._loop.time() + timeout_s
+        while not condition():
+            left_s = None if until is None else until - self._loop.time()
+            if left_s is not None and left_s <= 0.0:
+                return
+            self._changed.clear()
+            changed = self._loop.create_task(self._changed.wait())
+            try:
+                await asyncio.wait(
+                    (changed, self._writing), timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                )
+            finally:
+                changed.cancel()
+            if self._writing.done():
+                self._writing.result()
+
+    def submit(self, batch: DeliveryBatch, job: Job, *, again: bool) -> None:
+        """Queue a job of a batch. again: whether the caller has sent the item before."""
+        template = job.request.template
+        job.arrival, cause = self._resend_gate.admit(
+            workspace_key(template), job.keys, job.fingerprint, again=again
+        )
+        self._credit.charge(0, job.size)
+        if cause is not None:
+            batch.settled(job, outcomes.held(cause))
+            return
+        workspace = self._dispatcher.workspace(template)
+        if self._credit.share_used(workspace):
+            report = workspace.held_back(alone=self._known.alone)
+            if report is not None:
+                batch.settled(job, report)
+                return
+        batch.jobs.append(job)
+        self._credit.hold(workspace, job)
+        workspace.submit(job)
+
+    def settled(self, batch: DeliveryBatch, job: Job, outcome: DeliveryOutcome) -> None:
+        """Note that a job is answered. After a retryable failure, the person's later items wait."""
+        if job.workspace is not None:
+            self._credit.release(job.workspace, job)
+        if outcome.error is not None and outcome.error.retryable:
+            workspace = workspace_key(job.request.template)
+            place = Place(batch.batch_id, job.position)
+            self._resend_gate.add(workspace, job.keys, job.fingerprint, job.arrival, place)
+
+    def answered(self, batch: DeliveryBatch) -> None:
+        """Note that there are results of a batch to write."""
+        if batch.complete:
+            self._answered[batch] = None
+            self._something_to_write.set()
+        elif self._output.max_bytes is not None:
+            self._answered[batch] = None
+            if self._gathering is None:
+                self._gathering = self._loop.call_later(_GATHER_S, self._something_to_write.set)
+
+    async def _write_results(self) -> None:
+        while True:
+            await self._something_to_write.wait()
+            self._something_to_write.clear()
+            if self._gathering is not None:
+                self._gathering.cancel()
+                self._gathering = None
+            await self._write_answered()
+
+    async def _write_answered(self) -> None:
+        """Write the results that there are by now. Afterwards no message of them is kept."""
+        batches, self._answered = self._answered, {}
+        for batch in batches:
+            # What came while others were written goes along.
+            self._answered.pop(batch, None)
+            complete = batch.complete
+            encoder = ResultsEncoder(self._output.new_response, batch.batch_id, self._reporting)
+            for response, events, size in batch.encode(encoder):
+                await self._output.write(response)
+                self._credit.give_back(events, size)
+            if complete:
+                self._batches.pop(batch, None)
+            self._changed.set()
+
+
+def _seconds(duration: Duration) -> float:
+    return max(0.0, duration.seconds + duration.nanos / 1e9)

@@ -1,0 +1,83 @@
+"""Batches → their results, one batch at a time and without delivery."""
+
+import asyncio
+import time
+from collections.abc import Collection
+from typing import Generic
+
+from ciosidecar.v1 import event_pb2 as pb
+from ciosidecar_transform import BatchTransform, ErrorCode, EventRejected, Outcome
+from ciosidecar_transform.outcomes import rejected
+
+from .decoding import Decoded, DecodedEvent, RejectedItem
+from .results_encoder import Reporting, Response, ResultsEncoder
+from .worker import Output
+
+_NO_DELIVERY = rejected(
+    EventRejected(
+        ErrorCode.INVALID_ITEM,
+        "a prepared request can only be delivered, and this call does not deliver (12.1)",
+    )
+)
+
+
+class TransformWorker(Generic[Response]):
+    """Transforms the batches of one stream or call. A batch is answered before the next begins."""
+
+    idle = True
+    """Whether every batch is answered."""
+
+    def __init__(self, output: Output[Response]) -> None:
+        self._output = output
+
+    def begin(self, batch: pb.Batch) -> "TransformBatch[Response]":
+        """Return the work on a batch."""
+        return TransformBatch(batch, self._output)
+
+    async def ready(self) -> None:
+        """Return at once: nothing of earlier batches is outstanding."""
+
+    async def finish(self) -> None:
+        """Return at once: every batch is answered."""
+
+    def abandon(self) -> Collection[asyncio.Future[None]]:
+        """Return no task: none works beside the caller's."""
+        return ()
+
+
+class TransformBatch(Generic[Response]):
+    """The transform of one batch."""
+
+    def __init__(self, batch: pb.Batch, output: Output[Response]) -> None:
+        self._write = output.write
+        reporting = Reporting(output.max_bytes)
+        self._encoder = ResultsEncoder(output.new_response, batch.batch_id, reporting)
+        transform = BatchTransform(int(time.time()), self._encoder)
+        self._encoder.flush_requests = transform.flush
+        self._add = transform.add
+        self.accept = self._encoder.answer
+        """Adds the result of an item."""
+
+    def process(self, item: Decoded) -> Outcome:
+        """Transform an item."""
+        if type(item) is DecodedEvent:
+            fields = item.fields
+            return self._add(
+                item.position,
+                item.event,
+                item.destination,
+                source_type=fields.source_type,
+                alone=fields.dont_batch,
+                connection=item.connection,
+            )
+        return item.outcome if type(item) is RejectedItem else _NO_DELIVERY
+
+    async def pause(self) -> None:
+        """Write the results that are complete."""
+        for response in self._encoder.take():
+            await self._write(response)
+
+    async def end(self) -> None:
+        """Write the other results."""
+        self._encoder.finish()
+        await self.pause()

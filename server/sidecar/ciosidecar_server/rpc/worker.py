@@ -1,0 +1,121 @@
+"""What is done with the items of a batch, whichever call they come from."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from ciosidecar.v1 import event_pb2 as pb
+
+from ..settings import Settings
+from .decoding import BatchDecoder, Decoded
+from .destinations import KnownDestinations
+from .errors import ProtocolError
+from .results_encoder import Response
+from .turns import LARGE_BYTES, Turns, in_thread
+
+Processed = TypeVar("Processed")
+
+
+class Output(NamedTuple, Generic[Response]):
+    """Where results go, and in which messages."""
+
+    new_response: Callable[[], Response]
+    write: Callable[[Response], Awaitable[None]]
+    """Sends a response to the caller. Raises an exception if the caller is gone."""
+    max_bytes: int | None = None
+    """The size of one response; None: no limit, and so one response for each batch."""
+
+
+class Collected(Generic[Response]):
+    """The responses of a unary call."""
+
+    def __init__(self, new_response: Callable[[], Response]) -> None:
+        self._responses: list[Response] = []
+        self.output = Output(new_response, self._write)
+
+    async def _write(self, response: Response) -> None:
+        self._responses.append(response)
+
+    @property
+    def response(self) -> Response:
+        """The response. An output without limit has one for each batch."""
+        (response,) = self._responses
+        return response
+
+
+class BatchWork(Protocol[Processed]):
+    """The work on one batch. Its items come in their order."""
+
+    def process(self, item: Decoded) -> Processed:
+        """Do the part that needs the processor. It may run in a thread."""
+
+    def accept(self, item: Decoded, processed: Processed, /) -> Any:
+        """Do the rest, in the event loop."""
+
+    async def pause(self) -> None:
+        """Write what is ready: other callers have their turn next."""
+
+    async def end(self) -> None:
+        """Note that every item was accepted."""
+
+
+class Worker(Protocol):
+    """The part of a stream or call that turns decoded items into outcomes."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether every batch is answered."""
+
+    def begin(self, batch: pb.Batch) -> BatchWork[Any]:
+        """Return the work on a batch."""
+
+    async def ready(self) -> None:
+        """Wait until the next batch may be read."""
+
+    async def finish(self) -> None:
+        """Wait until every batch is answered and written."""
+
+    def abandon(self) -> Collection[asyncio.Future[None]]:
+        """Forget what is not answered. Return the tasks that end now."""
+
+
+async def process_batch(
+    batch: pb.Batch, known: KnownDestinations, settings: Settings, worker: Worker
+) -> None:
+    """Check a batch, decode its items and hand them to a worker, in turns with other callers.
+
+    Raises:
+        ProtocolError: the batch has too many items.
+    """
+    check_size(batch, settings)
+    work = worker.begin(batch)
+    decode = BatchDecoder(batch, known, settings.max_event_bytes).decode
+    process, accept = work.process, work.accept
+
+    def decode_and_process(position: int, item: pb.BatchItem, json: bytes) -> tuple[Decoded, Any]:
+        decoded = decode(position, item, json)
+        return decoded, process(decoded)
+
+    turns = Turns()
+    for position, item in enumerate(batch.items):
+        if turns.over:
+            await work.pause()
+            await turns.next()
+        json = item.json
+        if (len(json) or item.ByteSize()) > LARGE_BYTES:
+            decoded, processed = await in_thread(partial(decode_and_process, position, item, json))
+            accept(decoded, processed)
+        else:
+            decoded = decode(position, item, json)
+            accept(decoded, process(decoded))
+    await work.end()
+
+
+def check_size(batch: pb.Batch, settings: Settings) -> None:
+    """Raise ProtocolError for a batch of too many items."""
+    if len(batch.items) > settings.max_batch_events:
+        raise ProtocolError(
+            "batch.items",
+            f"{len(batch.items)} events where a batch may hold {settings.max_batch_events}",
+        )

@@ -1,0 +1,99 @@
+"""`deliver` of both clients: one batch in, delivered, its results out."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import pytest
+from ciosidecar import AsyncClient, BatchEntry, CallFailed, Client, Deliver, DetailLevel
+from ciosidecar_sandbox.testing import running_sandbox
+from ciosidecar_server.testing import server
+
+from tests.client.both import CONFIG
+
+Call = Callable[..., list[Any]]
+
+
+def sync_deliver(address: str, *arguments: Any, **options: Any) -> list[Any]:
+    with Client(address) as client:
+        return client.deliver(*arguments, **options)
+
+
+def async_deliver(address: str, *arguments: Any, **options: Any) -> list[Any]:
+    async def deliver() -> list[Any]:
+        async with AsyncClient(address) as client:
+            return await client.deliver(*arguments, **options)
+
+    return asyncio.run(deliver())
+
+
+both = pytest.mark.parametrize("deliver", [sync_deliver, async_deliver], ids=["sync", "async"])
+
+
+def track(number: int, user: str = "u1") -> bytes:
+    """An event of its own id and name."""
+    event = b'{"type":"track","userId":"%b","event":"E%d","messageId":"m%d"}'
+    return event % (user.encode(), number, number)
+
+
+@both
+def test_a_batch_is_delivered(deliver: Call) -> None:
+    """One result an event, in order, with what Customer.io answered."""
+    with running_sandbox() as sandbox, server(customerio_url=sandbox.url) as sidecar:
+        results = deliver(sidecar.address, [track(1), b"no event", track(2)], CONFIG)
+        assert [event.name for event in sandbox.workspace.events.kept] == ["E1", "E2"]
+    assert [(result.position, result.status) for result in results] == [
+        (0, 200),
+        (1, 400),
+        (2, 200),
+    ]
+    assert [result.delivery and result.delivery.http_status for result in results] == [
+        200,
+        None,
+        200,
+    ]
+
+
+@both
+def test_requests_of_a_transform_are_delivered_without_a_destination(deliver: Call) -> None:
+    """As on a stream: a prepared request says itself where it goes."""
+    options = Deliver(detail_level=DetailLevel.NOTABLE, include_requests=True)
+    with running_sandbox() as sandbox, server(customerio_url=sandbox.url) as sidecar:
+        with Client(sidecar.address) as client:
+            (transformed,) = client.transform([track(1)], CONFIG)
+        (result,) = deliver(sidecar.address, list(transformed.requests), options=options)
+        assert [event.name for event in sandbox.workspace.events.kept] == ["E1"]
+    assert result.ok
+    assert result.delivery is None
+    assert [request.body for request in result.requests] == [transformed.requests[0].body]
+
+
+@both
+def test_what_is_not_delivered_in_time_comes_back(deliver: Call) -> None:
+    """Retryable, and the later event of the person names the earlier one's position."""
+    with (
+        running_sandbox(fault="503=1") as sandbox,
+        server(customerio_url=sandbox.url) as sidecar,
+    ):
+        first, second, other = deliver(
+            sidecar.address,
+            [track(1), BatchEntry(event=track(2)), track(3, "u2")],
+            CONFIG,
+            options=Deliver(timeout_s=0.5),
+        )
+    assert first.error.retryable
+    assert (second.error.code, second.error.blocked_by) == ("BLOCKED", 0)
+    assert other.error.code != "BLOCKED"
+
+
+@both
+def test_a_call_that_fails_says_so(deliver: Call) -> None:
+    """A destination missing where an event needs one is the caller's error, before anything is sent."""
+    with running_sandbox() as sandbox, server(customerio_url=sandbox.url) as sidecar:
+        with pytest.raises(ValueError, match="destination"):
+            deliver(sidecar.address, [track(1)])
+        with pytest.raises(CallFailed) as failure:
+            deliver(sidecar.address, [track(1)] * 10_001, CONFIG)
+        assert failure.value.code == grpc.StatusCode.INVALID_ARGUMENT
+        assert not sandbox.workspace.events.kept

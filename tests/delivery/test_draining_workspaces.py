@@ -1,0 +1,74 @@
+"""A server that drains sends nothing more, to any workspace, and gives up what is not answered in time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ciosidecar import v1
+from ciosidecar_server.app import Sidecar
+from ciosidecar_server.settings import Settings
+from grpc import aio
+
+from tests.delivery.caller import Caller, caller, track
+from tests.fake_customerio import HOLD, WITHIN_S, FakeCustomerio, fake_customerio
+
+KNOWN = b'{"siteID": "known", "apiKey": "key"}'
+NEW = b'{"siteID": "new", "apiKey": "key"}'
+
+
+@asynccontextmanager
+async def delivering(
+    customerio: FakeCustomerio, grace_s: float
+) -> AsyncIterator[tuple[Sidecar, Caller]]:
+    """A server in this process, and a caller of it with two workspaces."""
+    sidecar = Sidecar(
+        Settings(listen=("127.0.0.1:0",), customerio_url=customerio.url, grace_s=grace_s)
+    )
+    (address,) = await sidecar.start()
+    try:
+        async with (
+            aio.insecure_channel(address) as channel,
+            caller(v1.SidecarServiceStub(channel), KNOWN, NEW) as one,
+        ):
+            yield sidecar, one
+    finally:
+        await sidecar.stop_at_once()
+
+
+async def test_a_workspace_that_is_first_used_while_draining_sends_nothing() -> None:
+    """As little as those that have something in flight: both say DRAINING, and may be sent again."""
+    async with (
+        fake_customerio() as customerio,
+        delivering(customerio, grace_s=10) as (sidecar, one),
+    ):
+        customerio.answers(then=HOLD)
+        await one.send(1, track("1"))
+        (request,) = await customerio.arrived(1)
+        draining = asyncio.create_task(sidecar.drain())
+        await asyncio.wait_for(one.drained.wait(), WITHIN_S)
+        for batch_id, number in ((2, 1), (3, 2)):
+            await one.send(batch_id, track("late", "u2"), number=number)
+            told = await one.told(batch_id)
+            assert (told.code, told.detail.error.retryable) == ("DRAINING", True)
+        request.release()
+        assert (await one.told(1)).status == 200
+        await asyncio.wait_for(draining, WITHIN_S)
+    assert len(customerio.requests) == 1
+
+
+async def test_what_no_grace_is_left_for_comes_back_as_not_answered() -> None:
+    """Its request is cut, whoever waits behind it is told that the server drains, and nothing is left open."""
+    async with (
+        fake_customerio() as customerio,
+        delivering(customerio, grace_s=1) as (sidecar, one),
+    ):
+        customerio.answers(then=HOLD)
+        await one.send(1, track("1"), track("2"))
+        (request,) = await customerio.arrived(1)
+        draining = asyncio.create_task(sidecar.drain())
+        first, second = await one.told_all(1)
+        assert (first.status, first.code) == (504, "UPSTREAM_TIMEOUT")
+        assert second.code == "DRAINING"
+        await asyncio.wait_for(draining, WITHIN_S)
+        request.release()
+        await asyncio.wait_for(customerio.all_closed(), WITHIN_S)
