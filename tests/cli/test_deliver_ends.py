@@ -137,7 +137,7 @@ def test_a_person_at_a_terminal_sees_it_happen() -> None:
                 process.stdin.flush()
                 lines = [json.loads(process.stdout.readline()) for _ in range(30)]
                 seen = b""
-                while b"refused" not in seen:
+                while b"permanent failures" not in seen:
                     seen += screen.read(4096)
                 process.stdin.close()
                 seen += _rest_of(screen)
@@ -146,7 +146,12 @@ def test_a_person_at_a_terminal_sees_it_happen() -> None:
                 process.kill()
     delivered = sum(line["status"] == 200 for line in lines)
     assert 0 < delivered < 30
-    for words in (f"{delivered} delivered", f"{30 - delivered} refused", "events/s", "30 events"):
+    for words in (
+        f"{delivered} delivered",
+        f"{30 - delivered} permanent failures",
+        "events/s",
+        "30 events",
+    ):
         assert words in seen.decode(), seen.decode()
 
 
