@@ -10,7 +10,7 @@ _TIME_NAMES = frozenset(["created_at"])
 
 
 def is_unsubscribed(value: Any) -> bool:
-    """Return True for true in any case, 1 and "1", as Customer.io does; every other value subscribes."""
+    """Return True for true in any case, 1 and "1"; Customer.io reads other values as subscribed."""
     if type(value) is str:
         return value == "1" or value.lower() == "true"
     return type(value) in (bool, int, float) and value == 1

@@ -67,7 +67,7 @@ class Request:
         self.note(Outcome.FAULT, f"{reason} (fault)", status)
 
     def refuse(self, refusal: Refusal, *headers: tuple[bytes, bytes]) -> Answer:
-        """Log a request that is refused as a whole, and return its answer in the format of its version."""
+        """Log a request that is refused as a whole, and return its answer."""
         status = refusal.status
         self.add(Effect(Outcome.REFUSED, _reason(refusal)), status, self.call, "", self.body, None)
         if status != 400:

@@ -39,7 +39,7 @@ class SandboxSettings:
     """Allow --listen with an address that is not loopback."""
 
     allow_host: tuple[str, ...] = ()
-    """Host name to accept in requests, beside localhost, IP addresses and the host of --listen. Repeatable."""
+    """Host name to accept, beside localhost, IP addresses and the host of --listen. Repeatable."""
 
     tls_cert: Path | None = None
     """PEM file with the certificate chain; serves https instead of http. Needs --tls-key."""

@@ -15,7 +15,7 @@ START_WITHIN_S = 10
 
 
 class Running:
-    """A running sandbox. Its state belongs to its thread: read it only while no request is processed."""
+    """A running sandbox. Read its state only while it processes no request: a thread owns it."""
 
     def __init__(self, sandbox: Sandbox, url: str) -> None:
         self.url = url

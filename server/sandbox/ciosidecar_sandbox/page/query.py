@@ -26,7 +26,7 @@ def path_number(request: Request) -> int:
     return whole_number(request.path_params["number"]) or 0
 
 
-def row_filter(request: Request) -> LogFilter:
+def requested_filter(request: Request) -> LogFilter:
     """Return the filter of the log that the query describes."""
     query = request.query_params
     return log_filter(query.get("outcome", ""), query.get("person", ""))

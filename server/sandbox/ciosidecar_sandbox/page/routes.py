@@ -22,7 +22,7 @@ from .query import (
     number,
     page_before,
     path_number,
-    row_filter,
+    requested_filter,
 )
 from .rendering import page
 
@@ -73,21 +73,21 @@ class _Site:
         named = views.named_person(self._workspace, request.query_params.get)
         if named is not None:
             return self._to_person(named)
-        wanted, before = row_filter(request), number(request, "before")
-        shown = views.log_page(self._workspace, wanted, before)
-        person = self._workspace.people.by_cio_id.get(wanted.person)
-        live = {**wanted._asdict(), "after": cursor(self._workspace.log)}
+        row_filter, before = requested_filter(request), number(request, "before")
+        shown = views.log_page(self._workspace, row_filter, before)
+        person = self._workspace.people.by_cio_id.get(row_filter.person)
+        live = {**row_filter._asdict(), "after": cursor(self._workspace.log)}
         return self._page(
             "log.html",
             "requests",
             shown=shown,
-            wanted=wanted,
+            row_filter=row_filter,
             before=before,
             person=person,
             title_of=views.person_title,
             origin=f"{request.url.scheme}://{request.url.netloc}",
             live=address("/live", live) if before is None else "",
-            older=after_these("/", shown, wanted._asdict()),
+            older=after_these("/", shown, row_filter._asdict()),
         )
 
     async def live(self, request: Request) -> Response:
@@ -99,7 +99,7 @@ class _Site:
         query = request.query_params
         return LiveLog(
             self._workspace.log,
-            row_filter(request),
+            requested_filter(request),
             after=request.headers.get("last-event-id", query.get("after", "")),
             frame=lambda: views.frame(self._workspace, self._faults),
             stopping=self._stopping,

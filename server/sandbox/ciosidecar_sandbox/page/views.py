@@ -145,7 +145,7 @@ def named_person(workspace: Workspace, query: Callable[[str], str | None]) -> Pe
     """Return the person that the parameter id, email, phone or cio_id of a query names.
 
     Returns:
-        The person; the identifier as text if no person has it; None if the query has no such parameter.
+        The person; the identifier as text if no person has it; None without such a parameter.
     """
     for kind in ("id", "email", "phone", "cio_id"):
         value = query(kind)

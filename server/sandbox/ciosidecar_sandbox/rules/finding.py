@@ -7,7 +7,7 @@ from ..workspace import Workspace
 
 
 def find_or_create(workspace: Workspace, who: Identifier) -> Person | Effect:
-    """Return the person with an identifier, created if there is none; an Effect if that is not allowed."""
+    """Return the person with an identifier, created if necessary; an Effect if that is impossible."""
     person = workspace.people.find(who)
     if person is not None:
         return person
