@@ -1,6 +1,6 @@
-"""What `make demo` shows: a hundred events, delivered by a real sidecar to a sandbox that fails at times.
+"""Deliver a hundred events with a real sidecar to a sandbox that injects faults, for `make demo`.
 
-With KEEP=1 in the environment both stay up until Ctrl-C, to be looked at.
+With KEEP=1 in the environment, the sidecar and the sandbox run until Ctrl-C.
 """
 
 import json
@@ -23,42 +23,42 @@ from rich.table import Table
 
 HERE = Path(__file__).parent
 _WIDTH = 132
-# Every tenth request or so fails, so that there is something to try again.
+# About every tenth request fails, so that the demo shows retries.
 _FAULTS = "503=0.06,429=0.04"
-_NOT_TAKEN = ("fault", "refused")
+_NOT_ACCEPTED = ("fault", "refused")
 
 
 @contextmanager
 def running(*arguments: str) -> Iterator[dict[str, Any]]:
-    """A command of ours in a process of its own; what it says when it is ready."""
+    """Run a command of ciosidecar as a process, and return the members of its ready line."""
     command = Path(sys.executable).with_name("ciosidecar")
     with subprocess.Popen([command, *arguments], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             ready = process.stdout.readline()
             if not ready:
-                raise SystemExit(1)  # it has said why
+                raise SystemExit(1)  # the command printed the reason on stderr
             yield json.loads(ready)
         finally:
             process.terminate()
 
 
 def deliver(address: str, events: list[bytes], destination: bytes) -> list[Answer]:
-    """Every event with what became of it, in order."""
+    """Deliver events and return their answers, in order."""
     options = StreamOptions(max_batch_events=25, client_name="demo")
-    how = Deliver(include_requests=True)
-    with Client(address) as client, client.stream(destination, options, deliver=how) as stream:
+    delivery = Deliver(include_requests=True)
+    with Client(address) as client, client.stream(destination, options, deliver=delivery) as stream:
         return list(stream.map(events))
 
 
 def get(url: str) -> Any:
-    """JSON of the sandbox's."""
+    """Return JSON from the sandbox's admin API."""
     with build_opener(ProxyHandler({})).open(url, timeout=10) as answer:
         return json.load(answer)
 
 
 def reported(answers: list[Answer]) -> Counter[str]:
-    """The path of each operation that was reported delivered, and how often it was."""
+    """Count the operations that the sidecar reported as delivered, by path."""
     return Counter(
         urlsplit(request.url).path
         for answer in answers
@@ -68,21 +68,21 @@ def reported(answers: list[Answer]) -> Counter[str]:
     )
 
 
-def taken(url: str) -> Counter[str]:
-    """The same of the operations that the sandbox has taken."""
+def accepted(url: str) -> Counter[str]:
+    """Count the operations that the sandbox accepted, by path."""
     rows = get(f"{url}/sandbox/requests?limit=1000")["requests"]
-    return Counter(row["path"] for row in rows if row["outcome"] not in _NOT_TAKEN)
+    return Counter(row["path"] for row in rows if row["outcome"] not in _NOT_ACCEPTED)
 
 
-def what_came_in(event: bytes) -> tuple[str, str]:
-    """The type and the name of an event, for the table."""
-    found = json.loads(event)
-    name = found.get("event") or found.get("name") or found.get("groupId") or ""
-    return str(found.get("type", "-")), str(name)[:28]
+def event_columns(event: bytes) -> tuple[str, str]:
+    """Return the type and the name of an event, for the table."""
+    decoded = json.loads(event)
+    name = decoded.get("event") or decoded.get("name") or decoded.get("groupId") or ""
+    return str(decoded.get("type", "-")), str(name)[:28]
 
 
-def what_became_of_it(result: Result) -> tuple[str, str, str]:
-    """The outcome, the attempts it took and the remarks, for the table."""
+def result_columns(result: Result) -> tuple[str, str, str]:
+    """Return the outcome, the attempts and the remarks of a result, for the table."""
     remarks = ", ".join(warning.code for warning in result.warnings)
     attempts = str(result.delivery.attempts) if result.delivery is not None else ""
     if result.error is not None:
@@ -93,7 +93,7 @@ def what_became_of_it(result: Result) -> tuple[str, str, str]:
 
 
 def call(result: Result) -> str:
-    """The request, for the table."""
+    """Return the request of a result, for the table."""
     if not result.requests:
         return "[dim]in a batch below[/]" if result.status == 200 else ""
     request = result.requests[0]
@@ -102,12 +102,12 @@ def call(result: Result) -> str:
 
 
 def show(console: Console, answers: list[Answer]) -> None:
-    """The table, what came in and what became of it, and the sum of it."""
+    """Print the table of events with their outcomes, and the totals."""
     columns = ("#", "event", "name", "outcome", "attempts", "Customer.io request", "remarks")
     table = Table(*columns, box=None)
     for number, (event, result) in enumerate(answers, 1):
-        kind, name = what_came_in(event)
-        outcome, attempts, remarks = what_became_of_it(result)
+        kind, name = event_columns(event)
+        outcome, attempts, remarks = result_columns(result)
         table.add_row(str(number), kind, name, outcome, attempts, call(result), remarks)
     console.print(table)
     outcomes = Counter(result.status for _, result in answers)
@@ -121,8 +121,8 @@ def show(console: Console, answers: list[Answer]) -> None:
 
 
 def main() -> None:
-    """Starts both, streams the events, prints what became of them, and looks whether it is true."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that both end with this
+    """Run the demo, and compare the sidecar's results with the sandbox's log."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the processes end with this one
     events = (HERE / "events.jsonl").read_bytes().splitlines()
     destination = (HERE / "destination.json").read_bytes()
     terminal = Console()
@@ -137,25 +137,25 @@ def main() -> None:
         answers = deliver(sidecar["listen"][0], events, destination)
         show(console, answers)
         counters = get(f"{url}/sandbox/counters")
-        told = reported(answers)
-        if told != taken(url):
-            raise SystemExit("what was reported delivered is not what the sandbox has")
+        delivered = reported(answers)
+        if delivered != accepted(url):
+            raise SystemExit("the sandbox does not have what the sidecar reported as delivered")
         console.print(
-            f"The sandbox, a Customer.io on loopback, has each of the {told.total()} once:"
+            f"The sandbox, a local simulator of Customer.io, has each of the {delivered.total()} once:"
             f" {counters['people']} people, {counters['events']} events and"
             f" {counters['objects']} objects."
         )
-        console.print("The same by hand, with a sandbox of your own (ciosidecar sandbox):")
+        console.print("To do the same by hand, start ciosidecar sandbox, then:")
         console.print("  .venv/bin/ciosidecar deliver examples/events.jsonl \\")
         console.print(
             "    --config examples/destination.json --customerio-url http://127.0.0.1:8089"
         )
         if keep:
-            console.print(f"Look at them on {url}/ until Ctrl-C.")
+            console.print(f"The page is on {url}/ until Ctrl-C.")
             with suppress(KeyboardInterrupt):
                 threading.Event().wait()
         else:
-            console.print(f"They were on {url}/; make demo KEEP=1 lets you look at them.")
+            console.print(f"The page was on {url}/; make demo KEEP=1 keeps it.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Writes the stubs of protos/ into the Python client. `make gen` runs it; nobody edits what it writes.
+"""Write the stubs of protos/ into the Python client, for `make gen`.
 
-With --check it writes nothing and fails if a stub is not what it would write. With --image PATH it
-writes an image of the contract instead, with all imports and comments, as `buf` reads it.
+With --check, write nothing and fail if a stub is stale. With --image PATH, write an image of the
+contract instead, with all imports and comments, as `buf` reads it.
 """
 
 import re
@@ -23,6 +23,7 @@ _STUBS = Path("ciosidecar", "v1")
 
 
 def main() -> None:
+    """Write the stubs, or do what the options say."""
     if "--check" in sys.argv[1:]:
         check()
         return
@@ -35,12 +36,12 @@ def main() -> None:
 
 
 def check() -> None:
-    """Fails, naming the files, unless the stubs are those of protos/."""
+    """Fail with the names of the files if stubs are stale."""
     with tempfile.TemporaryDirectory() as directory:
         write_python(Path(directory))
         fresh = {path.name: path.read_bytes() for path in Path(directory, _STUBS).glob("*.py*")}
-    found = {path.name: path.read_bytes() for path in (PYTHON / _STUBS).glob("*.py*")}
-    stale = sorted(name for name in fresh | found if fresh.get(name) != found.get(name))
+    written = {path.name: path.read_bytes() for path in (PYTHON / _STUBS).glob("*.py*")}
+    stale = sorted(name for name in fresh | written if fresh.get(name) != written.get(name))
     if stale:
         sys.exit(f"stale stubs in {PYTHON / _STUBS}: {', '.join(stale)}; run make gen")
 
@@ -82,24 +83,25 @@ def write_image(path: Path) -> None:
 
 
 def protoc(*arguments: str) -> None:
+    """Run protoc in protos/ with its include paths."""
     includes = [f"-I{PROTOS}", f"-I{GOOGLEAPIS}"]
     command = [str(PROTOC), "-m", "grpc_tools.protoc", *includes, *arguments]
     subprocess.run(command, cwd=PROTOS, check=True)
 
 
 def package_init(files: list[str]) -> str:
-    """Every message and enum of the package under its own name, and the service's stub."""
+    """Return the package's __init__.py, which exports each message, each enum and the service's stub."""
     lines = ['"""Generated from protos/ciosidecar/v1 by `make gen`. Do not edit."""', ""]
     names = []
     for file in files:
         text = (PROTOS / file).read_text()
-        found = sorted(re.findall(r"^(?:message|enum) (\w+)", text, re.MULTILINE))
+        exported = sorted(re.findall(r"^(?:message|enum) (\w+)", text, re.MULTILINE))
         lines += [
             f"from ciosidecar.v1.{Path(file).stem}_pb2 import (",
-            *(f"    {name}," for name in found),
+            *(f"    {name}," for name in exported),
             ")",
         ]
-        names += found
+        names += exported
     lines += [
         "from ciosidecar.v1.service_pb2_grpc import (",
         "    SidecarServiceServicer,",

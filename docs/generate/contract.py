@@ -1,4 +1,4 @@
-"""Writes docs/contract.md from the descriptors of the contract:
+"""Write docs/contract.md from the descriptors of the contract.
 
 python docs/generate/contract.py docs/contract.md
 """
@@ -41,7 +41,7 @@ are what the clients are made from. MUST, SHOULD and MAY are those of RFC 2119.
 _WELL_KNOWN = "https://protobuf.dev/reference/protobuf/google.protobuf/#"
 _MESSAGE, _ENUM, _SERVICE = 4, 5, 6
 _MEMBER = 2
-"""Field numbers of descriptor.proto, of which the paths of comments are made."""
+"""Field numbers of descriptor.proto. The paths of comments consist of them."""
 
 
 class Comments:
@@ -83,8 +83,8 @@ def contract_files() -> list[FileDescriptorProto]:
         image = Path(directory, "contract.binpb")
         program = ROOT / "protos" / "generate.py"
         subprocess.run([sys.executable, program, "--image", image], check=True)
-        found = FileDescriptorSet.FromString(image.read_bytes())
-    files = [file for file in found.file if file.package == PACKAGE]
+        descriptors = FileDescriptorSet.FromString(image.read_bytes())
+    files = [file for file in descriptors.file if file.package == PACKAGE]
     return sorted(files, key=lambda file: (not file.service, file.name))
 
 
@@ -110,14 +110,14 @@ def _contents(*groups: list[Entry]) -> str:
 
 
 def _limits() -> str:
-    found = limits(Settings(), delivering=True)
+    defaults = limits(Settings(), delivering=True)
     rows = [
         (
             f"`{field.name}` of {_link('Limits')}",
-            f"{getattr(found, field.name):,}",
+            f"{getattr(defaults, field.name):,}",
             "a server option",
         )
-        for field in found.DESCRIPTOR.fields
+        for field in defaults.DESCRIPTOR.fields
     ]
     rows += [
         (_field("OpenStream", "max_receive_bytes"), f"{DEFAULT_RECEIVE_BYTES:,}", "the caller"),
@@ -248,7 +248,7 @@ def _section(name: str, *parts: str) -> str:
 
 
 def main() -> None:
-    """Write the page, or with --check fail if it is not what would be written."""
+    """Write the page, or with --check fail if the page is stale."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("file", type=Path)
     options.add_argument("--check", action="store_true", help="write nothing; fail if it is stale")

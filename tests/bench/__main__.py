@@ -25,7 +25,7 @@ _ECHO = ("-m", "tests.bench.echo_server")
 
 
 def transform_alone(rounds: int = 5) -> dict[str, float]:
-    """Microseconds an event of each kind takes in a hot loop, the best of several rounds."""
+    """Measure the microseconds of an event of each kind in a hot loop, the best of several rounds."""
     destination, _ = read_destination(CONFIG)
     assert destination is not None
     by_kind: dict[str, list[bytes]] = defaultdict(list)
@@ -48,7 +48,7 @@ def transform_alone(rounds: int = 5) -> dict[str, float]:
 
 
 async def service(repeats: int = 3) -> dict[str, Any]:
-    """By server, call and events a message: events a second and server CPU an event."""
+    """Measure events a second and server CPU an event, by server, call and events a message."""
     found: dict[str, Any] = defaultdict(dict)
     mix = [event for _, event in events(EVENTS)]
     with load.ServerProcess(*_ECHO) as echo, load.ServerProcess(*_SERVE) as sidecar:
@@ -87,7 +87,7 @@ async def service(repeats: int = 3) -> dict[str, Any]:
 
 
 async def clients(sidecar: load.ServerProcess, mix: list[bytes]) -> dict[str, Any]:
-    """Events a second: one at a time from eight callers, and through the coalescing clients."""
+    """Measure events a second: one at a time from eight callers, and through the batching clients."""
     long = mix * 5
     eight = await load.one_at_a_time(sidecar, mix[:4000], 8)
     asynchronous = await load.async_client(sidecar, long)
@@ -102,7 +102,7 @@ async def clients(sidecar: load.ServerProcess, mix: list[bytes]) -> dict[str, An
 async def latencies(
     sidecar: load.ServerProcess, mix: list[bytes], samples: int, kind: str
 ) -> dict[str, Any]:
-    """Milliseconds, median and 99th percentile, beside two callers with batches of a kind."""
+    """Measure latencies in ms, median and 99th percentile, beside two callers with huge batches."""
     found = await load.beside_full_load(sidecar, mix, samples, kind)
     (server_load,) = found.pop("server_load")
     return {"server_load": server_load} | {
@@ -115,7 +115,7 @@ async def latencies(
 
 
 async def memory(sidecar: load.ServerProcess, mix: list[bytes]) -> dict[str, float]:
-    """The server's memory after a first run of events, and after a million more."""
+    """Measure the server's memory after a first run of events, and after a million more."""
     await load.stream(sidecar, mix, 100, 1)
     before = sidecar.memory_bytes() / 1e6
     await load.stream(sidecar, mix, 100, 100)
@@ -123,7 +123,7 @@ async def memory(sidecar: load.ServerProcess, mix: list[bytes]) -> dict[str, flo
 
 
 def show(alone: dict[str, float], found: dict[str, Any], console: Console) -> None:
-    """The tables for people."""
+    """Print the results as tables."""
     table = Table("events a message", title="server CPU, µs an event (events a second)")
     for name in ("echo", "stream", "unary"):
         table.add_column(name, justify="right")
@@ -167,7 +167,7 @@ PARTS = ("service", "batching", "delivery", "destinations", "troubles", "clients
 
 
 def main() -> None:
-    """Measures and prints: tables for people, then one line of JSON for programs."""
+    """Measure, and print tables and then one line of JSON."""
     options = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     options.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; or all")
     parts = options.parse_args().parts or PARTS

@@ -1,4 +1,4 @@
-"""The transform in both dialects, packing included: what v2 costs beside v1, and how it grows."""
+"""The transform in both API versions, packing included: the cost of v2 relative to v1."""
 
 import json
 import time
@@ -22,7 +22,7 @@ DIALECTS = ("v1", "v2")
 
 
 def dialects_alone(rounds: int = 7) -> dict[str, dict[str, float]]:
-    """By dialect and events a message: microseconds of CPU an event of the mix in a hot loop.
+    """Measure the CPU of an event of the mix in µs, by API version and events a message.
 
     The best of several rounds, in which the cases take turns: a noisy minute falls on all of them.
     """
@@ -39,7 +39,7 @@ def dialects_alone(rounds: int = 7) -> dict[str, dict[str, float]]:
 
 
 def show(found: dict[str, dict[str, float]]) -> None:
-    """The table for people."""
+    """Print the results as a table."""
     table = Table("events a message", title="transform and packing, µs an event")
     for dialect in DIALECTS:
         table.add_column(dialect, justify="right")

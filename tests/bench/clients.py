@@ -30,7 +30,7 @@ Rates = dict[str, float]
 
 
 def python(address: str, _file: Path) -> Rates:
-    """The synchronous client of this process."""
+    """Measure the synchronous Python client in this process."""
     mix = [event for _, event in events(EVENTS)]
     found = {}
     for way, options, count in (
@@ -47,7 +47,7 @@ def python(address: str, _file: Path) -> Rates:
 
 
 def go(_address: str, _file: Path) -> Rates:
-    """Its own benchmarks, which start a sidecar of their own."""
+    """Run the client's own benchmarks, which start their own sidecar."""
     ways = {"coalesced": "coalesced", "message-each": "one_a_message"}
     ways["one-at-a-time"] = "one_at_a_time"
     command = ("go", "test", "-run", "^$", "-bench", "Stream", "-benchtime", "2s", ".")
@@ -59,13 +59,13 @@ def go(_address: str, _file: Path) -> Rates:
 
 
 def typescript(address: str, file: Path) -> Rates:
-    """`npm run bench`."""
+    """Run `npm run bench`."""
     command = ("npm", "run", "bench", "--silent", "--", address, str(file))
     return _ways(json.loads(_output(command, ROOT / "client" / "node").splitlines()[-1]))
 
 
 def java(address: str, file: Path) -> Rates:
-    """Its benchmark program."""
+    """Run the client's benchmark program."""
     classes = 'target/test-classes:target/classes:$(cat target/test-classpath.txt)"'
     command = f'exec java -Xmx512m -cp "{classes} dev.ciosidecar.bench.Benchmark "$@"'
     output = _output(("sh", "-c", command, "sh", address, str(file)), ROOT / "client" / "java")
@@ -101,7 +101,7 @@ _MEASURE: dict[str, Callable[[str, Path], Rates]] = {
 
 
 def measure() -> dict[str, Rates]:
-    """By language and way: events a second. Languages whose tools are missing are left out, aloud."""
+    """Measure events a second by language and way; print the languages whose tools are missing."""
     found = {}
     # The clients start processes of their own, which inherit this: they may use both cores.
     os.sched_setaffinity(0, range(os.cpu_count() or 1))
@@ -118,7 +118,7 @@ def measure() -> dict[str, Rates]:
 
 
 def show(found: dict[str, Rates], console: Console) -> None:
-    """The same for people."""
+    """Print the results as a table."""
     table = Table(
         "events a second, by client", "coalesced", "one a message", "one at a time", "coalesced is"
     )

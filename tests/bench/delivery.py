@@ -1,4 +1,4 @@
-"""Delivery against a server that does nothing, beside the client library alone."""
+"""Delivery to a null server, compared with the client library alone."""
 
 import asyncio
 import json
@@ -27,12 +27,12 @@ _PROPERTIES = b'"product":"a teapot of some size","price":19.99,"currency":"EUR"
 
 
 def orders(count: int) -> list[bytes]:
-    """Track events, each of another person, whose requests are a little larger than the raw client's."""
+    """Return track events of different people; their requests are a little larger than the raw client's."""
     return [_EVENT % (n, n, _PROPERTIES, n) for n in range(count)]
 
 
 class NullCustomerio(ServerProcess):
-    """The server that does nothing, on the load's core: it must not take the sidecar's."""
+    """The null server, on the core of the load so that it does not use the sidecar's."""
 
     def __init__(self) -> None:
         super().__init__("-m", "tests.bench.null_customerio")
@@ -41,12 +41,12 @@ class NullCustomerio(ServerProcess):
 
     @property
     def url(self) -> str:
-        """Its base URL."""
+        """Return the server's base URL."""
         return f"http://{self.address}"
 
 
 def sidecar(null: NullCustomerio, *flags: str) -> ServerProcess:
-    """A sidecar that delivers to it."""
+    """Start a sidecar that delivers to the null server."""
     command = ("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0", "--log-level=error")
     return ServerProcess(*command, "--customerio-url", null.url, *flags)
 
@@ -59,7 +59,7 @@ async def deliver(
     size: int = 100,
     rate_per_s: float | None = None,
 ) -> tuple[Figures, list[float]]:
-    """All events through one delivering stream, and how long each batch took, in seconds.
+    """Deliver all events over one stream, and return the seconds of each batch.
 
     rate_per_s: of events; as fast as credit allows if not given.
     """
@@ -104,7 +104,7 @@ async def deliver(
 
 
 def raw(null: NullCustomerio, requests: int) -> tuple[float, float]:
-    """CPU microseconds a request of the client library alone, and requests a second."""
+    """Measure the client library alone: CPU in µs a request, and requests a second."""
     found = subprocess.run(
         [
             *("taskset", "--cpu-list", str(SERVER_CORE)),
@@ -120,7 +120,7 @@ def raw(null: NullCustomerio, requests: int) -> tuple[float, float]:
 
 
 async def measure(repeats: int = 3, requests: int = 4_000) -> dict[str, Any]:
-    """Everything about delivery. CPU in microseconds, latencies in milliseconds."""
+    """Measure delivery: CPU in µs, latencies in ms."""
     events = orders(requests)
     many = orders(100_000)
     found: dict[str, Any] = {}
@@ -166,13 +166,13 @@ async def measure(repeats: int = 3, requests: int = 4_000) -> dict[str, Any]:
 
 
 def quantiles_ms(seconds: Sequence[float]) -> dict[str, float]:
-    """Median and 99th percentile, in milliseconds."""
+    """Return the median and the 99th percentile in ms."""
     cuts = statistics.quantiles(seconds, n=100)
     return {"p50": cuts[49] * 1e3, "p99": cuts[98] * 1e3}
 
 
 def show(found: dict[str, Any], console: Console) -> None:
-    """The same for people."""
+    """Print the results as a table."""
     v1_figures, v2_figures, sustained = found["v1"], found["v2"], found["sustained"]
     table = Table("delivery to a server that does nothing", "CPU, µs", "a second")
     table.add_row(

@@ -1,4 +1,4 @@
-"""A hundred destinations on one stream: with and without three bad ones, and with ten of each kind there is."""
+"""A hundred destinations on one stream: without bad ones, with three, and with ten of each kind."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ _EVENT = (
 
 
 def configs(bad: Sequence[str], *, good: int, each: int = 1) -> list[dict[str, str]]:
-    """The destinations, the good ones first. What is down is down because it lives in a region that is."""
+    """Return the destinations, the good ones first. A destination is down if its region is down."""
     found = [{"siteID": f"good-{n}", "apiKey": "key"} for n in range(good)]
     for name in bad:
         for n in range(each):
@@ -51,7 +51,7 @@ def configs(bad: Sequence[str], *, good: int, each: int = 1) -> list[dict[str, s
 async def run(
     destinations: list[dict[str, str]], *, good: int, per_destination_s: float, seconds: float
 ) -> dict[str, Any]:
-    """What the first `good` ones get, with so many events a second for each destination."""
+    """Measure the first `good` destinations, with a rate of events for each destination."""
     with (
         ServerProcess("-m", "tests.bench.null_customerio", "--uneven") as customerio,
         nobody() as closed,
@@ -125,14 +125,14 @@ async def _drive(
 
 
 async def measure() -> dict[str, Any]:
-    """The same load on the good ones, alone and beside the bad ones."""
+    """Measure the good destinations under the same load, alone and beside the bad ones."""
     return await _compare(
         {"without": configs((), good=GOOD), "with": configs(BAD, good=GOOD)}, good=GOOD, seconds=8
     )
 
 
 async def measure_troubles() -> dict[str, Any]:
-    """The same load on the twenty good ones, among eighty more of them, and among ten of each kind of trouble."""
+    """Measure twenty good destinations beside eighty more good ones, and beside ten of each bad kind."""
     good = HUNDRED - len(TROUBLES) * OF_EACH
     return await _compare(
         {
@@ -147,7 +147,7 @@ async def measure_troubles() -> dict[str, Any]:
 async def _compare(
     cases: dict[str, list[dict[str, str]]], *, good: int, seconds: float, repeats: int = 3
 ) -> dict[str, Any]:
-    """Medians of several runs, interleaved, so that a noisy minute falls on all cases."""
+    """Return the medians of several runs, interleaved so that a noisy minute affects all cases."""
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in cases}
     for _ in range(repeats):
         for name, destinations in cases.items():
@@ -160,7 +160,7 @@ async def _compare(
 
 
 def show(found: dict[str, Any], console: Console) -> None:
-    """The same for people."""
+    """Print the results as a table."""
     table = Table("97 good destinations", "events a second", "p50, ms", "p99, ms")
     for name, label in (("without", "alone"), ("with", "beside one down, one refused, one slow")):
         one = found[name]
@@ -169,7 +169,7 @@ def show(found: dict[str, Any], console: Console) -> None:
 
 
 def show_troubles(found: dict[str, Any], console: Console) -> None:
-    """The same for people, with what matters: the share of the rate, and how many times the latency."""
+    """Print the results as a table, with the share of the rate and the factor of the latency."""
     table = Table("20 good destinations of a hundred", "events a second", "p50, ms", "p99, ms")
     for name, label in (("all_good", "all good"), ("in_trouble", "ten in each kind of trouble")):
         one = found[name]

@@ -1,4 +1,4 @@
-"""The floor: a server of the same contract that gives every event back as it came."""
+"""The lower bound of cost: a server of the same contract that returns each event unchanged."""
 
 import asyncio
 import sys
@@ -10,7 +10,7 @@ from grpc import aio
 
 
 class Echo(v1.SidecarServiceServicer):
-    """Answers each item with its own bytes as the body of a request."""
+    """Service that answers each item with its own bytes as the body of a request."""
 
     async def GetCapabilities(self, request: Any, context: Any) -> Any:  # noqa: N802
         raise NotImplementedError
@@ -46,7 +46,7 @@ def _echo(batch: v1.Batch, results: v1.Results) -> None:
 
 
 async def main() -> None:
-    """Serves until it is killed; prints the port."""
+    """Print the port, and serve until the process is killed."""
     options = [("grpc.max_receive_message_length", 1 << 26), ("grpc.so_reuseport", 0)]
     server = aio.server(options=options)
     v1.add_SidecarServiceServicer_to_server(Echo(), server)

@@ -27,7 +27,7 @@ MIX = {"track": 45, "page": 20, "identify": 15, "screen": 8, "group": 4, "alias"
 
 
 def events(number: int, seed: int = 7) -> Iterator[tuple[str, bytes]]:
-    """Kind and JSON of so many events in the usual mix."""
+    """Return kind and JSON of a number of events in the usual mix."""
     dice = random.Random(seed)
     kinds = list(MIX)
     for index in range(number):
@@ -36,7 +36,7 @@ def events(number: int, seed: int = 7) -> Iterator[tuple[str, bytes]]:
 
 
 def event(kind: str, dice: random.Random, index: int) -> bytes:
-    """One event of a kind as JSON."""
+    """Return an event of a kind as JSON."""
     found = _envelope(dice, index, mobile=kind in ("screen", "device")) | _FILL[kind](dice)
     return json.dumps(found, ensure_ascii=False, separators=(",", ":")).encode()
 

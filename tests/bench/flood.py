@@ -1,4 +1,4 @@
-"""Callers with huge batches, until they are killed: what others are measured beside."""
+"""Callers with huge batches, beside which other callers are measured."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ from .load import LOAD_CORE, OPTIONS, batches
 
 
 async def flood(stub: Any, message: v1.TransformStreamRequest) -> None:
-    """Sends the message again and again, two ahead."""
+    """Send a message repeatedly, with two of them unanswered."""
     call = stub.TransformStream()
     opening = v1.OpenStream(destinations=[v1.Destination(reference_id=1, config_json=CONFIG)])
     await call.write(v1.TransformStreamRequest(open=opening))
@@ -28,19 +28,19 @@ async def flood(stub: Any, message: v1.TransformStreamRequest) -> None:
 
 
 def many_events() -> v1.Batch:
-    """10,000 events of the mix."""
+    """Return a message with 10,000 events of the mix."""
     return batches([event for _, event in events(10_000)], 10_000)[0]
 
 
 def large_events() -> v1.Batch:
-    """Ten events of a megabyte each, of texts with escapes in them."""
+    """Return a message with ten events of a megabyte each, with escapes in their strings."""
     traits = b'"%b"' % b'","'.join([b"a line\\nand another"] * 45_000)
     event = b'{"type":"identify","userId":"u","traits":{"a":[%b]}}' % traits
     return batches([event] * 10, 10)[0]
 
 
 async def main(address: str, kind: str) -> None:
-    """Two such callers, of many events or of large ones."""
+    """Run two such callers, with many events or with large ones."""
     if len(os.sched_getaffinity(0)) > 1:
         os.sched_setaffinity(0, {LOAD_CORE})
     os.nice(19)  # who measures beside it must not wait for it

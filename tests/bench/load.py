@@ -1,4 +1,4 @@
-"""A server in a process of its own, and load on it from this one, a core each."""
+"""A server in its own process and the load on it from this process, each on its own core."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_leng
 
 @dataclass(frozen=True)
 class Figures:
-    """What one run showed."""
+    """Result of one run."""
 
     events: int
     wall_s: float
@@ -41,7 +41,7 @@ class Figures:
 
 
 class ServerProcess:
-    """A server that prints a ready line, on a core of its own."""
+    """A server process that prints a ready line, on its own core."""
 
     def __init__(self, *command: str) -> None:
         self._process = subprocess.Popen(
@@ -66,18 +66,18 @@ class ServerProcess:
         self._process.communicate(timeout=20)
 
     def cpu_s(self) -> float:
-        """Time on a processor so far, of all threads; to the nanosecond, unlike utime and stime."""
+        """Return the CPU time of all threads so far, in nanoseconds unlike utime and stime."""
         tasks = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
         return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
     def memory_bytes(self) -> int:
-        """Resident memory now."""
+        """Return the resident memory."""
         pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def batches(events: Sequence[bytes], size: int) -> list[v1.Batch]:
-    """The events in batches of a size."""
+    """Return the events in batches of a size."""
     return [
         v1.Batch(
             batch_id=start // size,
@@ -89,7 +89,7 @@ def batches(events: Sequence[bytes], size: int) -> list[v1.Batch]:
 
 
 async def stream(server: ServerProcess, events: Sequence[bytes], size: int, rounds: int) -> Figures:
-    """All events through one stream, so many a message, with a few messages ahead."""
+    """Send all events over one stream, with a few messages unanswered."""
     messages = [v1.TransformStreamRequest(batch=batch) for batch in batches(events, size)]
     async with aio.insecure_channel(server.address, options=OPTIONS) as channel:
         call = v1.SidecarServiceStub(channel).TransformStream()
@@ -122,7 +122,7 @@ async def stream(server: ServerProcess, events: Sequence[bytes], size: int, roun
 
 
 async def one_at_a_time(server: ServerProcess, events: Sequence[bytes], callers: int) -> Figures:
-    """Callers that each send one event and wait for its answer before the next."""
+    """Run callers that each wait for the answer of one event before the next."""
     waiting = iter([v1.TransformStreamRequest(batch=batch) for batch in batches(events, 1)])
 
     async def caller(stub: Any) -> None:
@@ -143,7 +143,7 @@ async def one_at_a_time(server: ServerProcess, events: Sequence[bytes], callers:
 
 
 async def async_client(server: ServerProcess, events: Sequence[bytes]) -> Figures:
-    """One producer that hands events one at a time to the asynchronous client."""
+    """Run one producer that sends events one by one with the asynchronous client."""
     async with AsyncClient(server.address) as client, client.stream(CONFIG) as stream:
         cpu, start = server.cpu_s(), time.perf_counter()
         answered = sum([1 async for _ in stream.map(events)])
@@ -151,7 +151,7 @@ async def async_client(server: ServerProcess, events: Sequence[bytes]) -> Figure
 
 
 def sync_client(server: ServerProcess, events: Sequence[bytes]) -> Figures:
-    """One producer that hands events one at a time to the synchronous client."""
+    """Run one producer that sends events one by one with the synchronous client."""
     with Client(server.address) as client, client.stream(CONFIG) as stream:
         cpu, start = server.cpu_s(), time.perf_counter()
         answered = sum(1 for _ in stream.map(events))
@@ -161,7 +161,7 @@ def sync_client(server: ServerProcess, events: Sequence[bytes]) -> Figures:
 async def beside_full_load(
     server: ServerProcess, events: Sequence[bytes], samples: int, kind: str
 ) -> dict[str, list[float]]:
-    """Seconds that a health check and a small batch take while others send huge batches.
+    """Measure the seconds of a health check and a small batch while others send huge batches.
 
     kind: "many" for batches of 10,000 events, "large" for batches of events of a megabyte.
     Also how much of a core the server used meanwhile.
@@ -197,7 +197,7 @@ async def beside_full_load(
 async def small_batches(
     server: ServerProcess, events: Sequence[bytes], samples: int
 ) -> list[float]:
-    """Seconds that a batch of ten takes, one after another."""
+    """Measure the seconds of batches of ten events, one after another."""
     small = v1.TransformRequest(
         destinations=[v1.Destination(reference_id=1, config_json=CONFIG)],
         batch=batches(events[:10], 10)[0],

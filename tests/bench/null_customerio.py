@@ -1,4 +1,4 @@
-"""The floor of delivery: a server that reads requests as cheaply as it can and answers 200 `{}`.
+"""The null server: it reads requests as cheaply as possible and answers 200 `{}`.
 
     python -m tests.bench.null_customerio [--port 0] [--delay-ms 0] [--uneven]
 
@@ -40,7 +40,7 @@ _CONTENT_LENGTH = b"\r\ncontent-length:"
 
 
 class NullCustomerio:
-    """What all connections have in common."""
+    """State that all connections share."""
 
     def __init__(self, delay_s: float = 0) -> None:
         self.delay_s = delay_s
@@ -48,7 +48,7 @@ class NullCustomerio:
 
 
 class NullConnection(asyncio.Protocol):
-    """Finds where requests end, and answers each in turn."""
+    """Protocol that finds the end of each request and answers it."""
 
     def __init__(self, server: NullCustomerio) -> None:
         self._server = server
@@ -74,7 +74,11 @@ class NullConnection(asyncio.Protocol):
             self._buffer = data = data[request_end:]
 
     def answer(self, head: bytes) -> None:
-        """Answers a request. head: up to its last line break."""
+        """Answer a request.
+
+        Args:
+            head: The request's head up to its last line break.
+        """
         if head.startswith(b"GET /count "):
             body = b"%d" % self._server.requests
             self.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
@@ -83,7 +87,7 @@ class NullConnection(asyncio.Protocol):
         self.write(OK, self._server.delay_s)
 
     def write(self, answer: bytes, delay_s: float = 0) -> None:
-        """Writes an answer, at once or later."""
+        """Write an answer, now or later."""
         if delay_s:
             asyncio.get_running_loop().call_later(delay_s, self._transport.write, answer)
         else:
@@ -91,10 +95,10 @@ class NullConnection(asyncio.Protocol):
 
 
 class UnevenConnection(NullConnection):
-    """Answers by the site id of the caller."""
+    """Protocol whose answers depend on the site id of the caller."""
 
     def answer(self, head: bytes) -> None:
-        """Answers as the site id says."""
+        """Answer as the site id says."""
         credentials = _BASIC.search(head)
         site = base64.b64decode(credentials[1]) if credentials else b""
         kind = site.partition(b"-")[0]
@@ -103,7 +107,7 @@ class UnevenConnection(NullConnection):
 
 
 def _content_length(head: bytes) -> int | None:
-    """Of a request's head up to its last line break; None where the body has no stated length."""
+    """Return the length of a request's body; None if the head does not state it."""
     start = head.lower().find(_CONTENT_LENGTH)
     if start < 0:
         return None if head.startswith((b"PUT ", b"POST ")) else 0
@@ -112,7 +116,7 @@ def _content_length(head: bytes) -> int | None:
 
 
 async def serve(connection: Callable[[], asyncio.Protocol], port: int = 0) -> None:
-    """Serves on loopback until SIGTERM; prints a line with the address."""
+    """Print the address, and serve on loopback until SIGTERM."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(connection, "127.0.0.1", port)
     host, port = server.sockets[0].getsockname()
@@ -123,7 +127,7 @@ async def serve(connection: Callable[[], asyncio.Protocol], port: int = 0) -> No
 
 
 def main() -> None:
-    """Reads the options and serves."""
+    """Read the options and serve."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     options.add_argument("--port", type=int, default=0)
     options.add_argument("--delay-ms", type=float, default=0, help="from a request to its answer")

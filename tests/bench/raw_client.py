@@ -1,4 +1,4 @@
-"""The floor of delivery: requests of the same kind, sent by the client library alone, in its own process.
+"""The lower bound of delivery: similar requests, sent by the client library alone in its own process.
 
     python -m tests.bench.raw_client URL REQUESTS CONCURRENCY
 
@@ -20,7 +20,7 @@ HEADERS = {"Authorization": "Basic c2l0ZTprZXk=", "Content-Type": "application/j
 
 
 async def main(url: str, requests: int, concurrency: int) -> None:
-    """Sends and measures; a tenth of the requests beforehand does not count."""
+    """Send requests and measure, after a warm-up with a tenth of them."""
     left = 0
     connector = aiohttp.TCPConnector(limit=concurrency)
     async with aiohttp.ClientSession(connector=connector) as session:

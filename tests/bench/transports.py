@@ -1,4 +1,4 @@
-"""What a request costs by HTTP client: CPU of the client's process, and requests a second on one core.
+"""The cost of a request by HTTP client: CPU of the client's process, and requests a second on a core.
 
     python -m tests.bench.transports [--requests 1000] [--repeats 5] [NAME ...]
 
@@ -38,7 +38,7 @@ MOST = CONNECTIONS[-1]
 
 
 class Client(NamedTuple):
-    """One request, and the end of all."""
+    """An HTTP client to measure."""
 
     send: Callable[[], Awaitable[None]]
     close: Callable[[], Awaitable[object]]
@@ -118,7 +118,7 @@ def _transport_of(
 
 
 def clients() -> dict[str, Callable[[str], Client]]:
-    """By name: makes a client of a URL. What needs a package that is absent raises ImportError."""
+    """Clients by name, each made from a URL. ImportError if the client's package is not installed."""
     limits = httpx.Limits(max_connections=MOST)
     aiohttp_transport = _transport_of("httpx_aiohttp", "AiohttpTransport", limits=limits)
     pyreqwest_transport = _transport_of("pyreqwest.compatibility.httpx", "HttpxTransport")
@@ -135,7 +135,7 @@ def clients() -> dict[str, Callable[[str], Client]]:
 
 
 async def measure(client: Client, requests: int, connections: int) -> tuple[float, float]:
-    """Microseconds of CPU a request, of all threads of this process, and requests a second."""
+    """Measure the CPU of all threads in µs a request, and the requests a second."""
 
     async def in_turn() -> None:
         for _ in range(requests // connections):
@@ -150,7 +150,7 @@ async def measure(client: Client, requests: int, connections: int) -> tuple[floa
 
 
 async def main() -> None:
-    """Measures, and prints the table."""
+    """Measure, and print the table."""
     options = argparse.ArgumentParser()
     options.add_argument("--requests", type=int, default=1000)
     options.add_argument("--repeats", type=int, default=5)

@@ -39,7 +39,7 @@ def test_ctrl_c_says_which_lines_have_no_answer() -> None:
                 assert process.wait(TIMEOUT_S) == 130
             finally:
                 process.kill()
-    assert "ended after line 1: lines 2 to 4 have no answer here" in errors
+    assert "ended after line 1: lines 2 to 4 have no result" in errors
     assert "Traceback" not in errors
 
 
@@ -70,7 +70,7 @@ def test_ctrl_c_with_nothing_open_says_so() -> None:
                 assert process.wait(TIMEOUT_S) == 130
             finally:
                 process.kill()
-    assert "ended after line 1: nothing after it was sent" in errors
+    assert "ended after line 1: no later line was sent" in errors
 
 
 def test_a_reader_that_has_enough_stops_the_delivery(tmp_path: Path) -> None:
@@ -86,8 +86,8 @@ def test_a_reader_that_has_enough_stops_the_delivery(tmp_path: Path) -> None:
             check=False,
         )
     assert (done.returncode, len(done.stdout.splitlines())) == (1, 1)
-    assert b"have no answer here and may have been delivered or not" in done.stderr
-    assert b"nobody reads the output any more" in done.stderr
+    assert b"have no result; each may have been delivered or not" in done.stderr
+    assert b"the reader of standard output is gone" in done.stderr
     assert b"Traceback" not in done.stderr
 
 
@@ -113,7 +113,7 @@ def test_a_sidecar_that_dies_in_the_middle_leaves_no_line_in_doubt(tmp_path: Pat
         finally:
             process.kill()
     assert process.returncode == 1
-    assert b"ended after line 0: lines 1 to 2 have no answer here" in errors
+    assert b"ended after line 0: lines 1 to 2 have no result" in errors
     assert b"no answer from the sidecar" in errors
 
 
@@ -137,7 +137,7 @@ def test_a_person_at_a_terminal_sees_it_happen() -> None:
                 process.stdin.flush()
                 lines = [json.loads(process.stdout.readline()) for _ in range(30)]
                 seen = b""
-                while b"refused" not in seen:
+                while b"permanent failures" not in seen:
                     seen += screen.read(4096)
                 process.stdin.close()
                 seen += _rest_of(screen)
@@ -146,7 +146,12 @@ def test_a_person_at_a_terminal_sees_it_happen() -> None:
                 process.kill()
     delivered = sum(line["status"] == 200 for line in lines)
     assert 0 < delivered < 30
-    for words in (f"{delivered} delivered", f"{30 - delivered} refused", "events/s", "30 events"):
+    for words in (
+        f"{delivered} delivered",
+        f"{30 - delivered} permanent failures",
+        "events/s",
+        "30 events",
+    ):
         assert words in seen.decode(), seen.decode()
 
 

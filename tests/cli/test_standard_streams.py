@@ -36,12 +36,12 @@ def shell(redirections: str, *arguments: str, stdin: bytes = b"") -> tuple[int, 
 def test_a_server_that_cannot_say_where_it_listens_ends(
     name: str, redirection: str, why: str
 ) -> None:
-    """Nobody would learn the address: exit code 1, and one sentence that says so."""
+    """No program would learn the address: exit code 1, and one sentence that says so."""
     code, _, errors = shell(redirection, name, "--listen", "127.0.0.1:0")
     assert code == 1
     assert errors == (
-        f"ciosidecar: cannot write to standard output: {why}, and so nobody would learn where this"
-        " listens\n"
+        f"ciosidecar: cannot write to standard output: {why}, so no program could learn the"
+        " address\n"
     )
 
 
@@ -56,7 +56,7 @@ def test_a_server_whose_output_nobody_reads_ends(name: str) -> None:
         process.stdout.close()
         assert process.stderr is not None
         try:
-            assert "nobody reads standard output" in process.stderr.read()
+            assert "standard output has no reader" in process.stderr.read()
             assert process.wait(TIMEOUT_S) == 1
         finally:
             process.kill()
@@ -118,7 +118,7 @@ def test_deliver_on_a_full_disk() -> None:
         code, _, errors = shell(">/dev/full", *arguments, stdin=EVENTS)
     assert code == 1
     assert "No space left on device; 0 lines were written" in errors
-    assert "ended after line 0: lines 1 to 3 have no answer here" in errors
+    assert "ended after line 0: lines 1 to 3 have no result" in errors
     assert "Traceback" not in errors
 
 

@@ -21,7 +21,7 @@ async def test_a_customerio_that_does_not_answer_stops_the_reading(connect: Conn
     """Beyond the credit no batch is taken in: what it names is not answered, not even refused."""
     async with (
         fake_customerio() as customerio,
-        delivering(connect, customerio, max_events_in_flight=20) as one,
+        delivering(connect, customerio, max_outstanding_events=20) as one,
     ):
         customerio.rule = lambda _request: HOLD
         unknown = {"type": "unknown"}
@@ -45,7 +45,7 @@ async def test_the_credit_counts_bytes_too(connect: Connect) -> None:
     """Few events that are large stop the reading as well."""
     async with (
         fake_customerio() as customerio,
-        delivering(connect, customerio, max_bytes_in_flight=50_000) as one,
+        delivering(connect, customerio, max_outstanding_bytes=50_000) as one,
     ):
         customerio.rule = lambda _request: HOLD
         large = {"text": "x" * 60_000}
@@ -160,7 +160,7 @@ async def test_a_slow_person_does_not_hold_back_the_rest_of_a_batch(connect: Con
 async def test_two_streams_have_a_credit_each(connect: Connect) -> None:
     """One that is stopped does not stop the other."""
     async with fake_customerio() as customerio:
-        stub = await connect(customerio_url=customerio.url, max_events_in_flight=1)
+        stub = await connect(customerio_url=customerio.url, max_outstanding_events=1)
         async with caller(stub) as stopped, caller(stub) as other:
             customerio.rule = lambda request: HOLD if request.person == "u1" else OK
             await stopped.send(1, track("1", "u1"))
@@ -174,7 +174,7 @@ async def test_two_streams_have_a_credit_each(connect: Connect) -> None:
 
 async def test_a_batch_without_events_costs_credit() -> None:
     """A caller that sends empty batches and reads nothing is read no further than its credit reaches."""
-    sidecar = Sidecar(Settings(listen=("127.0.0.1:0",), max_events_in_flight=100))
+    sidecar = Sidecar(Settings(listen=("127.0.0.1:0",), max_outstanding_events=100))
     (address,) = await sidecar.start()
     # So that few results are written to a caller that reads none.
     small_windows = [("grpc.http2.bdp_probe", 0)]

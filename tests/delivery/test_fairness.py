@@ -82,7 +82,7 @@ async def test_the_good_one_goes_on(connect: Connect, troubles: list[str]) -> No
         stub: Stub = await connect(
             customerio_url=customerio.url,
             customerio_eu_url=nobody_there,
-            max_events_in_flight=CREDIT,
+            max_outstanding_events=CREDIT,
             delivery_concurrency=20,
         )
         names = [*troubles, "good"]
@@ -113,7 +113,7 @@ async def test_what_is_over_the_share_comes_back_with_retry_after(connect: Conne
             customerio,
             config("throttled with Retry-After"),
             config("good"),
-            max_events_in_flight=CREDIT,
+            max_outstanding_events=CREDIT,
         ) as one,
     ):
         customerio.rule = rule
@@ -134,7 +134,7 @@ async def test_a_destination_alone_on_its_stream_may_have_all_of_it(connect: Con
     """Nobody else is harmed: what is throttled waits, and the caller is read no further."""
     async with (
         fake_customerio() as customerio,
-        delivering(connect, customerio, max_events_in_flight=CREDIT) as one,
+        delivering(connect, customerio, max_outstanding_events=CREDIT) as one,
     ):
         customerio.answers(Reply(429, headers={"Retry-After": "2"}))
         for batch_id in range(1, 7):

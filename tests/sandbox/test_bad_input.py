@@ -209,7 +209,7 @@ def test_half_sent_requests_are_survived_and_logged(track: Track) -> None:
     assert track.get("/sandbox/counters")["people"] == 0
     rows = track.rows()
     assert [row["status"] for row in rows] == [0, 0]
-    assert "went away" in rows[0]["reason"]
+    assert "disconnected" in rows[0]["reason"]
 
 
 @pytest.mark.parametrize(

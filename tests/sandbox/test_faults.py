@@ -152,8 +152,8 @@ def test_faults_are_injected_into_the_api_only(track: Track) -> None:
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ("nope=0.1", "'nope' is no fault"),
-        ("200=0.1", "'200' is no fault"),
+        ("nope=0.1", "'nope' is not a fault"),
+        ("200=0.1", "'200' is not a fault"),
         ("429", "needs a probability"),
         ("429=", "from 0 to 1"),
         ("429=2", "from 0 to 1"),

@@ -79,7 +79,7 @@ def test_every_page_answers(track: Track) -> None:
 def test_what_is_not_there_has_a_page_that_says_so(track: Track, path: str) -> None:
     """404, with the way to the rest."""
     page = html(track, path, 404)
-    assert "<h1>There is no such" in page or "<h1>Nobody has the" in page
+    assert "<h1>There is no such" in page or "<h1>No person has the" in page
     assert 'href="/people"' in page
 
 
@@ -152,7 +152,7 @@ def test_a_request_is_shown_with_its_body_and_without_its_key(track: Track) -> N
         assert f">{secret}<" not in page
         assert f"{secret} " not in page.partition("<main")[2]
     track.identify("u1", **{f"a{number}": "x" * 500 for number in range(4)})
-    assert "The first 1,000 bytes" in html(track, "/requests/2")
+    assert "only the first 1,000 bytes" in html(track, "/requests/2")
 
 
 def test_the_log_says_what_was_lost_and_why(track: Track) -> None:
@@ -171,7 +171,7 @@ def test_the_log_says_what_was_lost_and_why(track: Track) -> None:
     last = track.rows(limit="1")[0]["number"]
     assert (
         f'href="/requests/{last - 1}"'
-        in html(track, f"/requests/{last}").partition("<h2>The rest")[2]
+        in html(track, f"/requests/{last}").partition("<h2>Other items of the batch")[2]
     )
 
 

@@ -18,7 +18,7 @@ def test_a_deleted_person_comes_back_empty(track: Track) -> None:
     assert track.http.delete("/api/v1/customers/u1").json() == {}
     assert track.find(id="u1") is None
     assert track.http.delete("/api/v1/customers/u1").json() == {}
-    assert track.last() == ("dropped", "nobody has the id u1")
+    assert track.last() == ("dropped", "no person has the id u1")
     track.identify("u1")
     assert track.person(id="u1")["events"] == []
 

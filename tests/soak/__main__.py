@@ -29,7 +29,7 @@ _CONFIG = {"siteID": "site", "apiKey": "key"}
 
 @dataclass
 class Tally:
-    """What the callers saw."""
+    """Results of the callers."""
 
     answered: int = 0
     streams: int = 0
@@ -39,19 +39,19 @@ class Tally:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, **found: int) -> None:
-        """Counts."""
+        """Count something."""
         with self.lock:
             for name, number in found.items():
                 setattr(self, name, getattr(self, name) + number)
 
     def fault(self, text: str) -> None:
-        """Notes what must not be."""
+        """Note a failure."""
         with self.lock:
             self.faults.append(text)
 
 
 class Plan:
-    """What one stream sends, so that each answer can be checked."""
+    """The events of one stream, reproducible so that each answer can be checked."""
 
     def __init__(self, dice: random.Random) -> None:
         self.number = dice.choice((1, 7, 100, 1000, 5000, 20_000))
@@ -67,18 +67,18 @@ class Plan:
         self._padding = "x" * dice.choice((0, 100, 2000))
 
     def event(self, index: int) -> bytes:
-        """The event of a place in the stream."""
+        """Return the event at a position of the stream."""
         return (
             b'{"type":"track","messageId":"%s-%d","userId":"%s","event":"E%d","properties":{"p":"%s"}}'
             % (self.name.encode(), index, self.name.encode(), index, self._padding.encode())
         )
 
     def destination(self, index: int) -> dict[str, str]:
-        """Where that event goes."""
+        """Return the destination of that event."""
         return _CONFIG | {"siteID": f"site-{index % self.destinations}"}
 
     def check(self, index: int, answer: Any) -> str | None:
-        """What is wrong with an answer, if anything."""
+        """Return what is wrong with an answer, if anything."""
         if answer.attachment != index:
             return f"answer {answer.attachment} where {index} was due"
         if answer.result.status != 200:
@@ -88,7 +88,7 @@ class Plan:
 
 
 def sync_caller(address: str, dice: random.Random, until: float, tally: Tally) -> None:
-    """Streams of the synchronous client, one after another."""
+    """Run streams of the synchronous client, one after another."""
     while time.monotonic() < until:
         plan = Plan(dice)
         with Client(address) as client, client.stream(options=plan.options) as stream:
@@ -118,7 +118,7 @@ def _send_all(stream: Any, plan: Plan) -> None:
 
 
 async def async_caller(address: str, dice: random.Random, until: float, tally: Tally) -> None:
-    """Streams of the asynchronous client, one after another."""
+    """Run streams of the asynchronous client, one after another."""
     while time.monotonic() < until:
         plan = Plan(dice)
         seen = 0
@@ -153,7 +153,7 @@ def _conclude(plan: Plan, kind: str, seen: int, tally: Tally, *, whole: bool) ->
 
 
 def memory_mb(running: Server) -> float:
-    """Resident memory of the server."""
+    """Return the resident memory of the server."""
     pages = int(Path(f"/proc/{running.process.pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -161,7 +161,7 @@ def memory_mb(running: Server) -> float:
 def lives(
     address: str, dice: random.Random, callers_done: threading.Event
 ) -> list[tuple[str, int, list[float]]]:
-    """Servers on one address, one after another: how each ended, its exit code, its memory by second."""
+    """Run servers on one address, one after another; note each end, exit code and memory by second."""
     found = []
     while not callers_done.is_set():
         with server("--listen", address, "--grace", "5", "--log-level", "error") as running:
@@ -179,7 +179,7 @@ def lives(
 
 
 def main() -> None:
-    """Runs it, prints what was seen as one line of JSON, and fails if anything was wrong."""
+    """Run the soak, print its results as one line of JSON, and fail if anything was wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=7)
@@ -216,7 +216,7 @@ def main() -> None:
 
 
 def report(tally: Tally, ended: list[tuple[str, int, list[float]]]) -> None:
-    """Prints, and exits with 1 if anything was wrong."""
+    """Print the results, and exit with 1 if anything was wrong."""
     bad_ends = [(name, code) for name, code, _ in ended if name == "SIGTERM" and code != 0]
     long_lives = [memory for _, _, memory in ended if len(memory) >= 20]
     growth = [

@@ -1,4 +1,4 @@
-"""Everything through a Customer.io that fails: each event once, in each person's order.
+"""Delivery to a sandbox that injects faults: each event once, in each person's order.
 
     python -m tests.soak.delivery --events 100000 --people 5000 [--kill]
 
@@ -30,7 +30,7 @@ CONFIG = {"siteID": "site", "apiKey": "key"}
 
 
 def event(index: int, people: int, dice: random.Random) -> bytes:
-    """An event of one of the people, who goes by two of three identifiers: any two share one."""
+    """Return an event of one of the people, with two of three identifiers: any two events share one."""
     person = dice.randrange(people)
     known_by = dice.choice(("user and anonymous", "user and email", "anonymous and email"))
     found: dict[str, Any] = {
@@ -50,7 +50,7 @@ def event(index: int, people: int, dice: random.Random) -> bytes:
 
 
 class Book:
-    """What was sent, and what was said of it."""
+    """The events that were sent, and their results."""
 
     def __init__(self, number: int, people: int, seed: int) -> None:
         dice = random.Random(seed)
@@ -62,7 +62,7 @@ class Book:
         self.faults: list[str] = []
 
     def take(self, wanted: list[int], answers: Iterator[Answer]) -> list[int]:
-        """Takes the answers to the events wanted, in order; answers those to be sent again."""
+        """Check the answers to events, in order; return the events to send again."""
         again = []
         for index, answer in zip(wanted, answers, strict=True):
             if answer.attachment != index:
@@ -78,7 +78,7 @@ class Book:
         return again
 
     def compare(self, found: list[dict[str, Any]]) -> None:
-        """Compares with what Customer.io has, in the order in which it took it."""
+        """Compare with the events of the sandbox, in order of arrival."""
         seen: Counter[int] = Counter()
         last: dict[int, int] = defaultdict(lambda: -1)
         for one in found:
@@ -101,7 +101,7 @@ class Book:
 
 
 def events_of(sandbox_url: str) -> list[dict[str, Any]]:
-    """All events the sandbox has, oldest first."""
+    """Return all events of the sandbox, oldest first."""
     found: list[dict[str, Any]] = []
     with httpx.Client(base_url=sandbox_url, timeout=30) as client:
         query: dict[str, Any] = {"limit": 1000}
@@ -114,7 +114,7 @@ def events_of(sandbox_url: str) -> list[dict[str, Any]]:
 
 
 def run(number: int, people: int, seed: int, faults: str, *, kill: bool) -> Book:
-    """Delivers everything, and sends again what came back for that, person by person in order."""
+    """Deliver all events, and resend retryable failures in the order of each person."""
     book = Book(number, people, seed)
     options = StreamOptions(client_name="soak", reconnect_for_s=60)
     with sandbox_process(
@@ -149,7 +149,7 @@ def _feed(stream: Any, book: Book, wanted: list[int]) -> None:
 
 
 class _Servers:
-    """A sidecar at one address, which may be killed and started again."""
+    """A sidecar on one address, which can be killed and restarted."""
 
     def __init__(self, flags: tuple[str, ...]) -> None:
         self._flags = flags
@@ -166,7 +166,7 @@ class _Servers:
         self._running.__exit__(None, None, None)
 
     def kill_now_and_then(self, book: Book, number: int) -> None:
-        """Kills the sidecar whenever another fifth of the events has been answered."""
+        """Kill the sidecar each time another fifth of the events was answered."""
         for due in range(number // 5, number, number // 5):
             while sum(book.results.values()) < due:
                 if self.enough.wait(0.05):
@@ -180,7 +180,7 @@ class _Servers:
 
 
 def main() -> None:
-    """Runs and says what came of it."""
+    """Run the soak and return its results."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--events", type=int, default=100_000)
     options.add_argument("--people", type=int, default=5_000)

@@ -1,3 +1,3 @@
-"""A Customer.io of one's own on loopback, in memory: its Track API and what is behind it."""
+"""A local simulator of Customer.io, in memory: its Track API and the workspace behind it."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""What the sandbox holds, as JSON for programs, under /sandbox/."""
+"""The admin API under /sandbox/: the state of the sandbox as JSON, reset and faults."""
 
 from itertools import islice
 from typing import Any
@@ -23,14 +23,14 @@ MAX_LIMIT = 1000
 
 
 class AdminApi:
-    """The routes, over one workspace and its faults."""
+    """Handlers of the admin API for one workspace and its faults."""
 
     def __init__(self, workspace: Workspace, faults: Faults) -> None:
         self._workspace = workspace
         self._faults = faults
 
     def routes(self) -> list[Route]:
-        """To be put into a Starlette application."""
+        """Return the routes for a Starlette application."""
         return [
             Route("/sandbox/", self.index),
             Route("/sandbox/people", self.people),
@@ -45,38 +45,41 @@ class AdminApi:
         ]
 
     async def index(self, _request: Request) -> Response:
-        """What there is."""
+        """Answer with the paths of the admin API."""
         return _json({"paths": sorted({route.path for route in self.routes()})})
 
     async def people(self, request: Request) -> Response:
-        """Newest first: ?q= searches, ?offset= and ?limit= page."""
+        """Answer with people, newest first; ?q= searches, ?offset= and ?limit= page."""
         offset, limit = _number(request, "offset", 0), _limit(request)
-        found = self._workspace.people.search(request.query_params.get("q", ""))
-        page = list(islice(found, offset, offset + limit + 1))
+        matches = self._workspace.people.search(request.query_params.get("q", ""))
+        page = list(islice(matches, offset, offset + limit + 1))
         return _json(
             {
-                "people": [person_summary(one) for one in page[:limit]],
+                "people": [person_summary(person) for person in page[:limit]],
                 "total": len(self._workspace.people),
                 "next_offset": offset + limit if len(page) > limit else None,
             }
         )
 
     async def person(self, request: Request) -> Response:
-        """One person, by ?id=, ?email=, ?phone= or ?cio_id=, with the latest events first."""
+        """Answer with one person, by ?id=, ?email=, ?phone= or ?cio_id=, and the latest events."""
         person = find_person(self._workspace, dict(request.query_params))
         if person is None:
             raise HTTPException(404, "there is no such person")
         return _json(person_details(self._workspace, person, _limit(request)))
 
     async def events(self, request: Request) -> Response:
-        """Newest first: ?name=, ?person= (cio_id), ?anonymous_id=, ?id= filter, ?before= pages."""
+        """Answer with events, newest first.
+
+        The parameters name, person (a cio_id), anonymous_id and id filter; before and limit page.
+        """
         query = request.query_params
         before = _number(request, "before", 0)
         source = self._workspace.events.kept
         if "person" in query:
             owner = self._workspace.people.by_cio_id.get(query["person"])
             source = (owner.timeline if owner else None) or type(source)()
-        found = (
+        matches = (
             event
             for event in reversed(source)
             if (not before or event.number < before)
@@ -85,51 +88,54 @@ class AdminApi:
             and ("anonymous_id" not in query or event.anonymous_id == query["anonymous_id"])
         )
         limit = _limit(request)
-        page = list(islice(found, limit + 1))
+        page = list(islice(matches, limit + 1))
         return _json(
             {
-                "events": [event_details(one) for one in page[:limit]],
+                "events": [event_details(event) for event in page[:limit]],
                 "next_before": page[limit - 1].number if len(page) > limit else None,
             }
         )
 
     async def objects(self, request: Request) -> Response:
-        """Newest first: ?type= filters, ?offset= and ?limit= page."""
+        """Answer with objects, newest first; ?type= filters, ?offset= and ?limit= page."""
         offset, limit = _number(request, "offset", 0), _limit(request)
-        wanted = request.query_params.get("type")
-        found = (
-            one
-            for one in reversed(self._workspace.objects.by_cio_object_id.values())
-            if wanted is None or one.object_type_id == wanted
+        type_id = request.query_params.get("type")
+        matches = (
+            object_
+            for object_ in reversed(self._workspace.objects.by_cio_object_id.values())
+            if type_id is None or object_.object_type_id == type_id
         )
-        page = list(islice(found, offset, offset + limit + 1))
+        page = list(islice(matches, offset, offset + limit + 1))
         return _json(
             {
-                "objects": [object_summary(one) for one in page[:limit]],
+                "objects": [object_summary(object_) for object_ in page[:limit]],
                 "total": len(self._workspace.objects),
                 "next_offset": offset + limit if len(page) > limit else None,
             }
         )
 
     async def object(self, request: Request) -> Response:
-        """One object, by ?type= and ?id=, or ?cio_object_id=, with its people."""
+        """Answer with one object, by ?type= and ?id= or by ?cio_object_id=, and its people."""
         query = request.query_params
         objects = self._workspace.objects
-        found = objects.find(query.get("type", ""), query.get("id", ""))
+        object_ = objects.find(query.get("type", ""), query.get("id", ""))
         if "cio_object_id" in query:
-            found = objects.by_cio_object_id.get(query["cio_object_id"])
-        if found is None:
+            object_ = objects.by_cio_object_id.get(query["cio_object_id"])
+        if object_ is None:
             raise HTTPException(404, "there is no such object")
-        return _json(object_details(self._workspace, found, _limit(request)))
+        return _json(object_details(self._workspace, object_, _limit(request)))
 
     async def requests(self, request: Request) -> Response:
-        """The log, newest first: ?outcome=, ?call=, ?person= (cio_id) filter, ?before= pages."""
+        """Answer with rows of the log, newest first.
+
+        The parameters outcome, call and person (a cio_id) filter; before and limit page.
+        """
         query = request.query_params
         outcome = query.get("outcome")
         if outcome is not None and outcome not in list(Outcome):
             raise HTTPException(400, f"outcome must be one of {', '.join(Outcome)}")
         before = _number(request, "before", 0)
-        found = (
+        matches = (
             row
             for row in self._workspace.log.newest_first(before or None)
             if (outcome is None or row.outcome == outcome)
@@ -137,7 +143,7 @@ class AdminApi:
             and ("person" not in query or row.person == query["person"])
         )
         limit = _limit(request)
-        page = list(islice(found, limit + 1))
+        page = list(islice(matches, limit + 1))
         return _json(
             {
                 "requests": page[:limit],
@@ -146,36 +152,46 @@ class AdminApi:
         )
 
     async def counters(self, _request: Request) -> Response:
-        """How many there are of everything."""
+        """Answer with the number of everything in the workspace."""
         return _json(self._workspace.counters())
 
     async def reset(self, _request: Request) -> Response:
-        """Forgets everything; the faults begin anew with their seed."""
+        """Remove everything, and restart the faults with their seed."""
         self._workspace.reset()
         self._faults.begin_anew()
         return _json({})
 
     async def faults(self, request: Request) -> Response:
-        """The faults in force; PUT {"spec": …, "seed": …, "retry_after_s": …} changes them."""
+        """Answer with the faults in force; PUT {"spec", "seed", "retry_after_s"} replaces them."""
         if request.method == "PUT":
-            wanted: dict[str, Any] = {"spec": "", "seed": 0, "retry_after_s": None}
-            wanted |= await _object(request)
-            spec, seed, wait = wanted["spec"], wanted["seed"], wanted["retry_after_s"]
-            if len(wanted) > 3 or type(spec) is not str or type(seed) is not int:
+            settings: dict[str, Any] = {"spec": "", "seed": 0, "retry_after_s": None}
+            settings |= await _object(request)
+            spec, seed, retry_after_s = (
+                settings["spec"],
+                settings["seed"],
+                settings["retry_after_s"],
+            )
+            if len(settings) > 3 or type(spec) is not str or type(seed) is not int:
                 raise HTTPException(
                     400, "faults are {spec: text, seed: whole number, retry_after_s: seconds}"
                 )
-            if wait is not None and type(wait) not in (int, float):
+            if retry_after_s is not None and type(retry_after_s) not in (int, float):
                 raise HTTPException(400, "retry_after_s must be a number of seconds, or null")
             try:
-                self._faults.change(spec, seed, wait)
+                self._faults.change(spec, seed, retry_after_s)
             except BadFaults as problem:
                 raise HTTPException(400, str(problem)) from None
         return _json(self._faults.described())
 
 
 def find_person(workspace: Workspace, query: dict[str, str]) -> Person | None:
-    """By the first given of id, email, phone, cio_id (with or without cio_); ?any= tries all."""
+    """Return the person that a query names; None if there is none.
+
+    Args:
+        workspace: The workspace to search.
+        query: The first of its members id, email, phone and cio_id counts; a cio_id may start with
+            cio_. The member "any" is compared with identifiers of each kind.
+    """
     for kind in ("id", "email", "phone"):
         if kind in query:
             return workspace.people.find(Identifier(kind, query[kind]))
@@ -185,7 +201,7 @@ def find_person(workspace: Workspace, query: dict[str, str]) -> Person | None:
 
 
 def person_summary(person: Person) -> dict[str, Any]:
-    """A person as a list shows one."""
+    """Return a person as a list of people shows them."""
     return {
         "cio_id": person.cio_id,
         "id": person.id,
@@ -199,7 +215,7 @@ def person_summary(person: Person) -> dict[str, Any]:
 
 
 def person_details(workspace: Workspace, person: Person, events: int) -> dict[str, Any]:
-    """Everything about a person, with so many of the latest events."""
+    """Return everything about a person, with up to `events` of the latest events."""
     relationships = []
     for cio_object_id, attributes in person.relationships.items():
         related = workspace.objects.by_cio_object_id[cio_object_id]
@@ -218,12 +234,14 @@ def person_details(workspace: Workspace, person: Person, events: int) -> dict[st
         "segments": list(person.segments),
         "anonymous_ids": person.anonymous_ids,
         "event_count": len(person.timeline or ()),
-        "events": [event_details(one) for one in islice(reversed(person.timeline or ()), events)],
+        "events": [
+            event_details(event) for event in islice(reversed(person.timeline or ()), events)
+        ],
     }
 
 
 def event_details(event: Event) -> dict[str, Any]:
-    """An event with its data."""
+    """Return an event with its data."""
     return {
         "number": event.number,
         "at": event.at,
@@ -237,22 +255,22 @@ def event_details(event: Event) -> dict[str, Any]:
     }
 
 
-def object_summary(found: Object) -> dict[str, Any]:
-    """An object as a list shows one."""
+def object_summary(object_: Object) -> dict[str, Any]:
+    """Return an object as a list of objects shows it."""
     return {
-        "cio_object_id": found.cio_object_id,
-        "object_type_id": found.object_type_id,
-        "object_id": found.object_id,
-        "created": found.created,
-        "attributes": found.attributes,
-        "people": len(found.people),
+        "cio_object_id": object_.cio_object_id,
+        "object_type_id": object_.object_type_id,
+        "object_id": object_.object_id,
+        "created": object_.created,
+        "attributes": object_.attributes,
+        "people": len(object_.people),
     }
 
 
-def object_details(workspace: Workspace, found: Object, people: int) -> dict[str, Any]:
-    """An object with so many of its people."""
+def object_details(workspace: Workspace, object_: Object, people: int) -> dict[str, Any]:
+    """Return an object with up to `people` of its people."""
     related = []
-    for cio_id, attributes in islice(found.people.items(), people):
+    for cio_id, attributes in islice(object_.people.items(), people):
         person = workspace.people.by_cio_id[cio_id]
         related.append(
             {
@@ -262,7 +280,7 @@ def object_details(workspace: Workspace, found: Object, people: int) -> dict[str
                 "relationship_attributes": attributes,
             }
         )
-    return object_summary(found) | {"people_count": len(found.people), "people": related}
+    return object_summary(object_) | {"people_count": len(object_.people), "people": related}
 
 
 async def _object(request: Request) -> dict[str, Any]:
@@ -272,12 +290,12 @@ async def _object(request: Request) -> dict[str, Any]:
         if len(body) > MAX_BODY_BYTES_KEPT:
             raise HTTPException(413, "the body is too long")
     try:
-        found = read_json(bytes(body))
+        value = read_json(bytes(body))
     except Refusal as refusal:
         raise HTTPException(400, refusal.message) from None
-    if type(found) is not dict:
+    if type(value) is not dict:
         raise HTTPException(400, "the body must be a JSON object")
-    return found
+    return value
 
 
 def _json(value: Any) -> Response:

@@ -1,4 +1,4 @@
-"""The Track API over HTTP: credentials, bodies, faults, answers, and a row in the log for all."""
+"""The Track API over HTTP: credentials, bodies, injected faults, responses and the log."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from msgspec.json import encode
 
-from .api_v1 import route
+from .api_v1 import Endpoint, route
 from .calls import BATCH, ENTITY, V2, Request, run
 from .connection import RESET
 from .faults import REDIRECTS, Faults, InjectedFault
@@ -29,6 +29,7 @@ from .outcome import Outcome, Refusal
 from .workspace import Workspace
 
 _REGION = b"/api/v1/accounts/region"
+_V2_ENDPOINTS = {"POST": V2}
 _HTML_502 = (
     b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
     b"<center><h1>502 Bad Gateway</h1></center>\r\n</body>\r\n</html>\r\n"
@@ -38,14 +39,20 @@ _log = logging.getLogger(__name__)
 
 
 class _NoAnswer(Exception):
-    """The request gets no answer: the connection was reset, or the client gave up."""
+    """The request gets no response: the connection was reset, or the client disconnected."""
 
 
 class TrackApi:
-    """An ASGI application: everything under /api/, and /unsubscribe/."""
+    """ASGI application for every path under /api/ and /unsubscribe/."""
 
     def __init__(self, workspace: Workspace, faults: Faults, credentials: str | None) -> None:
-        """credentials: "site_id:api_key" to insist on; None for any."""
+        """Create the application.
+
+        Args:
+            workspace: The workspace that calls change.
+            faults: The faults to inject.
+            credentials: "site_id:api_key" to require; None to accept any credentials.
+        """
         self._workspace = workspace
         self._faults = faults
         self._expected = (
@@ -53,17 +60,17 @@ class TrackApi:
         )
         self._accepted = b""
         self.stopping = asyncio.Event()
-        """Set when the server stops: whoever hangs is let go."""
+        """Set when the server stops. It ends requests that an injected fault delays."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+        """Answer one request."""
         try:
             answer = await self._answer(scope, receive)
         except (Gone, _NoAnswer):
             return
-        except Exception:  # noqa: BLE001 - a client is answered, whatever it is
+        except Exception:  # noqa: BLE001 - every failure gets a response
             _log.exception("a call failed")
-            answer = error(500, "internal error; the sandbox's log says more")
+            answer = error(500, "internal error; see the sandbox's log on stderr")
         await send_answer(send, answer)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
@@ -72,57 +79,67 @@ class TrackApi:
         at = workspace.clock()
         request = Request(workspace, at, method, path, scope["query_string"])
         try:
-            if path in (ENTITY, BATCH):
-                endpoint = V2
-                if method != "POST":
-                    return request.refuse_method("POST")
-            elif path == _REGION:
-                if method != "GET":
-                    return request.refuse_method("GET")
-                self._check_credentials(scope)
-                return request.finish(_region(scope), "region")
-            else:
-                endpoints = route(path)
-                if endpoints is None:
-                    return request.refuse(Refusal("there is no such path", status=404))
-                found = endpoints.get(method)
-                if found is None:
-                    return request.refuse_method(", ".join(endpoints))
-                endpoint = found
-            request.call = endpoint.name
-            if endpoint.authorized:
-                self._check_credentials(scope)
-            fault = self._faults.inject()
-            request.body = await read_body(scope, receive)
-            if fault.delay_s:
-                await self._wait(fault.delay_s)
-            if fault.name not in ("", "207", "reset-after"):
-                return await self._inject(fault, request, scope, receive)
-            if endpoint.has_body:
-                check_content_type(scope)
-            answer = run(request, endpoint, fault)
+            if path == _REGION:
+                return self._answer_region(request, scope)
+            endpoints = _V2_ENDPOINTS if path in (ENTITY, BATCH) else route(path)
+            if endpoints is None:
+                return request.refuse(Refusal("there is no such path", status=404))
+            endpoint = endpoints.get(method)
+            if endpoint is None:
+                return request.refuse_method(", ".join(endpoints))
+            return await self._answer_call(request, endpoint, scope, receive)
         except Refusal as refusal:
             return request.refuse(refusal)
         except Gone:
-            request.note(Outcome.REFUSED, "the client went away before its request was complete", 0)
+            request.note(
+                Outcome.REFUSED, "the client disconnected before its request was complete", 0
+            )
             raise
+
+    def _answer_region(self, request: Request, scope: Scope) -> Answer:
+        if request.method != "GET":
+            return request.refuse_method("GET")
+        self._check_credentials(scope)
+        return request.finish(_region(scope), "region")
+
+    async def _answer_call(
+        self, request: Request, endpoint: Endpoint, scope: Scope, receive: Receive
+    ) -> Answer:
+        """Apply a call, or inject a fault in its place.
+
+        Raises:
+            Refusal: The call is refused.
+            Gone: The client disconnected.
+        """
+        request.call = endpoint.name
+        if endpoint.authorized:
+            self._check_credentials(scope)
+        fault = self._faults.inject()
+        request.body = await read_body(scope, receive)
+        if fault.delay_s:
+            await self._wait(fault.delay_s)
+        if fault.name not in ("", "207", "reset-after"):
+            return await self._inject(fault, request, scope, receive)
+        if endpoint.has_body:
+            check_content_type(scope)
+        answer = run(request, endpoint, fault)
         if fault.name == "reset-after":
             request.injected("reset-after", "accepted, then the connection was reset", 0)
             await _reset(scope, receive)
         return answer
 
     def _check_credentials(self, scope: Scope) -> None:
-        given = header(scope, b"authorization")
-        if given is not None:
-            if given == self._accepted:
+        authorization = header(scope, b"authorization")
+        if authorization is not None:
+            if authorization == self._accepted:
                 return
-            if self._is_accepted(given):
-                self._accepted = given
+            if self._is_accepted(authorization):
+                self._accepted = authorization
                 return
         raise Refusal("Unauthorized request", status=401)
 
-    def _is_accepted(self, given: bytes) -> bool:
-        scheme, _, text = given.partition(b" ")
+    def _is_accepted(self, authorization: bytes) -> bool:
+        scheme, _, text = authorization.partition(b" ")
         if scheme.lower() != b"basic":
             return False
         if self._expected is not None:
@@ -139,27 +156,27 @@ class TrackApi:
     async def _inject(
         self, fault: InjectedFault, request: Request, scope: Scope, receive: Receive
     ) -> Answer:
-        """The fault in place of the answer: nothing is accepted."""
+        """Return the response of a fault. Nothing is accepted."""
         name = fault.name
         if name == "reset":
             request.injected(name, "the connection was reset", 0)
             await _reset(scope, receive)
         if name == "hang":
-            request.injected(name, "no answer", 0)
+            request.injected(name, "no response", 0)
             await self._hang(receive)
         if name == "html502":
             request.injected(name, "502 with a page of HTML", 502)
             return Answer(502, _HTML_502, content_type=b"text/html")
         if name == "redirect":
             status = REDIRECTS[int(fault.pick * len(REDIRECTS))]
-            request.injected(name, "a redirect to this same place", status)
+            request.injected(name, "a redirect to the same URL", status)
             return _redirect(scope, status)
         status = int(name)
         request.injected(name, name, status)
         headers: tuple[tuple[bytes, bytes], ...] = ()
         if status == 429 and self._faults.retry_after_s is not None:
             headers = ((b"retry-after", b"%g" % self._faults.retry_after_s),)
-        return error(status, _STATUS_TEXTS.get(status, "a fault that was asked for"), *headers)
+        return error(status, _STATUS_TEXTS.get(status, "injected fault"), *headers)
 
     async def _hang(self, receive: Receive) -> None:
         async def gone() -> None:

@@ -1,4 +1,4 @@
-"""Track API v1: from a request to what it does."""
+"""Track API v1: reads each request and applies it to the workspace."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -36,21 +36,21 @@ from .workspace import Workspace
 METRICS = frozenset(
     ["bounced", "clicked", "converted", "deferred", "delivered", "dropped", "opened", "spammed"]
 )
-"""Of all channels together; a delivery's channel is not in the request."""
+"""Metrics of every channel: the request does not name the channel of the delivery."""
 PUSH_EVENTS = frozenset(["opened", "converted", "delivered"])
 _KINDS = frozenset(["event", "page", "screen"])
 
 
 class Endpoint(NamedTuple):
-    """One call of the API."""
+    """One call of the API: a path and a method."""
 
     name: str
-    """As the log calls it."""
+    """Name of the call in the log."""
     run: "Callable[[Workspace, Call], tuple[Effect, str]]"
-    """Does it; answers the effect and whom the call names. Raises Refusal."""
+    """Applies the call. Returns its effect and the identifier in it, or raises Refusal."""
     has_body: bool = True
     authorized: bool = True
-    """Whether it needs credentials."""
+    """True if the call needs credentials."""
     answer: Answer = EMPTY
 
 
@@ -73,13 +73,13 @@ def _who(call: Call) -> Identifier:
 def _identify(workspace: Workspace, call: Call) -> tuple[Effect, str]:
     who = _who(call)
     attributes = read_object(call.body)
-    own = attributes.get("id")
-    if own is not None:
-        if type(own) is not str:
+    person_id = attributes.get("id")
+    if person_id is not None:
+        if type(person_id) is not str:
             raise Refusal("id attribute must be a string value", "id")
-        if not own:
+        if not person_id:
             raise Refusal("id attribute cannot be an empty string", "id")
-        if longer_than(own, MAX_ID_BYTES):
+        if longer_than(person_id, MAX_ID_BYTES):
             raise Refusal(f"id cannot be longer than {MAX_ID_BYTES} bytes", "id")
     check_attributes(attributes, v2=False)
     relationships, removes = v1_relationships(attributes.get("cio_relationships"))
@@ -93,7 +93,7 @@ def _event_body(call: Call) -> tuple[_Event, str, str, bytes]:
     try:
         event = _read_event(call.body)
     except ValidationError:
-        read_object(call.body)  # says better what is wrong
+        read_object(call.body)  # raises Refusal with a more precise text
         raise Refusal("the body cannot be read") from None
     except (ValueError, RecursionError):
         raise Refusal("the body is not valid JSON") from None
@@ -125,8 +125,8 @@ def _track_anonymous(workspace: Workspace, call: Call) -> tuple[Effect, str]:
 
 def _add_device(workspace: Workspace, call: Call) -> tuple[Effect, str]:
     who = _who(call)
-    found = read_object(call.body).get("device")
-    token, platform, last_used, attributes, ignored = device_attributes(found, v2=False)
+    device = read_object(call.body).get("device")
+    token, platform, last_used, attributes, ignored = device_attributes(device, v2=False)
     effect = devices.add_device(workspace, who, token, platform, last_used, attributes, ignored)
     return effect, str(who)
 
@@ -183,10 +183,10 @@ def _form(workspace: Workspace, call: Call) -> tuple[Effect, str]:
     for name, value in fields.items():
         if type(value) is not str:
             raise Refusal(f"form value '{name}' must be a string", f"data.{name}")
-    given = [kind for kind in ("id", "email") if kind in fields]
-    if len(given) != 1:
+    kinds = [kind for kind in ("id", "email") if kind in fields]
+    if len(kinds) != 1:
         raise Refusal("data must have exactly one of email and id", "data")
-    kind = given[0]
+    kind = kinds[0]
     value = fields.pop(kind)
     if not value or longer_than(value, MAX_ID_BYTES):
         raise Refusal(f"{kind} must have 1 to {MAX_ID_BYTES} bytes", f"data.{kind}")
@@ -198,10 +198,10 @@ def _form(workspace: Workspace, call: Call) -> tuple[Effect, str]:
 
 
 def _text(body: dict[str, Any], name: str) -> str:
-    found = body.get(name)
-    if type(found) is not str or not found:
+    text = body.get(name)
+    if type(text) is not str or not text:
         raise Refusal(f"{name} must be present", name, "required")
-    return found
+    return text
 
 
 def _metric(
@@ -264,13 +264,13 @@ ROUTES: dict[tuple[bytes, ...], dict[str, Endpoint]] = {
     },
     (b"", b"unsubscribe", b"*"): {"POST": Endpoint("unsubscribe", _unsubscribe, authorized=False)},
 }
-"""By path, with * for what varies, and by method."""
+"""Endpoints by path, with * for a variable part, and by method."""
 
 _WITH_ID = frozenset([b"customers", b"segments", b"forms"])
 
 
 def route(path: bytes) -> dict[str, Endpoint] | None:
-    """The endpoints of a path by method; None for a path there is not."""
+    """Return the endpoints of a path by method; None if the path does not exist."""
     parts = path.split(b"/")
     size = len(parts)
     if size > 4 and parts[3] in _WITH_ID:

@@ -1,4 +1,4 @@
-"""Track API v2: one operation, or a batch of them, each accepted or refused by itself."""
+"""Track API v2: one operation, or a batch whose operations are accepted or refused one by one."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ _EVENT_KINDS = (*PERSON_KINDS, "anonymous_id")
 
 
 class Operation(Struct):
-    """One operation as sent. Attributes stay text: most are never looked into."""
+    """One operation as sent. Attributes stay JSON text because most are never decoded."""
 
     type: Any = None
     action: Any = None
@@ -48,12 +48,16 @@ _Run = Callable[[Workspace, Operation], _Done]
 
 
 def read_batch(body: bytes) -> list[Raw]:
-    """The items of a batch, unread. Raises Refusal."""
+    """Return the items of a batch as JSON text.
+
+    Raises:
+        Refusal: The body is not a batch.
+    """
     try:
         return _read_batch(body).batch
     except ValidationError:
-        found = read_json(body)
-        if type(found) is dict and "batch" not in found:
+        decoded = read_json(body)
+        if type(decoded) is dict and "batch" not in decoded:
             raise Refusal("is required", "batch", "required") from None
         raise Refusal("must be an array of operations", "batch") from None
     except (ValueError, RecursionError):
@@ -61,9 +65,13 @@ def read_batch(body: bytes) -> list[Raw]:
 
 
 def run(workspace: Workspace, item: bytes | Raw) -> tuple[str, Effect, str]:
-    """Does one operation; answers its name for the log, the effect, and whom it names.
+    """Apply one operation to a workspace.
 
-    Raises Refusal.
+    Returns:
+        The operation's name for the log, its effect, and the identifier in it.
+
+    Raises:
+        Refusal: The operation is refused.
     """
     if len(item) > MAX_ITEM_BYTES:
         raise Refusal(f"cannot be longer than {MAX_ITEM_BYTES} bytes")
@@ -82,7 +90,11 @@ def run(workspace: Workspace, item: bytes | Raw) -> tuple[str, Effect, str]:
 
 
 def read_operation(item: bytes | Raw) -> Operation:
-    """An operation as sent. Raises Refusal."""
+    """Return an operation as sent.
+
+    Raises:
+        Refusal: The item is not a JSON object.
+    """
     try:
         return _read_operation(item)
     except ValidationError:
@@ -94,7 +106,7 @@ def read_operation(item: bytes | Raw) -> Operation:
 
 
 def name_of(item: bytes | Raw) -> str:
-    """What the log calls a refused operation."""
+    """Return the log's name for a refused operation."""
     try:
         operation = read_operation(item)
     except Refusal:
@@ -105,13 +117,13 @@ def name_of(item: bytes | Raw) -> str:
 
 
 def error_item(refusal: Refusal, batch_index: int | None = None) -> dict[str, Any]:
-    """A refusal in v2's shape."""
-    found = {"reason": refusal.reason, "field": refusal.field, "message": refusal.message}
-    return found if batch_index is None else {"batch_index": batch_index, **found}
+    """Return a refusal as an error object of v2."""
+    error = {"reason": refusal.reason, "field": refusal.field, "message": refusal.message}
+    return error if batch_index is None else {"batch_index": batch_index, **error}
 
 
 def errors_body(errors: list[dict[str, Any]]) -> bytes:
-    """The body of a 400 or 207."""
+    """Return the body of a 400 or 207."""
     return encode({"errors": errors})
 
 
@@ -122,13 +134,13 @@ def _name(operation: Operation) -> str:
 def _attributes(operation: Operation) -> dict[str, Any]:
     if not operation.attributes:
         return {}
-    found = read_json(operation.attributes)
-    if found is None:
+    attributes = read_json(operation.attributes)
+    if attributes is None:
         return {}
-    if type(found) is not dict:
+    if type(attributes) is not dict:
         raise Refusal("must be an object", "attributes")
-    check_attributes(found, v2=True)
-    return found
+    check_attributes(attributes, v2=True)
+    return attributes
 
 
 def _person(operation: Operation, kinds: tuple[str, ...] = PERSON_KINDS) -> Identifier:
@@ -147,7 +159,7 @@ def _identify(workspace: Workspace, operation: Operation) -> _Done:
 def _event(workspace: Workspace, operation: Operation) -> _Done:
     who = _person(operation, _EVENT_KINDS)
     name = event_name(operation.name)
-    # No limit of its own: the operation's holds.
+    # The data has no limit of its own: MAX_ITEM_BYTES limits the whole operation.
     data = event_data(operation.attributes, "attributes", None)
     effect = track(workspace, who, operation.action, name, data, operation.id, operation.timestamp)
     return effect, str(who)

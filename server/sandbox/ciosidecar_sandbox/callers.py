@@ -1,4 +1,4 @@
-"""Who may call: programs, and the sandbox's own page. Pages of other sites in somebody's browser may not."""
+"""Protection from web pages of other sites, which run in the browser of the sandbox's user."""
 
 import ipaddress
 import re
@@ -9,26 +9,33 @@ _MAX_KNOWN = 100
 _HOST = re.compile(r"(\[[^\[\]]+\]|[^:\[\]]+)(?::[0-9]*)?")
 _WRONG_HOST = error(
     421,
-    "the Host header is no address and no name that this sandbox goes by: call it by its address, or"
+    "the Host header is neither an address nor a name of this sandbox: call it by its address, or"
     " start it with --allow-host NAME",
 )
-_OTHER_SITE = error(403, "a page of another site sent this: only the sandbox's own page may")
+_OTHER_SITE = error(
+    403, "a web page of another site sent this request; only the sandbox's own page may"
+)
 
 
 class Callers:
-    """Tells which requests are answered, by Host, Origin and Sec-Fetch-Site.
+    """Filter of requests by their headers Host, Origin and Sec-Fetch-Site.
 
-    A page whose own name leads to this machine (DNS rebinding) is told by its Host. Any other page is
-    told by what browsers say of it, and by nothing else: programs say none of that.
+    Host shows a page whose own name resolves to this machine (DNS rebinding). Origin and
+    Sec-Fetch-Site show every other page: browsers send them, and programs do not.
     """
 
     def __init__(self, listen_host: str, allow_host: tuple[str, ...]) -> None:
-        """allow_host: names beside localhost, addresses and the host that is listened on."""
+        """Create a filter.
+
+        Args:
+            listen_host: The host of --listen.
+            allow_host: Further names to accept, beside localhost and IP addresses.
+        """
         self._names = {name.lower() for name in ("localhost", listen_host, *allow_host)}
         self._known: set[bytes] = set()
 
     def refusal(self, scope: Scope) -> Answer | None:
-        """Return the answer to a request that is refused; None if it is not."""
+        """Return the answer to a refused request; None if the request is accepted."""
         hosts, origin, site = [], None, b""
         for name, value in scope["headers"]:
             if name == b"host":
@@ -48,10 +55,10 @@ class Callers:
         return None
 
     def _goes_by(self, host: bytes) -> bool:
-        found = _HOST.fullmatch(host.decode("latin-1").lower())
-        if found is None:
+        match = _HOST.fullmatch(host.decode("latin-1").lower())
+        if match is None:
             return False
-        name = found[1].strip("[]")
+        name = match[1].strip("[]")
         if name not in self._names and not _is_address(name):
             return False
         if len(self._known) < _MAX_KNOWN:
@@ -60,17 +67,17 @@ class Callers:
 
 
 def _is_link(scope: Scope) -> bool:
-    """Whether somebody follows a link: the other site learns nothing, and nothing changes."""
-    told = dict(scope["headers"])
+    """Return True if the user follows a link: the other site sees no response, and nothing changes."""
+    headers = dict(scope["headers"])
     return (
         scope["method"] in ("GET", "HEAD")
-        and told.get(b"sec-fetch-mode") == b"navigate"
-        and told.get(b"sec-fetch-dest") == b"document"
+        and headers.get(b"sec-fetch-mode") == b"navigate"
+        and headers.get(b"sec-fetch-dest") == b"document"
     )
 
 
 def _is_address(name: str) -> bool:
-    """An address leads to itself: no site can make it lead to this machine."""
+    """Return True for an IP address. Unlike a name, no site can make it resolve to this machine."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A call of the API on its way: done, answered in the shape of its version, put into the log."""
+"""One request to the Track API: applied, answered in the format of its version, and logged."""
 
 from msgspec import Raw
 from msgspec.json import encode
@@ -15,7 +15,7 @@ ENTITY, BATCH = b"/api/v2/entity", b"/api/v2/batch"
 
 
 class Request:
-    """One request on its way: done, answered, and put into the log."""
+    """A request that is being processed, and its rows in the log."""
 
     def __init__(
         self, workspace: Workspace, at: float, method: str, path: bytes, query: bytes
@@ -33,7 +33,7 @@ class Request:
     def add(
         self, effect: Effect, status: int, call: str, who: str, body: bytes, index: int | None
     ) -> None:
-        """A row of the log."""
+        """Add a row to the log."""
         self.workspace.log.add(
             effect,
             at=self.at,
@@ -47,27 +47,27 @@ class Request:
         )
 
     def count(self, answer: Answer) -> Answer:
-        """The answer, counted."""
+        """Count an answer by its status, and return it."""
         self.workspace.log.by_status[answer.status] += 1
         return answer
 
     def finish(self, answer: Answer, call: str) -> Answer:
-        """An answer to a call that changes nothing."""
+        """Log and return the answer to a call that changes nothing."""
         self.add(Effect(Outcome.APPLIED), answer.status, call, "", b"", None)
         return self.count(answer)
 
     def note(self, outcome: Outcome, reason: str, status: int) -> None:
-        """A row for a fault, or for a client that gave up."""
+        """Log a fault, or a client that disconnected."""
         self.add(Effect(outcome, reason), status, self.call, "", self.body, None)
         self.workspace.log.by_status[status] += 1
 
     def injected(self, name: str, reason: str, status: int) -> None:
-        """A row for an injected fault, and its count."""
+        """Log and count an injected fault."""
         self.workspace.log.by_fault[name] += 1
         self.note(Outcome.FAULT, f"{reason} (fault)", status)
 
     def refuse(self, refusal: Refusal, *headers: tuple[bytes, bytes]) -> Answer:
-        """The answer to a request that is refused as a whole, in the shape of its version."""
+        """Log a request that is refused as a whole, and return its answer."""
         status = refusal.status
         self.add(Effect(Outcome.REFUSED, _reason(refusal)), status, self.call, "", self.body, None)
         if status != 400:
@@ -79,12 +79,17 @@ class Request:
         return self.count(Answer(400, encode({"meta": {"errors": [refusal.message]}})))
 
     def refuse_method(self, allowed: str) -> Answer:
-        """405 with Allow."""
+        """Log a request with a wrong method, and return 405 with an Allow header."""
         refusal = Refusal(f"the method must be {allowed}", status=405)
         return self.refuse(refusal, (b"allow", allowed.encode()))
 
 
 def run(request: Request, endpoint: Endpoint, fault: InjectedFault) -> Answer:
+    """Apply a request and return its answer.
+
+    Raises:
+        Refusal: The request is refused as a whole.
+    """
     if endpoint is V2:
         return _run_v2(request, fault)
     call = Call(request.method, request.raw_path, request.query, request.body)
@@ -106,10 +111,10 @@ def _run_v2(request: Request, fault: InjectedFault) -> Answer:
     if not items:
         request.add(dropped("the batch is empty"), 200, "batch", "", request.body, None)
         return request.count(Answer(200))
-    unlucky = int(fault.pick * len(items)) if fault.name == "207" else None
+    injected_index = int(fault.pick * len(items)) if fault.name == "207" else None
     errors = []
     for index, item in enumerate(items):
-        refusal = _run_item(request, item, index, unlucky=index == unlucky)
+        refusal = _run_item(request, item, index, injected=index == injected_index)
         if refusal is not None:
             errors.append(api_v2.error_item(refusal, index))
     if errors:
@@ -117,15 +122,15 @@ def _run_v2(request: Request, fault: InjectedFault) -> Answer:
     return request.count(Answer(200))
 
 
-def _run_item(request: Request, item: Raw, index: int, *, unlucky: bool) -> Refusal | None:
+def _run_item(request: Request, item: Raw, index: int, *, injected: bool) -> Refusal | None:
     body = bytes(item)
     try:
-        if unlucky:
+        if injected:
             request.workspace.log.by_fault["207"] += 1
-            raise Refusal("refused by a fault that was asked for")
+            raise Refusal("refused by an injected fault")
         call, effect, who = api_v2.run(request.workspace, body)
     except Refusal as refusal:
-        outcome = Outcome.FAULT if unlucky else Outcome.REFUSED
+        outcome = Outcome.FAULT if injected else Outcome.REFUSED
         request.add(Effect(outcome, _reason(refusal)), 207, api_v2.name_of(body), "", body, index)
         return refusal
     request.add(effect, 200, call, who, body, index)
@@ -137,7 +142,7 @@ def _reason(refusal: Refusal) -> str:
 
 
 def _no_run(_workspace: Workspace, _call: Call) -> tuple[Effect, str]:
-    raise AssertionError("v2 reads its own bodies")
+    raise AssertionError("bodies of v2 are read by api_v2")
 
 
 V2 = Endpoint("v2", _no_run)

@@ -1,4 +1,4 @@
-"""A device as both versions of the API describe one."""
+"""Devices in requests, as both versions of the API describe them."""
 
 from typing import Any
 
@@ -9,24 +9,27 @@ PLATFORMS = ("ios", "android")
 _KNOWN = frozenset(["id", "token", "platform", "last_used", "attributes"])
 
 
-def device_attributes(found: Any, *, v2: bool) -> tuple[str, str, Any, dict[str, str], list[str]]:
-    """Token, platform, last_used, attributes, and names that stand where they are ignored.
+def device_attributes(device: Any, *, v2: bool) -> tuple[str, str, Any, dict[str, str], list[str]]:
+    """Read a device; its token is device.id in v1 and device.token in v2.
 
-    The token is device.id in v1, device.token in v2. Raises Refusal.
+    Returns:
+        Token, platform, last_used, attributes, and the names of members that are ignored because
+        they are not in `attributes`.
+
+    Raises:
+        Refusal: The device is not valid.
     """
-    if found is None:
+    if device is None:
         raise Refusal("device must be present", "device", "required")
-    if type(found) is not dict:
+    if type(device) is not dict:
         raise Refusal("device must be an object", "device")
-    name_of_token = "token" if v2 else "id"
-    token, platform = found.get(name_of_token), found.get("platform")
+    token_name = "token" if v2 else "id"
+    token, platform = device.get(token_name), device.get("platform")
     if type(token) is not str or not token:
-        raise Refusal(
-            f"device {name_of_token} must be a string", f"device.{name_of_token}", "required"
-        )
+        raise Refusal(f"device {token_name} must be a string", f"device.{token_name}", "required")
     if platform not in PLATFORMS:
         raise Refusal("device platform must be ios or android", "device.platform")
-    attributes = found.get("attributes")
+    attributes = device.get("attributes")
     if attributes is None:
         attributes = {}
     if type(attributes) is not dict:
@@ -39,5 +42,5 @@ def device_attributes(found: Any, *, v2: bool) -> tuple[str, str, Any, dict[str,
                 f"device attribute '{name}' must be a string", f"device.attributes.{name}"
             )
     check_attributes(attributes, v2=v2, field="device.attributes")
-    ignored = [name for name in found if name not in _KNOWN]
-    return token, platform, found.get("last_used"), attributes, ignored
+    ignored = [name for name in device if name not in _KNOWN]
+    return token, platform, device.get("last_used"), attributes, ignored

@@ -1,4 +1,4 @@
-"""All events: each once, in order of arrival, and the anonymous ones that wait for somebody."""
+"""The events of a workspace in order of arrival, and the anonymous events that wait for a person."""
 
 import re
 from collections import OrderedDict, deque
@@ -8,13 +8,13 @@ from msgspec import Struct
 from msgspec.json import decode
 
 MAX_DATA_BYTES_KEPT = 256 * 1024 * 1024
-"""Bytes of data of all events together; beyond that the oldest go."""
+"""Limit of the data of all events together. Beyond it the oldest events are removed."""
 
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", re.IGNORECASE)
 
 
 def is_ulid(text: str) -> bool:
-    """Whether an event's id is one Customer.io says it recognises repeats by."""
+    """Return True for a ULID, the only kind of event id by which Customer.io recognises repeats."""
     return _ULID.fullmatch(text) is not None
 
 
@@ -22,7 +22,7 @@ class Event(Struct, eq=False, gc=False):
     """One event, page or screen view."""
 
     number: int
-    """Counts events, from 1, in order of arrival."""
+    """Number of the event, from 1, in order of arrival."""
     at: float
     """Unix seconds of receipt."""
     timestamp: int
@@ -31,15 +31,15 @@ class Event(Struct, eq=False, gc=False):
     """event, page, screen or form."""
     name: str
     data_json: bytes
-    """An object, as sent."""
+    """JSON object, as sent."""
     id: str | None = None
     anonymous_id: str | None = None
     person: str | None = None
-    """cio_id of whose it is; None while it is anonymous, or once they are deleted."""
+    """cio_id of the person; None for an anonymous event, and after the person was deleted."""
 
     @property
     def data(self) -> Any:
-        """The object, read; its text if it holds numbers no double can."""
+        """Return the decoded data, or its JSON text if it has numbers out of a double's range."""
         try:
             return decode(self.data_json)
         except ValueError:
@@ -47,20 +47,20 @@ class Event(Struct, eq=False, gc=False):
 
 
 class Events:
-    """The latest events, and the ids of those that came before."""
+    """The latest events, and the ids of earlier ones."""
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
         self.kept: deque[Event] = deque()
-        """Oldest first."""
+        """Events, oldest first."""
         self.received = 0
         self._bytes = 0
         self._seen: OrderedDict[str, None] = OrderedDict()
         self.waiting: dict[str, deque[Event]] = {}
-        """By anonymous id: events that belong to nobody yet."""
+        """Events that have no person yet, by anonymous id."""
 
     def is_repeat(self, event_id: str) -> bool:
-        """Whether an event with this ULID came before; remembers it. Any case is the same."""
+        """Remember a ULID in any case; return True if an event with it came before."""
         key = event_id.upper()
         if key in self._seen:
             return True
@@ -72,22 +72,22 @@ class Events:
     def add(
         self, at: float, timestamp: int, kind: str, name: str, data_json: bytes
     ) -> tuple[Event, list[Event]]:
-        """A new event, and the oldest ones that had to go for it."""
+        """Add an event; return it and the oldest events, which were removed to make room."""
         self.received += 1
         event = Event(self.received, at, timestamp, kind, name, data_json)
         self.kept.append(event)
         self._bytes += len(data_json)
-        gone = []
+        removed = []
         while len(self.kept) > self._keep or self._bytes > MAX_DATA_BYTES_KEPT:
             oldest = self.kept.popleft()
             self._bytes -= len(oldest.data_json)
             if oldest.person is None and oldest.anonymous_id is not None:
                 self._stop_waiting(oldest)
-            gone.append(oldest)
-        return event, gone
+            removed.append(oldest)
+        return event, removed
 
     def wait(self, event: Event, anonymous_id: str) -> None:
-        """Keeps an anonymous event for whoever is identified with the id."""
+        """Keep an anonymous event for the person who is identified with the id."""
         event.anonymous_id = anonymous_id
         waiting = self.waiting.get(anonymous_id)
         if waiting is None:
@@ -102,5 +102,5 @@ class Events:
                 del self.waiting[event.anonymous_id or ""]
 
     def claim(self, anonymous_id: str) -> deque[Event]:
-        """The events that waited for somebody with the id; they wait no longer."""
+        """Return the events that wait for an anonymous id. They wait no longer."""
         return self.waiting.pop(anonymous_id, deque())

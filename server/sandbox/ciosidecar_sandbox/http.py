@@ -1,4 +1,4 @@
-"""Requests as the API reads them, from the wire to bytes, and answers back."""
+"""HTTP requests and responses of the Track API: headers, bodies and JSON."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
@@ -14,18 +14,18 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 MAX_BODY_BYTES = 50 * 1024 * 1024
-"""Beyond it a body is refused with 413 as soon as that is known."""
+"""A longer body is refused with 413 as soon as its length is known."""
 MAX_BODY_BYTES_KEPT = 1024 * 1024
-"""No call of the API may be as long; what comes after is counted and thrown away."""
+"""No call of the API may be longer. Further bytes are counted and dropped."""
 ABSENT = Raw()
 
 
 class Gone(Exception):
-    """The client went away before its request was complete."""
+    """The client disconnected before its request was complete."""
 
 
 class Answer(NamedTuple):
-    """Status, body and headers beyond type and length."""
+    """A response: status, body, and headers other than type and length."""
 
     status: int
     body: bytes = b"{}"
@@ -42,26 +42,31 @@ class Call(NamedTuple):
 
     method: str
     path: bytes
-    """Percent-encoded, as sent, without the query."""
+    """The path as sent: percent-encoded, without the query."""
     query: bytes
     body: bytes
 
 
 def error(status: int, message: str, *headers: tuple[bytes, bytes]) -> Answer:
-    """An error in v1's shape: {"meta": {"error": text}}."""
+    """Return an error in the format of v1: {"meta": {"error": text}}."""
     return Answer(status, encode({"meta": {"error": message}}), headers)
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
-    """The first header of that lower-case name."""
-    for found, value in scope["headers"]:
-        if found == name:
+    """Return the first header with a lower-case name; None if there is none."""
+    for header_name, value in scope["headers"]:
+        if header_name == name:
             return bytes(value)
     return None
 
 
 async def read_body(scope: Scope, receive: Receive) -> bytes:
-    """The whole body. Raises Refusal(413), or Gone."""
+    """Return the whole body.
+
+    Raises:
+        Refusal: The body is too long (413).
+        Gone: The client disconnected.
+    """
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > MAX_BODY_BYTES:
         raise _too_large()
@@ -92,33 +97,45 @@ def _too_large() -> Refusal:
 
 
 def check_content_type(scope: Scope) -> None:
-    """Raises Refusal(415) unless the body is said to be JSON in UTF-8."""
-    found = header(scope, b"content-type")
-    if found == b"application/json":
+    """Check that the Content-Type is JSON in UTF-8.
+
+    Raises:
+        Refusal: The Content-Type is another (415).
+    """
+    content_type = header(scope, b"content-type")
+    if content_type == b"application/json":
         return
-    kind, _, parameters = (found or b"").partition(b";")
+    kind, _, parameters = (content_type or b"").partition(b";")
     if kind.strip().lower() != b"application/json":
-        said = kind.decode("latin-1").strip() or "none"
-        raise Refusal(f"Content-Type must be application/json, not {said}", status=415)
+        sent = kind.decode("latin-1").strip() or "none"
+        raise Refusal(f"Content-Type must be application/json, not {sent}", status=415)
     for parameter in parameters.split(b";"):
         name, _, value = parameter.partition(b"=")
         if name.strip().lower() == b"charset" and value.strip(b' "').lower() not in (
             b"utf-8",
             b"utf8",
         ):
-            raise Refusal("JSON is in UTF-8: another charset is not read", status=415)
+            raise Refusal("the charset of JSON must be UTF-8", status=415)
 
 
 def read_object(body: bytes | Raw) -> dict[str, Any]:
-    """A body that must be a JSON object. Raises Refusal."""
-    found = read_json(body)
-    if type(found) is not dict:
+    """Return a body that must be a JSON object.
+
+    Raises:
+        Refusal: The body is not a JSON object.
+    """
+    value = read_json(body)
+    if type(value) is not dict:
         raise Refusal("the body must be a JSON object")
-    return found
+    return value
 
 
 def read_json(body: bytes | Raw) -> Any:
-    """Any JSON value. Raises Refusal."""
+    """Return a body that must be JSON.
+
+    Raises:
+        Refusal: The body is not JSON.
+    """
     try:
         return decode(body)
     except ValidationError:
@@ -128,7 +145,7 @@ def read_json(body: bytes | Raw) -> Any:
 
 
 async def send_answer(send: Send, answer: Answer) -> None:
-    """Sends an answer as a whole."""
+    """Send a whole answer."""
     headers = [(b"content-length", b"%d" % len(answer.body))] if answer.status != 204 else []
     if answer.body:
         headers.append((b"content-type", answer.content_type))

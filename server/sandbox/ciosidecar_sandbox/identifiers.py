@@ -1,4 +1,4 @@
-"""By what people are known, and how the two versions of the API read it."""
+"""Identifiers of people, and how the two versions of the API read them."""
 
 import re
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ MERGE_KINDS = ("id", "email", "cio_id")
 
 
 class Identifier(NamedTuple):
-    """One name of a person: kind is id, email, phone, cio_id or anonymous_id."""
+    """An identifier of a person. Its kind is id, email, phone, cio_id or anonymous_id."""
 
     kind: str
     value: str
@@ -25,17 +25,21 @@ class Identifier(NamedTuple):
 
 
 def looks_like_email(text: str) -> bool:
-    """Whether v1 takes a value in a path for an email."""
+    """Return True if v1 takes a value in a path as an email."""
     return "@" in text and _EMAIL.fullmatch(text) is not None
 
 
 def comparable(who: Identifier) -> Identifier:
-    """Emails are the same in any case; ids are not."""
+    """Return an identifier for comparison: emails in lower case, others as they are."""
     return Identifier("email", who.value.lower()) if who.kind == "email" else who
 
 
 def unquoted(segment: bytes, field: str) -> str:
-    """A path's segment, percent-decoded once. Raises Refusal if it is not UTF-8."""
+    """Return a path's segment, percent-decoded once.
+
+    Raises:
+        Refusal: The segment is not UTF-8.
+    """
     try:
         return (unquote_to_bytes(segment) if b"%" in segment else segment).decode()
     except UnicodeDecodeError:
@@ -43,9 +47,10 @@ def unquoted(segment: bytes, field: str) -> str:
 
 
 def from_path(segment: bytes) -> Identifier:
-    """Whom a v1 path names, by the shape of the value: cio_… is a cio_id, then email, else id.
+    """Return the identifier in a v1 path: a cio_id if it starts with cio_, an email, else an id.
 
-    Raises Refusal.
+    Raises:
+        Refusal: The value cannot be an identifier.
     """
     text = unquoted(segment, "id")
     if not text:
@@ -57,27 +62,40 @@ def from_path(segment: bytes) -> Identifier:
     return Identifier("email" if looks_like_email(text) else "id", text)
 
 
-def from_object(found: Any, field: str, kinds: tuple[str, ...] = PERSON_KINDS) -> Identifier:
-    """Whom a v2 operation names: an object with exactly one of the kinds. Raises Refusal."""
-    if found is None:
+def from_object(identifiers: Any, field: str, kinds: tuple[str, ...] = PERSON_KINDS) -> Identifier:
+    """Return the identifier of a v2 operation: an object with exactly one of the kinds.
+
+    Args:
+        identifiers: The object as sent.
+        field: Its name in errors.
+        kinds: The kinds that the operation accepts.
+
+    Raises:
+        Refusal: The object has not exactly one of the kinds, or its value cannot be an identifier.
+    """
+    if identifiers is None:
         raise Refusal("is required", field, "required")
-    if type(found) is not dict:
+    if type(identifiers) is not dict:
         raise Refusal("must be an object", field)
-    if len(found) != 1:
-        known = [kind for kind in found if kind in kinds]
+    if len(identifiers) != 1:
+        known = [kind for kind in identifiers if kind in kinds]
         if len(known) > 1:
             raise Refusal("cannot have multiple identifiers", field)
         if not known:
             raise Refusal(f"must have one of {', '.join(kinds)}", field, "required")
-        found = {known[0]: found[known[0]]}
-    ((kind, value),) = found.items()
+        identifiers = {known[0]: identifiers[known[0]]}
+    ((kind, value),) = identifiers.items()
     if kind not in kinds:
         raise Refusal(f"must have one of {', '.join(kinds)}", field, "required")
     return Identifier(kind, identifier_text(value, kind, f"{field}.{kind}"))
 
 
 def identifier_text(value: Any, kind: str, field: str) -> str:
-    """An identifier's value as text; v2 takes numbers too. Raises Refusal."""
+    """Return an identifier's value as text. In v2 it may also be a number.
+
+    Raises:
+        Refusal: The value cannot be an identifier.
+    """
     if type(value) is int:
         value = str(value)
     if type(value) is not str:

@@ -1,4 +1,4 @@
-"""Customer.io's limits, all in bytes of UTF-8, and the texts it refuses with."""
+"""Customer.io's limits, in bytes of UTF-8, and its error texts."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from msgspec.json import decode, encode
 from .outcome import Refusal
 
 MAX_NAME_BYTES = 100
-"""Of an event's name."""
+"""Limit of an event's name."""
 MAX_ID_BYTES = 150
-"""Of an id of a person or object."""
+"""Limit of an id of a person or object."""
 MAX_ATTRIBUTE_NAME_BYTES = 150
 MAX_VALUE_BYTES = 1000
-"""Of an attribute's value: of a text its characters, of an object or array its compact JSON."""
+"""Limit of an attribute's value: a string's characters, an object's or array's compact JSON."""
 MAX_ATTRIBUTES = 300
-"""Of one request, and of one person or object."""
+"""Limit of one request, and of one person or object."""
 MAX_DATA_BYTES = 100_000
-"""Of a v1 event's data as compact JSON."""
+"""Limit of a v1 event's data as compact JSON."""
 MAX_ITEM_BYTES = 32_768
-"""Of a v2 operation as sent, alone or in a batch."""
+"""Limit of a v2 operation as sent, alone or in a batch."""
 MAX_BATCH_BYTES = 500_000
-"""Of the body of a v2 batch."""
+"""Limit of the body of a v2 batch."""
 MAX_SEGMENT_IDS = 1000
 
 # Structures of the API, not values of a person.
@@ -29,13 +29,17 @@ _NO_VALUES = frozenset(["cio_relationships", "cio_subscription_preferences"])
 
 
 def longer_than(text: str, max_bytes: int) -> bool:
-    """Whether a text has more bytes of UTF-8 than that."""
+    """Return True if a text has more than `max_bytes` bytes of UTF-8."""
     size = len(text)
     return size * 4 > max_bytes and (size > max_bytes or len(text.encode()) > max_bytes)
 
 
 def check_attributes(attributes: dict[str, Any], *, v2: bool, field: str = "attributes") -> None:
-    """Raises Refusal for the first attribute Customer.io does not take: the whole call is lost."""
+    """Check attributes against Customer.io's limits.
+
+    Raises:
+        Refusal: An attribute is over a limit. Customer.io then refuses the whole call.
+    """
     if len(attributes) > MAX_ATTRIBUTES:
         raise Refusal(
             f"cannot identify more than {MAX_ATTRIBUTES} attributes in one request", field
@@ -61,13 +65,17 @@ def check_attributes(attributes: dict[str, Any], *, v2: bool, field: str = "attr
             )
 
 
-def event_name(found: Any) -> str:
-    """The name as Customer.io keeps it: without spaces around it. Raises Refusal."""
-    if type(found) is not str:
-        if found is None:
+def event_name(value: Any) -> str:
+    """Return an event's name as Customer.io keeps it: without spaces around it.
+
+    Raises:
+        Refusal: The value is not a name.
+    """
+    if type(value) is not str:
+        if value is None:
             raise Refusal("event name must not be blank", "name", "required")
         raise Refusal("event name must be a string", "name")
-    name = found.strip()
+    name = value.strip()
     if not name:
         raise Refusal("event name must not be blank", "name", "required")
     if longer_than(name, MAX_NAME_BYTES):
@@ -76,7 +84,11 @@ def event_name(found: Any) -> str:
 
 
 def event_data(raw: Raw, field: str, max_bytes: int | None) -> bytes:
-    """The JSON text of an event's data, {} if absent. Raises Refusal."""
+    """Return the JSON text of an event's data, {} if absent.
+
+    Raises:
+        Refusal: The data is not an object, or is over the limit.
+    """
     if not raw:
         return b"{}"
     data = bytes(raw)
@@ -94,10 +106,10 @@ def _compact_bytes(data: bytes) -> int:
         return len(data)
 
 
-def usable_time(found: Any) -> int | None:
-    """Unix seconds, or None for anything else, milliseconds included."""
-    if type(found) is float and found.is_integer():
-        found = int(found)
-    if type(found) is int and 0 <= found < 2**32:
-        return found
+def usable_time(value: Any) -> int | None:
+    """Return a value in Unix seconds; None for any other value, milliseconds included."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is int and 0 <= value < 2**32:
+        return value
     return None

@@ -1,4 +1,4 @@
-"""Objects and relationships as requests describe them."""
+"""Objects and relationships in requests."""
 
 from typing import Any
 
@@ -10,78 +10,101 @@ from .rules.relations import ObjectName, RelatedObject, RelatedPerson
 _RELATIONSHIP_ACTIONS = ("add_relationships", "delete_relationships")
 
 
-def object_name(found: Any, field: str) -> ObjectName:
-    """{object_type_id, object_id} or {cio_object_id}. Raises Refusal."""
-    if found is None:
+def object_name(identifiers: Any, field: str) -> ObjectName:
+    """Read {object_type_id, object_id} or {cio_object_id}.
+
+    Raises:
+        Refusal: The value is neither.
+    """
+    if identifiers is None:
         raise Refusal("is required", field, "required")
-    if type(found) is not dict:
+    if type(identifiers) is not dict:
         raise Refusal("must be an object", field)
-    if "cio_object_id" in found:
-        if len(found) > 1:
+    if "cio_object_id" in identifiers:
+        if len(identifiers) > 1:
             raise Refusal("cannot have multiple identifiers", field)
         kind = "cio_object_id"
-        return ObjectName("", identifier_text(found[kind], kind, f"{field}.{kind}"))
+        return ObjectName("", identifier_text(identifiers[kind], kind, f"{field}.{kind}"))
     for kind in ("object_type_id", "object_id"):
-        if found.get(kind) is None:
+        if identifiers.get(kind) is None:
             raise Refusal("is required", f"{field}.{kind}", "required")
-    type_id = identifier_text(found["object_type_id"], "id", f"{field}.object_type_id")
+    type_id = identifier_text(identifiers["object_type_id"], "id", f"{field}.object_type_id")
     if not (type_id.isascii() and type_id.isdigit() and type_id.strip("0")):
         raise Refusal("must be a whole number as a string, from 1", f"{field}.object_type_id")
-    return ObjectName(type_id, identifier_text(found["object_id"], "id", f"{field}.object_id"))
+    return ObjectName(
+        type_id, identifier_text(identifiers["object_id"], "id", f"{field}.object_id")
+    )
 
 
-def related_objects(found: Any, field: str = "cio_relationships") -> list[RelatedObject]:
-    """A person's relationships: [{identifiers, relationship_attributes}]. Raises Refusal."""
+def related_objects(relationships: Any, field: str = "cio_relationships") -> list[RelatedObject]:
+    """Read the relationships of a person: [{identifiers, relationship_attributes}].
+
+    Raises:
+        Refusal: The value is no such list.
+    """
     return [
         RelatedObject(
-            object_name(one.get("identifiers"), f"{at}.identifiers"), _attributes(one, at)
+            object_name(relationship.get("identifiers"), f"{place}.identifiers"),
+            _attributes(relationship, place),
         )
-        for at, one in _elements(found, field)
+        for place, relationship in _elements(relationships, field)
     ]
 
 
-def related_people(found: Any, *, anonymous: bool) -> list[RelatedPerson]:
-    """An object's relationships, to people or to anonymous ids. Raises Refusal."""
+def related_people(relationships: Any, *, anonymous: bool) -> list[RelatedPerson]:
+    """Read the relationships of an object, to people or to anonymous ids.
+
+    Raises:
+        Refusal: The value is no list of relationships.
+    """
     kinds = ("anonymous_id",) if anonymous else MERGE_KINDS
     return [
         RelatedPerson(
-            from_object(one.get("identifiers"), f"{at}.identifiers", kinds), _attributes(one, at)
+            from_object(relationship.get("identifiers"), f"{place}.identifiers", kinds),
+            _attributes(relationship, place),
         )
-        for at, one in _elements(found, "cio_relationships")
+        for place, relationship in _elements(relationships, "cio_relationships")
     ]
 
 
-def v1_relationships(found: Any) -> tuple[list[RelatedObject] | None, bool]:
-    """v1's {action, relationships}, and whether it removes them. Raises Refusal."""
-    if found is None:
+def v1_relationships(value: Any) -> tuple[list[RelatedObject] | None, bool]:
+    """Read v1's {action, relationships}.
+
+    Returns:
+        The relationships, None if absent, and True if the action removes them.
+
+    Raises:
+        Refusal: The value is not valid.
+    """
+    if value is None:
         return None, False
-    if type(found) is not dict:
+    if type(value) is not dict:
         raise Refusal("cio_relationships must be an object", "cio_relationships")
-    action = found.get("action", "add_relationships")
+    action = value.get("action", "add_relationships")
     if action not in _RELATIONSHIP_ACTIONS:
         raise Refusal(
             "action must be add_relationships or delete_relationships", "cio_relationships.action"
         )
-    listed = related_objects(found.get("relationships"), "cio_relationships.relationships")
+    listed = related_objects(value.get("relationships"), "cio_relationships.relationships")
     return listed, action == "delete_relationships"
 
 
-def _elements(found: Any, field: str) -> list[tuple[str, dict[str, Any]]]:
-    if found is None:
+def _elements(value: Any, field: str) -> list[tuple[str, dict[str, Any]]]:
+    if value is None:
         return []
-    if type(found) is not list:
+    if type(value) is not list:
         raise Refusal("must be an array", field)
-    for number, one in enumerate(found):
-        if type(one) is not dict:
+    for number, element in enumerate(value):
+        if type(element) is not dict:
             raise Refusal("must be an object", f"{field}[{number}]")
-    return [(f"{field}[{number}]", one) for number, one in enumerate(found)]
+    return [(f"{field}[{number}]", element) for number, element in enumerate(value)]
 
 
-def _attributes(one: dict[str, Any], field: str) -> dict[str, Any]:
-    found = one.get("relationship_attributes")
-    if found is None:
+def _attributes(relationship: dict[str, Any], field: str) -> dict[str, Any]:
+    attributes = relationship.get("relationship_attributes")
+    if attributes is None:
         return {}
-    if type(found) is not dict:
+    if type(attributes) is not dict:
         raise Refusal("must be an object", f"{field}.relationship_attributes")
-    check_attributes(found, v2=True, field=f"{field}.relationship_attributes")
-    return found
+    check_attributes(attributes, v2=True, field=f"{field}.relationship_attributes")
+    return attributes

@@ -1,4 +1,4 @@
-"""What became of a call: the effect behind an answer, which the answer itself does not tell."""
+"""Outcomes of operations: what a call changed, which the response does not tell the client."""
 
 import enum
 
@@ -6,48 +6,52 @@ from msgspec import Struct
 
 
 class Outcome(enum.StrEnum):
-    """What became of one operation."""
+    """Outcome of one operation."""
 
     APPLIED = "applied"
-    """It did what it says. A reason, if any, is a remark."""
+    """The operation took full effect. A reason, if any, is a remark."""
     PARTLY = "partly"
-    """Accepted, and some of it did nothing: the reason says what."""
+    """Accepted, but a part had no effect. The reason says which part."""
     DROPPED = "dropped"
-    """Accepted with 200, and nothing changed: the reason says why."""
+    """Accepted with 200, but nothing changed. The reason says why."""
     REFUSED = "refused"
-    """Answered with an error (or named in a 207): nothing changed."""
+    """Answered with an error, or listed in a 207. Nothing changed."""
     FAULT = "fault"
-    """A fault that was asked for took the place of the answer."""
+    """An injected fault replaced the response."""
 
 
 class Effect(Struct, frozen=True, gc=False):
-    """What an operation did, for the log."""
+    """The effect of an operation, for the log."""
 
     outcome: Outcome
     reason: str = ""
     person: str = ""
-    """cio_id of the person it was about, "" if there is none."""
+    """cio_id of the person that the operation concerned; "" if there is none."""
 
 
 def applied(person: str = "", remarks: "list[str] | None" = None) -> Effect:
-    """It worked; remarks say what deserves a second look."""
+    """Return the effect of an operation that took full effect, with remarks about it."""
     return Effect(Outcome.APPLIED, "; ".join(remarks) if remarks else "", person)
 
 
 def partly(person: str, reasons: list[str]) -> Effect:
-    """It worked, but for what the reasons name."""
+    """Return the effect of an operation of which a part had no effect."""
     return Effect(Outcome.PARTLY, "; ".join(reasons), person)
 
 
 def dropped(reason: str, person: str = "") -> Effect:
-    """Silently dropped, because of the reason."""
+    """Return the effect of an operation that was accepted but changed nothing."""
     return Effect(Outcome.DROPPED, reason, person)
 
 
 class Refusal(Exception):
-    """The API answers an error, in the shape of its version.
+    """An operation or a request that the API answers with an error.
 
-    reason: required or invalid. field: the member at fault, with dots ("attributes.plan").
+    Attributes:
+        message: The text of the error.
+        field: The member at fault, with dots ("attributes.plan"); "" if there is none.
+        reason: "required" or "invalid".
+        status: The HTTP status.
     """
 
     def __init__(

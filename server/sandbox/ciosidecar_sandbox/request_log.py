@@ -1,4 +1,4 @@
-"""The log of requests: one row an operation, what was answered and what became of it."""
+"""The log of requests: one row for each operation, with its response and its outcome."""
 
 import asyncio
 from collections import Counter, deque
@@ -12,44 +12,44 @@ from .outcome import Effect, Outcome
 
 MAX_EXCERPT_BYTES = 1000
 MAX_WAITING_ROWS = 1000
-"""Rows that may wait for a subscriber; beyond that the oldest are lost to it."""
+"""Rows that may wait for a subscriber. If there are more, the subscriber loses the oldest."""
 
 
 class LogRow(Struct, frozen=True, gc=False):
-    """One operation. A batch has a row for each of its items, with one request number."""
+    """One operation. A batch has a row for each of its items, with the same request number."""
 
     number: int
-    """Counts rows, from 1."""
+    """Number of the row, from 1."""
     request: int
-    """Counts requests, from 1."""
+    """Number of the request, from 1."""
     at: float
     """Unix seconds of receipt."""
     method: str
     path: str
-    """With the query, as sent."""
+    """Path as sent, with the query."""
     status: int
-    """What was answered; 0 if nothing was."""
+    """HTTP status of the response; 0 if there was none."""
     batch_index: int | None
-    """Position in a v2 batch."""
+    """Position in a v2 batch; None outside of a batch."""
     call: str
     """identify, event, add_device, merge, …"""
     who: str
-    """Whom it named, as sent: "id 42"; "" for nobody."""
+    """Identifier in the operation, as sent: "id 42"; "" if there is none."""
     outcome: Outcome
     reason: str
-    """Why it was refused or silently dropped; "" if there is nothing to say."""
+    """Why the operation was refused or had no effect, or a remark; "" for none."""
     person: str
-    """cio_id of the person it reached; "" if none."""
+    """cio_id of the person that the operation concerned; "" if there is none."""
     body: str
     """The first 1,000 bytes of the operation's JSON."""
 
 
 class RequestLog:
-    """The latest rows, and counts of all there ever were."""
+    """The latest rows, and counts of all rows."""
 
     def __init__(self, keep: int) -> None:
         self.rows: deque[LogRow] = deque(maxlen=keep)
-        """Oldest first."""
+        """Rows, oldest first."""
         self.requests = 0
         self.written = 0
         self.by_outcome: Counter[str] = Counter()
@@ -71,7 +71,7 @@ class RequestLog:
         body: bytes = b"",
         batch_index: int | None = None,
     ) -> LogRow:
-        """Writes a row of the current request and tells the subscribers."""
+        """Add a row for the current request and send it to the subscribers."""
         self.written += 1
         outcome, reason, person = effect.outcome, effect.reason, effect.person
         row = LogRow(
@@ -99,18 +99,18 @@ class RequestLog:
         return row
 
     def next_request(self) -> int:
-        """A request begins: rows that follow are its own."""
+        """Start a request and return its number. The rows that follow belong to it."""
         self.requests += 1
         return self.requests
 
     def newest_first(self, before: int | None = None) -> Iterator[LogRow]:
-        """Rows from the newest, or from the one before the given number."""
+        """Return the rows, newest first, optionally only those with a number below `before`."""
         skip = 0 if before is None else max(0, self.written + 1 - before)
         return islice(reversed(self.rows), skip, None)
 
     @contextmanager
     def subscribe(self) -> Iterator["asyncio.Queue[LogRow]"]:
-        """A queue that gets every row from now on; a slow reader loses the oldest."""
+        """Return a queue that receives every new row. A slow subscriber loses the oldest rows."""
         queue = asyncio.Queue[LogRow](MAX_WAITING_ROWS)
         self._subscribers.append(queue)
         try:
@@ -119,7 +119,7 @@ class RequestLog:
             self._subscribers.remove(queue)
 
     def clear(self) -> None:
-        """Forgets rows and counts; subscribers stay."""
+        """Remove rows and counts. Subscribers stay."""
         self.rows.clear()
         self.requests = self.written = 0
         for counts in (self.by_outcome, self.by_call, self.by_fault):

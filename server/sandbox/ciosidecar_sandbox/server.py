@@ -1,4 +1,4 @@
-"""Puts the sandbox together and runs it: the API, the JSON for programs, the page."""
+"""The sandbox's ASGI application and its server: the Track API, the admin API and the page."""
 
 import asyncio
 import ipaddress
@@ -28,15 +28,20 @@ STOP_WITHIN_S = 2
 
 
 class Sandbox:
-    """One sandbox: the state, and the ASGI application in front of it. Raises CannotStart."""
+    """One sandbox: the workspace, and the ASGI application in front of it."""
 
     def __init__(self, settings: SandboxSettings) -> None:
+        """Create a sandbox.
+
+        Raises:
+            CannotStart: The settings contradict each other or cannot be read.
+        """
         if settings.keep < 1:
             raise CannotStart("--keep must be at least 1")
         if (settings.site_id is None) != (settings.api_key is None):
-            raise CannotStart("keys are checked with both --site-id and --api-key")
+            raise CannotStart("--site-id and --api-key must be given together")
         if (settings.tls_cert is None) != (settings.tls_key is None):
-            raise CannotStart("TLS needs both --tls-cert and --tls-key")
+            raise CannotStart("--tls-cert and --tls-key must be given together")
         self.settings = settings
         self._callers = Callers(_host_and_port(settings.listen)[0], settings.allow_host)
         self.workspace = Workspace(settings.keep)
@@ -53,8 +58,8 @@ class Sandbox:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The ASGI application."""
-        # The API does without a router: its calls are what has to be fast.
+        """Handle one ASGI connection."""
+        # The Track API has no router because its calls must be fast.
         if scope["type"] == "http":
             refusal = self._callers.refusal(scope)
             if refusal is not None:
@@ -77,14 +82,18 @@ async def _json_error(_request: Request, problem: Exception) -> Response:
 
 
 def bind(settings: SandboxSettings) -> socket.socket:
-    """A socket on the address. Raises CannotStart."""
+    """Return a socket that listens on the address of the settings.
+
+    Raises:
+        CannotStart: The address cannot be read, is not loopback, or is taken.
+    """
     host, port = _host_and_port(settings.listen)
     if not host or not port.isdecimal() or int(port) > 65_535:
         raise CannotStart(f"--listen is host:port, not {settings.listen!r}")
     if not settings.insecure and not _is_loopback(host):
         raise CannotStart(
-            f"{host} is not loopback, and whoever reaches the sandbox can read and change all in"
-            " it; add --insecure if that is meant"
+            f"{host} is not loopback, and every program that reaches the sandbox can read and change"
+            " everything in it; add --insecure to allow this"
         )
     try:
         family = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0][0]
@@ -92,7 +101,7 @@ def bind(settings: SandboxSettings) -> socket.socket:
     except OSError as problem:
         why = problem.strerror or str(problem)
         raise CannotStart(
-            f"cannot listen on {settings.listen}: {why}; name another with --listen"
+            f"cannot listen on {settings.listen}: {why}; give another address with --listen"
         ) from None
 
 
@@ -109,9 +118,18 @@ def _is_loopback(host: str) -> bool:
 
 
 class SandboxServer(uvicorn.Server):
-    """uvicorn around a sandbox; signals are whoever's who runs it."""
+    """uvicorn with a sandbox as its application. Signals are left to the caller."""
 
     def __init__(self, sandbox: Sandbox, listening: socket.socket) -> None:
+        """Create a server.
+
+        Args:
+            sandbox: The application.
+            listening: The socket that `bind` returned.
+
+        Raises:
+            CannotStart: The certificate or its key cannot be used.
+        """
         settings = sandbox.settings
         super().__init__(
             uvicorn.Config(
@@ -143,11 +161,11 @@ class SandboxServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """None: uvicorn would raise them again once it has stopped."""
+        """Capture no signals: uvicorn would raise them again once it has stopped."""
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stops; whoever is still connected in the end is cut off."""
+        """Stop the server, and abort the connections that are still open in the end."""
         await super().shutdown(sockets)
         for connection in list(self.server_state.connections):
             if isinstance(connection, ResettableProtocol):
@@ -155,11 +173,16 @@ class SandboxServer(uvicorn.Server):
         await asyncio.sleep(0)
 
     async def run_until(self, stop: asyncio.Event, ready: Callable[[], None]) -> None:
-        """Serves until the event is set; says when it begins. What `ready` raises ends it."""
+        """Serve until an event is set.
+
+        Args:
+            stop: Ends the server when it is set.
+            ready: Called once the server accepts connections. An exception in it ends the server.
+        """
         serving = asyncio.ensure_future(self.serve([self._listening]))
         stopped = asyncio.ensure_future(stop.wait())
         try:
-            # What is bound is connected to even before uvicorn accepts: the backlog holds it.
+            # Clients can connect before uvicorn accepts: the backlog of the socket holds them.
             ready()
             await asyncio.wait((serving, stopped), return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -170,9 +193,14 @@ class SandboxServer(uvicorn.Server):
 
 
 async def run(settings: SandboxSettings, ready: Callable[[str], None]) -> None:
-    """Runs a sandbox until SIGTERM or Ctrl-C. Raises CannotStart.
+    """Run a sandbox until SIGTERM or Ctrl-C.
 
-    ready: gets the URL that is really listened on.
+    Args:
+        settings: The settings of the sandbox.
+        ready: Called once with the URL of the sandbox, with the port that was taken.
+
+    Raises:
+        CannotStart: The sandbox cannot start with these settings.
     """
     sandbox = Sandbox(settings)
     server = SandboxServer(sandbox, bind(settings))

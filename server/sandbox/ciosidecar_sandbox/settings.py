@@ -1,4 +1,4 @@
-"""How a sandbox is set up: the same names as flags and in the environment."""
+"""Settings of the sandbox, with the same names as flags and in the environment."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +7,7 @@ DEFAULT_LISTEN = "127.0.0.1:8089"
 
 
 class CannotStart(Exception):
-    """The sandbox cannot start as it was asked to; the text says why and what to do."""
+    """The sandbox cannot start with its settings. The text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,34 +15,34 @@ class SandboxSettings:
     """The settings of one sandbox."""
 
     listen: str = DEFAULT_LISTEN
-    """Address to listen on: host:port (port 0: any free one)."""
+    """Address to listen on: host:port. Port 0 takes any free port."""
 
     site_id: str | None = None
-    """Site id to insist on, together with the API key; without the two any are taken."""
+    """Site id to require, together with --api-key. Without the two, any credentials are accepted."""
 
     api_key: str | None = field(default=None, repr=False)
-    """Track API key to insist on."""
+    """Track API key to require, together with --site-id."""
 
     keep: int = 100_000
-    """People, objects, events and rows of the log to keep; the oldest go."""
+    """Number of people, of objects, of events and of log rows to keep. The oldest are removed."""
 
     fault: str = ""
-    """Faults to inject, and how often: 429=0.05,slow=0.01:2s,reset=0.01."""
+    """Faults to inject, each with its probability: 429=0.05,slow=0.01:2s,reset=0.01."""
 
     seed: int = 0
-    """Which requests get which faults: the same for the same seed."""
+    """Seed of the choice which requests get which faults. The same seed repeats the same choice."""
 
     retry_after_s: float | None = None
-    """Seconds that a 429 fault asks to wait in Retry-After."""
+    """Seconds in the Retry-After header of an injected 429. Without it, a 429 has no such header."""
 
     insecure: bool = False
-    """Listen on other addresses than loopback too."""
+    """Allow --listen with an address that is not loopback."""
 
     allow_host: tuple[str, ...] = ()
-    """Name by which callers may call it, repeatable, beside localhost, addresses and --listen's host."""
+    """Host name to accept, beside localhost, IP addresses and the host of --listen. Repeatable."""
 
     tls_cert: Path | None = None
-    """File of PEM with a certificate chain, for clients that insist on https."""
+    """PEM file with the certificate chain; serves https instead of http. Needs --tls-key."""
 
     tls_key: Path | None = None
-    """File of PEM with the certificate's key."""
+    """PEM file with the certificate's private key."""

@@ -15,7 +15,7 @@ START_WITHIN_S = 10
 
 
 class Running:
-    """A sandbox that runs. Its state belongs to its thread: read it when no request is under way."""
+    """A running sandbox. Read its state only while it processes no request: a thread owns it."""
 
     def __init__(self, sandbox: Sandbox, url: str) -> None:
         self.url = url
@@ -25,13 +25,17 @@ class Running:
 
 @contextmanager
 def running_sandbox(**settings: Any) -> Iterator[Running]:
-    """Starts a sandbox on a free port of loopback and stops it at the end of the block.
+    """Start a sandbox on a free port of loopback and stop it at the end of the block.
 
-    settings: those of SandboxSettings. Raises CannotStart.
+    Args:
+        settings: Fields of SandboxSettings.
+
+    Raises:
+        CannotStart: The sandbox cannot start with these settings.
     """
-    wanted = SandboxSettings(**{"listen": "127.0.0.1:0", **settings})
-    sandbox = Sandbox(wanted)
-    server = SandboxServer(sandbox, bind(wanted))
+    sandbox_settings = SandboxSettings(**{"listen": "127.0.0.1:0", **settings})
+    sandbox = Sandbox(sandbox_settings)
+    server = SandboxServer(sandbox, bind(sandbox_settings))
     started = threading.Event()
     stopping: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 

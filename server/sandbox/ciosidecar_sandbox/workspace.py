@@ -1,4 +1,4 @@
-"""A workspace: all that is kept, and what keeps it bounded. What calls do to it is in rules/."""
+"""The state of a workspace and the limits of its size. The effects of calls are in rules/."""
 
 import time
 from asyncio import Queue
@@ -20,23 +20,23 @@ DEFAULT_KEEP = 100_000
 
 
 class Claim(Struct, gc=False):
-    """Whose an anonymous id is: it cannot be anyone else's again."""
+    """The person who has an anonymous id. No other person can get the same id later."""
 
     person: str
     """cio_id."""
     at: float
-    """Unix seconds of the identify that said so last."""
+    """Unix seconds of the latest identify with the id."""
 
 
 class Form(Struct, gc=False):
-    """A form connection, made by the first submission."""
+    """A form connection. The first submission creates it."""
 
     form_id: str
     submissions: int = 0
 
 
 class Metric(Struct, frozen=True, gc=False):
-    """A message's fate, as reported from outside."""
+    """What happened to a sent message, as reported by a call."""
 
     at: float
     """Unix seconds of receipt."""
@@ -45,11 +45,11 @@ class Metric(Struct, frozen=True, gc=False):
     metric: str
     """opened, clicked, …"""
     recipient: str
-    """An email, id or device token; "" if not said."""
+    """An email, id or device token; "" if the report has none."""
 
 
 class Workspace:
-    """One workspace in memory. Not for several threads at once: one event loop owns it."""
+    """One workspace in memory. Only one event loop may use it."""
 
     def __init__(self, keep: int = DEFAULT_KEEP, clock: Callable[[], float] = time.time) -> None:
         self.keep = keep
@@ -62,35 +62,40 @@ class Workspace:
         self.events = Events(self.keep)
         self.objects = Objects(self.keep)
         self.claims: OrderedDict[str, Claim] = OrderedDict()
-        """By anonymous id."""
+        """Claims by anonymous id."""
         self.segments: OrderedDict[int, dict[str, None]] = OrderedDict()
-        """Manual segments by id: the cio_ids in them."""
+        """Manual segments by id, each with the cio_ids of its people."""
         self.forms: OrderedDict[str, Form] = OrderedDict()
         self.metrics: deque[Metric] = deque(maxlen=self.keep)
         self.forgotten = 0
-        """People that were forgotten because there are more than are kept."""
+        """Number of people that were removed because there were more than `keep`."""
 
     def reset(self) -> None:
-        """Forgets everything, counts and log included; subscribers stay."""
+        """Remove everything, counts and log included. Subscribers stay."""
         self._begin()
         self.log.clear()
 
     def subscribe(self) -> AbstractContextManager[Queue[LogRow]]:
-        """A queue that gets every row of the log from now on, until the block ends."""
+        """Return a queue that receives every new row of the log until the block ends."""
         return self.log.subscribe()
 
     def time_of(self, timestamp: Any, remarks: list[str]) -> int:
-        """Unix seconds of a root timestamp: now if it is absent, and now if it is unusable."""
+        """Return a root timestamp in Unix seconds, or now if it is absent or unusable.
+
+        Args:
+            timestamp: The timestamp as sent, None if absent.
+            remarks: Receives a remark if the timestamp is unusable.
+        """
         if timestamp is None:
             return int(self.clock())
-        found = usable_time(timestamp)
-        if found is None:
-            remarks.append("the timestamp is not in Unix seconds, so now was taken")
+        seconds = usable_time(timestamp)
+        if seconds is None:
+            remarks.append("the timestamp is not in Unix seconds, so the current time is used")
             return int(self.clock())
-        return found
+        return seconds
 
     def create_person(self, *names: Identifier) -> Person:
-        """A new person; the oldest one goes if there are too many."""
+        """Create a person, and remove the oldest person if there are more than `keep`."""
         person = self.people.create(self.clock(), *names)
         oldest = self.people.oldest_over_limit()
         if oldest is not None:
@@ -99,7 +104,7 @@ class Workspace:
         return person
 
     def remove_person(self, person: Person) -> None:
-        """Deletes a person; their events stay in the list of all, as nobody's."""
+        """Delete a person. The events stay in the list of all events, without a person."""
         self.people.remove(person)
         for event in person.timeline or ():
             event.person = None
@@ -111,25 +116,25 @@ class Workspace:
             self.segments[segment_id].pop(person.cio_id, None)
 
     def create_object(self, object_type_id: str, object_id: str) -> Object:
-        """A new object; the oldest one goes if there are too many."""
-        made = self.objects.create(object_type_id, object_id, self.clock())
+        """Create an object, and remove the oldest object if there are more than `keep`."""
+        created = self.objects.create(object_type_id, object_id, self.clock())
         oldest = self.objects.oldest_over_limit()
         if oldest is not None:
             self.remove_object(oldest)
-        return made
+        return created
 
-    def remove_object(self, found: Object) -> None:
-        """Deletes an object and its relationships."""
-        self.objects.remove(found)
-        for cio_id in found.people:
+    def remove_object(self, removed: Object) -> None:
+        """Delete an object and its relationships."""
+        self.objects.remove(removed)
+        for cio_id in removed.people:
             person = self.people.by_cio_id.get(cio_id)
             if person is not None:
-                person.relationships.pop(found.cio_object_id, None)
+                person.relationships.pop(removed.cio_object_id, None)
 
     def add_event(self, timestamp: int, kind: str, name: str, data_json: bytes) -> Event:
-        """A new event that is nobody's yet; the oldest go if there are too many."""
-        event, gone = self.events.add(self.clock(), timestamp, kind, name, data_json)
-        for oldest in gone:
+        """Add an event that has no person yet, and remove the oldest events if there are too many."""
+        event, removed = self.events.add(self.clock(), timestamp, kind, name, data_json)
+        for oldest in removed:
             if oldest.person is not None:
                 owner = self.people.by_cio_id.get(oldest.person)
                 if owner is not None and owner.timeline and owner.timeline[0] is oldest:
@@ -137,19 +142,19 @@ class Workspace:
         return event
 
     def give(self, person: Person, event: Event) -> None:
-        """Puts an event that has just arrived into a person's timeline."""
+        """Append a new event to a person's timeline."""
         event.person = person.cio_id
         person.events().append(event)
 
     def give_all(self, person: Person, events: deque[Event]) -> None:
-        """Puts events into a person's timeline, which stays in order of arrival."""
+        """Insert events into a person's timeline, which stays in order of arrival."""
         for event in events:
             event.person = person.cio_id
         merged = sorted((*(person.timeline or ()), *events), key=lambda event: event.number)
         person.timeline = deque(merged)
 
     def counters(self) -> dict[str, Any]:
-        """How many there are of everything, and how many calls there were of each kind."""
+        """Return the number of everything in the workspace, and of calls by kind."""
         return {
             "people": len(self.people),
             "people_forgotten": self.forgotten,

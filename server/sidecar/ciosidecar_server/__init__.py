@@ -1,6 +1,6 @@
-"""ciosidecar's server: RudderStack events in, Customer.io requests out, over gRPC."""
+"""The sidecar: a gRPC server that turns RudderStack events into Customer.io requests."""
 
 __version__ = "0.1.0"
 
 PROTOCOL_VERSION = "ciosidecar.v1"
-"""The contract's name: the protobuf package it is written in."""
+"""Name of the contract: its protobuf package."""

@@ -1,4 +1,4 @@
-"""`python -m ciosidecar_server`, the same as the command `ciosidecar`."""
+"""Run the command `ciosidecar` for `python -m ciosidecar_server`."""
 
 from .cli import main
 

@@ -1,4 +1,4 @@
-"""Addresses to listen on: how they are written, and whether others than this machine can reach them."""
+"""Addresses to listen on: their syntax, and whether other machines can reach them."""
 
 import ipaddress
 import socket
@@ -8,22 +8,23 @@ UNIX = "unix:"
 
 
 class CannotListen(Exception):
-    """An address cannot be listened on; the text says which and what to do."""
+    """The server cannot listen on an address. The text says which address and what to do."""
 
 
 class Exposed(CannotListen):
-    """Others could reach an address, and nothing would be encrypted there."""
+    """Other machines could reach an address without TLS."""
 
 
 def listenable(address: str, *, protected: bool) -> tuple[str, bool]:
-    """Return the address as gRPC takes it, and whether other machines can reach it.
+    """Return the address as gRPC takes it, and True if other machines can reach it.
 
-    address: host:port, [IPv6]:port, :port for every address of the machine, or unix:PATH.
-    protected: whether it has TLS, or goes without on purpose.
+    Args:
+        address: host:port, [IPv6]:port, :port for every address of the machine, or unix:PATH.
+        protected: The server has TLS, or --insecure was given.
 
     Raises:
-        CannotListen: it is none of these, or its host or directory does not exist.
-        Exposed: other machines can reach it, and it is not protected.
+        CannotListen: The address is none of these, or its host or directory does not exist.
+        Exposed: Other machines can reach the address, and it is not protected.
     """
     if address.startswith(UNIX):
         _check_socket_path(address)
@@ -36,7 +37,7 @@ def listenable(address: str, *, protected: bool) -> tuple[str, bool]:
         raise Exposed(
             f"{address} can be reached from other machines, and results carry Customer.io's"
             " credentials: listen on 127.0.0.1 or unix:PATH, give --tls-cert and --tls-key, or add"
-            " --insecure if nobody else is on that network"
+            " --insecure if the network is trusted"
         )
     return (address if host else f"[::]{address}"), reachable
 
@@ -50,14 +51,14 @@ def _is_bracketed(host: str) -> bool:
 
 
 def _is_loopback(host: str, address: str) -> bool:
-    """Whether a host stands for nothing but loopback addresses, by whatever name it goes."""
+    """Return True if a host, by name or address, has loopback addresses only."""
     try:
-        found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise CannotListen(
-            f"cannot listen on {address}: there is no such host; name another with --listen"
+            f"cannot listen on {address}: there is no such host; give another address with --listen"
         ) from None
-    return all(_is_loopback_ip(str(one[4][0])) for one in found)
+    return all(_is_loopback_ip(str(sockaddr[0])) for *_, sockaddr in addresses)
 
 
 def _is_loopback_ip(text: str) -> bool:
@@ -67,7 +68,7 @@ def _is_loopback_ip(text: str) -> bool:
 
 
 def _check_socket_path(address: str) -> None:
-    """gRPC takes a socket file over from whoever listens on it: ask first."""
+    """Check that no server listens on a socket file: gRPC would replace the file."""
     path = Path(address.removeprefix(UNIX).removeprefix("//"))
     if not path.parent.is_dir():
         raise CannotListen(f"cannot listen on {address}: the directory does not exist")
@@ -80,4 +81,4 @@ def _check_socket_path(address: str) -> None:
             probe.connect(str(path))
         except OSError:
             return
-    raise CannotListen(f"cannot listen on {address}: another server does")
+    raise CannotListen(f"cannot listen on {address}: another server listens on it")

@@ -1,4 +1,4 @@
-"""Puts the server together: services, health, reflection, addresses, drain."""
+"""The gRPC server: its services, health, reflection, addresses and drain."""
 
 import asyncio
 import logging
@@ -25,23 +25,23 @@ _log = logging.getLogger(__name__)
 
 
 def server_options(settings: Settings) -> list[tuple[str, int]]:
-    """gRPC's options for a server with these settings."""
+    """Return gRPC's options for a server with these settings."""
     return [
-        # On by default: a second server would take the same port and half the connections.
+        # It is on by default: a second server could take the same port and half the connections.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
-        # grpc-go pings every 10 s at the most, also without a call; by default it is sent off.
+        # grpc-go pings at most every 10 s, also without a call. By default gRPC would disconnect it.
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
         ("grpc.keepalive_permit_without_calls", 1),
-        # A caller that vanished without a word is noticed within a minute.
+        # A caller that vanished without closing its connection is noticed within a minute.
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
     ]
 
 
 class Sidecar:
-    """One server in this process's event loop."""
+    """A server in the running event loop."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -59,15 +59,22 @@ class Sidecar:
             enable_reflection(self._server, (SERVICE_NAME, health.SERVICE_NAME))
 
     async def start(self) -> list[str]:
-        """Listens; answers the addresses really bound. Raises CannotListen."""
+        """Listen on the addresses of the settings.
+
+        Returns:
+            The addresses, with the ports that were taken.
+
+        Raises:
+            CannotListen: An address cannot be used.
+        """
         protected = self._credentials is not None or self._settings.insecure
-        addresses = [listenable(one, protected=protected) for one in self._settings.listen]
+        addresses = [listenable(address, protected=protected) for address in self._settings.listen]
         bound = [self._listen(address) for address, _ in addresses]
         for address, (_, reachable) in zip(bound, addresses, strict=True):
             if reachable and self._credentials is None:
                 _log.warning(
-                    "%s can be reached from other machines without TLS: whoever listens in reads"
-                    " events and credentials",
+                    "%s can be reached from other machines without TLS: events and credentials are"
+                    " readable on the network",
                     address,
                 )
         await self._server.start()
@@ -86,14 +93,14 @@ class Sidecar:
         if port == 0:
             raise CannotListen(
                 f"cannot listen on {address}: it is taken, or not an address of this machine;"
-                " name another with --listen"
+                " give another address with --listen"
             )
         if address.startswith(UNIX):
             return address
         return f"{address.rpartition(':')[0]}:{port}"
 
     async def drain(self) -> None:
-        """Takes no new calls, answers what was received, and ends within the grace."""
+        """Refuse new calls, finish what was received, and end within the grace period."""
         await self._health.enter_graceful_shutdown()
         self._draining.begin(self._settings.grace_s)
         self._dispatcher.drain(self._settings.grace_s)
@@ -101,7 +108,7 @@ class Sidecar:
         await self._end()
 
     async def stop_at_once(self) -> None:
-        """Ends every call."""
+        """End every call at once."""
         await self._server.stop(None)
         await self._end()
 
@@ -124,9 +131,14 @@ def _tls(settings: Settings) -> grpc.ServerCredentials | None:
 
 
 async def serve(settings: Settings, ready: Callable[[list[str]], None]) -> None:
-    """Runs a server until SIGTERM or Ctrl-C; a second signal ends it at once.
+    """Run a server until SIGTERM or Ctrl-C. A second signal ends it at once.
 
-    ready: called with the addresses once the server listens. What it raises ends the server.
+    Args:
+        settings: The settings of the server.
+        ready: Called with the addresses once the server listens. An exception in it ends the server.
+
+    Raises:
+        CannotListen: An address cannot be used.
     """
     sidecar = Sidecar(settings)
     bound = await sidecar.start()
@@ -141,9 +153,9 @@ async def serve(settings: Settings, ready: Callable[[list[str]], None]) -> None:
         raise
     await signals.get()
     draining = asyncio.ensure_future(sidecar.drain())
-    impatient = asyncio.ensure_future(signals.get())
-    await asyncio.wait((draining, impatient), return_when=asyncio.FIRST_COMPLETED)
+    second_signal = asyncio.ensure_future(signals.get())
+    await asyncio.wait((draining, second_signal), return_when=asyncio.FIRST_COMPLETED)
     if not draining.done():
         await sidecar.stop_at_once()
-    impatient.cancel()
+    second_signal.cancel()
     await draining

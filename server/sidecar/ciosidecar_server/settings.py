@@ -1,4 +1,4 @@
-"""How a server is set up: the same names as flags, in the environment and in a file."""
+"""Settings of the sidecar, with the same names as flags and in the environment."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,78 +18,77 @@ class Settings:
     """The settings of one server process."""
 
     listen: tuple[str, ...] = (DEFAULT_LISTEN,)
-    """Address to listen on, repeatable: host:port (port 0: any free one), or unix:PATH.
-
-    One that other machines can reach needs TLS, or --insecure."""
+    """Address to listen on: host:port or unix:PATH. Port 0 takes any free port. Repeatable. An address
+    that other machines can reach needs TLS or --insecure."""
 
     tls_cert: Path | None = None
-    """File of PEM with the server's certificate chain: TLS on every address but unix sockets."""
+    """PEM file with the server's certificate chain; enables TLS on every address except unix sockets."""
 
     tls_key: Path | None = None
-    """File of PEM with the certificate's key."""
+    """PEM file with the certificate's private key."""
 
     tls_client_ca: Path | None = None
-    """File of PEM with whom to believe; callers then need a certificate of theirs."""
+    """PEM file with the CA certificates that client certificates must be signed by; enables mTLS."""
 
     insecure: bool = False
-    """Listen without TLS on addresses that other machines can reach."""
+    """Allow --listen without TLS on addresses that other machines can reach."""
 
     grace_s: Annotated[float, Parameter(alias="--grace", validator=Number(gte=0))] = 10.0
-    """Seconds that open streams get to finish after SIGTERM or Ctrl-C."""
+    """Seconds that open streams have to finish after SIGTERM or Ctrl-C."""
 
     max_batch_events: _Count = 10_000
-    """Events a batch may hold."""
+    """Limit of the events in one batch."""
 
     max_event_bytes: _Count = 1_048_576
-    """Bytes one event may have."""
+    """Limit of the bytes of one event."""
 
     max_message_bytes: _Count = 67_108_864
-    """Bytes one gRPC message may have, either way."""
+    """Limit of the bytes of one gRPC message, in either direction."""
 
     max_destinations: _Count = 10_000
-    """Destinations, and connections, that one stream or call may declare."""
+    """Limit of the destinations, and of the source connections, that one stream or call may declare."""
 
-    max_events_in_flight: _Count = 10_000
-    """Events of one delivering stream that may be unanswered before no more is read."""
+    max_outstanding_events: _Count = 10_000
+    """Number of unanswered events at which the server stops reading a delivering stream."""
 
-    max_bytes_in_flight: _Count = 67_108_864
-    """Bytes of one delivering stream that may be unanswered before no more is read."""
+    max_outstanding_bytes: _Count = 67_108_864
+    """Bytes of unanswered events at which the server stops reading a delivering stream."""
 
     delivery: bool = True
     """Deliver requests, and ask Customer.io about credentials, for callers that want it. Without it
     the server connects to no other machine."""
 
     delivery_rate: _Positive = 900.0
-    """Requests a second that this process sends to one Customer.io workspace. Customer.io asks for
-    at most 1,000 in all, its Pipelines and transactional sends included, and every sidecar counts
-    its own: set each to what the others leave, divided by the number of sidecars."""
+    """Limit of the requests a second that this process sends to one Customer.io workspace. Customer.io
+    asks for at most 1,000, Pipelines and transactional messages included. Each sidecar counts only its
+    own requests: divide what other senders leave by the number of sidecars."""
 
     delivery_concurrency: _Count = 100
-    """Requests to one workspace that may be unanswered at a time."""
+    """Limit of the concurrent requests to one workspace."""
 
     delivery_timeout_s: _Positive = 60.0
-    """Seconds the delivery of a batch may take, retries included, where its caller sets no other."""
+    """Seconds that the delivery of a batch may take, retries included, unless the caller sets it."""
 
     request_timeout_s: _Positive = 10.0
-    """Seconds one request to Customer.io may take."""
+    """Seconds that one request to Customer.io may take."""
 
     connect_timeout_s: _Positive = 5.0
     """Seconds that connecting to Customer.io may take, TLS included."""
 
     max_connections: _Count = 512
-    """Connections to Customer.io, over all workspaces."""
+    """Limit of the connections to Customer.io, for all workspaces together."""
 
     http2: bool = False
     """Offer HTTP/2 to Customer.io."""
 
     customerio_url: str | None = None
-    """Deliver here in place of Customer.io: http://host:port, the sandbox's for instance."""
+    """URL to deliver to instead of Customer.io: http://host:port, for example the sandbox's URL."""
 
     customerio_eu_url: str | None = None
-    """Deliver here what is meant for the EU region; --customerio-url if not given."""
+    """URL to deliver to instead of Customer.io's EU region. Defaults to --customerio-url."""
 
     reflection: bool = True
-    """Answer gRPC server reflection, which is how grpcurl finds its way."""
+    """Offer gRPC server reflection, which tools such as grpcurl use."""
 
     log_level: str = "info"
-    """debug, info, warning or error."""
+    """Least level of log lines: debug, info, warning or error."""

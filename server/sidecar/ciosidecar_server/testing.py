@@ -1,4 +1,4 @@
-"""A real sidecar inside a test: `pip install ciosidecar-server`.
+"""Real sidecars for tests: `pip install ciosidecar-server`.
 
     from ciosidecar import Client
     from ciosidecar_server.testing import server
@@ -7,8 +7,8 @@
         with server() as sidecar, Client(sidecar.address) as client:
             ...
 
-Where the test itself runs in asyncio, `async_server` starts it in the test's own event loop: grpc.aio
-wants one loop in a process.
+If the test itself runs in asyncio, `async_server` starts the sidecar in the test's own event loop:
+grpc.aio supports one loop in a process.
 """
 
 import asyncio
@@ -27,84 +27,89 @@ _T = TypeVar("_T")
 
 
 class AsyncTestServer:
-    """A sidecar that listens on loopback while the block lasts, in the test's own event loop."""
+    """A sidecar on loopback in the test's own event loop."""
 
     def __init__(self, sidecar: Sidecar, addresses: list[str]) -> None:
         self._sidecar = sidecar
         self.addresses = addresses
-        """Everything it listens on."""
+        """All addresses that the sidecar listens on."""
 
     @property
     def address(self) -> str:
-        """What a client connects to: the first of its addresses."""
+        """Return the first address, for a client to connect to."""
         return self.addresses[0]
 
     async def drain(self) -> None:
-        """What SIGTERM does: every stream is told, what was received is answered, then it is gone."""
+        """Stop as on SIGTERM: tell every stream, answer what was received, then end."""
         await self._sidecar.drain()
 
     async def stop(self) -> None:
-        """Ends at once, whatever is going on."""
+        """Stop at once and end every call."""
         await self._sidecar.stop_at_once()
 
 
 class TestServer:
-    """A sidecar that listens on loopback while the block lasts, in a thread beside the test."""
+    """A sidecar on loopback in a thread of the test's process."""
 
-    __test__ = False  # pytest: the name is for the user, not for the collector
+    __test__ = False  # pytest would collect a class with this name
 
     def __init__(self, inner: AsyncTestServer) -> None:
         self._inner = inner
         self.addresses = inner.addresses
-        """Everything it listens on."""
+        """All addresses that the sidecar listens on."""
 
     @property
     def address(self) -> str:
-        """What a client connects to: the first of its addresses."""
+        """Return the first address, for a client to connect to."""
         return self.addresses[0]
 
     def drain(self) -> None:
-        """What SIGTERM does: every stream is told, what was received is answered, then it is gone."""
+        """Stop as on SIGTERM: tell every stream, answer what was received, then end."""
         run_in_background(self._inner.drain())
 
     def stop(self) -> None:
-        """Ends at once, whatever is going on."""
+        """Stop at once and end every call."""
         run_in_background(self._inner.stop())
 
 
 @contextmanager
 def server(**settings: Any) -> Iterator[TestServer]:
-    """A sidecar on a free port of loopback, in a thread beside the test.
+    """Start a sidecar on a free port of loopback, in a thread, and stop it at the end of the block.
 
-    settings: as in `ciosidecar_server.settings.Settings`; `listen` is ("127.0.0.1:0",) if not given.
+    Args:
+        settings: Fields of `ciosidecar_server.settings.Settings`. `listen` defaults to
+            ("127.0.0.1:0",).
+
+    Raises:
+        CannotListen: An address cannot be used.
     """
-    found = TestServer(run_in_background(_start(settings)))
+    running = TestServer(run_in_background(_start(settings)))
     try:
-        yield found
+        yield running
     finally:
-        found.stop()
+        running.stop()
 
 
 @asynccontextmanager
 async def async_server(**settings: Any) -> AsyncIterator[AsyncTestServer]:
-    """The same in the running event loop."""
-    found = await _start(settings)
+    """Start a sidecar like `server`, but in the running event loop."""
+    running = await _start(settings)
     try:
-        yield found
+        yield running
     finally:
-        await found.stop()
+        await running.stop()
 
 
 async def _start(settings: dict[str, Any]) -> AsyncTestServer:
-    # grpc.aio ends with its last server or channel, and may then still be asked to poll what it has
-    # closed: a traceback on stderr. One more user of it lasts as long as the process.
+    # grpc.aio shuts down with its last server or channel. A late poll then prints a traceback on
+    # stderr. This extra user keeps grpc.aio alive as long as the process.
     aio.init_grpc_aio()
     sidecar = Sidecar(Settings(**{"listen": ("127.0.0.1:0",)} | settings))
     return AsyncTestServer(sidecar, await sidecar.start())
 
 
 def run_in_background(coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """The coroutine's result, from the one event loop that all servers of `server` live in."""
+    """Run a coroutine in the event loop of all servers of `server`, and return its result."""
     return asyncio.run_coroutine_threadsafe(coroutine, _background_loop()).result()
 
 

@@ -1,4 +1,4 @@
-"""The page: what is in the sandbox and what became of each request, for people with a browser."""
+"""The web page: the state of the sandbox, and the outcome of each request."""
 
 from .routes import page_routes
 

@@ -1,7 +1,7 @@
-"""The log while it is being written: server-sent events, several rows at a time.
+"""The live log: new rows as server-sent events, several rows a message.
 
-However many requests come, a browser gets at most four messages a second with at most fifty rows
-each; what it was not sent is counted. A reader that is slow holds nothing up and loses nothing else.
+A browser gets at most four messages a second, each with at most fifty rows; further rows are only
+counted. A slow browser delays no other browser and no request.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ from .views import LogFilter
 
 BATCH_EVERY_S = 0.25
 LOOK_EVERY_S = 1.0
-"""How often to look for what changes without a request: a reset, other faults."""
+"""Interval of checks for changes that no request makes: a reset, other faults."""
 HEARTBEAT_S = 15.0
-"""After so long without a message, a comment, by which both sides learn that the other is there."""
+"""Longest time without a message; then a comment shows each side that the other is alive."""
 MAX_ROWS = 50
 """Rows in one message."""
 MAX_VIEWERS = 20
-"""Open streams; each costs every request a little."""
+"""Limit of open streams: each makes every request a little slower."""
 
 
 NO_ROW = "0"
@@ -34,7 +34,7 @@ NO_ROW = "0"
 
 
 def cursor(log: RequestLog) -> str:
-    """Names the newest row so that no row of another run, or of before a reset, is taken for it."""
+    """Return a name of the newest row that no row has after a reset or in another run."""
     newest = next(log.newest_first(), None)
     return NO_ROW if newest is None else f"{newest.number}-{newest.at}"
 
@@ -50,31 +50,37 @@ def _numbered(log: RequestLog, number: int) -> LogRow | None:
     return row if row is not None and row.number == number else None
 
 
-def rows_since(log: RequestLog, wanted: LogFilter, after: int) -> tuple[list[LogRow], int]:
-    """The latest wanted rows after a row, newest first, and how many more there were."""
+def rows_since(log: RequestLog, row_filter: LogFilter, after: int) -> tuple[list[LogRow], int]:
+    """Return the latest matching rows after a row, newest first, and the number of further ones."""
     new = takewhile(lambda row: row.number > after, log.newest_first())
-    found = [row for row in new if wanted.takes(row)]
-    return found[:MAX_ROWS], max(0, len(found) - MAX_ROWS)
+    rows = [row for row in new if row_filter.matches(row)]
+    return rows[:MAX_ROWS], max(0, len(rows) - MAX_ROWS)
 
 
 class LiveLog(Response):
-    """A stream of messages, each {rows: HTML, shown, skipped, reset, frame}, with cursors for ids."""
+    """A stream of messages {rows: HTML, shown, skipped, reset, frame}. Their ids are cursors."""
 
     def __init__(
         self,
         log: RequestLog,
-        wanted: LogFilter,
+        row_filter: LogFilter,
         *,
         after: str,
         frame: Callable[[], dict[str, Any]],
         stopping: asyncio.Event,
         watched: Callable[[int], None],
     ) -> None:
-        """after: cursor of the last row that is known; rows from there on are sent first.
+        """Create a stream.
 
-        watched: is told 1 when it begins and -1 when it ends.
+        Args:
+            log: The log to watch.
+            row_filter: The filter of rows.
+            after: Cursor of the last row that the browser has. Later rows are sent first.
+            frame: Returns the counters and faults that every page shows.
+            stopping: Ends the stream when it is set.
+            watched: Called with 1 when the stream begins and with -1 when it ends.
         """
-        self._log, self._wanted, self._frame = log, wanted, frame
+        self._log, self._row_filter, self._frame = log, row_filter, frame
         self._last = _row_at(log, after)
         self._reset = self._last is None and after != NO_ROW
         self._shown: dict[str, Any] = {}
@@ -83,7 +89,7 @@ class LiveLog(Response):
         del self.headers["content-length"]
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends until the browser leaves or the sandbox stops."""
+        """Send messages until the browser disconnects or the sandbox stops."""
         self._watched(1)
         try:
             await self._watch(receive, send)
@@ -121,14 +127,14 @@ class LiveLog(Response):
             await send({"type": "http.response.body", "body": b""})
 
     def _message(self) -> bytes:
-        """What is new, or nothing."""
+        """Return the next message; b"" if nothing has changed."""
         log, frame, last = self._log, self._frame(), self._last
-        # What has become of the row is how a reset shows, even if as many rows came after it.
+        # After a reset, another row has the number of the last one, even if as many rows followed.
         reset = self._reset or (last is not None and _numbered(log, last.number) is not last)
         after = 0 if reset or last is None else last.number
         if not reset and log.written == after and frame == self._shown:
             return b""
-        rows, skipped = rows_since(log, self._wanted, after)
+        rows, skipped = rows_since(log, self._row_filter, after)
         self._reset, self._last, self._shown = False, next(log.newest_first(), None), frame
         message = encode(
             {

@@ -1,4 +1,4 @@
-"""From data to HTML: the templates, how they show values, and the headers all pages have."""
+"""Rendering of HTML: the templates, their filters, and the headers of every page."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from .. import __version__
 from .query import address
 
 HEADERS = {
-    # Attribute values are whatever somebody sent: even if one got through as HTML, nothing runs.
+    # Attribute values come from clients: even if one were rendered as HTML, no script would run.
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self';"
         " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -25,12 +25,12 @@ HEADERS = {
     "cache-control": "no-store",
 }
 MAX_EXCERPT = 160
-"""Characters of an event's data that a list shows."""
+"""Number of characters of an event's data that a list shows."""
 _RECENT = range(1_000_000_000, 4_000_000_000)
 
 
 def moment(seconds: float, form: str = "%Y-%m-%d %H:%M:%S") -> str:
-    """Unix seconds as date and time of UTC; as they are, if they are beyond the calendar."""
+    """Return Unix seconds as date and time of UTC; as a number if they are beyond the calendar."""
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime(form)
     except (OverflowError, OSError, ValueError):
@@ -38,7 +38,7 @@ def moment(seconds: float, form: str = "%Y-%m-%d %H:%M:%S") -> str:
 
 
 def time_tag(seconds: float, form: str = "%Y-%m-%d %H:%M:%S") -> Markup:
-    """A <time> element."""
+    """Return a <time> element."""
     exact = moment(seconds, "%Y-%m-%dT%H:%M:%SZ")
     return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(
         exact, moment(seconds, form)
@@ -46,25 +46,27 @@ def time_tag(seconds: float, form: str = "%Y-%m-%d %H:%M:%S") -> Markup:
 
 
 def value_text(value: Any) -> str:
-    """An attribute as text: a text as it is, anything else as JSON."""
+    """Return an attribute as text: a string as it is, any other value as JSON."""
     return value if type(value) is str else encode(value).decode()
 
 
 def as_date(name: str, value: Any) -> str:
-    """What an attribute says if it is a time in Unix seconds, by its name and size; else ""."""
-    looks = name.endswith(("_at", "_on", "_date", "timestamp"))
-    return f"{moment(value)} UTC" if looks and type(value) is int and value in _RECENT else ""
+    """Return the date of an attribute that is Unix seconds by its name and size, else ""."""
+    has_time_name = name.endswith(("_at", "_on", "_date", "timestamp"))
+    return (
+        f"{moment(value)} UTC" if has_time_name and type(value) is int and value in _RECENT else ""
+    )
 
 
 def excerpt(data_json: bytes) -> str:
-    """The beginning of an event's data, on one line."""
+    """Return the beginning of an event's data on one line."""
     text = data_json[: MAX_EXCERPT * 4].decode(errors="replace")
     text = re.sub(r"\s+", " ", text)
     return text if len(text) <= MAX_EXCERPT else text[:MAX_EXCERPT] + "…"
 
 
 def pretty(json: str | bytes) -> str:
-    """JSON with a member a line; what is no JSON, as it is."""
+    """Return JSON with one member a line; other texts as they are."""
     text = json.decode(errors="replace") if isinstance(json, bytes) else json
     try:
         decode(text)
@@ -96,10 +98,10 @@ _ENVIRONMENT = _environment()
 
 
 def render(template: str, context: Mapping[str, Any]) -> str:
-    """A template as text."""
+    """Render a template to text."""
     return _ENVIRONMENT.get_template(template).render(context)
 
 
 def page(template: str, context: Mapping[str, Any], status: int = 200) -> HTMLResponse:
-    """A whole page as an answer."""
+    """Render a whole page to a response."""
     return HTMLResponse(render(template, context), status, HEADERS)

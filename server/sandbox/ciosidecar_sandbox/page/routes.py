@@ -1,4 +1,4 @@
-"""The addresses of the page, and what answers at each."""
+"""The routes of the web page and their handlers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from .query import (
     number,
     page_before,
     path_number,
-    wanted_rows,
+    requested_filter,
 )
 from .rendering import page
 
@@ -32,9 +32,12 @@ _STATIC = Path(__file__).parent / "static"
 def page_routes(
     workspace: Workspace, faults: Faults, stopping: asyncio.Event
 ) -> Sequence[BaseRoute]:
-    """Routes of Starlette, to be mounted at /.
+    """Return the routes for a Starlette application.
 
-    stopping: set when the server stops; open streams end by it.
+    Args:
+        workspace: The workspace to show.
+        faults: The faults to show.
+        stopping: Ends open streams when it is set.
     """
     site = _Site(workspace, faults, stopping)
     return [
@@ -52,7 +55,7 @@ def page_routes(
 
 
 class _Site:
-    """The pages, over one workspace and its faults."""
+    """Handlers of the pages for one workspace and its faults."""
 
     def __init__(self, workspace: Workspace, faults: Faults, stopping: asyncio.Event) -> None:
         self._workspace, self._faults, self._stopping = workspace, faults, stopping
@@ -66,37 +69,37 @@ class _Site:
         return self._page("missing.html", here, 404, what=what, why=why, **more)
 
     async def log(self, request: Request) -> Response:
-        """The request log; with ?id=, ?email=, … the person instead."""
+        """Show the log; with ?id=, ?email=, ?phone= or ?cio_id=, redirect to the person."""
         named = views.named_person(self._workspace, request.query_params.get)
         if named is not None:
             return self._to_person(named)
-        wanted, before = wanted_rows(request), number(request, "before")
-        found = views.log_page(self._workspace, wanted, before)
-        person = self._workspace.people.by_cio_id.get(wanted.person)
-        live = {**wanted._asdict(), "after": cursor(self._workspace.log)}
+        row_filter, before = requested_filter(request), number(request, "before")
+        shown = views.log_page(self._workspace, row_filter, before)
+        person = self._workspace.people.by_cio_id.get(row_filter.person)
+        live = {**row_filter._asdict(), "after": cursor(self._workspace.log)}
         return self._page(
             "log.html",
             "requests",
-            found=found,
-            wanted=wanted,
+            shown=shown,
+            row_filter=row_filter,
             before=before,
             person=person,
             title_of=views.person_title,
             origin=f"{request.url.scheme}://{request.url.netloc}",
             live=address("/live", live) if before is None else "",
-            older=after_these("/", found, wanted._asdict()),
+            older=after_these("/", shown, row_filter._asdict()),
         )
 
     async def live(self, request: Request) -> Response:
-        """Rows of the log as they come."""
+        """Stream new rows of the log."""
         if request.method == "HEAD":
             return Response(media_type="text/event-stream")
         if self._viewers >= MAX_VIEWERS:
-            return PlainTextResponse("too many pages are watching; close one", 503)
+            return PlainTextResponse("too many pages watch the log; close one", 503)
         query = request.query_params
         return LiveLog(
             self._workspace.log,
-            wanted_rows(request),
+            requested_filter(request),
             after=request.headers.get("last-event-id", query.get("after", "")),
             frame=lambda: views.frame(self._workspace, self._faults),
             stopping=self._stopping,
@@ -107,13 +110,13 @@ class _Site:
         self._viewers += change
 
     async def request(self, request: Request) -> Response:
-        """One row of the log."""
+        """Show one row of the log."""
         row = views.log_row(self._workspace, path_number(request))
         if row is None:
             return self._missing(
                 "requests",
                 "There is no such request.",
-                "The sandbox keeps the latest ones only, and forgets all of them when it is reset"
+                "The sandbox keeps only the latest requests, and removes all of them when it is reset"
                 " or ends.",
             )
         return self._page(
@@ -128,121 +131,121 @@ class _Site:
         )
 
     async def people(self, request: Request) -> Response:
-        """The list of people; with ?id=, ?email=, … the person instead."""
+        """Show the people; with ?id=, ?email=, ?phone= or ?cio_id=, redirect to the person."""
         named = views.named_person(self._workspace, request.query_params.get)
         if named is not None:
             return self._to_person(named)
         q = request.query_params.get("q", "").strip()
         offset = number(request, "offset") or 0
-        found = views.take(self._workspace.people.search(q), offset)
+        shown = views.take(self._workspace.people.search(q), offset)
         return self._page(
             "people.html",
             "people",
-            found=found,
+            shown=shown,
             q=q,
             title_of=views.person_title,
             newer=page_before("/people", offset, {"q": q}),
-            older=next_page("/people", offset, found, {"q": q}),
+            older=next_page("/people", offset, shown, {"q": q}),
         )
 
     def _to_person(self, named: Person | str) -> Response:
         if isinstance(named, Person):
             return RedirectResponse(f"/people/{named.cio_id}")
-        return self._nobody(f"Nobody has the {named}.", "")
+        return self._no_person(f"No person has the {named}.", "")
 
-    def _nobody(self, what: str, cio_id: str) -> Response:
+    def _no_person(self, what: str, cio_id: str) -> Response:
         return self._missing(
             "people",
             what,
-            "They may have been deleted, suppressed or merged into someone else, or never have been"
+            "The person may have been deleted, suppressed or merged into another person, or was never"
             " identified.",
             log_of=cio_id,
         )
 
     async def person(self, request: Request) -> Response:
-        """One person, with a screenful of the timeline."""
+        """Show one person with a page of the timeline."""
         cio_id = request.path_params["cio_id"].removeprefix("cio_")
         person = self._workspace.people.by_cio_id.get(cio_id)
         if person is None:
-            return self._nobody("There is no such person.", cio_id)
+            return self._no_person("There is no such person.", cio_id)
         before = number(request, "before")
-        found = views.event_page(person.timeline or (), "", before)
+        shown = views.event_page(person.timeline or (), "", before)
         return self._page(
             "person.html",
             "people",
             person=person,
             title=views.person_title(person),
             relationships=list(views.related_objects(self._workspace, person)),
-            found=found,
+            shown=shown,
             before=before,
-            older=after_these(f"/people/{person.cio_id}", found, {}, "#timeline"),
+            older=after_these(f"/people/{person.cio_id}", shown, {}, "#timeline"),
         )
 
     async def objects(self, request: Request) -> Response:
-        """The list of objects; with ?type= and ?id= the object instead."""
+        """Show the objects; with ?type= and ?id=, redirect to the object."""
         query = request.query_params
         object_type_id, offset = query.get("type", ""), number(request, "offset") or 0
         if "id" in query:
-            one = self._workspace.objects.find(object_type_id, query["id"])
-            if one is None:
+            object_ = self._workspace.objects.find(object_type_id, query["id"])
+            if object_ is None:
                 return self._no_object()
-            return RedirectResponse(f"/objects/{one.cio_object_id}")
-        found = views.take(views.objects(self._workspace, object_type_id), offset)
+            return RedirectResponse(f"/objects/{object_.cio_object_id}")
+        shown = views.take(views.objects(self._workspace, object_type_id), offset)
         return self._page(
             "objects.html",
             "objects",
-            found=found,
+            shown=shown,
             object_type_id=object_type_id,
             newer=page_before("/objects", offset, {"type": object_type_id}),
-            older=next_page("/objects", offset, found, {"type": object_type_id}),
+            older=next_page("/objects", offset, shown, {"type": object_type_id}),
         )
 
     def _no_object(self) -> Response:
-        why = "It may have been deleted, or never have been identified."
+        why = "The object may have been deleted, or was never identified."
         return self._missing("objects", "There is no such object.", why)
 
     async def object(self, request: Request) -> Response:
-        """One object, with a screenful of its people."""
+        """Show one object with a page of its people."""
         objects = self._workspace.objects.by_cio_object_id
-        one = objects.get(request.path_params["cio_object_id"])
-        if one is None:
+        object_ = objects.get(request.path_params["cio_object_id"])
+        if object_ is None:
             return self._no_object()
         offset = number(request, "offset") or 0
-        found = views.take(views.related_people(self._workspace, one), offset)
-        here = f"/objects/{one.cio_object_id}"
+        shown = views.take(views.related_people(self._workspace, object_), offset)
+        here = f"/objects/{object_.cio_object_id}"
         return self._page(
             "object.html",
             "objects",
-            object=one,
-            found=found,
+            object=object_,
+            shown=shown,
             title_of=views.person_title,
             newer=page_before(here, offset, {}),
-            older=next_page(here, offset, found, {}),
+            older=next_page(here, offset, shown, {}),
         )
 
     async def events(self, request: Request) -> Response:
-        """The latest events."""
+        """Show the latest events."""
         name, before = request.query_params.get("name", "").strip(), number(request, "before")
-        found = views.event_page(self._workspace.events.kept, name, before)
+        shown = views.event_page(self._workspace.events.kept, name, before)
         return self._page(
             "events.html",
             "events",
-            found=found,
+            shown=shown,
             name=name,
             names=views.event_names(self._workspace),
             before=before,
             people=self._workspace.people.by_cio_id,
             title_of=views.person_title,
-            older=after_these("/events", found, {"name": name}),
+            older=after_these("/events", shown, {"name": name}),
         )
 
     async def event(self, request: Request) -> Response:
-        """One event with all of its data."""
-        one = views.event(self._workspace, path_number(request))
-        if one is None:
-            why = "The sandbox keeps the latest ones only, and those it accepted."
+        """Show one event with all of its data."""
+        event = views.event(self._workspace, path_number(request))
+        if event is None:
+            why = "The sandbox keeps only the latest events that it accepted."
             return self._missing("events", "There is no such event.", why)
-        person = self._workspace.people.by_cio_id.get(one.person or "")
+        person = self._workspace.people.by_cio_id.get(event.person or "")
         return self._page(
-            "event.html", "events", event=one, person=person, title_of=views.person_title
+            "event.html", "events", event=event, person=person, title_of=views.person_title
         )

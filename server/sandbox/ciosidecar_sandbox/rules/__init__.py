@@ -1,1 +1,1 @@
-"""What each call does to a workspace behind its 200, a topic a file. No HTTP in here."""
+"""The effect of each call on a workspace, without HTTP. One topic a file."""

@@ -1,4 +1,4 @@
-"""Anonymous people: what waits for them, and how it becomes somebody's."""
+"""Anonymous profiles: events and relationships wait until their id is identified."""
 
 from typing import Any
 
@@ -8,19 +8,19 @@ from ..workspace import Claim, Workspace
 from .relations import connect
 
 JOIN_AFTER_IDENTIFY_S = 300
-"""Events that come later than this wait for another identify."""
+"""Events that arrive later than this wait for another identify."""
 
 
 def join(workspace: Workspace, person: Person, anonymous_id: Any) -> list[str]:
-    """Makes a person's what waits for the anonymous id; answers why not, if so."""
+    """Give a person what waits for an anonymous id; return the reasons why that failed."""
     if anonymous_id is None or anonymous_id == "":
         return []
     if type(anonymous_id) is not str or longer_than(anonymous_id, MAX_ID_BYTES):
-        return [f"anonymous_id is not a text of at most {MAX_ID_BYTES} bytes"]
+        return [f"anonymous_id is not a string of at most {MAX_ID_BYTES} bytes"]
     claim = workspace.claims.get(anonymous_id)
     now = workspace.clock()
     if claim is not None and claim.person != person.cio_id:
-        return ["anonymous_id is somebody else's already, and cannot be reused"]
+        return ["anonymous_id belongs to another person already, and cannot be reused"]
     if claim is None:
         workspace.claims[anonymous_id] = Claim(person.cio_id, now)
         if len(workspace.claims) > workspace.keep:
@@ -40,7 +40,7 @@ def join(workspace: Workspace, person: Person, anonymous_id: Any) -> list[str]:
 
 
 def owner_now(workspace: Workspace, anonymous_id: str) -> Person | None:
-    """Whose an anonymous event is at once: of whom was identified with its id just now."""
+    """Return the person who was identified with an anonymous id in the last 300 s, or None."""
     claim = workspace.claims.get(anonymous_id)
     if claim is None or workspace.clock() - claim.at > JOIN_AFTER_IDENTIFY_S:
         return None

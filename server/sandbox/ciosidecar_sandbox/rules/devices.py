@@ -9,7 +9,7 @@ from ..workspace import Workspace
 from .finding import find_or_create, unknown
 
 MAX_DEVICES = 100
-"""Of one person, here; the oldest go."""
+"""Limit of one person in the sandbox. The oldest are removed."""
 
 
 def add_device(
@@ -21,9 +21,16 @@ def add_device(
     attributes: dict[str, str],
     ignored: list[str],
 ) -> Effect:
-    """Adds or updates a device.
+    """Add or update a device.
 
-    ignored: names of members that are no attribute because they stand beside `attributes`.
+    Args:
+        workspace: The workspace to change.
+        who: The person.
+        token: The device's token.
+        platform: ios or android.
+        last_used: The time of last use as sent.
+        attributes: The device's attributes. "" removes one.
+        ignored: Names of members that are ignored because they are not in `attributes`.
     """
     person = find_or_create(workspace, who)
     if isinstance(person, Effect):
@@ -48,7 +55,7 @@ def add_device(
 
 
 def delete_device(workspace: Workspace, who: Identifier, token: str) -> Effect:
-    """Removes a device."""
+    """Remove a device."""
     person = workspace.people.find(who)
     if person is None:
         return unknown(who)

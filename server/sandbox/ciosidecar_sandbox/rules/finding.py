@@ -1,4 +1,4 @@
-"""Whom a call reaches: somebody there, somebody new, or nobody and why."""
+"""The person that a call concerns: an existing profile, a new one, or none and the reason."""
 
 from ..identifiers import Identifier
 from ..outcome import Effect, dropped
@@ -7,7 +7,7 @@ from ..workspace import Workspace
 
 
 def find_or_create(workspace: Workspace, who: Identifier) -> Person | Effect:
-    """The person, made by their first call if need be; an Effect if nobody can be reached."""
+    """Return the person with an identifier, created if necessary; an Effect if that is impossible."""
     person = workspace.people.find(who)
     if person is not None:
         return person
@@ -19,13 +19,13 @@ def find_or_create(workspace: Workspace, who: Identifier) -> Person | Effect:
 
 
 def suppressed(who: Identifier) -> Effect:
-    """Calls about a suppressed identifier are ignored."""
+    """Return the effect of a call about a suppressed identifier: it is ignored."""
     return dropped(f"{who} is suppressed")
 
 
 def unknown(who: Identifier) -> Effect:
-    """Nobody has the identifier, and this call makes nobody."""
+    """Return the effect of a call that needs an existing person and has none."""
     hint = ""
     if who.kind == "cio_id" and who.value.startswith("cio_"):
-        hint = "; in v2 a cio_id is given without its cio_"
-    return dropped(f"nobody has the {who}{hint}")
+        hint = "; in v2 a cio_id is sent without cio_"
+    return dropped(f"no person has the {who}{hint}")

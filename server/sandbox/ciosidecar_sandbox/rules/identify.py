@@ -1,4 +1,4 @@
-"""identify: whom it reaches, what of it counts, and the attribute updates that fail behind a 200."""
+"""The call identify, including the attribute updates that fail although it returns 200."""
 
 from typing import Any
 
@@ -24,20 +24,26 @@ def identify(
     *,
     removes_relationships: bool = False,
 ) -> Effect:
-    """Creates or updates a person.
+    """Create or update a person.
 
-    attributes: as sent, checked against the limits; this takes out what is no attribute.
-    timestamp: of v2's operation; v1 has it among the attributes as _timestamp.
+    Args:
+        workspace: The workspace to change.
+        who: The identifier of the call.
+        attributes: The attributes as sent, already checked against the limits. Members that are
+            no attributes, as _update, are taken out.
+        timestamp: The timestamp of a v2 operation. In v1 it is the attribute _timestamp.
+        relationships: Objects to relate to the person.
+        removes_relationships: Remove the relationships instead.
     """
     attributes = dict(attributes)
     only_existing = attributes.pop("_update", False) is True
     timestamp = attributes.pop("_timestamp", None) if timestamp is None else timestamp
     attributes.pop("cio_relationships", None)
     names = {kind: attributes.pop(kind) for kind in _NAMES if kind in attributes}
-    found = _reach(workspace, who, names, only_existing=only_existing)
-    if isinstance(found, Effect):
-        return found
-    person, losses = found
+    person_and_losses = _find_or_create(workspace, who, names, only_existing=only_existing)
+    if isinstance(person_and_losses, Effect):
+        return person_and_losses
+    person, losses = person_and_losses
     remarks: list[str] = []
     at = workspace.time_of(timestamp, remarks)
     if attributes:
@@ -56,10 +62,10 @@ def identify(
     return applied(person.cio_id, remarks)
 
 
-def _reach(
+def _find_or_create(
     workspace: Workspace, who: Identifier, names: dict[str, Any], *, only_existing: bool
 ) -> tuple[Person, list[str]] | Effect:
-    """The person, with the names they are given, and what of those was lost."""
+    """Return the person with the identifiers in the call, and the reasons why some were not set."""
     people = workspace.people
     if people.is_suppressed(who):
         return suppressed(who)
@@ -72,10 +78,10 @@ def _reach(
     if "cio_id" in names and (person is None or names["cio_id"] != person.cio_id):
         return dropped(FAILED + "the cio_id is not that of the person addressed")
     if person is None:
-        reached = _reach_nobody(workspace, who, claimed, only_existing=only_existing)
-        if isinstance(reached, Effect):
-            return reached
-        person = reached
+        created = _create_or_rename(workspace, who, claimed, only_existing=only_existing)
+        if isinstance(created, Effect):
+            return created
+        person = created
     if names.get("id", "") is None:
         return dropped(FAILED + "an id cannot be removed", person.cio_id)
     for name in claimed:
@@ -87,7 +93,7 @@ def _reach(
 
 
 def _claimed(names: dict[str, Any], losses: list[str]) -> list[Identifier]:
-    """The identifiers among the attributes that can be ones."""
+    """Return the valid identifiers among the attributes; add the reasons for the others."""
     claimed = []
     if type(names.get("id")) is str:
         claimed.append(Identifier("id", names["id"]))
@@ -100,48 +106,51 @@ def _claimed(names: dict[str, Any], losses: list[str]) -> list[Identifier]:
     return claimed
 
 
-def _reach_nobody(
+def _create_or_rename(
     workspace: Workspace, who: Identifier, claimed: list[Identifier], *, only_existing: bool
 ) -> Person | Effect:
-    """The person for an identifier that nobody has yet: someone by another name, or someone new."""
+    """Return the person for an identifier without a person.
+
+    This is the person with another identifier in the call, or else a new person.
+    """
     people = workspace.people
     if who.kind == "cio_id":
         return unknown(who)
     for name in claimed:
         if name.kind == who.kind:
             if comparable(name) != comparable(who):
-                return dropped(FAILED + f"the {name} is not the one addressed")
+                return dropped(FAILED + f"the {name} is not that of the person addressed")
             continue
         owner = people.find(name)
         if owner is None:
             continue
         if getattr(owner, who.kind) is not None:
-            return dropped(FAILED + f"the {name} belongs to someone else", owner.cio_id)
+            return dropped(FAILED + f"the {name} belongs to another person", owner.cio_id)
         people.name(owner, who)
         return owner
     if only_existing:
-        return dropped(f"_update creates nobody, and nobody has the {who}")
+        return dropped(f"_update creates no person, and no person has the {who}")
     return workspace.create_person(who)
 
 
 def _rename(
     workspace: Workspace, person: Person, who: Identifier, name: Identifier
 ) -> list[str] | Effect:
-    """Gives the person a name among the attributes, if that may be."""
+    """Give a person an identifier among the attributes, if that is allowed."""
     owner = workspace.people.find(name)
     if owner is person:
         return []
     if owner is not None:
-        return dropped(FAILED + f"the {name} belongs to someone else", person.cio_id)
+        return dropped(FAILED + f"the {name} belongs to another person", person.cio_id)
     if getattr(person, name.kind) is None or who.kind == "cio_id":
         workspace.people.name(person, name)
         return []
-    failure = FAILED + f"an {name.kind}, once set, is changed by cio_id only"
+    failure = FAILED + f"an {name.kind} that is set can be changed by cio_id only"
     return dropped(failure, person.cio_id) if name.kind == "id" else [failure]
 
 
 def _take_phone(workspace: Workspace, person: Person) -> None:
-    """A phone is also an identifier of v2; of several people with one phone, the first has it."""
+    """Make a phone attribute an identifier too, unless another person has it already."""
     phone = person.attributes.get("phone")
     if type(phone) is str:
         name = Identifier("phone", phone)

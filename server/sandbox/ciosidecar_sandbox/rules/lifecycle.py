@@ -1,4 +1,4 @@
-"""The end of people: delete, suppress, unsuppress, merge."""
+"""The calls delete, suppress, unsuppress and merge."""
 
 from collections import deque
 
@@ -12,7 +12,7 @@ from .relations import connect
 
 
 def delete(workspace: Workspace, who: Identifier) -> Effect:
-    """Deletes a person; a later call brings them back, without what they had."""
+    """Delete a person. A later call creates the person again, without the old state."""
     person = workspace.people.find(who)
     if person is None:
         return suppressed(who) if workspace.people.is_suppressed(who) else unknown(who)
@@ -21,7 +21,7 @@ def delete(workspace: Workspace, who: Identifier) -> Effect:
 
 
 def suppress(workspace: Workspace, who: Identifier) -> Effect:
-    """Deletes a person and blocks all their identifiers, or the one given if nobody has it."""
+    """Delete a person and suppress all identifiers of the person, or `who` if no person has it."""
     person = workspace.people.find(who)
     if person is None:
         if who.kind == "cio_id":
@@ -34,46 +34,43 @@ def suppress(workspace: Workspace, who: Identifier) -> Effect:
 
 
 def unsuppress(workspace: Workspace, who: Identifier) -> Effect:
-    """Lets the identifiers come back; what was deleted stays deleted."""
+    """Free the identifiers. What was deleted stays deleted."""
     if not workspace.people.unsuppress(who):
         return dropped(f"the {who} is not suppressed")
     return applied()
 
 
 def merge(workspace: Workspace, primary: Identifier, secondary: Identifier) -> Effect:
-    """Moves what the secondary has to the primary, fills gaps, and deletes the secondary.
+    """Move what the secondary person has to the primary, and delete the secondary.
 
-    Does nothing unless both exist.
+    Attributes move where the primary has none. If one of the two does not exist, nothing changes.
     """
-    kept, gone = workspace.people.find(primary), workspace.people.find(secondary)
-    if kept is None:
+    remaining, merged = workspace.people.find(primary), workspace.people.find(secondary)
+    if remaining is None:
         return _missing(workspace, "primary", primary, "")
-    if gone is None:
-        return _missing(workspace, "secondary", secondary, kept.cio_id)
-    if kept is gone:
-        return dropped("primary and secondary are the same person", kept.cio_id)
-    relationships, segments = dict(gone.relationships), list(gone.segments)
-    names = gone.identifiers()
-    events = gone.timeline or deque()
-    gone.timeline = None
-    workspace.remove_person(gone)
-    fill_gaps(kept.attributes, gone.attributes)
-    for name in names:
-        if name.kind != "cio_id" and getattr(kept, name.kind) is None:
-            workspace.people.name(kept, Identifier(name.kind, getattr(gone, name.kind)))
-    for token, device in gone.devices.items():
-        kept.devices.setdefault(token, device)
+    if merged is None:
+        return _missing(workspace, "secondary", secondary, remaining.cio_id)
+    if remaining is merged:
+        return dropped("primary and secondary are the same person", remaining.cio_id)
+    relationships, segments = dict(merged.relationships), list(merged.segments)
+    events = merged.timeline or deque()
+    merged.timeline = None
+    workspace.remove_person(merged)
+    fill_gaps(remaining.attributes, merged.attributes)
+    _take_identifiers(workspace, remaining, merged)
+    for token, device in merged.devices.items():
+        remaining.devices.setdefault(token, device)
     for cio_object_id, attributes in relationships.items():
         related = workspace.objects.by_cio_object_id.get(cio_object_id)
-        if related is not None and cio_object_id not in kept.relationships:
-            connect(kept, related, attributes)
+        if related is not None and cio_object_id not in remaining.relationships:
+            connect(remaining, related, attributes)
     for segment_id in segments:
-        kept.segments[segment_id] = None
-        workspace.segments[segment_id][kept.cio_id] = None
+        remaining.segments[segment_id] = None
+        workspace.segments[segment_id][remaining.cio_id] = None
     if events:
-        workspace.give_all(kept, events)
-    _take_claims(workspace, kept, gone)
-    return applied(kept.cio_id)
+        workspace.give_all(remaining, events)
+    _take_claims(workspace, remaining, merged)
+    return applied(remaining.cio_id)
 
 
 def _missing(workspace: Workspace, side: str, who: Identifier, person: str) -> Effect:
@@ -81,9 +78,15 @@ def _missing(workspace: Workspace, side: str, who: Identifier, person: str) -> E
     return dropped(f"the {side} ({who}) {reason}", person)
 
 
-def _take_claims(workspace: Workspace, kept: Person, gone: Person) -> None:
-    for anonymous_id in gone.anonymous_ids:
+def _take_identifiers(workspace: Workspace, remaining: Person, merged: Person) -> None:
+    for name in merged.identifiers():
+        if name.kind != "cio_id" and getattr(remaining, name.kind) is None:
+            workspace.people.name(remaining, Identifier(name.kind, getattr(merged, name.kind)))
+
+
+def _take_claims(workspace: Workspace, remaining: Person, merged: Person) -> None:
+    for anonymous_id in merged.anonymous_ids:
         claim = workspace.claims.get(anonymous_id)
         if claim is not None:
-            claim.person = kept.cio_id
-            kept.anonymous_ids.append(anonymous_id)
+            claim.person = remaining.cio_id
+            remaining.anonymous_ids.append(anonymous_id)

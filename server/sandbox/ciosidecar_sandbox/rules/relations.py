@@ -1,4 +1,4 @@
-"""Objects, and the relationships between them and people, from both sides."""
+"""The calls about objects, and relationships between objects and people."""
 
 from typing import Any, NamedTuple
 
@@ -12,11 +12,11 @@ from ..workspace import Workspace
 from .finding import find_or_create
 
 MAX_RELATIONSHIPS = 1000
-"""Of one person, here; the oldest go."""
+"""Limit of one person in the sandbox. The oldest are removed."""
 
 
 class ObjectName(NamedTuple):
-    """An object by type and id, or, with an empty type, by its cio_object_id."""
+    """The identifier of an object: type and id, or an empty type and the cio_object_id."""
 
     object_type_id: str
     object_id: str
@@ -28,35 +28,35 @@ class ObjectName(NamedTuple):
 
 
 class RelatedObject(NamedTuple):
-    """A relationship as a person's call gives it."""
+    """A relationship in a person's call."""
 
     name: ObjectName
     attributes: dict[str, Any]
 
 
 class RelatedPerson(NamedTuple):
-    """A relationship as an object's call gives it; of identify_anonymous, to an anonymous_id."""
+    """A relationship in an object's call; in identify_anonymous, with an anonymous_id."""
 
     who: Identifier
     attributes: dict[str, Any]
 
 
 def find_object(workspace: Workspace, name: ObjectName) -> Object | None:
-    """The object of that name."""
+    """Return the object with a name; None if there is none."""
     if name.object_type_id:
         return workspace.objects.find(name.object_type_id, name.object_id)
     return workspace.objects.by_cio_object_id.get(name.object_id)
 
 
 def _find_or_create(workspace: Workspace, name: ObjectName) -> Object | None:
-    found = find_object(workspace, name)
-    if found is None and name.object_type_id:
+    object_ = find_object(workspace, name)
+    if object_ is None and name.object_type_id:
         return workspace.create_object(name.object_type_id, name.object_id)
-    return found
+    return object_
 
 
 def connect(person: Person, related: Object, attributes: dict[str, Any]) -> None:
-    """Relates the two, or changes the attributes of their relationship; null and "" remove one."""
+    """Relate a person and an object, or change the relationship. null and "" remove an attribute."""
     shared = person.relationships.setdefault(related.cio_object_id, {})
     related.people[person.cio_id] = shared
     for name, value in attributes.items():
@@ -67,14 +67,14 @@ def connect(person: Person, related: Object, attributes: dict[str, Any]) -> None
 
 
 def relate(workspace: Workspace, person: Person, objects: list[RelatedObject]) -> list[str]:
-    """Relates a person to objects, made if need be; answers which could not be."""
+    """Relate a person to objects, created if they do not exist; return the reasons of failures."""
     losses = []
     for name, attributes in objects:
-        found = _find_or_create(workspace, name)
-        if found is None:
+        related = _find_or_create(workspace, name)
+        if related is None:
             losses.append(f"there is no {name}")
             continue
-        connect(person, found, attributes)
+        connect(person, related, attributes)
         if len(person.relationships) > MAX_RELATIONSHIPS:
             oldest = next(iter(person.relationships))
             del person.relationships[oldest]
@@ -83,21 +83,21 @@ def relate(workspace: Workspace, person: Person, objects: list[RelatedObject]) -
 
 
 def unrelate(workspace: Workspace, person: Person, objects: list[RelatedObject]) -> list[str]:
-    """Ends a person's relationships; answers which there were not."""
+    """Remove relationships of a person; return the reasons of failures."""
     losses = []
     for name, _ in objects:
-        found = find_object(workspace, name)
-        if found is None or person.relationships.pop(found.cio_object_id, None) is None:
+        related = find_object(workspace, name)
+        if related is None or person.relationships.pop(related.cio_object_id, None) is None:
             losses.append(f"there is no relationship to {name}")
         else:
-            found.people.pop(person.cio_id, None)
+            related.people.pop(person.cio_id, None)
     return losses
 
 
 def change_relationships(
     workspace: Workspace, who: Identifier, objects: list[RelatedObject], *, removes: bool
 ) -> Effect:
-    """A person's add_relationships and delete_relationships."""
+    """Apply a person's add_relationships or delete_relationships."""
     person = find_or_create(workspace, who)
     if isinstance(person, Effect):
         return person
@@ -108,26 +108,26 @@ def change_relationships(
 def identify_object(
     workspace: Workspace, name: ObjectName, attributes: dict[str, Any], people: list[RelatedPerson]
 ) -> Effect:
-    """Creates or updates an object and relates people, or anonymous ids, to it."""
-    found = _find_or_create(workspace, name)
-    if found is None:
+    """Create or update an object, and relate people or anonymous ids to it."""
+    object_ = _find_or_create(workspace, name)
+    if object_ is None:
         return dropped(f"there is no {name}")
     remarks: list[str] = []
-    losses, noted = update(found.attributes, found.set_at, attributes, workspace.clock())
-    losses += _relate_people(workspace, found, people)
+    losses, noted = update(object_.attributes, object_.set_at, attributes, workspace.clock())
+    losses += _relate_people(workspace, object_, people)
     return partly("", losses + remarks + noted) if losses else applied("", remarks + noted)
 
 
-def _relate_people(workspace: Workspace, found: Object, people: list[RelatedPerson]) -> list[str]:
+def _relate_people(workspace: Workspace, related: Object, people: list[RelatedPerson]) -> list[str]:
     losses = []
     for who, attributes in people:
         if who.kind == "anonymous_id":
             claim = workspace.claims.get(who.value)
             owner = workspace.people.by_cio_id.get(claim.person) if claim else None
             if owner is None:
-                workspace.objects.wait(who.value, found, attributes)
+                workspace.objects.wait(who.value, related, attributes)
             else:
-                connect(owner, found, attributes)
+                connect(owner, related, attributes)
             continue
         person = find_or_create(workspace, who)
         if isinstance(person, Effect):
@@ -136,7 +136,7 @@ def _relate_people(workspace: Workspace, found: Object, people: list[RelatedPers
         losses += relate(
             workspace,
             person,
-            [RelatedObject(ObjectName(found.object_type_id, found.object_id), attributes)],
+            [RelatedObject(ObjectName(related.object_type_id, related.object_id), attributes)],
         )
     return losses
 
@@ -144,26 +144,26 @@ def _relate_people(workspace: Workspace, found: Object, people: list[RelatedPers
 def change_people(
     workspace: Workspace, name: ObjectName, people: list[RelatedPerson], *, removes: bool
 ) -> Effect:
-    """An object's add_relationships and delete_relationships."""
+    """Apply an object's add_relationships or delete_relationships."""
     if not removes:
         return identify_object(workspace, name, {}, people)
-    found = find_object(workspace, name)
-    if found is None:
+    object_ = find_object(workspace, name)
+    if object_ is None:
         return dropped(f"there is no {name}")
     losses = []
     for who, _ in people:
         person = workspace.people.find(who)
-        if person is None or found.people.pop(person.cio_id, None) is None:
+        if person is None or object_.people.pop(person.cio_id, None) is None:
             losses.append(f"there is no relationship to {who}")
         else:
-            person.relationships.pop(found.cio_object_id, None)
+            person.relationships.pop(object_.cio_object_id, None)
     return partly("", losses) if losses else applied()
 
 
 def delete_object(workspace: Workspace, name: ObjectName) -> Effect:
-    """Deletes an object and its relationships."""
-    found = find_object(workspace, name)
-    if found is None:
+    """Delete an object and its relationships."""
+    object_ = find_object(workspace, name)
+    if object_ is None:
         return dropped(f"there is no {name}")
-    workspace.remove_object(found)
+    workspace.remove_object(object_)
     return applied()

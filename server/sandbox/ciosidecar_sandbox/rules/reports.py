@@ -1,4 +1,4 @@
-"""What comes from outside: forms that were filled in, and the fate of messages."""
+"""The calls about forms and about sent messages."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ RESERVED_FORM_KEYS = frozenset(["form_id", "form_name", "form_type", "form_url",
 def submit_form(
     workspace: Workspace, form_id: str, who: Identifier, fields: dict[str, str]
 ) -> Effect:
-    """Makes the form if it is new, identifies the person, and notes the submission."""
+    """Create the form if it is new, identify the person, and count the submission."""
     form = workspace.forms.get(form_id)
     new = form is None
     if form is None:
@@ -30,14 +30,14 @@ def submit_form(
         return effect
     track(workspace, Identifier("cio_id", effect.person), "form", form_id, encode(fields))
     if new and not effect.reason:
-        return applied(effect.person, ["a form connection was made for it"])
+        return applied(effect.person, ["a form connection was created"])
     return effect
 
 
 def report_metric(
     workspace: Workspace, delivery_id: str, metric: str, timestamp: Any, recipient: str
 ) -> Effect:
-    """Notes what became of a message. There are no messages here to look it up in."""
+    """Record what happened to a message. The sandbox has no messages to check it against."""
     remarks: list[str] = []
     at = workspace.time_of(timestamp, remarks)
     workspace.metrics.append(Metric(workspace.clock(), at, delivery_id, metric, recipient))
@@ -45,5 +45,5 @@ def report_metric(
 
 
 def unsubscribe(delivery_id: str) -> Effect:
-    """Unsubscribes whom a delivery went to, which is nobody: no messages are sent from here."""
-    return dropped(f"no delivery has the id {delivery_id}, so nobody was unsubscribed")
+    """Return the effect of an unsubscribe link: none, because the sandbox sends no messages."""
+    return dropped(f"no delivery has the id {delivery_id}, so no person was unsubscribed")

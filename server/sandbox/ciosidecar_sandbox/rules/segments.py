@@ -1,4 +1,4 @@
-"""Manual segments: people put in and taken out by identifier."""
+"""The calls that add people to manual segments and remove them."""
 
 from typing import Any
 
@@ -10,14 +10,19 @@ from ..workspace import Workspace
 def change_segment(
     workspace: Workspace, segment_id: int, kind: str, ids: list[Any], *, removes: bool
 ) -> Effect:
-    """Puts people into a segment or takes them out; ids that match nobody are ignored.
+    """Add people to a segment or remove them. Ids without a person are ignored.
 
-    kind: what the ids are: id, email or cio_id.
+    Args:
+        workspace: The workspace to change.
+        segment_id: The segment.
+        kind: The kind of the ids: id, email or cio_id.
+        ids: Identifiers of people, as sent.
+        removes: Remove the people instead of adding them.
     """
     members = workspace.segments.get(segment_id)
     if members is None:
         if removes:
-            return dropped(f"nobody is in segment {segment_id}")
+            return dropped(f"segment {segment_id} has no people")
         members = workspace.segments[segment_id] = {}
         if len(workspace.segments) > workspace.keep:
             _forget_oldest(workspace)
@@ -38,7 +43,9 @@ def change_segment(
     if unknown:
         return partly("", [f"{unknown} of {len(ids)} values are no person's {kind}"])
     if unchanged == len(ids):
-        return dropped("they were not in it" if removes else "they were in it before")
+        return dropped(
+            "none of them was in the segment" if removes else "all were in the segment before"
+        )
     return applied()
 
 

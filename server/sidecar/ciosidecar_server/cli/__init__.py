@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. One file a command."""
+"""The command line. Each command has its own file."""
 
 import os
 
@@ -6,9 +6,9 @@ from .standard_streams import open_what_is_closed
 
 # Before anything opens a file or a socket.
 open_what_is_closed()
-# gRPC's core reads this when it is imported; its notices are not for whoever reads our stderr.
+# gRPC's core reads this when it is imported. Its notices would be among our lines on stderr.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-from .commands import main  # noqa: E402 - after what it must find in place
+from .commands import main  # noqa: E402 - needs the streams and the environment above
 
 __all__ = ["main"]

@@ -1,4 +1,4 @@
-"""`ciosidecar check`."""
+"""The command `ciosidecar check`."""
 
 from pathlib import Path
 from typing import Any
@@ -9,36 +9,36 @@ from rich.console import Console
 from .files import read_file
 from .outcome import EXIT_FAILED, run
 from .output import print_json, printing
-from .sidecar import CustomerioUrl, Target, check_destined, client_of
+from .sidecar import check_destined, client_of
 
 _REGIONS = {v1.Region.REGION_US: "US", v1.Region.REGION_EU: "EU"}
-_NOT_ASKED = v1.Probe(reason="Customer.io was not asked: the settings cannot work")
+_NOT_ASKED = v1.Probe(reason="Customer.io was not asked because the settings are not usable")
 
 
 def check(
     *,
     config: Path,
-    target: Target = None,
+    target: str | None = None,
     probe: bool = False,
-    customerio_url: CustomerioUrl = None,
+    customerio_url: str | None = None,
     json: bool = False,
 ) -> None:
-    """Say whether a destination can work, and what is to be known of its settings, by key.
+    """Validate a destination's settings.
 
-    Keys that are no settings are named, too, with the setting that may be meant. The exit code is 0
-    if it can work, 1 if it cannot; with --probe also 1 where Customer.io does not accept the
-    credentials, takes no requests of the workspace in the configured region, or does not answer.
+    Prints the problems and notes by key. A key that is no setting is a note, which names the setting
+    that may be meant. The exit code is 0 if the destination is usable, else 1. With --probe the exit
+    code is also 1 if Customer.io does not accept the credentials, serves the workspace in another
+    region, or does not answer.
 
-    Parameters
-    ----------
-    config
-        File with the destination's settings as the RudderStack dashboard's JSON.
-    probe
-        Ask Customer.io, too, whether it accepts the credentials, and which region they are of.
-        Nothing is sent but this question.
-    json
-        Print one line of JSON: {"usable": …, "problems": [{"key", "text", "fatal"}]}, and with
-        --probe "probe": {"credentials_accepted", "region", "environment_id", "reason"}.
+    Args:
+        config: JSON file with the destination's settings, as in the RudderStack dashboard.
+        target: Address of a running sidecar. Without it, the command starts a sidecar of its own.
+        probe: Also ask Customer.io if it accepts the credentials, and for the workspace's region.
+            No other request is sent.
+        customerio_url: URL to send to instead of Customer.io, for example the sandbox's URL. Not
+            with --target.
+        json: Print one line of JSON: {"usable": …, "problems": [{"key", "message", "fatal"}]}, and
+            with --probe "probe": {"credentials_accepted", "region", "environment_id", "reason"}.
     """
     run(_check(config, target, customerio_url, probe=probe, json=json))
 
@@ -64,29 +64,30 @@ async def _check(
 
 
 def _as_json(answer: v1.CheckDestinationResponse, probed: v1.Probe | None) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    members: dict[str, Any] = {
         "usable": answer.usable,
         "problems": [
-            {"key": one.key, "text": one.message, "fatal": one.fatal} for one in answer.problems
+            {"key": problem.key, "message": problem.message, "fatal": problem.fatal}
+            for problem in answer.problems
         ],
     }
     if probed is not None:
-        found["probe"] = {
+        members["probe"] = {
             "credentials_accepted": probed.credentials_accepted,
             "region": _REGIONS.get(probed.region),
             "environment_id": probed.environment_id or None,
             "reason": probed.reason,
         }
-    return found
+    return members
 
 
 def _show(answer: v1.CheckDestinationResponse, probed: v1.Probe | None) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print("usable" if answer.usable else "not usable", style=_style(good=answer.usable))
-    for one in answer.problems:
-        label = "[red]error[/]" if one.fatal else "[yellow]note[/]"
+    for problem in answer.problems:
+        label = "[red]error[/]" if problem.fatal else "[yellow]note[/]"
         console.print(label, end=" ")
-        console.print(f"{one.key} {one.message}".strip(), markup=False)
+        console.print(f"{problem.key} {problem.message}".strip(), markup=False)
     if probed is None:
         return
     words = "credentials accepted"

@@ -1,10 +1,10 @@
-"""The commands there are, under one name."""
+"""The command `ciosidecar` with its subcommands."""
 
 import signal
 from importlib.util import find_spec
 
 import cyclopts.config
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from .. import __version__
 from .check import check
@@ -21,9 +21,11 @@ else:
 
 app = App(
     name="ciosidecar",
-    help="RudderStack events in, Customer.io requests out, over gRPC.",
+    help="Turn RudderStack events into Customer.io requests, and deliver them.",
     version=__version__,
     config=cyclopts.config.Env("CIOSIDECAR_", command=False),
+    # No --empty-listen beside --listen: an empty list is of no use for any option.
+    default_parameter=Parameter(negative_iterable=()),
 )
 for command in (serve, transform, deliver, check):
     app.command(command)
@@ -31,7 +33,7 @@ app.command(sandbox_app)
 
 
 def main() -> None:
-    """The entry point."""
+    """Run the command line of this process."""
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
         with printing():

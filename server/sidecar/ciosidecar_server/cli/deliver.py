@@ -1,4 +1,4 @@
-"""`ciosidecar deliver`."""
+"""The command `ciosidecar deliver`."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from .files import open_input, read_file
 from .outcome import EXIT_FAILED, Failed, drop_output, run, say, stderr
 from .output import CannotWrite, Lines
 from .progress import delivering
-from .sidecar import CustomerioUrl, Target, check_destined, client_of
+from .sidecar import check_destined, client_of
 
 _STREAM = StreamOptions(client_name="ciosidecar deliver", reconnect_for_s=5)
 
@@ -25,38 +25,37 @@ def deliver(
     file: Annotated[str, Parameter(allow_leading_hyphen=True)] = "-",
     *,
     config: Path | None = None,
-    target: Target = None,
-    customerio_url: CustomerioUrl = None,
+    target: str | None = None,
+    customerio_url: str | None = None,
     timeout_s: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
     with_requests: bool = False,
     show_secrets: bool = False,
 ) -> None:
-    """Deliver events to Customer.io: JSON lines in, what became of each out, in the same order.
+    """Deliver events to Customer.io. Prints one result for each line of input, in the same order.
 
-    A line in is {"event": {…}, "config": {…}}, or the bare event with --config FILE; for records
-    "connection": {…} stands beside the event. A line out is {"status": 200, "delivery":
-    {"attempts", "http_status", "reason", "latency_ms"}, "warnings": […]}; with "error" where it
-    failed; {"status": 298, "reason": …} where it was filtered. A summary goes to stderr, with
-    Customer.io's own reasons.
+    An input line is {"event": {…}, "config": {…}}, or only the event with --config FILE. A record also
+    has "connection": {…}. An output line is {"status": 200, "delivery": {"attempts", "http_status",
+    "reason", "latency_ms"}, "warnings": […]}. It has "error" if the event failed, and is
+    {"status": 298, "reason": …} if the event was filtered. A summary with Customer.io's own reasons
+    goes to stderr.
 
-    What fails for now is tried again until --timeout-s is over; the person's later events wait for
-    it, and come back as BLOCKED if it stays undelivered. The exit code is 0 if nothing failed.
-    Where the output cannot be written, delivery stops with exit code 1, and stderr says how many
-    lines were written and which lines of the input have no answer.
+    A retryable failure is retried until --timeout-s is over. Later events of the same person wait
+    for it, and fail with BLOCKED if it stays undelivered. The exit code is 0 if no event failed. If
+    the output cannot be written, delivery stops with exit code 1; stderr then says how many lines
+    were written and which input lines have no result.
 
-    Parameters
-    ----------
-    file
-        File of events, one JSON object a line; - for standard input.
-    config
-        File with the destination's settings as the RudderStack dashboard's JSON, for all lines.
-    timeout_s
-        Seconds the delivery of an event may take, waiting for its turn and retries included; the
-        sidecar's own limit, 60 unless it was started with another, if not given.
-    with_requests
-        Print the requests, too. One that covers several events is on the last line it covers.
-    show_secrets
-        Print Authorization headers instead of masking them.
+    Args:
+        file: File of events, one JSON object a line; - for standard input.
+        config: JSON file with the destination's settings, as in the RudderStack dashboard, for all
+            lines.
+        target: Address of a running sidecar. Without it, the command starts a sidecar of its own.
+        customerio_url: URL to send to instead of Customer.io, for example the sandbox's URL. Not
+            with --target.
+        timeout_s: Seconds that the delivery of an event may take, queueing and retries included.
+            Defaults to the sidecar's --delivery-timeout-s.
+        with_requests: Also print the requests. A request for several events is on the last of their
+            lines.
+        show_secrets: Print Authorization headers instead of masking them.
     """
     options = Deliver(timeout_s=timeout_s, include_requests=with_requests)
     run(_deliver(file, config, target, customerio_url, options, show_secrets=show_secrets))
@@ -99,18 +98,18 @@ async def _deliver(
         finally:
             progress.stop()
             summary.show(stderr)
-    if summary.refused or summary.failed_for_now:
+    if summary.permanent_failures or summary.retryable_failures:
         raise SystemExit(EXIT_FAILED)
 
 
 async def _run(line_stream: LineStream, chunks: Iterator[list[bytes | None]]) -> None:
-    """All lines; where it ends too early, says which of them have no answer."""
+    """Deliver all lines. If that ends early, say on stderr which lines have no result."""
     try:
         await line_stream.run(chunks)
     except BrokenPipeError:
         drop_output()
         say(_unanswered(line_stream))
-        raise Failed("nobody reads the output any more, so delivery stopped") from None
+        raise Failed("the reader of standard output is gone, so delivery stopped") from None
     except (asyncio.CancelledError, CannotWrite, SidecarError):
         say(_unanswered(line_stream))
         raise
@@ -119,9 +118,9 @@ async def _run(line_stream: LineStream, chunks: Iterator[list[bytes | None]]) ->
 def _unanswered(line_stream: LineStream) -> str:
     done, sent = line_stream.lines_done, line_stream.lines_sent
     if sent <= done:
-        return f"ended after line {done}: nothing after it was sent"
+        return f"ended after line {done}: no later line was sent"
     return (
-        f"ended after line {done}: lines {done + 1} to {sent} have no answer here and may have been"
-        " delivered or not; nothing after them was sent. Sending them again is harmless where"
-        " events have a messageId"
+        f"ended after line {done}: lines {done + 1} to {sent} have no result; each may have been"
+        " delivered or not. No later line was sent. Sending events again is harmless if they have a"
+        " messageId"
     )

@@ -1,4 +1,4 @@
-"""What a command reads: small files at once, lines as they come."""
+"""Input of commands: whole small files, and files of lines."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,11 @@ from .outcome import EXIT_USAGE, Failed, reason, stderr
 
 
 def read_file(path: Path) -> bytes:
-    """All of a file. Raises Failed."""
+    """Return the content of a file.
+
+    Raises:
+        Failed: The file cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as problem:
@@ -19,9 +23,12 @@ def read_file(path: Path) -> bytes:
 
 @contextmanager
 def open_input(file: str) -> Iterator[BinaryIO]:
-    """A file, or standard input for -, to be read while the block lasts. Raises Failed.
+    """Open a file, or standard input for -, until the end of the block.
 
-    Unbuffered: a buffer is locked by whoever waits in a read, and nothing ends while it is.
+    The file has no buffer: a thread that waits in a read would lock it, and the process could not end.
+
+    Raises:
+        Failed: The file cannot be read.
     """
     try:
         opened: BinaryIO = (
@@ -35,5 +42,8 @@ def open_input(file: str) -> Iterator[BinaryIO]:
         raise Failed(f"cannot read {name}: {reason(problem)}", EXIT_USAGE) from None
     with opened:
         if opened.isatty():
-            stderr.print("reading events from the terminal, one a line; Ctrl-D ends", style="dim")
+            stderr.print(
+                "reading events from the terminal, one event a line; press Ctrl-D to end",
+                style="dim",
+            )
         yield opened

@@ -1,4 +1,4 @@
-"""`ciosidecar sandbox` where the distribution ciosidecar-sandbox is not installed."""
+"""The command `ciosidecar sandbox` if the distribution ciosidecar-sandbox is not installed."""
 
 from typing import Annotated
 
@@ -10,10 +10,10 @@ HOW_TO_INSTALL = (
     "the sandbox is not installed: run pip install ciosidecar-sandbox, or make setup in a checkout"
 )
 
-# No flags of its own: `--help` and every option get the same sentence.
+# The command has no flags: `--help` and every option print the same sentence.
 sandbox_app = App(
     name="sandbox",
-    help="Run a Customer.io of your own on loopback, in memory (needs ciosidecar-sandbox).",
+    help="Run a local simulator of Customer.io, in memory (needs ciosidecar-sandbox).",
     help_flags=[],
     version_flags=[],
 )
@@ -23,5 +23,5 @@ sandbox_app = App(
 def sandbox(
     *_arguments: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
 ) -> None:
-    """Say how to install the sandbox, and exit with the code of other errors at the start."""
+    """Say how to install the sandbox, and exit with code 1 as for other errors at the start."""
     give_up(HOW_TO_INSTALL, EXIT_FAILED)

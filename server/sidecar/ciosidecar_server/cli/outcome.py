@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and a sentence on stderr where something went wrong."""
+"""The end of a command: its exit code, and a sentence on stderr if it failed."""
 
 import errno
 import os
@@ -21,7 +21,7 @@ stderr = Console(stderr=True)
 
 
 class Failed(Exception):
-    """The command cannot do what it was asked; the text says why and what to do."""
+    """The command failed. The text says why and what to do."""
 
     def __init__(self, text: str, code: int = EXIT_FAILED) -> None:
         super().__init__(text)
@@ -29,7 +29,7 @@ class Failed(Exception):
 
 
 def run(command: Coroutine[Any, Any, None]) -> None:
-    """Runs a command; what goes wrong becomes a sentence on stderr and an exit code."""
+    """Run a command. A failure becomes a sentence on stderr and an exit code."""
     try:
         uvloop.run(command)
     except Exposed as problem:
@@ -39,24 +39,24 @@ def run(command: Coroutine[Any, Any, None]) -> None:
     except SidecarError as problem:
         give_up(f"no answer from the sidecar: {problem}", EXIT_FAILED)
     except BrokenPipeError:
-        # Whoever read our output has enough, which is no error.
+        # The reader of our output closed it, as `head` does. This is no error.
         drop_output()
     except KeyboardInterrupt:
         raise SystemExit(EXIT_INTERRUPTED) from None
 
 
 def reason(problem: OSError) -> str:
-    """Say in a few words what is wrong with a file or a stream."""
+    """Return in a few words why a file or a stream cannot be used."""
     return "it is closed" if problem.errno == errno.EBADF else problem.strerror or str(problem)
 
 
 def drop_output() -> None:
-    """Let what is still buffered for standard output go nowhere: it has no reader, or no room."""
+    """Discard what is buffered for standard output, which has no reader or no room."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(text: str, style: str | None = None) -> None:
-    """A sentence on stderr, if anybody can read it there."""
+    """Print a sentence on stderr, if stderr can be written."""
     words = f"ciosidecar: {text}"
     with suppress(OSError):
         stderr.print(words, style=style, markup=False, highlight=False, soft_wrap=True)

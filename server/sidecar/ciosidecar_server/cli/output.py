@@ -1,4 +1,4 @@
-"""Standard output, which may be full, closed, or read by nobody any more."""
+"""Standard output, which may be full, closed or without a reader."""
 
 import sys
 from collections.abc import Iterator
@@ -10,19 +10,24 @@ from .outcome import Failed, drop_output, reason
 
 
 class CannotWrite(Failed):
-    """Standard output takes no more. The text says why, and how many lines it took."""
+    """Standard output cannot be written. The text says why, and how many lines were written."""
 
 
 class Lines:
-    """Lines on standard output, each written before the next is."""
+    """Writer of lines to standard output. Each line is flushed."""
 
     def __init__(self) -> None:
-        # Python's own has no buffer under PYTHONUNBUFFERED, and then may write half a line.
+        # sys.stdout has no buffer under PYTHONUNBUFFERED, and may then write half a line.
         self._out = open(1, "wb", closefd=False)  # noqa: SIM115 - flushed after each line
         self._written = 0
 
     def write(self, line: bytes) -> None:
-        """Write a line. Raises CannotWrite, or BrokenPipeError where nobody reads any more."""
+        """Write a line.
+
+        Raises:
+            CannotWrite: Standard output cannot be written.
+            BrokenPipeError: Standard output has no reader any more.
+        """
         try:
             self._out.write(line)
             self._out.flush()
@@ -39,7 +44,7 @@ class Lines:
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """Turn what goes wrong with standard output into CannotWrite. Raises BrokenPipeError as it is."""
+    """Convert errors of standard output in the block to CannotWrite, except BrokenPipeError."""
     try:
         yield
         sys.stdout.flush()
@@ -50,17 +55,26 @@ def printing() -> Iterator[None]:
         raise CannotWrite(f"cannot write to standard output: {reason(problem)}") from None
 
 
-def print_json(found: object) -> None:
-    """Print one line of JSON, for programs. Raises CannotWrite, or BrokenPipeError."""
+def print_json(value: object) -> None:
+    """Print one line of JSON.
+
+    Raises:
+        CannotWrite: Standard output cannot be written.
+        BrokenPipeError: Standard output has no reader any more.
+    """
     with printing():
-        sys.stdout.write(encode(found).decode() + "\n")
+        sys.stdout.write(encode(value).decode() + "\n")
 
 
-def print_ready(**found: object) -> None:
-    """Print the line that says where a server listens. Raises CannotWrite."""
+def print_ready(**members: object) -> None:
+    """Print the line of JSON that says where a server listens.
+
+    Raises:
+        CannotWrite: Standard output cannot be written, or has no reader.
+    """
     try:
-        print_json({"ready": True} | found)
+        print_json({"ready": True} | members)
     except (CannotWrite, BrokenPipeError) as problem:
         drop_output()
-        why = problem if isinstance(problem, CannotWrite) else "nobody reads standard output"
-        raise CannotWrite(f"{why}, and so nobody would learn where this listens") from None
+        why = problem if isinstance(problem, CannotWrite) else "standard output has no reader"
+        raise CannotWrite(f"{why}, so no program could learn the address") from None

@@ -1,4 +1,4 @@
-"""Live lines on stderr, for whoever waits at a terminal."""
+"""Progress on stderr, if it is a terminal."""
 
 import time
 from collections import deque
@@ -21,12 +21,12 @@ _RATE_OVER_S = 3.0
 
 
 def counting() -> Progress:
-    """How many events have come back."""
+    """Return a progress line with the number of results."""
     return _live(TextColumn("{task.completed:,} events"), BarColumn())
 
 
 def delivering(summary: Summary) -> Progress:
-    """What has become of the events so far, and how many come back a second."""
+    """Return a progress line with the outcomes so far and the results a second."""
     return _live(_DeliveryColumn(summary))
 
 
@@ -48,19 +48,19 @@ class _DeliveryColumn(ProgressColumn):
         self._seen: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
 
     def render(self, _task: Task) -> Text:
-        told = self._summary
-        text = Text(f"{told.delivered:,} delivered")
+        summary = self._summary
+        text = Text(f"{summary.delivered:,} delivered")
         for number, words, style in (
-            (told.refused, "refused", "red"),
-            (told.failed_for_now, "failed for now", "yellow"),
-            (told.tried_again, "tried again", "dim"),
+            (summary.permanent_failures, "permanent failures", "red"),
+            (summary.retryable_failures, "retryable failures", "yellow"),
+            (summary.retried, "retried", "dim"),
         ):
             if number:
                 text.append(f"  {number:,} {words}", style)
         return text.append(f"  {self._rate_per_s():,.0f} events/s")
 
     def _rate_per_s(self) -> float:
-        """Over the last seconds."""
+        """Return the rate over the last seconds."""
         now = time.monotonic()
         self._seen.append((now, self._summary.lines))
         while len(self._seen) > 2 and now - self._seen[1][0] > _RATE_OVER_S:

@@ -1,4 +1,4 @@
-"""`ciosidecar sandbox`."""
+"""The command `ciosidecar sandbox`."""
 
 import logging
 import os
@@ -14,8 +14,7 @@ from .output import print_ready
 
 sandbox_app = App(
     name="sandbox",
-    help="Run a Customer.io of your own on loopback, in memory.",
-    # Its own prefix: CIOSIDECAR_LISTEN is where `serve` listens.
+    # The prefix differs from that of `serve`: CIOSIDECAR_LISTEN is the address of `serve`.
     config=cyclopts.config.Env("CIOSIDECAR_SANDBOX_", command=False),
 )
 
@@ -24,10 +23,11 @@ sandbox_app = App(
 def sandbox(
     settings: Annotated[SandboxSettings, Parameter(name="*")] = SandboxSettings(),  # noqa: B008 - frozen
 ) -> None:
-    """Run a Customer.io of your own on loopback, in memory, until SIGTERM or Ctrl-C.
+    """Run a local simulator of Customer.io, in memory, until SIGTERM or Ctrl-C.
 
-    It takes all calls of the Track API, v1 and v2, and shows what became of them. Prints one line
-    of JSON when it is ready: the URL really listened on, the version and the process id.
+    The sandbox accepts all calls of the Track API, v1 and v2, and shows their effects on a web page.
+    It prints one line of JSON when it is ready: the URL with the port that was taken, the version
+    and the process id.
 
     Every option can also be set in the environment: CIOSIDECAR_SANDBOX_KEEP=1000.
     """
@@ -35,7 +35,7 @@ def sandbox(
 
 
 async def _sandbox(settings: SandboxSettings) -> None:
-    from ciosidecar_sandbox import server  # noqa: PLC0415 - the other commands do without a web framework
+    from ciosidecar_sandbox import server  # noqa: PLC0415 - the other commands need no web framework
 
     logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:

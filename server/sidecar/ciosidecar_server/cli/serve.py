@@ -1,4 +1,4 @@
-"""`ciosidecar serve`."""
+"""The command `ciosidecar serve`."""
 
 import os
 from typing import Annotated
@@ -17,9 +17,12 @@ from .sidecar import check_url
 def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> None:  # noqa: B008 - frozen
     """Run the sidecar until SIGTERM or Ctrl-C.
 
-    Prints one line of JSON when it is ready: the addresses really bound, the protocol version and
-    the process id; where it cannot, it ends with exit code 1. Logs go to stderr. On SIGTERM or Ctrl-C open streams are told to drain and get
-    --grace seconds to finish; a second signal ends them at once. The exit code is 0 either way.
+    Prints one line of JSON when it is ready: the addresses with the ports that were taken, the
+    protocol version and the process id. If the line cannot be written, the exit code is 1. Logs go
+    to stderr.
+
+    On SIGTERM or Ctrl-C, open streams are told to finish and have --grace-s seconds for it. A second
+    signal ends them at once. The exit code is 0 in both cases.
 
     Every option can also be set in the environment: CIOSIDECAR_GRACE_S=30.
     """

@@ -1,4 +1,4 @@
-"""Whom a command talks to: a sidecar that runs, or one that is started for the call."""
+"""The sidecar that a command uses: a running one, or one that the command starts."""
 
 import asyncio
 import re
@@ -6,10 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import IPv6Address
 from tempfile import TemporaryDirectory
-from typing import Annotated
 
 from ciosidecar import AsyncClient
-from cyclopts import Parameter
 
 from ..app import Sidecar
 from ..settings import Settings
@@ -21,47 +19,43 @@ _HOST_URL = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 
-Target = Annotated[
-    str | None,
-    Parameter(help="Address of a running sidecar. Without it, one is started for this call."),
-]
-CustomerioUrl = Annotated[
-    str | None,
-    Parameter(
-        help="Where the sidecar that is started for this call sends to, in place of Customer.io:"
-        " the sandbox's URL, for instance."
-    ),
-]
-
 
 def check_url(url: str | None, flag: str = "--customerio-url") -> None:
-    """Raise Failed for what is no URL of a host alone. The URL is not quoted: it may hold a password."""
+    """Check that a URL has a host and nothing else.
+
+    Raises:
+        Failed: It has more, or is no URL. The text does not contain it: it may have a password.
+    """
     if url is not None and not _is_host_url(url):
         raise Failed(
             f"{flag} must be http://host:port or https://host:port and nothing else: no path, no"
-            " query, no user, no blank; a host with other letters than a to z in its xn-- form",
+            " query, no user, no blank; write a host with letters other than a to z in its xn-- form",
             EXIT_USAGE,
         )
 
 
 def _is_host_url(url: str) -> bool:
-    found = _HOST_URL.fullmatch(url)
-    if found is None:
+    match = _HOST_URL.fullmatch(url)
+    if match is None:
         return False
-    if found["ipv6"]:
+    if match["ipv6"]:
         try:
-            IPv6Address(found["ipv6"])
+            IPv6Address(match["ipv6"])
         except ValueError:
             return False
-    return found["port"] is None or 0 < int(found["port"]) < 65_536
+    return match["port"] is None or 0 < int(match["port"]) < 65_536
 
 
 def check_destined(target: str | None, customerio_url: str | None) -> None:
-    """Raises Failed where it is not the caller's to say where requests go, or what he says is no URL."""
+    """Check that --target and --customerio-url do not contradict each other.
+
+    Raises:
+        Failed: Both are given, or the URL is no URL of a host.
+    """
     if target is not None and customerio_url is not None:
         raise Failed(
-            "--target and --customerio-url (or CIOSIDECAR_CUSTOMERIO_URL) exclude each other: where a"
-            " running sidecar sends to was settled when it was started, by its own --customerio-url",
+            "--target and --customerio-url (or CIOSIDECAR_CUSTOMERIO_URL) exclude each other: a running"
+            " sidecar sends to the URL that it was started with",
             EXIT_USAGE,
         )
     check_url(customerio_url)
@@ -78,7 +72,7 @@ def _client(target: str) -> AsyncClient:
 async def client_of(
     target: str | None, customerio_url: str | None = None
 ) -> AsyncIterator[AsyncClient]:
-    """A client of a running sidecar, or of one started for the occasion, which sends to the URL."""
+    """Return a client of a running sidecar, or of a new one that sends to the URL."""
     if target is not None:
         async with _client(target) as client:
             yield client
@@ -96,10 +90,10 @@ async def client_of(
 
 
 async def _calls_end() -> None:
-    """gRPC's tasks outlive a server that has stopped, by a moment.
+    """Wait for gRPC's tasks, which briefly outlive a stopped server.
 
-    If the event loop ended first, it would break into them, and they would say so on stderr.
+    The end of the event loop would cancel them, and they would print a traceback on stderr.
     """
-    rest = asyncio.all_tasks() - {asyncio.current_task()}
-    if rest:
-        await asyncio.wait(rest, timeout=_CALLS_END_WITHIN_S)
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    if tasks:
+        await asyncio.wait(tasks, timeout=_CALLS_END_WITHIN_S)

@@ -1,18 +1,18 @@
-"""Standard input, output and error that whoever started us had closed."""
+"""Standard input, output and error that are closed at the start."""
 
 import os
 import sys
 
-# What is opened where a stream is closed. A read from the one or a write to the other fails, as from
-# and to a closed stream; what is written to stderr goes nowhere.
+# Modes that make a read from stdin and a write to stdout fail, as with a closed stream. Writes to
+# stderr are discarded.
 _IN_PLACE = {0: os.O_WRONLY, 1: os.O_RDONLY, 2: os.O_WRONLY}
 
 
 def open_what_is_closed() -> None:
-    """Open /dev/null in the place of each standard stream that is closed.
+    """Open /dev/null in the place of each closed standard stream.
 
-    Otherwise the next sockets get these numbers: libuv aborts when it closes one of them, and what is
-    printed would go into a connection.
+    Otherwise the next sockets would get their numbers: libuv aborts when it closes such a socket, and
+    printed text would go into a connection.
     """
     closed = [number for number in _IN_PLACE if not _is_open(number)]
     for number in closed:
@@ -21,7 +21,7 @@ def open_what_is_closed() -> None:
             os.dup2(opened, number)
             os.close(opened)
     if 1 in closed:
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - for good
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - never closed
     if 2 in closed:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 

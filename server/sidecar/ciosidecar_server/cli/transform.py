@@ -1,4 +1,4 @@
-"""`ciosidecar transform`."""
+"""The command `ciosidecar transform`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from .files import open_input, read_file
 from .outcome import run, stderr
 from .output import Lines
 from .progress import counting
-from .sidecar import Target, client_of
+from .sidecar import client_of
 
 _STREAM = StreamOptions(client_name="ciosidecar transform", reconnect_for_s=5)
 
@@ -24,29 +24,26 @@ def transform(
     file: Annotated[str, Parameter(allow_leading_hyphen=True)] = "-",
     *,
     config: Path | None = None,
-    target: Target = None,
+    target: str | None = None,
     pack: bool = False,
     show_secrets: bool = False,
 ) -> None:
-    """Show what events become: JSON lines in, JSON lines out, in the same order.
+    """Print the Customer.io requests of events, one line for each line of input, in the same order.
 
-    A line in is {"event": {…}, "config": {…}}, or the bare event with --config FILE; for records
-    "connection": {…} stands beside the event. A line out is
-    {"status": 200, "requests": […], "warnings": […]}, {"status": 400, "error": {…}} or
-    {"status": 298, "reason": …}. Progress and a summary go to stderr. Nothing is sent to Customer.io.
-    Where the output cannot be written, the exit code is 1, and stderr says how many lines were.
+    An input line is {"event": {…}, "config": {…}}, or only the event with --config FILE. A record also
+    has "connection": {…}. An output line is {"status": 200, "requests": […], "warnings": […]},
+    {"status": 400, "error": {…}} or {"status": 298, "reason": …}. Progress and a summary go to stderr.
+    Nothing is sent to Customer.io. If the output cannot be written, the exit code is 1, and stderr
+    says how many lines were written.
 
-    Parameters
-    ----------
-    file
-        File of events, one JSON object a line; - for standard input.
-    config
-        File with the destination's settings as the RudderStack dashboard's JSON, for all lines.
-    pack
-        Let events share requests, as on the wire. The request is shown on the last line it covers,
-        with the numbers of all its lines.
-    show_secrets
-        Print Authorization headers instead of masking them.
+    Args:
+        file: File of events, one JSON object a line; - for standard input.
+        config: JSON file with the destination's settings, as in the RudderStack dashboard, for all
+            lines.
+        target: Address of a running sidecar. Without it, the command starts a sidecar of its own.
+        pack: Let events share requests, as in a delivery. A shared request is on the last of its
+            lines, with the numbers of all of them.
+        show_secrets: Print Authorization headers instead of masking them.
     """
     run(_transform(file, config, target, pack=pack, show_secrets=show_secrets))
 

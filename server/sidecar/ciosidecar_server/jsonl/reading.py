@@ -1,4 +1,4 @@
-"""Lines of a file → events and the destinations they are for, as the bytes they are."""
+"""Reading of lines: each becomes an event and the config of its destination, as bytes."""
 
 import asyncio
 import json
@@ -15,16 +15,16 @@ MAX_LINE_BYTES = 1 << 24
 
 
 class Line(NamedTuple):
-    """What one line asks for."""
+    """One line: an event and the config of its destination."""
 
     event: bytes
     config: bytes
     connection: bytes = b""
-    """The config of the connection that a record is of; b"" for none."""
+    """The config of a record's source connection; b"" for none."""
 
 
 class BadLine(ValueError):
-    """A line that is not what it should be; the text says what it should be."""
+    """A line that cannot be read. The text says what is wrong."""
 
 
 class _Wrapped(Struct):
@@ -38,10 +38,12 @@ _SCANNER = json.JSONDecoder()
 
 
 def chunks_of_lines(file: BinaryIO) -> Iterator[list[bytes | None]]:
-    """The lines of a file, as many at a time as are there; None for one that is far too long.
+    """Return the lines of a file in lists, each as soon as it was read; None for a too long line.
 
-    file: unbuffered; with a buffer, `read` waits until it is full.
-    Holds one chunk and one line at most, whatever the size of the file.
+    At most one chunk and one line are in memory, for any size of the file.
+
+    Args:
+        file: A file without a buffer. With a buffer, `read` would wait until the buffer is full.
     """
     rest, too_long = b"", False
     while chunk := file.read(CHUNK_BYTES):
@@ -58,60 +60,64 @@ def chunks_of_lines(file: BinaryIO) -> Iterator[list[bytes | None]]:
 
 
 async def next_chunk(chunks: Iterator[list[bytes | None]]) -> list[bytes | None] | None:
-    """The next lines of `chunks_of_lines`, or None at the end.
+    """Return the next lines of `chunks_of_lines`, or None at the end.
 
-    Read in a thread that nobody waits for: a read from a pipe or a terminal may never return, and
-    Ctrl-C is to end the command all the same.
+    The read is in a daemon thread: a read from a pipe or a terminal may never return, and Ctrl-C must
+    end the command all the same.
     """
     loop = asyncio.get_running_loop()
-    found: asyncio.Future[list[bytes | None] | None] = loop.create_future()
+    next_lines: asyncio.Future[list[bytes | None] | None] = loop.create_future()
 
     def settle_in_loop(settle: Callable[[Any], None], outcome: Any) -> None:
-        if not found.done():
+        if not next_lines.done():
             settle(outcome)
 
-    def tell(settle: Callable[[Any], None], outcome: Any) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+    def settle_from_thread(settle: Callable[[Any], None], outcome: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed, so the lines are not needed
             loop.call_soon_threadsafe(settle_in_loop, settle, outcome)
 
     def read() -> None:
         try:
             chunk = next(chunks, None)
         except Exception as failure:  # noqa: BLE001 - raised where it is awaited
-            tell(found.set_exception, failure)
+            settle_from_thread(next_lines.set_exception, failure)
         else:
-            tell(found.set_result, chunk)
+            settle_from_thread(next_lines.set_result, chunk)
 
     threading.Thread(target=read, name="ciosidecar-read", daemon=True).start()
-    return await found
+    return await next_lines
 
 
 def parse_line(line: bytes, config: bytes | None) -> Line:
-    """The event of a line and its destination's config, both as the bytes they are in it.
+    """Return the event of a line and the config of its destination, as the bytes in the line.
 
-    config: the config of all lines, which are bare events then; None where each line has its own:
-    {"event": {…}, "config": {…}}, and for a record beside them {"connection": {…}}.
-    Raises BadLine.
+    Args:
+        line: The line as read.
+        config: The config for all lines, which then are bare events. None if each line has its own:
+            {"event": {…}, "config": {…}}, for a record also {"connection": {…}}.
+
+    Raises:
+        BadLine: The line has no event or no config, or is not JSON.
     """
     if config is not None:
         return Line(line, config)
     try:
         wrapped = _decode_wrapped(line)
-        found = Line(bytes(wrapped.event), bytes(wrapped.config), bytes(wrapped.connection))
+        parsed = Line(bytes(wrapped.event), bytes(wrapped.config), bytes(wrapped.connection))
     except ValidationError:
         raise BadLine("the line is not a JSON object") from None
     except (DecodeError, RecursionError):
-        # Half an emoji in the event is the event's matter: look again, less strictly.
-        found = _scan_wrapped(line)
-    if not found.event:
+        # An unpaired surrogate in the event is refused by the transform: read the line less strictly.
+        parsed = _scan_wrapped(line)
+    if not parsed.event:
         raise BadLine('the line has no "event"; with --config FILE, lines are bare events')
-    if not found.config:
-        raise BadLine('the line has no "config"; name one for all lines with --config FILE')
-    return found
+    if not parsed.config:
+        raise BadLine('the line has no "config"; give one for all lines with --config FILE')
+    return parsed
 
 
 def _scan_wrapped(line: bytes) -> Line:
-    """The same by the standard library's scanner, which lets lone surrogates pass."""
+    """Parse a line with the standard library's scanner, which accepts unpaired surrogates."""
     try:
         text = line.decode()
         members: dict[str, bytes] = {}

@@ -1,4 +1,4 @@
-"""Lines through a sidecar, over one stream, in order."""
+"""Lines of events through a sidecar, over one stream, in order."""
 
 import asyncio
 from collections import deque
@@ -6,42 +6,53 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ciosidecar import Answer, AsyncStream, Destination, EventError, Result, SourceConnection
 
-from .reading import BadLine, next_chunk, parse_line
+from .reading import MAX_LINE_BYTES, BadLine, next_chunk, parse_line
 
 _MAX_KNOWN_DESTINATIONS = 1000
-# More events than lie between the first and the last that one request covers.
+# More events than there are between the first and the last event of one request.
 _REQUEST_SPAN = 20_000
 
 Done = Callable[[bytes, Result, Mapping[int, int]], None]
-"""Called for each line, in order, with its event (b"" if it has none), its result, and the line
-numbers of the positions in that."""
+"""Called for each line in order, with its event (b"" if it has none), its result, and the line numbers
+by position on the stream."""
 
 
 class LineStream:
-    """Sends lines over a stream and hands out each with its result."""
+    """Sends lines over a stream and calls back with the result of each."""
 
     def __init__(
         self, stream: AsyncStream, config: bytes | None, *, pack: bool, done: Done
     ) -> None:
-        """config: of all lines, or None where each has its own. pack: whether requests are shared."""
+        """Prepare a run over a stream.
+
+        Args:
+            stream: The stream to send over.
+            config: The config for all lines, or None if each line has its own.
+            pack: Let events share requests.
+            done: Called with each result.
+        """
         self._stream = stream
         self._config = config
         self._fields = {} if pack else {"dont_batch": True}
         self._done = done
         self._destinations: dict[bytes, Destination] = {}
-        # Lines in order: those that never reached the server wait for those that did.
+        # Results of lines that were not sent. They wait for the results of earlier lines.
         self._local: deque[tuple[int, Result]] = deque()
         self._lines_read = 0
         self._sent = 0
         self._handed_out = 0
         self._line_of: dict[int, int] = {}
         self.lines_sent = 0
-        """Lines that were read, and sent if there was an event in them."""
+        """Number of lines that were read, and sent if they had an event."""
         self.lines_done = 0
-        """Lines that were handed out: the first so many of the input."""
+        """Number of lines with a result: the first lines of the input."""
 
     async def run(self, chunks: Iterator[list[bytes | None]]) -> None:
-        """Everything from the first line to the last result. Raises SidecarError."""
+        """Send all lines and hand out all results.
+
+        Raises:
+            SidecarError: The stream failed.
+        """
         feeding = asyncio.create_task(self._feed(chunks))
         try:
             async for answer in self._stream:
@@ -67,40 +78,40 @@ class LineStream:
     async def _send(self, line: bytes | None) -> None:
         try:
             if line is None:
-                raise BadLine("the line is far too long")
-            found = parse_line(line, self._config)
+                raise BadLine(f"the line is longer than {MAX_LINE_BYTES} bytes")
+            parsed = parse_line(line, self._config)
         except BadLine as problem:
             code = "TOO_LARGE" if line is None else "INVALID_JSON"
             error = EventError(code, "instrumentation", str(problem), retryable=False)
             self._local.append((self._lines_read, Result(-1, 400, error=error)))
             return
-        destination = self._destinations.get(found.config)
+        destination = self._destinations.get(parsed.config)
         if destination is None:
             if len(self._destinations) >= _MAX_KNOWN_DESTINATIONS:
                 self._destinations.clear()
-            destination = self._destinations[found.config] = Destination(found.config)
+            destination = self._destinations[parsed.config] = Destination(parsed.config)
         self._line_of[self._sent] = self._lines_read
         self._sent += 1
         await self._stream.send(
-            found.event,
-            found.event,
+            parsed.event,
+            parsed.event,
             destination=destination,
-            connection=SourceConnection(found.connection) if found.connection else None,
+            connection=SourceConnection(parsed.connection) if parsed.connection else None,
             **self._fields,
         )
 
     def _hand_out(self, answer: Answer) -> None:
         position = answer.result.position
         self._hand_out_local(self._line_of[position])
-        self._tell(answer.attachment, answer.result)
+        self._finish_line(answer.attachment, answer.result)
         self._handed_out += 1
         self._line_of.pop(position - _REQUEST_SPAN, None)
 
     def _hand_out_local(self, before: int) -> None:
-        """Hands out the lines that never reached the server, up to a line."""
+        """Hand out the results of lines that were not sent, up to a line."""
         while self._local and self._local[0][0] < before:
-            self._tell(b"", self._local.popleft()[1])
+            self._finish_line(b"", self._local.popleft()[1])
 
-    def _tell(self, event: bytes, result: Result) -> None:
+    def _finish_line(self, event: bytes, result: Result) -> None:
         self._done(event, result, self._line_of)
         self.lines_done += 1

@@ -1,4 +1,4 @@
-"""What became of all lines, counted, for the person who waited."""
+"""The summary of a command: outcomes of all lines, counted."""
 
 from collections import Counter
 from typing import Any
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-# Customer.io's reasons are few; whoever answers in its place may find new words for each event.
+# Customer.io has few reasons. Another server at --customerio-url may give each event its own.
 _MAX_REASONS = 100
 OTHER_REASONS = "(other reasons)"
 _KNOWN_TYPES = frozenset(["identify", "track", "page", "screen", "alias", "group", "record"])
@@ -27,24 +27,33 @@ class Summary:
     """Counts of lines by type, by outcome, by warning and by Customer.io's reasons."""
 
     def __init__(self, done_word: str) -> None:
-        """done_word: what status 200 means, in a word."""
+        """Create an empty summary.
+
+        Args:
+            done_word: The word for status 200.
+        """
         self._done_word = done_word
         self.lines = 0
         self.delivered = 0
-        """Lines with status 200."""
-        self.refused = 0
-        """Lines with an error that stays."""
-        self.failed_for_now = 0
-        """Lines with an error that may be another try's success."""
-        self.tried_again = 0
-        """Lines that took more than one attempt, however they ended."""
+        """Number of lines with status 200."""
+        self.permanent_failures = 0
+        """Number of lines with an error that is not retryable."""
+        self.retryable_failures = 0
+        """Number of lines with a retryable error."""
+        self.retried = 0
+        """Number of lines with more than one attempt, with any result."""
         self._types: Counter[str] = Counter()
         self._outcomes: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._warnings: Counter[str] = Counter()
 
     def count(self, event: bytes, result: Result) -> None:
-        """Adds one line. event: its event, b"" if it has none."""
+        """Count one line.
+
+        Args:
+            event: The event of the line, b"" if it has none.
+            result: The result of the line.
+        """
         self.lines += 1
         self._types[_type_of(event)] += 1
         error, delivery = result.error, result.delivery
@@ -52,11 +61,11 @@ class Summary:
             self.delivered += result.filter_reason is None
             self._outcomes[f"{result.status} {result.filter_reason or self._done_word}"] += 1
         else:
-            self.failed_for_now += error.retryable
-            self.refused += not error.retryable
+            self.retryable_failures += error.retryable
+            self.permanent_failures += not error.retryable
             self._outcomes[f"{result.status} {error.code}"] += 1
         if delivery is not None:
-            self.tried_again += delivery.attempts > 1
+            self.retried += delivery.attempts > 1
             if error is not None and delivery.reason:
                 self._count_reason(f"{error.code}: {delivery.reason}")
         self._warnings.update({warning.code for warning in result.warnings})
@@ -66,7 +75,7 @@ class Summary:
         self._reasons[reason if known else OTHER_REASONS] += 1
 
     def show(self, console: Console) -> None:
-        """Prints it, as a table where a person watches, else as lines of group, name and number."""
+        """Print the summary: a table on a terminal, else lines of group, name and number."""
         groups = (
             ("type", self._types),
             ("outcome", self._outcomes),
@@ -87,9 +96,9 @@ class Summary:
 
 
 def _type_of(event: bytes) -> str:
-    """The event's type, or a dash: nothing from the event itself that is not known to be harmless."""
+    """Return the event's type if it is a known one, else a dash: other texts may be personal data."""
     try:
-        found = _decode_type(event).type
+        type_ = _decode_type(event).type
     except (DecodeError, RecursionError):
         return "-"
-    return found.lower() if isinstance(found, str) and found.lower() in _KNOWN_TYPES else "-"
+    return type_.lower() if isinstance(type_, str) and type_.lower() in _KNOWN_TYPES else "-"

@@ -1,4 +1,4 @@
-"""Results → lines."""
+"""Writing of results as lines of JSON."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,41 +11,48 @@ MASKED = "Basic ***"
 
 
 def result_line(result: Result, lines: Mapping[int, int], *, show_secrets: bool) -> bytes:
-    """The line for one result of a transform, with its newline.
+    """Return the line for one result of a transform, with its newline.
 
-    lines: the number in the input of the line each position in the result was on.
+    Args:
+        result: The result.
+        lines: The line numbers of the input by position on the stream.
+        show_secrets: Show Authorization headers instead of masking them.
     """
-    found: dict[str, Any] = {"status": result.status}
+    members: dict[str, Any] = {"status": result.status}
     if result.filter_reason is not None:
-        found["reason"] = result.filter_reason
+        members["reason"] = result.filter_reason
     elif result.error is not None:
-        found["error"] = _error(result.error)
+        members["error"] = _error(result.error)
     else:
-        found["requests"] = _requests(result, lines, show_secrets=show_secrets)
+        members["requests"] = _requests(result, lines, show_secrets=show_secrets)
     if result.warnings or result.filter_reason is None:
-        found["warnings"] = _warnings(result)
-    return encode(found) + b"\n"
+        members["warnings"] = _warnings(result)
+    return encode(members) + b"\n"
 
 
 def delivered_line(
     result: Result, lines: Mapping[int, int], *, with_requests: bool, show_secrets: bool
 ) -> bytes:
-    """The line for one result of a delivery, with its newline.
+    """Return the line for one result of a delivery, with its newline.
 
-    lines: as above. with_requests: whether the requests are shown, too.
+    Args:
+        result: The result.
+        lines: The line numbers of the input by position on the stream.
+        with_requests: Also show the requests.
+        show_secrets: Show Authorization headers instead of masking them.
     """
-    found: dict[str, Any] = {"status": result.status}
+    members: dict[str, Any] = {"status": result.status}
     if result.filter_reason is not None:
-        found["reason"] = result.filter_reason
+        members["reason"] = result.filter_reason
     if result.error is not None:
-        found["error"] = _error(result.error) | _further(result.error, lines)
+        members["error"] = _error(result.error) | _retry_details(result.error, lines)
     if result.delivery is not None:
-        found["delivery"] = _delivery(result.delivery)
+        members["delivery"] = _delivery(result.delivery)
     if with_requests and result.filter_reason is None:
-        found["requests"] = _requests(result, lines, show_secrets=show_secrets)
+        members["requests"] = _requests(result, lines, show_secrets=show_secrets)
     if result.warnings or result.filter_reason is None:
-        found["warnings"] = _warnings(result)
-    return encode(found) + b"\n"
+        members["warnings"] = _warnings(result)
+    return encode(members) + b"\n"
 
 
 def _error(error: EventError) -> dict[str, Any]:
@@ -57,29 +64,29 @@ def _error(error: EventError) -> dict[str, Any]:
     }
 
 
-def _further(error: EventError, lines: Mapping[int, int]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _retry_details(error: EventError, lines: Mapping[int, int]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
     if error.retry_after_s is not None:
-        found["retry_after_s"] = error.retry_after_s
+        members["retry_after_s"] = error.retry_after_s
     if error.blocked_by is not None and error.blocked_by in lines:
-        found["blocked_by_line"] = lines[error.blocked_by]
-    return found
+        members["blocked_by_line"] = lines[error.blocked_by]
+    return members
 
 
 def _delivery(delivery: DeliveryReport) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    members: dict[str, Any] = {
         "attempts": delivery.attempts,
         "http_status": delivery.http_status,
         "reason": delivery.reason,
         "latency_ms": round(delivery.latency_s * 1000),
     }
     if delivery.field:
-        found["field"] = delivery.field
-    return found
+        members["field"] = delivery.field
+    return members
 
 
 def _warnings(result: Result) -> list[dict[str, str]]:
-    return [{"code": one.code, "message": one.message} for one in result.warnings]
+    return [{"code": warning.code, "message": warning.message} for warning in result.warnings]
 
 
 def _requests(
@@ -94,7 +101,7 @@ def _request(
     headers = request.headers
     if not show_secrets and "Authorization" in headers:
         headers = headers | {"Authorization": MASKED}
-    found: dict[str, Any] = {
+    members: dict[str, Any] = {
         "method": request.method,
         "url": request.url,
         "endpoint_path": request.endpoint_path,
@@ -102,5 +109,5 @@ def _request(
         "body": Raw(request.body) if request.body else None,
     }
     if len(request.positions) > 1:
-        found["lines"] = [lines[position] for position in request.positions]
-    return found
+        members["lines"] = [lines[position] for position in request.positions]
+    return members

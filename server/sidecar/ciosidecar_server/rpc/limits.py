@@ -13,10 +13,10 @@ def limits(settings: Settings, *, delivering: bool = False) -> pb.Limits:
         max_event_bytes=settings.max_event_bytes,
         # A stream without delivery reads the next batch after it has written the results of the last.
         max_outstanding_events=(
-            settings.max_events_in_flight if delivering else settings.max_batch_events
+            settings.max_outstanding_events if delivering else settings.max_batch_events
         ),
         max_outstanding_bytes=(
-            settings.max_bytes_in_flight if delivering else settings.max_message_bytes
+            settings.max_outstanding_bytes if delivering else settings.max_message_bytes
         ),
         max_destinations=settings.max_destinations,
     )

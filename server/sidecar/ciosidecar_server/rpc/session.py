@@ -203,7 +203,7 @@ class Session:
             self._settings,
             opening.delivery,
             output,
-            Credit(self._settings.max_events_in_flight, self._settings.max_bytes_in_flight),
+            Credit(self._settings.max_outstanding_events, self._settings.max_outstanding_bytes),
         )
 
     async def _read(self) -> pb.TransformStreamRequest | None:

@@ -1,9 +1,9 @@
-// The page's script: keys, and the log while it is being written. All else works without it.
+// The page's script: keys and the live log. Everything else works without it.
 "use strict";
 
 const MAX_ROWS = 200;
 
-// Keys: / searches, j and k go from row to row, p pauses. Enter is the link's own.
+// Keys: / searches, j and k go from row to row, p pauses. Enter follows the focused link.
 
 function step(by, event) {
   const rows = [...document.querySelectorAll("a.row")];
@@ -55,7 +55,7 @@ function watch(bar) {
     if (paused || document.hidden || source !== null) return;
     source = new EventSource(url);
     source.onopen = () => say("live");
-    source.onerror = () => say(source?.readyState === EventSource.CLOSED ? "not live: too many pages are watching; reload" : "the sandbox does not answer; trying again", "lost");
+    source.onerror = () => say(source?.readyState === EventSource.CLOSED ? "not live: too many pages watch the log; close one and reload" : "the sandbox does not respond; reconnecting", "lost");
     source.onmessage = (message) => {
       url.searchParams.set("after", message.lastEventId);
       show(JSON.parse(message.data));
@@ -72,7 +72,7 @@ function watch(bar) {
     if (news.skipped > 0) log.prepend(gap(news.skipped));
     if (news.rows) {
       const rows = document.createElement("template");
-      rows.innerHTML = news.rows; // the server has escaped what others wrote
+      rows.innerHTML = news.rows; // the server has escaped the values
       for (const row of rows.content.children) row.classList.add("new");
       log.prepend(rows.content);
     }
@@ -83,7 +83,7 @@ function watch(bar) {
     document.getElementById("example")?.remove();
     count(news.frame);
     if (news.shown > 0) say(`live, ${(news.shown + news.skipped).toLocaleString("en")} new`);
-    else if (news.reset) say("live, all forgotten");
+    else if (news.reset) say("live, reset");
   }
 
   pause.addEventListener("click", () => {
@@ -94,7 +94,7 @@ function watch(bar) {
       say("paused", "paused");
     } else open();
   });
-  // A browser has six connections for all its tabs: one that nobody looks at gives its own back.
+  // A browser has six connections for all its tabs: a hidden tab closes its own.
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   addEventListener("pagehide", close);
   addEventListener("pageshow", open);
