@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ciosidecar import Answer, AsyncClient, Client, Deliver, StreamOptions
+from ciosidecar import Answer, AsyncClient, Client, DeliveryOptions, StreamOptions
 from ciosidecar_server.testing import run_in_background
 
 Run = Callable[..., list[Answer]]
@@ -18,7 +18,7 @@ def run_sync(
     addresses: Any,
     sends: Iterable[tuple[Any, dict[str, Any]]],
     options: StreamOptions | None = None,
-    deliver: Deliver | bool = False,
+    deliver: DeliveryOptions | bool = False,
     **found: Any,
 ) -> tuple[list[Answer], int]:
     """Sends (event, keywords) from one thread and gathers answers in another; and reconnects."""
@@ -52,7 +52,7 @@ def run_async(
     addresses: Any,
     sends: Iterable[tuple[Any, dict[str, Any]]],
     options: StreamOptions | None = None,
-    deliver: Deliver | bool = False,
+    deliver: DeliveryOptions | bool = False,
     **found: Any,
 ) -> tuple[list[Answer], int]:
     """The same with the asynchronous client, in a loop of its own."""

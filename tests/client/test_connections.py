@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from ciosidecar import AsyncClient, Client, Deliver, StreamOptions
+from ciosidecar import AsyncClient, Client, DeliveryOptions, StreamOptions
 from ciosidecar import SourceConnection as Rows
 from ciosidecar_sandbox.testing import running_sandbox
 from ciosidecar_server.testing import async_server, server
@@ -96,7 +96,7 @@ def test_records_are_delivered(run: Any) -> None:
     """A person is there, with the row's columns."""
     with running_sandbox() as sandbox, server(customerio_url=sandbox.url) as sidecar:
         sends = [(ROW, {"connection": PERSON})]
-        ((_, result),), _ = run(sidecar.address, sends, deliver=Deliver())
+        ((_, result),), _ = run(sidecar.address, sends, deliver=DeliveryOptions())
         (person,) = sandbox.workspace.people.by_cio_id.values()
         assert (person.id, person.attributes["name"]) == ("u1", "Paid")
     assert (result.status, result.delivery.attempts) == (200, 1)

@@ -4,7 +4,7 @@ from typing import Any
 
 import grpc
 import pytest
-from ciosidecar import ApiRequest, Client, Deliver, DetailLevel, StreamOptions, v1
+from ciosidecar import ApiRequest, Client, DeliveryOptions, DetailLevel, StreamOptions, v1
 from ciosidecar._outstanding import _MAX_REMEMBERED_BATCHES, OutstandingEvents
 from ciosidecar.events import Destination, outgoing_of
 from ciosidecar_sandbox.testing import running_sandbox
@@ -41,7 +41,7 @@ def test_each_result_says_what_customerio_answered(run: Any) -> None:
 @both
 def test_requests_come_along_where_they_are_asked_for(run: Any) -> None:
     """Complete, as a transform gives them out; and delivery's details only where there is more to say."""
-    how = Deliver(include_requests=True, detail_level=DetailLevel.NOTABLE)
+    how = DeliveryOptions(include_requests=True, detail_level=DetailLevel.NOTABLE)
     with running_sandbox() as sandbox, server(customerio_url=sandbox.url) as sidecar:
         ((_, result),), _ = run(sidecar.address, plain([track(1)]), deliver=how)
     assert result.requests[0].url == "https://track.customer.io/api/v1/customers/u1/events"
@@ -53,7 +53,7 @@ def test_an_event_that_waits_in_vain_names_the_one_it_waits_for(run: Any) -> Non
     """By its position on the stream, in whatever messages the two travelled."""
     sends: list[Any] = [(track(number, f"u{number}"), {}) for number in range(5)]
     sends += [(track(5, "u3"), {}), (track(6, "u0"), {})]
-    how = Deliver(timeout_s=0.5)
+    how = DeliveryOptions(timeout_s=0.5)
     options = StreamOptions(max_batch_events=2)
     with (
         running_sandbox(fault="503=1") as sandbox,

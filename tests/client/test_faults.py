@@ -93,7 +93,7 @@ def test_an_event_is_what_it_was_when_it_was_sent(run: Any) -> None:
 @both
 def test_an_event_larger_than_any_message_is_refused_where_it_is_sent(run: Any) -> None:
     """It could only end the stream for all others."""
-    with server() as sidecar, pytest.raises(ValueError, match="at most travel"):
+    with server() as sidecar, pytest.raises(ValueError, match="can be sent"):
         run(sidecar.address, plain([b" " * (64 << 20)]))
 
 

@@ -124,5 +124,5 @@ async def test_a_unix_socket_has_no_tls(make: Any) -> None:
 )
 def test_a_destination_that_could_not_be_declared_is_refused(make: Any) -> None:
     """At the caller's own line."""
-    with pytest.raises(TypeError, match=r"bytes|text"):
+    with pytest.raises(TypeError, match=r"bytes|string"):
         make()

@@ -14,7 +14,7 @@ from ciosidecar import (
     CallFailed,
     Client,
     Closed,
-    Deliver,
+    DeliveryOptions,
     DetailLevel,
     Result,
     SidecarError,
@@ -86,12 +86,12 @@ def seconds(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def how_to_deliver(told: dict[str, Any]) -> Deliver:
+def how_to_deliver(told: dict[str, Any]) -> DeliveryOptions:
     """How events are delivered, as this client spells it."""
     options = seconds(told)
     if "detail_level" in options:
         options["detail_level"] = _DETAIL_LEVELS[options["detail_level"]]
-    return Deliver(**options)
+    return DeliveryOptions(**options)
 
 
 def bounds(scenario: dict[str, Any]) -> dict[str, Any]:
