@@ -40,7 +40,7 @@ func ExampleClient_Transform() {
 	// Output:
 	// 200 POST https://track.customer.io/api/v1/customers/u-1/events
 	// {"name":"Paid","type":"event","data":{"total": 59.70}}
-	// 400 MISSING_IDENTITY a track needs a userId, an email or an anonymousId (3.4)
+	// 400 MISSING_IDENTITY a track needs a userId, an email or an anonymousId (rule 3.4)
 }
 
 func ExampleClient_Stream() {

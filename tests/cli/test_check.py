@@ -40,8 +40,8 @@ def test_keys_that_nobody_reads_are_noted(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert done.stdout.decode().splitlines() == [
         "usable",
-        "note datacentre is no setting, and is ignored (11.1): did you mean datacenter?",
-        "note whitelistedEvents is a setting of RudderStack's SDKs: it is ignored here (11.3)",
+        "note datacentre is no setting, and is ignored (rule 11.1): did you mean datacenter?",
+        "note whitelistedEvents is a setting of RudderStack's SDKs: it is ignored here (rule 11.3)",
     ]
 
 

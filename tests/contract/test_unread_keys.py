@@ -44,7 +44,7 @@ async def test_a_typing_mistake_is_told_with_what_is_meant(
 ) -> None:
     """The nearest name there is."""
     assert await notes(stub, with_key(key)) == {
-        key: f"is no setting, and is ignored (11.1): did you mean {meant}?"
+        key: f"is no setting, and is ignored (rule 11.1): did you mean {meant}?"
     }
 
 
@@ -52,7 +52,7 @@ async def test_a_typing_mistake_is_told_with_what_is_meant(
 async def test_a_key_that_is_like_no_setting_is_told_too(stub: Stub, key: str) -> None:
     """Without a guess."""
     (text,) = (await notes(stub, with_key(key))).values()
-    assert text == "is no setting, and is ignored (11.1)"
+    assert text == "is no setting, and is ignored (rule 11.1)"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ async def test_a_key_that_is_like_no_setting_is_told_too(stub: Stub, key: str) -
 )
 async def test_the_dashboards_other_keys_are_ignored_on_purpose(stub: Stub, key: str) -> None:
     """They are told apart from mistakes."""
-    assert (await notes(stub, with_key(key)))[key].endswith("it is ignored here (11.3)")
+    assert (await notes(stub, with_key(key)))[key].endswith("it is ignored here (rule 11.3)")
 
 
 @pytest.mark.parametrize("name", [name for setting in SETTINGS for name in setting.names])

@@ -1,8 +1,7 @@
-"""The meaning: pure functions from a RudderStack event to a Customer.io request.
+"""Pure functions that turn RudderStack events into Customer.io requests.
 
-The rules of docs/rules.md in code: "SPEC 5.6" is its number 5.6.
-
-No I/O, no protobuf, no clock but the one handed in; usable without a server:
+The code cites the rules of docs/rules.md by number: "rule 5.6". There is no I/O, no protobuf, and
+no clock but the caller's. The package works without a server:
 
     destination, problems = read_destination(b'{"siteID": "…", "apiKey": "…"}')
     outcome, requests = transform(event_json, destination, now=int(time.time()))
@@ -37,9 +36,17 @@ def transform(
     now: int,
     connection: Connection | None = None,
 ) -> tuple[Outcome, list[Request]]:
-    """What one event comes to, and the requests it becomes; what could share one has its own.
+    """Transform one event. An item that could share a request gets a request of its own.
 
-    now: seconds since 1970. connection: what a record is about.
+    Args:
+        event_json: One JSON object in UTF-8.
+        destination: Where the event goes, as `read_destination` returns it.
+        source_type: The type of the event's source, "" to go by its channel (rule 11.3).
+        now: The current time. Unit: seconds since 1970.
+        connection: What the row of a record is about, as `read_connection` returns it.
+
+    Returns:
+        The outcome, and the requests in the order in which they must be sent.
     """
     writer = RequestList()
     batch = BatchTransform(now, writer)

@@ -1,4 +1,4 @@
-"""A batch of events: each one's outcome, and the requests they share. SPEC 1.4, 8.1, 9.5, 10.3."""
+"""A batch of events: the outcome of each, and the requests they share. Rules 1.4, 8.1, 9.5, 10.3."""
 
 from typing import Protocol
 
@@ -13,29 +13,34 @@ from .settings.dynamic import AnyDestination
 
 
 class RequestWriter(Protocol):
-    """Where requests go, in the order in which they must be sent for any one person (10.3)."""
+    """A receiver of requests, in the order in which one person's must be sent (rule 10.3)."""
 
     def reserve(self, template: RequestTemplate, size: int) -> None:
-        """Called before a request, or an item of a shared one, of so many bytes is settled.
+        """Make room for a request, or for an item of a shared request.
 
-        The place to make room. Raises EventRejected where there can be none.
+        Args:
+            template: The template of the request.
+            size: Its path and body, with the envelope of a shared request. Unit: bytes.
+
+        Raises:
+            EventRejected: There can be no room for so many bytes.
         """
 
     def add(self, request: Request, position: int | list[int]) -> None:
-        """Takes a complete request and the position, or positions, of the events it covers."""
+        """Take a complete request and the position, or positions, of the events it covers."""
 
 
 class RequestList:
-    """A writer that keeps everything."""
+    """A writer that keeps all requests in a list."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[Request, int | list[int]]] = []
 
     def reserve(self, template: RequestTemplate, size: int) -> None:
-        """There is always room."""
+        """Do nothing: the list has no limit."""
 
     def add(self, request: Request, position: int | list[int]) -> None:
-        """Keeps it."""
+        """Append the request."""
         self.requests.append((request, position))
 
 
@@ -43,14 +48,20 @@ _OpenRequests = dict[tuple[BatchTemplate, str], SharedRequest]
 
 
 class BatchTransform:
-    """Transforms the events of one batch, in order. Pure but for the clock that is handed in."""
+    """A transform of the events of one batch, in order. Pure: the caller's clock is handed in."""
 
     def __init__(self, now: int, writer: RequestWriter) -> None:
-        """now: seconds since 1970."""
+        """Start a batch.
+
+        Args:
+            now: The current time. Unit: seconds since 1970.
+            writer: The receiver of the requests.
+        """
         self._now = now
         self._writer = writer
-        # By destination, then by what may be shared. Nobody waits in two requests of a destination:
-        # whatever concerns somebody who waits in one closes it, or goes into the same.
+        # By destination, then by template and path. No person or object has items in two open
+        # requests of a destination: an operation closes each open request that has a key of the
+        # operation, unless the operation's own item goes into that request.
         self._open: dict[AnyDestination, _OpenRequests] = {}
 
     def add(
@@ -63,20 +74,26 @@ class BatchTransform:
         alone: bool = False,
         connection: Connection | None = None,
     ) -> Outcome:
-        """What one event comes to. Its request reaches the writer with the next `flush` at the latest.
+        """Transform one event. Its request reaches the writer by the next `flush` at the latest.
 
-        source_type: the type of the event's source, "" to go by its channel (11.3).
-        alone: whether its request must cover no other event.
-        connection: what a record's row is about, if anybody said (9.1).
+        Args:
+            position: The position of the event in the batch.
+            event_json: One JSON object in UTF-8.
+            destination: Where the event goes.
+            source_type: The type of the event's source, "" to go by its channel (rule 11.3).
+            alone: Whether the event's request must cover no other event.
+            connection: What the row of a record is about, or None if the caller names no
+                connection (rule 9.1).
         """
-        done = transform_event(
+        transformed = transform_event(
             event_json,
             destination,
             source_type=source_type,
             now=self._now,
             connection=connection,
         )
-        outcome, request, operation, event = done.outcome, done.request, done.operation, done.event
+        outcome, request = transformed.outcome, transformed.request
+        operation, event = transformed.operation, transformed.event
         if operation is None or event is None:
             return outcome
         try:
@@ -86,7 +103,7 @@ class BatchTransform:
                     if destination.closes_requests:
                         self._close_all(destination)
                     else:
-                        self._let_pass(operation, event, destination)
+                        self._close_overlapping(operation, event, destination)
                 self._writer.add(request, position)
             elif type(request) is BatchItem:
                 self._writer.reserve(
@@ -94,8 +111,8 @@ class BatchTransform:
                     len(request.path) + len(request.body) + envelope_bytes(request.template),
                 )
                 self._share(position, request, operation, event, destination, alone=alone)
-        except EventRejected as refusal:
-            return rejected(refusal, outcome.warnings)
+        except EventRejected as rejection:
+            return rejected(rejection, outcome.warnings)
         except Exception as fault:  # noqa: BLE001 - as in transform_event
             return internal_error(fault, outcome.warnings)
         return outcome
@@ -110,18 +127,18 @@ class BatchTransform:
         *,
         alone: bool,
     ) -> None:
-        found = self._open.get(destination)
+        open_requests = self._open.get(destination)
         if alone:
-            for waiting in list(found.values()) if found is not None else ():
-                # Two identifies may give two people one email: the first of them keeps it (3.3).
-                if waiting.concerned.shares_a_key(operation, event):
+            for waiting in list(open_requests.values()) if open_requests is not None else ():
+                # Two identifies may give two people one email: the first one keeps it (rule 3.3).
+                if waiting.operations.shares_a_key(operation, event):
                     self._close(destination, waiting)
             self._writer.add(join(item.template, item.path, [item.body]), position)
             return
         key = (item.template, item.path)
-        shared = None if found is None else found.get(key)
-        if found is not None and len(found) > (shared is not None):
-            self._let_pass(operation, event, destination, but=shared)
+        shared = None if open_requests is None else open_requests.get(key)
+        if open_requests is not None and len(open_requests) > (shared is not None):
+            self._close_overlapping(operation, event, destination, but=shared)
         if shared is not None and not shared.takes(item):
             self._close(destination, shared)
             shared = None
@@ -130,7 +147,7 @@ class BatchTransform:
             self._open.setdefault(destination, {})[key] = shared
         shared.cover(position, item, operation, event)
 
-    def _let_pass(
+    def _close_overlapping(
         self,
         operation: Operation,
         event: Event,
@@ -138,15 +155,15 @@ class BatchTransform:
         *,
         but: SharedRequest | None = None,
     ) -> None:
-        """Closes the shared requests, all but one, in which the operation's person or object waits."""
+        """Close the open requests, except `but`, that concern a person or object of the operation."""
         for shared in list(self._open[destination].values()):
-            if shared is not but and shared.concerned.includes(operation, event):
+            if shared is not but and shared.operations.may_concern(operation, event):
                 self._close(destination, shared)
 
     def _close(self, destination: AnyDestination, shared: SharedRequest) -> None:
-        found = self._open[destination]
-        del found[shared.template, shared.path]
-        if not found:
+        open_requests = self._open[destination]
+        del open_requests[shared.template, shared.path]
+        if not open_requests:
             del self._open[destination]
         positions = shared.positions if len(shared.positions) > 1 else shared.positions[0]
         self._writer.add(shared.request(), positions)
@@ -156,6 +173,6 @@ class BatchTransform:
             self._close(destination, shared)
 
     def flush(self) -> None:
-        """Completes the shared requests. All events so far are then answered."""
+        """Complete the shared requests, so that the requests of all events so far are written."""
         for destination in list(self._open):
             self._close_all(destination)

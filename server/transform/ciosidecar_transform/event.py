@@ -1,4 +1,4 @@
-"""An event, decoded once: what every rule reads is a field, what is passed on stays JSON text."""
+"""An event, decoded once: rules read its fields, and values that are passed on stay JSON text."""
 
 import sys
 from collections.abc import Iterable
@@ -11,16 +11,16 @@ from msgspec.json import Decoder
 from .json_text import ABSENT, first_byte, members, removed, repair_surrogates, value
 from .outcomes import ErrorCode, EventRejected
 
-# Python 3.11 counts the levels of JSON being read as calls, and stops at 1,000 of both. Rule 1.1 has
-# an event be nested so deeply by itself.
+# Python 3.11 counts each level of JSON that is being read as a call, and stops at 1,000 calls. Rule
+# 1.1 allows an event alone to have so many levels.
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 2_000))
 
-# Scalars are typed Any, so that one odd member does not refuse the whole event (1.5). Fields hold
-# nothing but what the JSON says: a cache in here could be set from outside.
+# Scalars are typed Any, so that an odd member does not reject the whole event (rule 1.5). Each field
+# holds a member of the JSON and nothing else: a sender could set a field that is a cache.
 
 
 class Context(Struct, rename="camel", gc=False):
-    """The event's `context`, one level deep."""
+    """An event's `context`, one level deep."""
 
     traits: Raw = ABSENT
     mapped_to_destination: Any = None
@@ -36,7 +36,7 @@ class Context(Struct, rename="camel", gc=False):
 
 
 class Event(Struct, rename="camel", gc=False):
-    """One RudderStack event. Scalars are Python values, everything else is its JSON text."""
+    """A RudderStack event. Scalars are Python values; objects and arrays are JSON text."""
 
     type: Any = None
     message_id: Any = None
@@ -58,12 +58,12 @@ class Event(Struct, rename="camel", gc=False):
 
 
 class FilledEvent(Event, gc=False):
-    """An event that lost what templates took out of it (rule 13.1). JSON cannot set its fields."""
+    """An event without the values that templates took out of it (rule 13.1). JSON cannot set its fields."""
 
     received_properties: bytes = b""
-    """The properties before that, b"" if they are no object: the event id hashes these (5.6)."""
+    """The properties as received, b"" if they are no object: the event id hashes these (rule 5.6)."""
     received_identifiers: bytes = b""
-    """The same of a row's identifiers."""
+    """A row's identifiers as received, b"" if they are no object."""
 
 
 _Fields = TypeVar("_Fields", bound=Struct)
@@ -73,21 +73,25 @@ _decode_members = Decoder(dict[str, Raw]).decode
 
 
 def without(event_json: bytes, paths: Iterable[tuple[str, ...]]) -> FilledEvent:
-    """Return the event without what stands at the paths. Rule 13.1.
+    """Return the event without the values at the paths. Rule 13.1.
 
-    A member is removed, an element of an array becomes null. event_json: as `decode` takes it.
+    A member of an object is removed; an element of an array becomes null.
+
+    Args:
+        event_json: An event that `decode` accepts.
+        paths: The steps to each value.
     """
     received, repaired = decode(event_json)
     raw = Raw(repair_surrogates(event_json) if repaired else event_json)
     for path in paths:
         raw = removed(raw, path)
-    left, _ = decode(bytes(raw))
+    remaining, _ = decode(bytes(raw))
     filled = FilledEvent(
         received_properties=_object_bytes(received.properties),
         received_identifiers=_object_bytes(received.identifiers),
     )
     for name in Event.__struct_fields__:
-        setattr(filled, name, getattr(left, name))
+        setattr(filled, name, getattr(remaining, name))
     return filled
 
 
@@ -96,24 +100,27 @@ def _object_bytes(raw: Raw) -> bytes:
 
 
 def decode(data: bytes) -> tuple[Event, bool]:
-    """The event, and whether lone surrogates had to be repaired. SPEC 1.1.
+    """Return the event, and whether unpaired surrogates had to be repaired. Rule 1.1.
 
-    Raises EventRejected(INVALID_JSON).
+    Raises:
+        EventRejected: INVALID_JSON.
     """
-    # msgspec does not look inside the strings it skips: check the whole once.
+    # msgspec does not check the strings that it skips, so the whole event is checked first.
     if not data.isascii():
         try:
             str(data, "utf-8")
         except UnicodeDecodeError:
-            raise EventRejected(ErrorCode.INVALID_JSON, "the event is not UTF-8 (1.1)") from None
+            raise EventRejected(
+                ErrorCode.INVALID_JSON, "the event is not UTF-8 (rule 1.1)"
+            ) from None
     try:
         return _decode_event(data), False
     except (msgspec.DecodeError, RecursionError):
-        return _decode_otherwise(data)
+        return _decode_odd_event(data)
 
 
-def _decode_otherwise(data: bytes) -> tuple[Event, bool]:
-    """For what the usual way refuses: an odd member, half an emoji, or what is no event at all."""
+def _decode_odd_event(data: bytes) -> tuple[Event, bool]:
+    """Decode data that the usual decoder rejects: an odd member, a surrogate, or no event at all."""
     try:
         return _decode_loosely(data), False
     except RecursionError:
@@ -129,29 +136,29 @@ def _decode_otherwise(data: bytes) -> tuple[Event, bool]:
 
 
 def not_json() -> EventRejected:
-    """The refusal of what is no JSON, or is nested so deeply that it cannot be read. SPEC 1.1."""
+    """Return the error for data that is no JSON, or nested too deeply to be read. Rule 1.1."""
     return EventRejected(
-        ErrorCode.INVALID_JSON, "the event is not JSON, or nested too deeply (1.1)"
+        ErrorCode.INVALID_JSON, "the event is not JSON, or nested too deeply (rule 1.1)"
     )
 
 
 def _decode_loosely(data: bytes) -> Event:
-    """Member by member: an odd one, or a number no double can hold, is then only its own matter."""
+    """Decode member by member, so that an odd member or a vast number affects only itself."""
     try:
-        found = _decode_members(data)
+        fields = _decode_members(data)
     except msgspec.ValidationError:
         raise EventRejected(
-            ErrorCode.INVALID_JSON, "the event is not a JSON object (1.1)"
+            ErrorCode.INVALID_JSON, "the event is not a JSON object (rule 1.1)"
         ) from None
-    event = _fill(Event(), found, skip="context")
-    event.context = _fill(Context(), members(found.get("context", ABSENT)))
+    event = _fill(Event(), fields, skip="context")
+    event.context = _fill(Context(), members(fields.get("context", ABSENT)))
     return event
 
 
-def _fill(into: _Fields, found: dict[str, Raw], skip: str = "") -> _Fields:
-    """Sets each field from its member: JSON text as it is, a scalar as its value."""
-    for name, key in zip(into.__struct_fields__, into.__struct_encode_fields__, strict=True):
-        raw = found.get(key)
+def _fill(target: _Fields, fields: dict[str, Raw], skip: str = "") -> _Fields:
+    """Set each field of the target from its member: JSON text as it is, a scalar as its value."""
+    for name, key in zip(target.__struct_fields__, target.__struct_encode_fields__, strict=True):
+        raw = fields.get(key)
         if raw and name != skip:
-            setattr(into, name, raw if type(getattr(into, name)) is Raw else value(raw))
-    return into
+            setattr(target, name, raw if type(getattr(target, name)) is Raw else value(raw))
+    return target

@@ -3,8 +3,8 @@
 from hashlib import sha256
 
 from .event import Event, FilledEvent
-from .identity import id_text
-from .times import first_millis
+from .identifiers import id_text
+from .times import UnusableTime, unix_millis
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 # Two characters a step: 1,024 pairs still fit the processor's cache.
@@ -14,12 +14,15 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 def event_id(event: Event, kind: str, name: str, addressed: str, properties: bytes) -> str | None:
     """Return the event's ULID, 26 characters, or None without a usable messageId.
 
-    kind: the event's type in lower case. name: as sent. addressed: the id, email or anonymous id
-    that the event is addressed by. properties: the member as it came, b"" if it is no object; what
-    the event had before templates took something out of it is looked up here (rule 13.1).
+    Args:
+        event: The event. What templates took out of it is hashed all the same (rule 13.1).
+        kind: The event's type in lower case.
+        name: The event's name as it is sent.
+        addressed: The id, email or anonymous id that the event is addressed by.
+        properties: The event's properties as received, b"" if they are no object.
     """
     message_id = event.message_id
-    # The usual one, a UUID, is usable as it is; a placeholder is shorter (2.1).
+    # The usual one, a UUID, is usable as it is; a placeholder is shorter (rule 2.1).
     if type(message_id) is not str or len(message_id) < 20 or message_id.isspace():
         try:
             message_id = id_text(message_id)
@@ -29,13 +32,25 @@ def event_id(event: Event, kind: str, name: str, addressed: str, properties: byt
         return None
     if type(event) is FilledEvent:
         properties = event.received_identifiers if kind == "record" else event.received_properties
-    known = f"{message_id}\x1f{kind}\x1f{name}\x1f{addressed}\x1f".encode()
-    digest = sha256(known + properties)
-    return ulid(first_millis(event), digest.digest()[:10])
+    prefix = f"{message_id}\x1f{kind}\x1f{name}\x1f{addressed}\x1f".encode()
+    digest = sha256(prefix + properties)
+    return _ulid(_first_millis(event), digest.digest()[:10])
 
 
-def ulid(millis: int, entropy: bytes) -> str:
-    """Crockford's base 32 of a time, 48 bits, and 10 bytes of something else."""
+def _first_millis(event: Event) -> int:
+    """Return the event's first usable time in milliseconds, 0 if there is none from 1970 on."""
+    for time in (event.original_timestamp, event.timestamp):
+        try:
+            millis = unix_millis(time)
+        except UnusableTime:
+            continue
+        if millis is not None:
+            return max(millis, 0)
+    return 0
+
+
+def _ulid(millis: int, entropy: bytes) -> str:
+    """Return a time of 48 bits and 10 more bytes in Crockford's base 32."""
     # Three integers of two machine digits each: shifting one of 128 bits takes half as long again.
     first = int.from_bytes(entropy[:5], "big")
     second = int.from_bytes(entropy[5:], "big")

@@ -1,4 +1,4 @@
-"""JSON as text: reading only what a rule looks into, and measuring what is passed on as it came."""
+"""JSON as text: reading the parts that a rule needs, and measuring values that are passed on."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ from msgspec import DecodeError, Raw, Struct, ValidationError
 from msgspec.json import Decoder, encode, format
 
 ABSENT = Raw()
-"""A member that is not there. It is falsy; a null is not."""
+"""The JSON text of a missing member. ABSENT is falsy; NULL is not."""
 NULL = Raw(b"null")
 
 
@@ -21,7 +21,7 @@ _decode_any = Decoder(Any).decode
 _decode_members = Decoder(dict[str, Raw]).decode
 _decode_elements = Decoder(list[Raw]).decode
 
-# One half of a pair without the other, where every backslash begins an escape.
+# An escaped surrogate without its other half, in a text in which every backslash begins an escape.
 _HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _LONE = re.compile(
     rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!%b)|[c-fC-F][0-9a-fA-F]{2}(?<!%b%b))"
@@ -30,16 +30,16 @@ _LONE = re.compile(
 
 
 def repair_surrogates(data: bytes) -> bytes:
-    """The same text with every lone surrogate escape made U+FFFD. SPEC 1.1."""
+    """Return the JSON with every escape of an unpaired surrogate replaced by U+FFFD. Rule 1.1."""
     if b"\0" in data:
-        return data  # no JSON, whatever else is in it
-    # An escaped backslash begins no escape. Covered up, it is not mistaken for one: "\\ud83d".
+        return data  # a null byte is never JSON
+    # An escaped backslash begins no escape. It is covered, or "\\ud83d" would look like a surrogate.
     covered = data.replace(rb"\\", b"\0\0")
     return _LONE.sub(rb"\\ufffd", covered).replace(b"\0\0", rb"\\")
 
 
 def members(raw: Raw) -> dict[str, Raw]:
-    """The members of an object, in order, the last of equal names; {} for anything else."""
+    """Return the members of an object, in order, the last of equal names; {} for anything else."""
     if not raw:
         return {}
     try:
@@ -49,7 +49,7 @@ def members(raw: Raw) -> dict[str, Raw]:
 
 
 def elements(raw: Raw) -> list[Raw]:
-    """The elements of an array; [] for anything else."""
+    """Return the elements of an array; [] for anything else."""
     try:
         return _decode_elements(raw) if raw else []
     except ValidationError:
@@ -57,9 +57,9 @@ def elements(raw: Raw) -> list[Raw]:
 
 
 def removed(raw: Raw, path: tuple[str, ...]) -> Raw:
-    """Return the value without what stands at the path; the same where nothing does.
+    """Return a value without the part at the path, or the same value if the path leads nowhere.
 
-    A member of an object is removed, an element of an array becomes null. path: not empty.
+    A member of an object is removed; an element of an array becomes null. The path has a step.
     """
     containers: list[dict[str, Raw] | list[Raw]] = []
     inner = raw
@@ -69,25 +69,25 @@ def removed(raw: Raw, path: tuple[str, ...]) -> Raw:
             return raw
         containers.append(container)
         inner = container[int(step)] if isinstance(container, list) else container[step]
-    left = ABSENT
+    replacement = ABSENT
     for container, step in zip(reversed(containers), reversed(path), strict=True):
         if isinstance(container, list):
-            container[int(step)] = left or NULL
-        elif left:
-            container[step] = left
+            container[int(step)] = replacement or NULL
+        elif replacement:
+            container[step] = replacement
         else:
             del container[step]
-        left = Raw(encode(container))
-    return left
+        replacement = Raw(encode(container))
+    return replacement
 
 
 def _container(raw: Raw, step: str) -> dict[str, Raw] | list[Raw] | None:
-    """The array or object that a value is, if it has something at the step of a path."""
+    """Return the elements or members of a value, or None if none of them is at the step of a path."""
     if first_byte(raw) == b"[":
-        listed = elements(raw)
-        return listed if 0 <= array_index(step) < len(listed) else None
-    found = members(raw)
-    return found if step in found else None
+        items = elements(raw)
+        return items if 0 <= array_index(step) < len(items) else None
+    fields = members(raw)
+    return fields if step in fields else None
 
 
 def array_index(step: str) -> int:
@@ -96,35 +96,35 @@ def array_index(step: str) -> int:
 
 
 def value(raw: Raw) -> Any:
-    """The value itself, or None if absent. Numbers beyond a double are a VastNumber."""
+    """Return the value as Python has it, or None if absent. A number beyond a double is a VastNumber."""
     if not raw:
         return None
     try:
         return _decode_any(raw)
     except ValidationError:
         text = bytes(raw)
-        # Inside an object or array the number does not matter: no rule looks that deep.
+        # An object or array with such a number counts as empty: no rule reads that deep.
         return VastNumber(text.decode()) if text[:1] in b"-0123456789" else {}
 
 
 def text_of(raw: Raw) -> str | None:
-    """The text, or None for any other value."""
-    found = value(raw)
-    return found if type(found) is str else None
+    """Return the text, or None for any other value."""
+    text = value(raw)
+    return text if type(text) is str else None
 
 
 def first_byte(raw: Raw) -> bytes:
-    """What tells the JSON type: { [ " t f n, a digit or a minus; b"" if absent."""
+    """Return the byte that shows the JSON type: { [ " t f n, a digit or a minus; b"" if absent."""
     return bytes(raw)[:1]
 
 
 def compact_size(raw: Raw) -> int:
-    """Bytes of the value as compact JSON with no escapes but the necessary ones. SPEC 4.9."""
+    """Return the bytes of the value as compact JSON with only the necessary escapes. Rule 4.9."""
     text = format(raw, indent=-1)
     if b"\\" not in text:
         return len(text)
-    # All of it as one text, so that it is read and written once: two necessary escapes and the
-    # quotes, which would end it, are stood for by others as long.
+    # The JSON is measured as one string, so that it is decoded and encoded once. Two necessary
+    # escapes, and the quotes that would end the string, are replaced by characters as long.
     inside = text.replace(rb"\\", b"__").replace(rb"\"", b"__").replace(b'"', b"'")
     return len(encode(_decode_any(b'"%b"' % inside))) - 2
 

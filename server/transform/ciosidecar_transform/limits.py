@@ -1,4 +1,4 @@
-"""Customer.io's limits on attributes: one value too long would lose the whole person. SPEC 4.9."""
+"""Customer.io's limits on attributes: a value beyond a limit would lose the whole request. Rule 4.9."""
 
 import re
 
@@ -28,44 +28,44 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_$][A-Za-z0-9_.$ -]{0,63}")
 
 
 def named(name: str) -> str:
-    """An attribute for a text: by its name if that cannot be personal data (12.2)."""
+    """Return words for an attribute: its name, unless that can be personal data (rule 12.2)."""
     return f"attribute {name!r}" if _PLAIN_NAME.fullmatch(name) else "an attribute"
 
 
 def cut(text: str, max_bytes: int) -> str:
-    """The text cut to so many UTF-8 bytes, at a code point."""
+    """Return the text cut at a code point to at most `max_bytes` of UTF-8."""
     if len(text) * 4 <= max_bytes:
         return text
     return text.encode()[:max_bytes].decode(errors="ignore")
 
 
 def within_limits(attributes: Attributes, warnings: list[Warning]) -> Attributes:
-    """The attributes Customer.io will take; each breach is a warning. SPEC 4.9."""
+    """Return the attributes that Customer.io accepts, with a warning for each change. Rule 4.9."""
     return within_count(within_sizes(attributes, warnings), warnings)
 
 
 def within_sizes(attributes: Attributes, warnings: list[Warning]) -> Attributes:
-    """The attributes whose name and value are short enough, however many they are. SPEC 4.9."""
+    """Return the attributes with names and values within the limits, of any number. Rule 4.9."""
     # The usual case at the speed of C: 37 characters are 148 bytes at most.
     if attributes and (
         max(map(len, attributes.values())) > MAX_VALUE_BYTES
         or max(map(len, attributes)) * 4 > MAX_NAME_BYTES
     ):
-        return _of_good_size(attributes, warnings)
+        return _cut_to_size(attributes, warnings)
     return attributes
 
 
 def within_count(attributes: Attributes, warnings: list[Warning]) -> Attributes:
-    """As many attributes as Customer.io will take, the reserved ones first. SPEC 4.9.
+    """Return as many attributes as Customer.io accepts, the reserved ones first. Rule 4.9.
 
-    A person's are counted by the dialect: not everything is an attribute in both (10.1).
+    A writer counts those of a person: v1 sends as attributes what v2 sends elsewhere (rule 10.1).
     """
     if len(attributes) > MAX_ATTRIBUTES:
         warnings.append(
             Warning(
                 WarningCode.TOO_MANY_ATTRIBUTES,
                 f"{len(attributes) - MAX_ATTRIBUTES} attributes beyond {MAX_ATTRIBUTES}"
-                " were left out (4.9)",
+                " were left out (rule 4.9)",
             )
         )
         reserved_first = sorted(attributes, key=lambda name: name not in RESERVED)
@@ -73,29 +73,28 @@ def within_count(attributes: Attributes, warnings: list[Warning]) -> Attributes:
     return attributes
 
 
-def _of_good_size(attributes: Attributes, warnings: list[Warning]) -> Attributes:
-    kept = {}
+def _cut_to_size(attributes: Attributes, warnings: list[Warning]) -> Attributes:
+    fitting = {}
     for name, raw in attributes.items():
         if len(name.encode()) > MAX_NAME_BYTES:
             warnings.append(
                 Warning(
                     WarningCode.ATTRIBUTE_NAME_TOO_LONG,
                     f"an attribute's name has more than {MAX_NAME_BYTES} bytes;"
-                    " the attribute was left out (4.9)",
+                    " the attribute was left out (rule 4.9)",
                 )
             )
             continue
-        fitting = raw
+        fitting_value: Raw | None = raw
         if len(raw) > MAX_VALUE_BYTES and name not in RESERVED:
-            found = _of_good_value(name, raw, warnings)
-            if found is None:
-                continue
-            fitting = found
-        kept[name] = fitting
-    return kept
+            fitting_value = _cut_value(name, raw, warnings)
+        if fitting_value is not None:
+            fitting[name] = fitting_value
+    return fitting
 
 
-def _of_good_value(name: str, raw: Raw, warnings: list[Warning]) -> Raw | None:
+def _cut_value(name: str, raw: Raw, warnings: list[Warning]) -> Raw | None:
+    """Return the value within the limit, or None if it has to be left out."""
     kind = first_byte(raw)
     if kind == b'"':
         text: str = value(raw)
@@ -103,7 +102,7 @@ def _of_good_value(name: str, raw: Raw, warnings: list[Warning]) -> Raw | None:
             warnings.append(
                 Warning(
                     WarningCode.TEXT_CUT,
-                    f"{named(name)} was cut to {MAX_VALUE_BYTES} bytes (4.9)",
+                    f"{named(name)} was cut to {MAX_VALUE_BYTES} bytes (rule 4.9)",
                 )
             )
             return Raw(encode(cut(text, MAX_VALUE_BYTES)))
@@ -111,7 +110,7 @@ def _of_good_value(name: str, raw: Raw, warnings: list[Warning]) -> Raw | None:
         warnings.append(
             Warning(
                 WarningCode.VALUE_TOO_LARGE,
-                f"{named(name)} has more than {MAX_VALUE_BYTES} bytes and was left out (4.9)",
+                f"{named(name)} has more than {MAX_VALUE_BYTES} bytes and was left out (rule 4.9)",
             )
         )
         return None

@@ -1,10 +1,10 @@
-"""An object's item of a batch: only /api/v2/batch takes objects, so both dialects have it. SPEC 8."""
+"""The item of an object. Only /api/v2/batch takes objects, so v1 and v2 share it. Rule 8."""
 
 from typing import Any
 
 from msgspec.json import encode
 
-from .identity import kind_and_value
+from .identifiers import kind_and_value
 from .operations import UpdateObject
 from .outcomes import Warning
 from .requests import BatchItem, Endpoints, batch_item
@@ -13,7 +13,11 @@ from .requests import BatchItem, Endpoints, batch_item
 def update_object(
     operation: UpdateObject, endpoints: Endpoints, _warnings: list[Warning]
 ) -> BatchItem:
-    """8.1. Raises EventRejected(TOO_LARGE)."""
+    """Write an object. Rule 8.1.
+
+    Raises:
+        EventRejected: TOO_LARGE.
+    """
     item = {
         "type": "object",
         "action": operation.action,
@@ -28,7 +32,7 @@ def update_object(
 
 
 def _relationships(operation: UpdateObject) -> list[dict[str, Any]]:
-    """8.5, 13.3"""
+    """Return the relationships of an object. Rules 8.5, 13.3."""
     if operation.person is not None:
         relationship: dict[str, Any] = {"identifiers": dict([kind_and_value(operation.person)])}
     elif operation.anonymous_id is not None:

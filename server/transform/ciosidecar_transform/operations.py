@@ -1,18 +1,21 @@
-"""What Customer.io is to be told, in no dialect yet."""
+"""Operations: the changes to make at Customer.io, in no API version's format."""
 
 from typing import Literal
 
 from msgspec import Raw, Struct
 
-from .identity import IdentifierKind
+from .identifiers import IdentifierKind
 from .platforms import Platform
 
 Attributes = dict[str, Raw]
 """Names as the user wrote them, values as JSON text."""
 
+ADD_RELATIONSHIPS, DELETE_RELATIONSHIPS = "add_relationships", "delete_relationships"
+"""What the attribute `cio_relationships` may ask for (rule 4.8b)."""
+
 
 class Identify(Struct, frozen=True, gc=False):
-    """This person has these attributes."""
+    """Set attributes of a person."""
 
     person: str
     attributes: Attributes
@@ -21,137 +24,137 @@ class Identify(Struct, frozen=True, gc=False):
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Whom it is about, as addressed."""
+        """Return the people of the operation, as they are addressed."""
         return (self.person,)
 
 
 class DeletePerson(Struct, frozen=True, gc=False):
-    """This person is to be forgotten."""
+    """Delete a person."""
 
     person: str
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Whom it is about, as addressed."""
+        """Return the people of the operation, as they are addressed."""
         return (self.person,)
 
 
 class SendEvent(Struct, frozen=True, gc=False):
-    """This happened, to a known person or to a visitor."""
+    """Record an event of a known person or an anonymous profile."""
 
     person: str | None
-    """What addresses the person; None for a visitor."""
+    """What addresses the known person; None for an anonymous event."""
     anonymous_id: str | None
-    """What addresses the visitor; None for a known person."""
+    """What addresses the anonymous profile; None for a known person."""
     kind: Literal["track", "page", "screen"]
     name: str
     data: bytes
-    """The properties, an object, as they came."""
+    """The properties: a JSON object."""
     timestamp: int | None
     event_id: str | None
-    """A ULID: Customer.io ignores a repeat."""
+    """A ULID. Customer.io ignores an event whose id it has seen."""
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Whom it is about, as addressed."""
+        """Return the people of the operation, as they are addressed."""
         return (self.person or self.anonymous_id or "",)
 
 
 class AddDevice(Struct, frozen=True, gc=False):
-    """This person has this device."""
+    """Add a device to a person."""
 
     person: str
     token: str
     platform: Platform
     last_used: int | None
     attributes: Attributes
-    """All of them texts."""
+    """Attributes of the device. All values are texts."""
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Whom it is about, as addressed."""
+        """Return the people of the operation, as they are addressed."""
         return (self.person,)
 
 
 class DeleteDevice(Struct, frozen=True, gc=False):
-    """This person no longer has this device."""
+    """Delete a device of a person."""
 
     person: str
     token: str
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Whom it is about, as addressed."""
+        """Return the people of the operation, as they are addressed."""
         return (self.person,)
 
 
 class Merge(Struct, frozen=True, gc=False):
-    """These two people are one: the primary stays."""
+    """Merge two people into the primary."""
 
     primary: str
     secondary: str
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Whom it is about, as addressed."""
+        """Return the people of the operation, as they are addressed."""
         return (self.primary, self.secondary)
 
 
 class ChangeSegment(Struct, frozen=True, gc=False):
-    """This person is in this manual segment, or no longer is."""
+    """Add a person to a manual segment, or remove the person."""
 
     segment_id: int
     removes: bool
     kind: IdentifierKind
-    """What the identifier is."""
+    """The kind of the identifier."""
     identifier: str
     person: str
-    """The same person as any other operation addresses them."""
+    """The identifier in the form in which other operations address the person."""
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Whom it is about, as addressed."""
+        """Return the people of the operation, as they are addressed."""
         return (self.person,)
 
 
 class ChangeSuppression(Struct, frozen=True, gc=False):
-    """This person is to be forgotten and not to come back, or may come back."""
+    """Delete a person and keep the profile from being created again, or lift that."""
 
     person: str
     lifts: bool
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Whom it is about, as addressed."""
+        """Return the people of the operation, as they are addressed."""
         return (self.person,)
 
 
 class ReportDelivery(Struct, frozen=True, gc=False):
-    """This became of a message."""
+    """Report what happened to a message."""
 
     delivery_id: str
     metric: str
-    """delivered, opened, clicked, …"""
+    """The name of what happened: delivered, opened, clicked, …"""
     timestamp: int | None
     recipient: str | None
     device_token: str | None
-    """The device that got it, if it is known that a device did."""
+    """The device that received the message, if it is known to be a push."""
     reason: str | None
-    """Why it failed."""
+    """Why the message failed."""
     href: str | None
-    """What was clicked."""
+    """The link that was clicked."""
     action_name: str | None
-    """Of the button in the app that was pressed."""
+    """The name of the button in the app that was pressed."""
     action_value: str | None
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Nobody: a message is known by its id."""
+        """Return nothing: a message is identified by its own id."""
         return ()
 
 
 class UpdateObject(Struct, frozen=True, gc=False):
-    """This object has these attributes and is related to this person, or to this visitor."""
+    """Set attributes of an object, and its relationship to a known or anonymous person."""
 
     action: str
     """identify, identify_anonymous, delete, add_relationships or delete_relationships."""
@@ -160,15 +163,15 @@ class UpdateObject(Struct, frozen=True, gc=False):
     attributes: Attributes
     person: str | None
     anonymous_id: str | None = None
-    """The visitor it is related to, where that is no known person."""
+    """What addresses the related anonymous profile, if there is no known person."""
     relationship_attributes: Attributes | None = None
-    """Of the relationship; None: nothing is said of them."""
+    """Attributes of the relationship. None: the request has none of them."""
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Whom it is about, as addressed."""
-        found = self.person or self.anonymous_id
-        return () if found is None else (found,)
+        """Return the people of the operation, as they are addressed."""
+        person = self.person or self.anonymous_id
+        return () if person is None else (person,)
 
 
 Operation = (

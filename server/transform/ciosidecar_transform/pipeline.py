@@ -1,6 +1,7 @@
-"""One event, all the way: bytes → Event → Operation → the call it becomes. Rule 1."""
+"""One event, all the way: bytes, then Event, then Operation, then request. Rule 1."""
 
 import logging
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -19,33 +20,34 @@ from .outcomes import (
 )
 from .requests import BatchItem, Request
 from .rules import alias, group, identify, page, record, screen, track
+from .rules.context import RuleContext
 from .settings.connections import Connection
-from .settings.destination import Destination
 from .settings.dynamic import AnyDestination, DynamicDestination
 
-_RULES = {
+_RULES: dict[str, Callable[[RuleContext], Operation]] = {
     "identify": identify.operation,
     "track": track.operation,
     "page": page.operation,
     "screen": screen.operation,
     "alias": alias.operation,
     "group": group.operation,
+    "record": record.operation,
 }
-EVENT_TYPES = (*_RULES, "record")
+EVENT_TYPES = tuple(_RULES)
 
 _log = logging.getLogger(__name__)
-_PLAIN = Outcome(200, [])
+_WITHOUT_WARNINGS = Outcome(200, [])
 _INTERNAL = Error(
     ErrorCode.INTERNAL,
     ErrorType.INTERNAL,
-    "internal error; the server's log says where",
+    "internal error; the server's log names the place",
     500,
     retryable=True,
 )
 
 
 class Transformed(Struct, frozen=True, gc=False):
-    """What one event came to. The last three are None unless it became a call."""
+    """An event's outcome. The other fields are None unless the event became a request."""
 
     outcome: Outcome
     request: Request | BatchItem | None = None
@@ -61,70 +63,76 @@ def transform_event(
     now: int,
     connection: Connection | None = None,
 ) -> Transformed:
-    """What an event comes to. Never raises: one event's fault is not its neighbours'. SPEC 1.4.
+    """Transform one event. Never raises: an event's fault must not stop other events. Rule 1.4.
 
-    source_type: the type of the event's source, "" to go by its channel (11.3).
-    now: seconds since 1970. connection: what a record's row is about, if anybody said (9.1).
+    Args:
+        event_json: One JSON object in UTF-8.
+        destination: Where the event goes.
+        source_type: The type of the event's source, "" to go by its channel (rule 11.3).
+        now: The caller's clock. Unit: seconds since 1970.
+        connection: What the row of a record is about, or None if the caller names no connection
+            (rule 9.1).
     """
     warnings: list[Warning] = []
     try:
         event, repaired = decode(event_json)
         if repaired:
             warnings.append(
-                Warning(WarningCode.LONE_SURROGATE, "half of an emoji became U+FFFD (1.1)")
+                Warning(
+                    WarningCode.LONE_SURROGATE, "an unpaired surrogate became U+FFFD (rule 1.1)"
+                )
             )
         if isinstance(destination, DynamicDestination):
-            destination, left = destination.for_event(event_json)
-            event = left or event
+            destination, remaining = destination.for_event(event_json)
+            event = remaining or event
         if destination.filters is not None:
             reason = destination.filters.reason(event, source_type)
             if reason is not None:
                 return Transformed(Outcome(298, warnings, filtered=reason))
-        operation = interpret(event, destination, connection, warnings, now)
+        operation = interpret(RuleContext(event, destination, warnings, now, connection))
         write = destination.writers[type(operation)]
         request = write(operation, destination.endpoints, warnings)
-    except EventRejected as refusal:
-        return Transformed(rejected(refusal, warnings))
-    except Filtered as unwanted:
-        return Transformed(Outcome(298, warnings, filtered=unwanted.reason))
+    except EventRejected as rejection:
+        return Transformed(rejected(rejection, warnings))
+    except Filtered as filtered:
+        return Transformed(Outcome(298, warnings, filtered=filtered.reason))
     except Exception as fault:  # noqa: BLE001
         return Transformed(internal_error(fault, warnings))
-    return Transformed(Outcome(200, warnings) if warnings else _PLAIN, request, operation, event)
+    outcome = Outcome(200, warnings) if warnings else _WITHOUT_WARNINGS
+    return Transformed(outcome, request, operation, event)
 
 
-def interpret(
-    event: Event,
-    destination: Destination,
-    connection: Connection | None,
-    warnings: list[Warning],
-    now: int,
-) -> Operation:
-    """Event → operation. Raises EventRejected. SPEC 1.2."""
-    kind = event.type
+def interpret(context: RuleContext) -> Operation:
+    """Return the operation of an event, by the rule of its type. Rule 1.2.
+
+    Raises:
+        EventRejected: UNSUPPORTED_TYPE, or as the rule of the type says.
+        Filtered: As the rule of the type says.
+    """
+    kind = context.event.type
     rule = _RULES.get(kind.lower()) if type(kind) is str else None
     if rule is None:
-        if type(kind) is str and kind.lower() == "record":
-            return record.operation(event, destination, connection, warnings, now)
         raise EventRejected(
-            ErrorCode.UNSUPPORTED_TYPE, f"type must be one of {', '.join(EVENT_TYPES)} (1.2)"
+            ErrorCode.UNSUPPORTED_TYPE, f"type must be one of {', '.join(EVENT_TYPES)} (rule 1.2)"
         )
-    return rule(event, destination, warnings, now)
+    return rule(context)
 
 
 def internal_error(fault: Exception, warnings: list[Warning]) -> Outcome:
-    """The outcome of an event that met a fault of ours. The log gets the place of the fault.
+    """Return the outcome of an event that met a fault of the transform, and log the fault's place.
 
-    The exception's own text may quote the event: only its kind and place are logged. Nesting that
-    can be read in one place, and not in another that lies deeper in the stack, is the event's.
+    The text of an exception may quote the event: only its kind and place are logged. A
+    RecursionError is the event's fault: its nesting can be too deep for a rule although it is not
+    too deep for `decode`.
     """
     if isinstance(fault, RecursionError):
         return rejected(not_json(), warnings)
-    _log.error("internal error in an event: %s", _where(fault))
+    _log.error("internal error in an event: %s", _kind_and_place(fault))
     return Outcome(500, warnings, error=_INTERNAL)
 
 
-def _where(fault: Exception) -> str:
-    """The kind of an exception and the line it came from, without its text."""
+def _kind_and_place(fault: Exception) -> str:
+    """Return the kind of an exception and the line that raised it, without its text."""
     trace = fault.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""Mobile platforms under the names that devices and SDKs give them. SPEC 6.2."""
+"""Mobile platforms by the names that devices and SDKs give them. Rule 6.2."""
 
 import re
 from typing import Literal
@@ -19,12 +19,12 @@ _WORD_IOS = re.compile(r"(?<![^\W\d_])ios(?![^\W\d_])")
 
 
 def platform_of_name(name: str | None) -> Platform | None:
-    """`ios` or `android` by the name of a device type or an operating system, or None."""
+    """Return the platform of a device type's or an operating system's name, or None."""
     return _NAMES.get(name.lower()) if name else None
 
 
 def platform_of_library(name: str | None) -> Platform | None:
-    """`ios` or `android` by the name of the SDK that sent an event, or None."""
+    """Return the platform of the SDK that sent an event, by the SDK's name, or None."""
     lowered = (name or "").lower()
     if "android" in lowered:
         return "android"

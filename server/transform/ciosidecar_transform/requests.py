@@ -1,4 +1,4 @@
-"""An HTTP request to Customer.io, and the endpoints there are. SPEC 11.2, 12.3."""
+"""HTTP requests to Customer.io, and the endpoints of its Track API. Rules 11.2, 12.3."""
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -12,55 +12,55 @@ BASE_URLS = {"US": "https://track.customer.io", "EU": "https://track-eu.customer
 BATCH_PATH = "/api/v2/batch"
 MAX_ITEM_BYTES = 32_768
 MAX_ITEMS = 1000
-# Of a call for segments Customer.io names no limit in bytes: that of a batch is known to work.
+# Customer.io documents no limit in bytes for a segment's request; the limit of a batch works there.
 MAX_BATCH_BYTES = 500_000
 
 
 class RequestTemplate(Struct, frozen=True, eq=False, gc=False):
-    """What all requests of one destination to one endpoint have in common. Compared by identity."""
+    """The part that all requests of a destination to an endpoint share. Compared by identity."""
 
     method: str
     base_url: str
-    """Scheme and host: https://track.customer.io"""
+    """Scheme and host, for example https://track.customer.io."""
     endpoint_path: str
-    """The call without identifiers, by which routers key their throttles: v1/customers, …"""
+    """The path without identifiers, by which routers throttle: v1/customers, …"""
     headers: dict[str, str]
-    """Complete, Authorization included: a secret."""
+    """All headers. Authorization is among them: a secret."""
 
 
 class BatchTemplate(RequestTemplate, frozen=True, eq=False, gc=False):
-    """The same for an endpoint of which one request carries the items of many operations."""
+    """A template for an endpoint whose requests carry the items of many operations."""
 
     opening: bytes
-    """What the body begins with. Then come the items, with commas between them, and `]}`."""
+    """The start of the body. The items follow, separated by commas, then `]}`."""
     max_items: int
-    """Of one request."""
+    """The number of items that a request may have."""
     max_bytes: int
-    """Of one request's body."""
+    """The number of bytes that a request's body may have."""
 
 
 class Request(Struct, frozen=True, gc=False):
-    """One HTTP call: method, host and headers from the template, path and body its own."""
+    """An HTTP request: method, host and headers from the template, and its own path and body."""
 
     template: RequestTemplate
     path: str
-    """Percent-encoded, from the first slash."""
+    """The percent-encoded path with its query, from the first slash."""
     body: bytes
     """The bytes to send; b"" for none."""
 
 
 class BatchItem(Struct, frozen=True, gc=False):
-    """One operation's part of a request. Items of the same template and path may share one."""
+    """An operation's part of a request. Items of the same template and path may share a request."""
 
     template: BatchTemplate
     path: str
-    """Percent-encoded, from the first slash, with the query."""
+    """The percent-encoded path with its query, from the first slash."""
     body: bytes
     """The item alone, as JSON: an operation of a batch, an id of a segment."""
 
 
 class Endpoints(Struct, frozen=True, eq=False):
-    """The calls of the Track API that operations use, for one destination."""
+    """The endpoints of the Track API that operations use, for one destination."""
 
     identify: RequestTemplate
     delete_person: RequestTemplate
@@ -77,14 +77,15 @@ class Endpoints(Struct, frozen=True, eq=False):
 
 
 Writers = Mapping[type, Callable[[Any, Endpoints, list[Warning]], Request | BatchItem]]
-"""A dialect of the Track API: how each kind of operation is written in it.
+"""The writers of one version of the Track API, by the type of operation.
 
-A writer adds to the warnings what it leaves out, and raises EventRejected for what cannot be written.
+A writer adds a warning for each part that it leaves out. It raises EventRejected for an operation that
+it cannot write.
 """
 
 
 def endpoints(base_url: str, site_id: str, api_key: str) -> Endpoints:
-    """All endpoints of one workspace. Computed once a destination: nothing in it varies by event."""
+    """Return all endpoints of a workspace. They are the same for every event of a destination."""
     authorization = "Basic " + b64encode(f"{site_id}:{api_key}".encode()).decode()
     without_body = {"Authorization": authorization}
     with_body = {"Authorization": authorization, "Content-Type": "application/json"}
@@ -109,20 +110,27 @@ def endpoints(base_url: str, site_id: str, api_key: str) -> Endpoints:
         delete_device=template("DELETE", "v1/customers/devices/delete", without_body),
         suppress=template("POST", "v1/customers/suppress", without_body),
         unsuppress=template("POST", "v1/customers/unsuppress", without_body),
-        # The one call that takes no credentials, and so gets none.
+        # Customer.io takes no credentials here, so none are sent.
         metrics=template("POST", "v1/metrics", {"Content-Type": "application/json"}),
         segment=batch_template("v1/segments", b'{"ids":['),
         batch=batch_template("v2/batch", b'{"batch":['),
     )
 
 
-def batch_item(endpoints: Endpoints, body: bytes, what: str) -> BatchItem:
-    """An item of a call to /api/v2/batch. Raises EventRejected(TOO_LARGE). SPEC 10.2.
+def batch_item(endpoints: Endpoints, body: bytes, subject: str) -> BatchItem:
+    """Return an item of a request to /api/v2/batch. Rule 10.2.
 
-    what: what the item is of, for the text of the refusal.
+    Args:
+        endpoints: The endpoints of the destination.
+        body: The item as JSON.
+        subject: The noun for the item in an error.
+
+    Raises:
+        EventRejected: TOO_LARGE.
     """
     if len(body) > MAX_ITEM_BYTES:
         raise EventRejected(
-            ErrorCode.TOO_LARGE, f"the {what} becomes more than {MAX_ITEM_BYTES} bytes (10.2)"
+            ErrorCode.TOO_LARGE,
+            f"the {subject} becomes more than {MAX_ITEM_BYTES} bytes (rule 10.2)",
         )
     return BatchItem(endpoints.batch, BATCH_PATH, body)

@@ -1,4 +1,4 @@
-"""The names under which a track event does what it says, as in Customer.io's pipelines. Rule 13.2."""
+"""The names of semantic events, as Customer.io's pipelines have them. Rule 13.2."""
 
 USER_DELETED = "User Deleted"
 USER_SUPPRESSED = "User Suppressed"

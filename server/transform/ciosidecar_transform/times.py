@@ -1,21 +1,15 @@
-"""Times as RudderStack's sources write them. SPEC 2.4, 2.5."""
+"""Times in the forms that RudderStack's sources send. Rule 2.4."""
 
 import re
 from datetime import UTC, date, datetime
 
 from msgspec import Raw
 
-from .event import Event
-from .identity import mapped_id
-from .json_text import ABSENT, VastNumber, first_byte, members, value
-from .outcomes import Warning, WarningCode
-
-MAX_AHEAD_S = 3600
-"""How far ahead of the clock a time may be (2.5)."""
+from .json_text import VastNumber, first_byte, value
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
-# ISO 8601 has a year 0, Python's calendar has none; it repeats after 400 years.
+# ISO 8601 has a year 0, Python's calendar has none. The calendar repeats after 400 years.
 _CYCLE_YEARS, _CYCLE_DAYS = 400, 146_097
 _MONTHS = (
     "january",
@@ -34,7 +28,7 @@ _MONTHS = (
 _MONTH_OF = {name: number for number, name in enumerate(_MONTHS, 1)} | {
     name[:3]: number for number, name in enumerate(_MONTHS, 1)
 }
-# The zones of mail before numbers became the rule, in hours (RFC 2822, 4.3).
+# The obsolete zones of mail, in hours (RFC 2822, 4.3).
 _OLD_ZONES = {
     "EST": -5,
     "EDT": -4,
@@ -46,8 +40,8 @@ _OLD_ZONES = {
     "PDT": -7,
 }
 
-# Texts may be a megabyte of anything: what repeats without bound is possessive, so that every
-# pattern reads a text once.
+# A text may be a megabyte of anything. Unbounded repeats are possessive, so that every pattern reads a
+# text once.
 _OFFSET = r"[+-]\d\d(?::?\d\d)?"
 _GO_TAIL = r"(?: (?:[A-Z]{3,5}|[+-]\d\d(?:\d\d)?)(?: m=[+-]\d++\.\d++)?)?"
 _ISO = (
@@ -86,41 +80,43 @@ _NUMBER = re.compile(r"(-?)(\d++)(?:\.(\d++))?(?:[eE]([+-]?)0*+(\d*+)(?<=\d))?",
 
 
 class UnusableTime(ValueError):
-    """A value that is there but is no time."""
+    """A value is present but is no time."""
 
 
-def unix_millis(found: object) -> int | None:
-    """Whole milliseconds since 1970, rounded down, or None if the value is absent. SPEC 2.4.
+def unix_millis(json_value: object) -> int | None:
+    """Return whole milliseconds since 1970, rounded down, or None if the value is absent. Rule 2.4.
 
-    Numbers are seconds, milliseconds, microseconds or nanoseconds by their size.
-    Raises UnusableTime for anything else.
+    Numbers are read as seconds, milliseconds, microseconds or nanoseconds, depending on their size.
+
+    Raises:
+        UnusableTime: The value is present but is no time.
     """
-    if isinstance(found, str):
-        # What SDKs send, 2024-01-02T03:04:05.678Z: a guard on the shape, because fromisoformat also
-        # reads week dates, and newer Pythons hour 24.
+    if isinstance(json_value, str):
+        # The form that SDKs send, 2024-01-02T03:04:05.678Z. The shape is checked because fromisoformat
+        # also reads week dates, and in newer Pythons hour 24.
         if (
-            len(found) == 24
-            and found[10] == "T"
-            and found[23] == "Z"
-            and found[7] == "-"
-            and found[19] == "."
-            and found[11:13] != "24"
+            len(json_value) == 24
+            and json_value[10] == "T"
+            and json_value[23] == "Z"
+            and json_value[7] == "-"
+            and json_value[19] == "."
+            and json_value[11:13] != "24"
         ):
             try:
-                since = datetime.fromisoformat(found) - _EPOCH
+                since = datetime.fromisoformat(json_value) - _EPOCH
             except ValueError:
-                return _of_text(found.strip())
+                return _of_text(json_value.strip())
             return since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
-        return _of_text(found.strip())
-    if found is None or found is False:
+        return _of_text(json_value.strip())
+    if json_value is None or json_value is False:
         return None
-    if isinstance(found, int) and found is not True:
-        return _of_integer(found) if found else None
-    if isinstance(found, float):
+    if isinstance(json_value, int) and json_value is not True:
+        return _of_integer(json_value) if json_value else None
+    if isinstance(json_value, float):
         # Through the shortest decimal: 1704164645.678 * 1000 is not whole as a double.
-        return _of_decimal(repr(found)) if found else None
-    if isinstance(found, VastNumber):
-        return _of_decimal(found.literal)
+        return _of_decimal(repr(json_value)) if json_value else None
+    if isinstance(json_value, VastNumber):
+        return _of_decimal(json_value.literal)
     raise UnusableTime
 
 
@@ -138,7 +134,7 @@ def _of_integer(number: int) -> int:
 
 
 def _of_decimal(text: str) -> int:
-    """Milliseconds from a JSON number, by its digits alone: there may be a million of them."""
+    """Return the milliseconds of a JSON number, by its digits: there may be a million of them."""
     match = _NUMBER.fullmatch(text)
     if match is None:
         raise UnusableTime
@@ -151,11 +147,11 @@ def _of_decimal(text: str) -> int:
     size = len(whole) - (len(written) - len(digits)) + int(f"{exponent_sign}{exponent or 0}")
     if not 9 <= size <= 20:
         raise UnusableTime
-    # Three digits more or fewer from one unit to the next: seconds below 1e11, and so on.
-    kept = size + (3 if size <= 11 else 0 if size <= 14 else -3 if size <= 17 else -6)
-    millis = int(digits[:kept].ljust(kept, "0"))
+    # From one unit to the next are three digits: seconds below 1e11, milliseconds below 1e14, and so on.
+    length = size + (3 if size <= 11 else 0 if size <= 14 else -3 if size <= 17 else -6)
+    millis = int(digits[:length].ljust(length, "0"))
     if minus:
-        return -millis - bool(digits[kept:].strip("0"))
+        return -millis - bool(digits[length:].strip("0"))
     return millis
 
 
@@ -194,7 +190,7 @@ def _of_parts(part: dict[str, str | None]) -> int:
 
 
 def _offset_s(zone: str | None) -> int:
-    """Seconds east of UTC."""
+    """Return the seconds east of UTC."""
     if zone is None:
         return 0
     if zone[0] not in "+-":
@@ -206,114 +202,30 @@ def _offset_s(zone: str | None) -> int:
     return (hours * 3600 + minutes * 60) * (-1 if zone[0] == "-" else 1)
 
 
-def seconds(found: object) -> int | None:
-    """Whole seconds since 1970, rounded down, or None if the value is absent. SPEC 2.4.
+def seconds(json_value: object) -> int | None:
+    """Return whole seconds since 1970, rounded down, or None if the value is absent. Rule 2.4.
 
-    Raises UnusableTime for anything else.
+    Raises:
+        UnusableTime: The value is present but is no time.
     """
-    millis = unix_millis(found)
+    millis = unix_millis(json_value)
     return None if millis is None else millis // 1000
 
 
 def attribute_seconds(raw: Raw) -> int | None:
-    """The same of a member's JSON: None for one that is not there, or is null, blank, 0 or false.
+    """Return whole seconds since 1970 of JSON text; None if absent, null, blank, 0 or false.
 
-    Raises UnusableTime for anything else that is no time.
+    Raises:
+        UnusableTime: The value is anything else that is no time.
     """
     if first_byte(raw) in (b"{", b"["):
         raise UnusableTime
     return seconds(value(raw))
 
 
-def seconds_or_warn(found: object, field: str, warnings: list[Warning]) -> int | None:
-    """Whole seconds since 1970, or None if absent or, with a warning, unusable. SPEC 2.4."""
+def is_given(json_value: object) -> bool:
+    """Return whether a time is present, usable or not. Rule 2.4."""
     try:
-        millis = unix_millis(found)
-    except UnusableTime:
-        warnings.append(
-            Warning(WarningCode.UNUSABLE_TIME, f"{field} is not a time and was passed over (2.4)")
-        )
-        return None
-    return None if millis is None else millis // 1000
-
-
-def unless_ahead(time_s: int | None, field: str, warnings: list[Warning], now: int) -> int | None:
-    """The same time, or None, with a warning, if it is more than an hour ahead of now. SPEC 2.5.
-
-    Customer.io then takes the time of receipt. time_s, now: seconds since 1970.
-    """
-    if time_s is None or time_s - now <= MAX_AHEAD_S:
-        return time_s
-    warnings.append(
-        Warning(
-            WarningCode.FUTURE_TIME,
-            f"{field} is more than an hour ahead of the clock and was left out (2.5)",
-        )
-    )
-    return None
-
-
-def is_given(found: object) -> bool:
-    """Whether a time is there at all, usable or not. SPEC 2.4."""
-    try:
-        return unix_millis(found) is not None
+        return unix_millis(json_value) is not None
     except UnusableTime:
         return True
-
-
-def event_time(event: Event, kind: str, warnings: list[Warning], now: int) -> int | None:
-    """The event time to be sent, in seconds since 1970, or None. SPEC 2.5.
-
-    kind: the event's type in lower case. now: seconds since 1970.
-    """
-    if event.channel != "sources":
-        try:
-            millis = unix_millis(event.timestamp)
-        except UnusableTime:
-            millis = None
-        if millis is not None and millis // 1000 - now <= MAX_AHEAD_S:
-            return millis // 1000  # the usual case, two calls early
-    field, found = first_usable(event, kind, warnings)
-    return unless_ahead(found, field, warnings, now)
-
-
-def first_usable(event: Event, kind: str, warnings: list[Warning]) -> tuple[str, int | None]:
-    """The first usable of an event's times, even if it is ahead of the clock, and its field.
-
-    ("", None) if none is usable. kind: the event's type in lower case.
-    """
-    if event.channel == "sources" and mapped_id(event) is None:
-        for field, raw in _warehouse_times(event, kind):
-            if raw:
-                found = seconds_or_warn(value(raw), field, warnings)
-                if found is not None:
-                    return field, found
-    found = seconds_or_warn(event.timestamp, "timestamp", warnings)
-    if found is not None:
-        return "timestamp", found
-    found = seconds_or_warn(event.original_timestamp, "originalTimestamp", warnings)
-    return ("", None) if found is None else ("originalTimestamp", found)
-
-
-def _warehouse_times(event: Event, kind: str) -> list[tuple[str, Raw]]:
-    if kind == "identify":
-        return [
-            ("context.timestamp", event.context.timestamp),
-            ("context.traits.timestamp", members(event.context.traits).get("timestamp", ABSENT)),
-            ("traits.timestamp", members(event.traits).get("timestamp", ABSENT)),
-        ]
-    if kind == "track":
-        return [("properties.timestamp", members(event.properties).get("timestamp", ABSENT))]
-    return []
-
-
-def first_millis(event: Event) -> int:
-    """The time half of an event id: 0 if no time is usable, or before 1970. Never warns. SPEC 5.6."""
-    for found in (event.original_timestamp, event.timestamp):
-        try:
-            millis = unix_millis(found)
-        except UnusableTime:
-            continue
-        if millis is not None:
-            return max(millis, 0)
-    return 0

@@ -1,10 +1,10 @@
-"""Operation → request in Customer.io's Track API v1. Rules 4-9, 13."""
+"""Writers of operations for Customer.io's Track API v1. Rules 4-9, 13."""
 
 from typing import Any
 
 from msgspec.json import encode
 
-from .identity import in_path, kind_and_value
+from .identifiers import in_path, kind_and_value
 from .limits import within_count
 from .object_item import update_object
 from .operations import (
@@ -22,12 +22,12 @@ from .operations import (
 from .outcomes import Warning
 from .requests import BatchItem, Endpoints, Request, Writers
 
-# screen views are ordinary events here: v1 has no name of its own for them (5.4)
+# A screen view is an ordinary event: v1 has no type for it (rule 5.4).
 _TYPE = {"track": b'"event"', "page": b'"page"', "screen": b'"event"'}
 
 
 def identify(operation: Identify, endpoints: Endpoints, warnings: list[Warning]) -> Request:
-    """4"""
+    """Write an identify. Rule 4."""
     return Request(
         endpoints.identify,
         "/api/v1/customers/" + in_path(operation.person, "the user id"),
@@ -43,8 +43,8 @@ def _delete_person(
 
 
 def send_event(operation: SendEvent, endpoints: Endpoints, _warnings: list[Warning]) -> Request:
-    """5.1"""
-    # Joined from the slices the event came in: what is not parsed cannot be damaged.
+    """Write an event. Rule 5.1."""
+    # Joined from slices of the received event: a value that is not parsed cannot be damaged.
     parts: list[Any] = [
         b'{"name":',
         encode(operation.name),
@@ -100,7 +100,7 @@ def _merge(operation: Merge, endpoints: Endpoints, _warnings: list[Warning]) -> 
 def change_segment(
     operation: ChangeSegment, endpoints: Endpoints, _warnings: list[Warning]
 ) -> BatchItem:
-    """9.5. v2 has no call for segments: this is how both dialects write it."""
+    """Write a change of a segment, for v2 too: v2 has no endpoint for segments. Rule 9.5."""
     change = "remove_customers" if operation.removes else "add_customers"
     return BatchItem(
         endpoints.segment,
@@ -121,20 +121,20 @@ def _change_suppression(
 def report_delivery(
     operation: ReportDelivery, endpoints: Endpoints, _warnings: list[Warning]
 ) -> Request:
-    """13.2"""
+    """Write a report on a message. Rule 13.2."""
     body: dict[str, Any] = {"delivery_id": operation.delivery_id, "metric": operation.metric}
     if operation.timestamp is not None:
         body["timestamp"] = operation.timestamp
-    more = {
+    optional = {
         "recipient": operation.recipient or operation.device_token,
         "reason": operation.reason,
         "href": operation.href,
     }
     action = {"action_name": operation.action_name, "action_value": operation.action_value}
-    body |= {name: found for name, found in more.items() if found is not None}
-    pressed = {name: found for name, found in action.items() if found is not None}
-    if pressed:
-        body["metadata"] = pressed
+    body |= {name: text for name, text in optional.items() if text is not None}
+    metadata = {name: text for name, text in action.items() if text is not None}
+    if metadata:
+        body["metadata"] = metadata
     return Request(endpoints.metrics, "/api/v1/metrics", encode(body))
 
 

@@ -1,14 +1,15 @@
-"""Operation → item of a call to /api/v2/batch, in Customer.io's Track API v2. Rule 10."""
+"""Writers of operations for Customer.io's Track API v2: items of /api/v2/batch. Rule 10."""
 
 from typing import Any
 
 from msgspec.json import encode
 
-from .identity import has_v1_path, kind_and_value
+from .identifiers import has_v1_path, kind_and_value
 from .json_text import ABSENT, Raw, members, text_of
 from .limits import within_count
 from .object_item import update_object
 from .operations import (
+    ADD_RELATIONSHIPS,
     AddDevice,
     ChangeSegment,
     ChangeSuppression,
@@ -22,7 +23,6 @@ from .operations import (
 )
 from .outcomes import Warning, WarningCode
 from .requests import MAX_ITEM_BYTES, BatchItem, Endpoints, Request, Writers, batch_item
-from .reserved_attributes import ADD_RELATIONSHIPS
 from .track_v1 import change_segment, identify, report_delivery, send_event
 
 _PUSH_METRICS = ("opened", "converted", "delivered")
@@ -35,45 +35,45 @@ _EVENT = {
 
 
 def _identifiers(person: str) -> bytes:
-    """3.7"""
-    kind, found = kind_and_value(person)
-    return encode({kind: found})
+    """Return the identifiers of a person as JSON. Rule 3.7."""
+    kind, identifier = kind_and_value(person)
+    return encode({kind: identifier})
 
 
 def _identify(
     operation: Identify, endpoints: Endpoints, warnings: list[Warning]
 ) -> Request | BatchItem:
-    """10.1"""
+    """Write an identify. Rules 10.1, 10.2."""
     attributes = operation.attributes
-    lifted: list[bytes | Raw] = []
+    relationship_parts: list[bytes | Raw] = []
     if "_timestamp" in attributes or "cio_relationships" in attributes:
         attributes = attributes.copy()
         attributes.pop("_timestamp", None)
         relationships = attributes.pop("cio_relationships", ABSENT)
         if relationships:
-            found = members(relationships)
-            if text_of(found["action"]) == ADD_RELATIONSHIPS:
-                lifted = [b',"cio_relationships":', found["relationships"]]
+            fields = members(relationships)
+            if text_of(fields["action"]) == ADD_RELATIONSHIPS:
+                relationship_parts = [b',"cio_relationships":', fields["relationships"]]
             elif has_v1_path(operation.person):
                 return identify(operation, endpoints, warnings)
             else:
                 _warn_of_deletion(warnings)
-    counted: list[Warning] = []
+    count_warnings: list[Warning] = []
     parts: list[Any] = [
         b'{"type":"person","action":"identify","identifiers":',
         _identifiers(operation.person),
         b',"attributes":',
-        encode(within_count(attributes, counted)),
-        *lifted,
+        encode(within_count(attributes, count_warnings)),
+        *relationship_parts,
     ]
     if operation.timestamp is not None:
         parts.append(b',"timestamp":%d' % operation.timestamp)
     parts.append(b"}")
     body = b"".join(parts)
     if len(body) > MAX_ITEM_BYTES and has_v1_path(operation.person):
-        # 10.2: v1 takes more, and counts the attributes in its own way.
+        # v1 takes more bytes, and counts the attributes in its own way (rule 10.2).
         return identify(operation, endpoints, warnings)
-    warnings += counted
+    warnings += count_warnings
     return batch_item(endpoints, body, "identify")
 
 
@@ -81,8 +81,8 @@ def _warn_of_deletion(warnings: list[Warning]) -> None:
     warnings.append(
         Warning(
             WarningCode.RELATIONSHIP_LEFT_OUT,
-            "the deletion of relationships in attribute 'cio_relationships' was left out: v1, which"
-            " has a place for it, knows no such identifier (10.1)",
+            "the deletion of relationships in attribute 'cio_relationships' was left out: only v1 can"
+            " delete them, and v1 does not take this identifier (rule 10.1)",
         )
     )
 
@@ -97,7 +97,7 @@ def _delete_person(
 def _send_event(
     operation: SendEvent, endpoints: Endpoints, warnings: list[Warning]
 ) -> Request | BatchItem:
-    # Joined from the slices the event came in, as in v1.
+    # Joined from slices of the received event, as in v1.
     parts: list[Any] = [
         _EVENT[operation.kind],
         encode({"anonymous_id": operation.anonymous_id})
@@ -113,7 +113,7 @@ def _send_event(
     parts += (b',"attributes":', operation.data, b"}")
     body = b"".join(parts)
     if len(body) > MAX_ITEM_BYTES and has_v1_path(operation.person):
-        return send_event(operation, endpoints, warnings)  # 10.2: v1 takes 100,000
+        return send_event(operation, endpoints, warnings)  # v1 takes 100,000 bytes (rule 10.2)
     return batch_item(endpoints, body, "event")
 
 
@@ -164,10 +164,10 @@ def _change_suppression(
 def _report_delivery(
     operation: ReportDelivery, endpoints: Endpoints, warnings: list[Warning]
 ) -> Request | BatchItem:
-    """13.2: v2 has a word for what became of a push, and for nothing else."""
-    more = (operation.reason, operation.href, operation.action_name, operation.action_value)
+    """Write a report on a message. v2 takes those of a push only; v1 takes the rest. Rule 13.2."""
+    only_v1 = (operation.reason, operation.href, operation.action_name, operation.action_value)
     token = operation.device_token
-    if token is None or more != (None,) * 4 or operation.metric not in _PUSH_METRICS:
+    if token is None or only_v1 != (None,) * 4 or operation.metric not in _PUSH_METRICS:
         return report_delivery(operation, endpoints, warnings)
     item: dict[str, Any] = {
         "type": "delivery",

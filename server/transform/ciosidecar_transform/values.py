@@ -1,4 +1,4 @@
-"""Values sent otherwise than they came, where a destination asks for it. Rules 13.6-13.8."""
+"""Changes to values that a destination asks for. Rules 13.6-13.8."""
 
 from msgspec import Raw, Struct
 from msgspec.json import encode
@@ -13,20 +13,20 @@ _EMPTY = Raw(b'""')
 
 
 class ValueChanges(Struct, frozen=True):
-    """What is done to values on their way. A destination that changes nothing has none of these."""
+    """The changes of a destination. A destination that changes nothing has none of these."""
 
     dates: DateNames | None
-    """Where dates become seconds (13.6); None: nowhere."""
+    """The names under which dates become seconds (rule 13.6). None: dates stay as they are."""
     drop_empty: bool
-    """Whether attributes that are "" are left out (13.7)."""
+    """Whether attributes that are "" are left out (rule 13.7)."""
     prefix_reserved: bool
-    """Whether properties that would redirect a message get another name (13.8)."""
+    """Whether properties that would redirect a message get another name (rule 13.8)."""
 
     def __bool__(self) -> bool:
         return self.dates is not None or self.drop_empty or self.prefix_reserved
 
     def attributes(self, attributes: Attributes) -> Attributes:
-        """Of a person, an object or a relationship."""
+        """Return the changed attributes of a person, an object or a relationship."""
         if self.drop_empty:
             attributes = {name: raw for name, raw in attributes.items() if raw != _EMPTY}
         if self.dates is not None:
@@ -34,22 +34,22 @@ class ValueChanges(Struct, frozen=True):
         return attributes
 
     def properties(self, data: bytes) -> bytes:
-        """Of an event: an object as JSON."""
+        """Return the changed properties of an event: a JSON object."""
         if self.dates is not None:
             data = object_with_seconds(data, self.dates)
         return _prefixed(data) if self.prefix_reserved else data
 
 
 def _prefixed(data: bytes) -> bytes:
-    found = members(Raw(data))
-    if found.keys().isdisjoint(RESERVED_PROPERTIES):
+    properties = members(Raw(data))
+    if properties.keys().isdisjoint(RESERVED_PROPERTIES):
         return data
     renamed = {}
-    for name, raw in found.items():
-        fresh = name
+    for name, raw in properties.items():
+        new_name = name
         if name in RESERVED_PROPERTIES:
-            fresh = PREFIX + name
-            while fresh in found:
-                fresh = PREFIX + fresh
-        renamed[fresh] = raw
+            new_name = PREFIX + name
+            while new_name in properties:
+                new_name = PREFIX + new_name
+        renamed[new_name] = raw
     return encode(renamed)

@@ -24,17 +24,17 @@ Event = dict[str, Any] | bytes
 def destination(**config: Any) -> AnyDestination:
     """A destination with the given settings beside good credentials."""
     settings = {"siteID": "site", "apiKey": "key"} | config
-    found, problems = read_destination(json.dumps(settings).encode())
-    assert found is not None, problems
-    return found
+    usable, problems = read_destination(json.dumps(settings).encode())
+    assert usable is not None, problems
+    return usable
 
 
 def fatal_keys(**config: Any) -> list[str]:
     """The keys that make a destination with these settings unusable, beside good credentials."""
     settings = {"siteID": "site", "apiKey": "key"} | config
-    found, problems = read_destination(json.dumps(settings).encode())
+    usable, problems = read_destination(json.dumps(settings).encode())
     keys = [problem.key for problem in problems if problem.fatal]
-    assert (found is None) == bool(keys)
+    assert (usable is None) == bool(keys)
     return keys
 
 

@@ -1,4 +1,4 @@
-"""alias: two people are one. SPEC 7."""
+"""alias: two people are one. Rule 7."""
 
 from typing import Any
 

@@ -134,8 +134,8 @@ def test_4_2_the_other_three_names_are_never_attributes() -> None:
 @pytest.mark.parametrize(("written", "text"), USABLE)
 def test_9_4_a_row_by_cio_id_gives_the_person_an_id(written: object, text: str) -> None:
     """As text, by 4.2: Customer.io refuses the whole row in v1 for a number."""
-    given = attributes_of_both(row(cio_id="abc", id=written), connection=PERSON)
-    assert given == {"id": text}
+    attributes = attributes_of_both(row(cio_id="abc", id=written), connection=PERSON)
+    assert attributes == {"id": text}
 
 
 def test_9_4_an_id_that_cannot_be_given_is_left_out() -> None:

@@ -1,4 +1,4 @@
-"""record: warehouse rows of an audience. SPEC 9.5."""
+"""record: warehouse rows of an audience. Rule 9.5."""
 
 from typing import Any
 
@@ -66,8 +66,8 @@ def test_9_5_the_identifier_is_sent_as_text(
 ) -> None:
     """Whatever its column is called: what it is, the connection says."""
     connection = AUDIENCE["destination"] | {"identifierMappings": [{"from": "c", "to": to}]}
-    found = calls(row(**identifiers), connection=connection)
-    assert found == [(f"23/add_customers?id_type={to}", [text])]
+    requests = calls(row(**identifiers), connection=connection)
+    assert requests == [(f"23/add_customers?id_type={to}", [text])]
 
 
 @DIALECTS
@@ -110,21 +110,23 @@ def test_9_5_an_identifier_has_150_bytes_at_most(letter: str) -> None:
 def test_9_5_rows_share_requests_in_input_order(dialect: str) -> None:
     """The n-th id is that of the n-th position; those added and those removed go apart."""
     rows = [row(("insert", "delete", "update")[n % 3], id=f"u{n}") for n in range(9)]
-    found = packed(rows, connection=AUDIENCE, apiVersion=dialect)
-    assert [(request["body"]["ids"], positions) for request, positions in found] == [
+    requests = packed(rows, connection=AUDIENCE, apiVersion=dialect)
+    assert [(request["body"]["ids"], positions) for request, positions in requests] == [
         (["u0", "u2", "u3", "u5", "u6", "u8"], [0, 2, 3, 5, 6, 8]),
         (["u1", "u4", "u7"], [1, 4, 7]),
     ]
 
 
 @pytest.mark.parametrize(
-    ("number", "requests"), [(1000, [1000]), (1001, [1000, 1]), (2001, [1000, 1000, 1])]
+    ("number", "counts"), [(1000, [1000]), (1001, [1000, 1]), (2001, [1000, 1000, 1])]
 )
-def test_9_5_a_request_has_1000_ids_at_most(number: int, requests: list[int]) -> None:
+def test_9_5_a_request_has_1000_ids_at_most(number: int, counts: list[int]) -> None:
     """The 1,001st begins another, after it."""
-    found = calls(*[row(id=f"u{n}") for n in range(number)])
-    assert [len(ids) for _, ids in found] == requests
-    assert [one for _, ids in found for one in ids] == [f"u{n}" for n in range(number)]
+    requests = calls(*[row(id=f"u{n}") for n in range(number)])
+    assert [len(ids) for _, ids in requests] == counts
+    assert [identifier for _, ids in requests for identifier in ids] == [
+        f"u{n}" for n in range(number)
+    ]
 
 
 @DIALECTS
@@ -141,12 +143,12 @@ def test_9_5_a_request_has_1000_ids_at_most(number: int, requests: list[int]) ->
 def test_9_5_the_last_action_on_an_id_wins(actions: list[str], dialect: str) -> None:
     """Calls are listed in the order of the rows of each id, so replaying them ends as they do."""
     others = [row(("insert", "delete")[n % 2], id=f"v{n}") for n in range(4)]
-    events = [one for action in actions for one in (row(action, id="u"), *others)]
+    events = [event for action in actions for event in (row(action, id="u"), *others)]
     inside: dict[str, bool] = {}
     done = []
     for call, ids in calls(*events, dialect=dialect):
-        for one in ids:
-            inside[one] = "add_customers" in call
+        for identifier in ids:
+            inside[identifier] = "add_customers" in call
         done += ["insert" if "add_customers" in call else "delete"] * ids.count("u")
     assert done == actions
     assert inside == {"u": actions[-1] == "insert", **{f"v{n}": n % 2 == 0 for n in range(4)}}
@@ -155,12 +157,12 @@ def test_9_5_the_last_action_on_an_id_wins(actions: list[str], dialect: str) -> 
 def test_9_5_a_request_has_500_000_bytes_at_most() -> None:
     """An id of control characters is six times as long in JSON as by its own bytes."""
     rows = [row(id="\x01" * 146 + f"{n:04}") for n in range(1000)]
-    found = packed(rows, connection=AUDIENCE)
-    assert [position for _, positions in found for position in positions] == list(range(1000))
+    requests = packed(rows, connection=AUDIENCE)
+    assert [position for _, positions in requests for position in positions] == list(range(1000))
     around, each = len('{"ids":[]}'), len('"",') + 146 * 6 + 4
     fit = (500_000 - around + 1) // each
-    assert [len(positions) for _, positions in found] == [fit, 1000 - fit]
-    assert max(len(request["raw"]) for request, _ in found) == around + fit * each - 1
+    assert [len(positions) for _, positions in requests] == [fit, 1000 - fit]
+    assert max(len(request["raw"]) for request, _ in requests) == around + fit * each - 1
 
 
 def test_9_5_one_person_under_two_spellings_of_an_email_is_one() -> None:
@@ -178,23 +180,23 @@ def test_9_5_a_cio_id_is_the_same_with_and_without_its_prefix() -> None:
     """3.7: so an add and a remove of both do not swap."""
     connection = {"audienceId": 1, "identifierMappings": [{"to": "cio_id"}]}
     rows = [row(c="0a"), row("delete", c="cio_0a"), row(c="0a")]
-    found = calls(*rows, connection=connection)
-    assert [ids for _, ids in found] == [["0a"], ["cio_0a"], ["0a"]]
+    requests = calls(*rows, connection=connection)
+    assert [ids for _, ids in requests] == [["0a"], ["cio_0a"], ["0a"]]
 
 
 def test_9_5_a_row_alone_shares_with_nobody() -> None:
     """And keeps its id's order."""
     rows = [row(id="u"), row(id="v"), row("delete", id="u"), row(id="w")]
-    found = packed(rows, connection=AUDIENCE, alone=[2])
-    assert [positions for _, positions in found] == [[0, 1], [2], [3]]
+    requests = packed(rows, connection=AUDIENCE, alone=[2])
+    assert [positions for _, positions in requests] == [[0, 1], [2], [3]]
 
 
 @DIALECTS
 def test_9_5_people_are_made_before_they_are_added(dialect: str) -> None:
     """What else is said of the person keeps its place among the rows (10.3)."""
     events = [row("delete", id="u"), identify(), row(id="u"), track()]
-    found = packed(events, connection=AUDIENCE, apiVersion=dialect)
-    assert [positions for _, positions in found] == [[0], [1], [2], [3]]
+    requests = packed(events, connection=AUDIENCE, apiVersion=dialect)
+    assert [positions for _, positions in requests] == [[0], [1], [2], [3]]
 
 
 def test_9_5_nothing_else_of_a_row_is_read() -> None:

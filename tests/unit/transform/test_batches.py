@@ -1,4 +1,4 @@
-"""Group events of one batch that share requests. SPEC 8.1, 10.3."""
+"""Group events of one batch that share requests. Rules 8.1, 10.3."""
 
 import json
 from itertools import pairwise
@@ -72,14 +72,14 @@ def test_10_3_a_batch_without_groups_makes_no_shared_request() -> None:
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "日"])
-@pytest.mark.parametrize(("more", "requests"), [(0, [20]), (1, [19, 1])], ids=["500000", "500001"])
-def test_10_3_a_body_has_500_000_bytes_at_most(more: int, requests: list[int], letter: str) -> None:
+@pytest.mark.parametrize(("more", "counts"), [(0, [20]), (1, [19, 1])], ids=["500000", "500001"])
+def test_10_3_a_body_has_500_000_bytes_at_most(more: int, counts: list[int], letter: str) -> None:
     """Bytes are counted exactly as sent, envelope and commas included."""
     sizes = [25_000] * 19 + [500_000 - ENVELOPE - 19 - 19 * 25_000 + more]
     events = [sized(size, number, letter) for number, size in enumerate(sizes)]
-    found = packed(events)
-    assert [len(positions) for _, positions in found] == requests
-    bodies = [len(request["raw"]) for request, _ in found]
+    requests = packed(events)
+    assert [len(positions) for _, positions in requests] == counts
+    bodies = [len(request["raw"]) for request, _ in requests]
     assert max(bodies) == (500_000 if not more else bodies[0])
     assert sum(bodies) == 500_000 + more + (len(bodies) - 1) * (ENVELOPE - 1)
 
@@ -87,9 +87,9 @@ def test_10_3_a_body_has_500_000_bytes_at_most(more: int, requests: list[int], l
 def test_10_3_every_body_of_a_long_batch_is_within_the_limit() -> None:
     """The item that did not fit counts in the next request."""
     events = [sized(20_000 + number * 97 % 12_000, number) for number in range(100)]
-    found = packed(events)
-    assert [position for _, positions in found for position in positions] == list(range(100))
-    for (request, positions), (_, following) in pairwise(found):
+    requests = packed(events)
+    assert [position for _, positions in requests for position in positions] == list(range(100))
+    for (request, positions), (_, following) in pairwise(requests):
         assert len(request["raw"]) <= 500_000
         next_item = len(request_of(events[following[0]])["raw"]) - ENVELOPE
         assert len(request["raw"]) + 1 + next_item > 500_000, positions
@@ -107,9 +107,9 @@ def test_10_3_a_request_has_1000_items_at_most(number: int, requests: list[int])
 def test_10_3_destinations_do_not_share() -> None:
     """Each destination has its own request, whatever the order of the events."""
     us, eu = destination(), destination(datacenter="EU")
-    found = packed([group()] * 4, on=[us, eu, us, eu])
-    assert sorted(positions for _, positions in found) == [[0, 2], [1, 3]]
-    for request, positions in found:
+    requests = packed([group()] * 4, on=[us, eu, us, eu])
+    assert sorted(positions for _, positions in requests) == [[0, 2], [1, 3]]
+    for request, positions in requests:
         host = "track.customer.io" if 0 in positions else "track-eu.customer.io"
         assert request["url"] == f"https://{host}/api/v2/batch"
 
@@ -208,8 +208,8 @@ def test_10_3_a_group_after_an_event_comes_after_it() -> None:
 def test_10_3_other_people_do_not_close_a_request() -> None:
     """Somebody else's events between two groups do not keep them apart."""
     between = [track(userId=f"v{number}") for number in range(3)]
-    found = covered(group(), *between, group(groupId="h"))
-    assert max(found, key=len) == [0, 4]
+    positions_by_request = covered(group(), *between, group(groupId="h"))
+    assert max(positions_by_request, key=len) == [0, 4]
 
 
 def test_10_3_items_are_json_of_their_own() -> None:

@@ -1,4 +1,4 @@
-"""Items of Track API v2 that share requests. SPEC 10.3."""
+"""Items of Track API v2 that share requests. Rule 10.3."""
 
 import inspect
 import json
@@ -95,16 +95,16 @@ def test_10_3_no_event_makes_no_request() -> None:
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "日", "😀"])
-@pytest.mark.parametrize(("more", "requests"), [(0, [20]), (1, [19, 1])], ids=["500000", "500001"])
-def test_10_3_a_body_has_500_000_bytes_at_most(more: int, requests: list[int], letter: str) -> None:
+@pytest.mark.parametrize(("more", "counts"), [(0, [20]), (1, [19, 1])], ids=["500000", "500001"])
+def test_10_3_a_body_has_500_000_bytes_at_most(more: int, counts: list[int], letter: str) -> None:
     """Bytes are counted exactly as sent, envelope and commas included."""
     sizes = [25_000] * 19 + [500_000 - ENVELOPE - 19 - 19 * 25_000 + more]
     events = [sized(size, number, letter) for number, size in enumerate(sizes)]
-    found = packed(events, apiVersion="v2")
-    assert [len(positions) for _, positions in found] == requests
-    assert max(len(request["raw"]) for request, _ in found) <= 500_000
-    total = sum(len(request["raw"]) for request, _ in found)
-    assert total == 500_000 + more + (len(found) - 1) * (ENVELOPE - 1)
+    requests = packed(events, apiVersion="v2")
+    assert [len(positions) for _, positions in requests] == counts
+    assert max(len(request["raw"]) for request, _ in requests) <= 500_000
+    total = sum(len(request["raw"]) for request, _ in requests)
+    assert total == 500_000 + more + (len(requests) - 1) * (ENVELOPE - 1)
 
 
 @pytest.mark.parametrize(
@@ -112,17 +112,19 @@ def test_10_3_a_body_has_500_000_bytes_at_most(more: int, requests: list[int], l
 )
 def test_10_3_a_request_has_1000_items_at_most(number: int, requests: list[int]) -> None:
     """The 1,001st item begins another request."""
-    found = covered(*[track(userId=f"u{n}") for n in range(number)])
-    assert [len(positions) for positions in found] == requests
-    assert [position for positions in found for position in positions] == list(range(number))
+    positions_by_request = covered(*[track(userId=f"u{n}") for n in range(number)])
+    assert [len(positions) for positions in positions_by_request] == requests
+    assert [position for positions in positions_by_request for position in positions] == list(
+        range(number)
+    )
 
 
 def test_10_3_requests_are_full_before_another_begins() -> None:
     """The item that did not fit would not have fitted, and counts in the next request."""
     events = [sized(20_000 + number * 97 % 12_000, number) for number in range(100)]
-    found = packed(events, apiVersion="v2")
-    assert [position for _, positions in found for position in positions] == list(range(100))
-    for (request, _), (_, following) in pairwise(found):
+    requests = packed(events, apiVersion="v2")
+    assert [position for _, positions in requests for position in positions] == list(range(100))
+    for (request, _), (_, following) in pairwise(requests):
         assert len(request["raw"]) <= 500_000
         assert len(request["raw"]) + 1 + len(item_bytes(events[following[0]])) > 500_000
 
@@ -130,17 +132,17 @@ def test_10_3_requests_are_full_before_another_begins() -> None:
 def test_10_3_destinations_do_not_share() -> None:
     """Nor do two that are configured alike: each was declared by itself."""
     first, second = destination(apiVersion="v2"), destination(apiVersion="v2")
-    found = packed([track()] * 4, on=[first, second, first, second])
-    assert sorted(positions for _, positions in found) == [[0, 2], [1, 3]]
+    requests = packed([track()] * 4, on=[first, second, first, second])
+    assert sorted(positions for _, positions in requests) == [[0, 2], [1, 3]]
 
 
 def test_10_3_dialects_of_one_batch_do_not_meet() -> None:
     """A destination in v1 beside one in v2 is sent what it would be sent alone."""
     v1, v2 = destination(), destination(apiVersion="v2")
-    found = packed([track(), track(), group(), track(), track()], on=[v2, v1, v1, v2, v1])
-    in_v1 = [positions for request, positions in found if 0 not in positions]
+    requests = packed([track(), track(), group(), track(), track()], on=[v2, v1, v1, v2, v1])
+    in_v1 = [positions for request, positions in requests if 0 not in positions]
     assert in_v1 == [[1], [2], [4]]
-    assert [0, 3] in [positions for _, positions in found]
+    assert [0, 3] in [positions for _, positions in requests]
 
 
 def test_10_3_an_event_alone_has_a_request_of_its_own() -> None:
@@ -176,8 +178,14 @@ def test_10_3_rows_of_an_audience_keep_their_persons_order_with_events() -> None
     """Segments have a call of their own: nobody waits in two requests at once."""
     insert: dict[str, Any] = {"type": "record", "action": "insert", "identifiers": {"id": "u"}}
     other = insert | {"identifiers": {"id": "v"}}
-    found = covered(identify(), insert, track(), other, track(), connection={"audienceId": 7})
-    order = {position: place for place, positions in enumerate(found) for position in positions}
+    positions_by_request = covered(
+        identify(), insert, track(), other, track(), connection={"audienceId": 7}
+    )
+    order = {
+        position: place
+        for place, positions in enumerate(positions_by_request)
+        for position in positions
+    }
     assert order[0] < order[1] < order[2]
     assert order[2] == order[4]
 

@@ -1,4 +1,4 @@
-"""What a connection's config says its rows are. SPEC 9.1, 9.5."""
+"""What a connection's config says its rows are. Rules 9.1, 9.5."""
 
 import json
 from typing import Any
@@ -91,24 +91,24 @@ def test_9_1_what_a_connection_says(settings: dict[str, Any], connection: Any) -
         ({"audienceId": 1, "identifierMappings": {"to": "id"}}, "identifierMappings"),
         ({"audienceId": 1, "identifierMappings": "id"}, "identifierMappings"),
     ],
-    ids=lambda found: str(found)[:60],
+    ids=lambda settings: str(settings)[:60],
 )
 @DIALECTS
 def test_9_1_rows_of_a_connection_that_cannot_be_used_are_refused(
     settings: dict[str, Any], key: str, dialect: str
 ) -> None:
     """INVALID_RECORD names the key and never its value: nothing is guessed."""
-    found = read_connection(json.dumps(settings).encode())
-    assert isinstance(found, Unusable)
-    assert key in found.text
-    assert "abc" not in found.text
+    unusable = read_connection(json.dumps(settings).encode())
+    assert isinstance(unusable, Unusable)
+    assert key in unusable.text
+    assert "abc" not in unusable.text
     assert refusal_of(row(id="u"), connection=settings, apiVersion=dialect) == "INVALID_RECORD"
 
 
 @pytest.mark.parametrize(
     "config",
     [b"", b"{", b"[]", b"5", b'"object"', b"null", b"\xff", b'{"object":"person"', b"[" * 2000],
-    ids=lambda found: str(found[:20]),
+    ids=lambda config_json: str(config_json[:20]),
 )
 def test_9_1_what_is_no_config_is_no_connection(config: bytes) -> None:
     """Nothing raises, whatever the bytes."""

@@ -39,24 +39,27 @@ def test_row_3_a_large_first_group_makes_no_empty_batch() -> None:
 def test_row_4_the_item_that_did_not_fit_is_counted() -> None:
     """No request of a long batch has more than 500,000 bytes (10.3)."""
     traits = {f"k{number}": "x" * 1000 for number in range(30)}
-    found = packed([group(groupId=f"g{n}", userId=f"u{n}", traits=traits) for n in range(100)])
-    assert [len(positions) for _, positions in found] == [16] * 6 + [4]
-    assert max(len(request["raw"]) for request, _ in found) <= 500_000
+    requests = packed([group(groupId=f"g{n}", userId=f"u{n}", traits=traits) for n in range(100)])
+    assert [len(positions) for _, positions in requests] == [16] * 6 + [4]
+    assert max(len(request["raw"]) for request, _ in requests) <= 500_000
 
 
 def test_row_3_a_large_first_event_makes_no_empty_batch_in_v2() -> None:
     """It goes out by v1, alone, and nothing else is sent before it (10.2)."""
-    found = packed([track(properties={"p": "x" * 90_000}), track()], apiVersion="v2")
-    assert [request["endpoint_path"] for request, _ in found] == ["v1/customers/events", "v2/batch"]
-    assert [positions for _, positions in found] == [[0], [1]]
+    requests = packed([track(properties={"p": "x" * 90_000}), track()], apiVersion="v2")
+    assert [request["endpoint_path"] for request, _ in requests] == [
+        "v1/customers/events",
+        "v2/batch",
+    ]
+    assert [positions for _, positions in requests] == [[0], [1]]
 
 
 def test_row_4_the_event_that_did_not_fit_is_counted_in_v2() -> None:
     """No request of a long batch has more than 500,000 bytes (10.3)."""
     events = [track(userId=f"u{n}", properties={"p": "x" * 30_000}) for n in range(100)]
-    found = packed(events, apiVersion="v2")
-    assert [len(positions) for _, positions in found] == [16] * 6 + [4]
-    assert max(len(request["raw"]) for request, _ in found) <= 500_000
+    requests = packed(events, apiVersion="v2")
+    assert [len(positions) for _, positions in requests] == [16] * 6 + [4]
+    assert max(len(request["raw"]) for request, _ in requests) <= 500_000
 
 
 @pytest.mark.parametrize("kind", ["page", "screen", "track"])

@@ -1,4 +1,4 @@
-"""What the user configured, checked once. SPEC 11.1, 11.2."""
+"""What the user configured, checked once. Rules 11.1, 11.2."""
 
 import json
 from base64 import b64encode
@@ -15,9 +15,9 @@ GOOD = {"siteID": "site", "apiKey": "key"}
 
 def problems(**config: Any) -> list[SettingProblem]:
     """What makes a destination with these settings unusable; null takes a setting away."""
-    found, listed = read_destination(json.dumps(GOOD | config).encode())
+    usable, listed = read_destination(json.dumps(GOOD | config).encode())
     fatal = [problem for problem in listed if problem.fatal]
-    assert (found is None) == bool(fatal)
+    assert (usable is None) == bool(fatal)
     return fatal
 
 
@@ -60,8 +60,8 @@ def host(**config: Any) -> str:
 )
 def test_11_1_usable_settings(config: dict[str, Any]) -> None:
     """Site id and key are enough; null is not given; unknown keys are ignored."""
-    found, listed = read_destination(json.dumps(config).encode())
-    assert found is not None
+    usable, listed = read_destination(json.dumps(config).encode())
+    assert usable is not None
     assert listed == []
 
 
@@ -207,8 +207,8 @@ def test_11_1_a_wrong_value_is_refused(key: str, value: str) -> None:
 )
 def test_11_1_settings_are_a_json_object(raw: bytes) -> None:
     """Anything but one JSON object in UTF-8 is no destination, and no fault."""
-    found, listed = read_destination(raw)
-    assert found is None
+    usable, listed = read_destination(raw)
+    assert usable is None
     assert [problem.fatal for problem in listed] == [True]
 
 

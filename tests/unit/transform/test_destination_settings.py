@@ -67,8 +67,8 @@ def test_the_examples_on_the_page_work() -> None:
     examples = re.findall(r"```json\n(.*?)```", page(), re.DOTALL)
     assert len(examples) == 2
     for example in examples:
-        found, problems = read_destination(example.encode())
-        assert found is not None
+        usable, problems = read_destination(example.encode())
+        assert usable is not None
         assert all("13.1" in problem.text for problem in problems)
 
 
@@ -122,19 +122,19 @@ def test_the_default_of_the_table_is_the_default(setting: Setting) -> None:
 def described(**config: Any) -> dict[str, Any]:
     """What a destination is, but for its endpoints."""
     settings = {"siteID": "site", "apiKey": "key"} | config
-    found, problems = settled(
-        {name: Raw(json.dumps(one).encode()) for name, one in settings.items()}
+    usable, problems = settled(
+        {name: Raw(json.dumps(setting).encode()) for name, setting in settings.items()}
     )
-    assert found is not None, problems
-    names = [name for name in found.__struct_fields__ if name not in ("endpoints", "writers")]
-    return {name: getattr(found, name) for name in names}
+    assert usable is not None, problems
+    names = [name for name in usable.__struct_fields__ if name not in ("endpoints", "writers")]
+    return {name: getattr(usable, name) for name in names}
 
 
 def test_lists_without_their_flag_are_noted() -> None:
     """They change nothing, and say so."""
     config = b'{"siteID": "s", "apiKey": "k", "convertDatesAllow": ["a"], "convertDatesDeny": []}'
-    found, problems = read_destination(config)
-    assert found is not None
+    usable, problems = read_destination(config)
+    assert usable is not None
     assert [(problem.key, problem.fatal) for problem in problems] == [("convertDatesAllow", False)]
 
 
@@ -143,5 +143,5 @@ def test_lists_without_their_flag_are_noted() -> None:
 def test_a_setting_that_nests_deeply_is_read_like_any_wrong_one(key: str, nested: bytes) -> None:
     """It is refused or passed over, and no fault."""
     config = b'{"siteID": "s", "apiKey": "k", "%b": %b}' % (key.encode(), nested)
-    found, problems = read_destination(config)
-    assert (found is None) == any(problem.fatal for problem in problems)
+    usable, problems = read_destination(config)
+    assert (usable is None) == any(problem.fatal for problem in problems)

@@ -1,4 +1,4 @@
-"""Devices: tokens that come and go. SPEC 6."""
+"""Devices: tokens that come and go. Rule 6."""
 
 from typing import Any
 

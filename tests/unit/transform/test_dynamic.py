@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ciosidecar_transform import Destination, DynamicDestination, EventRejected, read_destination
-from ciosidecar_transform.settings.dynamic import MAX_KEPT, MAX_VALUE_BYTES
+from ciosidecar_transform.settings.dynamic import MAX_CACHED, MAX_VALUE_BYTES
 
 from tests.unit.transform.support import (
     destination,
@@ -87,8 +87,8 @@ def test_13_1_any_setting_may_depend_on_the_event() -> None:
     """Region, dialect, choices, flags, lists and filters are filled in, nested ones too."""
     path = "{{ context.wish }}"
 
-    def wish(found: object) -> dict[str, Any]:
-        return identify(context={"wish": found}, traits={"a": "2024-01-02"})
+    def wish(wanted: object) -> dict[str, Any]:
+        return identify(context={"wish": wanted}, traits={"a": "2024-01-02"})
 
     assert request_of(wish("EU"), datacenter=path)["url"].startswith("https://track-eu.")
     assert request_of(wish("v2"), apiVersion=path)["path"] == "/api/v2/batch"
@@ -108,7 +108,7 @@ def test_13_1_a_bare_true_is_a_boolean_and_a_quoted_one_a_text(default: str) -> 
     if default == "true":
         assert request_of(identify(), **config)["body"]["_update"] is True
     else:
-        assert error_of(identify(), **config) == "updateOnly must be true or false (11.1)"
+        assert error_of(identify(), **config) == "updateOnly must be true or false (rule 11.1)"
 
 
 @pytest.mark.parametrize(
@@ -140,11 +140,11 @@ def test_13_1_what_cannot_be_filled_in_refuses_that_event(
 
 
 @pytest.mark.parametrize(
-    "found", ["{{ context.site }}", "{{ context.site || x }}", "a{{userId}}b", "{{ }}"]
+    "site", ["{{ context.site }}", "{{ context.site || x }}", "a{{userId}}b", "{{ }}"]
 )
-def test_13_1_a_template_that_refers_to_itself_is_not_resolved_twice(found: str) -> None:
+def test_13_1_a_template_that_refers_to_itself_is_not_resolved_twice(site: str) -> None:
     """What the event has is taken as it is; a template there is as unusable as in the settings."""
-    event = track(context={"site": found}, userId="SECRET")
+    event = track(context={"site": site}, userId="SECRET")
     assert error_of(event, siteID="{{ context.site || d }}").startswith("siteID ")
 
 
@@ -152,7 +152,7 @@ def test_13_1_half_templates_do_not_combine_into_one() -> None:
     """Two values that make a template side by side are a template that nobody resolves."""
     event = track(context={"a": "{{ user", "b": "Id }}"})
     text = error_of(event, siteID="{{ context.a }}{{ context.b }}")
-    assert text == "siteID is a template that cannot be resolved (11.1)"
+    assert text == "siteID is a template that cannot be resolved (rule 11.1)"
 
 
 def test_13_1_what_fills_a_template_leaves_the_event() -> None:
@@ -183,11 +183,11 @@ def test_13_1_a_setting_that_nests_deeply_is_no_fault_of_ours_either() -> None:
     """Where it can be declared but, deeper in the stack, not filled in, the event is refused."""
     depth = 300
     config = {"consentManagement": json.loads("[" * depth + '"{{ k || d }}"' + "]" * depth)}
-    found = destination(**config)
-    assert isinstance(found, DynamicDestination)
-    assert isinstance(found.for_event(b"{}")[0], Destination)
-    with pytest.raises(EventRejected, match=r"consentManagement .*\(13.1\)"):
-        _below(_frames_left() - 200, lambda: found.for_event(b'{"k":"x"}'))
+    dynamic = destination(**config)
+    assert isinstance(dynamic, DynamicDestination)
+    assert isinstance(dynamic.for_event(b"{}")[0], Destination)
+    with pytest.raises(EventRejected, match=r"consentManagement .*\(rule 13.1\)"):
+        _below(_frames_left() - 200, lambda: dynamic.for_event(b'{"k":"x"}'))
 
 
 def _frames_left() -> int:
@@ -210,10 +210,10 @@ def test_13_1_a_path_of_a_thousand_steps_is_walked() -> None:
 
 def settings(**config: Any) -> tuple[bool, list[tuple[str, bool]]]:
     """Whether a destination is usable, and the key of each problem and whether it is fatal."""
-    found, problems = read_destination(
+    usable, problems = read_destination(
         json.dumps({"siteID": "site", "apiKey": "key"} | config).encode()
     )
-    return found is not None, [(problem.key, problem.fatal) for problem in problems]
+    return usable is not None, [(problem.key, problem.fatal) for problem in problems]
 
 
 def test_13_1_a_destination_with_templates_is_usable_and_says_so() -> None:
@@ -283,16 +283,16 @@ def test_13_1_huge_nonsense_is_read_in_no_time(text: str) -> None:
 
 def test_13_1_destinations_are_kept_and_not_without_bound() -> None:
     """The same values make the same destination; the least recently used one is made anew."""
-    found = destination(apiKey="{{ k }}")
-    assert isinstance(found, DynamicDestination)
-    first, _ = found.for_event(b'{"k":"0"}')
-    assert found.for_event(b'{"k":"0","other":1}')[0] is first
-    for number in range(1, MAX_KEPT):
-        found.for_event(b'{"k":"%d"}' % number)
-    assert found.for_event(b'{"k":"0"}')[0] is first
-    for number in range(MAX_KEPT):
-        found.for_event(b'{"k":"x%d"}' % number)
-    assert found.for_event(b'{"k":"0"}')[0] is not first
+    dynamic = destination(apiKey="{{ k }}")
+    assert isinstance(dynamic, DynamicDestination)
+    first, _ = dynamic.for_event(b'{"k":"0"}')
+    assert dynamic.for_event(b'{"k":"0","other":1}')[0] is first
+    for number in range(1, MAX_CACHED):
+        dynamic.for_event(b'{"k":"%d"}' % number)
+    assert dynamic.for_event(b'{"k":"0"}')[0] is first
+    for number in range(MAX_CACHED):
+        dynamic.for_event(b'{"k":"x%d"}' % number)
+    assert dynamic.for_event(b'{"k":"0"}')[0] is not first
 
 
 def test_13_1_events_share_requests_by_workspace_and_stay_in_order() -> None:
@@ -306,7 +306,7 @@ def test_13_1_events_share_requests_by_workspace_and_stay_in_order() -> None:
     ]
     requests = packed(events, on=[on] * len(events))
     assert [positions for _, positions in requests] == [[0, 2], [3], [1]]
-    keys = [b64decode(one["headers"]["Authorization"][6:]).decode() for one, _ in requests]
+    keys = [b64decode(request["headers"]["Authorization"][6:]).decode() for request, _ in requests]
     assert keys == ["site:k", "site:k", "site:other"]
 
 
@@ -316,7 +316,7 @@ def test_13_1_order_holds_when_the_dialect_depends_on_the_event() -> None:
     for person in ("u1", "u2"):
         events = [identify(userId="u1"), identify(userId=person, context={"version": "v1"})]
         requests = packed(events, on=[on] * 2)
-        assert [(one["endpoint_path"], positions) for one, positions in requests] == [
+        assert [(request["endpoint_path"], positions) for request, positions in requests] == [
             ("v2/batch", [0]),
             ("v1/customers", [1]),
         ]

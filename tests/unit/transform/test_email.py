@@ -1,4 +1,4 @@
-"""Which texts are email addresses. SPEC 2.3."""
+"""Which texts are email addresses. Rule 2.3."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Escapes: which of them are mended, and what they count for. SPEC 1.1, 4.9. Python's json agrees."""
+"""Escapes: which of them are mended, and what they count for. Rules 1.1, 4.9. Python's json agrees."""
 
 import json
 import random
@@ -26,9 +26,9 @@ def test_1_1_every_half_of_a_pair_is_mended_and_nothing_else() -> None:
     """A half is one whatever stands around it: other halves, pairs, escaped backslashes."""
     for text in texts(PIECES + HALVES * 4, 3000):
         repaired = repair_surrogates(text.encode())
-        found = json.loads(text)
-        assert json.loads(repaired) == LONE.sub("\ufffd", found), text
-        if LONE.search(found) is None:
+        decoded = json.loads(text)
+        assert json.loads(repaired) == LONE.sub("\ufffd", decoded), text
+        if LONE.search(decoded) is None:
             assert repaired == text.encode()
 
 

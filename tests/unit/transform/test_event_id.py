@@ -1,4 +1,4 @@
-"""The ULID that makes a resend harmless. SPEC 5.6."""
+"""The ULID that makes a resend harmless. Rule 5.6."""
 
 import json
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""Which of an event's times is its own, and what becomes of one that is still to come. SPEC 2.5."""
+"""Which of an event's times is its own, and what becomes of one that is still to come. Rule 2.5."""
 
 from typing import Any
 

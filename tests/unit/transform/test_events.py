@@ -1,4 +1,4 @@
-"""track, page and screen: names, data and their limits. SPEC 5.1-5.5, 5.7."""
+"""track, page and screen: names, data and their limits. Rules 5.1-5.5, 5.7."""
 
 from collections.abc import Callable
 from typing import Any
@@ -121,8 +121,8 @@ def test_5_5_a_name_of_100_bytes_stays_and_one_of_101_is_cut(
     assert body_of({"type": kind, member: name} | who)["name"] == name
     assert body_of({"type": kind, member: name + "z"} | who, "EVENT_NAME_CUT")["name"] == name
     crossing = "a" * (101 - len(letter.encode())) + letter
-    found = body_of({"type": kind, member: crossing} | who, "EVENT_NAME_CUT")["name"]
-    assert found == crossing[:-1]
+    sent_name = body_of({"type": kind, member: crossing} | who, "EVENT_NAME_CUT")["name"]
+    assert sent_name == crossing[:-1]
 
 
 @pytest.mark.parametrize("letter", LETTERS)
@@ -140,8 +140,8 @@ def test_5_5_in_a_screen_only_its_own_name_is_cut(letter: str, member: str) -> N
     assert body_of(screen(name))["name"] == whole
     assert body_of(screen(name + "z"), "EVENT_NAME_CUT")["name"] == whole
     crossing = "a" * (87 - len(letter.encode())) + letter
-    found = body_of(screen(crossing), "EVENT_NAME_CUT")["name"]
-    assert found == f"Viewed {crossing[:-1]} Screen"
+    sent_name = body_of(screen(crossing), "EVENT_NAME_CUT")["name"]
+    assert sent_name == f"Viewed {crossing[:-1]} Screen"
 
 
 def test_5_5_a_name_is_measured_without_its_escapes() -> None:

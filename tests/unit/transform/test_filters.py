@@ -1,4 +1,4 @@
-"""Which events a destination does not want. SPEC 11.3."""
+"""Which events a destination does not want. Rule 11.3."""
 
 import json
 from typing import Any
@@ -25,9 +25,9 @@ def reason(event: dict[str, Any] | bytes, source_type: str = "", **config: Any) 
 
 def mode(event: dict[str, Any], source_type: str = "", **config: Any) -> bool:
     """Whether device mode filters an event."""
-    found = reason(event, source_type, **config)
-    assert found in (None, "DEVICE_MODE")
-    return found is not None
+    filter_reason = reason(event, source_type, **config)
+    assert filter_reason in (None, "DEVICE_MODE")
+    return filter_reason is not None
 
 
 @pytest.mark.parametrize(
@@ -53,10 +53,10 @@ def test_11_3_the_source_type_is_named_or_follows_from_the_channel(
 ) -> None:
     """The caller's word first; else channel web, or mobile with a known system; else unknown."""
     event = track(**members)
-    for one in ("web", "ios", "android", "cloud", "flutter", "server", "mobile"):
-        filtered = one == source_type
-        assert mode(event, named, connectionMode={one: "device"}) == filtered
-        assert mode(event, named, useNativeSDK={one: True}) == filtered
+    for declared_type in ("web", "ios", "android", "cloud", "flutter", "server", "mobile"):
+        filtered = declared_type == source_type
+        assert mode(event, named, connectionMode={declared_type: "device"}) == filtered
+        assert mode(event, named, useNativeSDK={declared_type: True}) == filtered
 
 
 MODES: dict[str, tuple[dict[str, Any], bool, bool]] = {
@@ -105,7 +105,7 @@ def test_11_3_device_mode_filters_only_where_it_is_certain(
 
 def consents(*ids: str) -> list[dict[str, str]]:
     """Consents as the dashboard writes them."""
-    return [{"consent": one} for one in ids]
+    return [{"consent": consent_id} for consent_id in ids]
 
 
 def rule(provider: str, *ids: str, strategy: str = "and") -> dict[str, Any]:
@@ -115,14 +115,14 @@ def rule(provider: str, *ids: str, strategy: str = "and") -> dict[str, Any]:
 
 def denying(*ids: object, **management: object) -> dict[str, Any]:
     """A web event whose person denied these consents."""
-    found = {"deniedConsentIds": list(ids)} | management
-    return track(channel="web", context={"consentManagement": found})
+    denial = {"deniedConsentIds": list(ids)} | management
+    return track(channel="web", context={"consentManagement": denial})
 
 
 ONE_TRUST: dict[str, Any] = {
-    "oneTrustCookieCategories": [{"oneTrustCookieCategory": one} for one in ("a", "b")]
+    "oneTrustCookieCategories": [{"oneTrustCookieCategory": category} for category in ("a", "b")]
 }
-KETCH: dict[str, Any] = {"ketchConsentPurposes": [{"purpose": one} for one in ("a", "b")]}
+KETCH: dict[str, Any] = {"ketchConsentPurposes": [{"purpose": purpose} for purpose in ("a", "b")]}
 CUSTOM_AND = {"consentManagement": [rule("custom", "a", "b")]}
 CUSTOM_OR = {"consentManagement": [rule("custom", "a", "b", strategy="or")]}
 ONE_TRUST_RULE = {"consentManagement": [rule("oneTrust", "a", "b", strategy="or")]}
@@ -291,7 +291,7 @@ def test_11_3_malformed_settings_are_reported_and_ignored(key: str, value: objec
     event = denying("a", "b")
     assert reason(event, "web", **{key: value}) is None
     config = {"siteID": "s", "apiKey": "k", key: value}
-    found, problems = read_destination(json.dumps(config).encode())
-    assert found is not None
+    usable, problems = read_destination(json.dumps(config).encode())
+    assert usable is not None
     if key != "connectionMode" or not isinstance(value, dict) or not isinstance(value["web"], str):
         assert [(problem.key, problem.fatal) for problem in problems] == [(key, False)]

@@ -1,4 +1,4 @@
-"""group: an object and its relationship to a person. SPEC 8."""
+"""group: an object and its relationship to a person. Rule 8."""
 
 from typing import Any
 

@@ -34,10 +34,10 @@ def test_13_3_by_default_a_group_is_as_in_8() -> None:
     assert item_of(visitor)["cio_relationships"] == []
 
 
-@pytest.mark.parametrize("found", ["admin", 5, True, ["admin"], []])
-def test_13_3_attributes_that_are_no_object_are_passed_over(found: object) -> None:
+@pytest.mark.parametrize("attributes", ["admin", 5, True, ["admin"], []])
+def test_13_3_attributes_that_are_no_object_are_ignored(attributes: object) -> None:
     """With a warning; null and {} are nothing to say."""
-    item = item_of(group(traits={"relationshipAttributes": found}), "WRONG_TYPE", **FULL)
+    item = item_of(group(traits={"relationshipAttributes": attributes}), "WRONG_TYPE", **FULL)
     assert item["cio_relationships"] == [{"identifiers": {"id": "u"}}]
     assert item["attributes"] == {}
     nothing: Any

@@ -1,4 +1,4 @@
-"""identify: which traits become attributes. SPEC 4.1-4.4."""
+"""identify: which traits become attributes. Rules 4.1-4.4."""
 
 from typing import Any
 

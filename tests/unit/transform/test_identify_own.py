@@ -1,4 +1,4 @@
-"""identify: the attributes that have a meaning of their own. SPEC 4.5-4.8."""
+"""identify: the attributes that have a meaning of their own. Rules 4.5-4.8."""
 
 from typing import Any
 
@@ -94,8 +94,8 @@ def test_4_7_the_anonymous_id_is_attached(
     user_id: object, anonymous_id: object, attached: str | None
 ) -> None:
     """A usable anonymousId that is not the id in the path ties earlier events to the person."""
-    found = attributes_of(identify(userId=user_id, anonymousId=anonymous_id))
-    assert found == ({} if attached is None else {"anonymous_id": attached})
+    attributes = attributes_of(identify(userId=user_id, anonymousId=anonymous_id))
+    assert attributes == ({} if attached is None else {"anonymous_id": attached})
 
 
 YES = [True, 1, "true", "TRUE", "Yes", "y", "T", "on", "ON", "1"]

@@ -115,10 +115,10 @@ def test_13_4_an_event_too_large_for_v2_is_refused() -> None:
 
 def keys_of(event: dict[str, Any], *, by_phone: bool) -> set[str]:
     """What must keep an event in order with others."""
-    found = transform_event(as_json(event), destination(**PHONE), source_type="", now=NOW)
-    assert isinstance(found.operation, (Identify, SendEvent))
-    assert found.event is not None
-    return set(operation_keys(found.operation, found.event, by_phone=by_phone))
+    transformed = transform_event(as_json(event), destination(**PHONE), source_type="", now=NOW)
+    assert isinstance(transformed.operation, (Identify, SendEvent))
+    assert transformed.event is not None
+    return set(operation_keys(transformed.operation, transformed.event, by_phone=by_phone))
 
 
 def test_13_4_order_holds_under_either_name() -> None:
@@ -134,8 +134,8 @@ def test_13_5_an_identify_creates_nobody(version: str) -> None:
     """_update is an attribute in both dialects; what else is sent is the same."""
     event = identify(traits={"a": 1})
     body = body_of(event, apiVersion=version, updateOnly=True, createdAtFallback="none")
-    found = body if version == "v1" else body["batch"][0]["attributes"]
-    assert found == {"_update": True, "a": 1}
+    attributes = body if version == "v1" else body["batch"][0]["attributes"]
+    assert attributes == {"_update": True, "a": 1}
     assert attributes_of(event) == {"a": 1}
     assert attributes_of(event, updateOnly=False) == {"a": 1}
 
@@ -147,16 +147,16 @@ def test_13_5_a_trait_of_that_name_does_not_undo_it(version: str) -> None:
     body = body_of(
         identify(traits=traits), "TOO_MANY_ATTRIBUTES", apiVersion=version, updateOnly=True
     )
-    found = body if version == "v1" else body["batch"][0]["attributes"]
-    assert found["_update"] is True
-    assert len(found) == 300
+    attributes = body if version == "v1" else body["batch"][0]["attributes"]
+    assert attributes["_update"] is True
+    assert len(attributes) == 300
 
 
 def test_13_5_rows_of_people_create_nobody_either() -> None:
     """A record is an identify too."""
     row = {"type": "record", "action": "insert", "identifiers": {"id": "u", "a": 1}}
-    found = body_of(row, connection={"object": "person"}, updateOnly=True)
-    assert found == {"_update": True, "a": 1}
+    attributes = body_of(row, connection={"object": "person"}, updateOnly=True)
+    assert attributes == {"_update": True, "a": 1}
 
 
 def test_13_5_other_events_are_not_concerned() -> None:

@@ -1,4 +1,4 @@
-"""Ids: which are usable, how long, and how they stand in URLs and bodies. SPEC 2.1, 2.2, 3.6, 3.7."""
+"""Ids: which are usable, how long, and how they stand in URLs and bodies. Rules 2.1, 2.2, 3.6, 3.7."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What counts as an event, and what arrives as it was written. SPEC 1."""
+"""What counts as an event, and what arrives as it was written. Rule 1."""
 
 import json
 from typing import Any

@@ -233,7 +233,9 @@ def test_10_2_it_closes_the_batch_before_it() -> None:
 )
 def test_10_2_whatever_leaves_the_batch_closes_it(leaving: dict[str, Any]) -> None:
     """First in a batch of events, last, and twice in a row."""
-    covered = [one for _, one in packed([leaving, track(), leaving, leaving, track()], **V2)]
+    covered = [
+        positions for _, positions in packed([leaving, track(), leaving, leaving, track()], **V2)
+    ]
     assert covered == [[0], [1], [2], [3], [4]]
 
 
@@ -261,8 +263,8 @@ def test_10_3_a_batch_of_many_people_in_which_one_is_large_keeps_everyone_s_orde
     order = [position for _, covered in packed(events, **V2) for position in covered]
     assert sorted(order) == list(range(60))
     for person in people:
-        own = [position for position in order if events[position]["userId"] == person]
-        assert own == sorted(own)
+        positions = [position for position in order if events[position]["userId"] == person]
+        assert positions == sorted(positions)
 
 
 def test_10_2_what_is_sent_by_v1_is_json_as_ever() -> None:

@@ -1,4 +1,4 @@
-"""Customer.io's limits on attributes, to the byte. SPEC 4.9."""
+"""Customer.io's limits on attributes, to the byte. Rule 4.9."""
 
 import json
 from collections.abc import Callable
@@ -60,8 +60,8 @@ def test_4_9_a_name_is_measured_without_its_escapes() -> None:
     r"""A name written \u00e9 counts two bytes for it, not six."""
     event = b'{"type":"identify","userId":"u","traits":{"%b":1,"%b":2}}'
     good, bad = b"\\u00e9" * 75, b"\\u00e9" * 75 + b"a"
-    found = attributes_of(event % (good, bad), "ATTRIBUTE_NAME_TOO_LONG")
-    assert found == {"é" * 75: 1}
+    attributes = attributes_of(event % (good, bad), "ATTRIBUTE_NAME_TOO_LONG")
+    assert attributes == {"é" * 75: 1}
 
 
 @pytest.mark.parametrize("of", ALL)
@@ -70,8 +70,8 @@ def test_4_9_a_text_of_1000_bytes_stays_and_one_of_1001_is_cut(of: Reader, lette
     """A text over 1000 bytes of UTF-8 is cut at a code point, with a warning."""
     good = text_of_bytes(1000, letter)
     assert of({"k": good}) == {"k": good}
-    found = of({"k": good + "z"}, "TEXT_CUT")
-    assert found == {"k": good}
+    attributes = of({"k": good + "z"}, "TEXT_CUT")
+    assert attributes == {"k": good}
     size = len(letter.encode())
     crossing = "a" * (1001 - size) + letter
     assert of({"k": crossing}, "TEXT_CUT") == {"k": crossing[:-1]}
@@ -106,10 +106,10 @@ def test_4_9_a_text_is_measured_by_its_characters(escape: bytes, letter: str) ->
 def test_4_9_a_repaired_surrogate_counts_three_bytes() -> None:
     """Half of an emoji is measured as the U+FFFD that it becomes."""
     event = b'{"type":"identify","userId":"u","traits":{"k":"%b\\ud83d"}}'
-    found = attributes_of(event % (b"a" * 997), "LONE_SURROGATE")
-    assert found == {"k": "a" * 997 + "\ufffd"}
-    found = attributes_of(event % (b"a" * 998), "LONE_SURROGATE", "TEXT_CUT")
-    assert found == {"k": "a" * 998}
+    attributes = attributes_of(event % (b"a" * 997), "LONE_SURROGATE")
+    assert attributes == {"k": "a" * 997 + "\ufffd"}
+    attributes = attributes_of(event % (b"a" * 998), "LONE_SURROGATE", "TEXT_CUT")
+    assert attributes == {"k": "a" * 998}
 
 
 def of_compact_size(size: int, letter: str, *, array: bool) -> Any:
@@ -185,8 +185,8 @@ def test_4_9_a_number_has_no_limit_of_its_own() -> None:
 def test_4_9_the_rest_of_an_address_is_limited_like_others() -> None:
     """What stays as `address`, and what moves up, are attributes like others."""
     event = identify(traits={"address": {"zip": "x" * 1000, "city": "c" * 1001}})
-    found = attributes_of(event, "TEXT_CUT", "VALUE_TOO_LARGE")
-    assert found == {"city": "c" * 1000}
+    attributes = attributes_of(event, "TEXT_CUT", "VALUE_TOO_LARGE")
+    assert attributes == {"city": "c" * 1000}
 
 
 @pytest.mark.parametrize("of", WITH_OBJECTS)
@@ -236,14 +236,14 @@ def test_4_9_the_order_is_address_traits_user_properties() -> None:
     traits = {f"k{number}": 1 for number in range(299)} | {"address": {"city": "C", "zip": 1}}
     user_properties = {"extra": 1, "unsubscribed": True}
     event = identify(traits=traits, user_properties=user_properties, anonymousId="a", timestamp=1e9)
-    found = body_of(event, "TOO_MANY_ATTRIBUTES")
-    left_out = set(traits) - set(found)
-    assert len(found) == 300
+    attributes = body_of(event, "TOO_MANY_ATTRIBUTES")
+    left_out = set(traits) - set(attributes)
+    assert len(attributes) == 300
     assert {"city", "address", "unsubscribed", "anonymous_id", "created_at", "_timestamp"} <= set(
-        found
+        attributes
     )
     assert left_out == {"k294", "k295", "k296", "k297", "k298"}
-    assert "extra" not in found
+    assert "extra" not in attributes
 
 
 def test_4_9_what_is_left_out_otherwise_does_not_count() -> None:
@@ -257,8 +257,8 @@ def test_4_9_what_is_left_out_otherwise_does_not_count() -> None:
 
 def test_4_9_each_breach_is_a_warning() -> None:
     """Two texts that are cut are two warnings."""
-    found = person({"a": "x" * 1001, "b": "y" * 2000, "c": 1}, "TEXT_CUT", "TEXT_CUT")
-    assert found == {"a": "x" * 1000, "b": "y" * 1000, "c": 1}
+    attributes = person({"a": "x" * 1001, "b": "y" * 2000, "c": 1}, "TEXT_CUT", "TEXT_CUT")
+    assert attributes == {"a": "x" * 1000, "b": "y" * 1000, "c": 1}
 
 
 def test_4_9_vast_numbers_of_a_device_are_texts_and_cut() -> None:

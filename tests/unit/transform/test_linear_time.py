@@ -1,4 +1,4 @@
-"""Ten times the bytes take about ten times as long, whatever the bytes are. SPEC 1.4, 2.4, 4.9, 13.6."""
+"""Ten times the bytes take about ten times as long, whatever the bytes are. Rules 1.4, 2.4, 4.9, 13.6."""
 
 import json
 import time

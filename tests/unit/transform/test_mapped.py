@@ -1,4 +1,4 @@
-"""Mapped warehouse events: an external id stands in for the userId. SPEC 2.5, 3.5, in both dialects."""
+"""Mapped warehouse events: an external id stands in for the userId. Rules 2.5, 3.5, in both dialects."""
 
 from typing import Any
 
@@ -36,14 +36,14 @@ def v2(event: dict[str, Any], *warnings: str) -> Any:
 KINDS = ["identify", "track", "page", "screen", "alias", "group"]
 
 
-def persons_of(found: Any) -> Any:
+def persons_of(item: Any) -> Any:
     """Whom an item of v2 is about."""
-    if found["action"] == "merge":
-        return found["primary"]
+    if item["action"] == "merge":
+        return item["primary"]
     return (
-        found["identifiers"]
-        if found["type"] == "person"
-        else found["cio_relationships"][0]["identifiers"]
+        item["identifiers"]
+        if item["type"] == "person"
+        else item["cio_relationships"][0]["identifiers"]
     )
 
 
@@ -124,10 +124,10 @@ def test_3_5_an_external_id_that_is_too_long_is_refused() -> None:
 
 
 def test_4_5_a_mapped_identify_signs_nobody_up_today() -> None:
-    """A nightly sync fills in no created_at; one that is given is sent."""
+    """A nightly sync fills in no created_at; one that is event is sent."""
     assert "created_at" not in v2(mapped("identify", timestamp=TIME))["attributes"]
-    given = mapped("identify", traits={"createdAt": TIME})
-    assert v2(given)["attributes"] == body_of(given) == {"created_at": TIME_S, "crm_id": "e1"}
+    event = mapped("identify", traits={"createdAt": TIME})
+    assert v2(event)["attributes"] == body_of(event) == {"created_at": TIME_S, "crm_id": "e1"}
 
 
 WAREHOUSE_TIMES: dict[str, tuple[str, dict[str, Any]]] = {

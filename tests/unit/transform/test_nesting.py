@@ -1,4 +1,4 @@
-"""However deeply an event is nested, it is answered, and by its own fault only. SPEC 1.1, 1.4."""
+"""However deeply an event is nested, it is answered, and by its own fault only. Rules 1.1, 1.4."""
 
 import sys
 from typing import Any

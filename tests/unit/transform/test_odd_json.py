@@ -1,4 +1,4 @@
-"""Any JSON value in any field: an answer, never a fault. SPEC 1.1, 1.4, 1.5."""
+"""Any JSON value in any field: an answer, never a fault. Rules 1.1, 1.4, 1.5."""
 
 import json
 from typing import Any
@@ -167,5 +167,5 @@ def test_1_4_any_value_anywhere_gets_an_answer(
 def assert_json(body: bytes) -> None:
     """The body is strict JSON in UTF-8: no NaN, no half emoji."""
     if body:
-        found = json.loads(body, parse_constant=pytest.fail, parse_int=str)
-        json.dumps(found, ensure_ascii=False).encode()
+        body_json = json.loads(body, parse_constant=pytest.fail, parse_int=str)
+        json.dumps(body_json, ensure_ascii=False).encode()

@@ -71,8 +71,8 @@ def test_10_3_an_id_of_user_properties_is_given_too(
     waiting: dict[str, Any], api_version: str
 ) -> None:
     """Rule 4.4."""
-    given = identify(userId="cio_abc", user_properties={"id": "new"})
-    events = [waiting, given, track(userId="new")]
+    assigning = identify(userId="cio_abc", user_properties={"id": "new"})
+    events = [waiting, assigning, track(userId="new")]
     assert order_of(events, connection=BY_ID, apiVersion=api_version) == [0, 1, 2]
 
 

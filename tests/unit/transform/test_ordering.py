@@ -31,8 +31,8 @@ def keys_of_request(path: str, body: Any = None) -> set[str]:
 
 def item(identifiers: dict[str, Any], **more: Any) -> set[str]:
     """The keys of a v2 batch with one item about a person."""
-    one = {"type": "person", "action": "event", "identifiers": identifiers, **more}
-    return keys_of_request("/api/v2/batch", {"batch": [one]})
+    batch_item = {"type": "person", "action": "event", "identifiers": identifiers, **more}
+    return keys_of_request("/api/v2/batch", {"batch": [batch_item]})
 
 
 ROW = {"type": "record", "action": "insert"}
@@ -108,9 +108,9 @@ SPELLINGS: dict[str, list[set[str]]] = {
 @pytest.mark.parametrize("kind", SPELLINGS)
 def test_every_pair_of_spellings_shares_a_key(kind: str) -> None:
     """3.7: a path, a body, an item and an event that name one person, or one object, stay in order."""
-    for one in SPELLINGS[kind]:
-        for other in SPELLINGS[kind]:
-            assert one & other, (one, other)
+    for keys in SPELLINGS[kind]:
+        for other_keys in SPELLINGS[kind]:
+            assert keys & other_keys, (keys, other_keys)
 
 
 def test_different_people_share_no_key() -> None:

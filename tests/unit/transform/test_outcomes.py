@@ -1,4 +1,4 @@
-"""What a result says of an event. SPEC 12."""
+"""What a result says of an event. Rule 12."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""record: what becomes of a row's columns. SPEC 9.4."""
+"""record: what becomes of a row's columns. Rule 9.4."""
 
 from typing import Any
 
@@ -18,12 +18,17 @@ EVENT: dict[str, Any] = {"destination": {"object": "event"}}
 DIALECTS = pytest.mark.parametrize("dialect", ["v1", "v2"])
 
 
-@pytest.mark.parametrize("given", [None, "", 0, False, "0"])
-def test_9_4_a_row_without_created_at_has_no_time(given: object) -> None:
+@pytest.mark.parametrize("created_at", [None, "", 0, False, "0"])
+def test_9_4_a_row_without_created_at_has_no_time(created_at: object) -> None:
     """Neither 1970 nor now: it is left out."""
     for connection in (PERSON, EVENT):
-        assert "timestamp" not in row_in_v2(row(id="u", name="n", created_at=given), connection)
-    assert "_timestamp" not in request_of(row(id="u", created_at=given), connection=PERSON)["body"]
+        assert "timestamp" not in row_in_v2(
+            row(id="u", name="n", created_at=created_at), connection
+        )
+    assert (
+        "_timestamp"
+        not in request_of(row(id="u", created_at=created_at), connection=PERSON)["body"]
+    )
 
 
 def test_9_4_an_unusable_created_at_warns() -> None:

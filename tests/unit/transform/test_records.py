@@ -1,4 +1,4 @@
-"""record: warehouse rows of people and events. SPEC 9.1-9.3."""
+"""record: warehouse rows of people and events. Rules 9.1-9.3."""
 
 from typing import Any
 
@@ -250,7 +250,7 @@ def test_9_3_an_event_row_with_a_message_id_has_an_event_id() -> None:
     assert len(id_of(event)) == 26
     assert id_of(event) == request_of(event, connection=EVENT)["body"]["id"]
     others = (event | {"messageId": "k"}, event | row(id="u", name="n", a=2))
-    assert len({id_of(one) for one in (event, *others)}) == 3
+    assert len({id_of(record) for record in (event, *others)}) == 3
     assert id_of(event, eventIds="none") is None
 
 
@@ -258,8 +258,8 @@ def test_9_3_an_event_row_with_a_message_id_has_an_event_id() -> None:
 def test_9_rows_and_events_of_one_person_stay_in_order(dialect: str) -> None:
     """A row is about its person under every name it has (10.3)."""
     events = [row(id="u", email="a@b.co"), track(), row("delete", email="a@b.co")]
-    found = packed(events, connection=PERSON, apiVersion=dialect)
-    assert [position for _, positions in found for position in positions] == [0, 1, 2]
+    requests = packed(events, connection=PERSON, apiVersion=dialect)
+    assert [position for _, positions in requests for position in positions] == [0, 1, 2]
 
 
 @DIALECTS

@@ -142,7 +142,7 @@ def test_13_2_an_object_needs_an_id(name: str, object_id: object) -> None:
     outcome, _ = sent(named(name, properties={"objectId": object_id}), **ON)
     assert outcome.error is not None
     assert outcome.error.code == "MISSING_PROPERTY"
-    assert outcome.error.text == f"{name} needs properties.objectId (13.2)"
+    assert outcome.error.text == f"{name} needs properties.objectId (rule 13.2)"
     assert (outcome.error.type, outcome.status) == ("INSTRUMENTATION", 400)
     assert refusal_of(named(name), **ON) == "MISSING_PROPERTY"
     assert refusal_of(named(name, properties=[]), **ON) == "MISSING_PROPERTY"
@@ -288,7 +288,7 @@ def test_13_2_order_holds_for_people_and_objects() -> None:
         named("User Deleted"),
     ]
     requests = packed(events, **ON)
-    assert [(one["endpoint_path"], positions) for one, positions in requests] == [
+    assert [(request["endpoint_path"], positions) for request, positions in requests] == [
         ("v2/batch", [0, 1]),
         ("v1/customers", [2]),
     ]

@@ -196,13 +196,13 @@ def test_13_1_it_is_gone_before_anything_else_reads_the_event() -> None:
 
 def test_5_6_the_event_s_id_is_of_the_properties_as_received() -> None:
     """A byte-identical resend is the same event, and events that differ there are two."""
-    one = track(messageId="m", properties={"key": "k1", "a": 1})
-    two = track(messageId="m", properties={"key": "k2", "a": 1})
+    first = track(messageId="m", properties={"key": "k1", "a": 1})
+    second = track(messageId="m", properties={"key": "k2", "a": 1})
     config = key_at("properties.key")
     for api_version in BOTH:
-        ids = [id_of(event, apiVersion=api_version, **config) for event in (one, two, one)]
+        ids = [id_of(event, apiVersion=api_version, **config) for event in (first, second, first)]
         assert ids[0] == ids[2] != ids[1]
-        assert ids[0] == id_of(one, apiVersion=api_version)
+        assert ids[0] == id_of(first, apiVersion=api_version)
 
 
 def id_of(event: dict[str, Any], **config: Any) -> str:

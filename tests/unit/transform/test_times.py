@@ -1,4 +1,4 @@
-"""Times as sources write them. SPEC 2.4. Where JavaScript reads a form too, the values agree."""
+"""Times as sources write them. Rule 2.4. Where JavaScript reads a form too, the values agree."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Track API v2: each event as an item of a call to /api/v2/batch. SPEC 10.1, 10.2."""
+"""Track API v2: each event as an item of a call to /api/v2/batch. Rules 10.1, 10.2."""
 
 from typing import Any
 
@@ -90,8 +90,8 @@ def test_10_1_a_trait_named_timestamp_is_the_time_where_the_event_has_none(
 ) -> None:
     """v1 takes it as an attribute, v2 has no such attribute."""
     event = identify(traits={"_timestamp": own, "a": 1})
-    found = item(event, *warnings, createdAtFallback="none")
-    assert (found["attributes"], found.get("timestamp")) == ({"a": 1}, timestamp)
+    sent_item = item(event, *warnings, createdAtFallback="none")
+    assert (sent_item["attributes"], sent_item.get("timestamp")) == ({"a": 1}, timestamp)
     assert item(event | {"timestamp": "2025-01-01"})["timestamp"] == 1735689600
 
 
@@ -104,8 +104,8 @@ RELATED = [{"identifiers": {"object_type_id": "1", "object_id": "acme"}}]
 def test_10_1_relationships_are_lifted_beside_the_attributes(given: object) -> None:
     """An array, or an object's `relationships`; v1 takes the object."""
     event = identify(traits={"cio_relationships": given, "a": 1})
-    found = item(event, createdAtFallback="none")
-    assert (found["attributes"], found["cio_relationships"]) == ({"a": 1}, RELATED)
+    sent_item = item(event, createdAtFallback="none")
+    assert (sent_item["attributes"], sent_item["cio_relationships"]) == ({"a": 1}, RELATED)
     attributes = body_of(event, createdAtFallback="none")
     written = {"action": "add_relationships", "relationships": RELATED}
     assert attributes == {"cio_relationships": written, "a": 1}
@@ -117,17 +117,17 @@ def test_10_1_relationships_are_lifted_beside_the_attributes(given: object) -> N
 def test_10_1_what_is_no_list_of_relationships_is_left_out(odd: object) -> None:
     """With a warning; the rest of the person is sent."""
     event = identify(traits={"cio_relationships": odd, "a": 1})
-    found = item(event, "WRONG_TYPE", createdAtFallback="none")
-    assert found["attributes"] == {"a": 1}
-    assert "cio_relationships" not in found
+    sent_item = item(event, "WRONG_TYPE", createdAtFallback="none")
+    assert sent_item["attributes"] == {"a": 1}
+    assert "cio_relationships" not in sent_item
 
 
 def test_10_1_what_is_lifted_does_not_count_towards_the_300() -> None:
     """300 attributes beside a time and relationships are within the limit; v1 has 302."""
     traits = {f"a{number}": number for number in range(300)} | {"cio_relationships": RELATED}
     event = identify(traits=traits, timestamp=TIME)
-    found = item(event, createdAtFallback="none")
-    assert len(found["attributes"]) == 300
+    sent_item = item(event, createdAtFallback="none")
+    assert len(sent_item["attributes"]) == 300
     of_v1 = body_of(event, "TOO_MANY_ATTRIBUTES", createdAtFallback="none")
     assert len(of_v1) == 300
     assert {"_timestamp", "cio_relationships"} <= of_v1.keys()
@@ -165,8 +165,8 @@ def test_10_1_events(
 ) -> None:
     """Attributes are the properties; the id and the time are those of v1."""
     event = event | who | {"messageId": "m", "timestamp": TIME, "properties": {"a": 1.0}}
-    found = item(event)
-    assert found == {
+    sent_item = item(event)
+    assert sent_item == {
         "type": "person",
         "action": action,
         "identifiers": identifiers,
@@ -312,9 +312,9 @@ def test_10_2_a_large_event_closes_the_batch_before_it() -> None:
     """What came before it is sent before it, what came after it after it."""
     large = sized(track(userId="v"), 40_000, "x")
     events = [track(), large, track(userId="w")]
-    found = packed(events, apiVersion="v2")
-    assert [positions for _, positions in found] == [[0], [1], [2]]
-    assert [request["endpoint_path"] for request, _ in found] == [
+    requests = packed(events, apiVersion="v2")
+    assert [positions for _, positions in requests] == [[0], [1], [2]]
+    assert [request["endpoint_path"] for request, _ in requests] == [
         "v2/batch",
         "v1/customers/events",
         "v2/batch",

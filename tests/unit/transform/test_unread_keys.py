@@ -11,9 +11,9 @@ def test_a_key_that_nothing_reads_is_named() -> None:
     config = {"siteID": "site", "apiKey": "key", "sitID": "x", "eventDelivery": True, "color": 1}
     notes = {note.key: note.text for note in unread_keys(json.dumps(config).encode())}
     assert notes == {
-        "sitID": "is no setting, and is ignored (11.1): did you mean siteID?",
+        "sitID": "is no setting, and is ignored (rule 11.1): did you mean siteID?",
         "eventDelivery": "is the dashboard's own: it is ignored here",
-        "color": "is no setting, and is ignored (11.1)",
+        "color": "is no setting, and is ignored (rule 11.1)",
     }
 
 

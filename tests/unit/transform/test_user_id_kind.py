@@ -274,13 +274,13 @@ def test_3_8_rows_name_their_kind_themselves(column: str, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_5_6_the_event_s_id_is_that_of_the_user_id_as_given(kind: str) -> None:
     """Before 3.7: the setting changes no event's id, so a resend stays the same event."""
-    given = {
+    user_id = {
         "id": "cio_u",
         "email": "Jane@example.com",
         "phone": "+1 (555) 123-4567",
         "cio_id": "cio_abc",
     }[kind]
-    event = track(userId=given, messageId="m", timestamp="2024-01-02T03:04:05.678Z")
+    event = track(userId=user_id, messageId="m", timestamp="2024-01-02T03:04:05.678Z")
     assert v2_item(event, **of_kind(kind))["id"] == v2_item(event)["id"]
 
 

@@ -16,8 +16,8 @@ OTHER_TEXTS = ["ID", "Id", "Email", "cioId", "cio-id", "anonymous_id", "user_id"
 def notes(**config: Any) -> list[tuple[str, str]]:
     """What a usable destination is told of its settings, beside good credentials."""
     settings = {"siteID": "site", "apiKey": "key"} | config
-    found, problems = read_destination(json.dumps(settings).encode())
-    assert found is not None
+    usable, problems = read_destination(json.dumps(settings).encode())
+    assert usable is not None
     assert not any(problem.fatal for problem in problems)
     return [(problem.key, problem.text) for problem in problems]
 

@@ -66,8 +66,8 @@ def test_13_8_reserved_properties_get_another_name(kind: str) -> None:
         "event_reply_to": {"recipient": "n"},
         "b": {"recipient": "nested"},
     }
-    found = body_of(event, **PREFIX)["data"]
-    assert list(found.items()) == list(expected.items())
+    data = body_of(event, **PREFIX)["data"]
+    assert list(data.items()) == list(expected.items())
     assert item_of(event, apiVersion="v2", **PREFIX)["attributes"] == expected
     assert body_of(event)["data"] == properties
     assert body_of(event, reservedProperties="keep")["data"] == properties

@@ -1,4 +1,4 @@
-"""Whom an event is about. SPEC 3.1-3.5."""
+"""Whom an event is about. Rules 3.1-3.5."""
 
 from typing import Any
 

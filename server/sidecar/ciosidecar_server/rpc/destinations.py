@@ -198,8 +198,8 @@ _UNKNOWN = rejected(
 def region_key(declared: pb.Destination) -> str:
     """The key by which a destination that can be used says its region, as a dashboard names it."""
     reader = ConfigReader(members(Raw(repair_surrogates(config_json(declared)))))
-    key, region = reader.given(DATACENTER, blank_counts=False)
-    older, eu = reader.given(DATACENTER_EU)
+    key, region = reader.key_and_value(DATACENTER, blank_counts=False)
+    older, eu = reader.key_and_value(DATACENTER_EU)
     return older if region is None and eu is True else key
 
 

@@ -1,1 +1,1 @@
-"""Event → operation, one type a file. Nothing in here knows a dialect of Customer.io's API."""
+"""Rules that turn an event into an operation, one event type a file, in no API version's format."""

@@ -1,26 +1,28 @@
 """screen: a screen view. Rule 5.4."""
 
-from .. import identity
-from ..event import Event
+from ..identifiers import is_blank
 from ..json_text import ABSENT, members, text_of
-from ..names import MAX_EVENT_NAME_BYTES, first_name, sent_name
 from ..operations import SendEvent
-from ..outcomes import Warning
-from ..settings.destination import Destination
+from .context import RuleContext
 from .event_body import send_event
+from .names import MAX_EVENT_NAME_BYTES, first_name, sent_name
+from .people import known_person
 
-_MAX_OWN_NAME_BYTES = MAX_EVENT_NAME_BYTES - len("Viewed  Screen")
+_MAX_SCREEN_NAME_BYTES = MAX_EVENT_NAME_BYTES - len("Viewed  Screen")
 
 
-def operation(
-    event: Event, destination: Destination, warnings: list[Warning], now: int
-) -> SendEvent:
-    """Return what a screen tells Customer.io. now: seconds since 1970."""
+def operation(context: RuleContext) -> SendEvent:
+    """Return the operation of a screen.
+
+    Raises:
+        EventRejected: The event has no name, or as `send_event` says.
+        Filtered: As `send_event` says.
+    """
+    event = context.event
     name = event.event
-    if type(name) is not str or identity.is_blank(name):
+    if type(name) is not str or is_blank(name):
         in_properties = text_of(members(event.properties).get("name", ABSENT))
         name = first_name(in_properties, event.name)
-    own_name = sent_name(name, warnings, max_bytes=_MAX_OWN_NAME_BYTES)
-    person = identity.known_person(event, destination.addressing, warnings)
-    name = f"Viewed {own_name} Screen"
-    return send_event(event, "screen", name, person, destination, warnings, now)
+    screen_name = sent_name(context, name, max_bytes=_MAX_SCREEN_NAME_BYTES)
+    person = known_person(context)
+    return send_event(context, "screen", f"Viewed {screen_name} Screen", person)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from .. import identity, semantic_names
-from ..event import Event
+from .. import semantic_names
+from ..identifiers import is_phone, nested_id, within_limit
 from ..json_text import ABSENT, Raw, members, text_of
 from ..operations import (
     AddDevice,
@@ -14,12 +14,13 @@ from ..operations import (
     ReportDelivery,
     UpdateObject,
 )
-from ..outcomes import ErrorCode, EventRejected, Warning
+from ..outcomes import ErrorCode, EventRejected
 from ..platforms import platform_of_name
-from ..settings.destination import Destination
-from ..times import event_time
 from . import device
+from .context import RuleContext
+from .event_times import event_time
 from .group import object_type
+from .people import known_person
 
 _METRICS = (
     "bounced",
@@ -31,120 +32,105 @@ _METRICS = (
     "opened",
     "spammed",
 )
-_Rule = Callable[[Event, Destination, list[Warning], int], Operation]
 
 
-def _person(event: Event, destination: Destination, warnings: list[Warning]) -> str:
-    found = identity.known_person(event, destination.addressing, warnings)
-    if found is None:
+def _person(context: RuleContext) -> str:
+    person = known_person(context)
+    if person is None:
         raise EventRejected(
-            ErrorCode.MISSING_IDENTITY, f"{event.event} needs a userId or an email (13.2)"
+            ErrorCode.MISSING_IDENTITY,
+            f"{context.event.event} needs a userId or an email (rule 13.2)",
         )
-    return found
+    return person
 
 
-def _missing(event: Event, what: str) -> EventRejected:
-    return EventRejected(ErrorCode.MISSING_PROPERTY, f"{event.event} needs {what} (13.2)")
+def _missing(context: RuleContext, needed: str) -> EventRejected:
+    return EventRejected(
+        ErrorCode.MISSING_PROPERTY, f"{context.event.event} needs {needed} (rule 13.2)"
+    )
 
 
-def _delete_person(
-    event: Event, destination: Destination, warnings: list[Warning], _now: int
-) -> DeletePerson:
-    return DeletePerson(_person(event, destination, warnings))
+def _delete_person(context: RuleContext) -> DeletePerson:
+    return DeletePerson(_person(context))
 
 
-def _suppress(
-    event: Event, destination: Destination, warnings: list[Warning], _now: int
-) -> ChangeSuppression:
-    return ChangeSuppression(_person(event, destination, warnings), lifts=False)
+def _suppress(context: RuleContext) -> ChangeSuppression:
+    return ChangeSuppression(_person(context), lifts=False)
 
 
-def _unsuppress(
-    event: Event, destination: Destination, warnings: list[Warning], _now: int
-) -> ChangeSuppression:
-    return ChangeSuppression(_person(event, destination, warnings), lifts=True)
+def _unsuppress(context: RuleContext) -> ChangeSuppression:
+    return ChangeSuppression(_person(context), lifts=True)
 
 
-def _change_object(
-    event: Event, action: str, person: str | None, warnings: list[Warning]
-) -> UpdateObject:
-    properties = members(event.properties)
+def _change_object(context: RuleContext, action: str, person: str | None) -> UpdateObject:
+    properties = members(context.event.properties)
     raw = properties.get("objectId", ABSENT)
-    object_id = identity.nested_id(raw, "properties.objectId", warnings)
+    object_id = nested_id(raw, "properties.objectId", context.warnings)
     if object_id is None:
-        raise _missing(event, "properties.objectId")
-    object_type_id = object_type(properties, "properties", warnings)
-    identity.within_limit(object_id, "properties.objectId")
+        raise _missing(context, "properties.objectId")
+    object_type_id = object_type(context, properties, "properties")
+    within_limit(object_id, "properties.objectId")
     return UpdateObject(action, object_type_id, object_id, {}, person)
 
 
-def _delete_object(
-    event: Event, _destination: Destination, warnings: list[Warning], _now: int
-) -> UpdateObject:
-    return _change_object(event, "delete", None, warnings)
+def _delete_object(context: RuleContext) -> UpdateObject:
+    return _change_object(context, "delete", None)
 
 
-def _delete_relationship(
-    event: Event, destination: Destination, warnings: list[Warning], _now: int
-) -> UpdateObject:
-    person = _person(event, destination, warnings)
-    if identity.is_phone(person):
+def _delete_relationship(context: RuleContext) -> UpdateObject:
+    person = _person(context)
+    if is_phone(person):
         raise EventRejected(
-            ErrorCode.INVALID_ID, "Customer.io relates nobody by phone number (3.8)"
+            ErrorCode.INVALID_ID, "Customer.io has no relationships by phone number (rule 3.8)"
         )
-    return _change_object(event, "delete_relationships", person, warnings)
+    return _change_object(context, "delete_relationships", person)
 
 
-def _device(event: Event) -> dict[str, Raw]:
-    """The device as it stands in the properties, where older senders put it."""
-    return members(members(event.properties).get("device", ABSENT))
+def _device(context: RuleContext) -> dict[str, Raw]:
+    """Return the device in the properties, where older senders put it."""
+    return members(members(context.event.properties).get("device", ABSENT))
 
 
-def _token(event: Event, warnings: list[Warning]) -> str:
-    found = device.token(event, warnings)
-    if found is None:
-        raw = _device(event).get("token", ABSENT)
-        found = identity.nested_id(raw, "properties.device.token", warnings)
-    if found is None:
+def _token(context: RuleContext) -> str:
+    token = device.token(context)
+    if token is None:
+        raw = _device(context).get("token", ABSENT)
+        token = nested_id(raw, "properties.device.token", context.warnings)
+    if token is None:
         raise EventRejected(
-            ErrorCode.MISSING_DEVICE_TOKEN, f"{event.event} needs context.device.token (13.2)"
+            ErrorCode.MISSING_DEVICE_TOKEN,
+            f"{context.event.event} needs context.device.token (rule 13.2)",
         )
-    return found
+    return token
 
 
-def _add_device(
-    event: Event, destination: Destination, warnings: list[Warning], now: int
-) -> AddDevice:
-    person = _person(event, destination, warnings)
-    token = _token(event, warnings)
-    own_type = text_of(_device(event).get("type", ABSENT))
-    platform = device.platform(event) or platform_of_name(own_type)
+def _add_device(context: RuleContext) -> AddDevice:
+    person = _person(context)
+    token = _token(context)
+    type_in_properties = text_of(_device(context).get("type", ABSENT))
+    platform = device.platform(context.event) or platform_of_name(type_in_properties)
     if platform is None:
-        raise _missing(event, "a context.device.type of ios or android")
-    return device.add_device(event, person, token, platform, warnings, now, but="device")
+        raise _missing(context, "a context.device.type of ios or android")
+    return device.add_device(context, person, token, platform, described_by="device")
 
 
-def _delete_device(
-    event: Event, destination: Destination, warnings: list[Warning], _now: int
-) -> DeleteDevice:
-    person = _person(event, destination, warnings)
-    return DeleteDevice(person, _token(event, warnings))
+def _delete_device(context: RuleContext) -> DeleteDevice:
+    person = _person(context)
+    return DeleteDevice(person, _token(context))
 
 
-def _report_delivery(
-    event: Event, _destination: Destination, warnings: list[Warning], now: int
-) -> ReportDelivery:
-    properties = members(event.properties)
+def _report_delivery(context: RuleContext) -> ReportDelivery:
+    properties, warnings = members(context.event.properties), context.warnings
     raw = properties.get("deliveryId", ABSENT)
-    delivery_id = identity.nested_id(raw, "properties.deliveryId", warnings)
+    delivery_id = nested_id(raw, "properties.deliveryId", warnings)
     if delivery_id is None:
-        raise _missing(event, "properties.deliveryId")
+        raise _missing(context, "properties.deliveryId")
     metric = text_of(properties.get("metric", ABSENT))
     if metric not in _METRICS:
-        raise _missing(event, f"a properties.metric of {', '.join(_METRICS)}")
+        raise _missing(context, f"a properties.metric of {', '.join(_METRICS)}")
     raw = properties.get("recipient", ABSENT)
-    recipient = identity.nested_id(raw, "properties.recipient", warnings)
-    token = device.token(event, warnings)
+    recipient = nested_id(raw, "properties.recipient", warnings)
+    token = device.token(context)
     reason, href, action_name, action_value = (
         text_of(properties.get(name, ABSENT))
         for name in ("reason", "href", "actionName", "actionValue")
@@ -152,7 +138,7 @@ def _report_delivery(
     return ReportDelivery(
         delivery_id,
         metric,
-        event_time(event, "track", warnings, now),
+        event_time(context, "track"),
         recipient,
         token if recipient in (None, token) else None,
         reason,
@@ -162,7 +148,7 @@ def _report_delivery(
     )
 
 
-RULES: dict[str, _Rule] = {
+RULES: dict[str, Callable[[RuleContext], Operation]] = {
     semantic_names.USER_DELETED: _delete_person,
     semantic_names.USER_SUPPRESSED: _suppress,
     semantic_names.USER_UNSUPPRESSED: _unsuppress,
@@ -172,4 +158,4 @@ RULES: dict[str, _Rule] = {
     semantic_names.DEVICE_DELETED: _delete_device,
     semantic_names.DELIVERY_REPORTED: _report_delivery,
 }
-"""By the name of the event, exactly so written."""
+"""The rule of each semantic event, by the exact name of the event."""

@@ -1,0 +1,1 @@
+"""The settings of destinations and connections, read and checked once."""

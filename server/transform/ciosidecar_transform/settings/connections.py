@@ -1,10 +1,10 @@
-"""What warehouse rows of one connection become, as the user configured it, checked once. SPEC 9."""
+"""A connection's config: what its warehouse rows are about. Rule 9."""
 
 from typing import cast
 
 from msgspec import DecodeError, Raw, Struct
 
-from ..identity import IdentifierKind
+from ..identifiers import IdentifierKind
 from ..json_text import ABSENT, NULL, elements, first_byte, members, repair_surrogates, value
 from ..outcomes import ErrorCode
 
@@ -13,27 +13,27 @@ _MAX_AUDIENCE_ID = 2**64 - 1
 
 
 class PersonRows(Struct, frozen=True):
-    """Each row is a person."""
+    """A connection each of whose rows is a person."""
 
 
 class EventRows(Struct, frozen=True):
-    """Each row is an event of a person."""
+    """A connection each of whose rows is an event of a person."""
 
 
 class Audience(Struct, frozen=True):
-    """Each row is somebody who is in a manual segment, or no longer is. SPEC 9.5."""
+    """A connection each of whose rows adds a person to a manual segment, or removes one. Rule 9.5."""
 
     segment_id: int
     kind: IdentifierKind
-    """What identifies them."""
+    """The kind of identifier in the rows."""
 
 
 class Unusable(Struct, frozen=True):
-    """Nobody knows what rows of it are; why is what each of them is refused with."""
+    """A connection whose config cannot be read. Each of its rows is rejected with this error."""
 
     code: ErrorCode
     text: str
-    """For people. Names the key, never quotes its value."""
+    """A message for people. Names the key, never quotes its value."""
 
 
 _OBJECTS: dict[str, PersonRows | EventRows] = {"person": PersonRows(), "event": EventRows()}
@@ -41,11 +41,16 @@ Connection = PersonRows | EventRows | Audience | Unusable
 
 
 def read_connection(config_json: bytes) -> Connection:
-    """What a connection's config says its rows are.
+    """Return what a connection's config says of its rows. Never raises.
 
-    config_json: a JSON object in UTF-8, as the dashboard keeps it: the settings themselves, or
-    these under `destination`, or the whole connection with these under `config.destination`.
-    Unknown keys are ignored. Never raises: what cannot be read is Unusable.
+    Unknown keys are ignored.
+
+    Args:
+        config_json: A JSON object in UTF-8, as the dashboard keeps it: the settings themselves, the
+            settings under `destination`, or the connection with them under `config.destination`.
+
+    Returns:
+        Unusable for a config that cannot be read.
     """
     try:
         str(config_json, "utf-8")
@@ -60,23 +65,23 @@ def _read(config: dict[str, Raw]) -> Connection:
     audience_id = value(config.get("audienceId", ABSENT))
     if audience_id is not None:
         return _audience(audience_id, config.get("identifierMappings", ABSENT))
-    found = value(config.get("object", ABSENT))
-    rows = _OBJECTS.get(found.lower()) if isinstance(found, str) else None
+    row_kind = value(config.get("object", ABSENT))
+    rows = _OBJECTS.get(row_kind.lower()) if isinstance(row_kind, str) else None
     return rows or _unusable('the connection\'s config must have an object, "person" or "event"')
 
 
 def _audience(audience_id: object, mappings: Raw) -> Audience | Unusable:
-    """9.5"""
-    segment_id = _whole(audience_id)
+    """Return the audience of a config. Rule 9.5."""
+    segment_id = _positive_integer(audience_id)
     if segment_id is None:
         return _unusable("the connection's audienceId must be a positive integer")
-    listed = elements(mappings)
-    if not listed:
+    entries = elements(mappings)
+    if not entries:
         if mappings and mappings != NULL and first_byte(mappings) != b"[":
             return _unusable("the connection's identifierMappings must be a list")
         return Audience(segment_id, "id")
-    kind = value(members(listed[0]).get("to", ABSENT))
-    if kind is None and first_byte(listed[0]) == b"{":
+    kind = value(members(entries[0]).get("to", ABSENT))
+    if kind is None and first_byte(entries[0]) == b"{":
         return Audience(segment_id, "id")
     lowered = kind.lower() if isinstance(kind, str) else None
     if lowered not in _KINDS:
@@ -86,17 +91,18 @@ def _audience(audience_id: object, mappings: Raw) -> Audience | Unusable:
     return Audience(segment_id, cast("IdentifierKind", lowered))
 
 
-def _whole(found: object) -> int | None:
-    """A positive integer, as number or as text, or None."""
+def _positive_integer(json_value: object) -> int | None:
+    """Return a positive integer that is a number or a text, or None for any other value."""
     number = 0
-    if isinstance(found, str):
-        # As long as the largest that is taken: nobody else's digits are worth reading.
-        if found.isascii() and found.isdigit() and len(found) <= len(str(_MAX_AUDIENCE_ID)):
-            number = int(found)
-    elif isinstance(found, int) and not isinstance(found, bool):
-        number = found
+    if isinstance(json_value, str):
+        # A text may have millions of digits: only as many as the largest id has are parsed.
+        is_number = json_value.isascii() and json_value.isdigit()
+        if is_number and len(json_value) <= len(str(_MAX_AUDIENCE_ID)):
+            number = int(json_value)
+    elif isinstance(json_value, int) and not isinstance(json_value, bool):
+        number = json_value
     return number if 0 < number <= _MAX_AUDIENCE_ID else None
 
 
 def _unusable(text: str) -> Unusable:
-    return Unusable(ErrorCode.INVALID_RECORD, f"{text} (9)")
+    return Unusable(ErrorCode.INVALID_RECORD, f"{text} (rule 9)")

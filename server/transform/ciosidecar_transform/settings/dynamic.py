@@ -9,126 +9,146 @@ from msgspec.json import Decoder, encode
 from ..event import FilledEvent, without
 from ..json_text import ABSENT, members, repair_surrogates, value
 from ..outcomes import ErrorCode, EventRejected
-from . import table as known
+from . import table
 from .destination import Destination, settled, unusable
 from .reader import ConfigReader, SettingProblem
 from .table import Setting
 from .templates import Template, filled_in, templates_in
 
 MAX_VALUE_BYTES = 4096
-"""Of what an event puts in place of a template: no setting is longer, and values are kept."""
-MAX_KEPT = 64
-"""How many destinations a config with templates keeps: those that were asked for last."""
+"""The bytes of a value that may replace a template: no setting is longer, and values are cached."""
+MAX_CACHED = 64
+"""The number of destinations that a config with templates caches: the last ones used."""
 _decode_config = Decoder(dict[str, Raw]).decode
 
 
 class DynamicDestination:
-    """Settings with templates in them, and the destinations they came to of late."""
+    """Settings with templates, and the destinations that recent events made of them."""
 
     def __init__(self, config: dict[str, Raw], templates: dict[str, dict[str, Template]]) -> None:
-        """templates: by the key under which they stand, then by how they are written."""
+        """Store the config and its templates.
+
+        Args:
+            config: The members of the config.
+            templates: The templates, by key and then by their text.
+        """
         self._config = config
         self._keys = list(templates)
         self._templates = {
             text: (key, template)
-            for key, found in templates.items()
-            for text, template in found.items()
+            for key, templates_of_key in templates.items()
+            for text, template in templates_of_key.items()
         }
-        self._settled = lru_cache(MAX_KEPT)(self._settle)
-        # What its destinations may do, they are taken to do: at worst that closes a request early.
-        self.closes_requests = self._may_be(known.API_VERSION, wanted="v2")
-        self.by_phone = self._may_be(known.PHONE_AS_IDENTIFIER, wanted=True) or self._may_be(
-            known.USER_ID_KIND, wanted="phone"
+        self._settled = lru_cache(MAX_CACHED)(self._settle)
+        # True if any of its destinations may be so: at worst that closes a request early.
+        self.closes_requests = self._may_be(table.API_VERSION, wanted="v2")
+        self.by_phone = self._may_be(table.PHONE_AS_IDENTIFIER, wanted=True) or self._may_be(
+            table.USER_ID_KIND, wanted="phone"
         )
 
     def _may_be(self, setting: Setting, *, wanted: object) -> bool:
         return setting.key in self._keys or value(self._config.get(setting.key, ABSENT)) == wanted
 
     def for_event(self, event_json: bytes) -> tuple[Destination, FilledEvent | None]:
-        """Return the destination that an event makes of the settings, and what is left of the event.
+        """Return the destination that an event makes of the settings, and the rest of the event.
 
-        What filled a template is taken out of the event, so that a credential never becomes an
-        attribute; None if nothing did, and the event is as it was. event_json: an event that can
-        be decoded. Raises EventRejected(INVALID_DESTINATION).
+        A value that fills a template is taken out of the event, so that a credential never becomes
+        an attribute.
+
+        Args:
+            event_json: An event that can be decoded.
+
+        Returns:
+            None instead of the rest of the event, if the event fills no template.
+
+        Raises:
+            EventRejected: INVALID_DESTINATION.
         """
         try:
             fields = members(Raw(event_json))
         except DecodeError:
             fields = members(Raw(repair_surrogates(event_json)))
-        values, taken = [], []
+        values, taken_paths = [], []
         for key, template in self._templates.values():
-            found = template.found_in(fields)
-            if found is None:
-                found = template.default
-                if found is None:
-                    raise _refused(key, "without default, and the event has nothing to put there")
+            filling = template.value_in(fields)
+            if filling is None:
+                filling = template.default
+                if filling is None:
+                    raise _rejection(key, "without default, and the event has no value for it")
             else:
-                taken.append(template.path)
-            if len(found) > MAX_VALUE_BYTES:
-                raise _refused(key, f"that the event fills with more than {MAX_VALUE_BYTES} bytes")
-            values.append(found)
+                taken_paths.append(template.path)
+            if len(filling) > MAX_VALUE_BYTES:
+                raise _rejection(
+                    key, f"that the event fills with more than {MAX_VALUE_BYTES} bytes"
+                )
+            values.append(filling)
         destination = self._usable(tuple(values))
-        return destination, without(event_json, taken) if taken else None
+        return destination, without(event_json, taken_paths) if taken_paths else None
 
     def problems_with_defaults(self) -> list[SettingProblem]:
-        """What is wrong where no event fills anything in; nothing if a template has no default."""
+        """Return the problems of the defaults; none if a template has no default."""
         defaults = [template.default for _, template in self._templates.values()]
         values = tuple(default for default in defaults if default is not None)
-        found = self._settled(values) if len(values) == len(defaults) else None
-        return found if isinstance(found, list) else []
+        settled = self._settled(values) if len(values) == len(defaults) else None
+        return settled if isinstance(settled, list) else []
 
     def _usable(self, values: tuple[bytes, ...]) -> Destination:
-        found = self._settled(values)
-        if isinstance(found, Destination):
-            return found
-        raise unusable(found)
+        destination = self._settled(values)
+        if isinstance(destination, Destination):
+            return destination
+        raise unusable(destination)
 
     def _settle(self, values: tuple[bytes, ...]) -> Destination | list[SettingProblem]:
-        """The destination with these values in place of the templates, or what is wrong with it."""
+        """Return the destination with the values in place of the templates, or its problems."""
         by_text = dict(zip(self._templates, values, strict=True))
         config = self._config.copy()
         for key in self._keys:
             try:
                 config[key] = Raw(encode(filled_in(value(config[key]), by_text)))
             except (ValueError, RecursionError):
-                return [SettingProblem(key, "becomes no text and no setting (13.1)", fatal=True)]
+                return [
+                    SettingProblem(key, "becomes no text and no setting (rule 13.1)", fatal=True)
+                ]
         destination, problems = settled(config)
         return destination or problems
 
 
-def _refused(key: str, why: str) -> EventRejected:
-    return EventRejected(ErrorCode.INVALID_DESTINATION, f"{key} has a template {why} (13.1)")
+def _rejection(key: str, why: str) -> EventRejected:
+    return EventRejected(ErrorCode.INVALID_DESTINATION, f"{key} has a template {why} (rule 13.1)")
 
 
 AnyDestination = Destination | DynamicDestination
 
 
 def read_destination(config_json: bytes) -> tuple[AnyDestination | None, list[SettingProblem]]:
-    """The destination of a dashboard's config, or None, and what is wrong with the config.
+    """Return the destination of a dashboard's config, or None, and the config's problems.
 
-    config_json: the config as a JSON object in UTF-8. Unknown keys are ignored. Never raises.
+    Unknown keys are ignored. Never raises.
+
+    Args:
+        config_json: A JSON object in UTF-8.
     """
     try:
         return _read(config_json)
     except RecursionError:
-        return None, [SettingProblem("", "the config is nested too deeply (11.1)", fatal=True)]
+        return None, [SettingProblem("", "the config is nested too deeply (rule 11.1)", fatal=True)]
 
 
 def _read(config_json: bytes) -> tuple[AnyDestination | None, list[SettingProblem]]:
     config = _decoded(config_json)
     if config is None:
         return None, [
-            SettingProblem("", "the config must be a JSON object in UTF-8 (11.1)", fatal=True)
+            SettingProblem("", "the config must be a JSON object in UTF-8 (rule 11.1)", fatal=True)
         ]
-    # The usual config has no templates; an escape may spell one.
+    # The usual config has no templates. An escape may spell a brace.
     if b"{{" not in config_json and b"\\" not in config_json:
         return settled(config)
     reader = ConfigReader(config)
     dynamic: dict[str, dict[str, Template]] = {}
     names: set[str] = set()
-    for setting in known.SETTINGS:
-        key, found = reader.given(setting, blank_counts=setting.kind != "region")
-        templates = _templates_in(found)
+    for setting in table.SETTINGS:
+        key, setting_value = reader.key_and_value(setting, blank_counts=setting.kind != "region")
+        templates = _templates_in(setting_value)
         if templates:
             dynamic[key] = templates
             names.update(setting.names)
@@ -138,11 +158,19 @@ def _read(config_json: bytes) -> tuple[AnyDestination | None, list[SettingProble
 def _read_dynamic(
     config: dict[str, Raw], dynamic: dict[str, dict[str, Template]], names: set[str]
 ) -> tuple[DynamicDestination | None, list[SettingProblem]]:
-    """dynamic: the templates, by key. names: all names of the settings that have templates."""
+    """Return the destination of a config with templates, or None, and the config's problems.
+
+    Args:
+        config: The members of the config.
+        dynamic: The templates, by key and then by their text.
+        names: All names of the settings that have templates.
+    """
     static = {name: raw for name, raw in config.items() if name not in names}
-    problems = [one for one in settled(static, filled_in_later=names)[1] if one.key not in names]
+    _, static_problems = settled(static, filled_in_later=names)
+    problems = [problem for problem in static_problems if problem.key not in names]
     problems += [
-        SettingProblem(key, "is filled in from each event (13.1)", fatal=False) for key in dynamic
+        SettingProblem(key, "is filled in from each event (rule 13.1)", fatal=False)
+        for key in dynamic
     ]
     if any(problem.fatal for problem in problems):
         return None, problems
@@ -155,10 +183,10 @@ def _read_dynamic(
     return destination, problems
 
 
-def _templates_in(found: Any) -> dict[str, Template]:
+def _templates_in(setting_value: Any) -> dict[str, Template]:
     try:
-        return templates_in(found)
-    except RecursionError:  # so deep that no setting is understood either
+        return templates_in(setting_value)
+    except RecursionError:  # nested too deeply for any setting to read
         return {}
 
 

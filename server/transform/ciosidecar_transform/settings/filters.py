@@ -1,4 +1,4 @@
-"""Which events a destination does not want: device mode and consent. SPEC 11.3."""
+"""Filters of a destination: device mode and consent. Rule 11.3."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,18 +10,18 @@ from ..json_text import ABSENT, elements, members, text_of
 from ..outcomes import FilterReason
 from ..platforms import platform_of_name
 
-Setting = Callable[[str], Any]
-"""Called with a key of the config; answers its value, or None."""
+GetValue = Callable[[str], Any]
+"""Return the value of a key of the config, or None."""
 Report = Callable[[str, str], None]
-"""Called with a key and what is wrong with it."""
-Complain = Callable[[str], None]
-"""Called with what is wrong with the setting that is being read."""
+"""Report a problem of a key: the key, and a message for people."""
+ReportProblem = Callable[[str], None]
+"""Report a problem of the setting that is being read: a message for people."""
 
 _CONNECTION_MODES = ("cloud", "device", "hybrid")
 
 
 class ConsentRule(Struct, frozen=True):
-    """One entry of consentManagement: the consents that events of a provider need."""
+    """An entry of consentManagement: the consents that events of a provider need."""
 
     provider: str
     resolution_strategy: str
@@ -32,19 +32,19 @@ class PerSource(Struct, frozen=True):
     """A setting that may differ by source type."""
 
     plain: Any = None
-    """The value given for all, or None."""
+    """The value for all source types, or None."""
     by_source: dict[str, Any] = {}
 
     def __bool__(self) -> bool:
         return self.plain is not None or bool(self.by_source)
 
     def get(self, source_type: str | None) -> Any:
-        """The value for a source type."""
+        """Return the value for a source type, or None."""
         return self.plain if self.plain is not None else self.by_source.get(source_type or "")
 
 
 class Filters(Struct, frozen=True):
-    """What the user set up about who gets what."""
+    """The filters of a destination."""
 
     connection_mode: PerSource = PerSource()
     use_native_sdk: PerSource = PerSource()
@@ -56,9 +56,11 @@ class Filters(Struct, frozen=True):
         return any(getattr(self, name) for name in self.__struct_fields__)
 
     def reason(self, event: Event, named_source_type: str) -> FilterReason | None:
-        """Why the event is filtered, or None.
+        """Return why the event is filtered, or None.
 
-        named_source_type: what the caller says the source is; "" to go by the event's channel.
+        Args:
+            event: The event.
+            named_source_type: The source type that the caller names, "" to go by the channel.
         """
         source_type = named_source_type or _source_type(event)
         if self._in_device_mode(source_type, named=bool(named_source_type)):
@@ -68,7 +70,7 @@ class Filters(Struct, frozen=True):
         return None
 
     def _in_device_mode(self, source_type: str | None, *, named: bool) -> bool:
-        # A plain value speaks of every source type: it counts only where the caller knows his.
+        # A value for all source types counts only if the caller names the source type.
         mode, native = (
             setting.get(source_type) if named or setting.plain is None else None
             for setting in (self.connection_mode, self.use_native_sdk)
@@ -87,18 +89,19 @@ class Filters(Struct, frozen=True):
                 strategy = rule.resolution_strategy
                 if provider != "custom":
                     strategy = text_of(management.get("resolutionStrategy", ABSENT)) or ""
-                return (all if strategy == "or" else any)(one in denied for one in rule.consents)
+                are_denied = (consent in denied for consent in rule.consents)
+                return all(are_denied) if strategy == "or" else any(are_denied)
         categories = self.one_trust_categories.get(source_type)
         if provider in ("", "oneTrust") and categories:
-            return any(one in denied for one in categories)
+            return any(category in denied for category in categories)
         purposes = self.ketch_purposes.get(source_type)
         if provider in ("", "ketch") and purposes:
-            return all(one in denied for one in purposes)
+            return all(purpose in denied for purpose in purposes)
         return False
 
 
 def _source_type(event: Event) -> str | None:
-    """What the event's channel says of its source, or None."""
+    """Return the source type by the event's channel, or None."""
     if event.channel == "web":
         return "web"
     if event.channel == "mobile":
@@ -106,78 +109,80 @@ def _source_type(event: Event) -> str | None:
     return None
 
 
-def read_filters(setting: Setting, report: Report) -> Filters:
-    """The filters of a destination. What cannot be understood is reported and ignored."""
+def read_filters(get_value: GetValue, report: Report) -> Filters:
+    """Return the filters of a config. An invalid filter is reported and ignored."""
     return Filters(
-        connection_mode=_per_source(setting, "connectionMode", _connection_mode, report),
-        use_native_sdk=_per_source(setting, "useNativeSDK", _flag, report),
-        consent_rules=_per_source(setting, "consentManagement", _consent_rules, report),
+        connection_mode=_per_source(get_value, "connectionMode", _connection_mode, report),
+        use_native_sdk=_per_source(get_value, "useNativeSDK", _flag, report),
+        consent_rules=_per_source(get_value, "consentManagement", _consent_rules, report),
         one_trust_categories=_per_source(
-            setting, "oneTrustCookieCategories", _texts_under("oneTrustCookieCategory"), report
+            get_value, "oneTrustCookieCategories", _texts_under("oneTrustCookieCategory"), report
         ),
         ketch_purposes=_per_source(
-            setting, "ketchConsentPurposes", _texts_under("purpose"), report
+            get_value, "ketchConsentPurposes", _texts_under("purpose"), report
         ),
     )
 
 
 def _per_source(
-    setting: Setting, key: str, read: Callable[[Any, Complain], Any], report: Report
+    get_value: GetValue, key: str, read: Callable[[Any, ReportProblem], Any], report: Report
 ) -> PerSource:
-    def complain(text: str) -> None:
-        report(key, f"{text} (11.3)")
+    def report_problem(text: str) -> None:
+        report(key, f"{text} (rule 11.3)")
 
-    found = setting(key)
-    if found is None:
+    setting = get_value(key)
+    if setting is None:
         return PerSource()
-    if not isinstance(found, dict):
-        return PerSource(plain=read(found, complain))
+    if not isinstance(setting, dict):
+        return PerSource(plain=read(setting, report_problem))
     by_source = {
-        source_type: read(one, complain) for source_type, one in found.items() if one is not None
+        source_type: read(json_value, report_problem)
+        for source_type, json_value in setting.items()
+        if json_value is not None
     }
     return PerSource(
-        by_source={source_type: one for source_type, one in by_source.items() if one is not None}
+        by_source={name: value for name, value in by_source.items() if value is not None}
     )
 
 
-def _connection_mode(found: object, complain: Complain) -> str | None:
-    if not isinstance(found, str):
-        complain("must be a text; it is ignored")
+def _connection_mode(setting: object, report_problem: ReportProblem) -> str | None:
+    if not isinstance(setting, str):
+        report_problem("must be a text; it is ignored")
         return None
-    if found not in _CONNECTION_MODES:
-        # It is given, if not understood: it keeps useNativeSDK from counting, and filters nothing.
-        complain(f"is none of {', '.join(_CONNECTION_MODES)}; nothing is filtered by it")
-    return found
+    if setting not in _CONNECTION_MODES:
+        # An unknown mode filters nothing, but like any mode it takes precedence over useNativeSDK.
+        report_problem(f"is none of {', '.join(_CONNECTION_MODES)}; nothing is filtered by it")
+    return setting
 
 
-def _flag(found: object, complain: Complain) -> bool | None:
-    if not isinstance(found, bool):
-        complain("must be true or false; it is ignored")
+def _flag(setting: object, report_problem: ReportProblem) -> bool | None:
+    if not isinstance(setting, bool):
+        report_problem("must be true or false; it is ignored")
         return None
-    return found
+    return setting
 
 
-def _entries(found: object, name: str, complain: Complain) -> list[Any] | None:
-    """The entries of a list that have a member of a name; the others are complained of."""
-    if not isinstance(found, list):
-        complain("must be a list; it is ignored")
+def _entries(setting: object, name: str, report_problem: ReportProblem) -> list[Any] | None:
+    """Return the entries of a list that have a member of the name, and report the others."""
+    if not isinstance(setting, list):
+        report_problem("must be a list; it is ignored")
         return None
-    entries = [one for one in found if isinstance(one, dict) and name in one]
-    if len(entries) < len(found):
-        complain(f'has entries without "{name}"; they are ignored')
+    entries = [entry for entry in setting if isinstance(entry, dict) and name in entry]
+    if len(entries) < len(setting):
+        report_problem(f'has entries without "{name}"; they are ignored')
     return entries
 
 
-def _texts_under(name: str) -> Callable[[Any, Complain], list[str] | None]:
-    """Reads [{name: text}, …], passing over blank texts, which the dashboard leaves behind."""
+def _texts_under(name: str) -> Callable[[Any, ReportProblem], list[str] | None]:
+    """Return a reader of [{name: text}, …] that ignores blank texts, which the dashboard adds."""
 
-    def read(found: object, complain: Complain) -> list[str] | None:
-        entries = _entries(found, name, complain)
+    def read(setting: object, report_problem: ReportProblem) -> list[str] | None:
+        entries = _entries(setting, name, report_problem)
         if entries is None:
             return None
-        texts = [one[name] for one in entries]
+        texts = [entry[name] for entry in entries]
         if not all(isinstance(text, str) for text in texts):
-            complain(f'has entries whose "{name}" is no text; they are ignored')
+            report_problem(f'has entries whose "{name}" is no text; they are ignored')
         return [text for text in texts if isinstance(text, str) and text.strip()]
 
     return read
@@ -186,18 +191,18 @@ def _texts_under(name: str) -> Callable[[Any, Complain], list[str] | None]:
 _read_consents = _texts_under("consent")
 
 
-def _consent_rules(found: object, complain: Complain) -> list[ConsentRule] | None:
-    entries = _entries(found, "consents", complain)
+def _consent_rules(setting: object, report_problem: ReportProblem) -> list[ConsentRule] | None:
+    entries = _entries(setting, "consents", report_problem)
     if entries is None:
         return None
     rules = []
-    for one in entries:
-        texts = _read_consents(one["consents"], complain)
-        provider, strategy = one.get("provider") or "", one.get("resolutionStrategy")
+    for entry in entries:
+        consents = _read_consents(entry["consents"], report_problem)
+        provider, strategy = entry.get("provider") or "", entry.get("resolutionStrategy")
         if not isinstance(provider, str):
-            complain("has entries whose provider is no text; they are ignored")
-        elif texts:
+            report_problem("has entries whose provider is no text; they are ignored")
+        elif consents:
             rules.append(
-                ConsentRule(provider, strategy if isinstance(strategy, str) else "", texts)
+                ConsentRule(provider, strategy if isinstance(strategy, str) else "", consents)
             )
     return rules

@@ -1,4 +1,4 @@
-"""Templates in a destination's settings, {{ path || default }}, filled in from an event. Rule 13.1."""
+"""Templates in settings, {{ path || default }}, that each event fills in. Rule 13.1."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -18,74 +18,86 @@ _NOTHING = (b"", b"null", b'""')
 
 
 class Template(NamedTuple):
-    """Where in the event a value stands, and what it is when it does not stand there."""
+    """A path into the event, and the default for an event without a value there."""
 
     path: tuple[str, ...]
     default: bytes | None
-    """As JSON text; None: none."""
+    """The default as JSON text. None: there is no default."""
 
-    def found_in(self, fields: dict[str, Raw]) -> bytes | None:
-        """Return what the event has at the path, as JSON text.
+    def value_in(self, fields: dict[str, Raw]) -> bytes | None:
+        """Return the event's value at the path as JSON text, or None if missing, null or "".
 
-        None for what is missing, null or "". fields: the event's own members.
+        Args:
+            fields: The members of the event.
         """
         raw = fields.get(self.path[0], ABSENT)
         for step in self.path[1:]:
             if first_byte(raw) == b"[":
-                listed, index = elements(raw), array_index(step)
-                raw = listed[index] if 0 <= index < len(listed) else ABSENT
+                items, index = elements(raw), array_index(step)
+                raw = items[index] if 0 <= index < len(items) else ABSENT
             else:
                 raw = members(raw).get(step, ABSENT)
-        found = bytes(raw)
-        return None if found in _NOTHING else found
+        json = bytes(raw)
+        return None if json in _NOTHING else json
 
 
 def looks_like_template(text: str) -> bool:
-    """Whether a text has {{ and, after it, }}."""
+    """Return whether a text has {{ and, after it, }}."""
     start = text.find("{{")
     return start >= 0 and text.find("}}", start + 2) >= 0
 
 
-def templates_in(found: Any) -> dict[str, Template]:
-    """The templates of a setting's value, at any depth, by how they are written.
+def templates_in(setting_value: Any) -> dict[str, Template]:
+    """Return the templates of a setting's value, at any depth, by their text.
 
-    Of a text in which one is malformed there are none: that text is not filled in.
+    A text with a malformed template has none: such a text is not filled in.
     """
-    if isinstance(found, str):
-        if not looks_like_template(found) or looks_like_template(_TEMPLATE.sub("", found)):
-            return {}
-        written = {match[0]: _parsed(match[1]) for match in _TEMPLATE.finditer(found)}
-        parsed = {text: template for text, template in written.items() if template is not None}
-        return parsed if len(parsed) == len(written) else {}
+    if isinstance(setting_value, str):
+        return _templates_in_text(setting_value)
     parts: Iterable[Any] = ()
-    if isinstance(found, dict):
-        parts = found.values()
-    elif isinstance(found, list):
-        parts = found
-    return {text: template for one in parts for text, template in templates_in(one).items()}
+    if isinstance(setting_value, dict):
+        parts = setting_value.values()
+    elif isinstance(setting_value, list):
+        parts = setting_value
+    return {text: template for part in parts for text, template in templates_in(part).items()}
 
 
-def filled_in(found: Any, values: Mapping[str, bytes]) -> Any:
-    """The value with its templates filled in, once: what comes out is not looked at again.
+def _templates_in_text(setting_text: str) -> dict[str, Template]:
+    without_templates = _TEMPLATE.sub("", setting_text)
+    if not looks_like_template(setting_text) or looks_like_template(without_templates):
+        return {}
+    templates = {match[0]: _parsed(match[1]) for match in _TEMPLATE.finditer(setting_text)}
+    usable = {text: template for text, template in templates.items() if template is not None}
+    return usable if len(usable) == len(templates) else {}
 
-    values: each template's value as JSON text, by how the template is written.
-    Raises ValueError where an object or array would stand inside a text.
+
+def filled_in(setting_value: Any, values: Mapping[str, bytes]) -> Any:
+    """Return a setting's value with its templates filled in. The values are not filled in again.
+
+    Args:
+        setting_value: The value of the setting.
+        values: The value of each template as JSON text, by the text of the template.
+
+    Raises:
+        ValueError: An object or array would stand inside a text.
     """
-    if isinstance(found, dict):
-        return {name: filled_in(one, values) for name, one in found.items()}
-    if isinstance(found, list):
-        return [filled_in(one, values) for one in found]
-    if not isinstance(found, str):
-        return found
-    alone = found.strip()
-    if alone in values:
-        return _json_value(values[alone])
+    if isinstance(setting_value, dict):
+        return {name: filled_in(part, values) for name, part in setting_value.items()}
+    if isinstance(setting_value, list):
+        return [filled_in(part, values) for part in setting_value]
+    if not isinstance(setting_value, str):
+        return setting_value
+    template_alone = setting_value.strip()
+    if template_alone in values:
+        return _json_value(values[template_alone])
     return _TEMPLATE.sub(
-        lambda match: _as_text(values[match[0]]) if match[0] in values else match[0], found
+        lambda match: _as_text(values[match[0]]) if match[0] in values else match[0],
+        setting_value,
     )
 
 
 def _parsed(inside: str) -> Template | None:
+    """Return the template between the braces, or None if it is malformed."""
     path, separator, default = (part.strip() for part in inside.partition("||"))
     if _PATH.fullmatch(path) is None or bool(separator) != bool(default):
         return None
@@ -103,12 +115,12 @@ def _parsed(inside: str) -> Template | None:
 
 
 def _json_value(json: bytes) -> Any:
-    """Numbers as texts, as they were written: no setting is a number, and ids often are."""
+    """Return the value, a number as text: no setting is a number, and ids often are."""
     return json.decode() if json[:1] in b"-0123456789" else value(Raw(json))
 
 
 def _as_text(json: bytes) -> str:
     if json[:1] in (b"{", b"["):
         raise ValueError
-    found = _json_value(json)
-    return found if isinstance(found, str) else json.decode()
+    json_value = _json_value(json)
+    return json_value if isinstance(json_value, str) else json.decode()

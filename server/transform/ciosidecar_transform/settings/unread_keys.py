@@ -1,4 +1,4 @@
-"""Keys of a destination's config that nobody reads: a typing mistake must not pass in silence."""
+"""Keys of a destination's config that are no settings, so that typing mistakes are reported."""
 
 from difflib import get_close_matches
 
@@ -9,9 +9,9 @@ from .reader import SettingProblem
 from .table import DATACENTER_EU, SETTINGS
 
 MAX_KEYS = 100
-"""How many are told."""
+"""How many keys are reported."""
 _MAX_KEY_CHARACTERS = 100
-_SDKS = "is a setting of RudderStack's SDKs: it is ignored here (11.3)"
+_SDKS = "is a setting of RudderStack's SDKs: it is ignored here (rule 11.3)"
 _IGNORED = {
     "eventFilteringOption": _SDKS,
     "whitelistedEvents": _SDKS,
@@ -22,18 +22,22 @@ _IGNORED = {
     "eventDeliveryTS": "is the dashboard's own: it is ignored here",
 }
 _READ = [name for setting in SETTINGS for name in setting.names]
-# Backwards, so that of two spellings the first is left; other names are meant only where they are
-# written but for case.
+# Reversed, so that the first of two spellings wins. An alternative name is suggested only for a key
+# that differs from it in case alone.
 _BY_LOWER_CASE = {name.lower(): name for name in (*_IGNORED, *reversed(_READ))}
-_LIKELY = [one.key.lower() for one in SETTINGS if one is not DATACENTER_EU] + [
+_LIKELY = [setting.key.lower() for setting in SETTINGS if setting is not DATACENTER_EU] + [
     name.lower() for name in _IGNORED
 ]
 
 
 def unread_keys(config_json: bytes) -> list[SettingProblem]:
-    """Return a note for each key that is no setting, with the setting whose name is nearest to it.
+    """Return a note for each key that is no setting, with the most similar setting. Rule 11.1.
 
-    config_json: the config of a destination; nothing is said of one that cannot be read. Rule 11.1.
+    Args:
+        config_json: The config of a destination.
+
+    Returns:
+        No note for a config that cannot be read.
     """
     try:
         str(config_json, "utf-8")
@@ -51,4 +55,4 @@ def _unknown(key: str) -> str:
     lowered = key[:_MAX_KEY_CHARACTERS].lower()
     near = [lowered] if lowered in _BY_LOWER_CASE else get_close_matches(lowered, _LIKELY, 1, 0.7)
     hint = f": did you mean {_BY_LOWER_CASE[near[0]]}?" if near else ""
-    return f"is no setting, and is ignored (11.1){hint}"
+    return f"is no setting, and is ignored (rule 11.1){hint}"
