@@ -238,7 +238,9 @@ _FIELDS = frozenset(("source_type", "dont_batch", "ordering_key", "attempt", "tr
 def _check_fields(fields: Mapping[str, Any]) -> None:
     if unknown := sorted(fields.keys() - _FIELDS):
         raise ValueError(f"no field {unknown[0]!r}: the fields are {', '.join(sorted(_FIELDS))}")
-    v1.BatchItem(**fields)
+    v1.BatchItem(**fields)  # raises TypeError or ValueError for a value of the wrong type
+    if fields.get("attempt", 0) < 0:
+        raise ValueError("attempt must not be negative")
 
 
 def _check_config(config: object) -> None:
