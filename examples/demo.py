@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
-from ciosidecar import Answer, Client, Deliver, Result, StreamOptions
+from ciosidecar import Answer, Client, DeliveryOptions, Result, StreamOptions
 from rich.console import Console
 from rich.table import Table
 
@@ -46,7 +46,7 @@ def running(*arguments: str) -> Iterator[dict[str, Any]]:
 def deliver(address: str, events: list[bytes], destination: bytes) -> list[Answer]:
     """Deliver events and return their answers, in order."""
     options = StreamOptions(max_batch_events=25, client_name="demo")
-    delivery = Deliver(include_requests=True)
+    delivery = DeliveryOptions(include_requests=True)
     with Client(address) as client, client.stream(destination, options, deliver=delivery) as stream:
         return list(stream.map(events))
 

@@ -1,11 +1,11 @@
-"""The two clients under one face, so that one test holds both to the same behaviour."""
+"""The two clients behind one function, so that one test checks both for the same behaviour."""
 
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ciosidecar import Answer, AsyncClient, Client, Deliver, StreamOptions
+from ciosidecar import Answer, AsyncClient, Client, DeliveryOptions, StreamOptions
 from ciosidecar_server.testing import run_in_background
 
 Run = Callable[..., list[Answer]]
@@ -18,12 +18,12 @@ def run_sync(
     addresses: Any,
     sends: Iterable[tuple[Any, dict[str, Any]]],
     options: StreamOptions | None = None,
-    deliver: Deliver | bool = False,
-    **found: Any,
+    deliver: DeliveryOptions | bool = False,
+    **client_options: Any,
 ) -> tuple[list[Answer], int]:
-    """Sends (event, keywords) from one thread and gathers answers in another; and reconnects."""
+    """Send (event, keywords) from one thread, iterate in another; return the answers and the reconnects."""
     with (
-        Client(addresses, **found) as client,
+        Client(addresses, **client_options) as client,
         client.stream(CONFIG, options, deliver=deliver) as stream,
     ):
         failures: list[Exception] = []
@@ -52,14 +52,14 @@ def run_async(
     addresses: Any,
     sends: Iterable[tuple[Any, dict[str, Any]]],
     options: StreamOptions | None = None,
-    deliver: Deliver | bool = False,
-    **found: Any,
+    deliver: DeliveryOptions | bool = False,
+    **client_options: Any,
 ) -> tuple[list[Answer], int]:
-    """The same with the asynchronous client, in a loop of its own."""
+    """Do the same with the asynchronous client, in an event loop of its own."""
 
     async def main() -> tuple[list[Answer], int]:
         async with (
-            AsyncClient(addresses, **found) as client,
+            AsyncClient(addresses, **client_options) as client,
             client.stream(CONFIG, options, deliver=deliver) as stream,
         ):
 
@@ -83,5 +83,5 @@ def run_async(
 
 
 def plain(events: Iterable[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Events with nothing beside them."""
+    """Yield events without keywords."""
     return ((event, {}) for event in events)

@@ -1,4 +1,4 @@
-"""A sidecar that does what a test tells it to, over a real socket, in a thread of its own."""
+"""A sidecar that plays scripts of a test, over a real socket, in threads of its own."""
 
 import queue
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ class Connection:
         self.connections: dict[int, bytes] = {}
 
     def open(self, **limits: int) -> None:
-        """Takes Open and answers it."""
+        """Receive OpenStream and answer it."""
         self.opening = next(self._requests).open
         defaults = {"max_batch_events": 10_000, "max_destinations": 1000}
         answer = v1.TransformStreamResponse()
@@ -34,35 +34,35 @@ class Connection:
         self.answers.put(answer)
 
     def hear(self) -> None:
-        """Takes Open and says nothing."""
+        """Receive OpenStream and do not answer."""
         self.opening = next(self._requests).open
 
     def batch(self) -> v1.Batch | None:
-        """The next batch, or None once the caller has finished."""
+        """Return the next batch, or None once the caller has finished."""
         for request in self._requests:
             kind = request.WhichOneof("message")
             if kind == "batch":
                 return request.batch
             if kind == "finish":
                 return None
-            for one in request.upsert_destinations.destinations:
-                self.declared[one.reference_id] = one.config_json
-            for rows in request.upsert_destinations.connections:
-                self.connections[rows.reference_id] = rows.config_json
+            for destination in request.upsert_destinations.destinations:
+                self.declared[destination.reference_id] = destination.config_json
+            for connection in request.upsert_destinations.connections:
+                self.connections[connection.reference_id] = connection.config_json
         return None
 
     def answer(self, batch: v1.Batch, *positions: int, complete: bool = True) -> None:
-        """Answers some positions of a batch, or all, with 200."""
-        found = positions or tuple(range(len(batch.items)))
+        """Answer some positions of a batch, or all, with 200."""
+        answered = positions or tuple(range(len(batch.items)))
         response = v1.TransformStreamResponse()
         response.results.batch_id = batch.batch_id
-        response.results.positions.extend(found)
-        response.results.statuses.extend([200] * len(found))
+        response.results.positions.extend(answered)
+        response.results.statuses.extend([200] * len(answered))
         response.results.batch_complete = complete
         self.answers.put(response)
 
     def block(self, batch: v1.Batch, position: int, batch_id: int, by: int) -> None:
-        """Answers one position of a batch as blocked by an item of another, or of the same."""
+        """Answer a position of a batch as blocked by an item of a batch."""
         response = v1.TransformStreamResponse()
         response.results.batch_id = batch.batch_id
         response.results.first_position = position
@@ -74,18 +74,18 @@ class Connection:
         self.answers.put(response)
 
     def answer_everything(self) -> None:
-        """Answers every batch until the caller has finished."""
+        """Answer every batch until the caller has finished."""
         while (batch := self.batch()) is not None:
             self.answer(batch)
 
     def drain(self) -> None:
-        """Says that the server is going away."""
+        """Send Drain."""
         response = v1.TransformStreamResponse()
         response.drain.grace.seconds = 5
         self.answers.put(response)
 
     def fail(self, code: grpc.StatusCode, details: str = "scripted") -> None:
-        """Ends the stream with a status, after what was answered."""
+        """End the stream with a status, after the answers so far."""
         self.answers.put(None)
         self._failure = (code, details)
         raise _Ended
@@ -98,7 +98,7 @@ class _Ended(Exception):
 
 
 class ScriptedSidecar(v1.SidecarServiceServicer):
-    """Plays one script for each stream, in turn; the last one again for all that follow."""
+    """A sidecar that plays one script for each stream, and the last one for all further streams."""
 
     def __init__(self, *scripts: Script) -> None:
         self._scripts = list(scripts)
@@ -142,7 +142,7 @@ class ScriptedSidecar(v1.SidecarServiceServicer):
 
 @contextmanager
 def scripted(*scripts: Script) -> Iterator[tuple[str, ScriptedSidecar]]:
-    """The address of a scripted sidecar, and the sidecar."""
+    """Run a scripted sidecar, and yield its address and the sidecar."""
     servicer = ScriptedSidecar(*scripts)
     with serving(servicer) as address:
         yield address, servicer
@@ -150,7 +150,7 @@ def scripted(*scripts: Script) -> Iterator[tuple[str, ScriptedSidecar]]:
 
 @contextmanager
 def serving(servicer: v1.SidecarServiceServicer) -> Iterator[str]:
-    """The address at which a servicer answers, with its health."""
+    """Run a servicer with a health service, and yield its address."""
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)]
     server = grpc.server(ThreadPoolExecutor(16), options=options)
     v1.add_SidecarServiceServicer_to_server(servicer, server)

@@ -30,19 +30,19 @@ from tests.client.scripted import Connection, scripted
 GROUP = {"type": "group", "userId": "u", "groupId": "g"}
 
 
-def call_sync(addresses: Any, method: str, *arguments: Any, **found: Any) -> Any:
+def call_sync(addresses: Any, method: str, *arguments: Any, **options: Any) -> Any:
     """One call of the synchronous client."""
-    keywords = {"timeout_s": found.pop("timeout_s")} if "timeout_s" in found else {}
-    with Client(addresses, **found) as client:
+    keywords = {"timeout_s": options.pop("timeout_s")} if "timeout_s" in options else {}
+    with Client(addresses, **options) as client:
         return getattr(client, method)(*arguments, **keywords)
 
 
-def call_async(addresses: Any, method: str, *arguments: Any, **found: Any) -> Any:
+def call_async(addresses: Any, method: str, *arguments: Any, **options: Any) -> Any:
     """The same call of the asynchronous client."""
-    keywords = {"timeout_s": found.pop("timeout_s")} if "timeout_s" in found else {}
+    keywords = {"timeout_s": options.pop("timeout_s")} if "timeout_s" in options else {}
 
     async def main() -> Any:
-        async with AsyncClient(addresses, **found) as client:
+        async with AsyncClient(addresses, **options) as client:
             return await getattr(client, method)(*arguments, **keywords)
 
     return run_in_background(main())
@@ -71,8 +71,10 @@ def test_a_destination_may_be_a_dict_bytes_or_made_before(call: Any) -> None:
     config = {"siteID": "site", "apiKey": "s3cret"}
     forms = [config, b'{"siteID":"site","apiKey":"s3cret"}', Destination.of(config)]
     with server() as sidecar:
-        found = [call(sidecar.address, "transform", [TRACK], form)[0].requests for form in forms]
-    assert found[0] == found[1] == found[2]
+        by_dict, by_bytes, by_destination = (
+            call(sidecar.address, "transform", [TRACK], form)[0].requests for form in forms
+        )
+    assert by_dict == by_bytes == by_destination
     assert "s3cret" not in repr(forms[2])
 
 
@@ -89,9 +91,9 @@ def test_a_destination_can_be_checked(call: Any) -> None:
 def test_capabilities_say_what_the_server_is(call: Any) -> None:
     """The contract's name, and the limits."""
     with server(max_batch_events=7) as sidecar:
-        found = call(sidecar.address, "capabilities")
-    assert found.protocol_version == "ciosidecar.v1"
-    assert found.limits.max_batch_events == 7
+        capabilities = call(sidecar.address, "capabilities")
+    assert capabilities.protocol_version == "ciosidecar.v1"
+    assert capabilities.limits.max_batch_events == 7
 
 
 @both
@@ -192,7 +194,7 @@ def tls_files(authority: trustme.CA, tmp_path: Path) -> dict[str, Path]:
 
 @both_streams
 def test_tls_with_a_private_authority(run: Any, tls_files: dict[str, Path]) -> None:
-    """The client believes the authority it is given, and no other."""
+    """The client accepts certificates of its authority, and no others."""
     with server(tls_cert=tls_files["cert"], tls_key=tls_files["key"]) as sidecar:
         tls = Tls.from_files(str(tls_files["ca"]))
         answers, _ = run(sidecar.address, plain([TRACK]), tls=tls)
@@ -207,7 +209,7 @@ def test_tls_with_a_private_authority(run: Any, tls_files: dict[str, Path]) -> N
 def test_tls_with_a_client_certificate(
     call: Any, tls_files: dict[str, Path], authority: trustme.CA
 ) -> None:
-    """A server that asks for a certificate serves nobody without one."""
+    """A server that requires client certificates refuses a client without one."""
     mine = authority.issue_cert("client.test")
     root = tls_files["ca"].read_bytes()
     known = Tls(
@@ -231,7 +233,7 @@ async def test_a_server_in_the_tests_own_loop() -> None:
 
 
 async def test_an_async_stream_that_was_left_fails_whoever_still_uses_it() -> None:
-    """Nobody waits for ever: sending and iterating raise after the block, as in the sync form."""
+    """No caller waits forever: sending and iterating raise after the block, as in the sync form."""
     options = StreamOptions(max_outstanding_events=1)
     async with AsyncClient("127.0.0.1:1") as client:
         async with client.stream(CONFIG, options) as stream:
@@ -271,7 +273,7 @@ async def test_a_draining_sidecar_can_be_tested_in_asyncio() -> None:
 
 
 def test_leaving_the_iteration_loses_no_answer() -> None:
-    """Whoever breaks off and iterates again gets the rest."""
+    """After a break, iterating again yields the remaining answers."""
     with server() as sidecar, Client(sidecar.address) as client, client.stream(CONFIG) as stream:
         for index in range(100):
             stream.send(TRACK, index)
@@ -293,7 +295,7 @@ def test_no_call_of_grpcs_outlives_its_stream(leave: str) -> None:
     """One that waits for the garbage collector may hang the interpreter when it ends."""
 
     def calls() -> int:
-        return sum(type(one).__name__ == "_MultiThreadedRendezvous" for one in gc.get_objects())
+        return sum(type(value).__name__ == "_MultiThreadedRendezvous" for value in gc.get_objects())
 
     gc.collect()
     gc.disable()

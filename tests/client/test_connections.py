@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from ciosidecar import AsyncClient, Client, Deliver, StreamOptions
+from ciosidecar import AsyncClient, Client, DeliveryOptions, StreamOptions
 from ciosidecar import SourceConnection as Rows
 from ciosidecar_sandbox.testing import running_sandbox
 from ciosidecar_server.testing import async_server, server
@@ -68,7 +68,7 @@ def test_connections_travel_once_however_many_records_name_them(run: Any) -> Non
 
 @both
 def test_more_connections_than_the_server_keeps(run: Any) -> None:
-    """Numbers are given anew, beside those of destinations; every row meets its own connection."""
+    """Reference ids are assigned again, apart from those of destinations; each row has its own connection."""
     with server(max_destinations=3) as sidecar:
         sends = [
             (
@@ -96,7 +96,7 @@ def test_records_are_delivered(run: Any) -> None:
     """A person is there, with the row's columns."""
     with running_sandbox() as sandbox, server(customerio_url=sandbox.url) as sidecar:
         sends = [(ROW, {"connection": PERSON})]
-        ((_, result),), _ = run(sidecar.address, sends, deliver=Deliver())
+        ((_, result),), _ = run(sidecar.address, sends, deliver=DeliveryOptions())
         (person,) = sandbox.workspace.people.by_cio_id.values()
         assert (person.id, person.attributes["name"]) == ("u1", "Paid")
     assert (result.status, result.delivery.attempts) == (200, 1)
@@ -118,7 +118,7 @@ async def test_one_batch_of_records_with_asyncio() -> None:
         (result,) = await client.transform([ROW], CONFIG, connection=EVENT)
         assert result.requests[0].url.endswith("/customers/u1/events")
         async with client.stream(CONFIG) as stream:
-            answers = [one async for one in stream.map([ROW] * 3, connection=PERSON)]
+            answers = [answer async for answer in stream.map([ROW] * 3, connection=PERSON)]
     assert paths(answers) == ["/api/v1/customers/u1"] * 3
 
 

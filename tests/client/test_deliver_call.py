@@ -6,11 +6,21 @@ from typing import Any
 
 import grpc
 import pytest
-from ciosidecar import AsyncClient, BatchEntry, CallFailed, Client, Deliver, DetailLevel
+from ciosidecar import (
+    AsyncClient,
+    BatchEntry,
+    CallFailed,
+    Client,
+    DeliveryOptions,
+    DetailLevel,
+    Unavailable,
+    v1,
+)
 from ciosidecar_sandbox.testing import running_sandbox
 from ciosidecar_server.testing import server
 
 from tests.client.both import CONFIG
+from tests.client.scripted import ScriptedSidecar, serving
 
 Call = Callable[..., list[Any]]
 
@@ -58,7 +68,7 @@ def test_a_batch_is_delivered(deliver: Call) -> None:
 @both
 def test_requests_of_a_transform_are_delivered_without_a_destination(deliver: Call) -> None:
     """As on a stream: a prepared request says itself where it goes."""
-    options = Deliver(detail_level=DetailLevel.NOTABLE, include_requests=True)
+    options = DeliveryOptions(detail_level=DetailLevel.NOTABLE, include_requests=True)
     with running_sandbox() as sandbox, server(customerio_url=sandbox.url) as sidecar:
         with Client(sidecar.address) as client:
             (transformed,) = client.transform([track(1)], CONFIG)
@@ -80,7 +90,7 @@ def test_what_is_not_delivered_in_time_comes_back(deliver: Call) -> None:
             sidecar.address,
             [track(1), BatchEntry(event=track(2)), track(3, "u2")],
             CONFIG,
-            options=Deliver(timeout_s=0.5),
+            options=DeliveryOptions(timeout_s=0.5),
         )
     assert first.error.retryable
     assert (second.error.code, second.error.blocked_by) == ("BLOCKED", 0)
@@ -97,3 +107,62 @@ def test_a_call_that_fails_says_so(deliver: Call) -> None:
             deliver(sidecar.address, [track(1)] * 10_001, CONFIG)
         assert failure.value.code == grpc.StatusCode.INVALID_ARGUMENT
         assert not sandbox.workspace.events.kept
+
+
+class UnavailableSidecar(ScriptedSidecar):
+    """A sidecar that fails every batch with UNAVAILABLE, and counts the attempts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attempts = {"deliver": 0, "transform": 0}
+
+    def Deliver(self, request: v1.DeliverRequest, context: Any) -> v1.DeliverResponse:  # noqa: N802
+        self.attempts["deliver"] += 1
+        return context.abort(grpc.StatusCode.UNAVAILABLE, "gone")  # type: ignore[no-any-return]
+
+    def Transform(self, request: v1.TransformRequest, context: Any) -> v1.TransformResponse:  # noqa: N802
+        self.attempts["transform"] += 1
+        return context.abort(grpc.StatusCode.UNAVAILABLE, "gone")  # type: ignore[no-any-return]
+
+
+@both
+def test_a_failed_delivery_is_not_retried(deliver: Call) -> None:
+    """The events may have been delivered before the call failed. A transform is retried."""
+    sidecar = UnavailableSidecar()
+    with serving(sidecar) as address:
+        with pytest.raises(Unavailable, match="gone"):
+            deliver(address, [track(1)], CONFIG)
+        with Client(address) as client, pytest.raises(Unavailable, match="gone"):
+            client.transform([track(1)], CONFIG)
+    assert sidecar.attempts == {"deliver": 1, "transform": 4}
+
+
+class TimedSidecar(ScriptedSidecar):
+    """A sidecar that records how much time each delivery has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left_s: list[float | None] = []
+
+    def Deliver(self, request: v1.DeliverRequest, context: Any) -> v1.DeliverResponse:  # noqa: N802
+        self.left_s.append(context.time_remaining())
+        return v1.DeliverResponse(results=v1.Results(statuses=[200], batch_complete=True))
+
+
+@both
+def test_a_delivery_has_30_seconds_more_than_its_events(deliver: Call) -> None:
+    """The call ends after its delivery; a time limit of the caller's, or none, replaces the default."""
+    sidecar = TimedSidecar()
+    with serving(sidecar) as address:
+        deliver(address, [track(1)], CONFIG)
+        deliver(address, [track(1)], CONFIG, options=DeliveryOptions(timeout_s=100))
+        deliver(address, [track(1)], CONFIG, timeout_s=7)
+        deliver(address, [track(1)], CONFIG, timeout_s=None)
+    default, longer, own, unlimited = sidecar.left_s
+    assert default is not None
+    assert longer is not None
+    assert own is not None
+    assert 80 < default <= 90.1
+    assert 120 < longer <= 130.1
+    assert 0 < own <= 7.1
+    assert unlimited is None or unlimited > 1e6

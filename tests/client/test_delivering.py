@@ -4,7 +4,7 @@ from typing import Any
 
 import grpc
 import pytest
-from ciosidecar import ApiRequest, Client, Deliver, DetailLevel, StreamOptions, v1
+from ciosidecar import ApiRequest, Client, DeliveryOptions, DetailLevel, StreamOptions, v1
 from ciosidecar._outstanding import _MAX_REMEMBERED_BATCHES, OutstandingEvents
 from ciosidecar.events import Destination, outgoing_of
 from ciosidecar_sandbox.testing import running_sandbox
@@ -41,7 +41,7 @@ def test_each_result_says_what_customerio_answered(run: Any) -> None:
 @both
 def test_requests_come_along_where_they_are_asked_for(run: Any) -> None:
     """Complete, as a transform gives them out; and delivery's details only where there is more to say."""
-    how = Deliver(include_requests=True, detail_level=DetailLevel.NOTABLE)
+    how = DeliveryOptions(include_requests=True, detail_level=DetailLevel.NOTABLE)
     with running_sandbox() as sandbox, server(customerio_url=sandbox.url) as sidecar:
         ((_, result),), _ = run(sidecar.address, plain([track(1)]), deliver=how)
     assert result.requests[0].url == "https://track.customer.io/api/v1/customers/u1/events"
@@ -53,7 +53,7 @@ def test_an_event_that_waits_in_vain_names_the_one_it_waits_for(run: Any) -> Non
     """By its position on the stream, in whatever messages the two travelled."""
     sends: list[Any] = [(track(number, f"u{number}"), {}) for number in range(5)]
     sends += [(track(5, "u3"), {}), (track(6, "u0"), {})]
-    how = Deliver(timeout_s=0.5)
+    how = DeliveryOptions(timeout_s=0.5)
     options = StreamOptions(max_batch_events=2)
     with (
         running_sandbox(fault="503=1") as sandbox,
@@ -82,33 +82,35 @@ def test_a_position_is_the_streams_own_after_a_reconnect_too(run: Any) -> None:
         assert batch is not None
         assert len(batch.items) == 3  # the events 1, 3 and 4
         connection.block(batch, 2, batch.batch_id, 1)
-        connection.block(batch, 1, 1, 0)  # of the connection before: nobody remembers that
+        connection.block(
+            batch, 1, 1, 0
+        )  # of the connection before, which the client does not remember
         connection.answer(batch, 0)
         connection.answer_everything()
 
     with scripted(dies, blocks) as (address, _):
         options = StreamOptions(linger_s=0.5)
         answers, _ = run(address, plain([track(n) for n in range(5)]), options, deliver=True)
-    found = [answer.result.error and answer.result.error.blocked_by for answer in answers]
-    assert found == [None, None, None, None, 3]
+    blocked_by = [answer.result.error and answer.result.error.blocked_by for answer in answers]
+    assert blocked_by == [None, None, None, None, 3]
     assert answers[3].result.error.code == "BLOCKED"
 
 
 def test_answered_batches_are_remembered_for_a_while() -> None:
     """So many of them, and no more: a stream may run for months."""
-    ledger = OutstandingEvents(max_batch_events=1, max_batch_bytes=1 << 20)
-    ledger.connect(v1.Limits(max_batch_events=1, max_destinations=1))
+    outstanding = OutstandingEvents(max_batch_events=1, max_batch_bytes=1 << 20)
+    outstanding.connect(v1.Limits(max_batch_events=1, max_destinations=1))
     destination = Destination(CONFIG)
     for number in range(_MAX_REMEMBERED_BATCHES + 10):
-        ledger.add(outgoing_of(b"{}", destination))
-        batch = ledger.take_messages()[-1].batch
-        ledger.answer(v1.Results(batch_id=batch.batch_id, statuses=[200], batch_complete=True))
-        assert len(list(ledger.take_answers())) == 1
-        assert ledger._position_of(batch.batch_id, 0) == number
-    assert ledger._position_of(11, 0) == 10
-    assert ledger._position_of(10, 0) is None
-    assert ledger._position_of(11, 1) is None
-    assert len(ledger._answered_positions) == _MAX_REMEMBERED_BATCHES
+        outstanding.add(outgoing_of(b"{}", destination))
+        batch = outstanding.take_messages()[-1].batch
+        outstanding.answer(v1.Results(batch_id=batch.batch_id, statuses=[200], batch_complete=True))
+        assert len(list(outstanding.take_answers())) == 1
+        assert outstanding._position_of(batch.batch_id, 0) == number
+    assert outstanding._position_of(11, 0) == 10
+    assert outstanding._position_of(10, 0) is None
+    assert outstanding._position_of(11, 1) is None
+    assert len(outstanding._answered_positions) == _MAX_REMEMBERED_BATCHES
 
 
 def prepare(address: str, events: list[bytes]) -> list[ApiRequest]:

@@ -19,15 +19,15 @@ METHODS = SERVICE.methods_by_name
 
 @pytest.fixture
 def channel() -> grpc_testing.Channel:
-    """A channel with nobody at the other end but the test."""
+    """A channel whose other end is the test."""
     return grpc_testing.channel([SERVICE], grpc_testing.strict_real_time())
 
 
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
     """Where the client's calls wait for the test to answer them."""
-    with ThreadPoolExecutor(2) as found:
-        yield found
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
 
 
 def test_transform_says_everything_a_batch_refers_to(
@@ -64,7 +64,7 @@ def test_transform_says_everything_a_batch_refers_to(
         (grpc.StatusCode.RESOURCE_EXHAUSTED, CallFailed),
         (grpc.StatusCode.DEADLINE_EXCEEDED, CallFailed),
     ],
-    ids=lambda found: getattr(found, "name", None),
+    ids=lambda parameter: getattr(parameter, "name", None),
 )
 def test_a_status_becomes_one_of_our_errors(
     channel: grpc_testing.Channel,
@@ -84,7 +84,7 @@ def test_a_status_becomes_one_of_our_errors(
 def test_a_code_of_a_newer_contract_is_its_number(
     channel: grpc_testing.Channel, pool: ThreadPoolExecutor
 ) -> None:
-    """An enum number the client does not know is told as it is, not lost."""
+    """An enum number that the client does not know is given as that number."""
     waiting = pool.submit(Client(channel=channel).transform, [TRACK], CONFIG)
     _, _, rpc = channel.take_unary_unary(METHODS["Transform"])
     answer = v1.TransformResponse()

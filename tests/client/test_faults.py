@@ -1,4 +1,4 @@
-"""What goes wrong inside a stream: nobody waits for ever, and nothing good is lost with the bad."""
+"""Faults inside a stream: no caller waits forever, and valid events still get their answers."""
 
 import asyncio
 import threading
@@ -28,9 +28,9 @@ both = pytest.mark.parametrize("run", [run_sync, run_async], ids=["sync", "async
 
 def nested(levels: int, kind: str = "struct") -> v1.RudderEvent:
     """A track whose properties are nested so deeply, field by field."""
-    found = v1.RudderEvent(type="track", user_id="u1", event="Deep")
+    event = v1.RudderEvent(type="track", user_id="u1", event="Deep")
     # In place: a copy of what is nested too deeply is refused by protobuf itself.
-    struct = found.properties.fields
+    struct = event.properties.fields
     if kind == "struct":
         for _ in range(levels - 1):
             struct = struct.fields["a"].struct_value
@@ -40,7 +40,7 @@ def nested(levels: int, kind: str = "struct") -> v1.RudderEvent:
         for _ in range(levels - 1):
             value = value.list_value.values.add()
         value.number_value = 1
-    return found
+    return event
 
 
 @pytest.mark.timeout(60)
@@ -93,7 +93,7 @@ def test_an_event_is_what_it_was_when_it_was_sent(run: Any) -> None:
 @both
 def test_an_event_larger_than_any_message_is_refused_where_it_is_sent(run: Any) -> None:
     """It could only end the stream for all others."""
-    with server() as sidecar, pytest.raises(ValueError, match="at most travel"):
+    with server() as sidecar, pytest.raises(ValueError, match="can be sent"):
         run(sidecar.address, plain([b" " * (64 << 20)]))
 
 
@@ -250,7 +250,7 @@ async def test_cancelling_ends_whoever_waits_in_asyncio(way: str) -> None:
 @pytest.mark.timeout(30)
 @both
 def test_a_stream_ends_when_its_time_is_over(run: Any) -> None:
-    """With an open stream that nobody answers, and with nobody there at all."""
+    """With a sidecar that does not answer, and without a sidecar."""
 
     def silent(connection: Connection) -> None:
         connection.open()
@@ -258,7 +258,7 @@ def test_a_stream_ends_when_its_time_is_over(run: Any) -> None:
             pass
 
     with scripted(silent) as (address, _):
-        for one in (address, "127.0.0.1:1"):
+        for target in (address, "127.0.0.1:1"):
             with pytest.raises(CallFailed) as failure:
-                run(one, plain([TRACK]), StreamOptions(timeout_s=0.5))
+                run(target, plain([TRACK]), StreamOptions(timeout_s=0.5))
             assert failure.value.code == grpc.StatusCode.DEADLINE_EXCEEDED

@@ -83,8 +83,8 @@ def send_batches_async(address: str) -> None:
             await stream.send_batch(entries, timeout_s=1.5)
             await stream.send(b"after")
             stream.finish()
-            found = [answer.attachment async for answer in stream]
-            assert found == [b"before", b"1", "two", b"after"]
+            attachments = [answer.attachment async for answer in stream]
+            assert attachments == [b"before", b"1", "two", b"after"]
 
     run_in_background(main())
 
@@ -114,7 +114,7 @@ def test_all_of_a_batch_is_taken_or_none() -> None:
 
 
 def test_every_call_may_take_thirty_seconds() -> None:
-    """The sidecar sees the deadline that nobody set."""
+    """The sidecar sees the default deadline."""
     left: list[float] = []
 
     class Asks(grpc.UnaryUnaryClientInterceptor):

@@ -1,4 +1,4 @@
-"""The streams of both clients: gathering, order, credit, and what happens when the sidecar goes away."""
+"""The streams of both clients: gathering, order, flow control, reconnecting."""
 
 import threading
 import time
@@ -133,7 +133,7 @@ def _blocking_in_async(sends: Any, run: Any) -> Any:
 
 
 def test_no_more_is_sent_than_the_credit_allows(run: Any) -> None:
-    """With ten owed at most, the server never sees an eleventh unanswered."""
+    """With at most ten outstanding events, the server never sees an eleventh unanswered."""
     seen: list[int] = []
 
     def script(connection: Connection) -> None:
@@ -144,13 +144,13 @@ def test_no_more_is_sent_than_the_credit_allows(run: Any) -> None:
             if batch is None:
                 break
             unanswered.append(batch)
-            seen.append(sum(len(one.items) for one in unanswered))
-            if seen[-1] >= 10 or sum(map(len, (one.items for one in unanswered))) >= 10:
-                for one in unanswered:
-                    connection.answer(one)
+            seen.append(sum(len(batch.items) for batch in unanswered))
+            if seen[-1] >= 10 or sum(map(len, (batch.items for batch in unanswered))) >= 10:
+                for batch in unanswered:
+                    connection.answer(batch)
                 unanswered.clear()
-        for one in unanswered:
-            connection.answer(one)
+        for batch in unanswered:
+            connection.answer(batch)
 
     with scripted(script) as (address, _):
         options = StreamOptions(max_outstanding_events=10, max_batch_events=4, linger_s=0.001)
@@ -267,7 +267,7 @@ def test_a_poisonous_batch_does_not_reconnect_for_ever(run: Any) -> None:
 
 
 def test_more_destinations_than_the_server_keeps(run: Any) -> None:
-    """Numbers are given anew; every event still meets its own destination."""
+    """Reference ids are assigned again; each event still has its own destination."""
     with server(max_destinations=3) as sidecar:
         sends = [
             (TRACK, {"destination": {"siteID": f"site-{index % 7}", "apiKey": "key"}})
@@ -307,7 +307,7 @@ def test_what_is_no_event_is_refused_where_it_is_sent(
         run(sidecar.address, plain([event]))
 
 
-def test_half_an_emoji_in_a_dict_travels(run: Any) -> None:
+def test_an_unpaired_surrogate_in_a_dict_is_sent(run: Any) -> None:
     """A lone surrogate is the sidecar's to repair, with its warning."""
     with server() as sidecar:
         event = {"type": "track", "userId": "u", "event": "E \ud83d"}

@@ -1,4 +1,4 @@
-"""What callers do wrong is told at their own line."""
+"""Mistakes of callers raise at the caller's own line."""
 
 import asyncio
 from collections.abc import Callable
@@ -46,9 +46,9 @@ async def test_an_async_stream_without_its_block_raises_at_once(use: str) -> Non
         stream = client.stream(CONFIG)
 
         async def use_it() -> None:
-            found = aiter(stream) if use == "iterate" else USES[use](stream)
-            if asyncio.iscoroutine(found):
-                await found
+            awaitable = aiter(stream) if use == "iterate" else USES[use](stream)
+            if asyncio.iscoroutine(awaitable):
+                await awaitable
 
         with pytest.raises(RuntimeError, match=r"`async with client\.stream"):
             await use_it()
@@ -89,7 +89,7 @@ async def test_an_async_stream_is_entered_once() -> None:
     ids=lambda wrong: next(iter(wrong)),
 )
 def test_options_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
-    """Where they are given, by name."""
+    """The error names the option."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         StreamOptions(**wrong)
 
@@ -124,5 +124,5 @@ async def test_a_unix_socket_has_no_tls(make: Any) -> None:
 )
 def test_a_destination_that_could_not_be_declared_is_refused(make: Any) -> None:
     """At the caller's own line."""
-    with pytest.raises(TypeError, match=r"bytes|text"):
+    with pytest.raises(TypeError, match=r"bytes|string"):
         make()

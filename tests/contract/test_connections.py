@@ -1,4 +1,4 @@
-"""Warehouse records and their connections, as a caller sees them. SPEC 9, 12.1."""
+"""Warehouse records and their connections, as a caller sees them. Rules 9 and 12.1."""
 
 import asyncio
 import json

@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 import pytest
-from ciosidecar._connection import Tls, channel_options
+from ciosidecar._channel import Tls, channel_options
 from ciosidecar_server.app import server_options
 from ciosidecar_server.settings import Settings
 

@@ -1,4 +1,4 @@
-"""Destinations that speak Track API v2, as a caller sees them. SPEC 10."""
+"""Destinations that speak Track API v2, as a caller sees them. Rule 10."""
 
 import json
 from typing import Any

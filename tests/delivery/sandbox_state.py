@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
-from ciosidecar import Client, Deliver
+from ciosidecar import Client, DeliveryOptions
 from ciosidecar_sandbox.testing import running_sandbox
 from ciosidecar_server.testing import server
 
@@ -32,7 +32,7 @@ def state_after(
         Client(sidecar.address) as client,
     ):
         for stage in (*first, events):
-            with client.stream(settings, deliver=Deliver(timeout_s=30)) as stream:
+            with client.stream(settings, deliver=DeliveryOptions(timeout_s=30)) as stream:
                 answers = list(stream.map(stage, connection=connection))
             assert [answer.result.error for answer in answers if answer.result.status != 200] == []
         with httpx.Client(base_url=sandbox.url) as programs:

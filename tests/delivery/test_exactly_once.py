@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ciosidecar import Client, Deliver, StreamOptions
+from ciosidecar import Client, DeliveryOptions, StreamOptions
 from ciosidecar_sandbox.outcome import Outcome
 from ciosidecar_sandbox.testing import Running, running_sandbox
 from ciosidecar_server.testing import server
@@ -92,7 +92,7 @@ def test_through_faults_everything_arrives_once_and_in_order(dialect: str) -> No
         running_sandbox(fault=FAULTS, seed=1) as sandbox,
         server(customerio_url=sandbox.url, delivery_rate=5000) as sidecar,
         Client(sidecar.address) as client,
-        client.stream(config, options=SMALL, deliver=Deliver(timeout_s=60)) as stream,
+        client.stream(config, options=SMALL, deliver=DeliveryOptions(timeout_s=60)) as stream,
     ):
         answers = list(stream.map(sent))
         assert [event for event, _ in answers] == sent
@@ -111,7 +111,7 @@ def test_what_comes_back_and_is_sent_again_arrives_once_and_in_order() -> None:
         running_sandbox(fault="503=0.3,reset-after=0.05", seed=2) as sandbox,
         server(customerio_url=sandbox.url, delivery_rate=5000) as sidecar,
         Client(sidecar.address) as client,
-        client.stream(config, deliver=Deliver(timeout_s=0.2)) as stream,
+        client.stream(config, deliver=DeliveryOptions(timeout_s=0.2)) as stream,
     ):
         taken = iter(stream)
         while left:
@@ -135,7 +135,7 @@ def test_a_killed_server_loses_nothing_and_repeats_nothing() -> None:
         arguments = ("--listen", address, "--customerio-url", sandbox.url)
         with (
             processes.server(*arguments) as first,
-            client.stream(config, options=SMALL, deliver=Deliver(timeout_s=30)) as stream,
+            client.stream(config, options=SMALL, deliver=DeliveryOptions(timeout_s=30)) as stream,
         ):
             answers = stream.map(sent)
             found = [next(answers) for _ in range(300)]

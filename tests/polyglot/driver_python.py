@@ -14,7 +14,7 @@ from ciosidecar import (
     CallFailed,
     Client,
     Closed,
-    Deliver,
+    DeliveryOptions,
     DetailLevel,
     Result,
     SidecarError,
@@ -42,7 +42,7 @@ class Input:
 
 
 def main() -> None:
-    """Plays one scenario."""
+    """Play one scenario."""
     sys.setrecursionlimit(20_000)  # an event may be nested deeply
     scenario = json.loads(sys.stdin.buffer.readline())
     end, message, reconnects = "OK", "", 0
@@ -72,35 +72,38 @@ def main() -> None:
 
 
 def client_of(scenario: dict[str, Any]) -> Client:
-    """A client of the scenario's sidecars."""
+    """Return a client of the scenario's sidecars."""
     ca_file = scenario.get("ca_file")
     tls = Tls(root_certificates=Path(ca_file).read_bytes()) if ca_file else None
     return Client(scenario["addresses"], tls=tls)
 
 
-def seconds(given: dict[str, Any]) -> dict[str, Any]:
-    """Options as this client spells them."""
+def seconds(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with this client's names and units."""
     return {
         _MILLISECONDS.get(name, name): value / 1000 if name in _MILLISECONDS else value
-        for name, value in given.items()
+        for name, value in options.items()
     }
 
 
-def how_to_deliver(told: dict[str, Any]) -> Deliver:
-    """How events are delivered, as this client spells it."""
-    options = seconds(told)
+def delivery_options(scenario: dict[str, Any]) -> DeliveryOptions | None:
+    """Return the options of the delivery, or None if the scenario has none."""
+    deliver = scenario.get("deliver", False)
+    if isinstance(deliver, bool):
+        return DeliveryOptions.of(deliver)
+    options = seconds(deliver)
     if "detail_level" in options:
         options["detail_level"] = _DETAIL_LEVELS[options["detail_level"]]
-    return Deliver(**options)
+    return DeliveryOptions(**options)
 
 
 def bounds(scenario: dict[str, Any]) -> dict[str, Any]:
-    """How long a call may take, if that is said."""
+    """Return the time limit of a call, if the scenario has one."""
     return {"timeout_s": scenario["deadline_ms"] / 1000} if "deadline_ms" in scenario else {}
 
 
 def entries(scenario: dict[str, Any]) -> Iterator[tuple[int, BatchEntry]]:
-    """The events of the input as they are asked for, each with its index."""
+    """Yield the events of the input, each with its index."""
     configs = [config.encode() for config in scenario["configs"]]
     typed = set(scenario.get("typed", ()))
     for index, line in enumerate(sys.stdin.buffer):
@@ -120,48 +123,48 @@ def entries(scenario: dict[str, Any]) -> Iterator[tuple[int, BatchEntry]]:
 
 
 def message_of(event: bytes) -> v1.RudderEvent:
-    """The event built field by field."""
-    told = json.loads(event)
-    found = v1.RudderEvent(type=told["type"], user_id=told["userId"], event=told["event"])
-    fill(found.properties.fields, told["properties"])
-    return found
+    """Return the event, built field by field."""
+    fields = json.loads(event)
+    message = v1.RudderEvent(type=fields["type"], user_id=fields["userId"], event=fields["event"])
+    fill(message.properties.fields, fields["properties"])
+    return message
 
 
-def fill(fields: struct_pb2.Struct, told: dict[str, Any]) -> None:
-    """Puts JSON into a Struct, in place: protobuf copies nothing that is nested too deeply."""
-    for name, value in told.items():
-        fill_value(fields.fields[name], value)
+def fill(struct: struct_pb2.Struct, properties: dict[str, Any]) -> None:
+    """Put JSON into a Struct, in place: protobuf copies nothing that is nested too deeply."""
+    for name, value in properties.items():
+        fill_value(struct.fields[name], value)
 
 
-def fill_value(value: struct_pb2.Value, told: Any) -> None:
-    """Puts objects, lists and numbers into a Value."""
-    if isinstance(told, dict):
-        value.struct_value.SetInParent()
-        fill(value.struct_value, told)
-    elif isinstance(told, list):
-        value.list_value.SetInParent()
-        for one in told:
-            fill_value(value.list_value.values.add(), one)
+def fill_value(message: struct_pb2.Value, value: Any) -> None:
+    """Put an object, a list or a number into a Value."""
+    if isinstance(value, dict):
+        message.struct_value.SetInParent()
+        fill(message.struct_value, value)
+    elif isinstance(value, list):
+        message.list_value.SetInParent()
+        for element in value:
+            fill_value(message.list_value.values.add(), element)
     else:
-        value.number_value = told
+        message.number_value = value
 
 
 def capabilities(scenario: dict[str, Any]) -> int:
-    """One call without anything."""
+    """Make one call without arguments."""
     with client_of(scenario) as client:
         client.capabilities(**bounds(scenario))
     return 0
 
 
 def check(scenario: dict[str, Any]) -> int:
-    """One call, with the first config."""
+    """Make one call with the first config."""
     with client_of(scenario) as client:
         client.check(scenario["configs"][0].encode(), **bounds(scenario))
     return 0
 
 
 def transform(scenario: dict[str, Any]) -> int:
-    """One unary call."""
+    """Transform all events in one call."""
     with client_of(scenario) as client:
         results = client.transform(
             [entry for _, entry in entries(scenario)],
@@ -173,40 +176,49 @@ def transform(scenario: dict[str, Any]) -> int:
     return 0
 
 
+def deliver(scenario: dict[str, Any]) -> int:
+    """Deliver all events in one call."""
+    with client_of(scenario) as client:
+        results = client.deliver(
+            [entry for _, entry in entries(scenario)],
+            options=delivery_options(scenario),
+            **bounds(scenario),
+        )
+    for result in results:
+        write(outcome(result))
+    return 0
+
+
 def stream(scenario: dict[str, Any]) -> int:
-    """The client's own stream; a second thread feeds it."""
+    """Send all events on a stream, from a second thread."""
     options = StreamOptions(**seconds(scenario.get("options", {})), **bounds(scenario))
-    deliver = scenario.get("deliver", False)
     with (
         client_of(scenario) as client,
-        client.stream(
-            options=options,
-            deliver=how_to_deliver(deliver) if isinstance(deliver, dict) else deliver,
-        ) as found,
+        client.stream(options=options, deliver=delivery_options(scenario) or False) as open_stream,
     ):
-        feeding = threading.Thread(target=feed, args=(found, scenario), daemon=True)
+        feeding = threading.Thread(target=feed, args=(open_stream, scenario), daemon=True)
         feeding.start()
-        for seen, answer in enumerate(found, 1):
+        for count, answer in enumerate(open_stream, 1):
             write(outcome(answer.result))
-            if seen == scenario.get("cancel_after"):
-                found.cancel()
-            if seen == scenario.get("close_after"):
+            if count == scenario.get("cancel_after"):
+                open_stream.cancel()
+            if count == scenario.get("close_after"):
                 client.close()
         feeding.join()
-        return found.reconnects
+        return open_stream.reconnects
 
 
-def feed(found: Stream, scenario: dict[str, Any]) -> None:
-    """Hands the input over as the stream takes it, until the stream is done for."""
+def feed(open_stream: Stream, scenario: dict[str, Any]) -> None:
+    """Send the input as the stream accepts it, until the stream fails."""
     try:
-        feed_all(found, scenario)
-        found.finish()
+        feed_all(open_stream, scenario)
+        open_stream.finish()
     except SidecarError:
-        return  # whoever iterates hears of it
+        return  # the iterating thread raises it too
 
 
-def feed_all(found: Stream, scenario: dict[str, Any]) -> None:
-    """Sends events one at a time, and those of batches together."""
+def feed_all(open_stream: Stream, scenario: dict[str, Any]) -> None:
+    """Send events one at a time, and those of batches together."""
     batches = {batch["first"]: batch for batch in scenario.get("batches", ())}
     events = entries(scenario)
     for index, entry in events:
@@ -214,17 +226,17 @@ def feed_all(found: Stream, scenario: dict[str, Any]) -> None:
             if batch := batches.get(index):
                 together = [entry, *(next(events)[1] for _ in range(batch["count"] - 1))]
                 timeout_ms = batch.get("timeout_ms")
-                found.send_batch(
+                open_stream.send_batch(
                     together, timeout_s=None if timeout_ms is None else timeout_ms / 1000
                 )
             else:
-                found.send(entry.event, destination=entry.destination, **entry.fields)
+                open_stream.send(entry.event, destination=entry.destination, **entry.fields)
         except (ValueError, TypeError):
             Input.refused.append(index)
 
 
 def raw(scenario: dict[str, Any]) -> int:
-    """The stubs alone, on one stream."""
+    """Play a stream with the stubs alone."""
     requests = (
         v1.TransformStreamRequest.FromString(base64.b64decode(line)) for line in sys.stdin.buffer
     )
@@ -236,68 +248,71 @@ def raw(scenario: dict[str, Any]) -> int:
 
 
 def outcome(result: Result) -> dict[str, Any]:
-    """A result as every driver writes it."""
-    found: dict[str, Any] = {
+    """Return a result as every driver writes it."""
+    line: dict[str, Any] = {
         "position": result.position,
         "status": result.status,
         "ok": result.ok,
         "requests": [
             {
-                "method": one.method,
-                "url": one.url,
-                "endpoint_path": one.endpoint_path,
-                "headers": one.headers,
-                "body": one.body.decode(),
-                "positions": list(one.positions),
+                "method": request.method,
+                "url": request.url,
+                "endpoint_path": request.endpoint_path,
+                "headers": request.headers,
+                "body": request.body.decode(),
+                "positions": list(request.positions),
             }
-            for one in result.requests
+            for request in result.requests
         ],
     }
     if result.error is not None:
         error = result.error
-        found["error"] = {
+        line["error"] = {
             "code": error.code,
             "type": error.type,
             "message": error.message,
             "retryable": error.retryable,
         }
         if error.retry_after_s is not None:
-            found["error"]["retry_after_ms"] = round(error.retry_after_s * 1000)
+            line["error"]["retry_after_ms"] = round(error.retry_after_s * 1000)
         if error.blocked_by is not None:
-            found["error"]["blocked_by"] = error.blocked_by
+            line["error"]["blocked_by"] = error.blocked_by
     if result.warnings:
-        found["warnings"] = [{"code": one.code, "message": one.message} for one in result.warnings]
+        line["warnings"] = [
+            {"code": warning.code, "message": warning.message} for warning in result.warnings
+        ]
     if result.tag:
-        found["tag"] = result.tag.decode()
+        line["tag"] = result.tag.decode()
     if result.filter_reason is not None:
-        found["filter_reason"] = result.filter_reason
+        line["filter_reason"] = result.filter_reason
     if result.delivery is not None:
         delivery = result.delivery
-        found["delivery"] = {
+        line["delivery"] = {
             "attempts": delivery.attempts,
             "http_status": delivery.http_status,
             "reason": delivery.reason,
             "field": delivery.field,
             "latency_ms": round(delivery.latency_s * 1000),
             "failed_items": [
-                {"index": one.index, "reason": one.reason, "field": one.field}
-                for one in delivery.failed_items
+                {"index": item.index, "reason": item.reason, "field": item.field}
+                for item in delivery.failed_items
             ],
         }
-    return found
+    return line
 
 
 CALLS = {
     "capabilities": capabilities,
     "check": check,
     "transform": transform,
+    "deliver": deliver,
     "stream": stream,
     "raw": raw,
 }
 
 
 def write(line: dict[str, Any]) -> None:
-    """One line out, at once."""
+    """Write one line at once."""
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 

@@ -43,7 +43,8 @@ class Scenario:
     the suite's own, which does what `script` says. nobody: nothing is started."""
     script: dict[str, Any] = field(default_factory=dict)
     """kind: `answer` answers everything, the first batch with `results`; `backwards` answers the first
-    `batches` in reverse; `silent` answers nothing and ends with INVALID_ARGUMENT once nothing more comes."""
+    `batches` in reverse; `silent` answers nothing and ends with INVALID_ARGUMENT once nothing more comes;
+    `unavailable` fails unary calls with UNAVAILABLE."""
     ca: bool = False
     """True: the driver is told to trust an authority although nothing was started."""
     addresses: list[str] | None = None

@@ -21,7 +21,13 @@ class RecordingSidecar(ScriptedSidecar):
     def __init__(self, script: dict[str, Any]) -> None:
         super().__init__(self._play_script)
         self._script = script
-        self.recorded: dict[str, Any] = {"timeouts_s": {}, "opened": [], "batches": []}
+        self.recorded: dict[str, Any] = {
+            "timeouts_s": {},
+            "attempts": {},
+            "opened": [],
+            "batches": [],
+            "delivery": None,
+        }
 
     def GetCapabilities(self, request: Any, context: Any) -> v1.GetCapabilitiesResponse:  # noqa: N802
         self.recorded["timeouts_s"]["capabilities"] = context.time_remaining()
@@ -32,11 +38,18 @@ class RecordingSidecar(ScriptedSidecar):
         return super().CheckDestination(request, context)
 
     def Transform(self, request: v1.TransformRequest, context: Any) -> v1.TransformResponse:  # noqa: N802
-        self.recorded["timeouts_s"]["transform"] = context.time_remaining()
-        answer = v1.TransformResponse()
-        answer.results.statuses.extend([200] * len(request.batch.items))
-        answer.results.batch_complete = True
-        return answer
+        return v1.TransformResponse(results=self._unary("transform", request.batch, context))
+
+    def Deliver(self, request: v1.DeliverRequest, context: Any) -> v1.DeliverResponse:  # noqa: N802
+        self.recorded["delivery"] = json_format.MessageToDict(request.delivery)
+        return v1.DeliverResponse(results=self._unary("deliver", request.batch, context))
+
+    def _unary(self, call: str, batch: v1.Batch, context: Any) -> v1.Results:
+        self.recorded["timeouts_s"][call] = context.time_remaining()
+        self.recorded["attempts"][call] = self.recorded["attempts"].get(call, 0) + 1
+        if self._script["kind"] == "unavailable":
+            context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+        return v1.Results(statuses=[200] * len(batch.items), batch_complete=True)
 
     def _play_script(self, connection: Connection) -> None:
         kind = self._script["kind"]

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 import httpx
-from ciosidecar import Answer, Client, Deliver, StreamOptions
+from ciosidecar import Answer, Client, DeliveryOptions, StreamOptions
 
 from tests.processes import server
 from tests.sandbox.support import sandbox_process
@@ -128,7 +128,9 @@ def run(number: int, people: int, seed: int, faults: str, *, kill: bool) -> Book
                 killer.start()
             wanted = list(range(number))
             while wanted:
-                with client.stream(CONFIG, options, deliver=Deliver(timeout_s=60)) as stream:
+                with client.stream(
+                    CONFIG, options, deliver=DeliveryOptions(timeout_s=60)
+                ) as stream:
                     feeding = threading.Thread(target=_feed, args=(stream, book, wanted))
                     feeding.start()
                     wanted = book.take(wanted, iter(stream))

@@ -1,13 +1,15 @@
-"""ciosidecar's client: RudderStack events in, Customer.io requests out, from Python.
+"""The client of ciosidecar: RudderStack events in, Customer.io requests out, from Python.
 
-`Client` and `AsyncClient` transform batches and keep streams; the stubs are in `ciosidecar.v1`.
+`Client` and `AsyncClient` make calls and streams. The generated stubs are in `ciosidecar.v1`.
 """
 
 from ciosidecar import v1
-from ciosidecar._connection import Deliver, DetailLevel, StreamOptions, Tls
+from ciosidecar._channel import Tls
+from ciosidecar._options import DeliveryOptions, DetailLevel, StreamOptions
 from ciosidecar._outstanding import Answer
+from ciosidecar.async_client import AsyncClient
 from ciosidecar.async_stream import AsyncStream
-from ciosidecar.client import AsyncClient, Client
+from ciosidecar.client import Client
 from ciosidecar.errors import CallFailed, Closed, SidecarError, Unavailable
 from ciosidecar.events import BatchEntry, Destination, Event, SourceConnection
 from ciosidecar.results import (
@@ -30,7 +32,7 @@ __all__ = [
     "CallFailed",
     "Client",
     "Closed",
-    "Deliver",
+    "DeliveryOptions",
     "DeliveryReport",
     "Destination",
     "DetailLevel",

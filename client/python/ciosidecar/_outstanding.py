@@ -1,29 +1,31 @@
-"""What a stream owes its user: every event until it is answered. No I/O, no clock, no lock."""
+"""The outstanding events of one stream, without I/O, clock or lock."""
 
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ciosidecar import v1
-from ciosidecar._reference_table import ReferenceTable
+from ciosidecar._reference_table import ReferenceTable, Referent
 from ciosidecar.events import Destination, Outgoing, SourceConnection, payload
 from ciosidecar.results import Result, answered_positions, read_results
 
-# Answered batches whose events an error may still name: an event waits for one that failed earlier.
+# How many answered batches `blocked_by` can refer to. Limited, because a stream may run for months.
 _MAX_REMEMBERED_BATCHES = 10_000
+# The reference id of an item without a destination, or without a connection.
+_NO_REFERENCE = 0
 
 
 class Answer(NamedTuple):
-    """One event's result, and what its sender put beside it."""
+    """The result of one event, with the caller's attachment."""
 
     attachment: Any
-    """The caller's own object; the event itself if there was none."""
+    """The caller's own object, or the event itself if the caller gave none."""
     result: Result
-    """Positions in it, the requests' too, count the events of the stream from 0."""
+    """The result. Its positions count the events of the stream from 0."""
 
 
 class BatchGroup(NamedTuple):
-    """What events share that must travel in batches of their own."""
+    """Events that travel in batches of their own."""
 
     number: int
     timeout_s: float | None
@@ -42,7 +44,7 @@ class _Entry:
 
 
 class OutstandingEvents:
-    """The events of one stream: waiting, sent, answered."""
+    """The outstanding events of one stream: waiting, sent, or answered and not taken."""
 
     def __init__(
         self, *, max_batch_events: int, max_batch_bytes: int, unordered: bool = False
@@ -50,7 +52,7 @@ class OutstandingEvents:
         self._max_batch_events = max_batch_events
         self._max_batch_bytes = max_batch_bytes
         self._unordered = unordered
-        # Ordered: all that are owed. Unordered: those that are answered.
+        # In order: all outstanding events. Unordered: the answered ones.
         self._answers: deque[_Entry] = deque()
         self._waiting: deque[_Entry] = deque()
         self._waiting_bytes = 0
@@ -62,37 +64,37 @@ class OutstandingEvents:
         self._next_position = 0
         self._next_group = 0
         self.event_count = 0
-        """Events that the user has no answer to yet."""
+        """Events whose answers the caller has not taken."""
         self.byte_count = 0
-        """Bytes of those events."""
+        """The size of those events in bytes."""
         self.answered = 0
-        """Events that a server has answered."""
+        """Events that a sidecar has answered."""
 
     @property
     def unanswered(self) -> bool:
-        """Whether the server owes an answer, or is still to be asked."""
+        """True if an event has no result yet, whether it is sent or waits."""
         return bool(self._waiting or self._sent)
 
     @property
     def in_flight(self) -> bool:
-        """Whether a server has been asked for something that it has not answered."""
+        """True if a batch is sent and not answered completely."""
         return bool(self._sent)
 
     @property
     def waiting(self) -> bool:
-        """Whether events are not sent yet."""
+        """True if an event is not sent yet."""
         return bool(self._waiting)
 
     @property
     def batch_is_full(self) -> bool:
-        """Whether what waits is worth a message."""
+        """True if the waiting events fill a message."""
         return (
             len(self._waiting) >= self._max_batch_events
             or self._waiting_bytes >= self._max_batch_bytes
         )
 
     def add(self, outgoing: Outgoing, group: BatchGroup | None = None) -> None:
-        """Take an event. group: for events that travel with no others; see `new_group`."""
+        """Queue an event. Events with a group share messages only with each other."""
         entry = _Entry(self._next_position, outgoing, group)
         self._next_position += 1
         if not self._unordered:
@@ -103,23 +105,23 @@ class OutstandingEvents:
         self.byte_count += outgoing.size
 
     def new_group(self, timeout_s: float | None) -> BatchGroup:
-        """Return a group of events that travel with no others. timeout_s: of their delivery."""
+        """Return a new group. timeout_s is the time limit of its delivery."""
         self._next_group += 1
         return BatchGroup(self._next_group, timeout_s)
 
     def drop_waiting(self) -> None:
-        """Forget what is not sent: it will have no answer."""
+        """Forget the events that are not sent. They get no answer."""
         self._waiting.clear()
         self._waiting_bytes = 0
 
     def connect(self, limits: v1.Limits) -> None:
-        """Begins anew with a server: what it had not answered is to be sent again, in order."""
-        self._destinations.begin_anew(limits.max_destinations)
-        self._connections.begin_anew(limits.max_destinations)
+        """Start over on a new connection: queue the unanswered events again, in order."""
+        self._destinations.reset(limits.max_destinations)
+        self._connections.reset(limits.max_destinations)
         self._answered_positions.clear()
         self._max_batch_events = min(self._max_batch_events, limits.max_batch_events)
         if limits.max_message_bytes:
-            # Beside its events, a message has what is said about them.
+            # The other half is room for the options of the events.
             self._max_batch_bytes = min(self._max_batch_bytes, limits.max_message_bytes // 2)
         unanswered = [
             entry for entries in self._sent.values() for entry in entries if entry.result is None
@@ -129,35 +131,13 @@ class OutstandingEvents:
         self._waiting_bytes += sum(entry.outgoing.size for entry in unanswered)
 
     def take_messages(self) -> list[v1.TransformStreamRequest]:
-        """The next batch to send, after the destinations it is the first to name; [] for none."""
-        entries: list[_Entry] = []
+        """Return the next batch, after the destinations that it is the first to refer to.
+
+        Returns:
+            One or two messages, or [] if no event waits.
+        """
         message = v1.TransformStreamRequest()
-        destinations: set[int] = {0}
-        connections: set[int] = {0}
-        size = 0
-        while self._waiting:
-            entry = self._waiting[0]
-            outgoing = entry.outgoing
-            size += outgoing.size
-            if entries and (
-                len(entries) == self._max_batch_events
-                or size > self._max_batch_bytes
-                or entry.group is not entries[0].group
-            ):
-                break
-            # 0 stands for none: a prepared request needs no destination, only a record a connection.
-            to: int | None = 0
-            rows: int | None = 0
-            if outgoing.destination is not None:
-                to = self._destinations.reference_id(outgoing.destination, destinations)
-            if outgoing.connection is not None:
-                rows = self._connections.reference_id(outgoing.connection, connections)
-            if to is None or rows is None:
-                break
-            destinations.add(to)
-            connections.add(rows)
-            entries.append(self._waiting.popleft())
-            _add_item(message.batch, outgoing, to, rows)
+        entries = self._fill(message.batch)
         if not entries:
             return []
         self._waiting_bytes -= sum(entry.outgoing.size for entry in entries)
@@ -172,6 +152,32 @@ class OutstandingEvents:
             return [message]
         return [v1.TransformStreamRequest(upsert_destinations=upsert), message]
 
+    def _fill(self, batch: v1.Batch) -> list[_Entry]:
+        """Move waiting events into a batch while they fit, and return them."""
+        entries: list[_Entry] = []
+        destinations: set[int] = {_NO_REFERENCE}
+        connections: set[int] = {_NO_REFERENCE}
+        size = 0
+        while self._waiting:
+            entry = self._waiting[0]
+            outgoing = entry.outgoing
+            size += outgoing.size
+            if entries and (
+                len(entries) == self._max_batch_events
+                or size > self._max_batch_bytes
+                or entry.group is not entries[0].group
+            ):
+                break
+            destination = _reference_id(self._destinations, outgoing.destination, destinations)
+            connection = _reference_id(self._connections, outgoing.connection, connections)
+            if destination is None or connection is None:
+                break
+            destinations.add(destination)
+            connections.add(connection)
+            entries.append(self._waiting.popleft())
+            _add_item(batch, outgoing, destination, connection)
+        return entries
+
     def _declare(self) -> v1.UpsertDestinations:
         upsert = v1.UpsertDestinations()
         for reference_id, destination in self._destinations.take_undeclared():
@@ -185,16 +191,18 @@ class OutstandingEvents:
         return upsert
 
     def answer(self, results: v1.Results) -> None:
-        """Take what the server answered. What it answers twice counts once.
+        """Record results. A second result for the same event is ignored.
 
-        Raises ValueError or IndexError if the server breaks the contract.
+        Raises:
+            ValueError: The results violate the contract.
+            IndexError: A position is not in the batch.
         """
         entries = self._sent.get(results.batch_id)
         if entries is None:
             return
-        numbers = _compact([entry.position for entry in entries])
-        found = read_results(results, numbers, self._position_of)
-        for position, result in zip(answered_positions(results), found, strict=True):
+        stream_positions = _compact([entry.position for entry in entries])
+        decoded = read_results(results, stream_positions, self._position_of)
+        for position, result in zip(answered_positions(results), decoded, strict=True):
             entry = entries[position]
             if entry.result is not None:
                 continue
@@ -206,12 +214,12 @@ class OutstandingEvents:
             if any(entry.result is None for entry in entries):
                 raise ValueError("a complete batch has events without an answer")
             del self._sent[results.batch_id]
-            self._answered_positions[results.batch_id] = numbers
+            self._answered_positions[results.batch_id] = stream_positions
             if len(self._answered_positions) > _MAX_REMEMBERED_BATCHES:
                 self._answered_positions.popitem(last=False)
 
     def _position_of(self, batch_id: int, position: int) -> int | None:
-        """Where on the stream an event of a batch was; None for a batch that is not remembered."""
+        """Return an event's position on the stream, or None if its batch is not remembered."""
         sent = self._sent.get(batch_id)
         if sent is not None:
             return sent[position].position if position < len(sent) else None
@@ -219,7 +227,7 @@ class OutstandingEvents:
         return answered[position] if position < len(answered) else None
 
     def take_answers(self) -> Iterator[Answer]:
-        """Answers that are due: in the order of their events, or, unordered, as they came."""
+        """Yield the answers that are ready: in the order of the events or, unordered, of arrival."""
         while self._answers and (result := self._answers[0].result) is not None:
             outgoing = self._answers.popleft().outgoing
             self.event_count -= 1
@@ -227,9 +235,15 @@ class OutstandingEvents:
             yield Answer(outgoing.attachment, result)
 
 
+def _reference_id(
+    table: ReferenceTable[Referent], referent: Referent | None, in_use: set[int]
+) -> int | None:
+    return _NO_REFERENCE if referent is None else table.reference_id(referent, in_use)
+
+
 def _add_item(batch: v1.Batch, outgoing: Outgoing, destination: int, connection: int) -> None:
     event = outgoing.event
-    if outgoing.fields is None and connection == 0 and isinstance(event, bytes):
+    if outgoing.fields is None and connection == _NO_REFERENCE and isinstance(event, bytes):
         batch.items.add(json=event, destination=destination)
     else:
         fields = payload(event) | dict(outgoing.fields or {})
@@ -237,7 +251,7 @@ def _add_item(batch: v1.Batch, outgoing: Outgoing, destination: int, connection:
 
 
 def _compact(positions: list[int]) -> Sequence[int]:
-    """The same positions, as a range where they are one, as they are but for what is sent again."""
+    """Return the positions as a range if they are consecutive, as all but resent events are."""
     if positions and positions[-1] - positions[0] + 1 == len(positions):
         return range(positions[0], positions[-1] + 1)
     return positions

@@ -1,45 +1,50 @@
-"""Numbers for what a stream names over and over: it travels once, and is a number from then on."""
+"""Reference ids for the destinations and connections that a caller names repeatedly."""
 
 from collections import OrderedDict
 from collections.abc import Collection, Hashable
 from typing import Generic, TypeVar
 
-Named = TypeVar("Named", bound=Hashable)
+Referent = TypeVar("Referent", bound=Hashable)
 
 
-class ReferenceTable(Generic[Named]):
-    """Which number stands for what, on one connection. The oldest gives its number up."""
+class ReferenceTable(Generic[Referent]):
+    """The reference ids of one connection or call. If all ids are in use, the oldest is reused."""
 
     def __init__(self) -> None:
-        self._max_numbers = 1
-        self._numbers: OrderedDict[Named, int] = OrderedDict()
-        self._undeclared: list[tuple[int, Named]] = []
+        self._max_ids = 1
+        self._ids: OrderedDict[Referent, int] = OrderedDict()
+        self._undeclared: list[tuple[int, Referent]] = []
 
-    def begin_anew(self, max_numbers: int) -> None:
-        """Forgets everything. max_numbers: how many the server keeps."""
-        self._max_numbers = max(1, max_numbers)
-        self._numbers.clear()
+    def reset(self, max_ids: int) -> None:
+        """Forget all references. max_ids is how many the server keeps."""
+        self._max_ids = max(1, max_ids)
+        self._ids.clear()
         self._undeclared.clear()
 
-    def reference_id(self, named: Named, in_use: Collection[int]) -> int | None:
-        """Its number, from 1; None if it has none and all numbers there are must stay as they are.
+    def reference_id(self, referent: Referent, in_use: Collection[int]) -> int | None:
+        """Return the id of a destination or connection, and assign one if it has none.
 
-        in_use: numbers that the next message names already.
+        Args:
+            referent: The destination or connection.
+            in_use: Ids that the next message refers to already. They are not reused.
+
+        Returns:
+            The id, from 1; None if no id is free and the oldest one is in use.
         """
-        number = self._numbers.get(named)
-        if number is not None:
-            return number
-        if len(self._numbers) < self._max_numbers:
-            number = len(self._numbers) + 1
-        elif next(iter(self._numbers.values())) not in in_use:
-            _, number = self._numbers.popitem(last=False)
+        reference_id = self._ids.get(referent)
+        if reference_id is not None:
+            return reference_id
+        if len(self._ids) < self._max_ids:
+            reference_id = len(self._ids) + 1
+        elif next(iter(self._ids.values())) not in in_use:
+            _, reference_id = self._ids.popitem(last=False)
         else:
             return None
-        self._numbers[named] = number
-        self._undeclared.append((number, named))
-        return number
+        self._ids[referent] = reference_id
+        self._undeclared.append((reference_id, referent))
+        return reference_id
 
-    def take_undeclared(self) -> list[tuple[int, Named]]:
-        """What the server must be told before it meets these numbers."""
-        found, self._undeclared = self._undeclared, []
-        return found
+    def take_undeclared(self) -> list[tuple[int, Referent]]:
+        """Return the references that the server does not know yet. They count as declared then."""
+        undeclared, self._undeclared = self._undeclared, []
+        return undeclared

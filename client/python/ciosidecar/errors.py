@@ -1,61 +1,61 @@
-"""What goes wrong between a caller and the sidecar. What goes wrong with an event is its Result.
+"""Errors of calls and streams. An event's own error is in its Result.
 
 SidecarError
-├── Unavailable     nobody answered for as long as we were told to try
+├── Unavailable     no sidecar answered within the time limit
 ├── CallFailed      the call was refused, or its deadline passed
-└── Closed          the stream or its client was closed by its owner
+└── Closed          the caller closed the stream or its client
 """
 
 import grpc
 
 
 class SidecarError(Exception):
-    """The base of everything the client raises for a call."""
+    """The base class of all errors of calls and streams."""
 
 
 class Unavailable(SidecarError):
-    """No sidecar answered for as long as the client was told to try."""
+    """No sidecar answered, within `reconnect_for_s` or the retries of a unary call."""
 
 
 class CallFailed(SidecarError):
-    """The call was refused (the protocol was broken, a limit exceeded), or its deadline passed."""
+    """The sidecar refused the call, for example because a limit was exceeded, or its deadline passed."""
 
     def __init__(self, code: grpc.StatusCode, details: str) -> None:
         super().__init__(f"{code.name}: {details}")
         self.code = code
-        """The status of the RPC."""
+        """The status code of the RPC."""
         self.details = details
-        """What the sidecar said of it."""
+        """The sidecar's message."""
 
 
 class Closed(SidecarError):
-    """The stream, or its client, was closed or cancelled by its owner."""
+    """The caller closed or cancelled the stream, or closed its client."""
 
 
-# INTERNAL is also what grpc.aio makes of a write that meets the end of its stream: the status that
-# the sidecar gave is lost then, and another try brings it to light.
-_WORTH_ANOTHER_TRY = frozenset(
+# If a write meets the end of its stream, grpc.aio reports INTERNAL in place of the sidecar's status.
+# A further attempt brings the real status to light.
+_RETRYABLE_CODES = frozenset(
     (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED, grpc.StatusCode.INTERNAL)
 )
 
 
-def worth_another_try(code: grpc.StatusCode) -> bool:
-    """Whether a stream that ended so may be opened again with some hope."""
-    return code in _WORTH_ANOTHER_TRY
+def is_retryable(code: grpc.StatusCode) -> bool:
+    """Return true if a stream that ended with this code may be opened again."""
+    return code in _RETRYABLE_CODES
 
 
 def call_failed(code: grpc.StatusCode, details: str) -> SidecarError:
-    """The status of a failed RPC as one of our errors."""
+    """Return the error for the status of a failed RPC."""
     return (
         Unavailable(details) if code == grpc.StatusCode.UNAVAILABLE else CallFailed(code, details)
     )
 
 
 def contract_broken(fault: Exception) -> CallFailed:
-    """Return the failure of a call whose answer makes no sense: another try would get the same."""
+    """Return the error for a response that violates the contract. A retry would get the same."""
     return CallFailed(grpc.StatusCode.UNKNOWN, f"the sidecar broke the contract: {fault}")
 
 
 def client_fault(fault: BaseException) -> SidecarError:
-    """Return the failure of a stream whose own code raised."""
+    """Return the error for a fault of the client itself."""
     return SidecarError(f"internal error in the client: {fault!r}")

@@ -1,4 +1,4 @@
-"""What callers hand in: events in one of four forms, where they go, and what their rows are."""
+"""Events as callers send them, destinations and source connections, checked and encoded."""
 
 import json
 from collections.abc import Mapping
@@ -11,29 +11,34 @@ from ciosidecar import v1
 from ciosidecar.results import ApiRequest
 
 Event = bytes | Mapping[str, Any] | v1.RudderEvent | ApiRequest
-"""A RudderStack event: its JSON in UTF-8 (the fast path, and the lossless one), a dict, or typed.
+"""A RudderStack event: its JSON in UTF-8 (the fastest form, and the lossless one), a dict, or typed.
 
-Or a request that an earlier transform gave out, which a stream that delivers sends as it is.
+With delivery also a request that an earlier transform returned, which is sent as it is.
 """
 Encoded = bytes | v1.RudderEvent | v1.PreparedRequest
-"""The same as it travels."""
+"""An event as a field of v1.BatchItem."""
 
 _MAX_EVENT_BYTES = (64 << 20) - (64 << 10)
-"""A message holds 64 MiB, and its other fields need room too."""
+"""A message may have 64 MiB. 64 KiB are left for its other fields."""
 
 
 def encode_event(event: Event) -> Encoded:
-    """Return the event as it travels. Raises TypeError or ValueError for what cannot travel."""
+    """Return the encoded event.
+
+    Raises:
+        TypeError: The value is not an event.
+        ValueError: The event is too large or nested too deeply, or is not valid JSON.
+    """
     encoded = _encode(event)
     if size_of(encoded) > _MAX_EVENT_BYTES:
         raise ValueError(
-            f"an event has {size_of(encoded)} bytes, {_MAX_EVENT_BYTES} at most travel"
+            f"the event has {size_of(encoded)} bytes; at most {_MAX_EVENT_BYTES} can be sent"
         )
     return encoded
 
 
 def size_of(event: Encoded) -> int:
-    """Return the bytes that count against batches and credit."""
+    """Return the size that counts against the limits of batches and of outstanding bytes."""
     return len(event) if isinstance(event, bytes) else event.ByteSize()
 
 
@@ -58,102 +63,107 @@ def _encode(event: Event) -> Encoded:
 
 
 def _copy(event: v1.RudderEvent) -> v1.RudderEvent:
-    """Return the event as the sidecar will read it; what becomes of the original changes nothing.
+    """Return a copy, so that later changes to the original have no effect.
 
-    The sidecar reads 100 levels of messages. A message that is nested more deeply fails the whole
-    call, with every other event in it.
+    The sidecar's protobuf reads 100 levels of messages. A message that is nested more deeply would
+    fail the whole call, with every other event in it.
     """
     request = v1.TransformStreamRequest()
     try:
         request.batch.items.add(event=event)
-        found = v1.TransformStreamRequest.FromString(request.SerializeToString())
+        copy = v1.TransformStreamRequest.FromString(request.SerializeToString())
     except (DecodeError, EncodeError, RecursionError) as fault:
         raise ValueError(
             "the event's fields are nested too deeply for protobuf: send the event as JSON"
         ) from fault
-    return found.batch.items[0].event
+    return copy.batch.items[0].event
 
 
-def _encode_json(found: Mapping[str, Any]) -> bytes:
+def _encode_json(event: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(
-            found, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=dict
+            event, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=dict
         ).encode()
     except UnicodeEncodeError:
-        # Half an emoji: as an escape it travels, and the sidecar repairs it with a warning.
-        return json.dumps(found, allow_nan=False, separators=(",", ":"), default=dict).encode()
+        # UTF-8 cannot encode an unpaired surrogate. As an escape, the sidecar replaces it and warns.
+        return json.dumps(event, allow_nan=False, separators=(",", ":"), default=dict).encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
     """A Customer.io workspace as the user configured it.
 
-    Two with the same config and ref are one destination, and travel once a stream.
+    Destinations with equal config and ref are the same, and are sent once on a stream.
     """
 
     config: bytes = field(repr=False)
-    """The dashboard's config JSON in UTF-8. Holds the credentials."""
+    """The dashboard's config JSON in UTF-8. It contains the credentials."""
     ref: str = ""
-    """The caller's own name for it, safe to log."""
+    """The caller's own name for the destination, safe to log."""
 
     def __post_init__(self) -> None:
-        """Raises TypeError for what cannot be declared."""
+        """Check the types.
+
+        Raises:
+            TypeError: The config is not bytes, or the ref is not a string.
+        """
         _check_config(self.config)
         if not isinstance(self.ref, str):
-            raise TypeError(f"a ref is a text, not {type(self.ref).__name__}")
+            raise TypeError(f"a ref is a string, not {type(self.ref).__name__}")
 
     @classmethod
     def of(cls, config: "Destination | bytes | Mapping[str, Any]") -> "Destination":
-        """A destination from any of the forms a caller may hold."""
+        """Return a destination from any of its forms."""
         return config if isinstance(config, Destination) else cls(_config_json(config))
 
 
 @dataclass(frozen=True, slots=True)
 class SourceConnection:
-    """What warehouse rows of one source become, as the user configured it.
+    """A link from a source to a destination as the user configured it. Required for records only.
 
-    Records need one, and nothing else does. Two with the same config are one connection.
+    Connections with equal config are the same.
     """
 
     config: bytes = field(repr=False)
     """The dashboard's config JSON in UTF-8."""
 
     def __post_init__(self) -> None:
-        """Raises TypeError for what cannot be declared."""
+        """Check the type.
+
+        Raises:
+            TypeError: The config is not bytes.
+        """
         _check_config(self.config)
 
     @classmethod
     def of(cls, config: "SourceConnection | bytes | Mapping[str, Any]") -> "SourceConnection":
-        """A connection from any of the forms a caller may hold."""
+        """Return a connection from any of its forms."""
         return config if isinstance(config, SourceConnection) else cls(_config_json(config))
 
 
 AnyDestination = Destination | bytes | Mapping[str, Any]
-"""A destination as a caller may hold it: made before, the dashboard's JSON, or that as a dict."""
+"""A destination, the dashboard's config JSON in UTF-8, or the config as a dict."""
 AnyConnection = SourceConnection | bytes | Mapping[str, Any]
-"""A connection likewise."""
+"""A source connection, the dashboard's config JSON in UTF-8, or the config as a dict."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchEntry:
-    """An event, and what its sender wants said about it.
-
-    For calls that take many events at once; `send` takes the same as arguments.
-    """
+    """An event with its attachment, destination and options, for calls that take several events."""
 
     event: Event
     attachment: Any = None
-    """Whatever should come back beside the result; the event itself if None."""
+    """The caller's own object, returned with the result on a stream. Defaults to the event."""
     destination: "AnyDestination | None" = None
-    """Where it goes, if not where the call or stream goes by default."""
+    """The event's destination. Defaults to that of the call or stream."""
     connection: "AnyConnection | None" = None
-    """What the row becomes, where the event is a record."""
+    """The source connection, required for a record. Defaults to that of the call."""
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """Of v1.BatchItem: source_type, dont_batch, ordering_key, attempt, traceparent, tag."""
+    """Fields of v1.BatchItem: source_type, dont_batch, ordering_key, attempt, traceparent, tag."""
 
 
 class Outgoing(NamedTuple):
-    """An event on its way, with everything checked that could be wrong with it."""
+    """An encoded event with its options, checked."""
 
     event: Encoded
     size: int
@@ -171,14 +181,24 @@ def outgoing(
     fields: Mapping[str, Any],
     default: Destination | None,
 ) -> Outgoing:
-    """Return the event as it travels. Raises TypeError or ValueError for what cannot travel.
+    """Check and encode an event.
 
-    default: where it goes if it names no destination; the rest as in `BatchEntry`.
+    Args:
+        event: The event.
+        attachment: As in `BatchEntry`.
+        destination: As in `BatchEntry`.
+        connection: As in `BatchEntry`.
+        fields: As in `BatchEntry`.
+        default: The destination of an event that names none.
+
+    Raises:
+        TypeError: The event, the destination or a field has the wrong type.
+        ValueError: The event cannot be sent, has no destination, or a field is unknown.
     """
     encoded = encode_event(event)
     target = default if destination is None else Destination.of(destination)
     if target is None and not isinstance(encoded, v1.PreparedRequest):
-        raise ValueError("name a destination here or where the stream is made")
+        raise ValueError("name a destination for the event, or for the stream or call")
     if fields:
         _check_fields(fields)
     return Outgoing(
@@ -192,7 +212,7 @@ def outgoing(
 
 
 def outgoing_of(entry: Event | BatchEntry, default: Destination | None) -> Outgoing:
-    """Return an entry, or a bare event, as it travels. Raises as `outgoing` does."""
+    """Check and encode an entry or a bare event. Raise the errors of `outgoing`."""
     if isinstance(entry, BatchEntry):
         return outgoing(
             entry.event,
@@ -206,7 +226,7 @@ def outgoing_of(entry: Event | BatchEntry, default: Destination | None) -> Outgo
 
 
 def payload(event: Encoded) -> dict[str, Any]:
-    """Return the field of v1.BatchItem that an event travels in."""
+    """Return the event as the name and value of a field of v1.BatchItem."""
     if isinstance(event, bytes):
         return {"json": event}
     return {"prepared" if isinstance(event, v1.PreparedRequest) else "event": event}
@@ -217,8 +237,10 @@ _FIELDS = frozenset(("source_type", "dont_batch", "ordering_key", "attempt", "tr
 
 def _check_fields(fields: Mapping[str, Any]) -> None:
     if unknown := sorted(fields.keys() - _FIELDS):
-        raise ValueError(f"no field {unknown[0]!r}: there are {', '.join(sorted(_FIELDS))}")
-    v1.BatchItem(**fields)
+        raise ValueError(f"no field {unknown[0]!r}: the fields are {', '.join(sorted(_FIELDS))}")
+    v1.BatchItem(**fields)  # raises TypeError or ValueError for a value of the wrong type
+    if fields.get("attempt", 0) < 0:
+        raise ValueError("attempt must not be negative")
 
 
 def _check_config(config: object) -> None:

@@ -1,4 +1,4 @@
-"""Results as plain objects: what the lean wire says, put back together."""
+"""Results as plain objects, decoded from the compact messages of the contract."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -8,46 +8,48 @@ from ciosidecar.v1 import result_pb2
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One HTTP call to Customer.io, complete in itself."""
+    """One complete HTTP request to Customer.io."""
 
     method: str
     url: str
     endpoint_path: str
-    """The call without identifiers, by which routers key their throttles: v1/customers, …"""
+    """The name of the API endpoint without identifiers, such as v1/customers. A router can throttle by
+    it."""
     headers: dict[str, str] = field(repr=False, hash=False)
-    """Authorization included: a secret."""
+    """The HTTP headers. They contain the credentials."""
     body: bytes
-    """The bytes to send; b"" for none."""
+    """The body to send, or b"" for none."""
     positions: tuple[int, ...]
-    """The positions of the events it covers, as in `Result.position`."""
+    """The positions of the events that the request covers, as in `Result.position`."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventWarning:
-    """Something that was repaired or left out. The requests are good all the same."""
+    """Something that was repaired or left out although the request is valid."""
 
     code: str
-    """As in docs/rules.md: TEXT_CUT, UNUSABLE_TIME, …"""
+    """A code of rule 12.4: TEXT_CUT, UNUSABLE_TIME, …"""
     message: str
-    """For people. Holds no personal data and no secrets."""
+    """A text for people, without personal data and secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventError:
-    """Why an event became no request, or was not delivered."""
+    """Why an event became no request or was not delivered."""
 
     code: str
-    """As in docs/rules.md: INVALID_JSON, MISSING_IDENTITY, …"""
+    """A code of rule 12.2: INVALID_JSON, MISSING_IDENTITY, …"""
     type: str
-    """Whose matter it is: instrumentation, configuration, delivery or internal."""
+    """Where the cause is: instrumentation, configuration, delivery or internal."""
     message: str
-    """For people. Holds no personal data and no secrets."""
+    """A text for people, without personal data and secrets."""
     retryable: bool
+    """True if the same event may succeed later."""
     retry_after_s: float | None = None
-    """When it is worth another try, where that is known."""
+    """How long to wait before the event is sent again, or None if that is not known."""
     blocked_by: int | None = None
-    """With code BLOCKED: the position of the earlier event that failed and that this one waits for,
-    as in `Result.position`. None where that was another stream's, or is no longer remembered."""
+    """With code BLOCKED: the position of the earlier, failed event that this event waits for, as in
+    `Result.position`. None if that event was on another stream, or is no longer remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,113 +57,126 @@ class FailedItem:
     """An item of a prepared request's body that Customer.io refused."""
 
     index: int
+    """The index of the item in the body, from 0."""
     reason: str
+    """Customer.io's reason."""
     field: str
+    """The field that Customer.io named, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
-    """What Customer.io answered."""
+    """What Customer.io responded to the requests of one event."""
 
     attempts: int
-    """How many times a request that covers the event was sent."""
+    """How many times a request that covers the event was sent; 0 if it never was."""
     http_status: int
-    """Its last answer; 0 if there was none."""
+    """The status of the last response; 0 if there was none."""
     reason: str
-    """In its own words, or why there was no answer."""
+    """Customer.io's reason, or why there was no response. May be ""."""
     field: str
-    """The field it named, if it named one."""
+    """The field that Customer.io named, or ""."""
     latency_s: float
-    """From the first attempt to the last answer."""
+    """The seconds from the first attempt to the last response."""
     failed_items: tuple[FailedItem, ...] = ()
-    """With status 207, for a prepared request to v2/batch: what was refused of it."""
+    """With status 207: the items of a prepared request's body that Customer.io refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one event came to."""
+    """The result of one event."""
 
     position: int
-    """The event's position: in its batch, or, on a stream, among all events sent on it."""
+    """The event's position in its batch or, on a stream, among all events sent on it."""
     status: int
-    """200 transformed or delivered, 298 filtered, 4xx refused for good (but 408, 429), 5xx try again
-    later; 207 a prepared request that was taken in part."""
+    """200: transformed or delivered. 298: filtered. 207: Customer.io refused items of a prepared
+    request. 408, 429, 5xx: retryable failure. Other 4xx: permanent failure."""
     requests: tuple[ApiRequest, ...] = ()
-    """What it became. A request that covers several events is with the last of them: requests in
-    the order of their results are in the order in which they must be sent for any one person."""
+    """The requests to send, in order. A request that covers several events is with the last of them.
+    The requests of one person must be sent in the order of their results."""
     error: EventError | None = None
+    """Why the event became no request or was not delivered."""
     warnings: tuple[EventWarning, ...] = ()
+    """What was repaired or left out."""
     filter_reason: str | None = None
-    """DEVICE_MODE or CONSENT, with status 298."""
+    """With status 298: DEVICE_MODE, CONSENT or ANONYMOUS."""
     delivery: DeliveryReport | None = None
-    """On a stream that delivers, where there is more to say than the status."""
+    """With delivery: what Customer.io responded, for the results that `DetailLevel` selects."""
     tag: bytes = field(default=b"", repr=False)
+    """The event's tag, if the event was filtered or has an error or a warning."""
 
     @property
     def ok(self) -> bool:
-        """Whether the status is 200: all of the event was transformed or delivered."""
+        """True if the status is 200: the whole event was transformed or delivered."""
         return self.status == 200
 
 
-NumberOf = Callable[[int, int], int | None]
-"""A batch's id and a position in it → what stands for that event in the results, if it is known."""
+PositionOf = Callable[[int, int], int | None]
+"""Return the position that results give for an event, from its batch's id and its position there."""
 
 
 def read_results(
     results: result_pb2.Results,
-    numbers: Sequence[int] | None = None,
-    number_of: NumberOf | None = None,
+    positions: Sequence[int] | None = None,
+    position_of: PositionOf | None = None,
 ) -> Iterator[Result]:
-    """The results of one message, in the order of `answered_positions`.
+    """Decode the results of one message, in the order of `answered_positions`.
 
-    numbers: what stands for each position of the batch in the results; the position itself if not
-    given.
-    number_of: the same for an event of any batch, for `EventError.blocked_by`; where it is not given,
-    events of other batches are not known.
+    Args:
+        results: The message.
+        positions: By the position in the batch, the position that results give. Defaults to the
+            position in the batch.
+        position_of: The same for an event of any batch, for `EventError.blocked_by`. By default,
+            `blocked_by` is None for events of other batches.
+
+    Raises:
+        IndexError: The message refers to a template or a position that does not exist.
     """
-    numbers = numbers or range(1 << 32)
-    if number_of is None:
-        number_of = _within(results.batch_id, numbers)
-    requests = _requests_by_position(results, numbers)
+    positions = positions or range(1 << 32)
+    if position_of is None:
+        position_of = _within(results.batch_id, positions)
+    requests = _requests_by_position(results, positions)
     details = {detail.position: detail for detail in results.details}
     for position, status in zip(answered_positions(results), results.statuses, strict=True):
-        number = numbers[position]
+        result_position = positions[position]
+        event_requests = requests.get(position, ())
         detail = details.get(position)
         if detail is None:
-            yield Result(number, status, requests.get(position, ()))
+            yield Result(result_position, status, event_requests)
         else:
-            yield _with_detail(number, status, requests.get(position, ()), detail, number_of)
+            yield _with_detail(result_position, status, event_requests, detail, position_of)
 
 
-def _within(batch_id: int, numbers: Sequence[int]) -> NumberOf:
-    def number_of(other_id: int, position: int) -> int | None:
-        return numbers[position] if other_id == batch_id else None
+def _within(batch_id: int, positions: Sequence[int]) -> PositionOf:
+    def position_of(other_id: int, position: int) -> int | None:
+        return positions[position] if other_id == batch_id else None
 
-    return number_of
+    return position_of
 
 
 def answered_positions(results: result_pb2.Results) -> Sequence[int]:
-    """The positions of the batch that a message answers, one a status."""
+    """Return the positions of the batch that a message answers, one for each status."""
     return results.positions or range(
         results.first_position, results.first_position + len(results.statuses)
     )
 
 
 def _requests_by_position(
-    results: result_pb2.Results, numbers: Sequence[int]
+    results: result_pb2.Results, positions: Sequence[int]
 ) -> dict[int, tuple[ApiRequest, ...]]:
     templates = [
-        (one.method, one.base_url, one.endpoint_path, dict(one.headers))
-        for one in results.templates
+        (template.method, template.base_url, template.endpoint_path, dict(template.headers))
+        for template in results.templates
     ]
-    found: dict[int, tuple[ApiRequest, ...]] = {}
-    for one in results.requests:
-        method, base_url, endpoint_path, headers = templates[one.template]
-        covered = tuple([numbers[position] for position in one.positions])
-        request = ApiRequest(method, base_url + one.path, endpoint_path, headers, one.body, covered)
-        last = one.positions[-1]
-        found[last] = (*found[last], request) if last in found else (request,)
-    return found
+    requests: dict[int, tuple[ApiRequest, ...]] = {}
+    for message in results.requests:
+        method, base_url, endpoint_path, headers = templates[message.template]
+        covered = tuple([positions[position] for position in message.positions])
+        url = base_url + message.path
+        request = ApiRequest(method, url, endpoint_path, headers, message.body, covered)
+        last = message.positions[-1]
+        requests[last] = (*requests[last], request) if last in requests else (request,)
+    return requests
 
 
 def _with_detail(
@@ -169,16 +184,18 @@ def _with_detail(
     status: int,
     requests: tuple[ApiRequest, ...],
     detail: result_pb2.EventDetail,
-    number_of: NumberOf,
+    position_of: PositionOf,
 ) -> Result:
     return Result(
         position,
         status,
         requests,
-        error=_error(detail.error, number_of) if detail.HasField("error") else None,
+        error=_error(detail.error, position_of) if detail.HasField("error") else None,
         warnings=tuple(
-            EventWarning(_word(result_pb2.WarningCode, one.code, "WARNING_CODE_"), one.message)
-            for one in detail.warnings
+            EventWarning(
+                _word(result_pb2.WarningCode, warning.code, "WARNING_CODE_"), warning.message
+            )
+            for warning in detail.warnings
         ),
         filter_reason=_word(result_pb2.FilterReason, detail.filter_reason, "FILTER_REASON_")
         if detail.filter_reason
@@ -188,7 +205,7 @@ def _with_detail(
     )
 
 
-def _error(error: result_pb2.EventError, number_of: NumberOf) -> EventError:
+def _error(error: result_pb2.EventError, position_of: PositionOf) -> EventError:
     return EventError(
         code=_word(result_pb2.ErrorCode, error.code, "ERROR_CODE_"),
         type=_word(result_pb2.ErrorType, error.type, "ERROR_TYPE_").lower(),
@@ -197,27 +214,27 @@ def _error(error: result_pb2.EventError, number_of: NumberOf) -> EventError:
         retry_after_s=error.retry_after.ToTimedelta().total_seconds()
         if error.HasField("retry_after")
         else None,
-        blocked_by=number_of(error.blocked_by.batch_id, error.blocked_by.position)
+        blocked_by=position_of(error.blocked_by.batch_id, error.blocked_by.position)
         if error.HasField("blocked_by")
         else None,
     )
 
 
-def _delivery(told: result_pb2.DeliveryReport) -> DeliveryReport:
+def _delivery(report: result_pb2.DeliveryReport) -> DeliveryReport:
     return DeliveryReport(
-        attempts=told.attempts,
-        http_status=told.http_status,
-        reason=told.reason,
-        field=told.field,
-        latency_s=told.latency.ToTimedelta().total_seconds(),
+        attempts=report.attempts,
+        http_status=report.http_status,
+        reason=report.reason,
+        field=report.field,
+        latency_s=report.latency.ToTimedelta().total_seconds(),
         failed_items=tuple(
-            FailedItem(one.index, one.reason, one.field) for one in told.failed_items
+            FailedItem(item.index, item.reason, item.field) for item in report.failed_items
         ),
     )
 
 
 def _word(enum: object, number: int, prefix: str) -> str:
-    """The enum's word without its prefix; a number of a newer contract as it is."""
+    """Return an enum value's name without its prefix, or its number if the client does not know it."""
     try:
         return str(enum.Name(number)).removeprefix(prefix)  # type: ignore[attr-defined]
     except ValueError:

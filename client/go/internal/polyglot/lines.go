@@ -87,6 +87,21 @@ type itemOptions struct {
 	Tag         string `json:"tag"`
 }
 
+// items returns all remaining events.
+func (l *inputLines) items() ([]ciosidecar.BatchItem, error) {
+	var items []ciosidecar.BatchItem
+	for {
+		_, item, err := l.item()
+		if err == io.EOF {
+			return items, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+}
+
 // count returns the number of lines that were read after the first.
 func (l *inputLines) count() int { return int(l.read.Load()) }
 
@@ -159,6 +174,16 @@ type failedLine struct {
 	Index  int    `json:"index"`
 	Reason string `json:"reason"`
 	Field  string `json:"field"`
+}
+
+// results writes the results of one call and returns its outcome.
+func (a *answerLines) results(results []ciosidecar.Result, failure error, read int) (outcome, error) {
+	for _, result := range results {
+		if err := a.answer(&result); err != nil {
+			return outcome{}, err
+		}
+	}
+	return ended(failure, 0, read), nil
 }
 
 // answer writes a result. It cancels the call, or closes the client, after the number of results that the

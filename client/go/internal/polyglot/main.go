@@ -151,6 +151,8 @@ func play(input io.Reader, output io.Writer) error {
 			end = ended(failure, 0, 0)
 		case "transform":
 			end, err = transform(ctx, client, lines, writer)
+		case "deliver":
+			end, err = deliver(ctx, client, played.Deliver.DeliveryOptions, lines, writer)
 		case "stream":
 			end, err = stream(ctx, client, &played, lines, writer)
 		default:
@@ -167,24 +169,25 @@ func play(input io.Reader, output io.Writer) error {
 func transform(
 	ctx context.Context, client *ciosidecar.Client, lines *inputLines, writer *answerLines,
 ) (outcome, error) {
-	var items []ciosidecar.BatchItem
-	for {
-		_, item, err := lines.item()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return outcome{}, err
-		}
-		items = append(items, item)
+	items, err := lines.items()
+	if err != nil {
+		return outcome{}, err
 	}
 	results, failure := client.Transform(ctx, ciosidecar.Destination{}, items)
-	for _, result := range results {
-		if err := writer.answer(&result); err != nil {
-			return outcome{}, err
-		}
+	return writer.results(results, failure, lines.count())
+}
+
+// deliver delivers all events in one call.
+func deliver(
+	ctx context.Context, client *ciosidecar.Client, options *ciosidecar.DeliveryOptions,
+	lines *inputLines, writer *answerLines,
+) (outcome, error) {
+	items, err := lines.items()
+	if err != nil {
+		return outcome{}, err
 	}
-	return ended(failure, 0, lines.count()), nil
+	results, failure := client.Deliver(ctx, ciosidecar.Destination{}, items, options)
+	return writer.results(results, failure, lines.count())
 }
 
 // stream sends events in one goroutine and writes results in another.

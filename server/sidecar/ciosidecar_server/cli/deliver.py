@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
-from ciosidecar import Deliver, Result, SidecarError, StreamOptions
+from ciosidecar import DeliveryOptions, Result, SidecarError, StreamOptions
 from cyclopts import Parameter, validators
 
 from ..jsonl.reading import chunks_of_lines
@@ -57,7 +57,7 @@ def deliver(
             lines.
         show_secrets: Print Authorization headers instead of masking them.
     """
-    options = Deliver(timeout_s=timeout_s, include_requests=with_requests)
+    options = DeliveryOptions(timeout_s=timeout_s, include_requests=with_requests)
     run(_deliver(file, config, target, customerio_url, options, show_secrets=show_secrets))
 
 
@@ -66,7 +66,7 @@ async def _deliver(
     config: Path | None,
     target: str | None,
     customerio_url: str | None,
-    options: Deliver,
+    options: DeliveryOptions,
     *,
     show_secrets: bool,
 ) -> None:

@@ -1,0 +1,52 @@
+"""The reconnect backoff of a stream: how long it waits, and when it gives up."""
+
+import random
+import time
+
+import grpc
+
+from ciosidecar._options import StreamOptions
+from ciosidecar.errors import CallFailed, Unavailable
+
+_FIRST_DELAY_S = 0.1
+_MAX_DELAY_S = 5.0
+
+
+class ReconnectBackoff:
+    """The delays between the connections of one stream. The stream's time limit starts with it."""
+
+    def __init__(self, options: StreamOptions) -> None:
+        self._reconnect_for_s = options.reconnect_for_s
+        self._ends_at = None if options.timeout_s is None else time.monotonic() + options.timeout_s
+        self._failing_since: float | None = None
+        self._limit_s = _FIRST_DELAY_S
+
+    def left_s(self) -> float | None:
+        """Return what is left of the stream's time limit, or None if it has none."""
+        return None if self._ends_at is None else max(0.0, self._ends_at - time.monotonic())
+
+    def delay_s(self, lasted_s: float, reason: str, *, progress: bool) -> float:
+        """Return how long to wait before the next connection: a random time below a doubling limit.
+
+        Args:
+            lasted_s: How long the last connection lasted.
+            reason: Why it ended, for the error.
+            progress: True if any event was answered on it.
+
+        Raises:
+            CallFailed: The stream's time limit has passed.
+            Unavailable: For `reconnect_for_s`, no connection made progress or lasted.
+        """
+        now = time.monotonic()
+        left_s = self.left_s()
+        if left_s == 0:
+            raise CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, reason)
+        if progress or lasted_s > _MAX_DELAY_S:
+            self._failing_since, self._limit_s = None, _FIRST_DELAY_S
+        if self._failing_since is None:
+            self._failing_since = now
+        elif now - self._failing_since > self._reconnect_for_s:
+            raise Unavailable(f"no answer for {self._reconnect_for_s:g} s: {reason}")
+        limit_s, self._limit_s = self._limit_s, min(self._limit_s * 2, _MAX_DELAY_S)
+        delay_s = random.uniform(0, limit_s)  # noqa: S311 - not a secret
+        return delay_s if left_s is None else min(delay_s, left_s)

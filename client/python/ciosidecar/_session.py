@@ -1,0 +1,185 @@
+"""The sessions of a stream for threads: one TransformStream call after another."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import grpc
+
+from ciosidecar import v1
+from ciosidecar._options import DeliveryOptions, StreamOptions, open_request
+from ciosidecar._reconnect_backoff import ReconnectBackoff
+from ciosidecar._stream_state import StreamState
+from ciosidecar.errors import (
+    SidecarError,
+    call_failed,
+    client_fault,
+    contract_broken,
+    is_retryable,
+)
+
+
+class _Status(NamedTuple):
+    code: grpc.StatusCode
+    details: str
+
+
+class Sessions:
+    """The sessions of one stream. A stream that reconnects has several, one after another."""
+
+    def __init__(
+        self,
+        stub: Any,
+        state: StreamState,
+        options: StreamOptions,
+        delivery: DeliveryOptions | None,
+    ) -> None:
+        self._stub = stub
+        self._state = state
+        self._options = options
+        self._delivery = delivery
+        self._backoff: ReconnectBackoff  # its time limits start when the stream is entered
+        # Changes when a session starts and when it ends: gRPC's sending thread may outlive its call.
+        self._session = 0
+        self._opened = self._draining = False
+        self._call: Any = None
+        self.reconnects = 0
+        """How many times the stream was opened again."""
+
+    def run(self) -> None:
+        """Keep the stream connected until all events are answered or the backoff gives up."""
+        failure: SidecarError | None = None
+        self._backoff = ReconnectBackoff(self._options)
+        try:
+            self._keep_connected()
+        except SidecarError as error:
+            failure = error
+        except BaseException as fault:  # noqa: BLE001 - otherwise callers would wait forever
+            failure = client_fault(fault)
+        self._state.fail(failure)
+
+    def cancel(self) -> None:
+        """Close the state and end the current call."""
+        with self._state.lock:
+            self._state.close()
+            call = self._call
+        if call is not None:
+            call.cancel()
+
+    def _keep_connected(self) -> None:
+        state, outstanding = self._state, self._state.outstanding
+        while True:
+            answered, began = outstanding.answered, time.monotonic()
+            status = self._one_session()
+            reason = "the sidecar ended the stream"
+            if status is not None:
+                reason = status.details
+                if not state.closed and not is_retryable(status.code):
+                    raise call_failed(status.code, reason)
+            with state.lock:
+                if not state.closed and state.fault and not outstanding.unanswered:
+                    raise state.fault
+                if state.closed or (state.finished and not outstanding.unanswered):
+                    return
+                progress = outstanding.answered > answered
+                lasted_s = time.monotonic() - began
+                delay_s = self._backoff.delay_s(lasted_s, reason, progress=progress)
+                state.to_send.wait_for(lambda: state.closed, timeout=delay_s)
+                self.reconnects += 1
+
+    def _one_session(self) -> _Status | None:
+        """Run one call from open to end. Return the status that it failed with, if it failed."""
+        state = self._state
+        with state.lock:
+            self._session += 1
+            self._opened = self._draining = False
+            call = self._call = self._stub.TransformStream(
+                self._messages(self._session), timeout=self._backoff.left_s()
+            )
+        try:
+            for response in call:
+                self._receive(response)
+        except grpc.RpcError as failure:
+            # The exception is the call itself, and its traceback makes a reference cycle with it. At
+            # the interpreter's end, its finalizer could wait for a lock that a dead thread holds.
+            failure.with_traceback(None)
+            return _Status(failure.code(), str(failure.details()))
+        finally:
+            call.cancel()
+            with state.lock:
+                self._call = None
+                self._session += 1
+                state.to_send.notify_all()
+        return None
+
+    def _receive(self, response: v1.TransformStreamResponse) -> None:
+        state = self._state
+        kind = response.WhichOneof("message")
+        with state.lock:
+            if kind == "results":
+                try:
+                    state.outstanding.answer(response.results)
+                except (ValueError, IndexError) as fault:
+                    raise contract_broken(fault) from fault
+                state.answered.notify_all()
+            elif kind == "opened":
+                state.outstanding.connect(response.opened.limits)
+                self._opened = True
+                state.send_now()
+            elif kind == "drain":
+                self._draining = True
+                state.to_send.notify_all()
+
+    def _messages(self, session: int) -> Iterator[v1.TransformStreamRequest]:
+        """Yield the messages of one session. gRPC iterates in a thread of its own."""
+        state = self._state
+        yield open_request(self._options, self._delivery)
+        while True:
+            with state.lock:
+                while not self._may_send(session):
+                    if self._is_over(session):
+                        break
+                    state.to_send.wait(state.linger_left_s() if self._opened else None)
+                if session != self._session or state.closed:
+                    return
+                messages = [] if self._is_over(session) else self._take_messages()
+            if not messages:
+                break
+            yield from messages
+        yield v1.TransformStreamRequest(finish=v1.Finish())
+
+    def _take_messages(self) -> list[v1.TransformStreamRequest]:
+        """Return the next batch. If it cannot be made, return [] and let the stream end with an error."""
+        state = self._state
+        try:
+            return state.outstanding.take_messages()
+        except Exception as fault:  # noqa: BLE001 - gRPC's thread would swallow it
+            error = client_fault(fault)
+            error.__cause__ = fault
+            state.fail_sending(error)
+            return []
+        finally:
+            if not state.outstanding.waiting:
+                state.due_at = None
+
+    def _may_send(self, session: int) -> bool:
+        return (
+            session == self._session
+            and self._opened
+            and not self._draining
+            and self._state.batch_is_due
+        )
+
+    def _is_over(self, session: int) -> bool:
+        """Return true if the session sends no more batches."""
+        state = self._state
+        return (
+            session != self._session
+            or state.closed
+            or self._draining
+            or (
+                self._opened
+                and (state.finished or state.fault is not None)
+                and not state.outstanding.waiting
+            )
+        )
