@@ -61,7 +61,7 @@ async def deliver(
 ) -> tuple[Figures, list[float]]:
     """Deliver all events over one stream, and return the seconds of each batch.
 
-    rate_per_s: of events; as fast as credit allows if not given.
+    rate_per_s: of events; as fast as flow control allows if not given.
     """
     sent_at: dict[int, float] = {}
     took: dict[int, float] = {}

@@ -99,12 +99,12 @@ async def stream(server: ServerProcess, events: Sequence[bytes], size: int, roun
         )
         await call.write(v1.TransformStreamRequest(open=opening))
         await call.read()
-        credit = asyncio.Semaphore(max(4, 64 // size))
+        free_places = asyncio.Semaphore(max(4, 64 // size))
 
         async def send() -> None:
             for _ in range(rounds):
                 for message in messages:
-                    await credit.acquire()
+                    await free_places.acquire()
                     await call.write(message)
 
         cpu, start = server.cpu_s(), time.perf_counter()
@@ -114,7 +114,7 @@ async def stream(server: ServerProcess, events: Sequence[bytes], size: int, roun
             response: Any = await call.read()
             if response.results.batch_complete:
                 left -= 1
-                credit.release()
+                free_places.release()
         await sending
         figures = Figures(len(events) * rounds, time.perf_counter() - start, server.cpu_s() - cpu)
         await call.done_writing()

@@ -138,7 +138,7 @@ async def test_a_peer_killed_in_the_middle_of_a_stream_leaves_nothing(running: S
 
 
 async def test_a_caller_that_never_reads_is_not_read_from(running: Server) -> None:
-    """Credit: results pile up to a few MB, then the server stops reading, and its memory growing."""
+    """FlowControl: results pile up to a few MB, then the server stops reading, and its memory growing."""
     async with aio.insecure_channel(running.addresses[0], options=UNLIMITED) as channel:
         call, _ = await opened(v1.SidecarServiceStub(channel))
         before = memory_bytes(running)

@@ -1,4 +1,4 @@
-"""Workspaces that share a stream: whatever is wrong with some of them, the others have their part of the credit."""
+"""Workspaces that share a stream: whatever is wrong with some of them, the others have their part of the stream."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from tests.fake_customerio import (
     fake_customerio,
 )
 
-CREDIT = 500
+MAX_OUTSTANDING = 500
 ROUNDS = 8
 
 TROUBLES: dict[str, tuple[Answer, set[int]]] = {
@@ -82,7 +82,7 @@ async def test_the_good_one_goes_on(connect: Connect, troubles: list[str]) -> No
         stub: Stub = await connect(
             customerio_url=customerio.url,
             customerio_eu_url=nobody_there,
-            max_outstanding_events=CREDIT,
+            max_outstanding_events=MAX_OUTSTANDING,
             delivery_concurrency=20,
         )
         names = [*troubles, "good"]
@@ -105,7 +105,7 @@ async def test_the_good_one_goes_on(connect: Connect, troubles: list[str]) -> No
 
 
 async def test_what_is_over_the_share_comes_back_with_retry_after(connect: Connect) -> None:
-    """Of two destinations one is throttled: it holds a tenth of the credit, and the rest is told how long to wait."""
+    """Of two destinations one is throttled: it holds a tenth of the stream's limit, and the rest is told how long to wait."""
     async with (
         fake_customerio() as customerio,
         delivering(
@@ -113,7 +113,7 @@ async def test_what_is_over_the_share_comes_back_with_retry_after(connect: Conne
             customerio,
             config("throttled with Retry-After"),
             config("good"),
-            max_outstanding_events=CREDIT,
+            max_outstanding_events=MAX_OUTSTANDING,
         ) as one,
     ):
         customerio.rule = rule
@@ -134,7 +134,7 @@ async def test_a_destination_alone_on_its_stream_may_have_all_of_it(connect: Con
     """Nobody else is harmed: what is throttled waits, and the caller is read no further."""
     async with (
         fake_customerio() as customerio,
-        delivering(connect, customerio, max_outstanding_events=CREDIT) as one,
+        delivering(connect, customerio, max_outstanding_events=MAX_OUTSTANDING) as one,
     ):
         customerio.answers(Reply(429, headers={"Retry-After": "2"}))
         for batch_id in range(1, 7):

@@ -11,7 +11,7 @@ from tests.unit.test_vectors import matches
 
 from .scenarios import Scenario
 
-# What a driver may have taken beyond the credit: 64 KiB each in two pipes and in a buffer of its own.
+# What a driver may have taken beyond the limit of outstanding events: 64 KiB each in two pipes and in a buffer of its own.
 _PIPED_LINES = 3 * 65_536 // 80
 
 

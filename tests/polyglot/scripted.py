@@ -12,7 +12,7 @@ from google.protobuf import json_format
 from tests.client.scripted import Connection, ScriptedSidecar, serving
 
 QUIET_S = 1.0
-"""A caller that sends nothing for so long has used up its credit."""
+"""A caller that sends nothing for so long has reached its limit of outstanding events."""
 
 
 class RecordingSidecar(ScriptedSidecar):

@@ -90,7 +90,7 @@ class Job:
             owner: the message that the job came in.
             position: of the item in its message.
             fingerprint: hash of what the caller sent, by which an event that is sent again is recognised.
-            size: bytes of the caller's credit that the job holds.
+            size: outstanding bytes that the job counts for.
             alone: whether its request must cover no other job.
             prepared: whether the request is a whole one that may carry items of its own.
         """

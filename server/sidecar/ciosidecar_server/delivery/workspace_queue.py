@@ -69,7 +69,7 @@ class WorkspaceQueue:
         return bool(self._jobs) or self._health.worth_keeping or self._redirecting.moved
 
     def held_back(self, *, alone: bool) -> DeliveryOutcome | None:
-        """Return the outcome of jobs beyond a fair share of a stream's credit; None if there is no trouble.
+        """Return the outcome of jobs beyond a fair share of what a stream may have outstanding; None if there is no trouble.
 
         alone: whether the stream has no other workspace. Then jobs are held back only while the circuit breaker is open.
         """

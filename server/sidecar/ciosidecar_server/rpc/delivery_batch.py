@@ -19,7 +19,7 @@ from .details import Delivered
 from .results_encoder import Response, ResultsEncoder
 
 MESSAGE_BYTES = 512
-"""What a batch, or a job, takes of the credit beside its bytes."""
+"""What a batch, or a job, counts for in outstanding bytes beside its own."""
 
 
 class JobQueue(Protocol):
@@ -43,7 +43,7 @@ class _Answer(NamedTuple):
 
 
 class Written(NamedTuple, Generic[Response]):
-    """A response, and the credit that comes back once it is written."""
+    """A response, and the events and bytes that are no longer outstanding once it is written."""
 
     response: Response
     events: int
@@ -66,7 +66,7 @@ class DeliveryBatch:
         self._timer: asyncio.TimerHandle | None = None
         self._now = int(time.time())
         self.size = MESSAGE_BYTES + sum(map(len, self._tags.values()))
-        """Bytes of credit that the batch holds beside its jobs until it is complete."""
+        """Outstanding bytes that the batch counts for, beside its jobs, until it is complete."""
         self.deadline = 0.0
         self.submitting = True
         """Whether items are still to be submitted."""
@@ -171,14 +171,14 @@ class DeliveryBatch:
             yield self._with_credit(response, written)
 
     def _with_credit(self, response: Response, answers: Iterator[_Answer]) -> Written[Response]:
-        """Return a response with its credit. answers: the next ones are those of the response."""
+        """Return a response with the events and bytes that it answers. answers: the next ones are those of the response."""
         results = response.results
         size = self.size if results.batch_complete else 0
         events = len(results.statuses)
         for answer in islice(answers, events):
             if answer.delivered is not None:
                 size += answer.delivered.job.size
-        # An empty batch takes the credit of one event.
+        # An empty batch counts as one outstanding event.
         return Written(response, events or 1, size)
 
 

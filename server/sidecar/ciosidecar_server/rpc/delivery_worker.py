@@ -12,16 +12,16 @@ from ..delivery.dispatcher import Dispatcher, workspace_key
 from ..delivery.job import Job
 from ..delivery.outcomes import DeliveryOutcome, Place
 from ..settings import Settings
-from .credit import Credit
 from .delivery_batch import DeliveryBatch
 from .destinations import KnownDestinations
+from .flow_control import FlowControl
 from .resend_gate import ResendGate
 from .results_encoder import Reporting, Response, ResultsEncoder
 from .worker import Output
 
 # Results of a batch wait so long for others to share their message. The last ones do not wait.
 _GATHER_S = 0.005
-# The interval at which a stream without credit sends back events of workspaces in trouble.
+# The interval at which a stream that reads no further sends back events of workspaces in trouble.
 _LOOK_S = 0.25
 
 
@@ -35,7 +35,7 @@ class DeliveryWorker(Generic[Response]):
         settings: Settings,
         options: service_pb2.DeliveryOptions,
         output: Output[Response],
-        credit: Credit,
+        flow_control: FlowControl,
     ) -> None:
         """Begin to write results.
 
@@ -45,7 +45,7 @@ class DeliveryWorker(Generic[Response]):
             settings: the settings of the server.
             options: the caller's options.
             output: where results go. One response for a batch is written once it is complete.
-            credit: what the caller may have unanswered.
+            flow_control: what the caller may have outstanding.
         """
         self._dispatcher = dispatcher
         self._known = known
@@ -61,7 +61,7 @@ class DeliveryWorker(Generic[Response]):
             one_message=output.one_response,
         )
         self._output = output
-        self._credit = credit
+        self._flow_control = flow_control
         self._loop = asyncio.get_running_loop()
         self._resend_gate = ResendGate()
         self._batches: dict[DeliveryBatch, None] = {}
@@ -80,8 +80,8 @@ class DeliveryWorker(Generic[Response]):
         """Take a batch into delivery."""
         delivery_batch = DeliveryBatch(self, batch, self._dispatcher.endpoints)
         self._batches[delivery_batch] = None
-        # An empty batch takes credit, too: its answer is kept until the caller reads.
-        self._credit.charge(max(1, len(batch.items)), delivery_batch.size)
+        # An empty batch counts, too: its answer is kept until the caller reads.
+        self._flow_control.add(max(1, len(batch.items)), delivery_batch.size)
         if batch.items:
             delivery_batch.expire_at(self._loop.time() + self._timeout_s(batch))
         else:
@@ -92,19 +92,19 @@ class DeliveryWorker(Generic[Response]):
         return _seconds(batch.timeout) if batch.HasField("timeout") else self._default_timeout_s
 
     async def ready(self) -> None:
-        """Wait until there is credit for another batch."""
-        while not self._credit.available:
-            await self._until(lambda: self._credit.available, _LOOK_S)
-            if not self._credit.available:
+        """Wait until another batch may be read."""
+        while not self._flow_control.available:
+            await self._until(lambda: self._flow_control.available, _LOOK_S)
+            if not self._flow_control.available:
                 self._make_room()
 
     def _make_room(self) -> None:
-        """Send back what workspaces in trouble hold beyond their share of the credit."""
+        """Send back what workspaces in trouble hold beyond their share."""
         alone = self._known.alone
-        for workspace in self._credit.workspaces:
+        for workspace in self._flow_control.workspaces:
             report = workspace.held_back(alone=alone)
             if report is not None:
-                workspace.send_back(self._credit.excess(workspace), report)
+                workspace.send_back(self._flow_control.excess(workspace), report)
 
     async def finish(self) -> None:
         """Wait until every batch is answered and written."""
@@ -144,23 +144,23 @@ class DeliveryWorker(Generic[Response]):
         job.arrival, cause = self._resend_gate.admit(
             workspace_key(template), job.keys, job.fingerprint, again=again
         )
-        self._credit.charge(0, job.size)
+        self._flow_control.add(0, job.size)
         if cause is not None:
             batch.settled(job, outcomes.held(cause))
             return
         workspace = self._dispatcher.workspace(template)
-        if self._credit.share_used(workspace):
+        if self._flow_control.share_used(workspace):
             report = workspace.held_back(alone=self._known.alone)
             if report is not None:
                 batch.settled(job, report)
                 return
         batch.hold(workspace, job)
-        self._credit.hold(workspace, job)
+        self._flow_control.hold(workspace, job)
         workspace.submit(job)
 
     def settled(self, batch: DeliveryBatch, job: Job, outcome: DeliveryOutcome) -> None:
         """Note that a job is answered. After a retryable failure, the person's later items wait."""
-        self._credit.release(job)
+        self._flow_control.release(job)
         if outcome.error is not None and outcome.error.retryable:
             workspace = workspace_key(job.request.template)
             place = Place(batch.batch_id, job.position)
@@ -195,7 +195,7 @@ class DeliveryWorker(Generic[Response]):
             encoder = ResultsEncoder(self._output.new_response, batch.batch_id, self._reporting)
             for response, events, size in batch.encode(encoder):
                 await self._output.write(response)
-                self._credit.give_back(events, size)
+                self._flow_control.remove(events, size)
             if complete:
                 self._batches.pop(batch, None)
             self._changed.set()

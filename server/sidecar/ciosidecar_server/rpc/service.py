@@ -16,7 +16,6 @@ from .. import PROTOCOL_VERSION, __version__
 from ..delivery.dispatcher import Dispatcher
 from ..delivery.probe import probe, wrong_region
 from ..settings import Settings
-from .credit import Credit
 from .delivery_worker import DeliveryWorker
 from .destinations import (
     REGIONS,
@@ -26,6 +25,7 @@ from .destinations import (
     region_key,
 )
 from .errors import fail
+from .flow_control import FlowControl
 from .limits import limits
 from .memory import give_back_after
 from .required import (
@@ -161,7 +161,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
             self._settings,
             request.delivery,
             collected.output,
-            Credit.unlimited(),
+            FlowControl.unlimited(),
         )
         try:
             await process_batch(request.batch, known, self._settings, worker)

@@ -11,10 +11,10 @@ from grpc import aio
 
 from ..delivery.dispatcher import Dispatcher
 from ..settings import Settings
-from .credit import Credit
 from .delivery_worker import DeliveryWorker
 from .destinations import KnownDestinations, fitting_problems
 from .errors import ProtocolError
+from .flow_control import FlowControl
 from .limits import limits
 from .memory import give_back_after
 from .required import check_delivery_offered
@@ -203,7 +203,9 @@ class Session:
             self._settings,
             opening.delivery,
             output,
-            Credit(self._settings.max_outstanding_events, self._settings.max_outstanding_bytes),
+            FlowControl(
+                self._settings.max_outstanding_events, self._settings.max_outstanding_bytes
+            ),
         )
 
     async def _read(self) -> pb.TransformStreamRequest | None:

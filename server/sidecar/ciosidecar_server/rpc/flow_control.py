@@ -9,11 +9,11 @@ from ..delivery.workspace_queue import WorkspaceQueue
 _FEW_WORKSPACES = 5
 
 
-class Credit:
+class FlowControl:
     """The outstanding events and bytes of a stream, and the jobs of each workspace among them.
 
-    Workspaces in trouble share half of the credit. Each may hold an equal part of that half, at most
-    a tenth of the credit.
+    Workspaces in trouble share half of what the stream may have outstanding. Each may hold an equal part of
+    that half, at most a tenth of the whole.
     """
 
     def __init__(self, max_events: int, max_bytes: int) -> None:
@@ -25,8 +25,8 @@ class Credit:
         self._workspaces: dict[Job, WorkspaceQueue] = {}
 
     @classmethod
-    def unlimited(cls) -> "Credit":
-        """Return the credit of a unary call: the limits of a batch and of a message bound the call."""
+    def unlimited(cls) -> "FlowControl":
+        """Return the flow control of a unary call: the limits of a batch and of a message bound the call."""
         return cls(sys.maxsize, sys.maxsize)
 
     @property
@@ -39,14 +39,14 @@ class Credit:
         """The workspaces that have jobs of this stream."""
         return list(self._held)
 
-    def charge(self, events: int, size: int) -> None:
-        """Take credit. size: unit bytes."""
+    def add(self, events: int, size: int) -> None:
+        """Add outstanding events and bytes."""
         self._events += events
         self._bytes += size
 
-    def give_back(self, events: int, size: int) -> None:
-        """Give credit back for results that were written. size: unit bytes."""
-        self.charge(-events, -size)
+    def remove(self, events: int, size: int) -> None:
+        """Remove events and bytes whose results were written."""
+        self.add(-events, -size)
 
     def hold(self, workspace: WorkspaceQueue, job: Job) -> None:
         """Note that a workspace has a job."""
@@ -74,7 +74,7 @@ class Credit:
         return held is not None and self._over(len(held.jobs) + 1, held.size)
 
     def excess(self, workspace: WorkspaceQueue) -> Iterable[Job]:
-        """Return the latest jobs of a workspace that are beyond its share of the credit."""
+        """Return the latest jobs of a workspace that are beyond its share."""
         held = self._held.get(workspace)
         if held is None:
             return ()

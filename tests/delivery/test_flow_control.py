@@ -18,7 +18,7 @@ from tests.fake_customerio import HOLD, OK, Reply, fake_customerio
 
 
 async def test_a_customerio_that_does_not_answer_stops_the_reading(connect: Connect) -> None:
-    """Beyond the credit no batch is taken in: what it names is not answered, not even refused."""
+    """Beyond the limit no batch is taken in: what it names is not answered, not even refused."""
     async with (
         fake_customerio() as customerio,
         delivering(connect, customerio, max_outstanding_events=20) as one,
@@ -29,7 +29,7 @@ async def test_a_customerio_that_does_not_answer_stops_the_reading(connect: Conn
             await one.send(
                 batch_id, *(track("1", f"u{batch_id}-{each}") for each in range(10)), unknown
             )
-        # Of the batch that went over the credit everything is in work; the next one is not read.
+        # Of the batch that went over the limit everything is in work; the next one is not read.
         assert (await one.told(2, 10)).status == 400
         requests = await customerio.arrived(20)
         assert not one.knows(3, 10)
@@ -173,7 +173,7 @@ async def test_two_streams_have_a_credit_each(connect: Connect) -> None:
 
 
 async def test_a_batch_without_events_costs_credit() -> None:
-    """A caller that sends empty batches and reads nothing is read no further than its credit reaches."""
+    """A caller that sends empty batches and reads nothing is read no further than the limit."""
     sidecar = Sidecar(Settings(listen=("127.0.0.1:0",), max_outstanding_events=100))
     (address,) = await sidecar.start()
     # So that few results are written to a caller that reads none.
