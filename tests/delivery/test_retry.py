@@ -110,7 +110,7 @@ async def test_retry_after_is_obeyed(header: str) -> None:
         assert job.state is State.IN_FLIGHT
         outcome = await asyncio.wait_for(message.outcome, 10)
         assert (outcome.status, job.attempts) == (200, 2)
-        assert 30 <= job.answered_at - job.first_sent_at <= 30.1
+        assert 30 <= job.answered_at - job.first_sent_at < 30.2
         await queue.aclose()
 
 
