@@ -25,7 +25,14 @@ async def delivering_process(
     customerio: FakeCustomerio, *arguments: str, config: bytes = CONFIG
 ) -> AsyncIterator[tuple[Server, Caller]]:
     """A server in a process of its own, and a caller of it."""
-    listen = ("--listen", "127.0.0.1:0", "--customerio-url", customerio.url)
+    listen = (
+        "--listen",
+        "127.0.0.1:0",
+        "--customerio-url",
+        customerio.url,
+        "--log-level",
+        "warning",
+    )
     with server(*listen, *arguments) as process:
         async with (
             aio.insecure_channel(process.addresses[0]) as channel,
