@@ -131,7 +131,10 @@ def main() -> None:
     listen = "127.0.0.1:8089" if keep else "127.0.0.1:0"
     with (
         running("sandbox", "--listen", listen, "--fault", _FAULTS, "--seed", "7") as sandbox,
-        running("serve", "--listen", "127.0.0.1:0", "--customerio-url", sandbox["url"]) as sidecar,
+        running(
+            *("serve", "--listen", "127.0.0.1:0", "--log-level", "warning"),
+            *("--customerio-url", sandbox["url"]),
+        ) as sidecar,
     ):
         url = sandbox["url"]
         answers = deliver(sidecar["listen"][0], events, destination)
