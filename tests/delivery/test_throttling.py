@@ -5,7 +5,7 @@ import time
 
 from tests.conftest import Connect
 from tests.delivery.caller import CONFIG, caller, delivering, track
-from tests.fake_customerio import HOLD, OK, Reply, fake_customerio
+from tests.fake_customerio import HOLD, OK, Received, Reply, fake_customerio
 
 OTHER = b'{"siteID": "other", "apiKey": "key"}'
 OTHERS_KEY = "Basic b3RoZXI6a2V5"
@@ -100,17 +100,24 @@ async def test_what_cannot_outwait_the_pause_comes_back_at_once(connect: Connect
 
 
 async def test_everything_throttled_is_asked_little(connect: Connect) -> None:
-    """Two seconds of nothing but 429: the burst, and then the floor of the rate, not the rate."""
+    """Three seconds of nothing but 429: the rate falls to its floor within the first and a half, and stays there."""
+    arrived_at: list[float] = []
+
+    def throttle(_request: Received) -> Reply:
+        arrived_at.append(time.monotonic())
+        return Reply(429)
+
     async with (
         fake_customerio() as customerio,
         delivering(connect, customerio, delivery_rate=500) as one,
     ):
-        customerio.rule = lambda _request: Reply(429)
-        await one.send(1, *(track("1", f"u{number}") for number in range(900)), timeout_s=2)
+        customerio.rule = throttle
+        await one.send(1, *(track("1", f"u{number}") for number in range(900)), timeout_s=3)
         told = await one.told_all(1)
         assert {each.status for each in told} <= {429, 504}
-        # At the full rate it would be a thousand.
-        assert len(customerio.requests) < 300
+        late = [moment for moment in arrived_at if moment > arrived_at[0] + 1.5]
+        # At the floor, 25 a second; at the full rate it would be 750.
+        assert 10 < len(late) < 75
 
 
 async def test_a_pause_holds_for_every_stream(connect: Connect) -> None:
