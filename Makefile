@@ -20,6 +20,7 @@ for_node = $(call for,npm,TypeScript,nodejs npm)
 for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
 
 .PHONY: help setup demo test test-python test-go test-node test-java test-polyglot
+.PHONY: test-side-by-side test-serial
 .PHONY: coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak clean
 
 help: ## Say what there is
@@ -32,8 +33,12 @@ demo: $(VENV)/runtime ## Deliver a hundred events through the sidecar to a sandb
 
 test: test-go test-node test-java test-python ## Run every test, in every language that is here
 
-test-python: coverage node-modules ## Run the server's and the Python client's tests, and the contract suite of all clients
+test-python: coverage test-side-by-side test-serial ## Run the server's and the Python client's tests, and the contract suite of all clients
+
+test-side-by-side: $(VENV)/dev node-modules
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not serial" --ignore tests/unit
+
+test-serial: $(VENV)/dev node-modules
 	$(BIN)/pytest -m serial --ignore tests/delivery
 
 coverage: $(VENV)/dev ## Run the tests of the transform and of delivery; fail below 95 % of the branches of either
