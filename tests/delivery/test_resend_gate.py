@@ -94,7 +94,7 @@ def test_a_workspace_is_held_by_its_own_failures_only(stream: Stream) -> None:
 
 def test_what_is_remembered_is_bounded(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit the oldest failures are forgotten."""
-    monkeypatch.setattr(resend_gate, "MAX_HELD", 10)
+    monkeypatch.setattr(resend_gate, "MAX_FAILURES", 10)
     for number in range(10):
         stream.send(f"b{number}")
         stream.fail(f"b{number}")

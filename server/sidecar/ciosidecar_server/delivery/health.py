@@ -80,9 +80,9 @@ class Health:
         outcome = self.circuit_breaker.trouble()
         if outcome is None and self.rate_limiter.lowered:
             for_all_s = min(_MAX_RETRY_AFTER_S, max(1.0, waiting / self.rate_limiter.rate_per_s))
-            outcome = outcomes.held_back(429, for_all_s)
+            outcome = outcomes.in_trouble(429, for_all_s)
         if outcome is None and self.latency.slow(oldest_sent_at):
-            outcome = outcomes.held_back(504, None, ErrorCode.UPSTREAM_TIMEOUT)
+            outcome = outcomes.in_trouble(504, None, ErrorCode.UPSTREAM_TIMEOUT)
         return outcome
 
     @property

@@ -171,10 +171,10 @@ def credentials_refused(
     return DeliveryOutcome(503, _UNUSABLE, (), http_status, reason, "", retry_after_s)
 
 
-def held_back(
+def in_trouble(
     status: int, retry_after_s: float | None, code: ErrorCode = ErrorCode.THROTTLED
 ) -> DeliveryOutcome:
-    """Return the outcome of a job that may not even wait. status, code: the trouble of its workspace."""
+    """Return the outcome of a job that is not sent because of its workspace's trouble. status, code: the trouble."""
     text = _TROUBLES.get(code, "nothing gets through to Customer.io at the moment")
     error = _error(code, f"not sent: {text}", status, retryable=True)
     return DeliveryOutcome(status, error, retry_after_s=retry_after_s)
@@ -191,7 +191,7 @@ def not_known(http_status: int) -> DeliveryOutcome:
     return DeliveryOutcome(503, error, http_status=http_status)
 
 
-def held(place: Place) -> DeliveryOutcome:
+def blocked_by_item(place: Place) -> DeliveryOutcome:
     """Return the outcome of a job behind a retryable failure of the same caller. place: of the failed job."""
     error = _error(
         ErrorCode.BLOCKED,
@@ -214,4 +214,4 @@ def following(cause: DeliveryOutcome, place: Place | None) -> DeliveryOutcome:
         return cause._replace(http_status=0)
     if cause.error is DRAINED.error:
         return cause
-    return DeliveryOutcome(503, _BLOCKED_ELSEWHERE) if place is None else held(place)
+    return DeliveryOutcome(503, _BLOCKED_ELSEWHERE) if place is None else blocked_by_item(place)

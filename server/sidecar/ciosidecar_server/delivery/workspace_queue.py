@@ -68,10 +68,10 @@ class WorkspaceQueue:
         """Whether there are jobs, or the next one depends on what is known: of health, or of the region."""
         return bool(self._jobs) or self._health.worth_keeping or self._redirecting.moved
 
-    def held_back(self, *, alone: bool) -> DeliveryOutcome | None:
+    def beyond_share(self, *, alone: bool) -> DeliveryOutcome | None:
         """Return the outcome of jobs beyond a fair share of what a stream may have outstanding; None if there is no trouble.
 
-        alone: whether the stream has no other workspace. Then jobs are held back only while the circuit breaker is open.
+        alone: whether the stream has no other workspace. Then there is trouble only while the circuit breaker is open.
         """
         if alone and not self._health.circuit_breaker.open:
             return None
@@ -211,7 +211,7 @@ class WorkspaceQueue:
         until = self._clock.time() + pause_s
         for job in list(self._jobs):
             if job.deadline <= until and job.state in UNSENT:
-                paused = job.failure or outcomes.held_back(THROTTLED, pause_s)
+                paused = job.failure or outcomes.in_trouble(THROTTLED, pause_s)
                 self._finish(job, paused._replace(retry_after_s=pause_s))
 
     def _credentials_refused(

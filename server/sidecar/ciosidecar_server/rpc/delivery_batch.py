@@ -93,8 +93,8 @@ class DeliveryBatch:
         for workspace, jobs in self._jobs.items():
             workspace.forget(jobs)
 
-    def hold(self, workspace: WorkspaceQueue, job: Job) -> None:
-        """Note that a job of this batch is submitted to a workspace."""
+    def submitted_to(self, workspace: WorkspaceQueue, job: Job) -> None:
+        """Record the workspace of a job, so that its deadline and its end reach the job there."""
         self._jobs.setdefault(workspace, []).append(job)
 
     def process(self, item: Decoded) -> Deliverable:
@@ -161,16 +161,16 @@ class DeliveryBatch:
         complete = self.complete
         if not answers and not complete:
             return
-        written = iter(answers)
+        unwritten = iter(answers)
         for answer in answers:
             encoder.answer(answer, answer.outcome, answer.delivered)
             for response in encoder.take():
-                yield self._with_credit(response, written)
+                yield self._written(response, unwritten)
         encoder.finish(complete=complete)
         for response in encoder.take():
-            yield self._with_credit(response, written)
+            yield self._written(response, unwritten)
 
-    def _with_credit(self, response: Response, answers: Iterator[_Answer]) -> Written[Response]:
+    def _written(self, response: Response, answers: Iterator[_Answer]) -> Written[Response]:
         """Return a response with the events and bytes that it answers. answers: the next ones are those of the response."""
         results = response.results
         size = self.size if results.batch_complete else 0

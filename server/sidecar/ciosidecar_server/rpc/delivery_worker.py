@@ -99,12 +99,12 @@ class DeliveryWorker(Generic[Response]):
                 self._make_room()
 
     def _make_room(self) -> None:
-        """Send back what workspaces in trouble hold beyond their share."""
+        """Send back the jobs of workspaces in trouble that are beyond their share."""
         alone = self._known.alone
         for workspace in self._flow_control.workspaces:
-            report = workspace.held_back(alone=alone)
-            if report is not None:
-                workspace.send_back(self._flow_control.excess(workspace), report)
+            outcome = workspace.beyond_share(alone=alone)
+            if outcome is not None:
+                workspace.send_back(self._flow_control.excess(workspace), outcome)
 
     async def finish(self) -> None:
         """Wait until every batch is answered and written."""
@@ -146,16 +146,16 @@ class DeliveryWorker(Generic[Response]):
         )
         self._flow_control.add(0, job.size)
         if cause is not None:
-            batch.settled(job, outcomes.held(cause))
+            batch.settled(job, outcomes.blocked_by_item(cause))
             return
         workspace = self._dispatcher.workspace(template)
         if self._flow_control.share_used(workspace):
-            report = workspace.held_back(alone=self._known.alone)
-            if report is not None:
-                batch.settled(job, report)
+            outcome = workspace.beyond_share(alone=self._known.alone)
+            if outcome is not None:
+                batch.settled(job, outcome)
                 return
-        batch.hold(workspace, job)
-        self._flow_control.hold(workspace, job)
+        batch.submitted_to(workspace, job)
+        self._flow_control.count(workspace, job)
         workspace.submit(job)
 
     def settled(self, batch: DeliveryBatch, job: Job, outcome: DeliveryOutcome) -> None:

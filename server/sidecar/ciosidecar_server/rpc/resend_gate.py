@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ..delivery.outcomes import Place
 
-MAX_HELD = 100_000
+MAX_FAILURES = 100_000
 
 
 class _Failed(NamedTuple):
@@ -25,13 +25,13 @@ class ResendGate:
     """Decides which events of one stream may pass after a failure.
 
     A caller goes on sending before it learns of a failure. The events that it sent in the meantime
-    must not overtake the failed event, which the caller will send again. They are held back: each is
-    answered as retryable, with the place of the failed event.
+    must not overtake the failed event, which the caller will send again. They are blocked: each is
+    answered as retryable, with the batch and position of the failed event.
 
     An event that is sent again shows that the caller knows of every failure up to that event's own.
-    Earlier failures that were not sent again before it are given up and hold back nothing more. The
+    Earlier failures that were not sent again before it are given up and block nothing more. The
     caller may not know of later failures yet: if their events first arrived before this event, this
-    event is held back once more.
+    event is blocked once more.
     """
 
     def __init__(self) -> None:
@@ -66,13 +66,13 @@ class ResendGate:
         self._failed[event] = failed
         for key in keys:
             heappush(self._by_key.setdefault((workspace, key), []), failed)
-        if len(self._failed) > MAX_HELD:
+        if len(self._failed) > MAX_FAILURES:
             self._forget(next(iter(self._failed.values())))
 
     def admit(
         self, workspace: Hashable, keys: Collection[str], fingerprint: int, *, again: bool
     ) -> tuple[int, Place | None]:
-        """Return the number of an event's first arrival, and the failed event that holds it back.
+        """Return the number of an event's first arrival, and the failed event that blocks it.
 
         Args:
             workspace: the workspace of the event.
