@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
-from ciosidecar_transform.requests import BatchItem, Request
+from ciosidecar_transform.requests import Request, SharedItem
 
 from .outcomes import DeliveryOutcome, Place
 
@@ -70,7 +70,7 @@ class Job:
 
     def __init__(
         self,
-        request: Request | BatchItem,
+        request: Request | SharedItem,
         keys: Collection[str],
         deadline: float,
         owner: "Owner",
