@@ -3,7 +3,7 @@
 import pytest
 from ciosidecar_server.delivery.batcher import MAX_LINGER_S, Batcher
 from ciosidecar_server.delivery.job import Job
-from ciosidecar_server.delivery.outcomes import DeliveryOutcome, Place
+from ciosidecar_server.delivery.outcomes import DeliveryOutcome, ItemRef
 from ciosidecar_transform.requests import BatchTemplate, SharedItem
 
 LINGER_S = 0.005
@@ -15,10 +15,10 @@ class Message:
 
     submitting = True
 
-    def place(self, job: Job) -> Place | None:
+    def item_ref(self, job: Job) -> ItemRef | None:
         return None
 
-    def settled(self, job: Job, report: DeliveryOutcome) -> None:
+    def settled(self, job: Job, outcome: DeliveryOutcome) -> None:
         raise AssertionError("a batcher settles no job")
 
 

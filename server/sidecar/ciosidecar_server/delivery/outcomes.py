@@ -8,8 +8,8 @@ from ciosidecar_transform.outcomes import Error, ErrorCode, ErrorType, Warning, 
 from .responses import Failure, in_its_words
 
 
-class Place(NamedTuple):
-    """Where a job came from, in its caller's words."""
+class ItemRef(NamedTuple):
+    """The batch and the position of an item, as its caller counts them."""
 
     batch_id: int
     position: int
@@ -28,7 +28,7 @@ class DeliveryOutcome(NamedTuple):
     """Customer.io's own words, or why there was no response."""
     field: str = ""
     retry_after_s: float | None = None
-    blocked_by: Place | None = None
+    blocked_by: ItemRef | None = None
     """The earlier job whose failure keeps this one from being sent."""
     failed_items: Sequence[Failure] = ()
     """With status 207: the items of a prepared request that were refused."""
@@ -191,27 +191,29 @@ def not_known(http_status: int) -> DeliveryOutcome:
     return DeliveryOutcome(503, error, http_status=http_status)
 
 
-def blocked_by_item(place: Place) -> DeliveryOutcome:
-    """Return the outcome of a job behind a retryable failure of the same caller. place: of the failed job."""
+def blocked_by_item(item_ref: ItemRef) -> DeliveryOutcome:
+    """Return the outcome of a job behind a retryable failure of the same stream or call. item_ref: names the failed job."""
     error = _error(
         ErrorCode.BLOCKED,
-        f"not sent: item {place.position} of batch {place.batch_id}, which concerns the same"
+        f"not sent: item {item_ref.position} of batch {item_ref.batch_id}, which concerns the same"
         " person, failed and may be tried again",
         503,
         retryable=True,
     )
-    return DeliveryOutcome(503, error, blocked_by=place)
+    return DeliveryOutcome(503, error, blocked_by=item_ref)
 
 
-def following(cause: DeliveryOutcome, place: Place | None) -> DeliveryOutcome:
+def following(cause: DeliveryOutcome, item_ref: ItemRef | None) -> DeliveryOutcome:
     """Return the outcome of a job that waited for a job that failed.
 
     Args:
         cause: the outcome of the failed job.
-        place: where the failed job came from; None if it came from another caller.
+        item_ref: names the item of the failed job; None if it came from another stream or call.
     """
     if cause.error is _UNUSABLE:
         return cause._replace(http_status=0)
     if cause.error is DRAINED.error:
         return cause
-    return DeliveryOutcome(503, _BLOCKED_ELSEWHERE) if place is None else blocked_by_item(place)
+    return (
+        DeliveryOutcome(503, _BLOCKED_ELSEWHERE) if item_ref is None else blocked_by_item(item_ref)
+    )

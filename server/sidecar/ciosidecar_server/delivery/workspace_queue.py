@@ -148,27 +148,27 @@ class WorkspaceQueue:
             response = await self._redirecting.send(
                 batch, batch.sent_at + self._limits.request_timeout_s
             )
-            self._sender.landed(batch)
+            self._sender.attempt_ended(batch)
             self._health.latency.on_response(batch.sent_at)
             self._judge(batch, response)
         except NoResponse as failure:
             outcome = outcomes.unanswered(failure.text, timed_out=failure.timed_out)
-            self._sender.landed(batch)
+            self._sender.attempt_ended(batch)
             self._health.on_failure(outcome, batch.sent_at)
             self._try_again(batch, outcome)
         except asyncio.CancelledError:
             # Every job was answered, or the sidecar shuts down: not a failure of the workspace.
-            self._sender.landed(batch)
+            self._sender.attempt_ended(batch)
             for job in batch.jobs:
                 self._finish(job, outcomes.unanswered("no time is left", timed_out=True))
             raise
         except Exception as fault:  # noqa: BLE001 - a defect must not leave a job without an answer
             # The text of the exception may quote a body.
             _log.error("internal error in delivery: %s", type(fault).__name__)
-            self._sender.landed(batch)
+            self._sender.attempt_ended(batch)
             self._try_again(batch, outcomes.unanswered("internal error", timed_out=False))
         finally:
-            self._sender.over(batch)
+            self._sender.attempt_handled(batch)
 
     def _judge(self, batch: RequestBatch, response: Response) -> None:
         """Do what a response asks for."""
@@ -255,7 +255,7 @@ class WorkspaceQueue:
                 self._finish(job, _drained(job))
         batch.drop_settled()
         if batch.jobs:
-            self._sender.next(batch.bisect())
+            self._sender.send_next(batch.bisect())
 
     def _try_again(self, batch: RequestBatch, outcome: DeliveryOutcome) -> None:
         """Plan another attempt for the jobs that have the time for it; answer the others."""
@@ -267,7 +267,7 @@ class WorkspaceQueue:
                 self._finish(job, outcome)
         batch.drop_settled()
         if batch.jobs:
-            self._sender.again_at(batch, at)
+            self._sender.resend_at(batch, at)
 
     def _finish(self, job: Job, outcome: DeliveryOutcome) -> None:
         """Answer a job. After a retryable failure, answer the jobs that wait for it, too; otherwise they may go.
@@ -279,7 +279,7 @@ class WorkspaceQueue:
         finished = [(job, outcome)]
         if outcome.error is not None and outcome.error.retryable and not job.forgotten:
             finished += (
-                (dependent, outcomes.following(outcome, dependent.owner.place(job)))
+                (dependent, outcomes.following(outcome, dependent.owner.item_ref(job)))
                 for dependent in dependents(job)
                 if dependent.state is not State.SETTLED
             )

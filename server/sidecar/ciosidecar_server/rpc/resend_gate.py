@@ -4,7 +4,7 @@ from collections.abc import Collection, Hashable
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from ..delivery.outcomes import Place
+from ..delivery.outcomes import ItemRef
 
 MAX_FAILURES = 100_000
 
@@ -15,7 +15,7 @@ class _Failed(NamedTuple):
     arrival: int
     failure: int
     """The number of the failure. An event that fails again gets another number."""
-    place: Place
+    item_ref: ItemRef
     event: tuple[Hashable, int]
     """Workspace and fingerprint."""
     keys: Collection[str]
@@ -48,20 +48,20 @@ class ResendGate:
         keys: Collection[str],
         fingerprint: int,
         arrival: int,
-        place: Place,
+        item_ref: ItemRef,
     ) -> None:
-        """Note a retryable failure.
+        """Remember a retryable failure, which blocks later events that share a key.
 
         Args:
             workspace: the workspace of the event.
             keys: the ordering keys of the event.
             fingerprint: the hash of the event's bytes.
             arrival: the number that `admit` returned.
-            place: the batch and position of the event this time.
+            item_ref: the batch and position of the event this time.
         """
         event = workspace, fingerprint
         self._failures += 1
-        failed = _Failed(arrival, self._failures, place, event, keys)
+        failed = _Failed(arrival, self._failures, item_ref, event, keys)
         self._failed.pop(event, None)
         self._failed[event] = failed
         for key in keys:
@@ -71,7 +71,7 @@ class ResendGate:
 
     def admit(
         self, workspace: Hashable, keys: Collection[str], fingerprint: int, *, again: bool
-    ) -> tuple[int, Place | None]:
+    ) -> tuple[int, ItemRef | None]:
         """Return the number of an event's first arrival, and the failed event that blocks it.
 
         Args:
@@ -96,7 +96,7 @@ class ResendGate:
                 cause = first
         if failed_before is not None:
             self._forget(failed_before)
-        return arrival, None if cause is None else cause.place
+        return arrival, None if cause is None else cause.item_ref
 
     def _first_unheard(self, key: tuple[Hashable, str], known: int, arrival: int) -> _Failed | None:
         """Return the earliest event of a key that failed without the caller's knowledge.
