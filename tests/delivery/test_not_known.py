@@ -91,7 +91,7 @@ async def test_a_prepared_batch_is_repeated_if_all_of_it_may_be(
 
 
 async def test_it_counts_against_the_workspace(connect: Connect) -> None:
-    """A workspace of which no answer says what it took is asked one request at a time."""
+    """A workspace of which no answer says what it accepted is asked one request at a time."""
     async with (
         fake_customerio() as customerio,
         delivering(connect, customerio, CONFIG_V2, delivery_rate=1000) as one,

@@ -71,7 +71,7 @@ class CircuitBreaker:
         return None
 
     def on_success(self, sent_at: float) -> None:
-        """Close, because Customer.io took a request, or refused it for its content."""
+        """Close, because Customer.io accepted a request, or refused it for its content."""
         self._failures = 0
         self._refusals = 0
         self._refusal = self._probe = None

@@ -26,7 +26,7 @@ _STATE_CALLS = ("merge_customers", "suppress", "unsuppress", "add_customers", "r
 
 
 def is_idempotent(request: Request | SharedItem) -> bool:
-    """Return whether a request that may have been taken can be sent again without counting twice."""
+    """Return whether a request that may have been accepted can be sent again without counting twice."""
     path = request.path.partition("?")[0]
     if path.startswith("/api/v2/"):
         body = _decoded(request.body)

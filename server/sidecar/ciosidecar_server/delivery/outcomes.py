@@ -45,7 +45,7 @@ UNATTRIBUTED_ERROR = Warning(
 )
 UNREADABLE = Warning(
     WarningCode.UNATTRIBUTED_ERROR,
-    "Customer.io's answer cannot be read, and may report that this was not taken (12.1)",
+    "Customer.io's answer cannot be read, and may report that this was not accepted (12.1)",
 )
 
 
@@ -98,7 +98,7 @@ def refused(status: int, failures: list[Failure]) -> DeliveryOutcome:
 
 
 def item_refused(http_status: int, failure: Failure) -> DeliveryOutcome:
-    """Return the outcome of an item that Customer.io refuses, having taken the rest of the request."""
+    """Return the outcome of an item that Customer.io refuses, having accepted the rest of the request."""
     error = _error(ErrorCode.REFUSED, "Customer.io refused this item", 400, retryable=False)
     return DeliveryOutcome(400, error, (), http_status, failure.reason, failure.field)
 
@@ -106,7 +106,7 @@ def item_refused(http_status: int, failure: Failure) -> DeliveryOutcome:
 def of_prepared(
     http_status: int, failures: list[Failure], items: int, warnings: Sequence[Warning]
 ) -> DeliveryOutcome:
-    """Return the outcome of a prepared batch that Customer.io took, except the items it names.
+    """Return the outcome of a prepared batch that Customer.io accepted, except the items it names.
 
     Args:
         http_status: the status of the response.
@@ -181,10 +181,10 @@ def in_trouble(
 
 
 def not_known(http_status: int) -> DeliveryOutcome:
-    """Return the outcome of a job that Customer.io may have taken or not."""
+    """Return the outcome of a job that Customer.io may have accepted or not."""
     error = _error(
         ErrorCode.UPSTREAM_FAILED,
-        f"Customer.io answered {http_status} without saying what it took",
+        f"Customer.io answered {http_status} without saying what it accepted",
         503,
         retryable=True,
     )
@@ -192,7 +192,7 @@ def not_known(http_status: int) -> DeliveryOutcome:
 
 
 def blocked_by_item(item_ref: ItemRef) -> DeliveryOutcome:
-    """Return the outcome of a job behind a retryable failure of the same stream or call. item_ref: names the failed job."""
+    """Return the outcome of a job behind a retryable failure of the same stream or call, that of item_ref."""
     error = _error(
         ErrorCode.BLOCKED,
         f"not sent: item {item_ref.position} of batch {item_ref.batch_id}, which concerns the same"

@@ -92,7 +92,7 @@ class Sender:
                 job.answered_at = now
 
     def attempt_handled(self, batch: RequestBatch) -> None:
-        """Send what may be sent after an attempt. If all its jobs are settled, so may the request that waited for them."""
+        """Send what may be sent after an attempt, with the request that waited for its jobs if all are settled."""
         if batch.next is not None and all(job.state is State.SETTLED for job in batch.jobs):
             self._again.append(batch.next)
         self._pump()

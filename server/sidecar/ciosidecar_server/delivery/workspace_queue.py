@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable
 
 from . import outcomes
+from .accepted import accepted
 from .clock import Clock
 from .endpoints import TrackApiEndpoints
 from .health import Health
@@ -19,11 +20,10 @@ from .responses import THROTTLED, Classification, Disposition, classify
 from .retry import jittered_delay_s, retry_after_s
 from .sender import Sender
 from .slots import Slots
-from .taken import taken
 from .transport import NoResponse, Response, Transport
 
 _TOO_MUCH_TOGETHER = (400, 413)
-_PARTLY_TAKEN = 207
+_PARTLY_ACCEPTED = 207
 _log = logging.getLogger(__name__)
 
 
@@ -185,7 +185,7 @@ class WorkspaceQueue:
         else:
             self._health.on_success(batch.sent_at)
             if disposition is Disposition.DELIVERED:
-                for job, outcome in taken(batch, status, classification):
+                for job, outcome in accepted(batch, status, classification):
                     self._finish(job, outcome)
             elif len(batch.jobs) > 1 and status in _TOO_MUCH_TOGETHER:
                 self._split(batch)
@@ -227,19 +227,19 @@ class WorkspaceQueue:
             self._finish(job, outcome._replace(http_status=0))
 
     def _not_known(self, batch: RequestBatch, status: int) -> None:
-        """Send again the jobs that are idempotent; warn of the other jobs that they may not have been taken."""
+        """Send again the jobs that are idempotent; warn of the other jobs that they may not have been accepted."""
         outcome = outcomes.not_known(status)
         self._health.on_failure(outcome, batch.sent_at)
-        _log.warning("Customer.io answered %d without saying what it took", status)
-        perhaps_taken = outcomes.DELIVERED._replace(
+        _log.warning("Customer.io answered %d without saying what it accepted", status)
+        perhaps_accepted = outcomes.DELIVERED._replace(
             http_status=status, warnings=[outcomes.UNREADABLE]
         )
         for job in batch.jobs:
             job.failure = outcome
             if not is_idempotent(job.request):
-                self._finish(job, perhaps_taken)
+                self._finish(job, perhaps_accepted)
         batch.drop_settled()
-        if status == _PARTLY_TAKEN and len(batch.jobs) > 1:
+        if status == _PARTLY_ACCEPTED and len(batch.jobs) > 1:
             self._split(batch)
         elif batch.next is not None:
             # The other half need not wait for what will hardly be answered better.
