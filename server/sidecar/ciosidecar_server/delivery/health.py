@@ -47,7 +47,7 @@ class Health:
         self.circuit_breaker.on_failure(outcome, sent_at)
 
     def on_throttled(self, retry_after_s: float | None, sent_at: float) -> bool:
-        """Lower the rate after a 429, or pause if it asks for that. Return whether a pause begins, or a longer one."""
+        """Lower the rate after a 429, and pause if it asks for that. Return whether a pause begins, or a longer one."""
         self._changed_at = self._clock()
         self.rate_limiter.on_throttled(sent_at)
         return bool(retry_after_s) and self.circuit_breaker.pause(retry_after_s or 0.0)
