@@ -132,7 +132,7 @@ def _blocking_in_async(sends: Any, run: Any) -> Any:
     return sends() if run is run_sync else [(TRACK, {}), (TRACK, {})]
 
 
-def test_no_more_is_sent_than_the_credit_allows(run: Any) -> None:
+def test_no_more_is_sent_than_may_be_outstanding(run: Any) -> None:
     """With at most ten outstanding events, the server never sees an eleventh unanswered."""
     seen: list[int] = []
 

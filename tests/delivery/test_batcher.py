@@ -3,8 +3,8 @@
 import pytest
 from ciosidecar_server.delivery.batcher import MAX_LINGER_S, Batcher
 from ciosidecar_server.delivery.job import Job
-from ciosidecar_server.delivery.outcomes import DeliveryOutcome, Place
-from ciosidecar_transform.requests import BatchItem, BatchTemplate
+from ciosidecar_server.delivery.outcomes import DeliveryOutcome, ItemRef
+from ciosidecar_transform.requests import BatchTemplate, SharedItem
 
 LINGER_S = 0.005
 TEMPLATE = BatchTemplate("POST", "https://track.customer.io", "v2/batch", {}, b"[", 4, 100)
@@ -15,15 +15,15 @@ class Message:
 
     submitting = True
 
-    def place(self, job: Job) -> Place | None:
+    def item_ref(self, job: Job) -> ItemRef | None:
         return None
 
-    def settled(self, job: Job, report: DeliveryOutcome) -> None:
+    def settled(self, job: Job, outcome: DeliveryOutcome) -> None:
         raise AssertionError("a batcher settles no job")
 
 
 def job(message: Message, body: bytes = b"{}") -> Job:
-    return Job(BatchItem(TEMPLATE, "/api/v2/batch", body), (), 100.0, message, 0)
+    return Job(SharedItem(TEMPLATE, "/api/v2/batch", body), (), 100.0, message, 0)
 
 
 def test_jobs_wait_for_the_linger() -> None:

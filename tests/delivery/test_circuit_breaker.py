@@ -2,16 +2,16 @@
 
 from ciosidecar_server.delivery.circuit_breaker import CircuitBreaker
 from ciosidecar_server.delivery.job import Job
-from ciosidecar_server.delivery.outcomes import DeliveryOutcome, Place, unanswered
+from ciosidecar_server.delivery.outcomes import DeliveryOutcome, ItemRef, unanswered
 
 
 class _Owner:
     submitting = False
 
-    def place(self, job: Job) -> Place | None:
+    def item_ref(self, job: Job) -> ItemRef | None:
         return None
 
-    def settled(self, job: Job, report: DeliveryOutcome) -> None:
+    def settled(self, job: Job, outcome: DeliveryOutcome) -> None:
         raise AssertionError("a circuit answers nobody itself")
 
 
@@ -29,9 +29,9 @@ def test_a_job_whose_time_ends_within_the_pause_is_throttled() -> None:
     """Customer.io asked for 5 s: what has less than that left is told so, and what has more waits."""
     circuit = CircuitBreaker(lambda: 100.0)
     circuit.pause(5.0)
-    report = circuit.admit(_job(deadline=104.9))
-    assert report is not None
-    assert (report.status, report.retry_after_s) == (429, 5.0)
+    outcome = circuit.admit(_job(deadline=104.9))
+    assert outcome is not None
+    assert (outcome.status, outcome.retry_after_s) == (429, 5.0)
     assert circuit.admit(_job(deadline=105.1)) is None
 
 

@@ -226,7 +226,7 @@ async def test_a_prepared_request_is_delivered(connect: Connect) -> None:
         assert [request.person for request in customerio.requests] == ["u1"]
 
 
-async def test_the_credit_of_streams_does_not_apply(connect: Connect) -> None:
+async def test_the_limits_of_streams_do_not_apply(connect: Connect) -> None:
     """A batch may hold max_batch_events, however few a stream may have unanswered."""
     async with served(connect, max_outstanding_events=2, max_batch_events=50) as (_, stub):
         events = [track("1", f"u{number}") for number in range(50)]

@@ -41,7 +41,7 @@ async def test_a_customerio_that_does_not_answer_stops_the_reading(connect: Conn
         assert {told.status for told in (await one.told_all(3))[:10]} == {200}
 
 
-async def test_the_credit_counts_bytes_too(connect: Connect) -> None:
+async def test_outstanding_bytes_are_limited_too(connect: Connect) -> None:
     """Few events that are large stop the reading as well."""
     async with (
         fake_customerio() as customerio,
@@ -157,7 +157,7 @@ async def test_a_slow_person_does_not_hold_back_the_rest_of_a_batch(connect: Con
         assert len(await one.told_all(1)) == 6
 
 
-async def test_two_streams_have_a_credit_each(connect: Connect) -> None:
+async def test_two_streams_have_limits_of_their_own(connect: Connect) -> None:
     """One that is stopped does not stop the other."""
     async with fake_customerio() as customerio:
         stub = await connect(customerio_url=customerio.url, max_outstanding_events=1)
@@ -172,7 +172,7 @@ async def test_two_streams_have_a_credit_each(connect: Connect) -> None:
             assert not stopped.knows(2)
 
 
-async def test_a_batch_without_events_costs_credit() -> None:
+async def test_a_batch_without_events_is_outstanding_too() -> None:
     """A caller that sends empty batches and reads nothing is read no further than the limit."""
     sidecar = Sidecar(Settings(listen=("127.0.0.1:0",), max_outstanding_events=100))
     (address,) = await sidecar.start()

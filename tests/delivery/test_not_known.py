@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ciosidecar import v1
 from ciosidecar_server.delivery.idempotence import is_idempotent
-from ciosidecar_transform.requests import BatchItem, Request, endpoints
+from ciosidecar_transform.requests import Request, SharedItem, endpoints
 
 from tests.conftest import Connect
 from tests.delivery.caller import AUTHORIZATION, CONFIG_V2, delivering, group, identify, track
@@ -91,7 +91,7 @@ async def test_a_prepared_batch_is_repeated_if_all_of_it_may_be(
 
 
 async def test_it_counts_against_the_workspace(connect: Connect) -> None:
-    """A workspace of which no answer says what it took is asked one request at a time."""
+    """A workspace of which no answer says what it accepted is asked one request at a time."""
     async with (
         fake_customerio() as customerio,
         delivering(connect, customerio, CONFIG_V2, delivery_rate=1000) as one,
@@ -130,7 +130,7 @@ ENDPOINTS = endpoints("https://track.customer.io", "site", "key")
 def test_which_items_of_v2_may_be_sent_twice(item: Any, may_be: bool) -> None:
     """States, and events with an id; alone or in a batch of the caller's own making."""
     body = json.dumps(item).encode()
-    assert is_idempotent(BatchItem(ENDPOINTS.batch, "/api/v2/batch", body)) is may_be
+    assert is_idempotent(SharedItem(ENDPOINTS.batch, "/api/v2/batch", body)) is may_be
     assert is_idempotent(Request(ENDPOINTS.batch, "/api/v2/entity", body)) is may_be
     batch = b'{"batch": [{"type": "person", "action": "identify"}, %b]}' % body
     assert is_idempotent(Request(ENDPOINTS.batch, "/api/v2/batch", batch)) is may_be

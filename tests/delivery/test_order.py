@@ -155,7 +155,7 @@ async def test_a_final_refusal_releases_what_waits(connect: Connect) -> None:
         assert customerio.names == ["1", "2"]
 
 
-async def test_what_was_on_its_way_is_held_back_once(connect: Connect) -> None:
+async def test_what_was_on_its_way_is_blocked_once(connect: Connect) -> None:
     """Events sent before the caller heard of a failure come back; sent again, in order, they pass."""
     async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda request: OK if request.person == "u9" else FAILING_FOR_LONG

@@ -1,9 +1,9 @@
-"""After a failure: whose events are held back, and until when."""
+"""After a failure: whose events are blocked, and until when."""
 
 import random
 
 import pytest
-from ciosidecar_server.delivery.outcomes import Place
+from ciosidecar_server.delivery.outcomes import ItemRef
 from ciosidecar_server.rpc import resend_gate
 from ciosidecar_server.rpc.resend_gate import ResendGate
 
@@ -30,8 +30,8 @@ class Stream:
     def fail(self, name: str, workspace: str = "w") -> None:
         """An event that was sent last comes back, to be tried again."""
         keys = {letter for letter in name if letter.isalpha()}
-        place = Place(0, self._sent)
-        self.gate.add(workspace, keys, hash(name), self._arrivals[name], place)
+        item_ref = ItemRef(0, self._sent)
+        self.gate.add(workspace, keys, hash(name), self._arrivals[name], item_ref)
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def stream() -> Stream:
     return found
 
 
-def test_whoever_shares_a_key_is_held(stream: Stream) -> None:
-    """By any of its keys, directly or through an event that was held; others go."""
+def test_whoever_shares_a_key_is_blocked(stream: Stream) -> None:
+    """By any of its keys, directly or through an event that was blocked; others go."""
     assert stream.send("b1") is None
     assert stream.send("ac1") == 1
     assert stream.send("c1") == 3
@@ -52,21 +52,21 @@ def test_whoever_shares_a_key_is_held(stream: Stream) -> None:
 
 
 def test_what_comes_again_in_order_passes(stream: Stream) -> None:
-    """The failed event and those that were held, each of them once; then everybody."""
+    """The failed event and those that were blocked, each of them once; then everybody."""
     assert [stream.send("ac1"), stream.send("c1")] == [1, 2]
     assert [stream.send(name) for name in ("a1", "ac1", "c1", "c2", "a2")] == [None] * 5
 
 
 def test_a_new_event_does_not_overtake_what_is_still_to_come_again(stream: Stream) -> None:
-    """The failed one has come; the one that was held behind it has not."""
+    """The failed one has come; the one that was blocked behind it has not."""
     assert stream.send("a2") == 1
     assert stream.send("a1") is None
     assert stream.send("a3") == 2
     assert [stream.send("a2"), stream.send("a3")] == [None, None]
 
 
-def test_a_second_failure_holds_back_what_came_too_early(stream: Stream) -> None:
-    """The caller sent the held event again before it heard that the failed one failed again."""
+def test_a_second_failure_blocks_what_came_too_early(stream: Stream) -> None:
+    """The caller sent the blocked event again before it heard that the failed one failed again."""
     assert stream.send("a2") == 1
     assert stream.send("a1") is None
     stream.fail("a1")
@@ -74,8 +74,8 @@ def test_a_second_failure_holds_back_what_came_too_early(stream: Stream) -> None
     assert [stream.send("a1"), stream.send("a2")] == [None, None]
 
 
-def test_what_is_given_up_holds_nobody_for_long(stream: Stream) -> None:
-    """An event that comes again without the one it was held for passes, and all after it."""
+def test_what_is_given_up_blocks_nobody_for_long(stream: Stream) -> None:
+    """An event that comes again without the one it was blocked by passes, and all after it."""
     assert stream.send("a2") == 1
     assert [stream.send("a2"), stream.send("a3")] == [None, None]
 
@@ -86,7 +86,7 @@ def test_an_event_that_was_tried_elsewhere_passes(stream: Stream) -> None:
     assert stream.send("a3") is None
 
 
-def test_a_workspace_is_held_by_its_own_failures_only(stream: Stream) -> None:
+def test_a_workspace_is_blocked_by_its_own_failures_only(stream: Stream) -> None:
     """The same person and the same event, for another workspace, pass and open nothing."""
     assert stream.send("a1", "other") is None
     assert stream.send("a2") == 1
@@ -94,7 +94,7 @@ def test_a_workspace_is_held_by_its_own_failures_only(stream: Stream) -> None:
 
 def test_what_is_remembered_is_bounded(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the limit the oldest failures are forgotten."""
-    monkeypatch.setattr(resend_gate, "MAX_HELD", 10)
+    monkeypatch.setattr(resend_gate, "MAX_FAILURES", 10)
     for number in range(10):
         stream.send(f"b{number}")
         stream.fail(f"b{number}")

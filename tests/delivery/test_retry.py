@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from ciosidecar_server.delivery.endpoints import TrackApiEndpoints
 from ciosidecar_server.delivery.job import Job, State
-from ciosidecar_server.delivery.outcomes import DeliveryOutcome, Place
+from ciosidecar_server.delivery.outcomes import DeliveryOutcome, ItemRef
 from ciosidecar_server.delivery.rate_limiter import SendLimits
 from ciosidecar_server.delivery.retry import (
     FIRST_DELAY_S,
@@ -79,11 +79,11 @@ class Message:
     def __init__(self) -> None:
         self.outcome: asyncio.Future[DeliveryOutcome] = asyncio.get_running_loop().create_future()
 
-    def place(self, job: Job) -> Place | None:
+    def item_ref(self, job: Job) -> ItemRef | None:
         return None
 
-    def settled(self, job: Job, report: DeliveryOutcome) -> None:
-        self.outcome.set_result(report)
+    def settled(self, job: Job, outcome: DeliveryOutcome) -> None:
+        self.outcome.set_result(outcome)
 
 
 LIMITS = SendLimits(rate_per_s=100, concurrency=10, request_timeout_s=10, linger_s=0.005)

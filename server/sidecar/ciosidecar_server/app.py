@@ -100,7 +100,7 @@ class Sidecar:
         return f"{address.rpartition(':')[0]}:{port}"
 
     async def drain(self) -> None:
-        """Refuse new calls, finish what was received, and end within the grace period."""
+        """Reject new calls, finish what was received, and end within the grace period."""
         await self._health.enter_graceful_shutdown()
         self._draining.begin(self._settings.grace_s)
         self._dispatcher.drain(self._settings.grace_s)

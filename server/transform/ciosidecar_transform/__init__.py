@@ -19,7 +19,7 @@ from .outcomes import (
     WarningCode,
 )
 from .pipeline import EVENT_TYPES, Transformed, transform_event
-from .requests import BatchItem, Request, RequestTemplate
+from .requests import Request, RequestTemplate, SharedItem
 from .settings.connections import Connection, read_connection
 from .settings.destination import Destination
 from .settings.dynamic import AnyDestination, DynamicDestination, read_destination
@@ -58,7 +58,6 @@ def transform(
 __all__ = [
     "EVENT_TYPES",
     "AnyDestination",
-    "BatchItem",
     "BatchTransform",
     "Connection",
     "Destination",
@@ -74,6 +73,7 @@ __all__ = [
     "RequestTemplate",
     "RequestWriter",
     "SettingProblem",
+    "SharedItem",
     "Transformed",
     "Warning",
     "WarningCode",

@@ -7,7 +7,7 @@ from .event import Event
 from .operations import Operation
 from .outcomes import EventRejected, Outcome, rejected
 from .pipeline import internal_error, transform_event
-from .requests import BatchItem, BatchTemplate, Request, RequestTemplate
+from .requests import BatchTemplate, Request, RequestTemplate, SharedItem
 from .settings.connections import Connection
 from .settings.dynamic import AnyDestination
 
@@ -105,7 +105,7 @@ class BatchTransform:
                     else:
                         self._close_overlapping(operation, event, destination)
                 self._writer.add(request, position)
-            elif type(request) is BatchItem:
+            elif type(request) is SharedItem:
                 self._writer.reserve(
                     request.template,
                     len(request.path) + len(request.body) + envelope_bytes(request.template),
@@ -120,7 +120,7 @@ class BatchTransform:
     def _share(
         self,
         position: int,
-        item: BatchItem,
+        item: SharedItem,
         operation: Operation,
         event: Event,
         destination: AnyDestination,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from .event import Event
 from .operations import Operation
 from .ordering import OperationSet
-from .requests import BatchItem, BatchTemplate, Request
+from .requests import BatchTemplate, Request, SharedItem
 
 _CLOSING = b"]}"
 
@@ -31,11 +31,11 @@ class OpenRequest:
         # One byte more, because the first item has no comma.
         self._bytes_left = template.max_bytes - envelope_bytes(template) + 1
 
-    def takes(self, item: BatchItem) -> bool:
+    def takes(self, item: SharedItem) -> bool:
         """Return whether there is room for an item. Rule 10.3."""
         return len(item.body) < self._bytes_left and len(self.bodies) < self._max_items
 
-    def add(self, item: BatchItem) -> None:
+    def add(self, item: SharedItem) -> None:
         """Add an item. The caller MUST have asked `takes`."""
         self.bodies.append(item.body)
         self._bytes_left -= len(item.body) + 1
@@ -54,7 +54,7 @@ class SharedRequest(OpenRequest):
         self.positions: list[int] = []
         self.operations = OperationSet(by_phone=by_phone)
 
-    def cover(self, position: int, item: BatchItem, operation: Operation, event: Event) -> None:
+    def cover(self, position: int, item: SharedItem, operation: Operation, event: Event) -> None:
         """Add the item of an event. The caller MUST have asked `takes`."""
         self.add(item)
         self.positions.append(position)

@@ -7,12 +7,12 @@ from msgspec.json import encode
 from .identifiers import kind_and_value
 from .operations import UpdateObject
 from .outcomes import Warning
-from .requests import BatchItem, Endpoints, batch_item
+from .requests import Endpoints, SharedItem, batch_item
 
 
 def update_object(
     operation: UpdateObject, endpoints: Endpoints, _warnings: list[Warning]
-) -> BatchItem:
+) -> SharedItem:
     """Write an object. Rule 8.1.
 
     Raises:

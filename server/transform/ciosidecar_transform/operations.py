@@ -24,7 +24,7 @@ class Identify(Struct, frozen=True, gc=False):
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Return the people of the operation, as they are addressed."""
+        """Return the identifiers of the people of the operation."""
         return (self.person,)
 
 
@@ -35,7 +35,7 @@ class DeletePerson(Struct, frozen=True, gc=False):
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Return the people of the operation, as they are addressed."""
+        """Return the identifiers of the people of the operation."""
         return (self.person,)
 
 
@@ -56,7 +56,7 @@ class SendEvent(Struct, frozen=True, gc=False):
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Return the people of the operation, as they are addressed."""
+        """Return the identifiers of the people of the operation."""
         return (self.person or self.anonymous_id or "",)
 
 
@@ -72,7 +72,7 @@ class AddDevice(Struct, frozen=True, gc=False):
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Return the people of the operation, as they are addressed."""
+        """Return the identifiers of the people of the operation."""
         return (self.person,)
 
 
@@ -84,7 +84,7 @@ class DeleteDevice(Struct, frozen=True, gc=False):
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Return the people of the operation, as they are addressed."""
+        """Return the identifiers of the people of the operation."""
         return (self.person,)
 
 
@@ -96,7 +96,7 @@ class Merge(Struct, frozen=True, gc=False):
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Return the people of the operation, as they are addressed."""
+        """Return the identifiers of the people of the operation."""
         return (self.primary, self.secondary)
 
 
@@ -113,7 +113,7 @@ class ChangeSegment(Struct, frozen=True, gc=False):
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Return the people of the operation, as they are addressed."""
+        """Return the identifiers of the people of the operation."""
         return (self.person,)
 
 
@@ -125,7 +125,7 @@ class ChangeSuppression(Struct, frozen=True, gc=False):
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Return the people of the operation, as they are addressed."""
+        """Return the identifiers of the people of the operation."""
         return (self.person,)
 
 
@@ -169,7 +169,7 @@ class UpdateObject(Struct, frozen=True, gc=False):
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Return the people of the operation, as they are addressed."""
+        """Return the identifiers of the people of the operation."""
         person = self.person or self.anonymous_id
         return () if person is None else (person,)
 

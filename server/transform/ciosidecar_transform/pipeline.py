@@ -18,7 +18,7 @@ from .outcomes import (
     WarningCode,
     rejected,
 )
-from .requests import BatchItem, Request
+from .requests import Request, SharedItem
 from .rules import alias, group, identify, page, record, screen, track
 from .rules.context import RuleContext
 from .settings.connections import Connection
@@ -50,7 +50,7 @@ class Transformed(Struct, frozen=True, gc=False):
     """An event's outcome. The other fields are None unless the event became a request."""
 
     outcome: Outcome
-    request: Request | BatchItem | None = None
+    request: Request | SharedItem | None = None
     operation: Operation | None = None
     event: Event | None = None
 

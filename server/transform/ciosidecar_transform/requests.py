@@ -49,7 +49,7 @@ class Request(Struct, frozen=True, gc=False):
     """The bytes to send; b"" for none."""
 
 
-class BatchItem(Struct, frozen=True, gc=False):
+class SharedItem(Struct, frozen=True, gc=False):
     """An operation's part of a request. Items of the same template and path may share a request."""
 
     template: BatchTemplate
@@ -76,7 +76,7 @@ class Endpoints(Struct, frozen=True, eq=False):
     batch: BatchTemplate
 
 
-Writers = Mapping[type, Callable[[Any, Endpoints, list[Warning]], Request | BatchItem]]
+Writers = Mapping[type, Callable[[Any, Endpoints, list[Warning]], Request | SharedItem]]
 """The writers of one version of the Track API, by the type of operation.
 
 A writer adds a warning for each part that it leaves out. It raises EventRejected for an operation that
@@ -117,7 +117,7 @@ def endpoints(base_url: str, site_id: str, api_key: str) -> Endpoints:
     )
 
 
-def batch_item(endpoints: Endpoints, body: bytes, subject: str) -> BatchItem:
+def batch_item(endpoints: Endpoints, body: bytes, subject: str) -> SharedItem:
     """Return an item of a request to /api/v2/batch. Rule 10.2.
 
     Args:
@@ -133,4 +133,4 @@ def batch_item(endpoints: Endpoints, body: bytes, subject: str) -> BatchItem:
             ErrorCode.TOO_LARGE,
             f"the {subject} becomes more than {MAX_ITEM_BYTES} bytes (rule 10.2)",
         )
-    return BatchItem(endpoints.batch, BATCH_PATH, body)
+    return SharedItem(endpoints.batch, BATCH_PATH, body)

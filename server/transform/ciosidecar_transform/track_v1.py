@@ -20,7 +20,7 @@ from .operations import (
     UpdateObject,
 )
 from .outcomes import Warning
-from .requests import BatchItem, Endpoints, Request, Writers
+from .requests import Endpoints, Request, SharedItem, Writers
 
 # A screen view is an ordinary event: v1 has no type for it (rule 5.4).
 _TYPE = {"track": b'"event"', "page": b'"page"', "screen": b'"event"'}
@@ -99,10 +99,10 @@ def _merge(operation: Merge, endpoints: Endpoints, _warnings: list[Warning]) -> 
 
 def change_segment(
     operation: ChangeSegment, endpoints: Endpoints, _warnings: list[Warning]
-) -> BatchItem:
+) -> SharedItem:
     """Write a change of a segment, for v2 too: v2 has no endpoint for segments. Rule 9.5."""
     change = "remove_customers" if operation.removes else "add_customers"
-    return BatchItem(
+    return SharedItem(
         endpoints.segment,
         f"/api/v1/segments/{operation.segment_id}/{change}?id_type={operation.kind}",
         encode(operation.identifier),

@@ -22,7 +22,7 @@ from .operations import (
     UpdateObject,
 )
 from .outcomes import Warning, WarningCode
-from .requests import MAX_ITEM_BYTES, BatchItem, Endpoints, Request, Writers, batch_item
+from .requests import MAX_ITEM_BYTES, Endpoints, Request, SharedItem, Writers, batch_item
 from .track_v1 import change_segment, identify, report_delivery, send_event
 
 _PUSH_METRICS = ("opened", "converted", "delivered")
@@ -42,7 +42,7 @@ def _identifiers(person: str) -> bytes:
 
 def _identify(
     operation: Identify, endpoints: Endpoints, warnings: list[Warning]
-) -> Request | BatchItem:
+) -> Request | SharedItem:
     """Write an identify. Rules 10.1, 10.2."""
     attributes = operation.attributes
     relationship_parts: list[bytes | Raw] = []
@@ -89,14 +89,14 @@ def _warn_of_deletion(warnings: list[Warning]) -> None:
 
 def _delete_person(
     operation: DeletePerson, endpoints: Endpoints, _warnings: list[Warning]
-) -> BatchItem:
+) -> SharedItem:
     body = b'{"type":"person","action":"delete","identifiers":%b}' % _identifiers(operation.person)
     return batch_item(endpoints, body, "deletion")
 
 
 def _send_event(
     operation: SendEvent, endpoints: Endpoints, warnings: list[Warning]
-) -> Request | BatchItem:
+) -> Request | SharedItem:
     # Joined from slices of the received event, as in v1.
     parts: list[Any] = [
         _EVENT[operation.kind],
@@ -117,7 +117,7 @@ def _send_event(
     return batch_item(endpoints, body, "event")
 
 
-def _add_device(operation: AddDevice, endpoints: Endpoints, _warnings: list[Warning]) -> BatchItem:
+def _add_device(operation: AddDevice, endpoints: Endpoints, _warnings: list[Warning]) -> SharedItem:
     device: dict[str, Any] = {"token": operation.token, "platform": operation.platform}
     if operation.last_used is not None:
         device["last_used"] = operation.last_used
@@ -128,11 +128,11 @@ def _add_device(operation: AddDevice, endpoints: Endpoints, _warnings: list[Warn
 
 def _delete_device(
     operation: DeleteDevice, endpoints: Endpoints, _warnings: list[Warning]
-) -> BatchItem:
+) -> SharedItem:
     return _device(endpoints, "delete_device", operation.person, {"token": operation.token})
 
 
-def _device(endpoints: Endpoints, action: str, person: str, device: dict[str, Any]) -> BatchItem:
+def _device(endpoints: Endpoints, action: str, person: str, device: dict[str, Any]) -> SharedItem:
     item = {
         "type": "person",
         "action": action,
@@ -142,7 +142,7 @@ def _device(endpoints: Endpoints, action: str, person: str, device: dict[str, An
     return batch_item(endpoints, encode(item), "device")
 
 
-def _merge(operation: Merge, endpoints: Endpoints, _warnings: list[Warning]) -> BatchItem:
+def _merge(operation: Merge, endpoints: Endpoints, _warnings: list[Warning]) -> SharedItem:
     item = {
         "type": "person",
         "action": "merge",
@@ -154,7 +154,7 @@ def _merge(operation: Merge, endpoints: Endpoints, _warnings: list[Warning]) -> 
 
 def _change_suppression(
     operation: ChangeSuppression, endpoints: Endpoints, _warnings: list[Warning]
-) -> BatchItem:
+) -> SharedItem:
     action = b"unsuppress" if operation.lifts else b"suppress"
     identifiers = _identifiers(operation.person)
     body = b'{"type":"person","action":"%b","identifiers":%b}' % (action, identifiers)
@@ -163,7 +163,7 @@ def _change_suppression(
 
 def _report_delivery(
     operation: ReportDelivery, endpoints: Endpoints, warnings: list[Warning]
-) -> Request | BatchItem:
+) -> Request | SharedItem:
     """Write a report on a message. v2 takes those of a push only; v1 takes the rest. Rule 13.2."""
     only_v1 = (operation.reason, operation.href, operation.action_name, operation.action_value)
     token = operation.device_token

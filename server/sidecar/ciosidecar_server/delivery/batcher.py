@@ -3,7 +3,7 @@
 from collections import deque
 
 from ciosidecar_transform.batching import OpenRequest
-from ciosidecar_transform.requests import BatchItem, Request
+from ciosidecar_transform.requests import Request, SharedItem
 
 from .job import Job, State
 from .request_batch import RequestBatch
@@ -100,7 +100,7 @@ class _SharedQueue:
     def full(self) -> bool:
         """Whether the jobs fill a request."""
         item = self.jobs[0].request
-        return isinstance(item, BatchItem) and (
+        return isinstance(item, SharedItem) and (
             len(self.jobs) >= item.template.max_items or self._bytes >= item.template.max_bytes
         )
 
@@ -126,7 +126,7 @@ def _share(job: Job) -> _Share | None:
 def _gathered(queue: _SharedQueue) -> RequestBatch:
     """Return as many jobs as one request takes, and with them the jobs that wait for no others."""
     first, share = queue.jobs[0].request, _share(queue.jobs[0])
-    assert isinstance(first, BatchItem)  # noqa: S101 - requests of their own are not gathered
+    assert isinstance(first, SharedItem)  # noqa: S101 - requests of their own are not gathered
     request = OpenRequest(first.template, first.path)
     jobs: list[Job] = []
     gathered_before: dict[Job, int] = {}
@@ -135,7 +135,7 @@ def _gathered(queue: _SharedQueue) -> RequestBatch:
         job = queue.jobs[0] if queue.jobs else followers[0]
         if job.state is not State.SETTLED:
             item = job.request
-            if not (type(item) is BatchItem and request.takes(item)):
+            if not (type(item) is SharedItem and request.takes(item)):
                 break
             request.add(item)
             jobs.append(job)

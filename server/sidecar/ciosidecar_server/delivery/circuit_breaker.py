@@ -64,14 +64,14 @@ class CircuitBreaker:
     def trouble(self) -> DeliveryOutcome | None:
         """Return the outcome of a job that may not even wait because of failures; None if there are none."""
         if self._paused:
-            return outcomes.held_back(THROTTLED, self.pause_s)
+            return outcomes.in_trouble(THROTTLED, self.pause_s)
         failure = self._last_failure
         if self._failures and failure is not None and failure.error is not None:
-            return outcomes.held_back(failure.status, self.wait_s(), failure.error.code)
+            return outcomes.in_trouble(failure.status, self.wait_s(), failure.error.code)
         return None
 
     def on_success(self, sent_at: float) -> None:
-        """Close, because Customer.io took a request, or refused it for its content."""
+        """Close, because Customer.io accepted a request, or refused it for its content."""
         self._failures = 0
         self._refusals = 0
         self._refusal = self._probe = None
@@ -135,7 +135,7 @@ class CircuitBreaker:
             )
         pause_s = self.pause_s
         if pause_s and job.deadline <= now + pause_s:
-            return outcomes.held_back(THROTTLED, pause_s)
+            return outcomes.in_trouble(THROTTLED, pause_s)
         return None
 
     def on_settled(self, job: Job) -> None:

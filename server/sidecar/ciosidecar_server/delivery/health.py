@@ -37,17 +37,17 @@ class Health:
         return max(self.rate_limiter.wait_s(), self.circuit_breaker.wait_s())
 
     def on_success(self, sent_at: float) -> None:
-        """Note that Customer.io took a request, or refused it for its content."""
+        """Close the circuit breaker and raise a lowered rate. Customer.io accepted a request or refused its content."""
         self.circuit_breaker.on_success(sent_at)
         self.rate_limiter.on_success()
 
     def on_failure(self, outcome: DeliveryOutcome, sent_at: float) -> None:
-        """Note a request without response, or with an error of the server's."""
+        """Count a request without response, or with an error of the server's."""
         self._changed_at = self._clock()
         self.circuit_breaker.on_failure(outcome, sent_at)
 
     def on_throttled(self, retry_after_s: float | None, sent_at: float) -> bool:
-        """Note a 429. Return whether it begins a pause, or a longer one."""
+        """Lower the rate after a 429, and pause if it asks for that. Return whether a pause begins, or a longer one."""
         self._changed_at = self._clock()
         self.rate_limiter.on_throttled(sent_at)
         return bool(retry_after_s) and self.circuit_breaker.pause(retry_after_s or 0.0)
@@ -55,7 +55,7 @@ class Health:
     def on_credentials_refused(
         self, jobs: Collection[Job], http_status: int, failures: list[Failure]
     ) -> DeliveryOutcome:
-        """Note that the credentials of a request were refused. Return the outcome of its jobs."""
+        """Let no job wait, because Customer.io refused the credentials of a request. Return the outcome of its jobs."""
         self._changed_at = self._clock()
         return self.circuit_breaker.on_credentials_refused(jobs, http_status, failures)
 
@@ -80,9 +80,9 @@ class Health:
         outcome = self.circuit_breaker.trouble()
         if outcome is None and self.rate_limiter.lowered:
             for_all_s = min(_MAX_RETRY_AFTER_S, max(1.0, waiting / self.rate_limiter.rate_per_s))
-            outcome = outcomes.held_back(429, for_all_s)
+            outcome = outcomes.in_trouble(429, for_all_s)
         if outcome is None and self.latency.slow(oldest_sent_at):
-            outcome = outcomes.held_back(504, None, ErrorCode.UPSTREAM_TIMEOUT)
+            outcome = outcomes.in_trouble(504, None, ErrorCode.UPSTREAM_TIMEOUT)
         return outcome
 
     @property

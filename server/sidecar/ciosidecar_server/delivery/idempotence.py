@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ciosidecar_transform.requests import BATCH_PATH, BatchItem, Request
+from ciosidecar_transform.requests import BATCH_PATH, Request, SharedItem
 from msgspec import DecodeError
 from msgspec.json import decode
 
@@ -25,8 +25,8 @@ _STATE_CALLS = ("merge_customers", "suppress", "unsuppress", "add_customers", "r
 """The last path segments of the POST requests of v1 that change nothing when they are repeated."""
 
 
-def is_idempotent(request: Request | BatchItem) -> bool:
-    """Return whether a request that may have been taken can be sent again without counting twice."""
+def is_idempotent(request: Request | SharedItem) -> bool:
+    """Return whether a request that may have been accepted can be sent again without counting twice."""
     path = request.path.partition("?")[0]
     if path.startswith("/api/v2/"):
         body = _decoded(request.body)

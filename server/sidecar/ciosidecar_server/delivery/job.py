@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
-from ciosidecar_transform.requests import BatchItem, Request
+from ciosidecar_transform.requests import Request, SharedItem
 
-from .outcomes import DeliveryOutcome, Place
+from .outcomes import DeliveryOutcome, ItemRef
 
 if TYPE_CHECKING:
     import asyncio
@@ -70,7 +70,7 @@ class Job:
 
     def __init__(
         self,
-        request: Request | BatchItem,
+        request: Request | SharedItem,
         keys: Collection[str],
         deadline: float,
         owner: "Owner",
@@ -141,8 +141,8 @@ class Owner(Protocol):
     def submitting(self) -> bool:
         """Whether more jobs of the same message are about to be submitted: requests wait for them."""
 
-    def place(self, job: Job) -> Place | None:
-        """Return where a job came from, or None if it came from another caller."""
+    def item_ref(self, job: Job) -> ItemRef | None:
+        """Return the batch and position of a job, or None if it came from another stream or call."""
 
-    def settled(self, job: Job, report: DeliveryOutcome) -> None:
-        """Note the outcome of a job. Called once for every job that is not forgotten."""
+    def settled(self, job: Job, outcome: DeliveryOutcome) -> None:
+        """Answer the item of a job with its outcome. Called once for every job that is not forgotten."""

@@ -8,8 +8,8 @@ from ciosidecar_transform.outcomes import Error, ErrorCode, ErrorType, Warning, 
 from .responses import Failure, in_its_words
 
 
-class Place(NamedTuple):
-    """Where a job came from, in its caller's words."""
+class ItemRef(NamedTuple):
+    """The batch and the position of an item, as its caller counts them."""
 
     batch_id: int
     position: int
@@ -28,7 +28,7 @@ class DeliveryOutcome(NamedTuple):
     """Customer.io's own words, or why there was no response."""
     field: str = ""
     retry_after_s: float | None = None
-    blocked_by: Place | None = None
+    blocked_by: ItemRef | None = None
     """The earlier job whose failure keeps this one from being sent."""
     failed_items: Sequence[Failure] = ()
     """With status 207: the items of a prepared request that were refused."""
@@ -45,7 +45,7 @@ UNATTRIBUTED_ERROR = Warning(
 )
 UNREADABLE = Warning(
     WarningCode.UNATTRIBUTED_ERROR,
-    "Customer.io's answer cannot be read, and may report that this was not taken (12.1)",
+    "Customer.io's answer cannot be read, and may report that this was not accepted (12.1)",
 )
 
 
@@ -98,7 +98,7 @@ def refused(status: int, failures: list[Failure]) -> DeliveryOutcome:
 
 
 def item_refused(http_status: int, failure: Failure) -> DeliveryOutcome:
-    """Return the outcome of an item that Customer.io refuses, having taken the rest of the request."""
+    """Return the outcome of an item that Customer.io refuses, having accepted the rest of the request."""
     error = _error(ErrorCode.REFUSED, "Customer.io refused this item", 400, retryable=False)
     return DeliveryOutcome(400, error, (), http_status, failure.reason, failure.field)
 
@@ -106,7 +106,7 @@ def item_refused(http_status: int, failure: Failure) -> DeliveryOutcome:
 def of_prepared(
     http_status: int, failures: list[Failure], items: int, warnings: Sequence[Warning]
 ) -> DeliveryOutcome:
-    """Return the outcome of a prepared batch that Customer.io took, except the items it names.
+    """Return the outcome of a prepared batch that Customer.io accepted, except the items it names.
 
     Args:
         http_status: the status of the response.
@@ -171,47 +171,49 @@ def credentials_refused(
     return DeliveryOutcome(503, _UNUSABLE, (), http_status, reason, "", retry_after_s)
 
 
-def held_back(
+def in_trouble(
     status: int, retry_after_s: float | None, code: ErrorCode = ErrorCode.THROTTLED
 ) -> DeliveryOutcome:
-    """Return the outcome of a job that may not even wait. status, code: the trouble of its workspace."""
+    """Return the outcome of a job that is not sent because of its workspace's trouble. status, code: the trouble."""
     text = _TROUBLES.get(code, "nothing gets through to Customer.io at the moment")
     error = _error(code, f"not sent: {text}", status, retryable=True)
     return DeliveryOutcome(status, error, retry_after_s=retry_after_s)
 
 
 def not_known(http_status: int) -> DeliveryOutcome:
-    """Return the outcome of a job that Customer.io may have taken or not."""
+    """Return the outcome of a job that Customer.io may have accepted or not."""
     error = _error(
         ErrorCode.UPSTREAM_FAILED,
-        f"Customer.io answered {http_status} without saying what it took",
+        f"Customer.io answered {http_status} without saying what it accepted",
         503,
         retryable=True,
     )
     return DeliveryOutcome(503, error, http_status=http_status)
 
 
-def held(place: Place) -> DeliveryOutcome:
-    """Return the outcome of a job behind a retryable failure of the same caller. place: of the failed job."""
+def blocked_by_item(item_ref: ItemRef) -> DeliveryOutcome:
+    """Return the outcome of a job behind a retryable failure of the same stream or call, that of item_ref."""
     error = _error(
         ErrorCode.BLOCKED,
-        f"not sent: item {place.position} of batch {place.batch_id}, which concerns the same"
+        f"not sent: item {item_ref.position} of batch {item_ref.batch_id}, which concerns the same"
         " person, failed and may be tried again",
         503,
         retryable=True,
     )
-    return DeliveryOutcome(503, error, blocked_by=place)
+    return DeliveryOutcome(503, error, blocked_by=item_ref)
 
 
-def following(cause: DeliveryOutcome, place: Place | None) -> DeliveryOutcome:
+def following(cause: DeliveryOutcome, item_ref: ItemRef | None) -> DeliveryOutcome:
     """Return the outcome of a job that waited for a job that failed.
 
     Args:
         cause: the outcome of the failed job.
-        place: where the failed job came from; None if it came from another caller.
+        item_ref: names the item of the failed job; None if it came from another stream or call.
     """
     if cause.error is _UNUSABLE:
         return cause._replace(http_status=0)
     if cause.error is DRAINED.error:
         return cause
-    return DeliveryOutcome(503, _BLOCKED_ELSEWHERE) if place is None else held(place)
+    return (
+        DeliveryOutcome(503, _BLOCKED_ELSEWHERE) if item_ref is None else blocked_by_item(item_ref)
+    )

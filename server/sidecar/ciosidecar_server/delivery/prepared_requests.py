@@ -23,7 +23,7 @@ def prepared_request(
     body: bytes,
     endpoints: TrackApiEndpoints,
 ) -> Request:
-    """Return a prepared request as it is.
+    """Return a prepared request with only the headers that may be sent.
 
     Raises:
         EventRejected: the request is not a call of the Track API (INVALID_ITEM).

@@ -75,7 +75,7 @@ class RateLimiter:
         self._tokens -= 1.0
 
     def on_success(self) -> None:
-        """Raise a lowered rate, because a request was taken."""
+        """Raise a lowered rate, because a request was accepted."""
         now = self._clock()
         self._succeeded_at = now
         if self.lowered:

@@ -13,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class RedirectingSender:
-    """Sends the requests of one workspace to the region that takes them, and remembers which one does."""
+    """Sends the requests of one workspace to the region that accepts them, and remembers which one does."""
 
     def __init__(
         self, base_url: str, transport: Transport, endpoints: TrackApiEndpoints, clock: Clock
@@ -37,7 +37,7 @@ class RedirectingSender:
         return self._base_url != self._configured_url
 
     async def send(self, batch: RequestBatch, until: float) -> Response:
-        """Return the response to a request, from whichever of the two regions takes it.
+        """Return the response to a request, from whichever of the two regions accepts it.
 
         Raises:
             NoResponse: there is no response by the time `until`.

@@ -1,7 +1,7 @@
 """Jobs that share one request."""
 
 from ciosidecar_transform.batching import join
-from ciosidecar_transform.requests import BatchItem, Request
+from ciosidecar_transform.requests import Request, SharedItem
 
 from .job import Job, State
 
@@ -43,8 +43,8 @@ class RequestBatch:
     def request(self) -> Request:
         """Return the request for the jobs that are left."""
         if self._request is None:
-            request: Request | BatchItem = self.jobs[0].request
-            if isinstance(request, BatchItem):
+            request: Request | SharedItem = self.jobs[0].request
+            if isinstance(request, SharedItem):
                 request = join(
                     request.template, request.path, [job.request.body for job in self.jobs]
                 )

@@ -27,15 +27,15 @@ class Disposition(Enum):
     """What has to be done about a response."""
 
     DELIVERED = "delivered"
-    """The request was taken, except the items that `failures` names."""
+    """The request was accepted, except the items that `failures` names."""
     REFUSED = "refused"
     """The request was refused permanently. A batch is refused because of some item."""
     WRONG_CREDENTIALS = "wrong credentials"
     """The request was refused, as every other request of the workspace will be."""
     TRY_AGAIN = "try again"
-    """The request was not taken, which is retryable: throttled, failing, or redirected to an unknown host."""
+    """The request was not accepted, which is retryable: throttled, failing, or redirected to an unknown host."""
     NOT_KNOWN = "not known"
-    """Some or all of the request may have been taken: the response does not say which, or is not Customer.io's."""
+    """Some or all of the request may have been accepted: the response does not say which, or is not Customer.io's."""
 
 
 class Failure(NamedTuple):

@@ -33,7 +33,7 @@ class Sender:
             limits: the limits of a workspace.
             slots: the connections that all workspaces share.
             health: the health of the workspace.
-            exchange: makes one attempt. It MUST call `landed` and, at its end, `over`.
+            exchange: makes one attempt. It MUST call `attempt_ended` and, at its end, `attempt_handled`.
             clock: the time at which requests are sent.
         """
         self._loop = asyncio.get_running_loop()
@@ -60,11 +60,11 @@ class Sender:
         """Make a job ready. Call `pump_soon` after the jobs that come together."""
         self._batcher.add(job, self._clock.time())
 
-    def next(self, batch: RequestBatch) -> None:
+    def send_next(self, batch: RequestBatch) -> None:
         """Send a request before all others."""
         self._again.appendleft(batch)
 
-    def again_at(self, batch: RequestBatch, time: float) -> None:
+    def resend_at(self, batch: RequestBatch, time: float) -> None:
         """Send a request again at a time."""
         self._clock.call_at(time, self._resend, batch)
 
@@ -78,8 +78,8 @@ class Sender:
             self._pumping = True
             self._loop.call_soon(self._pump)
 
-    def landed(self, batch: RequestBatch) -> None:
-        """Note that the attempt of the running task is over."""
+    def attempt_ended(self, batch: RequestBatch) -> None:
+        """Free the slot of the running task's attempt. Its jobs wait for a retry or for their outcome."""
         task = asyncio.current_task()
         if task is None or self._in_flight.pop(task, None) is None:
             return
@@ -91,8 +91,8 @@ class Sender:
             if not job.forgotten:
                 job.answered_at = now
 
-    def over(self, batch: RequestBatch) -> None:
-        """Note that an attempt is dealt with. The request that waited for its jobs may go."""
+    def attempt_handled(self, batch: RequestBatch) -> None:
+        """Send what may be sent after an attempt, with the request that waited for its jobs if all are settled."""
         if batch.next is not None and all(job.state is State.SETTLED for job in batch.jobs):
             self._again.append(batch.next)
         self._pump()
@@ -117,7 +117,7 @@ class Sender:
             self._wake.cancel()
 
     def _cancel_soon(self, attempt: "asyncio.Task[None]") -> None:
-        """Cancel an attempt once it has begun: a task cancelled before that would not call `over`."""
+        """Cancel an attempt once it has begun: a task cancelled before that would not call `attempt_handled`."""
         self._loop.call_soon(attempt.cancel)
 
     def _pump(self) -> None:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterable
 
 from . import outcomes
+from .accepted import accepted
 from .clock import Clock
 from .endpoints import TrackApiEndpoints
 from .health import Health
@@ -19,11 +20,10 @@ from .responses import THROTTLED, Classification, Disposition, classify
 from .retry import jittered_delay_s, retry_after_s
 from .sender import Sender
 from .slots import Slots
-from .taken import taken
 from .transport import NoResponse, Response, Transport
 
 _TOO_MUCH_TOGETHER = (400, 413)
-_PARTLY_TAKEN = 207
+_PARTLY_ACCEPTED = 207
 _log = logging.getLogger(__name__)
 
 
@@ -68,10 +68,10 @@ class WorkspaceQueue:
         """Whether there are jobs, or the next one depends on what is known: of health, or of the region."""
         return bool(self._jobs) or self._health.worth_keeping or self._redirecting.moved
 
-    def held_back(self, *, alone: bool) -> DeliveryOutcome | None:
+    def beyond_share(self, *, alone: bool) -> DeliveryOutcome | None:
         """Return the outcome of jobs beyond a fair share of what a stream may have outstanding; None if there is no trouble.
 
-        alone: whether the stream has no other workspace. Then jobs are held back only while the circuit breaker is open.
+        alone: whether the stream has no other workspace. Then there is trouble only while the circuit breaker is open.
         """
         if alone and not self._health.circuit_breaker.open:
             return None
@@ -148,27 +148,27 @@ class WorkspaceQueue:
             response = await self._redirecting.send(
                 batch, batch.sent_at + self._limits.request_timeout_s
             )
-            self._sender.landed(batch)
+            self._sender.attempt_ended(batch)
             self._health.latency.on_response(batch.sent_at)
             self._judge(batch, response)
         except NoResponse as failure:
             outcome = outcomes.unanswered(failure.text, timed_out=failure.timed_out)
-            self._sender.landed(batch)
+            self._sender.attempt_ended(batch)
             self._health.on_failure(outcome, batch.sent_at)
             self._try_again(batch, outcome)
         except asyncio.CancelledError:
             # Every job was answered, or the sidecar shuts down: not a failure of the workspace.
-            self._sender.landed(batch)
+            self._sender.attempt_ended(batch)
             for job in batch.jobs:
                 self._finish(job, outcomes.unanswered("no time is left", timed_out=True))
             raise
         except Exception as fault:  # noqa: BLE001 - a defect must not leave a job without an answer
             # The text of the exception may quote a body.
             _log.error("internal error in delivery: %s", type(fault).__name__)
-            self._sender.landed(batch)
+            self._sender.attempt_ended(batch)
             self._try_again(batch, outcomes.unanswered("internal error", timed_out=False))
         finally:
-            self._sender.over(batch)
+            self._sender.attempt_handled(batch)
 
     def _judge(self, batch: RequestBatch, response: Response) -> None:
         """Do what a response asks for."""
@@ -185,7 +185,7 @@ class WorkspaceQueue:
         else:
             self._health.on_success(batch.sent_at)
             if disposition is Disposition.DELIVERED:
-                for job, outcome in taken(batch, status, classification):
+                for job, outcome in accepted(batch, status, classification):
                     self._finish(job, outcome)
             elif len(batch.jobs) > 1 and status in _TOO_MUCH_TOGETHER:
                 self._split(batch)
@@ -211,7 +211,7 @@ class WorkspaceQueue:
         until = self._clock.time() + pause_s
         for job in list(self._jobs):
             if job.deadline <= until and job.state in UNSENT:
-                paused = job.failure or outcomes.held_back(THROTTLED, pause_s)
+                paused = job.failure or outcomes.in_trouble(THROTTLED, pause_s)
                 self._finish(job, paused._replace(retry_after_s=pause_s))
 
     def _credentials_refused(
@@ -227,19 +227,19 @@ class WorkspaceQueue:
             self._finish(job, outcome._replace(http_status=0))
 
     def _not_known(self, batch: RequestBatch, status: int) -> None:
-        """Send again the jobs that are idempotent; warn of the other jobs that they may not have been taken."""
+        """Send again the jobs that are idempotent; warn of the other jobs that they may not have been accepted."""
         outcome = outcomes.not_known(status)
         self._health.on_failure(outcome, batch.sent_at)
-        _log.warning("Customer.io answered %d without saying what it took", status)
-        perhaps_taken = outcomes.DELIVERED._replace(
+        _log.warning("Customer.io answered %d without saying what it accepted", status)
+        perhaps_accepted = outcomes.DELIVERED._replace(
             http_status=status, warnings=[outcomes.UNREADABLE]
         )
         for job in batch.jobs:
             job.failure = outcome
             if not is_idempotent(job.request):
-                self._finish(job, perhaps_taken)
+                self._finish(job, perhaps_accepted)
         batch.drop_settled()
-        if status == _PARTLY_TAKEN and len(batch.jobs) > 1:
+        if status == _PARTLY_ACCEPTED and len(batch.jobs) > 1:
             self._split(batch)
         elif batch.next is not None:
             # The other half need not wait for what will hardly be answered better.
@@ -255,7 +255,7 @@ class WorkspaceQueue:
                 self._finish(job, _drained(job))
         batch.drop_settled()
         if batch.jobs:
-            self._sender.next(batch.bisect())
+            self._sender.send_next(batch.bisect())
 
     def _try_again(self, batch: RequestBatch, outcome: DeliveryOutcome) -> None:
         """Plan another attempt for the jobs that have the time for it; answer the others."""
@@ -267,7 +267,7 @@ class WorkspaceQueue:
                 self._finish(job, outcome)
         batch.drop_settled()
         if batch.jobs:
-            self._sender.again_at(batch, at)
+            self._sender.resend_at(batch, at)
 
     def _finish(self, job: Job, outcome: DeliveryOutcome) -> None:
         """Answer a job. After a retryable failure, answer the jobs that wait for it, too; otherwise they may go.
@@ -279,7 +279,7 @@ class WorkspaceQueue:
         finished = [(job, outcome)]
         if outcome.error is not None and outcome.error.retryable and not job.forgotten:
             finished += (
-                (dependent, outcomes.following(outcome, dependent.owner.place(job)))
+                (dependent, outcomes.following(outcome, dependent.owner.item_ref(job)))
                 for dependent in dependents(job)
                 if dependent.state is not State.SETTLED
             )

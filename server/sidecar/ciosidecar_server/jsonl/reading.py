@@ -107,7 +107,7 @@ def parse_line(line: bytes, config: bytes | None) -> Line:
     except ValidationError:
         raise BadLine("the line is not a JSON object") from None
     except (DecodeError, RecursionError):
-        # An unpaired surrogate in the event is refused by the transform: read the line less strictly.
+        # An unpaired surrogate in the event is rejected by the transform: read the line less strictly.
         parsed = _scan_wrapped(line)
     if not parsed.event:
         raise BadLine('the line has no "event"; with --config FILE, lines are bare events')

@@ -11,7 +11,7 @@ from ciosidecar_transform import Outcome, Warning
 
 from ..delivery.endpoints import TrackApiEndpoints
 from ..delivery.job import Job
-from ..delivery.outcomes import DeliveryOutcome, Place
+from ..delivery.outcomes import DeliveryOutcome, ItemRef
 from ..delivery.workspace_queue import WorkspaceQueue
 from .decoding import Decoded, PreparedItem
 from .delivery_items import Deliverable, deliverable
@@ -28,11 +28,11 @@ class JobQueue(Protocol):
     def submit(self, batch: "DeliveryBatch", job: Job, *, again: bool) -> None:
         """Queue a job of a batch. again: whether the caller has sent the item before."""
 
-    def settled(self, batch: "DeliveryBatch", job: Job, outcome: DeliveryOutcome) -> None:
-        """Note that the delivery of a job is over."""
+    def job_settled(self, batch: "DeliveryBatch", job: Job, outcome: DeliveryOutcome) -> None:
+        """Free the job's share. After a retryable failure, tell the resend gate, which blocks the person's later items."""
 
     def answered(self, batch: "DeliveryBatch") -> None:
-        """Note that there are results of a batch to write."""
+        """Write the new results of a batch soon."""
 
 
 class _Answer(NamedTuple):
@@ -93,8 +93,8 @@ class DeliveryBatch:
         for workspace, jobs in self._jobs.items():
             workspace.forget(jobs)
 
-    def hold(self, workspace: WorkspaceQueue, job: Job) -> None:
-        """Note that a job of this batch is submitted to a workspace."""
+    def submitted_to(self, workspace: WorkspaceQueue, job: Job) -> None:
+        """Record the workspace of a job, so that its deadline and its end reach the job there."""
         self._jobs.setdefault(workspace, []).append(job)
 
     def process(self, item: Decoded) -> Deliverable:
@@ -131,20 +131,20 @@ class DeliveryBatch:
         for workspace in self._jobs:
             workspace.message_submitted()
 
-    def settled(self, job: Job, report: DeliveryOutcome) -> None:
+    def settled(self, job: Job, outcome: DeliveryOutcome) -> None:
         """Answer an item whose delivery is over."""
-        self._queue.settled(self, job, report)
+        self._queue.job_settled(self, job, outcome)
         warnings = self._warnings.pop(job.position, None)
-        if report.warnings:
-            warnings = [*(warnings or ()), *report.warnings]
-        outcome = Outcome(report.status, warnings or [], report.error)
-        self._answer(job.position, outcome, Delivered(job, report))
+        if outcome.warnings:
+            warnings = [*(warnings or ()), *outcome.warnings]
+        answer = Outcome(outcome.status, warnings or [], outcome.error)
+        self._answer(job.position, answer, Delivered(job, outcome))
 
-    def place(self, job: Job) -> Place | None:
+    def item_ref(self, job: Job) -> ItemRef | None:
         """Return the batch and position of a job of the same worker, None for other workers' jobs."""
         batch = job.owner
         if isinstance(batch, DeliveryBatch) and batch._queue is self._queue:  # noqa: SLF001
-            return Place(batch.batch_id, job.position)
+            return ItemRef(batch.batch_id, job.position)
         return None
 
     def _answer(self, position: int, outcome: Outcome, delivered: Delivered | None = None) -> None:
@@ -161,16 +161,16 @@ class DeliveryBatch:
         complete = self.complete
         if not answers and not complete:
             return
-        written = iter(answers)
+        unwritten = iter(answers)
         for answer in answers:
             encoder.answer(answer, answer.outcome, answer.delivered)
             for response in encoder.take():
-                yield self._with_credit(response, written)
+                yield self._written(response, unwritten)
         encoder.finish(complete=complete)
         for response in encoder.take():
-            yield self._with_credit(response, written)
+            yield self._written(response, unwritten)
 
-    def _with_credit(self, response: Response, answers: Iterator[_Answer]) -> Written[Response]:
+    def _written(self, response: Response, answers: Iterator[_Answer]) -> Written[Response]:
         """Return a response with the events and bytes that it answers. answers: the next ones are those of the response."""
         results = response.results
         size = self.size if results.batch_complete else 0

@@ -8,7 +8,7 @@ from ciosidecar_transform import EventRejected, Outcome, Request, transform_even
 from ciosidecar_transform.ordering import OrderingKey, caller_key, operation_keys, request_keys
 from ciosidecar_transform.outcomes import rejected
 from ciosidecar_transform.pipeline import internal_error
-from ciosidecar_transform.requests import BatchItem
+from ciosidecar_transform.requests import SharedItem
 
 from ..delivery.endpoints import TrackApiEndpoints
 from ..delivery.prepared_requests import prepared_request
@@ -21,7 +21,7 @@ class Deliverable(NamedTuple):
     """What an item becomes: a request to deliver, or the outcome of an item without one."""
 
     outcome: Outcome
-    request: Request | BatchItem | None = None
+    request: Request | SharedItem | None = None
     keys: Collection[OrderingKey] = ()
     fingerprint: int = 0
     """The hash of what the caller sent, by which an item that is sent again is recognised."""

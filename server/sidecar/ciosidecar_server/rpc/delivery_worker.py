@@ -10,7 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from ..delivery import outcomes
 from ..delivery.dispatcher import Dispatcher, workspace_key
 from ..delivery.job import Job
-from ..delivery.outcomes import DeliveryOutcome, Place
+from ..delivery.outcomes import DeliveryOutcome, ItemRef
 from ..settings import Settings
 from .delivery_batch import DeliveryBatch
 from .destinations import KnownDestinations
@@ -99,12 +99,12 @@ class DeliveryWorker(Generic[Response]):
                 self._make_room()
 
     def _make_room(self) -> None:
-        """Send back what workspaces in trouble hold beyond their share."""
+        """Send back the jobs of workspaces in trouble that are beyond their share."""
         alone = self._known.alone
         for workspace in self._flow_control.workspaces:
-            report = workspace.held_back(alone=alone)
-            if report is not None:
-                workspace.send_back(self._flow_control.excess(workspace), report)
+            outcome = workspace.beyond_share(alone=alone)
+            if outcome is not None:
+                workspace.send_back(self._flow_control.excess(workspace), outcome)
 
     async def finish(self) -> None:
         """Wait until every batch is answered and written."""
@@ -146,28 +146,28 @@ class DeliveryWorker(Generic[Response]):
         )
         self._flow_control.add(0, job.size)
         if cause is not None:
-            batch.settled(job, outcomes.held(cause))
+            batch.settled(job, outcomes.blocked_by_item(cause))
             return
         workspace = self._dispatcher.workspace(template)
         if self._flow_control.share_used(workspace):
-            report = workspace.held_back(alone=self._known.alone)
-            if report is not None:
-                batch.settled(job, report)
+            outcome = workspace.beyond_share(alone=self._known.alone)
+            if outcome is not None:
+                batch.settled(job, outcome)
                 return
-        batch.hold(workspace, job)
-        self._flow_control.hold(workspace, job)
+        batch.submitted_to(workspace, job)
+        self._flow_control.count(workspace, job)
         workspace.submit(job)
 
-    def settled(self, batch: DeliveryBatch, job: Job, outcome: DeliveryOutcome) -> None:
-        """Note that a job is answered. After a retryable failure, the person's later items wait."""
+    def job_settled(self, batch: DeliveryBatch, job: Job, outcome: DeliveryOutcome) -> None:
+        """Free the job's share. After a retryable failure, tell the resend gate, which blocks the person's later items."""
         self._flow_control.release(job)
         if outcome.error is not None and outcome.error.retryable:
             workspace = workspace_key(job.request.template)
-            place = Place(batch.batch_id, job.position)
-            self._resend_gate.add(workspace, job.keys, job.fingerprint, job.arrival, place)
+            item_ref = ItemRef(batch.batch_id, job.position)
+            self._resend_gate.add(workspace, job.keys, job.fingerprint, job.arrival, item_ref)
 
     def answered(self, batch: DeliveryBatch) -> None:
-        """Note that there are results of a batch to write."""
+        """Write the results of a complete batch at once, and those of other batches once more have gathered."""
         if batch.complete:
             self._answered[batch] = None
             self._something_to_write.set()

@@ -21,7 +21,7 @@ class FlowControl:
         self._max_bytes = max_bytes
         self._events = 0
         self._bytes = 0
-        self._held: dict[WorkspaceQueue, _Held] = {}
+        self._outstanding: dict[WorkspaceQueue, _Outstanding] = {}
         self._workspaces: dict[Job, WorkspaceQueue] = {}
 
     @classmethod
@@ -37,7 +37,7 @@ class FlowControl:
     @property
     def workspaces(self) -> list[WorkspaceQueue]:
         """The workspaces that have jobs of this stream."""
-        return list(self._held)
+        return list(self._outstanding)
 
     def add(self, events: int, size: int) -> None:
         """Add outstanding events and bytes."""
@@ -48,39 +48,39 @@ class FlowControl:
         """Remove events and bytes whose results were written."""
         self.add(-events, -size)
 
-    def hold(self, workspace: WorkspaceQueue, job: Job) -> None:
-        """Note that a workspace has a job."""
-        held = self._held.get(workspace)
-        if held is None:
-            held = self._held[workspace] = _Held()
+    def count(self, workspace: WorkspaceQueue, job: Job) -> None:
+        """Count a job of a workspace."""
+        outstanding = self._outstanding.get(workspace)
+        if outstanding is None:
+            outstanding = self._outstanding[workspace] = _Outstanding()
         self._workspaces[job] = workspace
-        held.jobs[job] = None
-        held.size += job.size
+        outstanding.jobs[job] = None
+        outstanding.size += job.size
 
     def release(self, job: Job) -> None:
-        """Note that a job was answered, if a workspace had it."""
+        """Stop counting a job that was answered. A job that was never counted changes nothing."""
         workspace = self._workspaces.pop(job, None)
         if workspace is None:
             return
-        held = self._held[workspace]
-        del held.jobs[job]
-        held.size -= job.size
-        if not held.jobs:
-            del self._held[workspace]
+        outstanding = self._outstanding[workspace]
+        del outstanding.jobs[job]
+        outstanding.size -= job.size
+        if not outstanding.jobs:
+            del self._outstanding[workspace]
 
     def share_used(self, workspace: WorkspaceQueue) -> bool:
         """Return whether a workspace has used up the share that it has while it is in trouble."""
-        held = self._held.get(workspace)
-        return held is not None and self._over(len(held.jobs) + 1, held.size)
+        outstanding = self._outstanding.get(workspace)
+        return outstanding is not None and self._over(len(outstanding.jobs) + 1, outstanding.size)
 
     def excess(self, workspace: WorkspaceQueue) -> Iterable[Job]:
         """Return the latest jobs of a workspace that are beyond its share."""
-        held = self._held.get(workspace)
-        if held is None:
+        outstanding = self._outstanding.get(workspace)
+        if outstanding is None:
             return ()
         excess = []
-        jobs, size = len(held.jobs), held.size
-        for job in reversed(held.jobs):
+        jobs, size = len(outstanding.jobs), outstanding.size
+        for job in reversed(outstanding.jobs):
             if jobs <= 1 or not self._over(jobs, size):
                 break
             excess.append(job)
@@ -89,11 +89,11 @@ class FlowControl:
         return excess
 
     def _over(self, events: int, size: int) -> bool:
-        part = 2 * max(_FEW_WORKSPACES, len(self._held))
+        part = 2 * max(_FEW_WORKSPACES, len(self._outstanding))
         return events * part > self._max_events or size * part > self._max_bytes
 
 
-class _Held:
+class _Outstanding:
     """The jobs of one workspace in the order of their arrival, and their bytes."""
 
     __slots__ = ("jobs", "size")

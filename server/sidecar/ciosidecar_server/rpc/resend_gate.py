@@ -4,9 +4,9 @@ from collections.abc import Collection, Hashable
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from ..delivery.outcomes import Place
+from ..delivery.outcomes import ItemRef
 
-MAX_HELD = 100_000
+MAX_FAILURES = 100_000
 
 
 class _Failed(NamedTuple):
@@ -15,7 +15,7 @@ class _Failed(NamedTuple):
     arrival: int
     failure: int
     """The number of the failure. An event that fails again gets another number."""
-    place: Place
+    item_ref: ItemRef
     event: tuple[Hashable, int]
     """Workspace and fingerprint."""
     keys: Collection[str]
@@ -25,13 +25,13 @@ class ResendGate:
     """Decides which events of one stream may pass after a failure.
 
     A caller goes on sending before it learns of a failure. The events that it sent in the meantime
-    must not overtake the failed event, which the caller will send again. They are held back: each is
-    answered as retryable, with the place of the failed event.
+    must not overtake the failed event, which the caller will send again. They are blocked: each is
+    answered as retryable, with the batch and position of the failed event.
 
     An event that is sent again shows that the caller knows of every failure up to that event's own.
-    Earlier failures that were not sent again before it are given up and hold back nothing more. The
+    Earlier failures that were not sent again before it are given up and block nothing more. The
     caller may not know of later failures yet: if their events first arrived before this event, this
-    event is held back once more.
+    event is blocked once more.
     """
 
     def __init__(self) -> None:
@@ -48,31 +48,31 @@ class ResendGate:
         keys: Collection[str],
         fingerprint: int,
         arrival: int,
-        place: Place,
+        item_ref: ItemRef,
     ) -> None:
-        """Note a retryable failure.
+        """Remember a retryable failure, which blocks later events that share a key.
 
         Args:
             workspace: the workspace of the event.
             keys: the ordering keys of the event.
             fingerprint: the hash of the event's bytes.
             arrival: the number that `admit` returned.
-            place: the batch and position of the event this time.
+            item_ref: the batch and position of the event this time.
         """
         event = workspace, fingerprint
         self._failures += 1
-        failed = _Failed(arrival, self._failures, place, event, keys)
+        failed = _Failed(arrival, self._failures, item_ref, event, keys)
         self._failed.pop(event, None)
         self._failed[event] = failed
         for key in keys:
             heappush(self._by_key.setdefault((workspace, key), []), failed)
-        if len(self._failed) > MAX_HELD:
+        if len(self._failed) > MAX_FAILURES:
             self._forget(next(iter(self._failed.values())))
 
     def admit(
         self, workspace: Hashable, keys: Collection[str], fingerprint: int, *, again: bool
-    ) -> tuple[int, Place | None]:
-        """Return the number of an event's first arrival, and the failed event that holds it back.
+    ) -> tuple[int, ItemRef | None]:
+        """Return the number of an event's first arrival, and the failed event that blocks it.
 
         Args:
             workspace: the workspace of the event.
@@ -96,7 +96,7 @@ class ResendGate:
                 cause = first
         if failed_before is not None:
             self._forget(failed_before)
-        return arrival, None if cause is None else cause.place
+        return arrival, None if cause is None else cause.item_ref
 
     def _first_unheard(self, key: tuple[Hashable, str], known: int, arrival: int) -> _Failed | None:
         """Return the earliest event of a key that failed without the caller's knowledge.

@@ -6,7 +6,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from ciosidecar.v1 import result_pb2 as pb
 from ciosidecar_transform import ErrorCode, EventRejected, Outcome, Request, RequestTemplate
 from ciosidecar_transform.batching import envelope_bytes
-from ciosidecar_transform.requests import BatchItem
+from ciosidecar_transform.requests import SharedItem
 
 from .details import Delivered, new_detail
 from .shared_requests import SharedRequests
@@ -170,10 +170,10 @@ class ResultsEncoder(Generic[Response]):
         if detail is not None:
             self._results.details.append(detail)
 
-    def _reserve_beside_detail(self, request: Request | BatchItem, detail_bytes: int) -> bool:
+    def _reserve_beside_detail(self, request: Request | SharedItem, detail_bytes: int) -> bool:
         """Reserve room for a request and its item's detail; return False if no message has it."""
         size = len(request.body) + len(request.path) + detail_bytes
-        if isinstance(request, BatchItem):
+        if isinstance(request, SharedItem):
             size += envelope_bytes(request.template)
         try:
             self.reserve(request.template, size)

@@ -20,7 +20,7 @@ from .memory import give_back_after
 from .required import check_delivery_offered
 from .session_log import SessionLog
 from .transform_worker import TransformWorker
-from .unreadable import refuse_unreadable
+from .unreadable import reject_unreadable
 from .worker import Output, Worker, process_batch
 
 MIN_RECEIVE_BYTES = 65_536
@@ -218,7 +218,7 @@ class Session:
         message: Any = await self._context.read()
         self._reading = False
         self._messages_read += 1
-        refuse_unreadable(message)
+        reject_unreadable(message)
         return None if message is aio.EOF else message
 
     async def _write(self, response: pb.TransformStreamResponse) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ciosidecar_transform import Request, RequestTemplate
 from ciosidecar_transform.batching import OpenRequest
-from ciosidecar_transform.requests import BatchItem
+from ciosidecar_transform.requests import SharedItem
 
 
 class SharedRequests:
@@ -15,7 +15,7 @@ class SharedRequests:
         self._add = add
         self._open: dict[tuple[RequestTemplate, str], tuple[OpenRequest, list[int]]] = {}
 
-    def add(self, request: Request | BatchItem, position: int) -> None:
+    def add(self, request: Request | SharedItem, position: int) -> None:
         """Add the request of an item, or the item's part of a request."""
         if isinstance(request, Request):
             self._add(request, [position])

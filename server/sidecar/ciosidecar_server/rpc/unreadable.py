@@ -24,7 +24,7 @@ class Unreadable:
 _UNREADABLE = Unreadable()
 
 
-def refuse_unreadable(message: object) -> None:
+def reject_unreadable(message: object) -> None:
     """Raise ProtocolError if the message could not be read."""
     if message is _UNREADABLE:
         raise ProtocolError(
@@ -55,7 +55,7 @@ class UnreadableInterceptor(aio.ServerInterceptor):
             guarded["unary_stream"] = _guard(handler.unary_stream)
         elif isasyncgenfunction(handler.stream_stream):
             guarded["stream_stream"] = _guard_stream(handler.stream_stream)
-        # Any other stream reads by itself, and calls refuse_unreadable.
+        # Any other stream reads by itself, and calls reject_unreadable.
         guarded["request_deserializer"] = _reader(
             handler.request_deserializer, handler_call_details.method
         )
@@ -76,7 +76,7 @@ def _reader(read: Callable[[bytes], Any], method: str) -> Callable[[bytes], Any]
 
 def _guard(call: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
     async def guarded(request: Any, context: Any) -> Any:
-        await _refuse(request, context)
+        await _reject(request, context)
         return await call(request, context)
 
     return guarded
@@ -87,7 +87,7 @@ def _guard_stream(
 ) -> Callable[[AsyncIterator[Any], Any], AsyncIterator[Any]]:
     async def readable(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         async for request in requests:
-            await _refuse(request, context)
+            await _reject(request, context)
             yield request
 
     async def guarded(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
@@ -97,8 +97,8 @@ def _guard_stream(
     return guarded
 
 
-async def _refuse(request: object, context: Any) -> None:
+async def _reject(request: object, context: Any) -> None:
     try:
-        refuse_unreadable(request)
+        reject_unreadable(request)
     except ProtocolError as fault:
         await fail(context, fault)

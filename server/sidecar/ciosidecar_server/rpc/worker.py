@@ -60,7 +60,7 @@ class BatchWork(Protocol[Processed]):
         """Write what is ready: other callers have their turn next."""
 
     async def end(self) -> None:
-        """Note that every item was accepted."""
+        """Do what waited for the last item to be accepted."""
 
 
 class Worker(Protocol):

@@ -1,4 +1,4 @@
-"""The outcomes of the jobs of a request that Customer.io took, except the items it names."""
+"""The outcomes of the jobs of a request that Customer.io accepted, except the items it names."""
 
 import logging
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from .responses import Classification, Failure
 _log = logging.getLogger(__name__)
 
 
-def taken(
+def accepted(
     batch: RequestBatch, status: int, classification: Classification
 ) -> Iterator[tuple[Job, DeliveryOutcome]]:
     """Yield each job with its outcome."""
