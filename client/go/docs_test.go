@@ -51,7 +51,7 @@ func TestTheProgramsOfTheDocsPrintWhatTheDocsShow(t *testing.T) {
 func runProgram(t *testing.T, folder, program, socket string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "main.go")
-	program = strings.ReplaceAll(program, "unix:/run/ciosidecar.sock", socket)
+	program = strings.ReplaceAll(program, "unix:/tmp/ciosidecar.sock", socket)
 	if err := os.WriteFile(path, []byte(program), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ are what the clients are made from. MUST, SHOULD and MAY are those of RFC 2119.
 
 * *Required*: the caller MUST set the field. *Optional*: the caller MAY leave it out. Fields that the server sets
   have neither word.
-* An enum value that a program does not know is one of a newer contract.
+* Treat an unknown enum value as unspecified: the peer is newer.
 """
 _WELL_KNOWN = "https://protobuf.dev/reference/protobuf/google.protobuf/#"
 _MESSAGE, _ENUM, _SERVICE = 4, 5, 6
@@ -129,7 +129,7 @@ def _limits() -> str:
     return (
         "## Limits and defaults\n\nOn a stream without delivery `max_outstanding_events` and"
         " `max_outstanding_bytes` are those of one batch.\n"
-        f"GetCapabilities and StreamOpened say what holds.\n\n{table}"
+        f"GetCapabilities and StreamOpened report the limits in force.\n\n{table}"
     )
 
 

@@ -62,7 +62,8 @@ each event, so that one destination can serve many workspaces:
   becomes an attribute. To send the value as well, put it into the event a second time, under another name.
 * `env.` references in credentials are not resolved.
 
-Such a destination can be declared like any other, and `CheckDestination` notes which keys depend on the event.
+Such a destination can be declared like any other, and a remark of `CheckDestination` names each key that
+depends on the event.
 The server caches the destinations of the last {MAX_CACHED} combinations of values.
 """
 

@@ -185,7 +185,7 @@ def main() -> None:
         show(alone, found, console)
         found["transform_alone_us"] = alone
     if "batching" in parts:
-        found["batching"] = batching.dialects_alone()
+        found["batching"] = batching.api_versions_alone()
         batching.show(found["batching"])
     if "delivery" in parts:
         found["delivery"] = uvloop.run(delivery.measure())

@@ -18,40 +18,40 @@ from .events import CONFIG, events
 
 EVENTS = 10_000
 SIZES = (100, 1000, 10_000)
-DIALECTS = ("v1", "v2")
+API_VERSIONS = ("v1", "v2")
 
 
-def dialects_alone(rounds: int = 7) -> dict[str, dict[str, float]]:
+def api_versions_alone(rounds: int = 7) -> dict[str, dict[str, float]]:
     """Measure the CPU of an event of the mix in µs, by API version and events a message.
 
     The best of several rounds, in which the cases take turns: a noisy minute falls on all of them.
     """
     mix = [event for _, event in events(EVENTS)]
-    to = {dialect: _destination(dialect) for dialect in DIALECTS}
+    to = {api_version: _destination(api_version) for api_version in API_VERSIONS}
     best: dict[str, dict[str, float]] = defaultdict(dict)
     for _ in range(rounds):
         for size in SIZES:
-            for dialect, destination in to.items():
+            for api_version, destination in to.items():
                 micros = _cpu_s(mix, size, destination) / len(mix) * 1e6
-                before = best[dialect].get(str(size), micros)
-                best[dialect][str(size)] = min(before, micros)
+                before = best[api_version].get(str(size), micros)
+                best[api_version][str(size)] = min(before, micros)
     return dict(best)
 
 
 def show(found: dict[str, dict[str, float]]) -> None:
     """Print the results as a table."""
     table = Table("events a message", title="transform and packing, µs an event")
-    for dialect in DIALECTS:
-        table.add_column(dialect, justify="right")
+    for api_version in API_VERSIONS:
+        table.add_column(api_version, justify="right")
     table.add_column("v2 / v1", justify="right")
     for size in map(str, SIZES):
-        v1, v2 = (found[dialect][size] for dialect in DIALECTS)
+        v1, v2 = (found[api_version][size] for api_version in API_VERSIONS)
         table.add_row(size, f"{v1:.1f}", f"{v2:.1f}", f"{v2 / v1:.2f}")
     Console().print(table)
 
 
-def _destination(dialect: str) -> Destination | DynamicDestination:
-    config = json.loads(CONFIG) | {"apiVersion": dialect}
+def _destination(api_version: str) -> Destination | DynamicDestination:
+    config = json.loads(CONFIG) | {"apiVersion": api_version}
     destination, problems = read_destination(json.dumps(config).encode())
     assert destination is not None, problems
     return destination
@@ -68,4 +68,4 @@ def _cpu_s(mix: list[bytes], size: int, destination: Destination | DynamicDestin
 
 
 if __name__ == "__main__":
-    show(dialects_alone())
+    show(api_versions_alone())

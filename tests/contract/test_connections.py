@@ -14,7 +14,7 @@ from tests.conftest import CONFIG, Connect, Stub, destination, end_of, opened, r
 V2 = CONFIG[:-1] + b', "apiVersion": "v2"}'
 TRACK = b'{"type":"track","userId":"u1","event":"Order"}'
 ROW = b'{"type":"record","action":"insert","identifiers":{"id":"u1"}}'
-DIALECTS = pytest.mark.parametrize("config", [CONFIG, V2], ids=["v1", "v2"])
+API_VERSIONS = pytest.mark.parametrize("config", [CONFIG, V2], ids=["v1", "v2"])
 
 
 def message(**found: Any) -> v1.TransformStreamRequest:
@@ -40,7 +40,7 @@ def paths(results: v1.Results) -> list[str]:
     return [request.path for request in results.requests]
 
 
-@DIALECTS
+@API_VERSIONS
 async def test_a_record_needs_a_connection(stub: Stub, config: bytes) -> None:
     """None named: refused for good. One that nobody declared: try again. Others do not care."""
     call, _ = await opened(stub, destinations=[destination(config=config)])
@@ -168,7 +168,7 @@ async def test_connections_are_limited_like_destinations(connect: Connect) -> No
     assert (await end_of(call))[0] == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-@DIALECTS
+@API_VERSIONS
 async def test_100_000_rows_on_one_stream(stub: Stub, config: bytes) -> None:
     """Rows of an audience, each answered once, each id in order, a thousand ids a call at most."""
     call, _ = await opened(

@@ -57,13 +57,16 @@ def each_event(rounds: int = 5, numbers: tuple[int, ...] = (1,)) -> list[v1.Batc
     ]
 
 
-@pytest.mark.parametrize("dialect", ["v1", "v2"])
+@pytest.mark.parametrize("api_version", ["v1", "v2"])
 @pytest.mark.parametrize("key_length", [10, 1_000, 10_000, 30_000, 42_000])
 async def test_long_credentials_split_the_results(
-    stub: Stub, key_length: int, dialect: str
+    stub: Stub, key_length: int, api_version: str
 ) -> None:
     """Every request says its template, credentials and all, and every message fits."""
-    configs = [config(key_length, apiVersion=dialect), config(key_length, apiVersion=dialect)]
+    configs = [
+        config(key_length, apiVersion=api_version),
+        config(key_length, apiVersion=api_version),
+    ]
     items = each_event(numbers=(1, 2))
     statuses, messages = await answered(stub, configs, items)
     assert set(statuses) == {200}

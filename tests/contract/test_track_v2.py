@@ -37,7 +37,7 @@ async def test_a_batch_becomes_one_request(stub: Stub) -> None:
     assert [one.status for one in read_results(results)].count(200) == 99
 
 
-async def test_typed_settings_choose_the_dialect(stub: Stub) -> None:
+async def test_typed_settings_choose_the_api_version(stub: Stub) -> None:
     """API_VERSION_V2 means the same as apiVersion v2."""
     typed = v1.DestinationSettings(
         site_id="site", api_key="key", api_version=v1.ApiVersion.API_VERSION_V2
@@ -49,7 +49,7 @@ async def test_typed_settings_choose_the_dialect(stub: Stub) -> None:
     assert results.templates[0].endpoint_path == "v2/batch"
 
 
-async def test_dialects_side_by_side(stub: Stub) -> None:
+async def test_api_versions_side_by_side(stub: Stub) -> None:
     """A destination in v1 and one in v2 on one stream, in one batch."""
     both = [destination(1), destination(2, V2)]
     call, _ = await opened(stub, destinations=both)

@@ -55,7 +55,7 @@ async def test_transform_refuses_a_batch_that_is_too_large(connect: Any) -> None
 
 
 async def test_capabilities(stub: Stub) -> None:
-    """Versions, dialects, event types: what a caller asks once."""
+    """Versions, API versions, event types: what a caller asks once."""
     found: Any = await stub.GetCapabilities(v1.GetCapabilitiesRequest())
     assert found.protocol_version == "ciosidecar.v1"
     both = [v1.ApiVersion.API_VERSION_V1, v1.ApiVersion.API_VERSION_V2]

@@ -1,4 +1,4 @@
-"""What a sandbox holds after events were delivered, to compare dialects by."""
+"""What a sandbox holds after events were delivered, to compare API versions by."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ def state_after(
     first: Sequence[list[dict[str, Any]]] = (),
     **config: Any,
 ) -> dict[str, Any]:
-    """Return what a sandbox holds after all events were delivered in a dialect.
+    """Return what a sandbox holds after all events were delivered in an API version.
 
     first: events that come before, each list answered before the next is sent. config: settings
     beside the usual.

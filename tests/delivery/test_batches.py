@@ -15,11 +15,11 @@ from tests.fake_customerio import (
     fake_customerio,
 )
 
-DIALECTS = pytest.mark.parametrize("config", [CONFIG, CONFIG_V2], ids=["v1", "v2"])
+API_VERSIONS = pytest.mark.parametrize("config", [CONFIG, CONFIG_V2], ids=["v1", "v2"])
 
 
 def groups(number: int) -> list[dict[str, Any]]:
-    """Group events of different people and objects: in either dialect they share requests."""
+    """Group events of different people and objects: in either API version they share requests."""
     return [group(f"u{position}", f"g{position}") for position in range(number)]
 
 
@@ -27,7 +27,7 @@ def errors(status: int, *listed: Any) -> Reply:
     return Reply(status, json.dumps({"errors": listed}).encode())
 
 
-@DIALECTS
+@API_VERSIONS
 @pytest.mark.parametrize("status", [200, 207])
 @pytest.mark.parametrize("index", [1, "1", 1.0], ids=["number", "text", "1.0"])
 async def test_only_the_named_item_fails(
@@ -90,7 +90,7 @@ def refusing(status: int, *culprits: str) -> Any:
     return rule
 
 
-@DIALECTS
+@API_VERSIONS
 @pytest.mark.parametrize("status", [400, 413])
 async def test_a_refused_batch_is_halved_until_the_culprit_stands_alone(
     connect: Connect, config: bytes, status: int

@@ -18,9 +18,9 @@ from tests import processes
 
 FAULTS = "429=0.05,503=0.05,reset=0.005,reset-after=0.005,slow=0.01:50ms"
 PEOPLE = 200
-# Many messages, so that a dialect of large requests meets faults too.
+# Many messages, so that an API version of large requests meets faults too.
 SMALL = StreamOptions(max_batch_events=20)
-DIALECTS = pytest.mark.parametrize("dialect", ["v1", "v2"])
+API_VERSIONS = pytest.mark.parametrize("api_version", ["v1", "v2"])
 
 
 def events(number: int, seed: int) -> list[dict[str, Any]]:
@@ -30,12 +30,12 @@ def events(number: int, seed: int) -> list[dict[str, Any]]:
     steps: dict[int, int] = defaultdict(int)
     for position in range(number):
         person = position if position < PEOPLE else dice.randrange(PEOPLE)
-        user, email, visitor = f"u{person}", f"u{person}@people.example", f"v{person}"
+        user, email, anonymous_id = f"u{person}", f"u{person}@people.example", f"v{person}"
         steps[person] += 1
         event: dict[str, Any] = {"messageId": f"m{seed}-{position}"}
-        kind = "all" if position < PEOPLE else dice.choice(("all", "user", "email", "visitor"))
+        kind = "all" if position < PEOPLE else dice.choice(("all", "user", "email", "anonymous"))
         if kind == "all":
-            event |= {"type": "identify", "userId": user, "anonymousId": visitor}
+            event |= {"type": "identify", "userId": user, "anonymousId": anonymous_id}
             event["traits"] = {"email": email, "step": steps[person]}
         else:
             event |= {"type": "track", "event": "Step"}
@@ -45,7 +45,7 @@ def events(number: int, seed: int) -> list[dict[str, Any]]:
             elif kind == "email":
                 event["properties"]["email"] = email
             else:
-                event["anonymousId"] = visitor
+                event["anonymousId"] = anonymous_id
         found.append(event)
     return found
 
@@ -83,10 +83,10 @@ def check(sandbox: Running, sent: list[dict[str, Any]]) -> None:
         assert found.attributes["step"] == max(steps)
 
 
-@DIALECTS
-def test_through_faults_everything_arrives_once_and_in_order(dialect: str) -> None:
+@API_VERSIONS
+def test_through_faults_everything_arrives_once_and_in_order(api_version: str) -> None:
     """5 % throttled, 5 % failing, resets before and after the event was taken, slow answers."""
-    config = {"siteID": "site", "apiKey": "key", "apiVersion": dialect}
+    config = {"siteID": "site", "apiKey": "key", "apiVersion": api_version}
     sent = events(2000, seed=1)
     with (
         running_sandbox(fault=FAULTS, seed=1) as sandbox,

@@ -1,4 +1,4 @@
-"""Opt-in settings end to end: events through the transform into the sandbox, in both dialects."""
+"""Opt-in settings end to end: events through the transform into the sandbox, in both API versions."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from ciosidecar_transform import read_destination, transform
 from tests.sandbox.support import Track
 
 NOW = 1_772_600_000
-DIALECTS = pytest.mark.parametrize("version", ["v1", "v2"])
+API_VERSIONS = pytest.mark.parametrize("version", ["v1", "v2"])
 DEVICE = {"device": {"token": "t1", "type": "ios"}}
 
 
@@ -48,7 +48,7 @@ def named(name: str, user_id: str | None = "u", **members: Any) -> dict[str, Any
     return {"type": "track", "event": name, "userId": user_id, **members}
 
 
-@DIALECTS
+@API_VERSIONS
 def test_13_2_people_are_deleted_suppressed_and_unsuppressed(track: Track, version: str) -> None:
     """Suppressed people stay away until they are unsuppressed; deleted ones come back."""
     sender = Sender(track, apiVersion=version, semanticEvents=True)
@@ -63,7 +63,7 @@ def test_13_2_people_are_deleted_suppressed_and_unsuppressed(track: Track, versi
     assert track.find(id="v") is not None
 
 
-@DIALECTS
+@API_VERSIONS
 def test_13_2_relationships_and_objects_are_deleted(track: Track, version: str) -> None:
     """First the relationship, then the object."""
     sender = Sender(track, apiVersion=version, semanticEvents=True)
@@ -82,7 +82,7 @@ def objects(track: Track) -> list[str]:
     return [one["object_id"] for one in track.get("/sandbox/objects")["objects"]]
 
 
-@DIALECTS
+@API_VERSIONS
 def test_13_2_devices_come_and_go(track: Track, version: str) -> None:
     """With their attributes."""
     sender = Sender(track, apiVersion=version, semanticEvents=True)
@@ -95,7 +95,7 @@ def test_13_2_devices_come_and_go(track: Track, version: str) -> None:
     assert track.person(id="u")["devices"] == []
 
 
-@DIALECTS
+@API_VERSIONS
 def test_13_2_deliveries_are_reported(track: Track, version: str) -> None:
     """A push, which v2 has a word for, and a mail, which it has not."""
     sender = Sender(track, apiVersion=version, semanticEvents=True)
@@ -111,8 +111,8 @@ def test_13_2_deliveries_are_reported(track: Track, version: str) -> None:
     assert track.get("/sandbox/counters")["metrics"] == 2
 
 
-@DIALECTS
-def test_13_3_a_visitors_relationship_is_theirs_once_they_are_known(
+@API_VERSIONS
+def test_13_3_an_anonymous_relationship_is_the_persons_once_they_are_known(
     track: Track, version: str
 ) -> None:
     """With its attributes, like that of a known person."""
@@ -140,7 +140,7 @@ def test_13_4_people_are_known_by_phone(track: Track) -> None:
     assert track.event_names(phone="+15551234567") == ["Bought"]
 
 
-@DIALECTS
+@API_VERSIONS
 def test_13_5_an_identify_creates_nobody(track: Track, version: str) -> None:
     """Those who exist are changed."""
     Sender(track, apiVersion=version).send(identify("known", plan="a"))
@@ -151,7 +151,7 @@ def test_13_5_an_identify_creates_nobody(track: Track, version: str) -> None:
     assert track.find(id="unknown") is None
 
 
-@DIALECTS
+@API_VERSIONS
 def test_13_6_and_13_7_what_arrives_at_a_person(track: Track, version: str) -> None:
     """Seconds in place of dates; an empty text deletes nothing."""
     sender = Sender(track, apiVersion=version, convertDates=True, emptyStrings="drop")

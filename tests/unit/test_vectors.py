@@ -24,7 +24,7 @@ def test_case_of_v1(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", cases("track_v2.jsonl"))
 def test_case_of_v2(case: dict[str, Any]) -> None:
-    """The same in the other dialect, where a batch of one event is a request of one item."""
+    """The same in the other API version, where a batch of one event is a request of one item."""
     check(case)
 
 

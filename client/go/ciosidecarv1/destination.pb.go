@@ -682,7 +682,7 @@ func (ReservedProperties) EnumDescriptor() ([]byte, []int) {
 type ConnectionObject int32
 
 const (
-	// Not given. Every record of the connection is refused, unless the connection is an audience.
+	// Not given. Every record of the connection is rejected, unless the connection is an audience.
 	ConnectionObject_CONNECTION_OBJECT_UNSPECIFIED ConnectionObject = 0
 	// A person.
 	ConnectionObject_CONNECTION_OBJECT_PERSON ConnectionObject = 1

@@ -179,7 +179,7 @@ type PreparedRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required. PUT, POST or DELETE.
 	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
-	// Required. MUST be an address of Customer.io's Track API. Any other address is refused.
+	// Required. MUST be an address of Customer.io's Track API. Any other address is rejected.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
 	// Optional. The endpoint path that the earlier call returned.
 	EndpointPath string `protobuf:"bytes,3,opt,name=endpoint_path,json=endpointPath,proto3" json:"endpoint_path,omitempty"`

@@ -882,7 +882,7 @@ type TransformStreamRequest_Batch struct {
 }
 
 type TransformStreamRequest_Finish struct {
-	// Ends the caller's messages.
+	// Says that the caller sends no more messages.
 	Finish *Finish `protobuf:"bytes,4,opt,name=finish,proto3,oneof"`
 }
 
@@ -1277,9 +1277,9 @@ func (x *UpsertDestinations) GetConnections() []*SourceConnection {
 	return nil
 }
 
-// Ends the caller's messages. The server answers all items and ends the stream with OK. The caller MUST
-// NOT send anything afterwards. A half-close without `Finish` is treated as `Finish`. Callers SHOULD
-// send it anyway: the server cannot distinguish a half-close from a cancelled call.
+// Says that the caller sends no more messages. The server answers all items and ends the stream with
+// OK. The caller MUST NOT send anything afterwards. A half-close without `Finish` is treated as `Finish`.
+// Callers SHOULD send it anyway: the server cannot distinguish a half-close from a cancelled call.
 type Finish struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields

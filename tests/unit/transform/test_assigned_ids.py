@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from .dialects import PERSON, attributes_of_both, in_either_place, v2_item
+from .api_versions import PERSON, attributes_of_both, in_either_place, v2_item
 from .support import attributes_of, identify, of_type, row, text_of_bytes
 
 LEFT_OUT = "ID_ATTRIBUTE_LEFT_OUT"
-# Both dialects address them by something else than an id.
+# Both API versions address them by something else than an id.
 OTHERWISE = ["cio_abc", "jane@example.com"]
 USABLE = [("new", "new"), (12345, "12345"), (7.5, "7.5"), (5.0, "5"), (-3, "-3"), (" x ", " x ")]
 UNUSABLE = [None, "", " ", 0, 0.0, True, False, {}, {"a": 1}, [], ["new"], 1e21, "undefined"]

@@ -16,19 +16,19 @@ from tests.unit.transform.support import (
 )
 
 AUDIENCE: dict[str, Any] = {"destination": {"audienceId": 23}}
-DIALECTS = pytest.mark.parametrize("dialect", ["v1", "v2"])
+API_VERSIONS = pytest.mark.parametrize("api_version", ["v1", "v2"])
 
 
-def calls(*events: Any, dialect: str = "v1", **options: Any) -> list[tuple[str, list[str]]]:
+def calls(*events: Any, api_version: str = "v1", **options: Any) -> list[tuple[str, list[str]]]:
     """The calls for segments that rows become, in order: which, and the ids."""
     options.setdefault("connection", AUDIENCE)
     return [
         (request["path"].removeprefix("/api/v1/segments/"), request["body"]["ids"])
-        for request, _ in packed(events, apiVersion=dialect, **options)
+        for request, _ in packed(events, apiVersion=api_version, **options)
     ]
 
 
-@DIALECTS
+@API_VERSIONS
 @pytest.mark.parametrize(
     ("action", "change"),
     [
@@ -38,10 +38,10 @@ def calls(*events: Any, dialect: str = "v1", **options: Any) -> list[tuple[str, 
     ],
 )
 def test_9_5_a_row_puts_somebody_into_a_segment_or_takes_them_out(
-    action: str, change: str, dialect: str
+    action: str, change: str, api_version: str
 ) -> None:
-    """A call of v1 in both dialects: v2 has none for segments."""
-    request = request_of(row(action, id="u"), connection=AUDIENCE, apiVersion=dialect)
+    """A call of v1 in both API versions: v2 has none for segments."""
+    request = request_of(row(action, id="u"), connection=AUDIENCE, apiVersion=api_version)
     assert (request["method"], request["endpoint_path"]) == ("POST", "v1/segments")
     assert request["path"] == f"/api/v1/segments/23/{change}?id_type=id"
     assert request["raw"] == b'{"ids":["u"]}'
@@ -70,7 +70,7 @@ def test_9_5_the_identifier_is_sent_as_text(
     assert requests == [(f"23/add_customers?id_type={to}", [text])]
 
 
-@DIALECTS
+@API_VERSIONS
 @pytest.mark.parametrize(
     "identifiers",
     [
@@ -92,10 +92,10 @@ def test_9_5_the_identifier_is_sent_as_text(
     ],
     ids=str,
 )
-def test_9_5_a_row_has_exactly_one_identifier(identifiers: object, dialect: str) -> None:
+def test_9_5_a_row_has_exactly_one_identifier(identifiers: object, api_version: str) -> None:
     """Two, none, or one that is no id: nobody knows who is meant."""
     event = {"type": "record", "action": "insert", "identifiers": identifiers, "userId": "u"}
-    assert refusal_of(event, connection=AUDIENCE, apiVersion=dialect) == "INVALID_RECORD"
+    assert refusal_of(event, connection=AUDIENCE, apiVersion=api_version) == "INVALID_RECORD"
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "日"])
@@ -106,11 +106,11 @@ def test_9_5_an_identifier_has_150_bytes_at_most(letter: str) -> None:
     assert refusal_of(over, connection=AUDIENCE) == "ID_TOO_LONG"
 
 
-@DIALECTS
-def test_9_5_rows_share_requests_in_input_order(dialect: str) -> None:
+@API_VERSIONS
+def test_9_5_rows_share_requests_in_input_order(api_version: str) -> None:
     """The n-th id is that of the n-th position; those added and those removed go apart."""
     rows = [row(("insert", "delete", "update")[n % 3], id=f"u{n}") for n in range(9)]
-    requests = packed(rows, connection=AUDIENCE, apiVersion=dialect)
+    requests = packed(rows, connection=AUDIENCE, apiVersion=api_version)
     assert [(request["body"]["ids"], positions) for request, positions in requests] == [
         (["u0", "u2", "u3", "u5", "u6", "u8"], [0, 2, 3, 5, 6, 8]),
         (["u1", "u4", "u7"], [1, 4, 7]),
@@ -129,7 +129,7 @@ def test_9_5_a_request_has_1000_ids_at_most(number: int, counts: list[int]) -> N
     ]
 
 
-@DIALECTS
+@API_VERSIONS
 @pytest.mark.parametrize(
     "actions",
     [
@@ -140,13 +140,13 @@ def test_9_5_a_request_has_1000_ids_at_most(number: int, counts: list[int]) -> N
     ],
     ids=" ".join,
 )
-def test_9_5_the_last_action_on_an_id_wins(actions: list[str], dialect: str) -> None:
+def test_9_5_the_last_action_on_an_id_wins(actions: list[str], api_version: str) -> None:
     """Calls are listed in the order of the rows of each id, so replaying them ends as they do."""
     others = [row(("insert", "delete")[n % 2], id=f"v{n}") for n in range(4)]
     events = [event for action in actions for event in (row(action, id="u"), *others)]
     inside: dict[str, bool] = {}
     done = []
-    for call, ids in calls(*events, dialect=dialect):
+    for call, ids in calls(*events, api_version=api_version):
         for identifier in ids:
             inside[identifier] = "add_customers" in call
         done += ["insert" if "add_customers" in call else "delete"] * ids.count("u")
@@ -191,11 +191,11 @@ def test_9_5_a_row_alone_shares_with_nobody() -> None:
     assert [positions for _, positions in requests] == [[0, 1], [2], [3]]
 
 
-@DIALECTS
-def test_9_5_people_are_made_before_they_are_added(dialect: str) -> None:
+@API_VERSIONS
+def test_9_5_people_are_made_before_they_are_added(api_version: str) -> None:
     """What else is said of the person keeps its place among the rows (10.3)."""
     events = [row("delete", id="u"), identify(), row(id="u"), track()]
-    requests = packed(events, connection=AUDIENCE, apiVersion=dialect)
+    requests = packed(events, connection=AUDIENCE, apiVersion=api_version)
     assert [positions for _, positions in requests] == [[0], [1], [2], [3]]
 
 

@@ -136,7 +136,7 @@ def test_10_3_destinations_do_not_share() -> None:
     assert sorted(positions for _, positions in requests) == [[0, 2], [1, 3]]
 
 
-def test_10_3_dialects_of_one_batch_do_not_meet() -> None:
+def test_10_3_api_versions_of_one_batch_do_not_meet() -> None:
     """A destination in v1 beside one in v2 is sent what it would be sent alone."""
     v1, v2 = destination(), destination(apiVersion="v2")
     requests = packed([track(), track(), group(), track(), track()], on=[v2, v1, v1, v2, v1])
@@ -153,11 +153,11 @@ def test_10_3_an_event_alone_has_a_request_of_its_own() -> None:
     assert covered(track(), track(), track(), alone=[1]) == [[0], [1], [2]]
 
 
-VISITOR = of_type("track", anonymousId="a")
+ANONYMOUS = of_type("track", anonymousId="a")
 BY_EMAIL = of_type("track", traits={"email": "A@b.co"})
 FOLLOWERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "visitor-then-known": (VISITOR, identify(anonymousId="a")),
-    "known-then-visitor": (identify(anonymousId="a"), VISITOR),
+    "anonymous-then-known": (ANONYMOUS, identify(anonymousId="a")),
+    "known-then-anonymous": (identify(anonymousId="a"), ANONYMOUS),
     "email-then-user": (BY_EMAIL, identify(traits={"email": "a@b.co"})),
     "user-then-email": (identify(traits={"email": "a@b.co"}), BY_EMAIL),
     "merged": (track(), of_type("alias", userId="v", previousId="u")),

@@ -9,7 +9,7 @@ from ciosidecar_transform.settings.connections import Audience, EventRows, Perso
 
 from tests.unit.transform.support import refusal_of, row
 
-DIALECTS = pytest.mark.parametrize("dialect", ["v1", "v2"])
+API_VERSIONS = pytest.mark.parametrize("api_version", ["v1", "v2"])
 
 WRAPPED = {
     "flat": lambda settings: settings,
@@ -93,16 +93,16 @@ def test_9_1_what_a_connection_says(settings: dict[str, Any], connection: Any) -
     ],
     ids=lambda settings: str(settings)[:60],
 )
-@DIALECTS
+@API_VERSIONS
 def test_9_1_rows_of_a_connection_that_cannot_be_used_are_refused(
-    settings: dict[str, Any], key: str, dialect: str
+    settings: dict[str, Any], key: str, api_version: str
 ) -> None:
     """INVALID_RECORD names the key and never its value: nothing is guessed."""
     unusable = read_connection(json.dumps(settings).encode())
     assert isinstance(unusable, Unusable)
     assert key in unusable.text
     assert "abc" not in unusable.text
-    assert refusal_of(row(id="u"), connection=settings, apiVersion=dialect) == "INVALID_RECORD"
+    assert refusal_of(row(id="u"), connection=settings, apiVersion=api_version) == "INVALID_RECORD"
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_13_6_a_date_in_escapes_is_a_date() -> None:
 
 @pytest.mark.parametrize("kind", ["track", "page", "screen"])
 def test_13_6_properties_of_every_kind(kind: str) -> None:
-    """Nested too, in both dialects."""
+    """Nested too, in both API versions."""
     event = of_type(kind, userId="u", properties={"a": [{"b": DAY}], "url": DAY})
     expected = {"a": [{"b": DAY_S}], "url": DAY_S}
     assert body_of(event, **ON)["data"] == expected

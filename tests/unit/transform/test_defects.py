@@ -147,7 +147,9 @@ def test_row_20_a_lone_surrogate_in_an_id_is_repaired() -> None:
     assert request["path"] == "/api/v1/customers/%EF%BF%BD/events"
 
 
-@pytest.mark.parametrize("who", [{"anonymousId": "an"}, {"userId": "u"}], ids=["visitor", "known"])
+@pytest.mark.parametrize(
+    "who", [{"anonymousId": "an"}, {"userId": "u"}], ids=["anonymous", "known"]
+)
 def test_row_21_a_screen_with_a_number_for_a_name_is_refused(who: dict[str, str]) -> None:
     """A name is a text, for everybody (5.5)."""
     assert refusal_of({"type": "screen", "event": 5, **who}) == "MISSING_EVENT_NAME"
@@ -172,14 +174,14 @@ def test_row_24_ids_of_another_type_are_refused(odd: object) -> None:
 
 
 def test_row_25_a_foreign_external_id_is_nobody() -> None:
-    """Only an external id that is an email names a person (3.2); else the visitor is meant."""
+    """Only an external id that is an email names a person (3.2); else the anonymous profile is meant."""
     external = [{"type": "someOtherTool", "id": "X9"}]
     event = of_type("track", anonymousId="an", context={"externalId": external})
     assert body_of(event)["anonymous_id"] == "an"
 
 
 def test_row_26_a_foreign_external_id_is_no_email() -> None:
-    """The visitor is meant in v2 as in v1 (3.2)."""
+    """The anonymous profile is meant in v2 as in v1 (3.2)."""
     external = [{"type": "someOtherTool", "id": "X9"}]
     event = of_type("track", anonymousId="an", context={"externalId": external})
     assert item_of(event, apiVersion="v2")["identifiers"] == {"anonymous_id": "an"}
@@ -187,7 +189,7 @@ def test_row_26_a_foreign_external_id_is_no_email() -> None:
 
 @pytest.mark.parametrize("name", ["userId", "id"])
 def test_row_27_a_user_id_in_the_traits_is_one(name: str) -> None:
-    """Both dialects look for people in the same places (3.1)."""
+    """Both API versions look for people in the same places (3.1)."""
     event = of_type("track", traits={name: "tu"})
     assert item_of(event, apiVersion="v2")["identifiers"] == {"id": "tu"}
 
@@ -200,13 +202,13 @@ def test_row_28_the_type_is_read_in_any_case(kind: str) -> None:
 
 
 def test_row_29_a_datacenter_of_null_is_not_given() -> None:
-    """It means US in both dialects (11.1)."""
+    """It means US in both API versions (11.1)."""
     url = request_of(track(), apiVersion="v2", datacenter=None)["url"]
     assert url == "https://track.customer.io/api/v2/batch"
 
 
-def test_row_30_names_of_visitors_events_are_cut() -> None:
-    """For everybody and in both dialects, to 100 bytes (5.5)."""
+def test_row_30_names_of_anonymous_events_are_cut() -> None:
+    """For everybody and in both API versions, to 100 bytes (5.5)."""
     event = of_type("track", anonymousId="an", event="x" * 105)
     assert item_of(event, "EVENT_NAME_CUT", apiVersion="v2")["name"] == "x" * 100
 

@@ -84,7 +84,7 @@ def test_13_1_a_template_becomes_what_the_event_has_or_its_default(
 
 
 def test_13_1_any_setting_may_depend_on_the_event() -> None:
-    """Region, dialect, choices, flags, lists and filters are filled in, nested ones too."""
+    """Region, API version, choices, flags, lists and filters are filled in, nested ones too."""
     path = "{{ context.wish }}"
 
     def wish(wanted: object) -> dict[str, Any]:
@@ -310,7 +310,7 @@ def test_13_1_events_share_requests_by_workspace_and_stay_in_order() -> None:
     assert keys == ["site:k", "site:k", "site:other"]
 
 
-def test_13_1_order_holds_when_the_dialect_depends_on_the_event() -> None:
+def test_13_1_order_holds_when_the_api_version_depends_on_the_event() -> None:
     """A v1 call comes after what waits in a v2 batch, of the same person or another (10.2)."""
     on = destination(apiVersion="{{ context.version || v2 }}")
     for person in ("u1", "u2"):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .dialects import PERSON, attributes_of_both, in_either_place, v1_body, v2_item
+from .api_versions import PERSON, attributes_of_both, in_either_place, v1_body, v2_item
 from .support import group, identify, item_of, of_type, refusal_of, request_of, row
 
 JANE = "jane@example.com"
@@ -56,7 +56,7 @@ def test_2_3_in_every_place_where_8_5_looks() -> None:
 
 @pytest.mark.parametrize("space", AROUND)
 def test_2_3_white_space_around_the_attribute_is_taken_off_with_a_warning(space: str) -> None:
-    """From traits and from user_properties, in both dialects."""
+    """From traits and from user_properties, in both API versions."""
     for event in in_either_place({"email": f"{space}{JANE}{space}"}):
         assert attributes_of_both(event, WARNING)["email"] == JANE
 

@@ -1,4 +1,4 @@
-"""Escapes: which of them are mended, and what they count for. Rules 1.1, 4.9. Python's json agrees."""
+"""Escapes: which of them are repaired, and what they count for. Rules 1.1, 4.9. Python's json agrees."""
 
 import json
 import random

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .dialects import v1_body, v2_item
+from .api_versions import v1_body, v2_item
 from .support import of_type, refusal_of, request_of, row, text_of_bytes, track
 
 AROUND = [" ", "\t", "\r\n", "\u00a0", "\u3000", "\u2029", " \n "]

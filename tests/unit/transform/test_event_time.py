@@ -103,7 +103,7 @@ AHEAD = [
 def test_2_5_a_time_more_than_an_hour_ahead_is_left_out(
     version: str, kind: str, field: str, time: object, seconds: int | None
 ) -> None:
-    """With a warning, in both dialects; to the second."""
+    """With a warning, in both API versions; to the second."""
     event = track(type=kind, name="n") | {field: time}
     warnings = [] if seconds else ["FUTURE_TIME"]
     settings = {"createdAtFallback": "none", "apiVersion": version}

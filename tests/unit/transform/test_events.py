@@ -27,7 +27,7 @@ def test_5_1_an_event_of_a_known_person() -> None:
     assert request["body"] == {"name": "e", "type": "event", "data": {"a": 1}, "timestamp": TIME_S}
 
 
-def test_5_1_an_event_of_a_visitor() -> None:
+def test_5_1_an_event_of_an_anonymous_profile() -> None:
     """POST /api/v1/events with the same and anonymous_id."""
     request = request_of(of_type("track", anonymousId=42))
     assert (request["method"], request["path"]) == ("POST", "/api/v1/events")

@@ -12,7 +12,7 @@ TRAITS = {"name": "Acme", "relationshipAttributes": {"role": "admin", "since": 1
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_13_3_attributes_of_the_relationship_stand_on_it(version: str) -> None:
-    """And not on the object. Both dialects have them."""
+    """And not on the object. Both API versions have them."""
     item = item_of(group(traits=TRAITS), apiVersion=version, **FULL)
     assert item["attributes"] == {"name": "Acme"}
     assert item["cio_relationships"] == [
@@ -24,14 +24,14 @@ def test_13_3_attributes_of_the_relationship_stand_on_it(version: str) -> None:
 
 
 def test_13_3_by_default_a_group_is_as_in_8() -> None:
-    """relationshipAttributes is a trait like any other, and a visitor has no relationship."""
+    """relationshipAttributes is a trait like any other, and an anonymous profile has no relationship."""
     item = item_of(group(traits=TRAITS))
     assert item["attributes"] == TRAITS
     assert item["cio_relationships"] == [{"identifiers": {"id": "u"}}]
     assert item == item_of(group(traits=TRAITS), groupRelationships="plain")
-    visitor = {"type": "group", "groupId": "g", "anonymousId": "an"}
-    assert item_of(visitor)["action"] == "identify"
-    assert item_of(visitor)["cio_relationships"] == []
+    anonymous = {"type": "group", "groupId": "g", "anonymousId": "an"}
+    assert item_of(anonymous)["action"] == "identify"
+    assert item_of(anonymous)["cio_relationships"] == []
 
 
 @pytest.mark.parametrize("attributes", ["admin", 5, True, ["admin"], []])
@@ -46,7 +46,7 @@ def test_13_3_attributes_that_are_no_object_are_ignored(attributes: object) -> N
         assert item["cio_relationships"] == [{"identifiers": {"id": "u"}}]
 
 
-def test_13_3_a_visitor_is_related_by_anonymous_id() -> None:
+def test_13_3_an_anonymous_profile_is_related_by_anonymous_id() -> None:
     """identify_anonymous, with the attributes of both the object and the relationship."""
     event = {"type": "group", "groupId": "g", "anonymousId": 7, "traits": TRAITS}
     item = item_of(event, **FULL)
@@ -60,7 +60,7 @@ def test_13_3_a_visitor_is_related_by_anonymous_id() -> None:
     ]
 
 
-def test_13_3_a_known_person_comes_before_the_visitor() -> None:
+def test_13_3_a_known_person_comes_before_the_anonymous_profile() -> None:
     """The anonymous id is looked at only where nothing else names anybody."""
     item = item_of(group(anonymousId="an"), **FULL)
     assert (item["action"], item["cio_relationships"]) == (
@@ -74,17 +74,17 @@ def test_13_3_a_known_person_comes_before_the_visitor() -> None:
     assert item_of(event | {"anonymousId": ""}, **FULL)["cio_relationships"] == []
 
 
-def test_13_3_order_holds_for_a_visitor_who_becomes_known() -> None:
-    """The relationship is told before the identify that joins the visitor to a person."""
-    visitor = {"type": "group", "groupId": "g", "anonymousId": "an"}
-    events = [visitor, identify(userId="u", anonymousId="an"), identify(userId="v")]
+def test_13_3_order_holds_for_an_anonymous_profile_that_becomes_known() -> None:
+    """The relationship is told before the identify that joins the anonymous profile to a person."""
+    anonymous = {"type": "group", "groupId": "g", "anonymousId": "an"}
+    events = [anonymous, identify(userId="u", anonymousId="an"), identify(userId="v")]
     requests = packed(events, **FULL)
     assert [positions for _, positions in requests] == [[0], [1], [2]]
-    assert [positions for _, positions in packed([visitor, events[2]], **FULL)] == [[1], [0]]
+    assert [positions for _, positions in packed([anonymous, events[2]], **FULL)] == [[1], [0]]
 
 
 @pytest.mark.parametrize("action", ["delete", "add_relationships", "delete_relationships"])
-def test_13_3_other_actions_know_no_visitors(action: str) -> None:
+def test_13_3_other_actions_know_no_anonymous_profiles(action: str) -> None:
     """Customer.io has identify_anonymous and nothing else for them."""
     event = {"type": "group", "groupId": "g", "anonymousId": "an", "traits": {"action": action}}
     item = item_of(event, **FULL)

@@ -41,7 +41,7 @@ def test_13_4_someone_without_id_and_email_goes_by_phone(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["identify", "track", "page", "screen"])
 def test_13_4_by_default_a_phone_number_names_nobody(kind: str) -> None:
-    """In both dialects."""
+    """In both API versions."""
     for version in ("v1", "v2"):
         assert refusal_of(by_phone(kind), apiVersion=version) == "MISSING_IDENTITY"
 
@@ -66,8 +66,8 @@ def test_13_4_everything_else_comes_first() -> None:
     assert item_of(event, identifyFallback="email", **PHONE)["identifiers"] == {"phone": NUMBER}
     event["traits"]["email"] = "a@b.co"
     assert item_of(event, identifyFallback="email", **PHONE)["identifiers"] == {"email": "a@b.co"}
-    visitor = by_phone("track", anonymousId="an")
-    assert item_of(visitor, **PHONE)["identifiers"] == {"phone": NUMBER}
+    anonymous = by_phone("track", anonymousId="an")
+    assert item_of(anonymous, **PHONE)["identifiers"] == {"phone": NUMBER}
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_13_4_order_holds_under_either_name() -> None:
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_13_5_an_identify_creates_nobody(version: str) -> None:
-    """_update is an attribute in both dialects; what else is sent is the same."""
+    """_update is an attribute in both API versions; what else is sent is the same."""
     event = identify(traits={"a": 1})
     body = body_of(event, apiVersion=version, updateOnly=True, createdAtFallback="none")
     attributes = body if version == "v1" else body["batch"][0]["attributes"]

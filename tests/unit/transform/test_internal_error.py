@@ -33,14 +33,14 @@ class FailsOnce(RequestList):
             raise self._faults.pop()
 
 
-@pytest.mark.parametrize("dialect", ["v1", "v2"])
+@pytest.mark.parametrize("api_version", ["v1", "v2"])
 def test_a_fault_is_the_outcome_of_its_event_only(
-    dialect: str, caplog: pytest.LogCaptureFixture
+    api_version: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """500, INTERNAL, worth another try. The log has the kind and the place of the fault, not its text."""
     writer = FailsOnce(LookupError(f"no row for {SECRET}"))
     batch = BatchTransform(NOW, writer)
-    chosen = destination(apiVersion=dialect)
+    chosen = destination(apiVersion=api_version)
     with caplog.at_level(logging.ERROR):
         first, second = (batch.add(n, track(f"order {n}"), chosen) for n in range(2))
         batch.flush()
@@ -54,22 +54,22 @@ def test_a_fault_is_the_outcome_of_its_event_only(
     assert SECRET not in caplog.text
 
 
-@pytest.mark.parametrize("dialect", ["v1", "v2"])
-def test_nesting_that_the_stack_cannot_hold_is_the_events_fault(dialect: str) -> None:
+@pytest.mark.parametrize("api_version", ["v1", "v2"])
+def test_nesting_that_the_stack_cannot_hold_is_the_events_fault(api_version: str) -> None:
     """It is rejected as what cannot be read: another try would meet the same."""
     batch = BatchTransform(NOW, FailsOnce(RecursionError()))
-    outcome = batch.add(0, track("order"), destination(apiVersion=dialect))
+    outcome = batch.add(0, track("order"), destination(apiVersion=api_version))
     assert outcome.error is not None
     assert (outcome.status, outcome.error.code) == (400, ErrorCode.INVALID_JSON)
 
 
-@pytest.mark.parametrize("dialect", ["v1", "v2"])
-def test_a_request_for_which_there_is_no_room_is_rejected(dialect: str) -> None:
+@pytest.mark.parametrize("api_version", ["v1", "v2"])
+def test_a_request_for_which_there_is_no_room_is_rejected(api_version: str) -> None:
     """By the code that the writer gives; the events after it go out."""
     writer = FailsOnce(EventRejected(ErrorCode.TOO_LARGE, "too large for the caller"))
     batch = BatchTransform(NOW, writer)
     outcomes = [
-        batch.add(n, track(f"order {n}"), destination(apiVersion=dialect)) for n in range(2)
+        batch.add(n, track(f"order {n}"), destination(apiVersion=api_version)) for n in range(2)
     ]
     batch.flush()
     assert outcomes[0].error is not None

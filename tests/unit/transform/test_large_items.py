@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from .dialects import PERSON
+from .api_versions import PERSON
 from .support import identify, of_type, packed, refusal_of, request_of, row, sent, track
 
 V2: dict[str, Any] = {"apiVersion": "v2", "createdAtFallback": "none"}
@@ -164,7 +164,7 @@ def test_10_2_an_anonymous_event_needs_no_path() -> None:
 
 @pytest.mark.parametrize("api_version", ["v1", "v2"])
 def test_10_2_anything_else_is_too_large(api_version: str) -> None:
-    """An object in both dialects (8.4); a device in v2."""
+    """An object in both API versions (8.4); a device in v2."""
     group = of_type("group", userId="u", traits=traits_of(40_000))
     assert refusal_of(group, apiVersion=api_version) == "TOO_LARGE"
     device = {"device": {"token": "t", "type": "ios"}}
@@ -188,7 +188,7 @@ def test_5_7_an_event_of_over_100_000_bytes_is_too_large_in_both() -> None:
 
 
 def test_4_9_a_warning_is_given_once_when_an_identify_leaves_the_batch() -> None:
-    """Too many attributes, counted in the dialect that sends them."""
+    """Too many attributes, counted in the API version that sends them."""
     traits = {f"t{n:03}": "x" * 150 for n in range(310)}
     request = request_of(identify(traits=traits), "TOO_MANY_ATTRIBUTES", **V2)
     assert request["path"] == "/api/v1/customers/u"

@@ -1,4 +1,4 @@
-"""Mapped warehouse events: an external id stands in for the userId. Rules 2.5, 3.5, in both dialects."""
+"""Mapped warehouse events: an external id stands in for the userId. Rules 2.5, 3.5, in both API versions."""
 
 from typing import Any
 
@@ -60,7 +60,7 @@ def persons_of(item: Any) -> Any:
 def test_3_5_the_external_id_replaces_the_user_id(
     kind: str, external: object, path: str, identifiers: dict[str, str]
 ) -> None:
-    """For every type, and as the same person in both dialects (3.7)."""
+    """For every type, and as the same person in both API versions (3.7)."""
     event = mapped(kind, external)
     assert persons_of(v2(event)) == identifiers
     in_v1 = request_of(event)
@@ -82,7 +82,7 @@ def test_3_5_the_user_id_of_a_mapped_event_is_not_read(kind: str) -> None:
 
 @pytest.mark.parametrize("flag", [True, "true"])
 def test_3_5_the_traits_gain_the_external_id_under_its_own_name(flag: object) -> None:
-    """As it was given, over a trait of that name; in both dialects."""
+    """As it was given, over a trait of that name; in both API versions."""
     event = mapped("identify", 789, traits={"crm_id": "old", "a": 1.0})
     event["context"]["mappedToDestination"] = flag
     assert body_of(event) == {"crm_id": 789, "a": 1.0}
@@ -140,7 +140,7 @@ WAREHOUSE_TIMES: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("kind", "members"), WAREHOUSE_TIMES.values(), ids=WAREHOUSE_TIMES)
 def test_2_5_a_row_that_is_not_mapped_has_its_own_time(kind: str, members: dict[str, Any]) -> None:
-    """Before the event's; a mapped one has the event's. The same in both dialects."""
+    """Before the event's; a mapped one has the event's. The same in both API versions."""
 
     def times(event: dict[str, Any]) -> tuple[Any, Any]:
         in_v1 = body_of(event)

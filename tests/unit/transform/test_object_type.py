@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .dialects import v2_item
+from .api_versions import v2_item
 from .support import codes, group, item_of, refusal_of, sent, track
 
 NAMES = ["objectTypeId", "object_type_id"]
@@ -37,7 +37,7 @@ ABSENT: list[object] = [None, "", " ", 0, 0.0, True, False, {}, [], ["2"], 1e21]
 
 
 def type_of(event: dict[str, Any], *warnings: str, **config: Any) -> str:
-    """The type of the object as sent, the same in both dialects."""
+    """The type of the object as sent, the same in both API versions."""
     identifiers = item_of(event, *warnings, **config)["identifiers"]
     assert v2_item(event, *warnings, **config)["identifiers"] == identifiers
     return str(identifiers["object_type_id"])

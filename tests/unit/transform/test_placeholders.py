@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .dialects import PERSON, attributes_of_both, v1_body, v2_item
+from .api_versions import PERSON, attributes_of_both, v1_body, v2_item
 from .support import (
     attributes_of,
     body_of,

@@ -15,7 +15,7 @@ from tests.unit.transform.support import (
 
 PERSON: dict[str, Any] = {"destination": {"object": "person"}}
 EVENT: dict[str, Any] = {"destination": {"object": "event"}}
-DIALECTS = pytest.mark.parametrize("dialect", ["v1", "v2"])
+API_VERSIONS = pytest.mark.parametrize("api_version", ["v1", "v2"])
 
 
 @pytest.mark.parametrize("created_at", [None, "", 0, False, "0"])
@@ -67,13 +67,13 @@ def test_9_4_limits_of_attributes_hold() -> None:
     assert request_of(event, connection=EVENT)["body"]["data"] == {"long": "x" * 1001}
 
 
-@DIALECTS
-def test_9_4_an_event_row_has_100_000_bytes_of_data_at_most(dialect: str) -> None:
+@API_VERSIONS
+def test_9_4_an_event_row_has_100_000_bytes_of_data_at_most(api_version: str) -> None:
     """5.7, at the exact byte."""
     around = len('{"a":""}')
     fits, over = (row(id="u", name="n", a="x" * (size - around)) for size in (100_000, 100_001))
-    assert request_of(fits, connection=EVENT, apiVersion=dialect)["path"].endswith("/events")
-    assert refusal_of(over, connection=EVENT, apiVersion=dialect) == "TOO_LARGE"
+    assert request_of(fits, connection=EVENT, apiVersion=api_version)["path"].endswith("/events")
+    assert refusal_of(over, connection=EVENT, apiVersion=api_version) == "TOO_LARGE"
 
 
 def test_9_4_a_person_addressed_by_cio_id_may_be_given_another_id() -> None:

@@ -20,10 +20,10 @@ from tests.unit.transform.support import (
 
 PERSON: dict[str, Any] = {"destination": {"object": "person"}}
 EVENT: dict[str, Any] = {"destination": {"object": "event"}}
-DIALECTS = pytest.mark.parametrize("dialect", ["v1", "v2"])
+API_VERSIONS = pytest.mark.parametrize("api_version", ["v1", "v2"])
 
 
-@DIALECTS
+@API_VERSIONS
 @pytest.mark.parametrize(
     "members",
     [
@@ -36,10 +36,10 @@ DIALECTS = pytest.mark.parametrize("dialect", ["v1", "v2"])
     ids=str,
 )
 def test_9_1_a_record_without_a_connection_is_refused(
-    members: dict[str, Any], dialect: str
+    members: dict[str, Any], api_version: str
 ) -> None:
     """Whatever the row says, nobody knows what it is about without its connection."""
-    assert refusal_of(row(id="u") | members, apiVersion=dialect) == "INVALID_RECORD"
+    assert refusal_of(row(id="u") | members, apiVersion=api_version) == "INVALID_RECORD"
 
 
 def test_9_1_no_setting_of_a_destination_stands_in_for_a_connection() -> None:
@@ -48,15 +48,15 @@ def test_9_1_no_setting_of_a_destination_stands_in_for_a_connection() -> None:
     assert refusal_of(row(id="u"), **config) == "INVALID_RECORD"
 
 
-@DIALECTS
+@API_VERSIONS
 @pytest.mark.parametrize("connection", [PERSON, EVENT, {"audienceId": 5}], ids=str)
 @pytest.mark.parametrize("action", ["upsert", "INSERT", "", None, 5, True, ["insert"], {"a": 1}])
 def test_9_1_another_action_is_refused(
-    action: object, connection: dict[str, Any], dialect: str
+    action: object, connection: dict[str, Any], api_version: str
 ) -> None:
     """insert, update and delete, so written, are the actions."""
     event = row(action, id="u", name="n")
-    assert refusal_of(event, connection=connection, apiVersion=dialect) == "INVALID_RECORD"
+    assert refusal_of(event, connection=connection, apiVersion=api_version) == "INVALID_RECORD"
 
 
 @pytest.mark.parametrize("kind", ["RECORD", "Record"])
@@ -66,12 +66,12 @@ def test_9_1_the_type_is_read_in_any_case(kind: str) -> None:
     assert request_of(event, connection=PERSON)["path"] == "/api/v1/customers/u"
 
 
-@DIALECTS
-def test_9_1_other_events_do_not_look_at_the_connection(dialect: str) -> None:
+@API_VERSIONS
+def test_9_1_other_events_do_not_look_at_the_connection(api_version: str) -> None:
     """An event beside the rows is what it would be without them."""
     bad = {"audienceId": "abc"}
-    request = request_of(track(), connection=bad, apiVersion=dialect)
-    assert request["raw"] == request_of(track(), apiVersion=dialect)["raw"]
+    request = request_of(track(), connection=bad, apiVersion=api_version)
+    assert request["raw"] == request_of(track(), apiVersion=api_version)["raw"]
 
 
 WHO: dict[str, tuple[dict[str, object], str, dict[str, str]]] = {
@@ -95,7 +95,7 @@ WHO: dict[str, tuple[dict[str, object], str, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize(("columns", "path", "identifiers"), WHO.values(), ids=WHO)
-def test_9_2_a_row_is_about_the_same_person_in_both_dialects(
+def test_9_2_a_row_is_about_the_same_person_in_both_api_versions(
     columns: dict[str, object], path: str, identifiers: dict[str, str]
 ) -> None:
     """The first usable of cio_id, id and email, as 3.7 reads it."""
@@ -104,7 +104,7 @@ def test_9_2_a_row_is_about_the_same_person_in_both_dialects(
     assert row_in_v2(event, PERSON)["identifiers"] == identifiers
 
 
-@DIALECTS
+@API_VERSIONS
 @pytest.mark.parametrize("connection", [PERSON, EVENT], ids=str)
 @pytest.mark.parametrize(
     "identifiers",
@@ -130,19 +130,19 @@ def test_9_2_a_row_is_about_the_same_person_in_both_dialects(
     ids=str,
 )
 def test_9_2_a_row_about_nobody_is_refused(
-    identifiers: object, connection: dict[str, Any], dialect: str
+    identifiers: object, connection: dict[str, Any], api_version: str
 ) -> None:
     """A boolean is nobody, nor is a blank, a zero, or an object."""
     event = {"type": "record", "action": "insert", "identifiers": identifiers, "userId": "u"}
-    assert refusal_of(event, connection=connection, apiVersion=dialect) == "MISSING_IDENTITY"
+    assert refusal_of(event, connection=connection, apiVersion=api_version) == "MISSING_IDENTITY"
 
 
-@DIALECTS
+@API_VERSIONS
 @pytest.mark.parametrize(
     ("column", "letter"),
     [*((column, letter) for column in ("cio_id", "id") for letter in "aé日"), ("email", "a")],
 )
-def test_9_2_ids_have_150_bytes_at_most(column: str, letter: str, dialect: str) -> None:
+def test_9_2_ids_have_150_bytes_at_most(column: str, letter: str, api_version: str) -> None:
     """2.2, for whatever names the person of a row."""
     # An email has at most 64 characters before its @.
     domain = "@" + "b" * 100 + ".example" if column == "email" else ""
@@ -150,8 +150,8 @@ def test_9_2_ids_have_150_bytes_at_most(column: str, letter: str, dialect: str) 
         row("delete", **{column: text_of_bytes(size - len(domain), letter) + domain})
         for size in (150, 151)
     )
-    assert request_of(fits, connection=PERSON, apiVersion=dialect)
-    assert refusal_of(over, connection=PERSON, apiVersion=dialect) == "ID_TOO_LONG"
+    assert request_of(fits, connection=PERSON, apiVersion=api_version)
+    assert refusal_of(over, connection=PERSON, apiVersion=api_version) == "ID_TOO_LONG"
 
 
 @pytest.mark.parametrize("person", [".", ".."])
@@ -214,21 +214,21 @@ def test_9_3_an_event_row_is_an_event(action: str) -> None:
     }
 
 
-@DIALECTS
+@API_VERSIONS
 @pytest.mark.parametrize("name", [None, "", " ", 5, ["n"], {"n": 1}, True])
-def test_9_3_an_event_row_needs_a_name(name: object, dialect: str) -> None:
+def test_9_3_an_event_row_needs_a_name(name: object, api_version: str) -> None:
     """5.5 holds for rows."""
     event = row(id="u", name=name)
-    assert refusal_of(event, connection=EVENT, apiVersion=dialect) == "MISSING_EVENT_NAME"
+    assert refusal_of(event, connection=EVENT, apiVersion=api_version) == "MISSING_EVENT_NAME"
     nameless = row(id="u")
-    assert refusal_of(nameless, connection=EVENT, apiVersion=dialect) == "MISSING_EVENT_NAME"
+    assert refusal_of(nameless, connection=EVENT, apiVersion=api_version) == "MISSING_EVENT_NAME"
 
 
-@DIALECTS
-def test_9_3_an_event_cannot_be_deleted(dialect: str) -> None:
+@API_VERSIONS
+def test_9_3_an_event_cannot_be_deleted(api_version: str) -> None:
     """What happened has happened."""
     event = row("delete", id="u", name="Order")
-    assert refusal_of(event, connection=EVENT, apiVersion=dialect) == "INVALID_RECORD"
+    assert refusal_of(event, connection=EVENT, apiVersion=api_version) == "INVALID_RECORD"
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "日"])
@@ -254,17 +254,17 @@ def test_9_3_an_event_row_with_a_message_id_has_an_event_id() -> None:
     assert id_of(event, eventIds="none") is None
 
 
-@DIALECTS
-def test_9_rows_and_events_of_one_person_stay_in_order(dialect: str) -> None:
+@API_VERSIONS
+def test_9_rows_and_events_of_one_person_stay_in_order(api_version: str) -> None:
     """A row is about its person under every name it has (10.3)."""
     events = [row(id="u", email="a@b.co"), track(), row("delete", email="a@b.co")]
-    requests = packed(events, connection=PERSON, apiVersion=dialect)
+    requests = packed(events, connection=PERSON, apiVersion=api_version)
     assert [position for _, positions in requests for position in positions] == [0, 1, 2]
 
 
-@DIALECTS
-def test_9_a_bad_row_is_its_own_matter(dialect: str) -> None:
+@API_VERSIONS
+def test_9_a_bad_row_is_its_own_matter(api_version: str) -> None:
     """1.4: rows beside it go out, each with its own outcome."""
-    assert refusal_of(row(), connection=PERSON, apiVersion=dialect) == "MISSING_IDENTITY"
-    outcome, _ = sent(row(id="u"), connection=PERSON, apiVersion=dialect)
+    assert refusal_of(row(), connection=PERSON, apiVersion=api_version) == "MISSING_IDENTITY"
+    outcome, _ = sent(row(id="u"), connection=PERSON, apiVersion=api_version)
     assert (outcome.status, codes(outcome)) == (200, [])

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ciosidecar_transform import transform
 
-from .dialects import PERSON, attributes_of_both, in_either_place, v1_body, v2_item
+from .api_versions import PERSON, attributes_of_both, in_either_place, v1_body, v2_item
 from .support import NOW, codes, destination, identify, of_type, refusal_of, request_of, row, sent
 
 ADD, DELETE = "add_relationships", "delete_relationships"
@@ -38,7 +38,7 @@ def related(relationships: object, **more: Any) -> list[dict[str, Any]]:
         {"relationships": LISTED, "action": ADD},
     ],
 )
-def test_4_8b_every_form_of_adding_is_sent_in_the_form_of_the_dialect(written: object) -> None:
+def test_4_8b_every_form_of_adding_is_sent_in_the_form_of_the_api_version(written: object) -> None:
     """v1 takes the object, v2 the list beside the attributes (10.1)."""
     for event in related(written):
         assert v1_body(event)["cio_relationships"] == {"action": ADD, "relationships": LISTED}
@@ -47,7 +47,7 @@ def test_4_8b_every_form_of_adding_is_sent_in_the_form_of_the_dialect(written: o
 
 
 def test_10_1_what_removes_relationships_goes_out_by_v1_and_never_adds() -> None:
-    """By the v1 endpoint of 10.2, which has a place for it, in both dialects."""
+    """By the v1 endpoint of 10.2, which has a place for it, in both API versions."""
     for event in related({"action": DELETE, "relationships": LISTED}):
         for api_version in ("v1", "v2"):
             request = request_of(event, apiVersion=api_version, createdAtFallback="none")
@@ -182,7 +182,7 @@ def test_10_1_lifted_relationships_do_not_count_towards_the_300() -> None:
 
 @pytest.mark.parametrize("action", ["insert", "update"])
 def test_4_8b_relationships_of_a_row(action: str) -> None:
-    """Rule 9.4: as of an identify, in both dialects."""
+    """Rule 9.4: as of an identify, in both API versions."""
     event = row(action, id="u", cio_relationships=[ACME])
     assert attributes_of_both(event, connection=PERSON) == {}
     added = {"action": ADD, "relationships": [ACME]}

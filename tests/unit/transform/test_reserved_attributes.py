@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from .dialects import PERSON, attributes_of_both, in_either_place, v1_body, v2_item
+from .api_versions import PERSON, attributes_of_both, in_either_place, v1_body, v2_item
 from .support import NOW, TIME, TIME_S, group, identify, item_of, row, sent
 
 TIMES = [

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .dialects import v1_body, v2_item
+from .api_versions import v1_body, v2_item
 from .support import of_type, refusal_of
 
 BOTH = ["v1", "v2"]

@@ -98,7 +98,7 @@ def test_13_2_people(name: str, expected: tuple[str, str], action: str) -> None:
 
 @pytest.mark.parametrize("name", ["User Deleted", "User Suppressed", "User Unsuppressed"])
 @pytest.mark.parametrize("config", [ON, V2], ids=["v1", "v2"])
-def test_13_2_a_visitor_cannot_be_deleted(name: str, config: dict[str, Any]) -> None:
+def test_13_2_an_anonymous_profile_cannot_be_deleted(name: str, config: dict[str, Any]) -> None:
     """Without user id and email nobody is named; ids keep their limits."""
     event = {"type": "track", "event": name, "anonymousId": "an"}
     assert refusal_of(event, **config) == "MISSING_IDENTITY"
@@ -114,7 +114,7 @@ def test_13_2_a_dot_segment_deletes_nobody() -> None:
 
 @pytest.mark.parametrize("config", [ON, V2], ids=["v1", "v2"])
 def test_13_2_objects_and_relationships(config: dict[str, Any]) -> None:
-    """objectId and objectTypeId name the object; these go to v2/batch in both dialects."""
+    """objectId and objectTypeId name the object; these go to v2/batch in both API versions."""
     event = named("Object Deleted", properties={"objectId": 7, "objectTypeId": 2})
     assert item_of(event, **config) == {
         "type": "object",
@@ -123,8 +123,8 @@ def test_13_2_objects_and_relationships(config: dict[str, Any]) -> None:
         "attributes": {},
         "cio_relationships": [],
     }
-    visitor = {"type": "track", "event": "Object Deleted", "properties": {"objectId": "o"}}
-    assert item_of(visitor, **config)["identifiers"] == {"object_type_id": "1", "object_id": "o"}
+    anonymous = {"type": "track", "event": "Object Deleted", "properties": {"objectId": "o"}}
+    assert item_of(anonymous, **config)["identifiers"] == {"object_type_id": "1", "object_id": "o"}
     event = named("Relationship Deleted", properties={"objectId": "o"})
     assert item_of(event, **config) == {
         "type": "object",
@@ -193,8 +193,8 @@ def test_13_2_a_device_needs_a_person_and_a_token(name: str) -> None:
     for token in (None, "", {}, 0):
         event = named(name, context={"device": {"token": token, "type": "ios"}})
         assert refusal_of(event, **ON) == "MISSING_DEVICE_TOKEN"
-    visitor = {"type": "track", "event": name, "anonymousId": "an", "context": DEVICE}
-    assert refusal_of(visitor, **ON) == "MISSING_IDENTITY"
+    anonymous = {"type": "track", "event": name, "anonymousId": "an", "context": DEVICE}
+    assert refusal_of(anonymous, **ON) == "MISSING_IDENTITY"
 
 
 def test_13_2_a_device_needs_a_platform() -> None:
@@ -205,7 +205,7 @@ def test_13_2_a_device_needs_a_platform() -> None:
 
 @pytest.mark.parametrize("config", [ON, V2], ids=["v1", "v2"])
 def test_13_2_a_delivery_is_reported(config: dict[str, Any]) -> None:
-    """The one call without credentials, in both dialects: v2 has no word for mail."""
+    """The one call without credentials, in both API versions: v2 has no word for mail."""
     properties = {
         "deliveryId": "RPIL",
         "metric": "clicked",

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from .dialects import PERSON, v1_body, v2_item
+from .api_versions import PERSON, v1_body, v2_item
 from .support import (
     body_of,
     destination,
@@ -29,7 +29,7 @@ def key_at(path: str, default: str = "") -> dict[str, Any]:
 
 
 def is_nowhere(secret: str, event: dict[str, Any], **config: Any) -> None:
-    """Assert that a text is in no path and no body of a good event, in either dialect."""
+    """Assert that a text is in no path and no body of a good event, in either API version."""
     for api_version in BOTH:
         request = request_of(event, **config | {"apiVersion": api_version})
         assert secret not in request["path"]

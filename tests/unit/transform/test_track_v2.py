@@ -223,7 +223,7 @@ def test_10_1_merge(previous: str, secondary: dict[str, str]) -> None:
     }
 
 
-def test_10_1_a_group_is_the_same_in_both_dialects() -> None:
+def test_10_1_a_group_is_the_same_in_both_api_versions() -> None:
     """v1 has no call of its own for objects."""
     event = group(traits={"a": 1.0, "action": "delete"})
     raw = request_of(event, apiVersion="v2")["raw"]
@@ -237,7 +237,7 @@ def test_10_1_nothing_is_encoded_where_there_is_no_path(person: str) -> None:
 
 
 def test_10_1_an_email_of_over_150_bytes_is_refused_as_in_v1() -> None:
-    """2.2 holds in both dialects."""
+    """2.2 holds in both API versions."""
     long = text_of_bytes(151)
     for event in (track(userId=long), identify(userId=long), group(groupId=long)):
         assert refusal_of(event, apiVersion="v2") == "ID_TOO_LONG"
@@ -254,7 +254,7 @@ EVENTS = {
     "track": (track(), "/api/v1/customers/u/events"),
     "page": (of_type("page", userId="u"), "/api/v1/customers/u/events"),
     "screen": (of_type("screen", userId="u"), "/api/v1/customers/u/events"),
-    "visitor": (of_type("track", anonymousId="a"), "/api/v1/events"),
+    "anonymous": (of_type("track", anonymousId="a"), "/api/v1/events"),
 }
 
 

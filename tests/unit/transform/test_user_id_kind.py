@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .dialects import PERSON, v2_item
+from .api_versions import PERSON, v2_item
 from .support import (
     codes,
     destination,
@@ -321,7 +321,7 @@ def test_3_8_semantic_events_go_by_the_kind_too() -> None:
 
 
 def test_3_8_the_destination_is_usable_with_every_kind() -> None:
-    """Both dialects."""
+    """Both API versions."""
     for kind in KINDS:
         for api_version in ("v1", "v2"):
             assert destination(apiVersion=api_version, userIdIdentifierType=kind)

@@ -55,7 +55,7 @@ def test_13_7_columns_of_rows() -> None:
 
 @pytest.mark.parametrize("kind", ["track", "page", "screen"])
 def test_13_8_reserved_properties_get_another_name(kind: str) -> None:
-    """In both dialects; in their places, at the top only, and nothing else changes."""
+    """In both API versions; in their places, at the top only, and nothing else changes."""
     properties = {"a": 1, "recipient": "r", "from_address": 2.0, "reply_to": {"recipient": "n"}}
     properties["b"] = {"recipient": "nested"}
     event = of_type(kind, userId="u", properties=properties)

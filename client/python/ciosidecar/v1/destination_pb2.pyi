@@ -336,7 +336,7 @@ class _ConnectionObject:
 class _ConnectionObjectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ConnectionObject.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     CONNECTION_OBJECT_UNSPECIFIED: _ConnectionObject.ValueType  # 0
-    """Not given. Every record of the connection is refused, unless the connection is an audience."""
+    """Not given. Every record of the connection is rejected, unless the connection is an audience."""
     CONNECTION_OBJECT_PERSON: _ConnectionObject.ValueType  # 1
     """A person."""
     CONNECTION_OBJECT_EVENT: _ConnectionObject.ValueType  # 2
@@ -346,7 +346,7 @@ class ConnectionObject(_ConnectionObject, metaclass=_ConnectionObjectEnumTypeWra
     """What a row of a warehouse becomes."""
 
 CONNECTION_OBJECT_UNSPECIFIED: ConnectionObject.ValueType  # 0
-"""Not given. Every record of the connection is refused, unless the connection is an audience."""
+"""Not given. Every record of the connection is rejected, unless the connection is an audience."""
 CONNECTION_OBJECT_PERSON: ConnectionObject.ValueType  # 1
 """A person."""
 CONNECTION_OBJECT_EVENT: ConnectionObject.ValueType  # 2

@@ -152,7 +152,7 @@ class PreparedRequest(_message.Message):
     method: _builtins.str
     """Required. PUT, POST or DELETE."""
     url: _builtins.str
-    """Required. MUST be an address of Customer.io's Track API. Any other address is refused."""
+    """Required. MUST be an address of Customer.io's Track API. Any other address is rejected."""
     endpoint_path: _builtins.str
     """Optional. The endpoint path that the earlier call returned."""
     body: _builtins.bytes

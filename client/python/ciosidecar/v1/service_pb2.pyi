@@ -430,7 +430,7 @@ class TransformStreamRequest(_message.Message):
 
     @_builtins.property
     def finish(self) -> Global___Finish:
-        """Ends the caller's messages."""
+        """Says that the caller sends no more messages."""
 
     def __init__(
         self,
@@ -643,9 +643,9 @@ Global___UpsertDestinations: _TypeAlias = UpsertDestinations  # noqa: Y015
 
 @_typing.final
 class Finish(_message.Message):
-    """Ends the caller's messages. The server answers all items and ends the stream with OK. The caller MUST
-    NOT send anything afterwards. A half-close without `Finish` is treated as `Finish`. Callers SHOULD
-    send it anyway: the server cannot distinguish a half-close from a cancelled call.
+    """Says that the caller sends no more messages. The server answers all items and ends the stream with
+    OK. The caller MUST NOT send anything afterwards. A half-close without `Finish` is treated as `Finish`.
+    Callers SHOULD send it anyway: the server cannot distinguish a half-close from a cancelled call.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

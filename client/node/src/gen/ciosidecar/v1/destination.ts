@@ -147,7 +147,7 @@ export enum ReservedProperties {
 
 /** What a row of a warehouse becomes. */
 export enum ConnectionObject {
-  /** UNSPECIFIED - Not given. Every record of the connection is refused, unless the connection is an audience. */
+  /** UNSPECIFIED - Not given. Every record of the connection is rejected, unless the connection is an audience. */
   UNSPECIFIED = 0,
   /** PERSON - A person. */
   PERSON = 1,

@@ -60,7 +60,7 @@ export interface PreparedRequest {
   $type: "ciosidecar.v1.PreparedRequest";
   /** Required. PUT, POST or DELETE. */
   method: string;
-  /** Required. MUST be an address of Customer.io's Track API. Any other address is refused. */
+  /** Required. MUST be an address of Customer.io's Track API. Any other address is rejected. */
   url: string;
   /** Optional. The endpoint path that the earlier call returned. */
   endpointPath: string;

@@ -181,7 +181,7 @@ export interface TransformStreamRequest {
     /** Items to process. */
     { $case: "batch"; value: Batch }
     | //
-    /** Ends the caller's messages. */
+    /** Says that the caller sends no more messages. */
     { $case: "finish"; value: Finish }
     | undefined;
 }
@@ -267,9 +267,9 @@ export interface UpsertDestinations {
 }
 
 /**
- * Ends the caller's messages. The server answers all items and ends the stream with OK. The caller MUST
- * NOT send anything afterwards. A half-close without `Finish` is treated as `Finish`. Callers SHOULD
- * send it anyway: the server cannot distinguish a half-close from a cancelled call.
+ * Says that the caller sends no more messages. The server answers all items and ends the stream with
+ * OK. The caller MUST NOT send anything afterwards. A half-close without `Finish` is treated as `Finish`.
+ * Callers SHOULD send it anyway: the server cannot distinguish a half-close from a cancelled call.
  */
 export interface Finish {
   $type: "ciosidecar.v1.Finish";

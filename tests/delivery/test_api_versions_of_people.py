@@ -1,4 +1,4 @@
-"""Both dialects mean the same of people: kinds of ids, id changes, relationships, large identifies.
+"""Both API versions mean the same of people: kinds of ids, id changes, relationships, large identifies.
 
 What differs on purpose: rule 3.8 (v1 has no kinds of user ids), rule 13.4 (nor phone numbers).
 """
@@ -39,7 +39,7 @@ def track(user_id: str, name: str, minute: int = 30, **members: Any) -> dict[str
 
 
 def both(events: list[dict[str, Any]], **options: Any) -> dict[str, Any]:
-    """Return what the events leave behind, once both dialects agree on it."""
+    """Return what the events leave behind, once both API versions agree on it."""
     one, two = (state_after(events, version, **SETTLED | options) for version in ("v1", "v2"))
     assert one == two
     return one

@@ -1,4 +1,4 @@
-"""One event through both dialects, where they must say the same of a person."""
+"""One event through both API versions, where they must say the same of a person."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def v1_body(event: Event, *warnings: str, **config: Any) -> Any:
 
 
 def attributes_of_both(event: Event, *warnings: str, **config: Any) -> dict[str, Any]:
-    """Return the attributes of an identify, once both dialects agree on them and on the warnings.
+    """Return the attributes of an identify, once both API versions agree on them and on the warnings.
 
     They are in v1's form: with `_timestamp`, and without `cio_relationships`, whose form differs.
     A made-up `created_at` is left out unless it is asked for.

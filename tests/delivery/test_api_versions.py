@@ -1,4 +1,4 @@
-"""Both dialects mean the same: the same events, through v1 and v2, leave the same behind."""
+"""Both API versions mean the same: the same events, through v1 and v2, leave the same behind."""
 
 import random
 from typing import Any
@@ -100,7 +100,7 @@ _KINDS = (
 )
 
 
-def test_a_thousand_events_leave_the_same_behind_in_both_dialects() -> None:
+def test_a_thousand_events_leave_the_same_behind_in_both_api_versions() -> None:
     """People, their attributes, devices, relationships and events, and objects: all equal."""
     events = thousand_events()
     one, two = state_after(events, "v1"), state_after(events, "v2")
@@ -145,7 +145,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("kind", ROWS)
-def test_warehouse_rows_leave_the_same_behind_in_both_dialects(kind: str) -> None:
+def test_warehouse_rows_leave_the_same_behind_in_both_api_versions(kind: str) -> None:
     """People inserted, updated and deleted; events of people."""
     one, two = (state_after(ROWS[kind], version, {"object": kind}) for version in ("v1", "v2"))
     assert one == two
@@ -157,7 +157,7 @@ def test_warehouse_rows_leave_the_same_behind_in_both_dialects(kind: str) -> Non
         assert sum(len(known["events"]) for known in one["people"].values()) == 50
 
 
-def test_rows_of_an_audience_leave_the_same_behind_in_both_dialects() -> None:
+def test_rows_of_an_audience_leave_the_same_behind_in_both_api_versions() -> None:
     """Whoever was inserted last is in the segment; whoever was deleted last is not."""
     rows = [{"type": "identify", "userId": f"u{n}", "traits": {}} for n in range(20)]
     rows += [_row("insert", id=f"u{n}") for n in range(20)]
