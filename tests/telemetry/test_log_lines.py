@@ -4,8 +4,10 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import grpc
+import pytest
 from ciosidecar import v1
 
 from tests.conftest import batch, destination
@@ -47,6 +49,36 @@ def test_a_full_pipe_of_log_lines_holds_up_no_stream() -> None:
         finally:
             process.kill()
             os.close(reading)
+
+
+def test_a_full_pipe_that_does_not_block_costs_nothing() -> None:
+    """The writer waits for room instead of trying again and again: no CPU time goes by while it waits."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with subprocess.Popen(
+        [*COMMAND, "serve", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=writing
+    ) as process:
+        os.close(writing)
+        try:
+            assert process.stdout is not None
+            address = json.loads(process.stdout.readline())["listen"][0]
+            with grpc.insecure_channel(address) as channel:
+                stub: v1.SidecarServiceStub = v1.SidecarServiceStub(channel)
+                for _ in range(STREAMS):
+                    _stream(stub)
+            # The writer has filled the pipe by now. What it costs from here is what waiting costs.
+            before = _cpu_s(process.pid)
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(2)
+            assert _cpu_s(process.pid) - before < 0.5
+        finally:
+            process.kill()
+            os.close(reading)
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_the_last_lines_are_written() -> None:

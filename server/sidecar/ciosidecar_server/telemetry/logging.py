@@ -3,6 +3,7 @@
 import atexit
 import logging
 import queue
+import select
 import sys
 import threading
 
@@ -61,7 +62,11 @@ class ThreadedHandler(logging.Handler):
         left = line.encode("utf-8", "backslashreplace") + b"\n"
         try:
             while left:
-                left = left[self._file.write(left) or 0 :]
+                written = self._file.write(left)
+                if written is None:  # a full pipe that does not block
+                    select.select([], [self._file], [])
+                else:
+                    left = left[written:]
         except OSError:
             return  # a closed pipe or a full disk: the server goes on without this line
 
