@@ -22,8 +22,8 @@ class Message:
         raise AssertionError("a batcher settles no job")
 
 
-def job(message: Message, body: bytes = b"{}") -> Job:
-    return Job(SharedItem(TEMPLATE, "/api/v2/batch", body), (), 100.0, message, 0)
+def job(message: Message, body: bytes = b"{}", *, deadline: float = 100.0) -> Job:
+    return Job(SharedItem(TEMPLATE, "/api/v2/batch", body), (), deadline, message, 0)
 
 
 def test_jobs_wait_for_the_linger() -> None:
@@ -67,3 +67,23 @@ def test_a_full_request_goes_at_once(jobs: int, body: bytes) -> None:
         assert batcher.wait_s(10.0) != 0
         batcher.add(job(message, body), 10.0)
     assert batcher.wait_s(10.0) == 0
+
+
+def test_a_short_deadline_ends_the_wait_for_a_message() -> None:
+    """A quarter of the time that a job has: its request still has the rest."""
+    batcher = Batcher(LINGER_S)
+    batcher.add(job(Message(), deadline=10.4), 10.0)
+    assert batcher.wait_s(10.0) == pytest.approx(0.1)
+    assert batcher.wait_s(10.11) == 0
+
+
+def test_another_message_does_not_wait_for_one_that_is_being_submitted() -> None:
+    """A job that joins the queue of a long message goes after its own 5 ms, and takes the queue with it."""
+    message, other = Message(), Message()
+    other.submitting = False
+    batcher = Batcher(LINGER_S)
+    batcher.add(job(message), 10.0)
+    assert batcher.wait_s(10.0) == MAX_LINGER_S
+    batcher.add(job(other), 10.2)
+    assert batcher.wait_s(10.2) == pytest.approx(LINGER_S)
+    assert len(batcher.next_batch(10.206).jobs) == 2

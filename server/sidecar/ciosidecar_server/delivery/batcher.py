@@ -23,7 +23,8 @@ class Batcher:
 
         Args:
             linger_s: how long a job waits for others to share its request with. A job whose message is still being
-                submitted waits until all of the message is submitted, at most MAX_LINGER_S.
+                submitted waits until all of the message is submitted: at most MAX_LINGER_S and a quarter of its
+                time limit, and no longer than linger_s once a job of another message has joined it.
         """
         self._linger_s = linger_s
         self._singles: deque[Job] = deque()
@@ -83,18 +84,25 @@ class Batcher:
         if queue.full:
             return 0.0
         head = queue.jobs[0]
-        linger_s = MAX_LINGER_S if head.owner.submitting else self._linger_s
-        return max(0.0, head.ready_at + linger_s - now)
+        due_at = head.ready_at + self._linger_s
+        if head.owner.submitting:
+            quarter_s = (head.deadline - head.ready_at) / 4
+            due_at = max(due_at, head.ready_at + min(MAX_LINGER_S, quarter_s))
+            if queue.joined_at is not None:
+                due_at = min(due_at, max(queue.joined_at, head.ready_at) + self._linger_s)
+        return max(0.0, due_at - now)
 
 
 class _SharedQueue:
     """Jobs that may share a request, and the bytes of their bodies."""
 
-    __slots__ = ("_bytes", "jobs")
+    __slots__ = ("_bytes", "jobs", "joined_at")
 
     def __init__(self) -> None:
         self.jobs: deque[Job] = deque()
         self._bytes = 0
+        self.joined_at: float | None = None
+        """Since when there are jobs of several messages; None if there are none."""
 
     @property
     def full(self) -> bool:
@@ -106,6 +114,8 @@ class _SharedQueue:
 
     def append(self, job: Job) -> None:
         """Put a job at the end."""
+        if self.joined_at is None and self.jobs and self.jobs[0].owner is not job.owner:
+            self.joined_at = job.ready_at
         self.jobs.append(job)
         self._bytes += len(job.request.body)
 
