@@ -187,3 +187,14 @@ async def test_a_stream_ends_after_finish(stub: Stub, half_close: bool) -> None:
     await results_of(call)
     async with asyncio.timeout(WITHIN_S):
         assert (await end_of(call))[0] == grpc.StatusCode.OK
+
+
+async def test_unanswered_batches_have_different_ids(connect: Connect) -> None:
+    """Their results could not be told apart: the stream fails, and names the field."""
+    async with fake_customerio() as customerio:
+        customerio.rule = lambda _request: HOLD
+        stub = await connect(customerio_url=customerio.url)
+        call, _ = await opened(stub, delivery=v1.DeliveryOptions())
+        for _ in range(2):
+            await call.write(message(batch=BATCH))
+        assert await refused_stream_field(call) == "batch.batch_id"

@@ -315,3 +315,41 @@ async def test_draining() -> None:
             ended = await asyncio.wait_for(asyncio.to_thread(process.end), WITHIN_S)
             assert ended == (0, "")
         assert customerio.names == ["1"]
+
+
+async def test_a_signal_during_a_large_call_is_answered_before_the_grace(connect: Connect) -> None:
+    """10,000 events that take longer than the grace of a second: each has its result, DRAINING for the rest."""
+    large = {f"key{number}": "v" * 200 for number in range(20)}
+    items = [identify(f"u{number}", **large) for number in range(10_000)]
+    async with fake_customerio() as customerio:
+        listen = ("--listen", "127.0.0.1:0", "--customerio-url", customerio.url)
+        with server(*listen, "--grace-s", "1", "--log-level", "warning") as process:
+            async with aio.insecure_channel(process.addresses[0]) as channel:
+                stub: Any = v1.SidecarServiceStub(channel)
+                call = stub.Deliver(deliver_request(*items, configs=(CONFIG_V2,)), timeout=WITHIN_S)
+                await customerio.arrived(1)
+                process.signal(signal.SIGTERM)
+                response = await call
+        statuses = list(response.results.statuses)
+        assert len(statuses) == len(items)
+        assert set(statuses) <= {200, 503}
+        codes = {detail.error.code for detail in response.results.details if detail.error.code}
+        assert codes <= {v1.ErrorCode.ERROR_CODE_DRAINING}
+
+
+async def test_a_response_that_would_be_too_large_leaves_out_texts(connect: Connect) -> None:
+    """Every item has its status and code within max_message_bytes, however much there is to say."""
+    limit = 200_000
+    async with fake_customerio() as customerio:
+        stub = await connect(customerio_url=customerio.url, max_message_bytes=limit)
+        items = [v1.BatchItem(json=b"{}", tag=b"t" * 100) for _ in range(1500)]
+        response = await stub.Deliver(deliver_request(*items))
+        assert response.ByteSize() <= limit
+        details = response.results.details
+        assert {detail.error.code for detail in details} == {
+            v1.ErrorCode.ERROR_CODE_UNSUPPORTED_TYPE
+        }
+        assert [detail.position for detail in details] == list(range(1500))
+        assert details[0].tag
+        assert not details[-1].tag
+        assert not details[-1].error.message

@@ -730,7 +730,8 @@ func (x *DeliverRequest) GetDelivery() *DeliveryOptions {
 // The results of one delivered batch.
 type DeliverResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// All results of the batch.
+	// All results of the batch. If they would exceed the server's `max_message_bytes`, first requests,
+	// then texts and tags are left out; every item keeps its status and code.
 	Results       *Results `protobuf:"bytes,1,opt,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1278,8 +1279,10 @@ func (x *UpsertDestinations) GetConnections() []*SourceConnection {
 }
 
 // Says that the caller sends no more messages. The server answers all items and ends the stream with
-// OK. The caller MUST NOT send anything afterwards. A half-close without `Finish` is treated as `Finish`.
-// Callers SHOULD send it anyway: the server cannot distinguish a half-close from a cancelled call.
+// OK. The caller MUST NOT send anything afterwards: if a message arrives before the stream has ended,
+// the call fails with INVALID_ARGUMENT. Once everything is answered, the server waits 0.2 seconds for
+// the half-close. A half-close without `Finish` is treated as `Finish`. Callers SHOULD send it anyway:
+// the server cannot distinguish a half-close from a cancelled call.
 type Finish struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields

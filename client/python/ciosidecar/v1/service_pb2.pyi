@@ -391,7 +391,9 @@ class DeliverResponse(_message.Message):
     RESULTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def results(self) -> _result_pb2.Results:
-        """All results of the batch."""
+        """All results of the batch. If they would exceed the server's `max_message_bytes`, first requests,
+        then texts and tags are left out; every item keeps its status and code.
+        """
 
     def __init__(
         self,
@@ -644,8 +646,10 @@ Global___UpsertDestinations: _TypeAlias = UpsertDestinations  # noqa: Y015
 @_typing.final
 class Finish(_message.Message):
     """Says that the caller sends no more messages. The server answers all items and ends the stream with
-    OK. The caller MUST NOT send anything afterwards. A half-close without `Finish` is treated as `Finish`.
-    Callers SHOULD send it anyway: the server cannot distinguish a half-close from a cancelled call.
+    OK. The caller MUST NOT send anything afterwards: if a message arrives before the stream has ended,
+    the call fails with INVALID_ARGUMENT. Once everything is answered, the server waits 0.2 seconds for
+    the half-close. A half-close without `Finish` is treated as `Finish`. Callers SHOULD send it anyway:
+    the server cannot distinguish a half-close from a cancelled call.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

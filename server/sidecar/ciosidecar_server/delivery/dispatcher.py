@@ -70,6 +70,11 @@ class Dispatcher:
         self._workspaces = kept
         self._tidy_at = max(_FEW_WORKSPACES, 2 * len(kept))
 
+    @property
+    def draining(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._draining
+
     def drain(self, grace_s: float) -> None:
         """Send nothing more. Requests under way have until shortly before the grace is over."""
         self._draining = True

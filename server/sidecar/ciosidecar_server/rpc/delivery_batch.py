@@ -14,7 +14,7 @@ from ..delivery.job import Job
 from ..delivery.outcomes import DeliveryOutcome, ItemRef
 from ..delivery.workspace_queue import WorkspaceQueue
 from .decoding import Decoded, PreparedItem
-from .delivery_items import Deliverable, deliverable
+from .delivery_items import NOT_SENT, Deliverable, deliverable
 from .details import Delivered
 from .results_encoder import Response, ResultsEncoder
 
@@ -24,6 +24,10 @@ MESSAGE_BYTES = 512
 
 class JobQueue(Protocol):
     """The worker that a batch belongs to."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether nothing more is sent."""
 
     def submit(self, batch: "DeliveryBatch", job: Job, *, again: bool) -> None:
         """Queue a job of a batch. again: whether the caller has sent the item before."""
@@ -98,7 +102,13 @@ class DeliveryBatch:
         self._jobs.setdefault(workspace, []).append(job)
 
     def process(self, item: Decoded) -> Deliverable:
-        """Transform an item, or read its prepared request."""
+        """Transform an item, or read its prepared request.
+
+        While the server drains, items are not even transformed: their results must be on their way
+        before the grace is over.
+        """
+        if self._queue.draining:
+            return NOT_SENT
         return deliverable(item, self._now, self._endpoints)
 
     def accept(self, item: Decoded, processed: Deliverable) -> None:

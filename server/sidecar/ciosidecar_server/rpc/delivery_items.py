@@ -10,6 +10,7 @@ from ciosidecar_transform.outcomes import rejected
 from ciosidecar_transform.pipeline import internal_error
 from ciosidecar_transform.requests import SharedItem
 
+from ..delivery import outcomes
 from ..delivery.endpoints import TrackApiEndpoints
 from ..delivery.prepared_requests import prepared_request
 from .decoding import Decoded, DecodedEvent, PreparedItem, RejectedItem
@@ -25,6 +26,10 @@ class Deliverable(NamedTuple):
     keys: Collection[OrderingKey] = ()
     fingerprint: int = 0
     """The hash of what the caller sent, by which an item that is sent again is recognised."""
+
+
+NOT_SENT = Deliverable(Outcome(503, [], outcomes.DRAINED.error))
+"""An item that arrives while the server drains."""
 
 
 def deliverable(item: Decoded, now: int, endpoints: TrackApiEndpoints) -> Deliverable:

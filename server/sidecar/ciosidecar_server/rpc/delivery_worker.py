@@ -14,6 +14,7 @@ from ..delivery.outcomes import DeliveryOutcome, ItemRef
 from ..settings import Settings
 from .delivery_batch import DeliveryBatch
 from .destinations import KnownDestinations
+from .errors import ProtocolError
 from .flow_control import FlowControl
 from .resend_gate import ResendGate
 from .results_encoder import Reporting, Response, ResultsEncoder
@@ -65,6 +66,7 @@ class DeliveryWorker(Generic[Response]):
         self._loop = asyncio.get_running_loop()
         self._resend_gate = ResendGate()
         self._batches: dict[DeliveryBatch, None] = {}
+        self._batch_ids: set[int] = set()
         self._answered: dict[DeliveryBatch, None] = {}
         self._something_to_write = asyncio.Event()
         self._gathering: asyncio.TimerHandle | None = None
@@ -72,12 +74,24 @@ class DeliveryWorker(Generic[Response]):
         self._writing = self._loop.create_task(self._write_results())
 
     @property
+    def draining(self) -> bool:
+        """Whether nothing more is sent."""
+        return self._dispatcher.draining
+
+    @property
     def idle(self) -> bool:
         """Whether every batch is answered."""
         return not self._batches
 
     def begin(self, batch: event_pb2.Batch) -> DeliveryBatch:
-        """Take a batch into delivery."""
+        """Take a batch into delivery.
+
+        Raises:
+            ProtocolError: an unanswered batch has the same id.
+        """
+        if batch.batch_id in self._batch_ids:
+            raise ProtocolError("batch.batch_id", "an unanswered batch of this stream has this id")
+        self._batch_ids.add(batch.batch_id)
         delivery_batch = DeliveryBatch(self, batch, self._dispatcher.endpoints)
         self._batches[delivery_batch] = None
         # An empty batch counts, too: its answer is kept until the caller reads.
@@ -198,6 +212,7 @@ class DeliveryWorker(Generic[Response]):
                 self._flow_control.remove(events, size)
             if complete:
                 self._batches.pop(batch, None)
+                self._batch_ids.discard(batch.batch_id)
             self._changed.set()
 
 

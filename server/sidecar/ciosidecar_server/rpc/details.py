@@ -93,3 +93,18 @@ def _add_failed_items(
         bytes_left -= item.ByteSize()
         if bytes_left < 0:
             item.reason = item.field = ""
+
+
+def make_brief(detail: pb.EventDetail) -> None:
+    """Remove the texts and the tag from a detail. The codes, numbers and positions stay."""
+    detail.ClearField("tag")
+    if detail.HasField("error"):
+        detail.error.ClearField("message")
+    for warning in detail.warnings:
+        warning.ClearField("message")
+    if detail.HasField("delivery"):
+        detail.delivery.ClearField("reason")
+        detail.delivery.ClearField("field")
+        for failed_item in detail.delivery.failed_items:
+            failed_item.ClearField("reason")
+            failed_item.ClearField("field")

@@ -8,7 +8,7 @@ from ciosidecar_transform import ErrorCode, EventRejected, Outcome, Request, Req
 from ciosidecar_transform.batching import envelope_bytes
 from ciosidecar_transform.requests import SharedItem
 
-from .details import Delivered, new_detail
+from .details import Delivered, make_brief, new_detail
 from .shared_requests import SharedRequests
 from .sizes import PER_EVENT_BYTES, RESERVE_BYTES, template_bytes
 
@@ -45,7 +45,8 @@ class Reporting(NamedTuple):
     include_requests: bool = False
     """Whether the results contain the requests of delivered items."""
     one_message: bool = False
-    """Whether all results are one message. Requests of delivered items that do not fit are left out."""
+    """Whether all results are one message. If seven eighths are used, further requests, texts and tags are
+    left out."""
 
 
 class ResultsEncoder(Generic[Response]):
@@ -63,7 +64,9 @@ class ResultsEncoder(Generic[Response]):
         self._batch_id = batch_id
         max_bytes = reporting.max_bytes
         self._max_bytes = None if max_bytes is None else max_bytes - RESERVE_BYTES
-        self._one_message = reporting.one_message
+        self._one_message = reporting.one_message and max_bytes is not None
+        # The last eighth holds the statuses and codes of all further items.
+        self._full_bytes = 0 if max_bytes is None else max_bytes - max_bytes // 8
         self._detail_for_every_item = reporting.detail_for_every_item
         self._shared = SharedRequests(self.add) if reporting.include_requests else None
         self.flush_requests = _nothing if self._shared is None else self._shared.flush
@@ -94,10 +97,12 @@ class ResultsEncoder(Generic[Response]):
         """
         size += PER_EVENT_BYTES
         needed = size if template in self._reserved else size + self._new_template_bytes(template)
+        if self._one_message and self._size + needed > self._full_bytes:
+            raise EventRejected(ErrorCode.TOO_LARGE, "the result does not fit the response")
         if self._max_bytes is not None and self._size + needed > self._max_bytes:
             # In a message of its own the request needs its template, too.
             needed = size + template_bytes(template)
-            if needed > self._max_bytes or self._one_message:
+            if needed > self._max_bytes:
                 raise EventRejected(
                     ErrorCode.TOO_LARGE, "the result does not fit the caller's max_receive_bytes"
                 )
@@ -154,6 +159,9 @@ class ResultsEncoder(Generic[Response]):
             most_bytes = None if self._max_bytes is None else self._max_bytes // 2
             detail = new_detail(item.position, item.tag, outcome, delivered, most_bytes)
             detail_bytes = detail.ByteSize() + PER_EVENT_BYTES
+            if self._one_message and self._size + detail_bytes > self._full_bytes:
+                make_brief(detail)
+                detail_bytes = detail.ByteSize() + PER_EVENT_BYTES
         if delivered is not None and self._shared is not None:
             request = delivered.job.request
             if self._reserve_beside_detail(request, detail_bytes):

@@ -181,7 +181,6 @@ class Session:
                 )
             self._max_receive_bytes = opening.max_receive_bytes
         worker = self._worker = self._new_worker(opening)
-        self._log.opened(opening)
         response = pb.TransformStreamResponse()
         response.opened.session_id = self._session_id
         response.opened.limits.CopyFrom(
@@ -189,6 +188,7 @@ class Session:
         )
         problems = await self._known.upsert(opening.destinations, opening.connections)
         response.opened.problems.extend(fitting_problems(problems, self._max_receive_bytes))
+        self._log.opened(opening)
         await self._write(response)
         return worker
 

@@ -162,7 +162,10 @@ export interface DeliverRequest {
 /** The results of one delivered batch. */
 export interface DeliverResponse {
   $type: "ciosidecar.v1.DeliverResponse";
-  /** All results of the batch. */
+  /**
+   * All results of the batch. If they would exceed the server's `max_message_bytes`, first requests,
+   * then texts and tags are left out; every item keeps its status and code.
+   */
   results: Results | undefined;
 }
 
@@ -268,8 +271,10 @@ export interface UpsertDestinations {
 
 /**
  * Says that the caller sends no more messages. The server answers all items and ends the stream with
- * OK. The caller MUST NOT send anything afterwards. A half-close without `Finish` is treated as `Finish`.
- * Callers SHOULD send it anyway: the server cannot distinguish a half-close from a cancelled call.
+ * OK. The caller MUST NOT send anything afterwards: if a message arrives before the stream has ended,
+ * the call fails with INVALID_ARGUMENT. Once everything is answered, the server waits 0.2 seconds for
+ * the half-close. A half-close without `Finish` is treated as `Finish`. Callers SHOULD send it anyway:
+ * the server cannot distinguish a half-close from a cancelled call.
  */
 export interface Finish {
   $type: "ciosidecar.v1.Finish";
