@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
@@ -30,9 +32,11 @@ def _stream(stub: v1.SidecarServiceStub) -> None:
     assert last.results.batch_complete
 
 
-def test_a_full_pipe_of_log_lines_holds_up_no_stream() -> None:
-    """Two lines a stream fill a pipe of 64 KiB after a few hundred streams; a thousand are served all the same."""
+@contextmanager
+def with_a_full_log(*, blocking: bool) -> "Iterator[subprocess.Popen[bytes]]":
+    """A server whose stderr is a pipe that nothing reads, after a thousand streams of two log lines each."""
     reading, writing = os.pipe()
+    os.set_blocking(writing, blocking)
     with subprocess.Popen(
         [*COMMAND, "serve", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=writing
     ) as process:
@@ -44,36 +48,27 @@ def test_a_full_pipe_of_log_lines_holds_up_no_stream() -> None:
                 stub: v1.SidecarServiceStub = v1.SidecarServiceStub(channel)
                 for _ in range(STREAMS):
                     _stream(stub)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(TIMEOUT_S) == 0
+            yield process
         finally:
             process.kill()
             os.close(reading)
 
 
-def test_a_full_pipe_that_does_not_block_costs_nothing() -> None:
-    """The writer waits for room instead of trying again and again: no CPU time goes by while it waits."""
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    with subprocess.Popen(
-        [*COMMAND, "serve", "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=writing
-    ) as process:
-        os.close(writing)
-        try:
-            assert process.stdout is not None
-            address = json.loads(process.stdout.readline())["listen"][0]
-            with grpc.insecure_channel(address) as channel:
-                stub: v1.SidecarServiceStub = v1.SidecarServiceStub(channel)
-                for _ in range(STREAMS):
-                    _stream(stub)
-            # The writer has filled the pipe by now. What it costs from here is what waiting costs.
-            before = _cpu_s(process.pid)
-            with pytest.raises(subprocess.TimeoutExpired):
-                process.wait(2)
-            assert _cpu_s(process.pid) - before < 0.5
-        finally:
-            process.kill()
-            os.close(reading)
+@pytest.mark.parametrize("blocking", [True, False])
+def test_a_full_pipe_of_log_lines_holds_up_no_stream(*, blocking: bool) -> None:
+    """Two lines a stream fill a pipe of 64 KiB after a few hundred streams; all are served, and the server ends."""
+    with with_a_full_log(blocking=blocking) as process:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT_S) == 0
+
+
+def test_waiting_for_room_costs_nothing() -> None:
+    """The writer waits for room in a pipe that does not block, instead of trying again and again."""
+    with with_a_full_log(blocking=False) as process:
+        before = _cpu_s(process.pid)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)
+        assert _cpu_s(process.pid) - before < 0.5
 
 
 def _cpu_s(pid: int) -> float:
