@@ -33,7 +33,7 @@ def _stream(stub: v1.SidecarServiceStub) -> None:
 
 
 @contextmanager
-def with_a_full_log(*, blocking: bool) -> "Iterator[subprocess.Popen[bytes]]":
+def with_a_full_log(*, blocking: bool) -> Iterator["subprocess.Popen[bytes]"]:
     """A server whose stderr is a pipe that nothing reads, after a thousand streams of two log lines each."""
     reading, writing = os.pipe()
     os.set_blocking(writing, blocking)
