@@ -11,6 +11,8 @@ from ciosidecar import v1
 from ciosidecar_server.rpc import destinations
 from ciosidecar_server.testing import async_server
 from ciosidecar_transform import pipeline
+from ciosidecar_transform.operations import Operation
+from ciosidecar_transform.rules.context import RuleContext
 from grpc import aio
 
 from tests.conftest import Stub, batch, destination, end_of, opened, results_of
@@ -112,10 +114,10 @@ async def test_a_fault_in_an_event_tells_its_caller_nothing(
 ) -> None:
     """T1: an exception in one event is its INTERNAL; its text is neither in the result nor the log."""
 
-    def broken(event: Any, *_: Any) -> Any:
-        if event.user_id == "cursed":
-            raise ValueError(f"secret of {event.user_id}")
-        return original(event, *_)
+    def broken(context: RuleContext) -> Operation:
+        if context.event.user_id == "cursed":
+            raise ValueError(f"secret of {context.event.user_id}")
+        return original(context)
 
     original = pipeline._RULES["track"]
     monkeypatch.setitem(pipeline._RULES, "track", broken)
