@@ -41,7 +41,7 @@ class AsyncSessions:
         self._backoff: ReconnectBackoff  # its time limits start when the stream is entered
         self._draining = False
         self.reconnects = 0
-        """How many times the stream was opened again."""
+        """The number of times that the stream was opened again."""
 
     async def run(self) -> None:
         """Keep the stream connected until all events are answered or the backoff gives up."""

@@ -20,7 +20,7 @@ class StreamOptions:
     max_batch_bytes: int = 1 << 20
     """The maximum size of the events in a message, except for a single larger event."""
     linger_s: float = 0.005
-    """How long an event waits for others to share its message."""
+    """The time that an event waits for others to share its message."""
     max_outstanding_events: int = 10_000
     """The maximum number of outstanding events: sent, and their answers not taken. Beyond it,
     sending waits."""

@@ -44,7 +44,7 @@ class Sessions:
         self._opened = self._draining = False
         self._call: Any = None
         self.reconnects = 0
-        """How many times the stream was opened again."""
+        """The number of times that the stream was opened again."""
 
     def run(self) -> None:
         """Keep the stream connected until all events are answered or the backoff gives up."""

@@ -72,7 +72,7 @@ class AsyncStream:
 
     @property
     def reconnects(self) -> int:
-        """How many times the stream was opened again."""
+        """The number of times that the stream was opened again."""
         return self._sessions.reconnects
 
     def cancel(self) -> None:

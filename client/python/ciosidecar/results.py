@@ -46,7 +46,7 @@ class EventError:
     retryable: bool
     """True if the same event may succeed later."""
     retry_after_s: float | None = None
-    """How long to wait before the event is sent again, or None if that is not known."""
+    """The time to wait before the event is sent again, or None if it is not known."""
     blocked_by: int | None = None
     """With code BLOCKED: the position of the earlier, failed event that this event waits for, as in
     `Result.position`. None if that event was on another stream, or is no longer remembered."""
@@ -66,10 +66,10 @@ class FailedItem:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
-    """What Customer.io responded to the requests of one event."""
+    """The response of Customer.io to the requests of one event."""
 
     attempts: int
-    """How many times a request that covers the event was sent; 0 if it never was."""
+    """The number of times that a request covering the event was sent; 0 if it never was."""
     http_status: int
     """The status of the last response; 0 if there was none."""
     reason: str
@@ -97,7 +97,7 @@ class Result:
     error: EventError | None = None
     """Why the event became no request or was not delivered."""
     warnings: tuple[EventWarning, ...] = ()
-    """What was repaired or left out."""
+    """Something that was repaired or left out."""
     filter_reason: str | None = None
     """With status 298: DEVICE_MODE, CONSENT or ANONYMOUS."""
     delivery: DeliveryReport | None = None

@@ -71,7 +71,7 @@ class ErrorCode(StrEnum):
 
 
 class WarningCode(StrEnum):
-    """What was repaired or left out. The requests are valid despite a warning. Rule 12.4."""
+    """Something that was repaired or left out. The requests are valid despite a warning. Rule 12.4."""
 
     LONE_SURROGATE = "LONE_SURROGATE"
     """An unpaired surrogate became U+FFFD (rule 1.1)."""

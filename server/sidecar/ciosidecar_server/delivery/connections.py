@@ -11,7 +11,7 @@ KEEP_ALIVE_S = 30.0
 
 
 class Failed(Enum):
-    """What failed in an exchange."""
+    """The failure of an exchange."""
 
     CONNECT_TIMEOUT = "connecting took too long"
     """No byte of the request was sent."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class State(IntEnum):
-    """Where a job is."""
+    """The state of a job."""
 
     QUEUED = 0
     """The job waits for earlier jobs."""
@@ -107,13 +107,13 @@ class Job:
         """The number of the event among those of its caller; an event that is sent again keeps its number."""
         self._state = State.QUEUED
         self.attempts = 0
-        """How many requests that cover the job were sent."""
+        """The number of requests sent that cover the job."""
         self.first_sent_at = 0.0
         self.answered_at = 0.0
         self.ready_at = 0.0
-        """Since when the job is ready."""
+        """The time at which the job became ready."""
         self.unfinished = 0
-        """How many earlier jobs the job waits for."""
+        """The number of earlier jobs that the job waits for."""
         self.followers: list[Job] = []
         """The later jobs that wait for this one."""
         self.task: asyncio.Task[None] | None = None
@@ -125,7 +125,7 @@ class Job:
 
     @property
     def state(self) -> State:
-        """Where the job is. Only `transition` changes it."""
+        """The state of the job. Only `transition` changes it."""
         return self._state
 
     def transition(self, state: State) -> None:

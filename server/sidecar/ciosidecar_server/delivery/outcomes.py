@@ -16,7 +16,7 @@ class ItemRef(NamedTuple):
 
 
 class DeliveryOutcome(NamedTuple):
-    """What became of a job."""
+    """The outcome of a job."""
 
     status: int
     """For routers: 200 is delivered, 408, 429 and 5xx are retryable, other 4xx are permanent. Rule 12.1."""

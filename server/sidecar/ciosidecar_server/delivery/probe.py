@@ -16,7 +16,7 @@ _MAX_REDIRECTS = 3
 
 
 class Probed(NamedTuple):
-    """What Customer.io responded."""
+    """The response of Customer.io."""
 
     reason: str = ""
     """Why the credentials are not accepted, or why that is not known; "" if they are accepted."""

@@ -21,9 +21,9 @@ class SendLimits:
     concurrency: int
     """Requests that may be under way at a time."""
     request_timeout_s: float
-    """How long one request may take, from connecting to the last byte of its response."""
+    """The time that one request may take, from connecting to the last byte of its response."""
     linger_s: float
-    """How long an operation may wait for others to share its request with."""
+    """The time that an operation may wait for others to share its request with."""
 
 
 class RateLimiter:

@@ -24,7 +24,7 @@ _TRY_AGAIN = (408, 425, THROTTLED)
 
 
 class Disposition(Enum):
-    """What has to be done about a response."""
+    """The consequence of a response."""
 
     DELIVERED = "delivered"
     """The request was accepted, except the items that `failures` names."""

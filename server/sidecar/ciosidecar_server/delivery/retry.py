@@ -1,4 +1,4 @@
-"""How long to wait before another try."""
+"""The delay before the next attempt."""
 
 import random
 from datetime import UTC, datetime

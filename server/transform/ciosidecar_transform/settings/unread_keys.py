@@ -9,7 +9,7 @@ from .reader import SettingProblem
 from .table import DATACENTER_EU, SETTINGS
 
 MAX_KEYS = 100
-"""How many keys are reported."""
+"""The number of keys that are reported."""
 _MAX_KEY_CHARACTERS = 100
 _SDKS = "is a setting of RudderStack's SDKs: it is ignored here (rule 11.3)"
 _IGNORED = {
