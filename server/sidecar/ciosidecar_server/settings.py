@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -11,6 +11,7 @@ _Count = Annotated[int, Parameter(validator=Number(gte=1))]
 _Positive = Annotated[float, Parameter(validator=Number(gt=0))]
 
 DEFAULT_LISTEN = "127.0.0.1:50550"
+DEFAULT_ADMIN_LISTEN = "127.0.0.1:50551"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,24 @@ class Settings:
     tls_client_ca: Path | None = None
     """PEM file with the CA certificates that client certificates must be signed by; enables mTLS."""
 
+    auth_token_file: Path | None = None
+    """File with the bearer tokens that callers may present, one a line. Every call but health needs one of
+    them. Several tokens at a time allow rotation. The file is read again when it changes."""
+
     insecure: bool = False
     """Allow --listen without TLS on addresses that other machines can reach."""
+
+    socket_mode: str | None = None
+    """Permissions of unix sockets, in octal: 0660. Defaults to what the umask leaves."""
+
+    socket_group: str | None = None
+    """Group that owns unix sockets, by name or number."""
+
+    admin_listen: str = DEFAULT_ADMIN_LISTEN
+    """Address of the admin port: metrics, health and a page, over HTTP without TLS. host:port, or none."""
+
+    workers: _Count = 1
+    """Number of processes. Each listens on addresses of its own: the next ports, or PATH-1, PATH-2 and so on."""
 
     grace_s: Annotated[float, Parameter(alias="--grace", validator=Number(gte=0))] = 10.0
     """Seconds that open streams have to finish after SIGTERM or Ctrl-C."""
@@ -87,8 +104,24 @@ class Settings:
     customerio_eu_url: str | None = None
     """URL to deliver to instead of Customer.io's EU region. Defaults to --customerio-url."""
 
+    destinations: Path | None = None
+    """TOML or JSON file with destinations that callers name by ref, without their settings. It is read
+    again when it changes, and on SIGHUP."""
+
+    destination_defaults: Path | None = None
+    """TOML or JSON file with settings that hold for every destination which does not set them itself."""
+
     reflection: bool = True
     """Offer gRPC server reflection, which tools such as grpcurl use."""
 
-    log_level: str = "info"
-    """Least level of log lines: debug, info, warning or error."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least level of log lines."""
+
+    log_format: Literal["auto", "json", "console"] = "auto"
+    """Format of log lines. auto: console if stderr is a terminal, else JSON."""
+
+    metrics_destinations: _Count = 100
+    """Limit of the destinations that metrics tell apart. The others share the label other."""
+
+    tap_bodies: bool = False
+    """Let `ciosidecar tap` show the bodies of requests, which are personal data."""

@@ -9,7 +9,7 @@ from .. import PROTOCOL_VERSION, __version__
 from .. import app as sidecar
 from ..settings import Settings
 from ..telemetry import logging
-from .outcome import EXIT_USAGE, Failed, run
+from .outcome import run
 from .output import print_ready
 from .sidecar import check_url
 
@@ -30,12 +30,9 @@ def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> No
 
 
 async def _serve(settings: Settings) -> None:
-    level = settings.log_level.upper()
-    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise Failed("--log-level must be debug, info, warning or error", EXIT_USAGE)
     check_url(settings.customerio_url)
     check_url(settings.customerio_eu_url, "--customerio-eu-url")
-    logging.configure(level)
+    logging.configure(settings.log_level.upper())
     await sidecar.serve(settings, _print_ready)
 
 

@@ -1,0 +1,65 @@
+"""Files that are read again when they change: certificates, tokens, destinations."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+_LOOK_S = 1.0
+_Stamp = tuple[int, int, int] | None
+
+
+class FileWatch:
+    """Files that belong together. A callback runs in the event loop after one of them changed.
+
+    The files are looked at every second. That also notices what inotify does not: a file on NFS, a bind mount, and the
+    symbolic links that Kubernetes exchanges in a mounted secret.
+    """
+
+    def __init__(self, paths: Iterable[Path], changed: Callable[[], None]) -> None:
+        """Remember the files as they are now.
+
+        Args:
+            paths: the files. One that is missing counts as changed once it appears.
+            changed: called after a change, once the files have been the same for a second. It MUST NOT raise.
+        """
+        self._paths = tuple(paths)
+        self._changed = changed
+        self._reported = self._seen = self._stamps()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look, in the running event loop."""
+        self._task = asyncio.get_running_loop().create_task(self._watch())
+
+    async def aclose(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def look(self) -> None:
+        """Call the callback if the files differ from those of the last call, and are the same as a second ago."""
+        stamps = self._stamps()
+        # A key and its certificate are two files: their writer gets a second for the second one.
+        settled, self._seen = stamps == self._seen, stamps
+        if settled and stamps != self._reported:
+            self._reported = stamps
+            self._changed()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            self.look()
+
+    def _stamps(self) -> tuple[_Stamp, ...]:
+        return tuple(_stamp(path) for path in self._paths)
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
