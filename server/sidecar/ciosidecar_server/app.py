@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import grpc
 from ciosidecar.v1 import service_pb2, service_pb2_grpc
@@ -12,11 +12,15 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from .addresses import UNIX, CannotListen, listenable
 from .delivery.dispatcher import Dispatcher
+from .rpc.message_bytes import MessageBytesInterceptor
 from .rpc.reflection import enable_reflection
 from .rpc.service import Servicer
 from .rpc.session import Draining
 from .rpc.unreadable import UnreadableInterceptor
 from .settings import Settings
+from .telemetry.fan_out import FanOut
+from .telemetry.log_lines import LogObserver
+from .telemetry.observer import Observer
 
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
 
@@ -43,20 +47,34 @@ def server_options(settings: Settings) -> list[tuple[str, int]]:
 class Sidecar:
     """A server in the running event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, observers: Sequence[Observer] = ()) -> None:
+        """Prepare a server. observers: listen to its calls and its delivery, beside the log."""
         self._settings = settings
         self._draining = Draining()
+        self._log = LogObserver()
+        observer = FanOut((self._log, *observers))
         self._server = aio.server(
-            interceptors=[UnreadableInterceptor()], options=server_options(settings)
+            interceptors=[MessageBytesInterceptor(observer), UnreadableInterceptor(observer)],
+            options=server_options(settings),
         )
         self._credentials = _tls(settings)
         self._health = health.aio.HealthServicer()
-        self._dispatcher = Dispatcher(settings)
-        self._servicer = Servicer(settings, self._draining, self._dispatcher)
+        self._dispatcher = Dispatcher(settings, observer=observer)
+        self._servicer = Servicer(settings, self._draining, self._dispatcher, observer)
         service_pb2_grpc.add_SidecarServiceServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             enable_reflection(self._server, (SERVICE_NAME, health.SERVICE_NAME))
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """The delivery of the server; `dispatcher.snapshot()` is the state of its workspaces."""
+        return self._dispatcher
+
+    @property
+    def servicer(self) -> Servicer:
+        """The calls of the server; `servicer.snapshot()` is the state of its streams."""
+        return self._servicer
 
     async def start(self) -> list[str]:
         """Listen on the addresses of the settings.
