@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Callable, Sequence
 
 import grpc
@@ -19,7 +20,11 @@ from .rpc.session import Draining
 from .rpc.unreadable import UnreadableInterceptor
 from .settings import Settings
 from .telemetry.fan_out import FanOut
+from .telemetry.lifecycle import log_drain_began, log_drain_ended, log_started
 from .telemetry.log_lines import LogObserver
+from .telemetry.logging import log_loop_exception
+from .telemetry.loop_lag import LoopLag
+from .telemetry.metrics import Metrics, Snapshot
 from .telemetry.observer import Observer
 
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
@@ -51,8 +56,12 @@ class Sidecar:
         """Prepare a server. observers: listen to its calls and its delivery, beside the log."""
         self._settings = settings
         self._draining = Draining()
+        self._drain_began_at: float | None = None
+        self._cut = False
         self._log = LogObserver()
-        observer = FanOut((self._log, *observers))
+        self._metrics = Metrics(settings.metrics_destinations, self._snapshot)
+        self._loop_lag = LoopLag(self._metrics.loop_lag.observe)
+        observer = FanOut((self._log, self._metrics, *observers))
         self._server = aio.server(
             interceptors=[MessageBytesInterceptor(observer), UnreadableInterceptor(observer)],
             options=server_options(settings),
@@ -70,6 +79,19 @@ class Sidecar:
     def dispatcher(self) -> Dispatcher:
         """The delivery of the server; `dispatcher.snapshot()` is the state of its workspaces."""
         return self._dispatcher
+
+    @property
+    def metrics(self) -> Metrics:
+        """The metrics of the server; `metrics.render(accept)` is the body of /metrics."""
+        return self._metrics
+
+    @property
+    def loop_lag(self) -> LoopLag:
+        """The delay of the event loop."""
+        return self._loop_lag
+
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(self._dispatcher.snapshot(), self._servicer.snapshot())
 
     @property
     def servicer(self) -> Servicer:
@@ -96,6 +118,8 @@ class Sidecar:
                     address,
                 )
         await self._server.start()
+        self._loop_lag.start()
+        log_started(self._settings, bound)
         for name in ("", SERVICE_NAME):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return bound
@@ -119,6 +143,8 @@ class Sidecar:
 
     async def drain(self) -> None:
         """Reject new calls, finish what was received, and end within the grace period."""
+        log_drain_began(self._settings.grace_s, len(self._servicer.snapshot()))
+        self._drain_began_at = time.monotonic()
         await self._health.enter_graceful_shutdown()
         self._draining.begin(self._settings.grace_s)
         self._dispatcher.drain(self._settings.grace_s)
@@ -127,12 +153,18 @@ class Sidecar:
 
     async def stop_at_once(self) -> None:
         """End every call at once."""
+        self._cut = True
         await self._server.stop(None)
         await self._end()
 
     async def _end(self) -> None:
         await self._servicer.calls_end()
         await self._dispatcher.aclose()
+        self._loop_lag.stop()
+        self._log.summarise()
+        if self._drain_began_at is not None:
+            log_drain_ended(time.monotonic() - self._drain_began_at, cut=self._cut)
+            self._drain_began_at = None
 
 
 def _tls(settings: Settings) -> grpc.ServerCredentials | None:
@@ -159,8 +191,9 @@ async def serve(settings: Settings, ready: Callable[[list[str]], None]) -> None:
         CannotListen: An address cannot be used.
     """
     sidecar = Sidecar(settings)
-    bound = await sidecar.start()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log_loop_exception)
+    bound = await sidecar.start()
     signals = asyncio.Queue[None]()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)

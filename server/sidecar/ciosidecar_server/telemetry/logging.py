@@ -20,7 +20,7 @@ _LAST_LINES_S = 1.0
 _MAX_TEMPLATE_CHARACTERS = 500
 _OWN = "ciosidecar"
 # At lower levels these libraries write headers, credentials and paths into their messages.
-_TALKATIVE = ("h2", "hpack", "httpcore", "httpx")
+_TALKATIVE = ("h2", "hpack", "httpcore", "httpx", "grpc._cython")
 
 
 def get_logger(name: str) -> BoundLogger:
