@@ -89,7 +89,10 @@ class AdminServer:
 
     async def aclose(self) -> None:
         """Stop to listen, and end every connection within a second."""
-        for server in self._servers:
+        servers, self._servers = self._servers, []
+        if not servers:
+            return  # never started, or ended already: a second signal ends what is ending
+        for server in servers:
             server.close()
         await self._runner.cleanup()
 
