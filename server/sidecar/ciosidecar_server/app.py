@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import signal
-import time
 from collections.abc import Callable, Sequence
 
 import grpc
@@ -19,13 +18,11 @@ from .rpc.service import Servicer
 from .rpc.session import Draining
 from .rpc.unreadable import UnreadableInterceptor
 from .settings import Settings
-from .telemetry.fan_out import FanOut
-from .telemetry.lifecycle import log_drain_began, log_drain_ended, log_started
-from .telemetry.log_lines import LogObserver
+from .telemetry.admin import Admin
 from .telemetry.logging import log_loop_exception
-from .telemetry.loop_lag import LoopLag
-from .telemetry.metrics import Metrics, Snapshot
+from .telemetry.metrics import Snapshot
 from .telemetry.observer import Observer
+from .telemetry.reporting import Telemetry
 
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
 
@@ -56,12 +53,9 @@ class Sidecar:
         """Prepare a server. observers: listen to its calls and its delivery, beside the log."""
         self._settings = settings
         self._draining = Draining()
-        self._drain_began_at: float | None = None
         self._cut = False
-        self._log = LogObserver()
-        self._metrics = Metrics(settings.metrics_destinations, self._snapshot)
-        self._loop_lag = LoopLag(self._metrics.loop_lag.observe)
-        observer = FanOut((self._log, self._metrics, *observers))
+        self._telemetry = Telemetry(settings, self._snapshot, observers)
+        observer = self._telemetry.observer
         self._server = aio.server(
             interceptors=[MessageBytesInterceptor(observer), UnreadableInterceptor(observer)],
             options=server_options(settings),
@@ -70,33 +64,16 @@ class Sidecar:
         self._health = health.aio.HealthServicer()
         self._dispatcher = Dispatcher(settings, observer=observer)
         self._servicer = Servicer(settings, self._draining, self._dispatcher, observer)
+        self._admin = Admin(
+            settings.admin_listen, self._telemetry.loop_lag, self._telemetry.metrics.render
+        )
         service_pb2_grpc.add_SidecarServiceServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             enable_reflection(self._server, (SERVICE_NAME, health.SERVICE_NAME))
 
-    @property
-    def dispatcher(self) -> Dispatcher:
-        """The delivery of the server; `dispatcher.snapshot()` is the state of its workspaces."""
-        return self._dispatcher
-
-    @property
-    def metrics(self) -> Metrics:
-        """The metrics of the server; `metrics.render(accept)` is the body of /metrics."""
-        return self._metrics
-
-    @property
-    def loop_lag(self) -> LoopLag:
-        """The delay of the event loop."""
-        return self._loop_lag
-
     def _snapshot(self) -> Snapshot:
         return Snapshot(self._dispatcher.snapshot(), self._servicer.snapshot())
-
-    @property
-    def servicer(self) -> Servicer:
-        """The calls of the server; `servicer.snapshot()` is the state of its streams."""
-        return self._servicer
 
     async def start(self) -> list[str]:
         """Listen on the addresses of the settings.
@@ -118,11 +95,21 @@ class Sidecar:
                     address,
                 )
         await self._server.start()
-        self._loop_lag.start()
-        log_started(self._settings, bound)
+        self._telemetry.started(bound)
         for name in ("", SERVICE_NAME):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return bound
+
+    async def start_admin(self) -> str | None:
+        """Start the admin port of the settings.
+
+        Returns:
+            Its address, with the port that was taken, or None if it is off.
+
+        Raises:
+            CannotListen: Its address cannot be used.
+        """
+        return await self._admin.start()
 
     def _listen(self, address: str) -> str:
         try:
@@ -143,8 +130,8 @@ class Sidecar:
 
     async def drain(self) -> None:
         """Reject new calls, finish what was received, and end within the grace period."""
-        log_drain_began(self._settings.grace_s, len(self._servicer.snapshot()))
-        self._drain_began_at = time.monotonic()
+        self._telemetry.drain_began()
+        self._admin.readiness.drain()
         await self._health.enter_graceful_shutdown()
         self._draining.begin(self._settings.grace_s)
         self._dispatcher.drain(self._settings.grace_s)
@@ -160,11 +147,8 @@ class Sidecar:
     async def _end(self) -> None:
         await self._servicer.calls_end()
         await self._dispatcher.aclose()
-        self._loop_lag.stop()
-        self._log.summarise()
-        if self._drain_began_at is not None:
-            log_drain_ended(time.monotonic() - self._drain_began_at, cut=self._cut)
-            self._drain_began_at = None
+        await self._admin.aclose()
+        self._telemetry.ended(cut=self._cut)
 
 
 def _tls(settings: Settings) -> grpc.ServerCredentials | None:
@@ -180,12 +164,13 @@ def _tls(settings: Settings) -> grpc.ServerCredentials | None:
     return grpc.ssl_server_credentials([pair], client_ca, require_client_auth=bool(client_ca))
 
 
-async def serve(settings: Settings, ready: Callable[[list[str]], None]) -> None:
+async def serve(settings: Settings, ready: Callable[[list[str], str | None], None]) -> None:
     """Run a server until SIGTERM or Ctrl-C. A second signal ends it at once.
 
     Args:
         settings: The settings of the server.
-        ready: Called with the addresses once the server listens. An exception in it ends the server.
+        ready: Called once the server listens, with its addresses and the address of the admin port, or None if
+            there is none. An exception in it ends the server.
 
     Raises:
         CannotListen: An address cannot be used.
@@ -198,7 +183,7 @@ async def serve(settings: Settings, ready: Callable[[list[str]], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)
     try:
-        ready(bound)
+        ready(bound, await sidecar.start_admin())
     except BaseException:
         await sidecar.stop_at_once()
         raise
