@@ -64,7 +64,9 @@ def grpc_receiver() -> Iterator[Receiver]:
             return trace_service_pb2.ExportTraceServiceResponse()
 
     running = grpc.server(ThreadPoolExecutor(2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Service(), running)
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(  # type: ignore[no-untyped-call]
+        Service(), running
+    )
     receiver.endpoint = f"http://127.0.0.1:{running.add_insecure_port('127.0.0.1:0')}"
     running.start()
     try:
