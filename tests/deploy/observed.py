@@ -44,7 +44,7 @@ def _one_stream(address: str, api_version: str, *, delivery: bool) -> None:
     config = json.dumps(CONFIG | {"apiVersion": api_version}).encode()
     destination = Destination(config, f"crm-{api_version}")
     options = StreamOptions(client_name="load", max_batch_events=20)
-    deliver = DeliveryOptions() if delivery else None
+    deliver = DeliveryOptions() if delivery else False
     events = [json.dumps(event).encode() for event in _EVENTS] * 10
     with Client(address) as client, client.stream(destination, options, deliver=deliver) as stream:
         assert len(list(stream.map(events))) == len(events)
