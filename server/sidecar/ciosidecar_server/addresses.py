@@ -137,9 +137,9 @@ def check_protected(address: Address, *, protected: bool) -> None:
 
 def _unix_address(text: str) -> UnixAddress:
     name = text.removeprefix(UNIX)
-    if name.startswith("//") and not name.startswith("///"):
+    if re.match("//[^/]", name):
         raise _malformed(text, f"after unix:// comes an absolute path: write unix:{name[2:]}")
-    name = re.sub("^///", "/", name)
+    name = re.sub("^//", "", name)
     _check_unix_name(text, name, "PATH")
     if name.endswith("/"):
         raise _malformed(text, "it names a directory: add the name of the socket's file")
@@ -148,7 +148,7 @@ def _unix_address(text: str) -> UnixAddress:
 
 def _check_unix_name(text: str, name: str, kind: str) -> None:
     if not name:
-        raise _malformed(text, f"the {kind} is missing: write {text}{_EXAMPLES[kind]}")
+        raise _malformed(text, f"the {kind} is missing: write {_EXAMPLES[kind]}")
     if len(os.fsencode(name)) > _MAX_UNIX_BYTES:
         raise _malformed(
             text,
@@ -159,7 +159,7 @@ def _check_unix_name(text: str, name: str, kind: str) -> None:
         raise _malformed(text, f"the {kind} must not contain %, ?, # or NUL: choose another one")
 
 
-_EXAMPLES = {"PATH": "/run/ciosidecar/sidecar.sock", "NAME": "ciosidecar"}
+_EXAMPLES = {"PATH": "unix:/run/ciosidecar/sidecar.sock", "NAME": "unix-abstract:ciosidecar"}
 
 
 def _tcp_address(text: str) -> TcpAddress:
