@@ -1,6 +1,7 @@
 """Addresses that `serve` cannot listen on: each has a sentence of its own that says what to do."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -109,92 +110,81 @@ def test_a_server_that_accepts_nothing_keeps_its_socket(tmp_path: Path) -> None:
         assert "another server listens on it" in listening_fails(f"unix:{path}")
 
 
-def as_nobody(tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    """`serve` as a user without permissions."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can become another user")
-
-    def become_nobody() -> None:
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
-
-    tried = subprocess.run(
-        [*COMMAND, "--version"],
-        preexec_fn=become_nobody,
-        cwd=tmp_path,
-        capture_output=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-    if tried.returncode != 0:
-        pytest.skip("another user cannot run this checkout's command")
+def without_privileges(*arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    """`serve` as root without root's capabilities, who may do with files of others what others may."""
+    setpriv = shutil.which("setpriv")
+    if os.geteuid() != 0 or setpriv is None:
+        pytest.skip(
+            "needs root and setpriv, to give files to another user and to drop capabilities"
+        )
     return subprocess.run(
-        [*COMMAND, "serve", *arguments],
-        preexec_fn=become_nobody,
-        cwd=tmp_path,
+        [setpriv, "--bounding-set=-all", "--inh-caps=-all", *COMMAND, "serve", *arguments],
         capture_output=True,
         timeout=TIMEOUT_S,
         check=False,
     )
+
+
+def of_nobody(path: Path, mode: int) -> Path:
+    """Give a file to another user."""
+    if os.geteuid() == 0:
+        os.chown(path, NOBODY, NOBODY)
+    path.chmod(mode)
+    return path
 
 
 def others_directory(tmp_path: Path) -> Path:
     """A directory that others may read but not write."""
     directory = tmp_path / "others"
-    directory.mkdir(mode=0o755)
-    return directory
+    directory.mkdir()
+    return of_nobody(directory, 0o755)
 
 
-def others_closed_directory(tmp_path: Path) -> Path:
+def inside_of_others_directory(tmp_path: Path) -> Path:
     """A directory in one that others may not enter."""
     directory = tmp_path / "closed"
     (directory / "inner").mkdir(parents=True)
-    directory.chmod(0o700)
-    return directory / "inner"
+    return of_nobody(directory, 0o700) / "inner"
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (others_directory, f"permission denied: user {NOBODY} may not make files in"),
-        (others_closed_directory, "this user may not look into"),
+        (others_directory, "permission denied: user 0 may not make files in"),
+        (inside_of_others_directory, "this user may not look into"),
     ],
 )
 def test_a_socket_directory_without_permission(
     make: Callable[[Path], Path], words: str, tmp_path: Path
 ) -> None:
     """The sentence names the directory and the user."""
-    opened_to_others(tmp_path)
-    failed = as_nobody(tmp_path, "--listen", f"unix:{make(tmp_path)}/s.sock")
+    failed = without_privileges("--listen", f"unix:{make(tmp_path)}/s.sock")
     assert failed.returncode == 1
     assert words in one_line(failed.stderr)
 
 
 def test_a_socket_of_another_user(tmp_path: Path) -> None:
     """It may be alive, and cannot be removed anyway."""
-    opened_to_others(tmp_path)
     directory = tmp_path / "sticky"
     directory.mkdir()
-    directory.chmod(0o1777)
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(directory / "s.sock"))
-    (directory / "s.sock").chmod(0o600)
-    failed = as_nobody(tmp_path, "--listen", f"unix:{directory}/s.sock")
+    of_nobody(directory / "s.sock", 0o600)
+    of_nobody(directory, 0o1777)
+    failed = without_privileges("--listen", f"unix:{directory}/s.sock")
     assert failed.returncode == 1
     assert "belongs to another user" in one_line(failed.stderr)
     (directory / "s.sock").chmod(0o666)
-    failed = as_nobody(tmp_path, "--listen", f"unix:{directory}/s.sock")
+    failed = without_privileges("--listen", f"unix:{directory}/s.sock")
     assert "cannot be removed" in one_line(failed.stderr)
 
 
-def test_a_privileged_port(tmp_path: Path) -> None:
+def test_a_privileged_port() -> None:
     """The sentence names the first port that needs no privilege."""
-    opened_to_others(tmp_path)
     first = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text(encoding="ascii"))
     if first < 2:
         pytest.skip("on this machine every user may listen on every port")
-    failed = as_nobody(tmp_path, "--listen", "127.0.0.1:1")
+    failed = without_privileges("--listen", "127.0.0.1:1")
     assert failed.returncode == 1
     text = one_line(failed.stderr)
     assert f"this user may not listen on port 1: choose a port from {first} on" in text
@@ -202,22 +192,12 @@ def test_a_privileged_port(tmp_path: Path) -> None:
 
 def test_a_file_without_permission(tmp_path: Path) -> None:
     """Tokens here; keys and certificates are read by the same function."""
-    opened_to_others(tmp_path)
     (tmp_path / "tokens").write_text("0123456789abcdef\n")
-    (tmp_path / "tokens").chmod(0o600)
-    failed = as_nobody(
-        tmp_path, "--listen", LOOPBACK, "--auth-token-file", str(tmp_path / "tokens")
-    )
+    of_nobody(tmp_path / "tokens", 0o600)
+    failed = without_privileges("--listen", LOOPBACK, "--auth-token-file", str(tmp_path / "tokens"))
     assert failed.returncode == 1
     text = one_line(failed.stderr)
-    assert f"tokens: permission denied; user {NOBODY} must be able to read it" in text
-
-
-def opened_to_others(path: Path) -> None:
-    """Let other users reach a directory of this test."""
-    for directory in (path, *path.parents):
-        if directory.stat().st_uid == os.geteuid() and directory.is_relative_to("/tmp"):  # noqa: S108
-            directory.chmod(directory.stat().st_mode | 0o755)
+    assert "tokens: permission denied; user 0 must be able to read it" in text
 
 
 def test_ctrl_c_before_ready_is_quiet() -> None:
