@@ -66,14 +66,25 @@ def read_certificates(cert: Path, key: Path, client_ca: Path | None) -> Certific
     chain = _certificates("--tls-cert", cert)
     private_key = _private_key(key)
     _check_match(chain, private_key, cert, key)
-    authorities = None if client_ca is None else _certificates("--tls-client-ca", client_ca)
     return Certificates(
         chain=_pem(chain),
         key=private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-        client_ca=None if authorities is None else _pem(authorities),
+        client_ca=None if client_ca is None else read_authorities("--tls-client-ca", client_ca),
         not_before=chain[0].not_valid_before_utc,
         not_after=chain[0].not_valid_after_utc,
     )
+
+
+def read_authorities(flag: str, path: Path) -> bytes:
+    """Read and check a file of CA certificates.
+
+    Returns:
+        The certificates as PEM.
+
+    Raises:
+        CannotListen: The file cannot be used.
+    """
+    return _pem(_certificates(flag, path))
 
 
 def read_file(flag: str, path: Path) -> bytes:

@@ -44,7 +44,9 @@ class TlsFiles:
             return current.configuration()
 
         return grpc.dynamic_ssl_server_credentials(
-            given.configuration(), newer, require_client_authentication=given.client_ca is not None
+            given.configuration(),
+            newer,  # type: ignore[arg-type]  # None stands for no change
+            require_client_authentication=given.client_ca is not None,
         )
 
     def _read_again(self) -> None:
@@ -79,7 +81,7 @@ class TokenFile:
         """
         self._path = path
         self.watch = FileWatch([path], self._read_again)
-        self._tokens = read_tokens(path)
+        self._tokens: Tokens = read_tokens(path)
 
     def accept(self, token: bytes) -> bool:
         """Return True if a caller may present this token now."""
@@ -87,7 +89,7 @@ class TokenFile:
 
     def _read_again(self) -> None:
         try:
-            self._tokens: Tokens = read_tokens(self._path)
+            self._tokens = read_tokens(self._path)
         except CannotListen as problem:
             _log.error(
                 "the tokens changed and cannot be used, so the %d former ones stay: %s",
