@@ -1,6 +1,6 @@
 """Certificates for tests, in files, and when they expire."""
 
-import datetime
+import datetime as dt
 import re
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 NAMES = ("localhost", "127.0.0.1")
-DAY = datetime.timedelta(days=1)
+DAY = dt.timedelta(days=1)
 
 
 class Files:
@@ -55,9 +55,9 @@ def serial_of(issued: trustme.LeafCert) -> int:
     return x509.load_pem_x509_certificate(chain_of(issued)).serial_number
 
 
-def expiring(authority: trustme.CA, *, after: datetime.timedelta) -> trustme.LeafCert:
+def expiring(authority: trustme.CA, *, after: dt.timedelta) -> trustme.LeafCert:
     """A certificate that expires so long after now; before now if it is negative."""
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return authority.issue_cert(*NAMES, not_before=now - 30 * DAY, not_after=now + after)
 
 

@@ -165,17 +165,19 @@ def test_a_socket_whose_server_died_while_it_set_permissions(tmp_path: Path) -> 
 def test_a_draining_server_leaves_the_socket_of_the_next_one(tmp_path: Path) -> None:
     """The next one can take the path while the streams of the former one end."""
     address = f"unix:{tmp_path}/s.sock"
-    with server("--listen", address, "--grace", "60") as former:
-        with grpc.insecure_channel(address) as channel:
-            call = v1.SidecarServiceStub(channel).TransformStream(_open_and_wait(), timeout=60)
-            assert next(call).WhichOneof("message") == "opened"
-            former.signal(signal.SIGTERM)
-            assert next(call).WhichOneof("message") == "drain"
-            with server("--listen", address) as latter:
-                assert latter.ready_line["ready"]
-                call.cancel()
-                assert former.end()[0] == 0
-                assert answers(address)
+    with (
+        server("--listen", address, "--grace", "60") as former,
+        grpc.insecure_channel(address) as channel,
+    ):
+        call = v1.SidecarServiceStub(channel).TransformStream(_open_and_wait(), timeout=60)
+        assert next(call).WhichOneof("message") == "opened"
+        former.signal(signal.SIGTERM)
+        assert next(call).WhichOneof("message") == "drain"
+        with server("--listen", address) as latter:
+            assert latter.ready_line["ready"]
+            call.cancel()
+            assert former.end()[0] == 0
+            assert answers(address)
 
 
 def _open_and_wait() -> Iterator[v1.TransformStreamRequest]:

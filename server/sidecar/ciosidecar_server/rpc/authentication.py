@@ -87,8 +87,9 @@ def _tokens(metadata: Any) -> list[bytes]:
     """Return the tokens among the metadata of a call."""
     values = [value for key, value in metadata if key.lower() == "authorization"]
     texts = [value.decode("latin-1") if isinstance(value, bytes) else value for value in values]
-    return [
-        text[len(_SCHEME) :].strip().encode("utf-8", "surrogateescape")
-        for text in texts
-        if text[: len(_SCHEME)].lower() == _SCHEME
-    ]
+    tokens = [text[len(_SCHEME) :].strip() for text in texts if _has_scheme(text)]
+    return [token.encode("utf-8", "surrogateescape") for token in tokens if token]
+
+
+def _has_scheme(text: str) -> bool:
+    return text[: len(_SCHEME)].lower() == _SCHEME
