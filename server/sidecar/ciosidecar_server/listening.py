@@ -49,15 +49,26 @@ def listen(server: aio.Server, settings: Settings, credentials: Credentials | No
     Raises:
         CannotListen: An address cannot be used.
     """
-    addresses = [parse_address(text) for text in settings.listen]
-    for address in addresses:
-        check_protected(address, protected=credentials is not None or settings.insecure)
-    access = socket_access(settings.socket_mode, settings.socket_group, addresses)
+    addresses, access = checked_addresses(settings)
     bound = [_bind(server, address, credentials, access) for address in addresses]
     for name, address in zip(bound, addresses, strict=True):
         if credentials is None and can_be_reached(address):
             _warn_of_plaintext(name, with_token=settings.auth_token_file is not None)
     return bound
+
+
+def checked_addresses(settings: Settings) -> tuple[list[Address], SocketAccess | None]:
+    """Return the addresses of the settings, and the permissions of their socket files. Bind nothing.
+
+    Raises:
+        CannotListen: An address or a permission is malformed, or a host is not known.
+        Exposed: Other machines can reach an address, without TLS and without --insecure.
+    """
+    addresses = [parse_address(text) for text in settings.listen]
+    protected = settings.insecure or settings.tls_cert is not None
+    for address in addresses:
+        check_protected(address, protected=protected)
+    return addresses, socket_access(settings.socket_mode, settings.socket_group, addresses)
 
 
 def _warn_of_plaintext(address: str, *, with_token: bool) -> None:
