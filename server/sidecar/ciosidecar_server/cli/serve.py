@@ -9,6 +9,7 @@ from .. import PROTOCOL_VERSION, __version__
 from .. import app as sidecar
 from ..settings import Settings
 from ..telemetry import logging
+from .interrupts import end_on_ctrl_c
 from .outcome import run
 from .output import print_ready
 from .sidecar import check_url
@@ -22,7 +23,9 @@ def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> No
     to stderr.
 
     On SIGTERM or Ctrl-C, open streams are told to finish and have --grace-s seconds for it. A second
-    signal ends them at once. The exit code is 0 in both cases.
+    signal ends them at once. The exit code is 0 in both cases. Ctrl-C before the server is ready ends it
+    with exit code 130. If an address, a certificate or a token file cannot be used, the exit code is 1. It
+    is 2 for a wrong option, and for an address that other machines can reach without TLS or --insecure.
 
     Every option can also be set in the environment: CIOSIDECAR_GRACE_S=30.
     """
@@ -30,6 +33,7 @@ def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> No
 
 
 async def _serve(settings: Settings) -> None:
+    end_on_ctrl_c()
     check_url(settings.customerio_url)
     check_url(settings.customerio_eu_url, "--customerio-eu-url")
     logging.configure(settings.log_level.upper(), settings.log_format)
