@@ -17,7 +17,7 @@ _OTHER = "other"
 
 _log = get_logger("ciosidecar")
 
-_CONDITIONS = {
+CONDITIONS = {
     Condition.PAUSED: ("warning", "workspace paused: Customer.io asks to wait (Retry-After)"),
     Condition.RESUMED: ("info", "workspace resumed: the pause is over"),
     Condition.THROTTLED: (
@@ -37,6 +37,7 @@ _CONDITIONS = {
         "workspace is in Customer.io's other region: set its destination's region",
     ),
 }
+"""The level and the message of each condition."""
 
 
 class LogObserver(Observer):
@@ -70,7 +71,7 @@ class LogObserver(Observer):
         self, workspace: WorkspaceLabel, condition: Condition, snapshot: WorkspaceSnapshot
     ) -> None:
         """Log that a workspace accepts less, or more, than before."""
-        level, event = _CONDITIONS[condition]
+        level, event = CONDITIONS[condition]
         fields: dict[str, object] = {
             "destination_ref": workspace.destination_ref,
             "base_url": workspace.base_url,
