@@ -14,6 +14,7 @@ SUMMARY_S = 60.0
 _MAX_SUMMARISED = 100
 _REFUSED = ("rejected", "partly_refused", "retryable")
 _OTHER = "other"
+_DRAINING = "DRAINING"
 
 _log = get_logger("ciosidecar")
 
@@ -111,7 +112,9 @@ class LogObserver(Observer):
             self._timer = None
         refused, self._refused = self._refused, Counter()
         for (destination_ref, outcome, code), number in refused.most_common():
-            _log.warning(
+            # Every drain hands events back: that is no reason to worry.
+            log = _log.info if code == _DRAINING else _log.warning
+            log(
                 "events refused",
                 destination_ref=destination_ref,
                 outcome=outcome,
