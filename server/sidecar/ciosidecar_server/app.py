@@ -8,10 +8,11 @@ from collections.abc import Callable
 import grpc
 from ciosidecar.v1 import service_pb2, service_pb2_grpc
 from grpc import aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 
 from .addresses import UNIX, CannotListen, listenable
 from .delivery.dispatcher import Dispatcher
+from .rpc.health import HealthService
 from .rpc.reflection import enable_reflection
 from .rpc.service import Servicer
 from .rpc.session import Draining
@@ -51,7 +52,7 @@ class Sidecar:
             interceptors=[UnreadableInterceptor()], options=server_options(settings)
         )
         self._credentials = _tls(settings)
-        self._health = health.aio.HealthServicer()
+        self._health = HealthService("", SERVICE_NAME)
         self._dispatcher = Dispatcher(settings)
         self._servicer = Servicer(settings, self._draining, self._dispatcher)
         self._admin = Admin(settings.admin_listen)
@@ -80,8 +81,6 @@ class Sidecar:
                     address,
                 )
         await self._server.start()
-        for name in ("", SERVICE_NAME):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return bound
 
     async def start_admin(self) -> str | None:
@@ -115,7 +114,7 @@ class Sidecar:
     async def drain(self) -> None:
         """Reject new calls, finish what was received, and end within the grace period."""
         self._admin.readiness.drain()
-        await self._health.enter_graceful_shutdown()
+        self._health.drain()
         self._draining.begin(self._settings.grace_s)
         self._dispatcher.drain(self._settings.grace_s)
         await self._server.stop(self._settings.grace_s)
