@@ -33,7 +33,7 @@ def observed(fault: str = "", *flags: str) -> Iterator[Server]:
 
 def event(number: int = 1) -> bytes:
     """An event with personal data in it."""
-    traits = {"email": PERSON, "number": number}
+    traits = {"email": f"{number}.{PERSON}", "number": number}
     return json.dumps(
         {"type": "identify", "userId": f"{PERSON}-{number}", "traits": traits}
     ).encode()

@@ -95,7 +95,6 @@ def test_an_open_stream_is_shown() -> None:
         with client.stream(destination, options, deliver=DeliveryOptions()) as stream:
             for number in range(10):
                 stream.send(event(number))
-            stream.flush()
             found = state_once(
                 running, lambda seen: seen["streams"] and seen["streams"][0]["results"] == 10
             )
@@ -137,11 +136,13 @@ def test_every_member_is_documented(failing: Server) -> None:
     text = PAGE.read_text(encoding="utf-8")
     section = text[text.index("## `/api/state`") : text.index("## `/api/tap`")]
     documented = set(re.findall(r"^\| `([a-z_]+)`", section, re.MULTILINE))
-    with observed() as running, Client(running.addresses[0]) as client:
-        with client.stream(Destination(CONFIG, "orders"), deliver=True) as stream:
-            stream.send(event())
-            stream.flush()
-            with_stream = state_once(running, lambda seen: seen["streams"])
+    with (
+        observed() as running,
+        Client(running.addresses[0]) as client,
+        client.stream(Destination(CONFIG, "orders"), deliver=True) as stream,
+    ):
+        stream.send(event())
+        with_stream = state_once(running, lambda seen: seen["streams"])
     names: set[str] = set()
     for found in (state(failing), with_stream):
         names |= found.keys() | found["throughput"].keys()

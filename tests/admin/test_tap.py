@@ -152,7 +152,7 @@ def test_bodies_are_shown_where_the_server_allows_them() -> None:
         line = tap.readline()
         request = json.loads(line)["request"]
         assert request["method"] == "PUT"
-        assert request["body"]["email"] == PERSON
+        assert request["body"]["email"] == f"7.{PERSON}"
         assert request["path"].startswith("/api/v1/customers/")
         assert SECRET.encode() not in line
         assert b"Authorization" not in line
@@ -257,7 +257,7 @@ def _feed(running: Server, enough: threading.Event) -> None:
 def test_an_address_without_a_sidecar_says_what_to_do(command: str) -> None:
     """Exit code 1, the address, and where to find the right one."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
-        address = "127.0.0.1:%d" % closed.getsockname()[1]
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
     failed = run(command, "--admin", address)
     words = " ".join(failed.stderr.decode().split())
     assert (failed.returncode, failed.stdout) == (1, b"")
