@@ -12,6 +12,8 @@ from .deliver import deliver
 from .outcome import drop_output, give_up
 from .output import CannotWrite, printing
 from .serve import serve
+from .tap import tap
+from .top import top
 from .transform import transform
 
 if find_spec("ciosidecar_sandbox") is None:
@@ -27,7 +29,7 @@ app = App(
     # No --empty-listen beside --listen: an empty list is of no use for any option.
     default_parameter=Parameter(negative_iterable=()),
 )
-for command in (serve, transform, deliver, check):
+for command in (serve, transform, deliver, check, top, tap):
     app.command(command)
 app.command(sandbox_app)
 

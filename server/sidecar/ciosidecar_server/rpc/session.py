@@ -20,6 +20,7 @@ from .limits import limits
 from .memory import give_back_after
 from .open_streams import OpenStreams, StreamRecord
 from .required import check_delivery_offered
+from .tap import StreamTap
 from .transform_worker import TransformWorker
 from .unreadable import reject_unreadable
 from .worker import Output, Worker, process_batch
@@ -75,6 +76,7 @@ class Session:
         self._max_receive_bytes = DEFAULT_RECEIVE_BYTES
         self._session_id = secrets.token_hex(8)
         self._observer = streams.observer
+        self._tap = StreamTap(streams.tap, self._session_id)
         self._caller = stream_caller(self._session_id, context)
         self._record = StreamRecord(self._session_id, context.peer(), streams)
         # gRPC allows one write at a time, and `_drain` writes beside the worker.
@@ -207,7 +209,7 @@ class Session:
     def _new_worker(self, opening: pb.OpenStream) -> Worker:
         output = Output(pb.TransformStreamResponse, self._write, self._max_receive_bytes)
         if not opening.HasField("delivery"):
-            return TransformWorker(output, self._observer)
+            return TransformWorker(output, self._observer, self._tap)
         check_delivery_offered(self._settings, "open.delivery")
         return DeliveryWorker(
             self._dispatcher,
@@ -219,6 +221,7 @@ class Session:
                 self._settings.max_outstanding_events, self._settings.max_outstanding_bytes
             ),
             self._observer,
+            self._tap,
         )
 
     async def _read(self) -> pb.TransformStreamRequest | None:
