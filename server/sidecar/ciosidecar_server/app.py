@@ -17,6 +17,7 @@ from .rpc.service import Servicer
 from .rpc.session import Draining
 from .rpc.unreadable import UnreadableInterceptor
 from .settings import Settings
+from .telemetry.admin import Admin
 
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
 
@@ -53,6 +54,7 @@ class Sidecar:
         self._health = health.aio.HealthServicer()
         self._dispatcher = Dispatcher(settings)
         self._servicer = Servicer(settings, self._draining, self._dispatcher)
+        self._admin = Admin(settings.admin_listen)
         service_pb2_grpc.add_SidecarServiceServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
@@ -82,6 +84,17 @@ class Sidecar:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return bound
 
+    async def start_admin(self) -> str | None:
+        """Start the admin port of the settings.
+
+        Returns:
+            Its address, with the port that was taken, or None if it is off.
+
+        Raises:
+            CannotListen: Its address cannot be used.
+        """
+        return await self._admin.start()
+
     def _listen(self, address: str) -> str:
         try:
             if self._credentials is None or address.startswith(UNIX):
@@ -101,6 +114,7 @@ class Sidecar:
 
     async def drain(self) -> None:
         """Reject new calls, finish what was received, and end within the grace period."""
+        self._admin.readiness.drain()
         await self._health.enter_graceful_shutdown()
         self._draining.begin(self._settings.grace_s)
         self._dispatcher.drain(self._settings.grace_s)
@@ -115,6 +129,7 @@ class Sidecar:
     async def _end(self) -> None:
         await self._servicer.calls_end()
         await self._dispatcher.aclose()
+        await self._admin.aclose()
 
 
 def _tls(settings: Settings) -> grpc.ServerCredentials | None:
@@ -130,12 +145,13 @@ def _tls(settings: Settings) -> grpc.ServerCredentials | None:
     return grpc.ssl_server_credentials([pair], client_ca, require_client_auth=bool(client_ca))
 
 
-async def serve(settings: Settings, ready: Callable[[list[str]], None]) -> None:
+async def serve(settings: Settings, ready: Callable[[list[str], str | None], None]) -> None:
     """Run a server until SIGTERM or Ctrl-C. A second signal ends it at once.
 
     Args:
         settings: The settings of the server.
-        ready: Called with the addresses once the server listens. An exception in it ends the server.
+        ready: Called once the server listens, with its addresses and the address of the admin port, or None if
+            there is none. An exception in it ends the server.
 
     Raises:
         CannotListen: An address cannot be used.
@@ -147,7 +163,7 @@ async def serve(settings: Settings, ready: Callable[[list[str]], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)
     try:
-        ready(bound)
+        ready(bound, await sidecar.start_admin())
     except BaseException:
         await sidecar.stop_at_once()
         raise
