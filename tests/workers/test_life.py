@@ -6,6 +6,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,13 @@ async def test_sigterm_drains_the_streams_of_every_worker() -> None:
 
 async def test_ctrl_c_in_a_terminal_drains_too() -> None:
     """A terminal signals the whole process group; the workers must not take that for a second signal."""
+    with own_process_group() as running:
+        await _drains(running, lambda _: os.killpg(running.process.pid, signal.SIGINT))
+
+
+@contextmanager
+def own_process_group() -> Iterator[Server]:
+    """Two workers whose parent leads a process group, as when a shell starts it in a terminal."""
     arguments = ("serve", "--workers", "2", "--listen", LOOPBACK, "--admin-listen", LOOPBACK)
     with (
         tempfile.TemporaryFile() as errors,
@@ -94,8 +103,7 @@ async def test_ctrl_c_in_a_terminal_drains_too() -> None:
         ) as process,
     ):
         try:
-            running = Server(process, errors)
-            await _drains(running, lambda _: os.killpg(process.pid, signal.SIGINT))
+            yield Server(process, errors)
         finally:
             process.kill()
 

@@ -38,11 +38,12 @@ async def _serve_workers(settings: Settings) -> None:
         raise Failed("a worker did not end in time and was killed", EXIT_FAILED) from None
 
 
-def _print_ready(workers: list[Worker]) -> None:
+def _print_ready(workers: list[Worker], admin: str | None) -> None:
     told = [worker.ready_line for worker in workers if worker.ready_line]
     print_ready(
         listen=[address for line in told for address in line.listen],
         workers=[{"pid": line.pid, "listen": line.listen} for line in told],
+        admin=admin,
         protocol=PROTOCOL_VERSION,
         version=__version__,
         pid=os.getpid(),

@@ -124,6 +124,8 @@ class WorkerGroup:
         self.share = shares[0]
         """The settings of one worker; those of the others differ in the addresses only."""
         self.workers = [Worker(number, share) for number, share in enumerate(shares, 1)]
+        self.draining = False
+        """Whether the workers are about to end."""
         self._keepers: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -158,6 +160,7 @@ class WorkerGroup:
         await self._end(signal.SIGTERM, _KILL_AFTER_S)
 
     async def _stop_keeping(self) -> None:
+        self.draining = True
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)

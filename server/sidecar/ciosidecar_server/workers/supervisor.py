@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 
 from ..settings import Settings
+from .admin import GroupAdmin
 from .group import Worker, WorkerGroup
 
 _log = logging.getLogger(__name__)
@@ -19,20 +20,32 @@ class NotDrained(Exception):
     """A worker did not end within the grace and had to be killed."""
 
 
-async def supervise(settings: Settings, ready: Callable[[list[Worker]], None]) -> None:
+async def supervise(settings: Settings, ready: Callable[[list[Worker], str | None], None]) -> None:
     """Run the workers until SIGTERM or Ctrl-C. A second signal ends them at once. SIGHUP is forwarded.
 
     Args:
         settings: The settings for all workers together.
-        ready: Called with the workers once all are ready. An exception in it ends them.
+        ready: Called once all workers are ready, with them and the address of the admin port, or None if there is none.
+            An exception in it ends the workers.
 
     Raises:
-        CannotListen: The addresses of the workers cannot be told apart.
+        CannotListen: The addresses of the workers cannot be told apart, or the admin port cannot be used.
         WorkerFailed: A worker ended before it was ever ready.
         Interrupted: Ctrl-C came before all workers were ready.
         NotDrained: A worker had to be killed.
     """
     group = WorkerGroup(settings)
+    admin = GroupAdmin(settings.admin_listen, group)
+    address = await admin.start()
+    try:
+        await _supervise(settings, group, lambda workers: ready(workers, address))
+    finally:
+        await admin.aclose()
+
+
+async def _supervise(
+    settings: Settings, group: WorkerGroup, ready: Callable[[list[Worker]], None]
+) -> None:
     stops, reloads = _signals()
     starting = asyncio.create_task(group.start())
     stop = asyncio.create_task(stops.get())
