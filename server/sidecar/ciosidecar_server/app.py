@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import grpc
 from ciosidecar.v1 import service_pb2, service_pb2_grpc
@@ -12,12 +12,17 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from .addresses import UNIX, CannotListen, listenable
 from .delivery.dispatcher import Dispatcher
+from .rpc.message_bytes import MessageBytesInterceptor
 from .rpc.reflection import enable_reflection
 from .rpc.service import Servicer
 from .rpc.session import Draining
 from .rpc.unreadable import UnreadableInterceptor
 from .settings import Settings
 from .telemetry.admin import Admin
+from .telemetry.logging import log_loop_exception
+from .telemetry.metrics import Snapshot
+from .telemetry.observer import Observer
+from .telemetry.reporting import Telemetry
 
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
 
@@ -44,21 +49,31 @@ def server_options(settings: Settings) -> list[tuple[str, int]]:
 class Sidecar:
     """A server in the running event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, observers: Sequence[Observer] = ()) -> None:
+        """Prepare a server. observers: listen to its calls and its delivery, beside the log."""
         self._settings = settings
         self._draining = Draining()
+        self._cut = False
+        self._telemetry = Telemetry(settings, self._snapshot, observers)
+        observer = self._telemetry.observer
         self._server = aio.server(
-            interceptors=[UnreadableInterceptor()], options=server_options(settings)
+            interceptors=[MessageBytesInterceptor(observer), UnreadableInterceptor(observer)],
+            options=server_options(settings),
         )
         self._credentials = _tls(settings)
         self._health = health.aio.HealthServicer()
-        self._dispatcher = Dispatcher(settings)
-        self._servicer = Servicer(settings, self._draining, self._dispatcher)
-        self._admin = Admin(settings.admin_listen)
+        self._dispatcher = Dispatcher(settings, observer=observer)
+        self._servicer = Servicer(settings, self._draining, self._dispatcher, observer)
+        self._admin = Admin(
+            settings.admin_listen, self._telemetry.loop_lag, self._telemetry.metrics.render
+        )
         service_pb2_grpc.add_SidecarServiceServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             enable_reflection(self._server, (SERVICE_NAME, health.SERVICE_NAME))
+
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(self._dispatcher.snapshot(), self._servicer.snapshot())
 
     async def start(self) -> list[str]:
         """Listen on the addresses of the settings.
@@ -80,6 +95,7 @@ class Sidecar:
                     address,
                 )
         await self._server.start()
+        self._telemetry.started(bound)
         for name in ("", SERVICE_NAME):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return bound
@@ -114,6 +130,7 @@ class Sidecar:
 
     async def drain(self) -> None:
         """Reject new calls, finish what was received, and end within the grace period."""
+        self._telemetry.drain_began()
         self._admin.readiness.drain()
         await self._health.enter_graceful_shutdown()
         self._draining.begin(self._settings.grace_s)
@@ -123,6 +140,7 @@ class Sidecar:
 
     async def stop_at_once(self) -> None:
         """End every call at once."""
+        self._cut = True
         await self._server.stop(None)
         await self._end()
 
@@ -130,6 +148,7 @@ class Sidecar:
         await self._servicer.calls_end()
         await self._dispatcher.aclose()
         await self._admin.aclose()
+        self._telemetry.ended(cut=self._cut)
 
 
 def _tls(settings: Settings) -> grpc.ServerCredentials | None:
@@ -157,8 +176,9 @@ async def serve(settings: Settings, ready: Callable[[list[str], str | None], Non
         CannotListen: An address cannot be used.
     """
     sidecar = Sidecar(settings)
-    bound = await sidecar.start()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log_loop_exception)
+    bound = await sidecar.start()
     signals = asyncio.Queue[None]()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)

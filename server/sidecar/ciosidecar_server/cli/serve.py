@@ -45,7 +45,7 @@ async def _serve(settings: Settings) -> None:
 
     check_url(settings.customerio_url)
     check_url(settings.customerio_eu_url, "--customerio-eu-url")
-    logging.configure(settings.log_level.upper())
+    logging.configure(settings.log_level.upper(), settings.log_format)
     await sidecar.serve(settings, _print_ready)
 
 

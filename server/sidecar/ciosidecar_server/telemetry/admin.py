@@ -19,15 +19,17 @@ _INDEX = "ciosidecar\n\n/healthz  alive\n/readyz   ready for new streams\n/metri
 class Admin:
     """The admin port of one process."""
 
-    def __init__(self, listen: str, render_metrics: RenderMetrics | None = None) -> None:
+    def __init__(
+        self, listen: str, lag: LoopLag, render_metrics: RenderMetrics | None = None
+    ) -> None:
         """Prepare the port.
 
         Args:
             listen: the address, or "none" for no port.
+            lag: measures the event loop, from the start of the server to its end.
             render_metrics: answers /metrics. Without it, there is no /metrics.
         """
-        self._lag = LoopLag()
-        self.readiness = Readiness(self._lag)
+        self.readiness = Readiness(lag)
         self._server = (
             None if listen == OFF else AdminServer(listen, self._application(render_metrics))
         )
@@ -43,12 +45,10 @@ class Admin:
         """
         if self._server is None:
             return None
-        self._lag.start()
         return await self._server.start()
 
     async def aclose(self) -> None:
         """End the port."""
-        self._lag.stop()
         if self._server is not None:
             await self._server.aclose()
 
