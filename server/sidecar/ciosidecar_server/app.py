@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 import grpc
 from ciosidecar.v1 import service_pb2, service_pb2_grpc
 from grpc import aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 
 from .addresses import UNIX, CannotListen, listenable
 from .delivery.dispatcher import Dispatcher
+from .rpc.health import HealthService
 from .rpc.message_bytes import MessageBytesInterceptor
 from .rpc.reflection import enable_reflection
 from .rpc.service import Servicer
@@ -61,7 +62,7 @@ class Sidecar:
             options=server_options(settings),
         )
         self._credentials = _tls(settings)
-        self._health = health.aio.HealthServicer()
+        self._health = HealthService("", SERVICE_NAME)
         self._dispatcher = Dispatcher(settings, observer=observer)
         self._servicer = Servicer(settings, self._draining, self._dispatcher, observer)
         self._admin = Admin(
@@ -96,8 +97,6 @@ class Sidecar:
                 )
         await self._server.start()
         self._telemetry.started(bound)
-        for name in ("", SERVICE_NAME):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return bound
 
     async def start_admin(self) -> str | None:
@@ -132,7 +131,7 @@ class Sidecar:
         """Reject new calls, finish what was received, and end within the grace period."""
         self._telemetry.drain_began()
         self._admin.readiness.drain()
-        await self._health.enter_graceful_shutdown()
+        self._health.drain()
         self._draining.begin(self._settings.grace_s)
         self._dispatcher.drain(self._settings.grace_s)
         await self._server.stop(self._settings.grace_s)
