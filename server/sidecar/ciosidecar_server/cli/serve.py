@@ -38,14 +38,15 @@ def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> No
 
 
 async def _serve(settings: Settings) -> None:
-    if worker_number() is not None:
+    worker = worker_number()
+    if worker is not None:
         end_with_parent(settings.grace_s)
     # The parent of several workers must not import gRPC.
     from .. import app as sidecar  # noqa: PLC0415
 
     check_url(settings.customerio_url)
     check_url(settings.customerio_eu_url, "--customerio-eu-url")
-    logging.configure(settings.log_level.upper(), settings.log_format)
+    logging.configure(settings.log_level.upper(), settings.log_format, worker)
     await sidecar.serve(settings, _print_ready)
 
 

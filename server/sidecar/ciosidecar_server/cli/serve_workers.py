@@ -29,7 +29,7 @@ async def _serve_workers(settings: Settings) -> None:
     """
     check_url(settings.customerio_url)
     check_url(settings.customerio_eu_url, "--customerio-eu-url")
-    logging.configure(settings.log_level.upper())
+    logging.configure(settings.log_level.upper(), settings.log_format)
     try:
         await supervise(settings, _print_ready)
     except WorkerFailed as problem:

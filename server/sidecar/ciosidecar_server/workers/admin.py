@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import msgspec
 from aiohttp import hdrs, web
-from prometheus_client import Metric
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
@@ -32,6 +32,8 @@ class GroupAdmin:
         self._ports = WorkerPorts(group.workers)
         self._sum = MetricsSum()
         self._one_scrape = asyncio.Lock()
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
         application = web.Application()
         application.add_routes(
             [
@@ -110,7 +112,7 @@ class GroupAdmin:
             labels = {"worker": str(worker.number)}
             up.add_sample(up.name, labels, float(answers[worker.number] is not None))
             restarts.add_sample(f"{restarts.name}_total", labels, worker.restarts)
-        return {metric.name: metric for metric in (up, restarts)}
+        return {metric.name: metric for metric in (up, restarts, *self._process.collect())}
 
 
 class _Collected(Collector):

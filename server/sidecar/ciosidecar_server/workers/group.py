@@ -1,12 +1,12 @@
 """All workers of a sidecar: they start together, are started again when they die, and drain together."""
 
 import asyncio
-import logging
 import signal
 import time
 from dataclasses import replace
 
 from ..settings import Settings
+from ..telemetry.logging import get_logger
 from .process import ReadyLine, WorkerProcess, manner_of
 from .restarts import RestartBackoff
 from .shares import settings_of_workers
@@ -14,7 +14,7 @@ from .shares import settings_of_workers
 _OVERDUE_S = 5.0
 _KILL_AFTER_S = 2.0
 
-_log = logging.getLogger(__name__)
+_log = get_logger("ciosidecar")
 
 
 class WorkerFailed(Exception):
@@ -72,7 +72,7 @@ class Worker:
                 await self.start()
             except WorkerFailed:
                 continue
-            _log.warning("worker %d is ready again", self.number)
+            _log.warning("worker is ready again", worker=self.number)
 
     async def _until_it_dies(self) -> None:
         """Wait for the end of the process, and for the time at which another one may start."""
@@ -84,11 +84,11 @@ class Worker:
         self.ready_line = None
         delay_s = self._backoff.next_delay_s(ran_s)
         _log.error(
-            "worker %d (process %d) died: %s; another process starts in %.1f s",
-            self.number,
-            process.pid,
-            manner_of(code),
-            delay_s,
+            "worker died",
+            worker=self.number,
+            pid=process.pid,
+            reason=manner_of(code),
+            restart_in_s=round(delay_s, 2),
         )
         await asyncio.sleep(delay_s)
 
@@ -171,7 +171,7 @@ class WorkerGroup:
         endings = {asyncio.create_task(worker.ended()): worker for worker in self.workers}
         _, late = await asyncio.wait(endings, timeout=within_s)
         for ending in late:
-            _log.error("worker %d does not end and is killed", endings[ending].number)
+            _log.error("worker did not end in time and is killed", worker=endings[ending].number)
             await endings[ending].signal(signal.SIGKILL)
         await asyncio.gather(*late)
         return not late

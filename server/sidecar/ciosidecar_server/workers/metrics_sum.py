@@ -10,7 +10,7 @@ from prometheus_client.samples import Sample
 
 _ADDED_UP = frozenset({"counter", "histogram", "summary"})
 # Of these gauges the workers' sum has no meaning.
-_GREATEST = ("_info", "_state", "_lag_seconds", "_open", "_max_fds")
+_GREATEST = ("_info", "_max_fds", "ciosidecar_workspaces")
 _LEAST = ("_start_time_seconds", "_created")
 
 _SampleKey = tuple[str, tuple[tuple[str, str], ...]]
@@ -20,8 +20,8 @@ _Families = dict[str, Metric]
 def merge(exposition: Iterable[_Families]) -> _Families:
     """Merge families of metrics: counters, histograms and most gauges are added up.
 
-    Of a state or a lag the greatest value is taken, of a start time the least. Label sets that only some of them have stay
-    as they are.
+    The greatest value is taken of versions, of limits, and of the workspaces by state: a workspace is not two because two
+    workers send to it. The least is taken of start times. A label set that only some of them have stays as it is.
     """
     merged: _Families = {}
     values: dict[str, dict[_SampleKey, float]] = defaultdict(dict)
@@ -103,7 +103,7 @@ class MetricsSum:
         """Return the sum, as a collector of prometheus_client does.
 
         Args:
-            own: Metrics of the parent, by name, which take the place of the workers'.
+            own: Metrics of the parent, by name: its memory and processor time are part of the sum.
         """
-        merged = merge([self._ended, *(seen.families for seen in self._seen.values())])
-        return iter((merged | own).values())
+        merged = merge([self._ended, own, *(seen.families for seen in self._seen.values())])
+        return iter(merged.values())

@@ -1,15 +1,15 @@
 """The parent of several workers: its life from the first start to the end of the last worker."""
 
 import asyncio
-import logging
 import signal
 from collections.abc import Callable
 
 from ..settings import Settings
+from ..telemetry.logging import get_logger
 from .admin import GroupAdmin
 from .group import Worker, WorkerGroup
 
-_log = logging.getLogger(__name__)
+_log = get_logger("ciosidecar")
 
 
 class Interrupted(Exception):
@@ -107,11 +107,10 @@ async def _drain(group: WorkerGroup, stops: asyncio.Queue[signal.Signals]) -> bo
 def _log_shares(group: WorkerGroup, settings: Settings) -> None:
     share = group.share
     _log.info(
-        "%d workers are ready; each may send %g requests a second to a workspace (--delivery-rate %g), %d at a time, over"
-        " %d connections",
-        settings.workers,
-        share.delivery_rate,
-        settings.delivery_rate,
-        share.delivery_concurrency,
-        share.max_connections,
+        "all workers are ready",
+        workers=settings.workers,
+        delivery_rate=settings.delivery_rate,
+        delivery_rate_of_each=share.delivery_rate,
+        delivery_concurrency_of_each=share.delivery_concurrency,
+        max_connections_of_each=share.max_connections,
     )
