@@ -64,10 +64,10 @@ class Sidecar:
         self._credentials = _tls(settings)
         self._health = HealthService("", SERVICE_NAME)
         self._dispatcher = Dispatcher(settings, observer=observer)
-        self._servicer = Servicer(settings, self._draining, self._dispatcher, observer)
-        self._admin = Admin(
-            settings.admin_listen, self._telemetry.loop_lag, self._telemetry.metrics.render
+        self._servicer = Servicer(
+            settings, self._draining, self._dispatcher, observer, self._telemetry.tap
         )
+        self._admin = Admin(settings, self._telemetry.admin_sources())
         service_pb2_grpc.add_SidecarServiceServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:

@@ -24,7 +24,7 @@ app = App(
     default_parameter=Parameter(negative_iterable=()),
 )
 # By path: a command is imported when it is used. The parent of several workers must not import gRPC.
-for command in ("serve", "transform", "deliver", "check"):
+for command in ("serve", "transform", "deliver", "check", "top", "tap"):
     app.command(f"{__package__}.{command}:{command}", name=command)
 app.command(sandbox_app)
 

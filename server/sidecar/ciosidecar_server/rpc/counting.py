@@ -6,7 +6,9 @@ from collections.abc import Iterable
 import msgspec
 from ciosidecar_transform import AnyDestination, Outcome
 
+from ..delivery.job import Job
 from .observer import EventLabels, RpcObserver, WarningLabels
+from .tap import AnsweredItem, StreamTap
 
 MAX_REF_CHARACTERS = 128
 PREPARED = "prepared"
@@ -41,12 +43,47 @@ def printable(text: str, max_characters: int) -> str:
 class EventCounts:
     """The outcomes of the items of one batch that were not reported yet."""
 
-    def __init__(self, observer: RpcObserver, *, delivery: bool) -> None:
-        """Begin without outcomes. delivery: whether status 200 means delivered."""
+    def __init__(
+        self, observer: RpcObserver, stream: StreamTap, batch_id: int, *, delivery: bool
+    ) -> None:
+        """Begin without outcomes.
+
+        Args:
+            observer: receives the counts.
+            stream: receives each item, while it listens.
+            batch_id: the caller's id of the batch.
+            delivery: whether status 200 means delivered.
+        """
         self._observer = observer
+        self._session_id = stream.session_id
+        self._batch_id = batch_id
+        self.tap = stream.tap
         self._accepted = "delivered" if delivery else "transformed"
         self.outcomes: defaultdict[DestinationLabel, list[Outcome]] = defaultdict(list)
         """The outcomes by destination. Whoever answers an item appends its outcome."""
+
+    def tell(
+        self,
+        position: int,
+        label: DestinationLabel,
+        outcome: Outcome,
+        job: Job | None = None,
+        http_status: int = 0,
+    ) -> None:
+        """Tell the tap of an item. Called only while `tap.listening`."""
+        item = AnsweredItem(
+            self._session_id,
+            self._batch_id,
+            position,
+            label.destination_ref,
+            outcome.event_type or _UNKNOWN_TYPE,
+            self._kind(outcome),
+            _code(outcome),
+            outcome.status,
+            http_status,
+            job,
+        )
+        self.tap.item_answered(item)
 
     def report(self) -> None:
         """Report the outcomes since the last report."""

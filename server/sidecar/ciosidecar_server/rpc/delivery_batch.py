@@ -126,6 +126,8 @@ class DeliveryBatch:
         outcome, request, keys, fingerprint = processed
         if request is None:
             self._outcomes[item.label].append(outcome)
+            if self._counts.tap.listening:
+                self._counts.tell(item.position, item.label, outcome)
             self._answer(item.position, outcome)
             return
         self._submitted[item.position] = (item.label, outcome.event_type)
@@ -163,6 +165,8 @@ class DeliveryBatch:
         label, event_type = self._submitted.pop(job.position)
         answer = Outcome(outcome.status, warnings or [], outcome.error, event_type=event_type)
         self._outcomes[label].append(answer)
+        if self._counts.tap.listening:
+            self._counts.tell(job.position, label, answer, job, outcome.http_status)
         self._answer(job.position, answer, Delivered(job, outcome))
 
     def item_ref(self, job: Job) -> ItemRef | None:

@@ -20,6 +20,7 @@ from .flow_control import FlowControl
 from .observer import RpcObserver
 from .resend_gate import ResendGate
 from .results_encoder import Reporting, Response, ResultsEncoder
+from .tap import StreamTap
 from .worker import Output
 
 # Results of a batch wait so long for others to share their message. The last ones do not wait.
@@ -40,6 +41,7 @@ class DeliveryWorker(Generic[Response]):
         output: Output[Response],
         flow_control: FlowControl,
         observer: RpcObserver,
+        stream: StreamTap,
     ) -> None:
         """Begin to write results.
 
@@ -51,8 +53,10 @@ class DeliveryWorker(Generic[Response]):
             output: where results go. One response for a batch is written once it is complete.
             flow_control: what the caller may have outstanding.
             observer: receives the counts of answered events.
+            stream: receives each answered event, while it listens.
         """
         self._observer = observer
+        self._stream = stream
         self._dispatcher = dispatcher
         self._known = known
         self._default_timeout_s = (
@@ -97,7 +101,7 @@ class DeliveryWorker(Generic[Response]):
         if batch.batch_id in self._batch_ids:
             raise ProtocolError("batch.batch_id", "an unanswered batch of this stream has this id")
         self._batch_ids.add(batch.batch_id)
-        counts = EventCounts(self._observer, delivery=True)
+        counts = EventCounts(self._observer, self._stream, batch.batch_id, delivery=True)
         delivery_batch = DeliveryBatch(self, batch, self._dispatcher.endpoints, counts)
         self._batches[delivery_batch] = None
         # An empty batch counts, too: its answer is kept until the caller reads.

@@ -11,6 +11,7 @@ from ciosidecar.v1 import service_pb2 as pb
 from .counting import printable
 from .errors import ProtocolError
 from .observer import RpcObserver, StreamCounts, StreamInfo, StreamSnapshot
+from .tap import ItemTap
 
 _MAX_NAME_CHARACTERS = 64
 
@@ -18,8 +19,9 @@ _MAX_NAME_CHARACTERS = 64
 class OpenStreams:
     """The open streams of a server."""
 
-    def __init__(self, observer: RpcObserver) -> None:
+    def __init__(self, observer: RpcObserver, tap: ItemTap) -> None:
         self.observer = observer
+        self.tap = tap
         self._records: dict[StreamRecord, None] = {}
 
     def add(self, record: "StreamRecord") -> None:

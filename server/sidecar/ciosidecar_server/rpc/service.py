@@ -38,6 +38,7 @@ from .required import (
     check_transform,
 )
 from .session import Draining, Session
+from .tap import ItemTap, NoItemTap, StreamTap
 from .transform_worker import TransformWorker
 from .worker import Collected, process_batch
 
@@ -78,11 +79,21 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         draining: Draining,
         delivery: Dispatcher,
         observer: RpcObserver | None = None,
+        tap: ItemTap | None = None,
     ) -> None:
-        """Begin without calls. observer: receives the reports of calls and streams. Optional."""
+        """Begin without calls.
+
+        Args:
+            settings: the settings of the server.
+            draining: tells when the server shuts down.
+            delivery: the workspaces to deliver to.
+            observer: receives the reports of calls and streams. Optional.
+            tap: receives each answered item, while it listens. Optional.
+        """
         self._settings = settings
         self._observer = observer or NoRpcObserver()
-        self._streams = OpenStreams(self._observer)
+        self._tap = StreamTap(tap or NoItemTap())
+        self._streams = OpenStreams(self._observer, self._tap.tap)
         self._draining = draining
         self._dispatcher = delivery
         self._calls: set[asyncio.Task[Any]] = set()
@@ -165,7 +176,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         check_transform(request)
         known = await self._declared(request)
         collected = Collected(pb.TransformResponse)
-        worker = TransformWorker(collected.output, self._observer)
+        worker = TransformWorker(collected.output, self._observer, self._tap)
         await process_batch(request.batch, known, self._settings, worker, self._observer)
         give_back_after(request)
         return collected.response
@@ -188,6 +199,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
             collected.output,
             FlowControl.unlimited(),
             self._observer,
+            self._tap,
         )
         try:
             await process_batch(request.batch, known, self._settings, worker, self._observer)

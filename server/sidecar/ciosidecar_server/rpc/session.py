@@ -19,6 +19,7 @@ from .limits import limits
 from .memory import give_back_after
 from .open_streams import OpenStreams, StreamRecord
 from .required import check_delivery_offered
+from .tap import StreamTap
 from .transform_worker import TransformWorker
 from .unreadable import reject_unreadable
 from .worker import Output, Worker, process_batch
@@ -74,6 +75,7 @@ class Session:
         self._max_receive_bytes = DEFAULT_RECEIVE_BYTES
         self._session_id = secrets.token_hex(8)
         self._observer = streams.observer
+        self._tap = StreamTap(streams.tap, self._session_id)
         self._record = StreamRecord(self._session_id, context.peer(), streams)
         # gRPC allows one write at a time, and `_drain` writes beside the worker.
         self._writing = asyncio.Lock()
@@ -201,7 +203,7 @@ class Session:
     def _new_worker(self, opening: pb.OpenStream) -> Worker:
         output = Output(pb.TransformStreamResponse, self._write, self._max_receive_bytes)
         if not opening.HasField("delivery"):
-            return TransformWorker(output, self._observer)
+            return TransformWorker(output, self._observer, self._tap)
         check_delivery_offered(self._settings, "open.delivery")
         return DeliveryWorker(
             self._dispatcher,
@@ -213,6 +215,7 @@ class Session:
                 self._settings.max_outstanding_events, self._settings.max_outstanding_bytes
             ),
             self._observer,
+            self._tap,
         )
 
     async def _read(self) -> pb.TransformStreamRequest | None:

@@ -13,6 +13,7 @@ from .counting import EventCounts
 from .decoding import Decoded, DecodedEvent, RejectedItem
 from .observer import RpcObserver
 from .results_encoder import Reporting, Response, ResultsEncoder
+from .tap import StreamTap
 from .worker import Output
 
 _NO_DELIVERY = rejected(
@@ -29,14 +30,15 @@ class TransformWorker(Generic[Response]):
     idle = True
     """Whether every batch is answered."""
 
-    def __init__(self, output: Output[Response], observer: RpcObserver) -> None:
+    def __init__(self, output: Output[Response], observer: RpcObserver, stream: StreamTap) -> None:
         self._output = output
+        self._stream = stream
         self._observer = observer
         self._reporting = Reporting(output.max_bytes, one_message=output.one_response)
 
     def begin(self, batch: pb.Batch) -> "TransformBatch[Response]":
         """Return the work on a batch."""
-        counts = EventCounts(self._observer, delivery=False)
+        counts = EventCounts(self._observer, self._stream, batch.batch_id, delivery=False)
         return TransformBatch(batch, self._output, self._reporting, counts)
 
     async def ready(self) -> None:
@@ -67,7 +69,8 @@ class TransformBatch(Generic[Response]):
         transform = BatchTransform(int(time.time()), self._encoder)
         self._encoder.flush_requests = transform.flush
         self._add = transform.add
-        self.accept = self._encoder.answer
+        # `process` may run in a thread; this runs in the event loop.
+        self.accept = self._tell_and_answer if counts.tap.listening else self._encoder.answer
         """Adds the result of an item."""
 
     def process(self, item: Decoded) -> Outcome:
@@ -86,6 +89,10 @@ class TransformBatch(Generic[Response]):
             outcome = item.outcome if type(item) is RejectedItem else _NO_DELIVERY
         self._outcomes[item.label].append(outcome)
         return outcome
+
+    def _tell_and_answer(self, item: Decoded, outcome: Outcome) -> None:
+        self._counts.tell(item.position, item.label, outcome)
+        self._encoder.answer(item, outcome)
 
     async def pause(self) -> None:
         """Write the results that are complete."""

@@ -63,6 +63,8 @@ class AdminServer:
             keepalive_timeout=HEAD_WITHIN_S,
             lingering_time=0,
             max_headers=64,
+            # The end of a connection ends its tap.
+            handler_cancellation=True,
             shutdown_timeout=_END_WITHIN_S,
         )
 

@@ -4,12 +4,17 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from ..settings import Settings
+from .activity import Activity
+from .admin import AdminSources
 from .fan_out import FanOut
 from .lifecycle import log_drain_began, log_drain_ended, log_started
 from .log_lines import LogObserver
 from .loop_lag import LoopLag
 from .metrics import Metrics, Snapshot
 from .observer import Observer
+from .readiness import Readiness
+from .state import StateReader
+from .tap import TapHub
 
 
 class Telemetry:
@@ -32,8 +37,17 @@ class Telemetry:
         self.metrics = Metrics(settings.metrics_destinations, snapshot)
         """`metrics.render(accept)` is the body of /metrics."""
         self.loop_lag = LoopLag(self.metrics.loop_lag.observe)
-        self.observer = FanOut((self._log, self.metrics, *observers))
+        self._activity = Activity(settings.metrics_destinations)
+        self.tap = TapHub()
+        """Receives each answered item, while a tap is open."""
+        self.observer = FanOut((self._log, self.metrics, self._activity, *observers))
         """Receives the reports of calls, streams and delivery."""
+
+    def admin_sources(self) -> AdminSources:
+        """Return what the admin port shows."""
+        readiness = Readiness(self.loop_lag)
+        state = StateReader(self._activity, self._snapshot, readiness, self.loop_lag)
+        return AdminSources(readiness, self.metrics.render, state, self.tap)
 
     def started(self, addresses: Sequence[str]) -> None:
         """Log that the server listens, and measure its event loop from now on."""

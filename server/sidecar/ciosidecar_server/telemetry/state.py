@@ -1,0 +1,148 @@
+"""The state of the process as /api/state, the page and `ciosidecar top` show it. docs/operations/admin.md documents it."""
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .. import __version__
+from ..delivery.observer import WorkspaceSnapshot
+from ..rpc.observer import StreamSnapshot
+from .activity import FAILED, Activity, DestinationActivity
+from .loop_lag import LoopLag
+from .metric_families import STATES
+from .metrics import Snapshot
+from .readiness import Readiness
+
+MAX_STREAMS = 500
+_KEPT_S = 0.5
+State = dict[str, Any]
+
+
+class StateReader:
+    """Puts the state together, twice a second at most: however many ask, the event loop is not held up."""
+
+    def __init__(
+        self,
+        activity: Activity,
+        snapshot: Callable[[], Snapshot],
+        readiness: Readiness,
+        loop_lag: LoopLag,
+    ) -> None:
+        self._activity = activity
+        self._snapshot = snapshot
+        self._readiness = readiness
+        self._loop_lag = loop_lag
+        self._began_at = time.monotonic()
+        self._read_at = float("-inf")
+        self._state: State = {}
+
+    def read(self) -> State:
+        """Return the state."""
+        now = time.monotonic()
+        if now - self._read_at >= _KEPT_S:
+            self._state, self._read_at = self._read(now - self._began_at), now
+        return self._state
+
+    def _read(self, uptime_s: float) -> State:
+        workspaces, streams = self._snapshot()
+        activity = self._activity
+        accepted, failed = activity.throughput.series()
+        events_per_s, failed_per_s = activity.throughput.per_s()
+        reason = self._readiness.reason()
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "time": round(time.time(), 3),
+            "uptime_s": round(uptime_s, 1),
+            "ready": reason is None,
+            "not_ready_reason": reason,
+            "event_loop_lag_s": round(self._loop_lag.worst_s(), 3),
+            "events_per_s": round(events_per_s + failed_per_s, 1),
+            "failed_per_s": failed_per_s,
+            "throughput": {"interval_s": 5, "accepted_per_s": accepted, "failed_per_s": failed},
+            "destinations": _destinations(activity, workspaces),
+            "streams_open": len(streams),
+            "streams": [_stream(stream) for stream in streams[-MAX_STREAMS:]],
+            "failures": _failures(activity),
+        }
+
+
+def _destinations(activity: Activity, workspaces: Iterable[WorkspaceSnapshot]) -> list[State]:
+    """Return the destinations, those in the worst state first."""
+    by_name: defaultdict[str, list[WorkspaceSnapshot]] = defaultdict(list)
+    for workspace in workspaces:
+        by_name[activity.names.label(workspace.label.destination_ref)].append(workspace)
+    names = list(dict.fromkeys((*activity.destinations, *by_name)))
+    destinations = [
+        _destination(name, activity.destinations.get(name), by_name.get(name, [])) for name in names
+    ]
+    return sorted(
+        destinations,
+        key=lambda row: (-_badness(row["state"]), -row["failed_per_s"], row["destination_ref"]),
+    )
+
+
+def _badness(state: str) -> int:
+    return STATES.index(state) if state in STATES else -1
+
+
+def _destination(
+    name: str, events: DestinationActivity | None, workspaces: list[WorkspaceSnapshot]
+) -> State:
+    accepted_per_s, failed_per_s = events.throughput.per_s() if events else (0.0, 0.0)
+    outcomes = dict(sorted(events.outcomes.items())) if events else {}
+    failures = [w.last_failure for w in workspaces if w.last_failure is not None]
+    latest = max(failures, key=lambda failure: failure.at, default=None)
+    latencies = [w.latency_s for w in workspaces if w.latency_s is not None]
+    return {
+        "destination_ref": name,
+        "state": max((w.state for w in workspaces), key=_badness, default="idle"),
+        "workspaces": len(workspaces),
+        "more_destinations": sum(w.label.more_destinations for w in workspaces),
+        "urls": sorted({w.label.base_url for w in workspaces})[:3],
+        "rate_per_s": round(min((w.rate_per_s for w in workspaces), default=0.0), 1),
+        "full_rate_per_s": round(max((w.full_rate_per_s for w in workspaces), default=0.0), 1),
+        "pause_s": round(max((w.pause_s for w in workspaces), default=0.0), 1),
+        "waiting": sum(w.waiting for w in workspaces),
+        "in_flight": sum(w.jobs_in_flight for w in workspaces),
+        "requests_in_flight": sum(w.requests_in_flight for w in workspaces),
+        "latency_s": round(max(latencies), 4) if latencies else None,
+        "events_per_s": round(accepted_per_s + failed_per_s, 1),
+        "failed_per_s": failed_per_s,
+        "outcomes": outcomes,
+        "failed": sum(outcomes.get(outcome, 0) for outcome in FAILED),
+        "last_failure": None
+        if latest is None
+        else {"time": round(latest.at, 3), "http_status": latest.http_status, "text": latest.text},
+    }
+
+
+def _stream(stream: StreamSnapshot) -> State:
+    info, counts = stream
+    return {
+        "session_id": info.session_id,
+        "client_name": info.client_name,
+        "client_version": info.client_version,
+        "peer": info.peer,
+        "delivery": info.delivery,
+        "destinations": info.destinations,
+        "age_s": round(counts.duration_s, 1),
+        "batches": counts.batches,
+        "items": counts.items,
+        "results": counts.results,
+    }
+
+
+def _failures(activity: Activity) -> list[State]:
+    """Return the failures, the latest first."""
+    return [
+        {
+            **kind._asdict(),
+            "count": failures.count,
+            "first_time": round(failures.first_at, 3),
+            "last_time": round(failures.last_at, 3),
+        }
+        for kind, failures in reversed(activity.failures.items())
+    ]
