@@ -136,7 +136,7 @@ def test_every_loopback_address_will_do(address: str) -> None:
     """By name and in IPv6, without a warning."""
     if "[" in address and not ipv6():
         pytest.skip("this machine has no IPv6 on loopback")
-    with server(*LOOPBACK, "--admin-listen", address) as running:
+    with server(*LOOPBACK, "--admin-listen", address, "--log-level", "warning") as running:
         assert ask(running, "/healthz")[0] == 200
         running.signal(signal.SIGTERM)
         assert running.end() == (0, "")
