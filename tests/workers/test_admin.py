@@ -6,11 +6,11 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
-from ciosidecar import v1
+from ciosidecar import Client, v1
 from grpc import aio
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -57,9 +57,10 @@ def test_all_workers_are_ready() -> None:
         workers = [{"worker": number, "ready": True} for number in (1, 2)]
         told = {"ready": True, "ready_workers": 2, "workers": workers}
         assert asked(running, "/readyz") == (200, told)
-        status, index = ask(running, "/")
+        status, page = ask(running, "/")
         assert status == 200
-        assert b"/readyz" in index
+        assert b"ready" in page
+        assert ask(running, "/page.css")[0] == 200
 
 
 def test_one_ready_worker_is_enough() -> None:
@@ -122,6 +123,94 @@ def test_metrics_tell_which_worker_runs_and_how_often_it_was_started_again() -> 
         os.kill(pids(running)[1], signal.SIGKILL)
         answers(running.addresses[1])
         assert samples(running)[restarts, "2"] == 1.0
+
+
+CONFIG = {"siteID": "site", "apiKey": "key"}
+
+
+def _transform(address: str, number: int) -> None:
+    """So many events, over one stream to one worker."""
+    with Client(address) as client, client.stream(CONFIG) as stream:
+        events = ({"type": "track", "userId": "u", "event": f"e{n}"} for n in range(number))
+        assert len(list(stream.map(events))) == number
+
+
+def _value(running: Server, name: str) -> float:
+    """The sum of all samples of a metric."""
+    _, body = ask(running, "/metrics")
+    families = text_string_to_metric_families(body.decode())
+    found = [one.value for family in families for one in family.samples if one.name == name]
+    assert found, name
+    return sum(found)
+
+
+def test_counts_are_those_of_all_workers_also_of_one_that_died() -> None:
+    """A sum that falls would look like a restart of the sidecar, and all events would be counted again."""
+    with group(2) as running:
+        _transform(running.addresses[0], 30)
+        _transform(running.addresses[1], 12)
+        assert _value(running, "ciosidecar_events_total") == 42
+        assert _value(running, "ciosidecar_streams_opened_total") == 2
+        assert _value(running, "ciosidecar_batch_transform_seconds_count") >= 2
+        assert _value(running, "ciosidecar_build_info") == 1
+        with stopped(pids(running)[0]):
+            assert _value(running, "ciosidecar_events_total") == 42
+        os.kill(pids(running)[0], signal.SIGKILL)
+        answers(running.addresses[0])
+        assert _value(running, "ciosidecar_events_total") == 42
+        _transform(running.addresses[0], 5)
+        assert _value(running, "ciosidecar_events_total") == 47
+
+
+def test_the_state_is_that_of_all_workers() -> None:
+    """Streams of both workers with their worker's number, and a row for each worker."""
+    with group(2) as running, ExitStack() as stack:
+        for address in running.addresses:
+            client = stack.enter_context(Client(address))
+            stream = stack.enter_context(client.stream(CONFIG))
+            stream.send({"type": "track", "userId": "u", "event": "Step"})
+            next(iter(stream))
+        status, state = asked(running, "/api/state")
+        assert status == 200
+        assert (state["ready"], state["streams_open"]) == (True, 2)
+        assert sorted(stream["worker"] for stream in state["streams"]) == [1, 2]
+        assert state["pid"] == running.process.pid
+        assert [worker["pid"] for worker in state["workers"]] == pids(running)
+        assert [worker["streams_open"] for worker in state["workers"]] == [1, 1]
+        listen = [address for worker in state["workers"] for address in worker["listen"]]
+        assert listen == running.addresses
+        (row,) = state["destinations"]
+        assert sum(row["outcomes"].values()) == 2
+        shown = run("top", "--admin", running.ready_line["admin"], "--json")
+        assert json.loads(shown.stdout)["streams_open"] == 2
+
+
+def test_a_tap_shows_the_results_of_all_workers() -> None:
+    """One stream of lines, which ends after the limit."""
+    with group(2) as running:
+        connection = http.client.HTTPConnection(running.ready_line["admin"], timeout=TIMEOUT_S)
+        try:
+            connection.request("GET", "/api/tap?limit=5&outcome=transformed")
+            response = connection.getresponse()
+            assert response.status == 200
+            _transform(running.addresses[0], 3)
+            _transform(running.addresses[1], 2)
+            lines = [json.loads(line) for line in response.read().splitlines()]
+        finally:
+            connection.close()
+    assert len(lines) == 5
+    assert len({line["session_id"] for line in lines}) == 2
+
+
+@pytest.mark.parametrize(
+    ("query", "status"), [("outcome=nonsense", 400), ("bodies=1", 403), ("limit=0", 400)]
+)
+def test_a_tap_that_a_worker_refuses_is_refused(query: str, status: int) -> None:
+    """With the worker's reason."""
+    with group(2) as running:
+        code, told = asked(running, f"/api/tap?{query}")
+        assert code == status
+        assert told["error"]
 
 
 def test_none_is_off_for_the_workers_too() -> None:

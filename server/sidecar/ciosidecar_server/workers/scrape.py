@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import aiohttp
@@ -9,6 +10,8 @@ import aiohttp
 from .group import Worker
 
 _WITHIN_S = 3.0
+# A line of the tap has a body of up to 16 KiB, whose escapes may take six times as much.
+_MAX_LINE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +64,26 @@ class WorkerPorts:
                 return Answer(response.status, await response.read())
         except (aiohttp.ClientError, TimeoutError):
             return None
+
+    async def open(self, path: str, stack: AsyncExitStack) -> list[aiohttp.ClientResponse]:
+        """Ask every worker that runs for an answer that goes on.
+
+        Args:
+            path: The path with its query.
+            stack: Closes the answers.
+        """
+        answers = []
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_WITHIN_S)
+        for worker in self._workers:
+            line = worker.ready_line
+            if line is None or line.admin is None or self._session is None:
+                continue
+            request = self._session.get(
+                f"http://{line.admin}{path}", timeout=timeout, read_bufsize=_MAX_LINE_BYTES
+            )
+            try:
+                async with asyncio.timeout(_WITHIN_S):
+                    answers.append(await stack.enter_async_context(request))
+            except (aiohttp.ClientError, TimeoutError):
+                continue
+        return answers
