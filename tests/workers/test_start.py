@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ciosidecar_server.settings import Settings
+from ciosidecar_server.workers.shares import settings_of_workers
 
 from tests.processes import COMMAND, TIMEOUT_S, run
 from tests.workers.group import LOOPBACK, Watched, children, first_child, free_ports
@@ -82,6 +84,15 @@ def test_the_admin_port_is_none_of_the_ports_of_the_workers() -> None:
     failed = run("serve", "--workers", "2", *listen)
     assert (failed.returncode, failed.stdout) == (1, b"")
     assert "worker 2 and of the admin port" in " ".join(failed.stderr.decode().split())
+
+
+def test_the_default_addresses_leave_room_for_any_number_of_workers() -> None:
+    """`serve --workers 8` works as it is: the admin port is not among the workers' ports."""
+    workers = settings_of_workers(Settings(workers=1000))
+    assert [worker.listen for worker in workers[:2]] == [
+        ("127.0.0.1:50550",),
+        ("127.0.0.1:50551",),
+    ]
 
 
 @contextmanager
