@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable, Sequence
 
@@ -10,6 +11,7 @@ from ciosidecar.v1 import service_pb2, service_pb2_grpc
 from grpc import aio
 from grpc_health.v1 import health, health_pb2_grpc
 
+from . import __version__
 from .addresses import UNIX, CannotListen, listenable
 from .delivery.dispatcher import Dispatcher
 from .rpc.health import HealthService
@@ -24,6 +26,7 @@ from .telemetry.logging import log_loop_exception
 from .telemetry.metrics import Snapshot
 from .telemetry.observer import Observer
 from .telemetry.reporting import Telemetry
+from .telemetry.tracing_setup import tracing_observer
 
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
 
@@ -174,7 +177,16 @@ async def serve(settings: Settings, ready: Callable[[list[str], str | None], Non
     Raises:
         CannotListen: An address cannot be used.
     """
-    sidecar = Sidecar(settings)
+    tracing = tracing_observer(os.environ, __version__)
+    sidecar = Sidecar(settings, () if tracing is None else (tracing,))
+    try:
+        await _serve(sidecar, ready)
+    finally:
+        if tracing is not None:
+            tracing.close()
+
+
+async def _serve(sidecar: Sidecar, ready: Callable[[list[str], str | None], None]) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(log_loop_exception)
     bound = await sidecar.start()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ciosidecar_transform.requests import Request, SharedItem
 
+from .observer import MessageTrace
 from .outcomes import DeliveryOutcome, ItemRef
 
 if TYPE_CHECKING:
@@ -146,6 +147,10 @@ class Owner(Protocol):
     @property
     def submitting(self) -> bool:
         """Whether more jobs of the same message are about to be submitted: requests wait for them."""
+
+    @property
+    def trace(self) -> MessageTrace:
+        """The trace of the message."""
 
     def item_ref(self, job: Job) -> ItemRef | None:
         """Return the batch and position of a job, or None if it came from another stream or call."""

@@ -1,5 +1,6 @@
 """What delivery reports while it works, to an observer that it does not know."""
 
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -52,6 +53,19 @@ class LastFailure(NamedTuple):
     """When it happened. Unit: seconds since 1970."""
 
 
+class MessageTrace:
+    """The trace of the message that jobs came in. An observer that traces fills it."""
+
+    __slots__ = ("span", "traceparents")
+
+    def __init__(self) -> None:
+        """Begin untraced."""
+        self.span: object | None = None
+        """The observer's own record of the message; None if no observer traces it."""
+        self.traceparents: Mapping[int, str] = {}
+        """The W3C trace contexts of the items that have one, by position. Only of a traced message."""
+
+
 class Attempt(NamedTuple):
     """A request to Customer.io that ended."""
 
@@ -65,6 +79,10 @@ class Attempt(NamedTuple):
     """How many requests have covered the first of these jobs, this request included."""
     failure: str = ""
     """The failure in the sidecar's words; "" if the request was accepted."""
+    covered: Sequence["Job"] = ()
+    """These jobs."""
+    waited_s: float = 0.0
+    """The time that the first job waited, since its submission or since the request before."""
 
 
 class WorkspaceSnapshot(NamedTuple):

@@ -70,6 +70,7 @@ class WorkspaceReporter:
         self,
         jobs: Sequence[Job],
         duration_s: float,
+        waited_s: float,
         http_status: int,
         failure: DeliveryOutcome | None,
     ) -> None:
@@ -78,6 +79,7 @@ class WorkspaceReporter:
         Args:
             jobs: the jobs that the request covered.
             duration_s: how long it took.
+            waited_s: how long the first job had waited before.
             http_status: the status of the response; 0 if there was none.
             failure: the outcome of its jobs if it failed; None if it was accepted.
         """
@@ -87,7 +89,9 @@ class WorkspaceReporter:
             self._last_failure = LastFailure(http_status, text, time.time())
         first = jobs[0]
         endpoint_path = first.request.template.endpoint_path
-        attempt = Attempt(endpoint_path, http_status, duration_s, len(jobs), first.attempts, text)
+        attempt = Attempt(
+            endpoint_path, http_status, duration_s, len(jobs), first.attempts, text, jobs, waited_s
+        )
         self.observer.attempt_ended(self.label, attempt)
         self._look()
 

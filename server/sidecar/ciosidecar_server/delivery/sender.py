@@ -171,6 +171,8 @@ class Sender:
 
     def _send(self, batch: RequestBatch, now: float, *, in_doubt: bool) -> None:
         batch.sent_at, batch.in_doubt = now, in_doubt
+        first = batch.jobs[0]
+        batch.waited_s = now - (first.answered_at if first.attempts else first.submitted_at)
         task = self._loop.create_task(self._exchange(batch))
         for job in batch.jobs:
             job.transition(State.IN_FLIGHT)

@@ -187,7 +187,7 @@ class WorkspaceQueue:
             self._try_again(batch, failure)
         finally:
             duration_s = self._clock.time() - batch.sent_at
-            self._reporter.attempt_ended(jobs, duration_s, status, failure)
+            self._reporter.attempt_ended(jobs, duration_s, batch.waited_s, status, failure)
             self._sender.attempt_handled(batch)
 
     def _judge(self, batch: RequestBatch, response: Response) -> DeliveryOutcome | None:

@@ -11,6 +11,7 @@ from ciosidecar_transform import Outcome, Warning
 
 from ..delivery.endpoints import TrackApiEndpoints
 from ..delivery.job import Job
+from ..delivery.observer import MessageTrace
 from ..delivery.outcomes import DeliveryOutcome, ItemRef
 from ..delivery.workspace_queue import WorkspaceQueue
 from .counting import DestinationLabel, EventCounts
@@ -64,7 +65,10 @@ class DeliveryBatch:
         batch: event_pb2.Batch,
         endpoints: TrackApiEndpoints,
         counts: EventCounts,
+        trace: MessageTrace,
     ) -> None:
+        self.trace = trace
+        """The trace of the batch."""
         self._queue = queue
         self._counts = counts
         self._outcomes = counts.outcomes

@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from ..delivery import outcomes
 from ..delivery.dispatcher import Dispatcher, workspace_key
 from ..delivery.job import Job
+from ..delivery.observer import MessageTrace
 from ..delivery.outcomes import DeliveryOutcome, ItemRef
 from ..settings import Settings
 from .counting import EventCounts
@@ -92,7 +93,7 @@ class DeliveryWorker(Generic[Response]):
         """Whether every batch is answered."""
         return not self._batches
 
-    def begin(self, batch: event_pb2.Batch) -> DeliveryBatch:
+    def begin(self, batch: event_pb2.Batch, trace: MessageTrace) -> DeliveryBatch:
         """Take a batch into delivery.
 
         Raises:
@@ -102,7 +103,7 @@ class DeliveryWorker(Generic[Response]):
             raise ProtocolError("batch.batch_id", "an unanswered batch of this stream has this id")
         self._batch_ids.add(batch.batch_id)
         counts = EventCounts(self._observer, self._stream, batch.batch_id, delivery=True)
-        delivery_batch = DeliveryBatch(self, batch, self._dispatcher.endpoints, counts)
+        delivery_batch = DeliveryBatch(self, batch, self._dispatcher.endpoints, counts, trace)
         self._batches[delivery_batch] = None
         # An empty batch counts, too: its answer is kept until the caller reads.
         self._flow_control.add(max(1, len(batch.items)), delivery_batch.size)
@@ -138,6 +139,7 @@ class DeliveryWorker(Generic[Response]):
         """Forget what is not answered: the caller is gone. Return the task that ends now."""
         for batch in self._batches:
             batch.abandon()
+            self._observer.batch_ended(batch.trace)
         self._batches.clear()
         if self._gathering is not None:
             self._gathering.cancel()
@@ -223,6 +225,7 @@ class DeliveryWorker(Generic[Response]):
             if complete:
                 self._batches.pop(batch, None)
                 self._batch_ids.discard(batch.batch_id)
+                self._observer.batch_ended(batch.trace)
             self._changed.set()
 
 

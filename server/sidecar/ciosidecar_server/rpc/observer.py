@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from ..delivery.observer import MessageTrace
+
 
 class EventLabels(NamedTuple):
     """What answered events have in common, for counts."""
@@ -34,6 +36,28 @@ class ReceivedBatch(NamedTuple):
     """The bytes of its items."""
     transform_s: float
     """The time that the server worked on its items, without the turns of other callers."""
+
+
+class Caller(NamedTuple):
+    """The call that a batch came in."""
+
+    session_id: str
+    """The id of the stream; "" of a unary call."""
+    client_name: str
+    """The caller's name, cut and escaped; "" of a unary call."""
+    delivery: bool
+    trace_headers: Mapping[str, str]
+    """The W3C trace context in the metadata of the call: traceparent and tracestate."""
+
+
+class BatchInfo(NamedTuple):
+    """A batch, before its first item is looked at."""
+
+    batch_id: int
+    items: int
+    traceparent: str
+    """The W3C trace context of the batch; "" if that of the call holds."""
+    caller: Caller
 
 
 class StreamInfo(NamedTuple):
@@ -76,6 +100,12 @@ class RpcObserver(Protocol):
     def stream_closed(self, stream: StreamInfo, counts: StreamCounts, reason: str) -> None:
         """Note that a stream closed. reason: why, in the sidecar's words; "finished" if the caller ended it."""
 
+    def batch_began(self, batch: BatchInfo, trace: MessageTrace) -> None:
+        """Note that a batch has arrived. An observer that traces it sets `trace.span`."""
+
+    def batch_ended(self, trace: MessageTrace) -> None:
+        """Note that a batch is answered, or given up. May be called twice."""
+
     def batch_received(self, batch: ReceivedBatch) -> None:
         """Note that the items of a batch were transformed."""
 
@@ -109,6 +139,12 @@ class NoRpcObserver:
         """Ignore the report."""
 
     def stream_closed(self, stream: StreamInfo, counts: StreamCounts, reason: str) -> None:
+        """Ignore the report."""
+
+    def batch_began(self, batch: BatchInfo, trace: MessageTrace) -> None:
+        """Ignore the report."""
+
+    def batch_ended(self, trace: MessageTrace) -> None:
         """Ignore the report."""
 
     def batch_received(self, batch: ReceivedBatch) -> None:

@@ -17,6 +17,7 @@ from .. import PROTOCOL_VERSION, __version__
 from ..delivery.dispatcher import Dispatcher
 from ..delivery.probe import probe, wrong_region
 from ..settings import Settings
+from .callers import unary_caller
 from .delivery_worker import DeliveryWorker
 from .destinations import (
     REGIONS,
@@ -170,20 +171,21 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
 
     @_answering
     async def Transform(  # noqa: N802
-        self, request: pb.TransformRequest, _context: Any
+        self, request: pb.TransformRequest, context: Any
     ) -> pb.TransformResponse:
         """Transform one batch."""
         check_transform(request)
         known = await self._declared(request)
         collected = Collected(pb.TransformResponse)
         worker = TransformWorker(collected.output, self._observer, self._tap)
-        await process_batch(request.batch, known, self._settings, worker, self._observer)
+        caller = unary_caller(context, delivery=False)
+        await process_batch(request.batch, known, self._settings, worker, self._observer, caller)
         give_back_after(request)
         return collected.response
 
     @_answering
     async def Deliver(  # noqa: N802
-        self, request: pb.DeliverRequest, _context: Any
+        self, request: pb.DeliverRequest, context: Any
     ) -> pb.DeliverResponse:
         """Transform one batch and deliver its requests."""
         check_delivery_offered(self._settings, "delivery")
@@ -202,7 +204,10 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
             self._tap,
         )
         try:
-            await process_batch(request.batch, known, self._settings, worker, self._observer)
+            caller = unary_caller(context, delivery=True)
+            await process_batch(
+                request.batch, known, self._settings, worker, self._observer, caller
+            )
             give_back_after(request)
             await worker.finish()
         finally:

@@ -11,6 +11,7 @@ from grpc import aio
 
 from ..delivery.dispatcher import Dispatcher
 from ..settings import Settings
+from .callers import stream_caller
 from .delivery_worker import DeliveryWorker
 from .destinations import KnownDestinations, fitting_problems
 from .errors import ProtocolError
@@ -76,6 +77,7 @@ class Session:
         self._session_id = secrets.token_hex(8)
         self._observer = streams.observer
         self._tap = StreamTap(streams.tap, self._session_id)
+        self._caller = stream_caller(self._session_id, context)
         self._record = StreamRecord(self._session_id, context.peer(), streams)
         # gRPC allows one write at a time, and `_drain` writes beside the worker.
         self._writing = asyncio.Lock()
@@ -147,7 +149,9 @@ class Session:
             return _FINISH
         if kind == "batch":
             self._record.received(message.batch)
-            await process_batch(message.batch, self._known, self._settings, worker, self._observer)
+            await process_batch(
+                message.batch, self._known, self._settings, worker, self._observer, self._caller
+            )
             give_back_after(message)
         elif kind == "upsert_destinations":
             declared = message.upsert_destinations
@@ -197,6 +201,8 @@ class Session:
         problems = await self._known.upsert(opening.destinations, opening.connections)
         response.opened.problems.extend(fitting_problems(problems, self._max_receive_bytes))
         self._record.opened(opening)
+        info = self._record.info
+        self._caller = self._caller._replace(client_name=info.client_name, delivery=info.delivery)
         await self._write(response)
         return worker
 

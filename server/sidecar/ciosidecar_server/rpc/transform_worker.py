@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Generic
 
 from ciosidecar.v1 import event_pb2 as pb
 from ciosidecar_transform import BatchTransform, ErrorCode, EventRejected, Outcome
 from ciosidecar_transform.outcomes import rejected
 
+from ..delivery.observer import MessageTrace
 from .counting import EventCounts
 from .decoding import Decoded, DecodedEvent, RejectedItem
 from .observer import RpcObserver
@@ -36,10 +37,12 @@ class TransformWorker(Generic[Response]):
         self._observer = observer
         self._reporting = Reporting(output.max_bytes, one_message=output.one_response)
 
-    def begin(self, batch: pb.Batch) -> "TransformBatch[Response]":
+    def begin(self, batch: pb.Batch, trace: MessageTrace) -> "TransformBatch[Response]":
         """Return the work on a batch."""
         counts = EventCounts(self._observer, self._stream, batch.batch_id, delivery=False)
-        return TransformBatch(batch, self._output, self._reporting, counts)
+        return TransformBatch(
+            batch, self._output, self._reporting, counts, lambda: self._observer.batch_ended(trace)
+        )
 
     async def ready(self) -> None:
         """Return at once: nothing of earlier batches is outstanding."""
@@ -61,7 +64,9 @@ class TransformBatch(Generic[Response]):
         output: Output[Response],
         reporting: Reporting,
         counts: EventCounts,
+        ended: Callable[[], None],
     ) -> None:
+        self._ended = ended
         self._write = output.write
         self._counts = counts
         self._outcomes = counts.outcomes
@@ -104,3 +109,4 @@ class TransformBatch(Generic[Response]):
         self._encoder.finish()
         self._counts.report()
         await self.pause()
+        self._ended()

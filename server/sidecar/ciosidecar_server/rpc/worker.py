@@ -8,11 +8,12 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ciosidecar.v1 import event_pb2 as pb
 
+from ..delivery.observer import MessageTrace
 from ..settings import Settings
 from .decoding import BatchDecoder, Decoded
 from .destinations import KnownDestinations
 from .errors import ProtocolError
-from .observer import ReceivedBatch, RpcObserver
+from .observer import BatchInfo, Caller, ReceivedBatch, RpcObserver
 from .results_encoder import Response
 from .turns import LARGE_BYTES, Turns, in_thread
 
@@ -72,8 +73,8 @@ class Worker(Protocol):
     def idle(self) -> bool:
         """Whether every batch is answered."""
 
-    def begin(self, batch: pb.Batch) -> BatchWork[Any]:
-        """Return the work on a batch."""
+    def begin(self, batch: pb.Batch, trace: MessageTrace) -> BatchWork[Any]:
+        """Return the work on a batch. It reports the end of the trace."""
 
     async def ready(self) -> None:
         """Wait until the next batch may be read."""
@@ -91,6 +92,7 @@ async def process_batch(
     settings: Settings,
     worker: Worker,
     observer: RpcObserver,
+    caller: Caller,
 ) -> None:
     """Check a batch, decode its items and hand them to a worker, in turns with other callers.
 
@@ -98,7 +100,35 @@ async def process_batch(
         ProtocolError: the batch has too many items.
     """
     check_size(batch, settings)
-    work = worker.begin(batch)
+    trace = _begin_trace(batch, observer, caller)
+    try:
+        await _process_items(batch, known, settings, worker.begin(batch, trace), observer)
+    except BaseException:
+        observer.batch_ended(trace)
+        raise
+
+
+def _begin_trace(batch: pb.Batch, observer: RpcObserver, caller: Caller) -> MessageTrace:
+    trace = MessageTrace()
+    observer.batch_began(
+        BatchInfo(batch.batch_id, len(batch.items), batch.traceparent, caller), trace
+    )
+    if trace.span is not None:
+        trace.traceparents = {
+            position: item.traceparent
+            for position, item in enumerate(batch.items)
+            if item.traceparent
+        }
+    return trace
+
+
+async def _process_items(
+    batch: pb.Batch,
+    known: KnownDestinations,
+    settings: Settings,
+    work: BatchWork[Any],
+    observer: RpcObserver,
+) -> None:
     decode = BatchDecoder(batch, known, settings.max_event_bytes).decode
     process, accept = work.process, work.accept
 

@@ -19,7 +19,7 @@ from .tap_route import TapRoute
 RenderMetrics = Callable[[str], tuple[bytes, str]]
 """Returns the metrics and their content type, for the value of an Accept header."""
 
-_STATIC = {"page.css": "text/css", "page.js": "text/javascript"}
+_STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
 
 
 class AdminSources(NamedTuple):

@@ -17,6 +17,7 @@ _PAGE = Template("""<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>ciosidecar</title>
+<link rel="icon" href="/icon.svg">
 <link rel="stylesheet" href="/page.css">
 <noscript><meta http-equiv="refresh" content="5"></noscript>
 <script src="/page.js" defer></script>
