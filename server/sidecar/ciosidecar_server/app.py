@@ -1,19 +1,19 @@
 """The gRPC server: its services, health, reflection, addresses and drain."""
 
 import asyncio
-import logging
 import os
 import signal
 from collections.abc import Callable, Sequence
 
-import grpc
 from ciosidecar.v1 import service_pb2, service_pb2_grpc
 from grpc import aio
 from grpc_health.v1 import health, health_pb2_grpc
 
 from . import __version__
-from .addresses import UNIX, CannotListen, listenable
+from .credentials import Credentials
 from .delivery.dispatcher import Dispatcher
+from .listening import listen
+from .rpc.authentication import TokenInterceptor
 from .rpc.health import HealthService
 from .rpc.message_bytes import MessageBytesInterceptor
 from .rpc.reflection import enable_reflection
@@ -29,9 +29,6 @@ from .telemetry.reporting import Telemetry
 from .telemetry.tracing_setup import tracing_observer
 
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
-
-
-_log = logging.getLogger(__name__)
 
 
 def server_options(settings: Settings) -> list[tuple[str, int]]:
@@ -60,11 +57,18 @@ class Sidecar:
         self._cut = False
         self._telemetry = Telemetry(settings, self._snapshot, observers)
         observer = self._telemetry.observer
+        self._credentials = Credentials(settings)
+        accept = self._credentials.accept_token
+        # The first one is the outermost: no message of a caller without a token is read.
+        authentication = [] if accept is None else [TokenInterceptor(accept)]
         self._server = aio.server(
-            interceptors=[MessageBytesInterceptor(observer), UnreadableInterceptor(observer)],
+            interceptors=[
+                *authentication,
+                MessageBytesInterceptor(observer),
+                UnreadableInterceptor(observer),
+            ],
             options=server_options(settings),
         )
-        self._credentials = _tls(settings)
         self._health = HealthService("", SERVICE_NAME)
         self._dispatcher = Dispatcher(settings, observer=observer)
         self._servicer = Servicer(
@@ -88,17 +92,9 @@ class Sidecar:
         Raises:
             CannotListen: An address cannot be used.
         """
-        protected = self._credentials is not None or self._settings.insecure
-        addresses = [listenable(address, protected=protected) for address in self._settings.listen]
-        bound = [self._listen(address) for address, _ in addresses]
-        for address, (_, reachable) in zip(bound, addresses, strict=True):
-            if reachable and self._credentials is None:
-                _log.warning(
-                    "%s can be reached from other machines without TLS: events and credentials are"
-                    " readable on the network",
-                    address,
-                )
+        bound = listen(self._server, self._settings, self._credentials.tls)
         await self._server.start()
+        self._credentials.start()
         self._telemetry.started(bound)
         return bound
 
@@ -112,23 +108,6 @@ class Sidecar:
             CannotListen: Its address cannot be used.
         """
         return await self._admin.start()
-
-    def _listen(self, address: str) -> str:
-        try:
-            if self._credentials is None or address.startswith(UNIX):
-                port = self._server.add_insecure_port(address)
-            else:
-                port = self._server.add_secure_port(address, self._credentials)
-        except RuntimeError:
-            port = 0
-        if port == 0:
-            raise CannotListen(
-                f"cannot listen on {address}: it is taken, or not an address of this machine;"
-                " give another address with --listen"
-            )
-        if address.startswith(UNIX):
-            return address
-        return f"{address.rpartition(':')[0]}:{port}"
 
     async def drain(self) -> None:
         """Reject new calls, finish what was received, and end within the grace period."""
@@ -147,23 +126,11 @@ class Sidecar:
         await self._end()
 
     async def _end(self) -> None:
+        await self._credentials.aclose()
         await self._servicer.calls_end()
         await self._dispatcher.aclose()
         await self._admin.aclose()
         self._telemetry.ended(cut=self._cut)
-
-
-def _tls(settings: Settings) -> grpc.ServerCredentials | None:
-    if settings.tls_cert is None or settings.tls_key is None:
-        if settings.tls_cert or settings.tls_key or settings.tls_client_ca:
-            raise CannotListen("TLS needs both --tls-cert and --tls-key")
-        return None
-    try:
-        pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
-        client_ca = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
-    except OSError as problem:
-        raise CannotListen(f"cannot read {problem.filename}: {problem.strerror}") from None
-    return grpc.ssl_server_credentials([pair], client_ca, require_client_auth=bool(client_ca))
 
 
 async def serve(settings: Settings, ready: Callable[[list[str], str | None], None]) -> None:

@@ -9,6 +9,7 @@ from .. import PROTOCOL_VERSION, __version__
 from ..settings import Settings
 from ..telemetry import logging
 from ..workers.lifeline import end_with_parent, worker_number
+from .interrupts import end_on_ctrl_c
 from .outcome import run
 from .output import print_ready
 from .urls import check_url
@@ -22,7 +23,9 @@ def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> No
     to stderr.
 
     On SIGTERM or Ctrl-C, open streams are told to finish and have --grace-s seconds for it. A second
-    signal ends them at once. The exit code is 0 in both cases.
+    signal ends them at once. The exit code is 0 in both cases. Ctrl-C before the server is ready ends it
+    with exit code 130. If an address, a certificate or a token file cannot be used, the exit code is 1. It
+    is 2 for a wrong option, and for an address that other machines can reach without TLS or --insecure.
 
     With --workers 4, four processes listen: on 127.0.0.1:50550 to 50553, or on PATH-1 to PATH-4. The
     ready line has all addresses, for clients to take as a list. A worker that dies is started again.
@@ -38,6 +41,7 @@ def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> No
 
 
 async def _serve(settings: Settings) -> None:
+    end_on_ctrl_c()
     worker = worker_number()
     if worker is not None:
         end_with_parent(settings.grace_s)

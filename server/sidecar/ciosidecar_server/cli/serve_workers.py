@@ -7,7 +7,8 @@ from ..settings import Settings
 from ..telemetry import logging
 from ..workers.group import Worker, WorkerFailed
 from ..workers.supervisor import Interrupted, NotDrained, supervise
-from .outcome import EXIT_FAILED, EXIT_INTERRUPTED, Failed, run
+from .interrupts import EXIT_INTERRUPTED
+from .outcome import EXIT_FAILED, Failed, run
 from .output import print_ready
 from .urls import check_url
 
