@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.table import Table
 
 from .events import CONFIG, events
-from .load import SERVER_CORE
 
 STREAMS = 8
 EVENTS_OF_A_STREAM = 2_000
@@ -30,22 +29,22 @@ _SERVE = ("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0", "--log-
 
 
 class Group:
-    """A sidecar with any number of workers, all on one core: the load has the other."""
+    """A sidecar with any number of workers, which the system places on all cores as it likes."""
 
     def __init__(self, workers: int) -> None:
+        mine = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))  # inherited by all that start here
         command = [sys.executable, *_SERVE, "--admin-listen", "127.0.0.1:0"]
         self._process = subprocess.Popen(
             [*command, "--workers", str(workers)], stdout=subprocess.PIPE
         )
         assert self._process.stdout is not None
         ready = json.loads(self._process.stdout.readline())
+        os.sched_setaffinity(0, mine)
         self.addresses: list[str] = ready["listen"]
         self._admin: str = ready["admin"]
         own = [worker["pid"] for worker in ready.get("workers", ())]
         self._pids = [self._process.pid, *own]
-        if len(os.sched_getaffinity(0)) > 1 or os.cpu_count() != 1:
-            for task in self._tasks():
-                os.sched_setaffinity(int(task.name), {SERVER_CORE})
 
     def __enter__(self) -> Self:
         return self
@@ -154,6 +153,7 @@ def show(found: dict[str, Any], console: Console) -> None:
     console.print(table)
     ratio = found["ratio"]
     console.print(
-        f"two workers take {ratio['of_lowest']:.3f} times the CPU (lowest), {ratio['of_medians']:.3f} (medians);"
+        f"two workers take {ratio['of_lowest']:.3f} times the CPU (lowest), {ratio['of_medians']:.3f} (medians),"
+        f" {ratio['median_of_pairs']:.3f} (median of pairs);"
         f" events by worker: {found['events_by_worker'][-1]}"
     )
