@@ -14,7 +14,7 @@ from ciosidecar_transform import BatchTransform, RequestList, read_destination
 from rich.console import Console
 from rich.table import Table
 
-from . import batching, delivery, destinations, load
+from . import batching, delivery, destinations, load, workers
 from . import clients as every_client
 from .events import CONFIG, events
 
@@ -166,7 +166,7 @@ def show(alone: dict[str, float], found: dict[str, Any], console: Console) -> No
     )
 
 
-PARTS = ("service", "batching", "delivery", "destinations", "troubles", "clients")
+PARTS = ("service", "batching", "delivery", "destinations", "troubles", "workers", "clients")
 
 
 def main() -> None:
@@ -199,6 +199,9 @@ def main() -> None:
     if "troubles" in parts:
         found["troubles"] = uvloop.run(destinations.measure_troubles())
         destinations.show_troubles(found["troubles"], console)
+    if "workers" in parts:
+        found["workers"] = uvloop.run(workers.measure())
+        workers.show(found["workers"], console)
     if "clients" in parts:
         found["clients_by_language"] = every_client.measure()
         every_client.show(found["clients_by_language"], console)

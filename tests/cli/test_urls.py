@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from ciosidecar_server.cli.outcome import Failed
-from ciosidecar_server.cli.sidecar import check_url
+from ciosidecar_server.cli.urls import check_url
 
 from tests.processes import run, server
 

@@ -11,7 +11,7 @@ _Count = Annotated[int, Parameter(validator=Number(gte=1))]
 _Positive = Annotated[float, Parameter(validator=Number(gt=0))]
 
 DEFAULT_LISTEN = "127.0.0.1:50550"
-DEFAULT_ADMIN_LISTEN = "127.0.0.1:50551"
+DEFAULT_ADMIN_LISTEN = "127.0.0.1:50549"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,8 @@ class Settings:
     takes any free port."""
 
     workers: _Count = 1
-    """Number of processes. Each listens on addresses of its own: the next ports, or PATH-1, PATH-2 and so on."""
+    """Number of processes, each with addresses of its own: worker 2 has the next port, and each has a suffix of a
+    socket's path: PATH-1, PATH-2."""
 
     grace_s: Annotated[float, Parameter(alias="--grace", validator=Number(gte=0))] = 10.0
     """Seconds that open streams have to finish after SIGTERM or Ctrl-C."""
@@ -81,12 +82,12 @@ class Settings:
     the server connects to no other machine."""
 
     delivery_rate: _Positive = 900.0
-    """Limit of the requests a second that this process sends to one Customer.io workspace. Customer.io
-    asks for at most 1,000, Pipelines and transactional messages included. Each sidecar counts only its
-    own requests: divide what other senders leave by the number of sidecars."""
+    """Limit of the requests a second that this sidecar sends to one Customer.io workspace, shared by its
+    workers. Customer.io asks for at most 1,000, Pipelines and transactional messages included. Each
+    sidecar counts only its own requests: divide what other senders leave by the number of sidecars."""
 
     delivery_concurrency: _Count = 100
-    """Limit of the concurrent requests to one workspace."""
+    """Limit of the concurrent requests to one workspace, shared by the workers."""
 
     delivery_timeout_s: _Positive = 60.0
     """Seconds that the delivery of a batch may take, retries included, unless the caller sets it."""
@@ -98,7 +99,7 @@ class Settings:
     """Seconds that connecting to Customer.io may take, TLS included."""
 
     max_connections: _Count = 512
-    """Limit of the connections to Customer.io, for all workspaces together."""
+    """Limit of the connections to Customer.io, for all workspaces together, shared by the workers."""
 
     http2: bool = False
     """Offer HTTP/2 to Customer.io."""

@@ -7,14 +7,8 @@ import cyclopts.config
 from cyclopts import App, Parameter
 
 from .. import __version__
-from .check import check
-from .deliver import deliver
 from .outcome import drop_output, give_up
 from .output import CannotWrite, printing
-from .serve import serve
-from .tap import tap
-from .top import top
-from .transform import transform
 
 if find_spec("ciosidecar_sandbox") is None:
     from .missing_sandbox import sandbox_app
@@ -29,8 +23,9 @@ app = App(
     # No --empty-listen beside --listen: an empty list is of no use for any option.
     default_parameter=Parameter(negative_iterable=()),
 )
-for command in (serve, transform, deliver, check, top, tap):
-    app.command(command)
+# By path: a command is imported when it is used. The parent of several workers must not import gRPC.
+for command in ("serve", "transform", "deliver", "check", "top", "tap"):
+    app.command(f"{__package__}.{command}:{command}", name=command)
 app.command(sandbox_app)
 
 

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 import uvloop
-from ciosidecar import SidecarError
 from rich.console import Console
 
 from ..addresses import CannotListen, Exposed
@@ -37,13 +36,20 @@ def run(command: Coroutine[Any, Any, None]) -> None:
         give_up(str(problem), EXIT_USAGE)
     except (Failed, CannotListen) as problem:
         give_up(str(problem), getattr(problem, "code", EXIT_FAILED))
-    except SidecarError as problem:
-        give_up(f"no answer from the sidecar: {problem}", EXIT_FAILED)
     except BrokenPipeError:
         # The reader of our output closed it, as `head` does. This is no error.
         drop_output()
     except KeyboardInterrupt:
         raise SystemExit(EXIT_INTERRUPTED) from None
+    except _client_error() as problem:
+        give_up(f"no answer from the sidecar: {problem}", EXIT_FAILED)
+
+
+def _client_error() -> type[Exception]:
+    """Return the base of the client's errors. The client imports gRPC, which the parent of workers must not."""
+    from ciosidecar import SidecarError  # noqa: PLC0415 - see above
+
+    return SidecarError
 
 
 def reason(problem: OSError) -> str:

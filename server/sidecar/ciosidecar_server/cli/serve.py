@@ -6,13 +6,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from .. import PROTOCOL_VERSION, __version__
-from .. import app as sidecar
 from ..settings import Settings
 from ..telemetry import logging
+from ..workers.lifeline import end_with_parent, worker_number
 from .interrupts import end_on_ctrl_c
 from .outcome import run
 from .output import print_ready
-from .sidecar import check_url
+from .urls import check_url
 
 
 def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> None:  # noqa: B008 - frozen
@@ -27,16 +27,30 @@ def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> No
     with exit code 130. If an address, a certificate or a token file cannot be used, the exit code is 1. It
     is 2 for a wrong option, and for an address that other machines can reach without TLS or --insecure.
 
+    With --workers 4, four processes listen: on 127.0.0.1:50550 to 50553, or on PATH-1 to PATH-4. The
+    ready line has all addresses, for clients to take as a list. A worker that dies is started again.
+
     Every option can also be set in the environment: CIOSIDECAR_GRACE_S=30.
     """
-    run(_serve(settings))
+    if settings.workers > 1:
+        from .serve_workers import serve_workers  # noqa: PLC0415 - one process needs none of it
+
+        serve_workers(settings)
+    else:
+        run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> None:
     end_on_ctrl_c()
+    worker = worker_number()
+    if worker is not None:
+        end_with_parent(settings.grace_s)
+    # The parent of several workers must not import gRPC.
+    from .. import app as sidecar  # noqa: PLC0415
+
     check_url(settings.customerio_url)
     check_url(settings.customerio_eu_url, "--customerio-eu-url")
-    logging.configure(settings.log_level.upper(), settings.log_format)
+    logging.configure(settings.log_level.upper(), settings.log_format, worker)
     await sidecar.serve(settings, _print_ready)
 
 

@@ -34,15 +34,16 @@ def get_logger(name: str) -> BoundLogger:
     return logger
 
 
-def configure(level: str, log_format: str = "auto") -> None:
+def configure(level: str, log_format: str = "auto", worker: int | None = None) -> None:
     """Send log records of at least this level to stderr.
 
     Args:
         level: the name of the level, in capitals.
         log_format: json, console, or auto: console if stderr is a terminal.
+        worker: the number of this worker, for a field of every line. Optional. None if the process is no worker.
     """
     handler = ThreadedHandler(sys.stderr.fileno())
-    handler.setFormatter(formatter(log_format))
+    handler.setFormatter(formatter(log_format, worker))
     logging.basicConfig(level=level, handlers=[handler])
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -51,17 +52,27 @@ def configure(level: str, log_format: str = "auto") -> None:
     atexit.register(handler.finish)
 
 
-def formatter(log_format: str) -> ProcessorFormatter:
-    """Return the formatter of a log format."""
+def formatter(log_format: str, worker: int | None = None) -> ProcessorFormatter:
+    """Return the formatter of a log format. worker: the number of this worker, None if there is none."""
     is_console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
     common: list[Processor] = [_without_exception, _level_and_logger, stamp]
+    if worker is not None:
+        common.append(_of_worker(worker))
     last = _console() if is_console else _json()
     return ProcessorFormatter(
         foreign_pre_chain=[_masked],
         pass_foreign_args=True,
         processors=[*common, ProcessorFormatter.remove_processors_meta, *last],
     )
+
+
+def _of_worker(number: int) -> Processor:
+    def add(_logger: Any, _method: str, fields: EventDict) -> EventDict:
+        fields.setdefault("worker", number)
+        return fields
+
+    return add
 
 
 def _json() -> list[Processor]:
