@@ -67,8 +67,10 @@ func (r TransformedEvents) AppendJSON(text []byte) []byte {
 		if len(event.Output) != 0 {
 			text = append(append(append(text, `"output":`...), event.Output...), ',')
 		}
-		text = appendRaw(append(text, `"metadata":`...), event.Metadata)
-		text = strconv.AppendInt(append(text, `,"statusCode":`...), int64(event.StatusCode), 10)
+		if len(event.Metadata) != 0 {
+			text = append(append(append(text, `"metadata":`...), event.Metadata...), ',')
+		}
+		text = strconv.AppendInt(append(text, `"statusCode":`...), int64(event.StatusCode), 10)
 		text = append(appendFailure(text, event.Error, event.StatTags), '}')
 	}
 	return append(text, ']')

@@ -35,7 +35,7 @@ func newBridge(settings *settings, log *slog.Logger) (*bridge, error) {
 	if err != nil {
 		return nil, err
 	}
-	streams := max(1, len(settings.sidecars))
+	streams := len(settings.sidecars)
 	options := ciosidecar.StreamOptions{ClientName: "transformerbridge"}
 	bridge := &bridge{
 		settings: settings,
@@ -100,11 +100,13 @@ func (b *bridge) ServeHTTP(writer http.ResponseWriter, request *http.Request) {
 
 // greet logs what the sidecar offers, or that it does not answer.
 func (b *bridge) greet(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, b.settings.timeout)
+	limited, cancel := context.WithTimeout(ctx, b.settings.timeout)
 	defer cancel()
-	capabilities, err := b.client.Capabilities(ctx)
+	capabilities, err := b.client.Capabilities(limited)
 	if err != nil {
-		b.noteSidecar(err)
+		if ctx.Err() == nil {
+			b.noteSidecar(err)
+		}
 		return
 	}
 	b.log.Info("the sidecar answers", "version", capabilities.GetServerVersion())

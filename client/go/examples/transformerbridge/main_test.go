@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,11 @@ type testBridge struct {
 // startBridge runs a bridge with the arguments until the test ends.
 func startBridge(t *testing.T, arguments ...string) *testBridge {
 	t.Helper()
-	settings, err := parseSettings(append([]string{"-listen", "127.0.0.1:0", "-drain", "0"}, arguments...), io.Discard)
+	defaults := []string{"-listen", "127.0.0.1:0", "-drain", "0"}
+	if !slices.Contains(arguments, "-sidecar") {
+		defaults = append(defaults, "-sidecar", "unix:"+t.TempDir()+"/none.sock")
+	}
+	settings, err := parseSettings(append(defaults, arguments...), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

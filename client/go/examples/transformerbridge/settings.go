@@ -93,6 +93,9 @@ func parseSettings(arguments []string, output io.Writer) (*settings, error) {
 	if flags.NArg() != 0 {
 		return nil, fmt.Errorf("%q is no option; see -h", flags.Arg(0))
 	}
+	if len(settings.sidecars) == 0 {
+		settings.sidecars = addresses{ciosidecar.DefaultAddress}
+	}
 	if settings.timeout <= 0 || settings.maxBody <= 0 || settings.drain < 0 || settings.grace < 0 {
 		return nil, errors.New("-timeout and -max-body-bytes must be positive, -drain and -grace not negative")
 	}

@@ -35,6 +35,7 @@ func newUpstream(target *url.URL, log *slog.Logger) *httputil.ReverseProxy {
 				return // the caller is gone
 			}
 			log.Warn("the transformer does not answer", "error", err)
+			writer.Header().Set("apiVersion", "2")
 			askAgain(writer, "upstream_unavailable", "the transformer behind the bridge does not answer")
 		},
 	}
