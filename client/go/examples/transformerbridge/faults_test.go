@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -121,28 +119,8 @@ func TestTheCommandDrains(t *testing.T) {
 		<-release
 		_, _ = io.WriteString(writer, "answered")
 	})
-	command := exec.Command(os.Args[0], "-listen", "127.0.0.1:0", "-sidecar", sidecartest.Start(t).Address(),
-		"-upstream", upstream, "-drain", "2s", "-log-level", "debug")
-	command.Env = append(os.Environ(), asCommand+"=1")
-	var log bytes.Buffer
-	command.Stderr = &log
-	stdout, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = command.Process.Kill() }()
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatal(err, log.String())
-	}
-	var ready struct{ Listen []string }
-	if err := json.Unmarshal([]byte(line), &ready); err != nil {
-		t.Fatal(err)
-	}
-	bridge := &testBridge{T: t, url: "http://" + ready.Listen[0]}
+	command := startCommand(t, nil, "-sidecar", sidecartest.Start(t).Address(), "-upstream", upstream, "-drain", "2s", "-log-level", "debug")
+	bridge := &testBridge{T: t, url: command.url}
 	if got := bridge.post("/routerTransform", jobs(`{"type":"track","userId":"jane@example.com","event":"Secret","channel":7}`, `{"type":"jane"}`)); got.status != 200 {
 		t.Errorf("%+v", got)
 	}
@@ -158,9 +136,7 @@ func TestTheCommandDrains(t *testing.T) {
 		slow <- got
 	}()
 	<-arrived
-	if err := command.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	command.terminate()
 	eventually(t, "health says draining", func() bool {
 		got, err := bridge.try(http.MethodGet, "/health", nil)
 		return err == nil && got.status == http.StatusServiceUnavailable
@@ -172,22 +148,13 @@ func TestTheCommandDrains(t *testing.T) {
 	if got := <-slow; got == nil || got.body != "answered" {
 		t.Errorf("%+v", got)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- command.Wait() }()
-	select {
-	case err := <-exited:
-		if err != nil {
-			t.Errorf("%v: %s", err, log.String())
-		}
-	case <-time.After(sidecartest.Timeout):
-		t.Error("the command does not exit")
-	}
+	log := command.wait()
 	for _, secret := range []string{"jane", "Secret", `"site"`, "key", "Basic"} {
-		if strings.Contains(log.String(), secret) {
-			t.Errorf("%s is in the log: %s", secret, log.String())
+		if strings.Contains(log, secret) {
+			t.Errorf("%s is in the log: %s", secret, log)
 		}
 	}
-	for line := range strings.Lines(log.String()) {
+	for line := range strings.Lines(log) {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("a log line that is no JSON: %s", line)
 		}

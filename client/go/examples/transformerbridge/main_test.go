@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,7 +43,25 @@ func TestMain(m *testing.M) {
 type testBridge struct {
 	*testing.T
 	url string
-	log *bytes.Buffer
+	log *lockedBuffer
+}
+
+// lockedBuffer is a log that may be read while it is written.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(text []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(text)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // startBridge runs a bridge with the arguments until the test ends.
@@ -56,7 +75,7 @@ func startBridge(t *testing.T, arguments ...string) *testBridge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bridge := &testBridge{T: t, log: &bytes.Buffer{}}
+	bridge := &testBridge{T: t, log: &lockedBuffer{}}
 	ready, lines := io.Pipe()
 	ctx, cancel := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)

@@ -75,7 +75,7 @@ func TestTheProjectsWorkedCases(t *testing.T) {
 	}
 }
 
-func readVectors(t *testing.T, name string) (cases []vector) {
+func readVectors(t testing.TB, name string) (cases []vector) {
 	t.Helper()
 	file, err := os.Open(filepath.Join(sidecartest.Root(), "tests", "vectors", name))
 	if err != nil {
