@@ -70,6 +70,30 @@ func TestWhichBodiesSurviveARouter(t *testing.T) {
 	}
 }
 
+// The userId of a request is the event's own, at the top level. The last of several counts.
+func TestTheUserIDIsTheEventsOwn(t *testing.T) {
+	for message, expected := range map[string]string{
+		`{"userId":"a"}`:                                    "a",
+		`{ "userId" : "a\"b\u00e9" , "x":1}`:                `a"bé`,
+		`{"x":{"userId":"no"},"y":["userId"],"z":"userId"}`: "",
+		`{"traits":{"a":[{}]},"userId":199126}`:             "199126",
+		`{"userId":"a","userId":"b"}`:                       "b",
+		`{"event":"userId","userId":null}`:                  "",
+		`{"userId":7.5}`:                                    "",
+		`{"userId":{"userId":"no"}}`:                        "",
+		`{"userId":["no"]}`:                                 "",
+		`{"a":"\\\"userId","userId":""}`:                    "",
+		`{"userId":`:                                        "",
+		`{"userId":"a`:                                      "",
+		`{"userId`:                                          "",
+		``:                                                  "",
+	} {
+		if found := eventUserID(json.RawMessage(message)); found != expected {
+			t.Errorf("%s: %q", message, found)
+		}
+	}
+}
+
 // withDontBatch replaces or adds dontBatch. It changes nothing else, and does not change the
 // original.
 func TestDontBatchIsSetAndNothingElse(t *testing.T) {

@@ -45,25 +45,44 @@ func inOrderOf(members []int, positions []int64) bool {
 	})
 }
 
-// eventUserID returns the event's own userId as text. It is empty if the event has none.
+// eventUserID returns the event's own userId as text. It is empty if the event has none. It looks at the top level
+// of a valid object only, because decoding the whole event would cost more than all the rest of an output.
 func eventUserID(message json.RawMessage) string {
-	if !bytes.Contains(message, []byte(`"userId"`)) {
-		return ""
-	}
-	var event struct {
-		UserID json.RawMessage `json:"userId"`
+	var value []byte
+	depth := 0
+	for index := 0; index < len(message); index++ {
+		switch message[index] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case '"':
+			end := min(afterString(message, index), len(message))
+			if depth == 1 && string(message[index:end]) == `"userId"` {
+				if text, isMember := bytes.CutPrefix(bytes.TrimLeft(message[end:], " \t\r\n"), []byte(":")); isMember {
+					value = scalar(bytes.TrimLeft(text, " \t\r\n"))
+				}
+			}
+			index = end - 1
+		}
 	}
 	var text string
-	if json.Unmarshal(message, &event) != nil || absent(event.UserID) {
-		return ""
-	}
-	if json.Unmarshal(event.UserID, &text) == nil {
+	switch {
+	case len(value) != 0 && value[0] == '"' && json.Unmarshal(value, &text) == nil:
 		return text
-	}
-	if strings.Trim(string(event.UserID), "0123456789") == "" {
-		return string(event.UserID)
+	case strings.Trim(string(value), "0123456789") == "":
+		return string(value)
 	}
 	return ""
+}
+
+// scalar returns the string, number or word that a text begins with. It is empty for an object or an array.
+func scalar(text []byte) []byte {
+	if len(text) != 0 && text[0] == '"' {
+		return text[:min(afterString(text, 0), len(text))]
+	}
+	end := bytes.IndexAny(text, ",}]{[ \t\r\n")
+	return text[:max(end, 0)]
 }
 
 // appendRequest appends a request as PostParameters, with the body byte for byte; encoding/json would
