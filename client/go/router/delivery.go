@@ -72,6 +72,12 @@ type ProxyJobResponse struct {
 	RetryAfter time.Duration `json:"-"`
 }
 
+// Final reports whether the status is final: the job was delivered, or has a permanent failure. Other jobs must be sent
+// again, with an attemptNum above 0.
+func (j *ProxyJobResponse) Final() bool {
+	return j.StatusCode < 500 && j.StatusCode != http.StatusRequestTimeout && j.StatusCode != http.StatusTooManyRequests
+}
+
 // V0Status returns the status of all jobs for proxy v0: the status of the first job.
 func (r *ProxyResponse) V0Status() int {
 	if len(r.Output.Response) == 0 {
