@@ -1,19 +1,30 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 	"github.com/ciosidecar/ciosidecar/client/go/internal/sidecartest"
 )
 
@@ -84,6 +95,48 @@ func TestASidecarThatDiesDuringARequest(t *testing.T) {
 	first.Kill()
 	sidecartest.Start(t, "--listen", socket)
 	running.Wait()
+}
+
+// tokenChecker is a sidecar that requires a token.
+type tokenChecker struct {
+	v1.UnimplementedSidecarServiceServer
+}
+
+func (tokenChecker) GetCapabilities(ctx context.Context, _ *v1.GetCapabilitiesRequest) (*v1.GetCapabilitiesResponse, error) {
+	if headers, _ := metadata.FromIncomingContext(ctx); !slices.Equal(headers.Get("authorization"), []string{"Bearer good"}) {
+		return nil, status.Error(codes.Unauthenticated, "no such token")
+	}
+	return &v1.GetCapabilitiesResponse{}, nil
+}
+
+func (tokenChecker) TransformStream(grpc.BidiStreamingServer[v1.TransformStreamRequest, v1.TransformStreamResponse]) error {
+	return status.Error(codes.Unauthenticated, "no such token")
+}
+
+// The sidecar gets the token of -token-file. While it does not accept the token, no job is lost.
+func TestATokenForTheSidecar(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	v1.RegisterSidecarServiceServer(server, tokenChecker{})
+	healthy := health.NewServer()
+	healthy.SetServingStatus("ciosidecar.v1.SidecarService", grpc_health_v1.HealthCheckResponse_SERVING)
+	grpc_health_v1.RegisterHealthServer(server, healthy)
+	go func() { _ = server.Serve(listener) }()
+	defer server.Stop()
+	file := t.TempDir() + "/token"
+	for token, expected := range map[string]int{"good": 200, "bad": 503} {
+		if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		bridge := startBridge(t, "-sidecar", listener.Addr().String(), "-token-file", file, "-timeout", "5s")
+		eventually(t, "the readiness of a sidecar with a token", func() bool { return bridge.get("/readyz").status == expected })
+		if got := bridge.post("/routerTransform", jobs(track)); got.status != 503 || got.header.Get("X-Rudder-Should-Retry") != "true" {
+			t.Errorf("%+v", got)
+		}
+	}
 }
 
 // A caller that goes away leaves nothing behind, and its answer goes to nobody else.

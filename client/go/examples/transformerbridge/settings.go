@@ -44,6 +44,7 @@ type settings struct {
 	grace    time.Duration
 	logLevel slog.Level
 
+	tokenFile              string
 	tlsCA, tlsCert, tlsKey string
 }
 
@@ -84,6 +85,8 @@ func parseSettings(arguments []string, output io.Writer) (*settings, error) {
 		"time after SIGTERM for which requests are still taken, while /health answers 503")
 	flags.DurationVar(&settings.grace, "grace", 30*time.Second, "time after that for which open requests may finish")
 	flags.TextVar(&settings.logLevel, "log-level", slog.LevelInfo, "least `level` of log lines: debug, info, warn or error")
+	flags.StringVar(&settings.tokenFile, "token-file", "",
+		"`file` with the bearer token that the sidecar requires; read again for each stream")
 	flags.StringVar(&settings.tlsCA, "tls-ca", "", "PEM `file` with the CA certificates of the sidecar; enables TLS")
 	flags.StringVar(&settings.tlsCert, "tls-cert", "", "PEM `file` with the certificate to show to the sidecar; enables TLS")
 	flags.StringVar(&settings.tlsKey, "tls-key", "", "PEM `file` with the key of -tls-cert")
@@ -143,7 +146,7 @@ func (s *settings) upstreamName() string {
 
 // dial returns a client of the sidecars.
 func (s *settings) dial() (*ciosidecar.Client, error) {
-	options := &ciosidecar.DialOptions{}
+	options := &ciosidecar.DialOptions{TokenFile: s.tokenFile}
 	if s.tlsCA != "" || s.tlsCert != "" || s.tlsKey != "" {
 		config, err := ciosidecar.TLSFiles(s.tlsCA, s.tlsCert, s.tlsKey)
 		if err != nil {

@@ -121,8 +121,16 @@ func (b *bridge) noteOutcome(request *http.Request, err error) {
 	}
 }
 
-// isOutage reports whether a call failed because no sidecar answers, so that the same call may succeed later.
+// isOutage reports whether a call failed for a reason that the jobs did not cause, so that the same call may succeed
+// later: no sidecar answers, or the sidecar does not accept the bridge.
 func isOutage(err error) bool {
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ciosidecar.ErrClosed) ||
-		status.Code(err) == codes.Unavailable || status.Code(err) == codes.DeadlineExceeded
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ciosidecar.ErrClosed) {
+		return true
+	}
+	switch status.Code(err) {
+	case codes.Unknown, codes.InvalidArgument, codes.ResourceExhausted:
+		return false
+	default:
+		return true
+	}
 }
