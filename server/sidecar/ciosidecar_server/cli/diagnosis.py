@@ -121,7 +121,9 @@ def _why_no_tls(address: str, tls: Tls) -> str | None:
     with _connect(address) as connection:
         try:
             with context.wrap_socket(connection, server_hostname=name) as secured:
-                secured.recv(1)
+                # A server with HTTP/2 speaks first. One that refuses the client's certificate ends the connection.
+                if not secured.recv(1):
+                    return _why_refused(None, tls)
         except ssl.SSLCertVerificationError as problem:
             return _why_not_trusted(problem, name, tls)
         except ssl.SSLError as problem:
