@@ -11,7 +11,7 @@ def main() -> None:
     # Before anything opens a file or a socket.
     open_what_is_closed()
     # gRPC's core reads this when it is imported. Its notices would be among our lines on stderr.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     end_on_ctrl_c()
     from .commands import main as commands  # noqa: PLC0415 - needs all of the above
 
