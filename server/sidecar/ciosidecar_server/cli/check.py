@@ -1,15 +1,17 @@
 """The command `ciosidecar check`."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from ciosidecar import v1
+from cyclopts import Parameter
 from rich.console import Console
 
 from .files import read_file
 from .outcome import EXIT_FAILED, run
 from .output import print_json, printing
 from .sidecar import check_destined, client_of
+from .target import Target
 
 _REGIONS = {v1.Region.REGION_US: "US", v1.Region.REGION_EU: "EU"}
 _NOT_ASKED = v1.Probe(reason="Customer.io was not asked because the settings are not usable")
@@ -18,7 +20,7 @@ _NOT_ASKED = v1.Probe(reason="Customer.io was not asked because the settings are
 def check(
     *,
     config: Path,
-    target: str | None = None,
+    target: Annotated[Target, Parameter(name="*")] = Target(),  # noqa: B008 - frozen
     probe: bool = False,
     customerio_url: str | None = None,
     json: bool = False,
@@ -32,7 +34,7 @@ def check(
 
     Args:
         config: JSON file with the destination's settings, as in the RudderStack dashboard.
-        target: Address of a running sidecar. Without it, the command starts a sidecar of its own.
+        target: The running sidecar to use.
         probe: Also ask Customer.io if it accepts the credentials, and for the workspace's region.
             No other request is sent.
         customerio_url: URL to send to instead of Customer.io, for example the sandbox's URL. Not
@@ -44,7 +46,7 @@ def check(
 
 
 async def _check(
-    config: Path, target: str | None, customerio_url: str | None, *, probe: bool, json: bool
+    config: Path, target: Target, customerio_url: str | None, *, probe: bool, json: bool
 ) -> None:
     if probe:
         check_destined(target, customerio_url)

@@ -9,6 +9,7 @@ from .. import PROTOCOL_VERSION, __version__
 from .. import app as sidecar
 from ..settings import Settings
 from ..telemetry import logging
+from .interrupts import end_on_ctrl_c
 from .outcome import run
 from .output import print_ready
 from .sidecar import check_url
@@ -17,12 +18,14 @@ from .sidecar import check_url
 def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> None:  # noqa: B008 - frozen
     """Run the sidecar until SIGTERM or Ctrl-C.
 
-    Prints one line of JSON when it is ready: the addresses with the ports that were taken, the
-    protocol version and the process id. If the line cannot be written, the exit code is 1. Logs go
+    Prints one line of JSON when it is ready: the addresses and the admin port's address, with the ports that
+    were taken, the protocol version and the process id. If the line cannot be written, the exit code is 1. Logs go
     to stderr.
 
     On SIGTERM or Ctrl-C, open streams are told to finish and have --grace-s seconds for it. A second
-    signal ends them at once. The exit code is 0 in both cases.
+    signal ends them at once. The exit code is 0 in both cases. Ctrl-C before the server is ready ends it
+    with exit code 130. If an address, a certificate or a token file cannot be used, the exit code is 1. It
+    is 2 for a wrong option, and for an address that other machines can reach without TLS or --insecure.
 
     Every option can also be set in the environment: CIOSIDECAR_GRACE_S=30.
     """
@@ -30,11 +33,18 @@ def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> No
 
 
 async def _serve(settings: Settings) -> None:
+    end_on_ctrl_c()
     check_url(settings.customerio_url)
     check_url(settings.customerio_eu_url, "--customerio-eu-url")
-    logging.configure(settings.log_level.upper())
+    logging.configure(settings.log_level.upper(), settings.log_format)
     await sidecar.serve(settings, _print_ready)
 
 
-def _print_ready(addresses: list[str]) -> None:
-    print_ready(listen=addresses, protocol=PROTOCOL_VERSION, version=__version__, pid=os.getpid())
+def _print_ready(addresses: list[str], admin: str | None) -> None:
+    print_ready(
+        listen=addresses,
+        admin=admin,
+        protocol=PROTOCOL_VERSION,
+        version=__version__,
+        pid=os.getpid(),
+    )

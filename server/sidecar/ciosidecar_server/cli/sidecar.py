@@ -12,6 +12,7 @@ from ciosidecar import AsyncClient
 from ..app import Sidecar
 from ..settings import Settings
 from .outcome import EXIT_USAGE, Failed
+from .target import Target
 
 _CALLS_END_WITHIN_S = 2.0
 _HOST_URL = re.compile(
@@ -46,13 +47,13 @@ def _is_host_url(url: str) -> bool:
     return match["port"] is None or 0 < int(match["port"]) < 65_536
 
 
-def check_destined(target: str | None, customerio_url: str | None) -> None:
+def check_destined(target: Target, customerio_url: str | None) -> None:
     """Check that --target and --customerio-url do not contradict each other.
 
     Raises:
         Failed: Both are given, or the URL is no URL of a host.
     """
-    if target is not None and customerio_url is not None:
+    if target.target is not None and customerio_url is not None:
         raise Failed(
             "--target and --customerio-url (or CIOSIDECAR_CUSTOMERIO_URL) exclude each other: a running"
             " sidecar sends to the URL that it was started with",
@@ -61,20 +62,17 @@ def check_destined(target: str | None, customerio_url: str | None) -> None:
     check_url(customerio_url)
 
 
-def _client(target: str) -> AsyncClient:
-    try:
-        return AsyncClient(target)
-    except ValueError as fault:
-        raise Failed(f"--target (or CIOSIDECAR_TARGET): {fault}", EXIT_USAGE) from None
-
-
 @asynccontextmanager
 async def client_of(
-    target: str | None, customerio_url: str | None = None
+    target: Target, customerio_url: str | None = None
 ) -> AsyncIterator[AsyncClient]:
-    """Return a client of a running sidecar, or of a new one that sends to the URL."""
-    if target is not None:
-        async with _client(target) as client:
+    """Return a client of a running sidecar, or of a new one that sends to the URL.
+
+    Raises:
+        Failed: The running sidecar cannot be used.
+    """
+    if target.target is not None:
+        async with target.client(target.target) as client:
             yield client
         return
     with TemporaryDirectory(prefix="ciosidecar-") as directory:
