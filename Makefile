@@ -11,6 +11,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export CIOSIDECAR := $(CURDIR)/$(BIN)/ciosidecar
 export REQUIRE_ALL
+PACKAGES := client/python server/transform server/sidecar server/sandbox
 .DEFAULT_GOAL := help
 
 # $(call for,PROGRAM,CLIENT,PACKAGE): ends the recipe where the program is not there.
@@ -21,7 +22,7 @@ for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
 
 .PHONY: help setup demo test test-python test-go test-node test-java test-polyglot
 .PHONY: test-side-by-side test-serial
-.PHONY: coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak clean
+.PHONY: coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak dist clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -114,10 +115,15 @@ soak: $(VENV)/dev ## Callers and servers that come and go, and 100,000 events to
 	$(BIN)/python -m tests.soak.delivery --kill
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
 
-clean: ## Remove what was set up
-	rm -rf $(VENV) .nox .coverage client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target
+DIST := dist
 
-PACKAGES := client/python server/transform server/sidecar server/sandbox
+dist: $(VENV)/dev ## Build the wheels and sdists of the Python packages in dist/, and check them
+	rm -rf $(DIST)
+	for package in $(PACKAGES); do $(BIN)/python -m build --outdir $(DIST) $$package || exit 1; done
+	$(BIN)/twine check --strict $(DIST)/*
+
+clean: ## Remove what was set up
+	rm -rf $(VENV) .nox .coverage $(DIST) client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target
 
 $(VENV)/runtime: constraints.txt $(PACKAGES:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ciosidecar needs Python 3.11 or later; name one with make PYTHON=python3.12"; exit 1; }

@@ -16,7 +16,14 @@ from ciosidecar_server.testing import server
 
 from tests.docs.pages import ROOT, Example, examples
 
-PAGES = ("README.md", "docs/python.md", "docs/architecture.md")
+PAGES = (
+    "README.md",
+    "docs/python.md",
+    "docs/architecture.md",
+    "client/python/README.md",
+    "server/transform/README.md",
+    "server/sandbox/README.md",
+)
 TIMEOUT_S = 60
 PYTEST_INI = """[pytest]
 asyncio_mode = auto

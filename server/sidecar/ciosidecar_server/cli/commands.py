@@ -6,13 +6,13 @@ from importlib.util import find_spec
 import cyclopts.config
 from cyclopts import App, Parameter
 
-from .. import __version__
 from .check import check
 from .deliver import deliver
 from .outcome import drop_output, give_up
 from .output import CannotWrite, printing
 from .serve import serve
 from .transform import transform
+from .version import version_line
 
 if find_spec("ciosidecar_sandbox") is None:
     from .missing_sandbox import sandbox_app
@@ -22,7 +22,7 @@ else:
 app = App(
     name="ciosidecar",
     help="Turn RudderStack events into Customer.io requests, and deliver them.",
-    version=__version__,
+    version=version_line,
     config=cyclopts.config.Env("CIOSIDECAR_", command=False),
     # No --empty-listen beside --listen: an empty list is of no use for any option.
     default_parameter=Parameter(negative_iterable=()),
