@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from .check import check
 from .deliver import deliver
+from .health import health
 from .outcome import drop_output, give_up
 from .output import CannotWrite, printing
 from .serve import serve
@@ -27,7 +28,7 @@ app = App(
     # No --empty-listen beside --listen: an empty list is of no use for any option.
     default_parameter=Parameter(negative_iterable=()),
 )
-for command in (serve, transform, deliver, check):
+for command in (serve, transform, deliver, check, health):
     app.command(command)
 app.command(sandbox_app)
 

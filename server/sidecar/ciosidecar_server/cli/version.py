@@ -1,9 +1,7 @@
 """The line that `ciosidecar --version` prints."""
 
 import platform
-
-import grpc
-from google import protobuf
+from importlib.metadata import version
 
 from .. import __version__
 
@@ -11,6 +9,6 @@ from .. import __version__
 def version_line() -> str:
     """Return the version of the sidecar and of what decides how it behaves on the wire."""
     return (
-        f"ciosidecar {__version__} (Python {platform.python_version()}, grpcio {grpc.__version__},"
-        f" protobuf {protobuf.__version__})"
+        f"ciosidecar {__version__} (Python {platform.python_version()},"
+        f" grpcio {version('grpcio')}, protobuf {version('protobuf')})"
     )
