@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import grpc
 from ciosidecar.v1 import service_pb2, service_pb2_grpc
@@ -12,11 +12,17 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from .addresses import UNIX, CannotListen, listenable
 from .delivery.dispatcher import Dispatcher
+from .rpc.message_bytes import MessageBytesInterceptor
 from .rpc.reflection import enable_reflection
 from .rpc.service import Servicer
 from .rpc.session import Draining
 from .rpc.unreadable import UnreadableInterceptor
 from .settings import Settings
+from .telemetry.admin import Admin
+from .telemetry.logging import log_loop_exception
+from .telemetry.metrics import Snapshot
+from .telemetry.observer import Observer
+from .telemetry.reporting import Telemetry
 
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
 
@@ -43,20 +49,31 @@ def server_options(settings: Settings) -> list[tuple[str, int]]:
 class Sidecar:
     """A server in the running event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, observers: Sequence[Observer] = ()) -> None:
+        """Prepare a server. observers: listen to its calls and its delivery, beside the log."""
         self._settings = settings
         self._draining = Draining()
+        self._cut = False
+        self._telemetry = Telemetry(settings, self._snapshot, observers)
+        observer = self._telemetry.observer
         self._server = aio.server(
-            interceptors=[UnreadableInterceptor()], options=server_options(settings)
+            interceptors=[MessageBytesInterceptor(observer), UnreadableInterceptor(observer)],
+            options=server_options(settings),
         )
         self._credentials = _tls(settings)
         self._health = health.aio.HealthServicer()
-        self._dispatcher = Dispatcher(settings)
-        self._servicer = Servicer(settings, self._draining, self._dispatcher)
+        self._dispatcher = Dispatcher(settings, observer=observer)
+        self._servicer = Servicer(settings, self._draining, self._dispatcher, observer)
+        self._admin = Admin(
+            settings.admin_listen, self._telemetry.loop_lag, self._telemetry.metrics.render
+        )
         service_pb2_grpc.add_SidecarServiceServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             enable_reflection(self._server, (SERVICE_NAME, health.SERVICE_NAME))
+
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(self._dispatcher.snapshot(), self._servicer.snapshot())
 
     async def start(self) -> list[str]:
         """Listen on the addresses of the settings.
@@ -78,9 +95,21 @@ class Sidecar:
                     address,
                 )
         await self._server.start()
+        self._telemetry.started(bound)
         for name in ("", SERVICE_NAME):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return bound
+
+    async def start_admin(self) -> str | None:
+        """Start the admin port of the settings.
+
+        Returns:
+            Its address, with the port that was taken, or None if it is off.
+
+        Raises:
+            CannotListen: Its address cannot be used.
+        """
+        return await self._admin.start()
 
     def _listen(self, address: str) -> str:
         try:
@@ -101,6 +130,8 @@ class Sidecar:
 
     async def drain(self) -> None:
         """Reject new calls, finish what was received, and end within the grace period."""
+        self._telemetry.drain_began()
+        self._admin.readiness.drain()
         await self._health.enter_graceful_shutdown()
         self._draining.begin(self._settings.grace_s)
         self._dispatcher.drain(self._settings.grace_s)
@@ -109,12 +140,15 @@ class Sidecar:
 
     async def stop_at_once(self) -> None:
         """End every call at once."""
+        self._cut = True
         await self._server.stop(None)
         await self._end()
 
     async def _end(self) -> None:
         await self._servicer.calls_end()
         await self._dispatcher.aclose()
+        await self._admin.aclose()
+        self._telemetry.ended(cut=self._cut)
 
 
 def _tls(settings: Settings) -> grpc.ServerCredentials | None:
@@ -130,24 +164,26 @@ def _tls(settings: Settings) -> grpc.ServerCredentials | None:
     return grpc.ssl_server_credentials([pair], client_ca, require_client_auth=bool(client_ca))
 
 
-async def serve(settings: Settings, ready: Callable[[list[str]], None]) -> None:
+async def serve(settings: Settings, ready: Callable[[list[str], str | None], None]) -> None:
     """Run a server until SIGTERM or Ctrl-C. A second signal ends it at once.
 
     Args:
         settings: The settings of the server.
-        ready: Called with the addresses once the server listens. An exception in it ends the server.
+        ready: Called once the server listens, with its addresses and the address of the admin port, or None if
+            there is none. An exception in it ends the server.
 
     Raises:
         CannotListen: An address cannot be used.
     """
     sidecar = Sidecar(settings)
-    bound = await sidecar.start()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log_loop_exception)
+    bound = await sidecar.start()
     signals = asyncio.Queue[None]()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)
     try:
-        ready(bound)
+        ready(bound, await sidecar.start_admin())
     except BaseException:
         await sidecar.stop_at_once()
         raise

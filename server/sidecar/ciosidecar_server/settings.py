@@ -45,7 +45,8 @@ class Settings:
     """Group that owns unix sockets, by name or number."""
 
     admin_listen: str = DEFAULT_ADMIN_LISTEN
-    """Address of the admin port: metrics, health and a page, over HTTP without TLS. host:port, or none."""
+    """Address of the admin port: metrics, health and a page, over HTTP without TLS. host:port, or none. Port 0
+    takes any free port."""
 
     workers: _Count = 1
     """Number of processes. Each listens on addresses of its own: the next ports, or PATH-1, PATH-2 and so on."""

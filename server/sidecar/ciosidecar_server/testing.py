@@ -29,10 +29,12 @@ _T = TypeVar("_T")
 class AsyncTestServer:
     """A sidecar on loopback in the test's own event loop."""
 
-    def __init__(self, sidecar: Sidecar, addresses: list[str]) -> None:
+    def __init__(self, sidecar: Sidecar, addresses: list[str], admin: str | None) -> None:
         self._sidecar = sidecar
         self.addresses = addresses
         """All addresses that the sidecar listens on."""
+        self.admin = admin
+        """host:port of the admin port, or None."""
 
     @property
     def address(self) -> str:
@@ -57,6 +59,8 @@ class TestServer:
         self._inner = inner
         self.addresses = inner.addresses
         """All addresses that the sidecar listens on."""
+        self.admin = inner.admin
+        """host:port of the admin port, or None."""
 
     @property
     def address(self) -> str:
@@ -78,7 +82,7 @@ def server(**settings: Any) -> Iterator[TestServer]:
 
     Args:
         settings: Fields of `ciosidecar_server.settings.Settings`. `listen` defaults to
-            ("127.0.0.1:0",).
+            ("127.0.0.1:0",), `admin_listen` to "none".
 
     Raises:
         CannotListen: An address cannot be used.
@@ -104,8 +108,14 @@ async def _start(settings: dict[str, Any]) -> AsyncTestServer:
     # grpc.aio shuts down with its last server or channel. A late poll then prints a traceback on
     # stderr. This extra user keeps grpc.aio alive as long as the process.
     aio.init_grpc_aio()
-    sidecar = Sidecar(Settings(**{"listen": ("127.0.0.1:0",)} | settings))
-    return AsyncTestServer(sidecar, await sidecar.start())
+    defaults = {"listen": ("127.0.0.1:0",), "admin_listen": "none"}
+    sidecar = Sidecar(Settings(**defaults | settings))
+    addresses = await sidecar.start()
+    try:
+        return AsyncTestServer(sidecar, addresses, await sidecar.start_admin())
+    except BaseException:
+        await sidecar.stop_at_once()
+        raise
 
 
 def run_in_background(coroutine: Coroutine[Any, Any, _T]) -> _T:

@@ -7,7 +7,7 @@ from .standard_streams import open_what_is_closed
 # Before anything opens a file or a socket.
 open_what_is_closed()
 # gRPC's core reads this when it is imported. Its notices would be among our lines on stderr.
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from .commands import main  # noqa: E402 - needs the streams and the environment above
 

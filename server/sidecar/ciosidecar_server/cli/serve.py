@@ -17,8 +17,8 @@ from .sidecar import check_url
 def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> None:  # noqa: B008 - frozen
     """Run the sidecar until SIGTERM or Ctrl-C.
 
-    Prints one line of JSON when it is ready: the addresses with the ports that were taken, the
-    protocol version and the process id. If the line cannot be written, the exit code is 1. Logs go
+    Prints one line of JSON when it is ready: the addresses and the admin port's address, with the ports that
+    were taken, the protocol version and the process id. If the line cannot be written, the exit code is 1. Logs go
     to stderr.
 
     On SIGTERM or Ctrl-C, open streams are told to finish and have --grace-s seconds for it. A second
@@ -32,9 +32,15 @@ def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> No
 async def _serve(settings: Settings) -> None:
     check_url(settings.customerio_url)
     check_url(settings.customerio_eu_url, "--customerio-eu-url")
-    logging.configure(settings.log_level.upper())
+    logging.configure(settings.log_level.upper(), settings.log_format)
     await sidecar.serve(settings, _print_ready)
 
 
-def _print_ready(addresses: list[str]) -> None:
-    print_ready(listen=addresses, protocol=PROTOCOL_VERSION, version=__version__, pid=os.getpid())
+def _print_ready(addresses: list[str], admin: str | None) -> None:
+    print_ready(
+        listen=addresses,
+        admin=admin,
+        protocol=PROTOCOL_VERSION,
+        version=__version__,
+        pid=os.getpid(),
+    )

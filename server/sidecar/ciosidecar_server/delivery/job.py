@@ -52,6 +52,7 @@ class Job:
         "arrival",
         "attempts",
         "deadline",
+        "destination_ref",
         "failure",
         "fingerprint",
         "first_sent_at",
@@ -64,6 +65,7 @@ class Job:
         "ready_at",
         "request",
         "size",
+        "submitted_at",
         "task",
         "unfinished",
     )
@@ -80,6 +82,7 @@ class Job:
         size: int = 0,
         alone: bool = False,
         prepared: bool = False,
+        destination_ref: str = "",
     ) -> None:
         """Begin as a queued job.
 
@@ -93,6 +96,7 @@ class Job:
             size: outstanding bytes that the job counts for.
             alone: whether its request must cover no other job.
             prepared: whether the request is a whole one that may carry items of its own.
+            destination_ref: the caller's name of the destination, for logs and metrics.
         """
         self.request = request
         self.keys = keys
@@ -103,11 +107,13 @@ class Job:
         self.size = size
         self.alone = alone
         self.prepared = prepared
+        self.destination_ref = destination_ref
         self.arrival = 0
         """The number of the event among those of its caller; an event that is sent again keeps its number."""
         self._state = State.QUEUED
         self.attempts = 0
         """The number of requests sent that cover the job."""
+        self.submitted_at = 0.0
         self.first_sent_at = 0.0
         self.answered_at = 0.0
         self.ready_at = 0.0

@@ -56,6 +56,16 @@ class Sender:
             return batch.sent_at
         return None
 
+    @property
+    def jobs_in_flight(self) -> int:
+        """The number of jobs that requests under way cover."""
+        return self._jobs_in_flight
+
+    @property
+    def requests_in_flight(self) -> int:
+        """The number of requests under way."""
+        return len(self._in_flight)
+
     def add(self, job: Job) -> None:
         """Make a job ready. Call `pump_soon` after the jobs that come together."""
         self._batcher.add(job, self._clock.time())

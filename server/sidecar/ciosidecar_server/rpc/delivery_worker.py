@@ -12,10 +12,12 @@ from ..delivery.dispatcher import Dispatcher, workspace_key
 from ..delivery.job import Job
 from ..delivery.outcomes import DeliveryOutcome, ItemRef
 from ..settings import Settings
+from .counting import EventCounts
 from .delivery_batch import DeliveryBatch
 from .destinations import KnownDestinations
 from .errors import ProtocolError
 from .flow_control import FlowControl
+from .observer import RpcObserver
 from .resend_gate import ResendGate
 from .results_encoder import Reporting, Response, ResultsEncoder
 from .worker import Output
@@ -37,6 +39,7 @@ class DeliveryWorker(Generic[Response]):
         options: service_pb2.DeliveryOptions,
         output: Output[Response],
         flow_control: FlowControl,
+        observer: RpcObserver,
     ) -> None:
         """Begin to write results.
 
@@ -47,7 +50,9 @@ class DeliveryWorker(Generic[Response]):
             options: the caller's options.
             output: where results go. One response for a batch is written once it is complete.
             flow_control: what the caller may have outstanding.
+            observer: receives the counts of answered events.
         """
+        self._observer = observer
         self._dispatcher = dispatcher
         self._known = known
         self._default_timeout_s = (
@@ -92,7 +97,8 @@ class DeliveryWorker(Generic[Response]):
         if batch.batch_id in self._batch_ids:
             raise ProtocolError("batch.batch_id", "an unanswered batch of this stream has this id")
         self._batch_ids.add(batch.batch_id)
-        delivery_batch = DeliveryBatch(self, batch, self._dispatcher.endpoints)
+        counts = EventCounts(self._observer, delivery=True)
+        delivery_batch = DeliveryBatch(self, batch, self._dispatcher.endpoints, counts)
         self._batches[delivery_batch] = None
         # An empty batch counts, too: its answer is kept until the caller reads.
         self._flow_control.add(max(1, len(batch.items)), delivery_batch.size)

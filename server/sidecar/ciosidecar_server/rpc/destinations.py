@@ -23,6 +23,7 @@ from msgspec import Raw
 from msgspec.json import encode
 
 from .connections import KnownConnections
+from .counting import UNKNOWN_DESTINATION, DestinationLabel, destination_label
 from .enums import enum_word
 from .errors import ProtocolError
 from .required import check_declaration
@@ -147,6 +148,7 @@ class KnownDestinations:
     def __init__(self, max_destinations: int) -> None:
         self._max_destinations = max_destinations
         self._by_reference_id: dict[int, AnyDestination | Outcome] = {}
+        self._labels: dict[int, DestinationLabel] = {}
         self.connections = KnownConnections(max_destinations)
 
     async def upsert(
@@ -170,6 +172,9 @@ class KnownDestinations:
             self._by_reference_id[declared.reference_id] = destination or rejected(
                 unusable(problems)
             )
+            self._labels[declared.reference_id] = destination_label(
+                declared.destination_ref, destination
+            )
             if len(self._by_reference_id) > self._max_destinations:
                 raise ProtocolError(
                     "destinations",
@@ -182,6 +187,10 @@ class KnownDestinations:
     def get(self, reference_id: int) -> AnyDestination | Outcome:
         """Return the destination, or the outcome of every event for it (rule 12.1)."""
         return self._by_reference_id.get(reference_id) or _UNKNOWN
+
+    def label(self, reference_id: int) -> DestinationLabel:
+        """Return the name of a destination in logs and metrics."""
+        return self._labels.get(reference_id, UNKNOWN_DESTINATION)
 
     @property
     def alone(self) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
+from time import perf_counter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ciosidecar.v1 import event_pb2 as pb
@@ -11,6 +12,7 @@ from ..settings import Settings
 from .decoding import BatchDecoder, Decoded
 from .destinations import KnownDestinations
 from .errors import ProtocolError
+from .observer import ReceivedBatch, RpcObserver
 from .results_encoder import Response
 from .turns import LARGE_BYTES, Turns, in_thread
 
@@ -84,7 +86,11 @@ class Worker(Protocol):
 
 
 async def process_batch(
-    batch: pb.Batch, known: KnownDestinations, settings: Settings, worker: Worker
+    batch: pb.Batch,
+    known: KnownDestinations,
+    settings: Settings,
+    worker: Worker,
+    observer: RpcObserver,
 ) -> None:
     """Check a batch, decode its items and hand them to a worker, in turns with other callers.
 
@@ -101,17 +107,26 @@ async def process_batch(
         return decoded, process(decoded)
 
     turns = Turns()
+    size = 0
+    worked_s = 0.0
+    begun_at = perf_counter()
     for position, item in enumerate(batch.items):
         if turns.over:
+            worked_s += perf_counter() - begun_at
             await work.pause()
             await turns.next()
+            begun_at = perf_counter()
         json = item.json
-        if (len(json) or item.ByteSize()) > LARGE_BYTES:
+        item_bytes = len(json) or item.ByteSize()
+        size += item_bytes
+        if item_bytes > LARGE_BYTES:
             decoded, processed = await in_thread(partial(decode_and_process, position, item, json))
             accept(decoded, processed)
         else:
             decoded = decode(position, item, json)
             accept(decoded, process(decoded))
+    worked_s += perf_counter() - begun_at
+    observer.batch_received(ReceivedBatch(len(batch.items), size, worked_s))
     await work.end()
 
 
