@@ -7,7 +7,9 @@ import cyclopts.config
 from cyclopts import App, Parameter
 
 from .check import check
+from .completion import add_completion
 from .deliver import deliver
+from .examples import examples
 from .health import health
 from .outcome import drop_output, give_up
 from .output import CannotWrite, printing
@@ -29,8 +31,9 @@ app = App(
     default_parameter=Parameter(negative_iterable=()),
 )
 for command in (serve, transform, deliver, check, health):
-    app.command(command)
+    app.command(command, help_epilogue=examples(command.__name__))
 app.command(sandbox_app)
+add_completion(app)
 
 
 def main() -> None:
