@@ -237,3 +237,21 @@ def test_a_long_file_needs_no_more_memory_than_a_short_one(
         )
         peaks.append(int(done.stdout))
     assert peaks[1] < peaks[0] * 1.2
+
+
+def test_a_blank_line_is_skipped_and_a_forgotten_config_is_one_error() -> None:
+    """As in a delivery."""
+    assert len(transform(b"\n \n" + lines_of(wrapped(TRACK)) + b"\n")) == 1
+    done = run("transform", stdin=lines_of(TRACK, TRACK))
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.count(b"ciosidecar: ") == 1
+    assert b"--config FILE" in done.stderr
+
+
+def test_headers_are_in_alphabetical_order() -> None:
+    """So that two runs can be compared byte by byte."""
+    done = run("transform", stdin=lines_of(*[wrapped(TRACK)] * 20))
+    texts = {
+        line.partition(b'"headers":')[2].partition(b"}")[0] for line in done.stdout.splitlines()
+    }
+    assert texts == {b'{"Authorization":"Basic ***","Content-Type":"application/json"'}
