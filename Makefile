@@ -11,6 +11,8 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export CIOSIDECAR := $(CURDIR)/$(BIN)/ciosidecar
 export REQUIRE_ALL
+# gRPC's notices of each connection that ends would be among the results of tests.
+export GRPC_VERBOSITY := ERROR
 PACKAGES := client/python server/transform server/sidecar server/sandbox
 .DEFAULT_GOAL := help
 
@@ -64,7 +66,7 @@ test-node: $(VENV)/dev node-modules ## Run the TypeScript client's tests
 	@$(for_node); cd client/node && npm test --silent
 
 test-java: $(VENV)/dev ## Run the Java client's tests
-	@$(for_java); cd client/java && mvn -B -ntp verify
+	@$(for_java); cd client/java && mvn -B -q -ntp verify && echo "the Java client: all tests passed"
 
 test-polyglot: $(VENV)/dev node-modules ## Run the contract suite with every client; prints the table
 	$(BIN)/pytest -q tests/polyglot

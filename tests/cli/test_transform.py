@@ -202,10 +202,9 @@ def test_a_running_sidecar_can_be_named(tmp_path: Path) -> None:
         (("no-such-file",), 2, "cannot read no-such-file"),
         (("--config", "no-such-file"), 2, "cannot read no-such-file"),
         (("--no-such-flag",), 2, "--no-such-flag"),
-        (("--target", "127.0.0.1:1"), 1, "no answer from the sidecar"),
         ((".",), 2, "cannot read ."),
     ],
-    ids=["file", "config", "flag", "target", "folder"],
+    ids=["file", "config", "flag", "folder"],
 )
 def test_what_cannot_work_says_why(arguments: tuple[str, ...], code: int, text: str) -> None:
     """A sentence on stderr and an exit code; nothing on stdout."""
@@ -213,6 +212,14 @@ def test_what_cannot_work_says_why(arguments: tuple[str, ...], code: int, text: 
     assert done.returncode == code
     assert text in done.stderr.decode()
     assert done.stdout == b""
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_sidecar_that_is_not_there_is_exit_code_1(no_listener: str) -> None:
+    """A sentence on stderr; nothing on stdout."""
+    done = run("transform", "--target", no_listener, stdin=lines_of(wrapped(TRACK)))
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"no answer from the sidecar" in done.stderr
     assert b"Traceback" not in done.stderr
 
 
