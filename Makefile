@@ -11,6 +11,9 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export CIOSIDECAR := $(CURDIR)/$(BIN)/ciosidecar
 export REQUIRE_ALL
+# gRPC's notices of each connection that ends would be among the results of tests.
+export GRPC_VERBOSITY := ERROR
+PACKAGES := client/python server/transform server/sidecar server/sandbox
 .DEFAULT_GOAL := help
 
 # $(call for,PROGRAM,CLIENT,PACKAGE): ends the recipe where the program is not there.
@@ -21,7 +24,7 @@ for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
 
 .PHONY: help setup demo test test-python test-go test-node test-java test-polyglot
 .PHONY: test-side-by-side test-serial
-.PHONY: dashboard-picture coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak clean
+.PHONY: dashboard-picture coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak dist clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -63,7 +66,7 @@ test-node: $(VENV)/dev node-modules ## Run the TypeScript client's tests
 	@$(for_node); cd client/node && npm test --silent
 
 test-java: $(VENV)/dev ## Run the Java client's tests
-	@$(for_java); cd client/java && mvn -B -ntp verify
+	@$(for_java); cd client/java && mvn -B -q -ntp verify && echo "the Java client: all tests passed"
 
 test-polyglot: $(VENV)/dev node-modules ## Run the contract suite with every client; prints the table
 	$(BIN)/pytest -q tests/polyglot
@@ -118,10 +121,15 @@ dashboard-picture: $(VENV)/dev ## Draw docs/images/dashboard.png: the dashboard'
 	$(BIN)/pip install --quiet matplotlib
 	$(BIN)/python -m tests.deploy.picture docs/images/dashboard.png
 
-clean: ## Remove what was set up
-	rm -rf $(VENV) .nox .coverage client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target
+DIST := dist
 
-PACKAGES := client/python server/transform server/sidecar server/sandbox
+dist: $(VENV)/dev ## Build the wheels and sdists of the Python packages in dist/, and check them
+	rm -rf $(DIST)
+	for package in $(PACKAGES); do $(BIN)/python -m build --outdir $(DIST) $$package || exit 1; done
+	$(BIN)/twine check --strict $(DIST)/*
+
+clean: ## Remove what was set up
+	rm -rf $(VENV) .nox .coverage $(DIST) client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target
 
 $(VENV)/runtime: constraints.txt $(PACKAGES:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ciosidecar needs Python 3.11 or later; name one with make PYTHON=python3.12"; exit 1; }

@@ -6,6 +6,7 @@ With KEEP=1 in the environment, the sidecar and the sandbox run until Ctrl-C.
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -22,10 +23,13 @@ from rich.console import Console
 from rich.table import Table
 
 HERE = Path(__file__).parent
-_WIDTH = 132
+_WIDTH = 80
+_REQUEST_WIDTH = 33
 # About every tenth request fails, so that the demo shows retries.
 _FAULTS = "503=0.06,429=0.04"
 _NOT_ACCEPTED = ("fault", "refused")
+_LISTEN = "127.0.0.1:8089"
+_ANY_PORT = "127.0.0.1:0"
 
 
 @contextmanager
@@ -78,37 +82,36 @@ def event_columns(event: bytes) -> tuple[str, str]:
     """Return the type and the name of an event, for the table."""
     decoded = json.loads(event)
     name = decoded.get("event") or decoded.get("name") or decoded.get("groupId") or ""
-    return str(decoded.get("type", "-")), str(name)[:28]
+    return str(decoded.get("type", "-")), str(name)[:16]
 
 
 def result_columns(result: Result) -> tuple[str, str, str]:
-    """Return the outcome, the attempts and the remarks of a result, for the table."""
-    remarks = ", ".join(warning.code for warning in result.warnings)
+    """Return the outcome, the attempts, and the request or the reason, for the table."""
     attempts = str(result.delivery.attempts) if result.delivery is not None else ""
     if result.error is not None:
-        return "[red]refused[/]", attempts, f"[red]{result.error.code}[/]"
+        return "[red]rejected[/]", attempts, f"[red]{result.error.code}[/]"
     if result.filter_reason is not None:
         return "[yellow]filtered[/]", attempts, f"[yellow]{result.filter_reason}[/]"
-    return "delivered", attempts, f"[yellow]{remarks}[/]"
+    warnings = "".join(f"\n[yellow]{warning.code}[/]" for warning in result.warnings)
+    return "delivered", attempts, call(result) + warnings
 
 
 def call(result: Result) -> str:
     """Return the request of a result, for the table."""
     if not result.requests:
-        return "[dim]in a batch below[/]" if result.status == 200 else ""
+        return "[dim]in a batch below[/]"
     request = result.requests[0]
     events = f" ({len(request.positions)} events)" if len(request.positions) > 1 else ""
-    return f"{request.method} {request.url.split('/api', 1)[1][:34]}{events}"
+    words = f"{request.method} {request.url.split('/api', 1)[1]}{events}"
+    return words if len(words) <= _REQUEST_WIDTH else words[: _REQUEST_WIDTH - 1] + "…"
 
 
 def show(console: Console, answers: list[Answer]) -> None:
     """Print the table of events with their outcomes, and the totals."""
-    columns = ("#", "event", "name", "outcome", "attempts", "Customer.io request", "remarks")
-    table = Table(*columns, box=None)
+    columns = ("#", "event", "name", "outcome", "tries", "request, or reason")
+    table = Table(*columns, box=None, padding=(0, 1, 0, 0))
     for number, (event, result) in enumerate(answers, 1):
-        kind, name = event_columns(event)
-        outcome, attempts, remarks = result_columns(result)
-        table.add_row(str(number), kind, name, outcome, attempts, call(result), remarks)
+        table.add_row(str(number), *event_columns(event), *result_columns(result))
     console.print(table)
     outcomes = Counter(result.status for _, result in answers)
     retried = sum(
@@ -116,8 +119,43 @@ def show(console: Console, answers: list[Answer]) -> None:
     )
     console.print(
         f"\n{len(answers)} events, one result each: {outcomes[200]} were delivered ({retried} of them"
-        f" took another attempt), {outcomes[298]} were filtered, {outcomes[400]} were refused."
+        f" took another attempt), {outcomes[298]} were filtered, {outcomes[400]} were rejected by the"
+        " sidecar, which sent nothing for them."
     )
+
+
+def compare(console: Console, url: str, delivered: Counter[str]) -> None:
+    """Print what the sandbox has, and why its page counts otherwise than the table.
+
+    Raises:
+        SystemExit: The sandbox does not have what the sidecar reported as delivered.
+    """
+    if delivered != accepted(url):
+        raise SystemExit("the sandbox does not have what the sidecar reported as delivered")
+    counters = get(f"{url}/sandbox/counters")
+    outcomes = Counter(counters["by_outcome"])
+    console.print(
+        f"\nThe sandbox, a local simulator of Customer.io, has each of the {delivered.total()} once:"
+        f" {counters['people']} people, {counters['events']} events and"
+        f" {counters['objects']} objects. Its page counts what reached it:"
+    )
+    console.print(
+        f"  {outcomes['fault']} attempts that failed by an injected fault and were retried,"
+    )
+    console.print(f"  {outcomes['refused']} refused: the sidecar had rejected those events before,")
+    console.print(f"  {outcomes['dropped']} dropped: answered with 200, and without any effect:")
+    for row in get(f"{url}/sandbox/requests?limit=1000")["requests"]:
+        if row["outcome"] == "dropped":
+            console.print(f"    {row['call']}: {row['reason']}")
+
+
+def free(listen: str) -> str:
+    """Return an address if no other program has its port, else an address with any free port."""
+    host, _, port = listen.rpartition(":")
+    with suppress(OSError), socket.create_server((host, int(port))):
+        return listen
+    print(f"{listen} is taken, so the sandbox's page has another port.", file=sys.stderr)
+    return _ANY_PORT
 
 
 def main() -> None:
@@ -128,28 +166,20 @@ def main() -> None:
     terminal = Console()
     console = terminal if terminal.is_terminal else Console(width=_WIDTH)
     keep = bool(os.environ.get("KEEP"))
-    listen = "127.0.0.1:8089" if keep else "127.0.0.1:0"
+    listen = free(_LISTEN) if keep else _ANY_PORT
     with (
         running("sandbox", "--listen", listen, "--fault", _FAULTS, "--seed", "7") as sandbox,
         running(
             *("serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"),
-            *("--log-level", "warning"),
+            *("--log-level", "error"),
             *("--customerio-url", sandbox["url"]),
         ) as sidecar,
     ):
         url = sandbox["url"]
         answers = deliver(sidecar["listen"][0], events, destination)
         show(console, answers)
-        counters = get(f"{url}/sandbox/counters")
-        delivered = reported(answers)
-        if delivered != accepted(url):
-            raise SystemExit("the sandbox does not have what the sidecar reported as delivered")
-        console.print(
-            f"The sandbox, a local simulator of Customer.io, has each of the {delivered.total()} once:"
-            f" {counters['people']} people, {counters['events']} events and"
-            f" {counters['objects']} objects."
-        )
-        console.print("To do the same by hand, start ciosidecar sandbox, then:")
+        compare(console, url, reported(answers))
+        console.print("\nTo do the same by hand, start ciosidecar sandbox, then:")
         console.print("  .venv/bin/ciosidecar deliver examples/events.jsonl \\")
         console.print(
             "    --config examples/destination.json --customerio-url http://127.0.0.1:8089"

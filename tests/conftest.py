@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from ciosidecar import v1
 from ciosidecar_server.app import Sidecar
 from ciosidecar_server.settings import Settings
 from grpc import aio
+
+from tests.fake_customerio import nobody
 
 # No test may assume that the default port is free, so every process that a test starts takes a free one.
 os.environ.setdefault("CIOSIDECAR_ADMIN_LISTEN", "127.0.0.1:0")
@@ -33,6 +35,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(directory) for directory in SERIAL):
             item.add_marker(pytest.mark.serial)
+
+
+@pytest.fixture
+def no_listener() -> Iterator[str]:
+    """An address of loopback at which no server listens while the test runs."""
+    with nobody() as address:
+        yield address
 
 
 @pytest.fixture

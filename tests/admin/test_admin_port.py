@@ -106,7 +106,7 @@ def test_a_taken_port_is_an_error_that_names_the_flag(running: Server) -> None:
     "address",
     [
         "",
-        "50551",
+        "50549",
         "localhost",
         "127.0.0.1:99999",
         "::1:0",
@@ -200,7 +200,7 @@ def test_every_answer_says_what_a_browser_may_do(running: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["evil.example", "127.0.0.1.evil.example", "", "[", "evil.example:50551"]
+    "name", ["evil.example", "127.0.0.1.evil.example", "", "[", "evil.example:50549"]
 )
 def test_a_name_that_leads_here_from_elsewhere_is_refused(running: Server, name: str) -> None:
     """A web page that points its own name to 127.0.0.1 gets nothing to read (DNS rebinding)."""

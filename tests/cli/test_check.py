@@ -1,6 +1,8 @@
 """`ciosidecar check`, and what the command says of itself."""
 
 import json
+import platform
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,9 @@ def test_help_teaches(arguments: tuple[str, ...], words: tuple[str, ...]) -> Non
 
 
 def test_version() -> None:
-    """--version prints the release."""
+    """--version prints the release, and the versions of what decides how it behaves."""
     done = run("--version")
-    assert (done.returncode, done.stdout.decode().strip()) == (0, "0.1.0")
+    python = platform.python_version()
+    wire = f"grpcio {version('grpcio')}, protobuf {version('protobuf')}"
+    expected = f"ciosidecar 0.1.0 (Python {python}, {wire})"
+    assert (done.returncode, done.stdout.decode().strip()) == (0, expected)

@@ -18,7 +18,10 @@ def test_a_delivered_line_says_what_customerio_answered() -> None:
         (line,), done = deliver(sandbox.url, lines_of(track(1)))
         assert names(sandbox) == ["E1"]
     latency_ms = line["delivery"].pop("latency_ms")
+    assert list(line)[:3] == ["line", "messageId", "status"]
     assert line == {
+        "line": 1,
+        "messageId": "m1",
         "status": 200,
         "delivery": {"attempts": 1, "http_status": 200, "reason": ""},
         "warnings": [],
@@ -41,8 +44,8 @@ def test_lines_come_out_in_the_order_they_went_in_whatever_becomes_of_them() -> 
         assert names(sandbox) == ["E1", "E3"]
     assert [line["status"] for line in lines] == [200, 400, 298, 400, 400, 200]
     assert lines[1]["error"]["code"] == "INVALID_JSON"
-    assert lines[2] == {"status": 298, "reason": "DEVICE_MODE"}
-    assert lines[3].keys() == {"status", "error", "warnings"}
+    assert lines[2] == {"line": 3, "messageId": "m2", "status": 298, "reason": "DEVICE_MODE"}
+    assert lines[3].keys() == {"line", "status", "error", "warnings"}
     assert lines[3]["error"]["code"] == "MISSING_IDENTITY"
     assert done.returncode == 1
 
@@ -194,3 +197,33 @@ def test_what_cannot_work_says_why(arguments: tuple[str, ...], code: int, text: 
     assert text in " ".join(done.stderr.decode().replace("│", " ").split())
     assert done.stdout == b""
     assert b"Traceback" not in done.stderr
+
+
+def test_a_blank_line_is_skipped_and_counted() -> None:
+    """Between, before and after events. The numbers are those of an editor."""
+    stdin = b"\n" + lines_of(track(1)) + b"  \r\n\n" + lines_of(track(2)) + b"\n\t"
+    with running_sandbox() as sandbox:
+        lines, done = deliver(sandbox.url, stdin)
+    assert [(line["line"], line["messageId"]) for line in lines] == [(2, "m1"), (5, "m2")]
+    assert (done.returncode, done.stderr.startswith(b"2 events\n")) == (0, True)
+
+
+@pytest.mark.parametrize("message_id", [None, 7, "", "ü"])
+def test_a_line_names_the_message_if_it_can(message_id: object) -> None:
+    """A messageId that is no text is not repeated."""
+    event = track(1)["event"] | {"messageId": message_id}
+    with running_sandbox() as sandbox:
+        (line,), _ = deliver(sandbox.url, lines_of({"event": event, "config": CONFIG}))
+    assert line.get("messageId", "none") == (message_id if isinstance(message_id, str) else "none")
+
+
+def test_a_forgotten_config_is_one_error() -> None:
+    """Exit code 2 before anything is sent, and not an error for each line."""
+    events = lines_of(*(track(number)["event"] for number in range(100)))
+    with running_sandbox() as sandbox:
+        lines, done = deliver(sandbox.url, b"\n" + events)
+        assert sandbox.workspace.log.requests == 0
+    assert (lines, done.returncode) == ([], 2)
+    said = [line for line in done.stderr.splitlines() if line.startswith(b"ciosidecar: ")]
+    assert len(said) == 1
+    assert b"--config FILE" in said[0]

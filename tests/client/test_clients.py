@@ -232,10 +232,10 @@ async def test_a_server_in_the_tests_own_loop() -> None:
     assert result.status == 200
 
 
-async def test_an_async_stream_that_was_left_fails_whoever_still_uses_it() -> None:
+async def test_an_async_stream_that_was_left_fails_whoever_still_uses_it(no_listener: str) -> None:
     """No caller waits forever: sending and iterating raise after the block, as in the sync form."""
     options = StreamOptions(max_outstanding_events=1)
-    async with AsyncClient("127.0.0.1:1") as client:
+    async with AsyncClient(no_listener) as client:
         async with client.stream(CONFIG, options) as stream:
             await stream.send(TRACK)
             waiting = asyncio.create_task(stream.send(TRACK))

@@ -249,7 +249,7 @@ async def test_cancelling_ends_whoever_waits_in_asyncio(way: str) -> None:
 
 @pytest.mark.timeout(30)
 @both
-def test_a_stream_ends_when_its_time_is_over(run: Any) -> None:
+def test_a_stream_ends_when_its_time_is_over(run: Any, no_listener: str) -> None:
     """With a sidecar that does not answer, and without a sidecar."""
 
     def silent(connection: Connection) -> None:
@@ -258,7 +258,7 @@ def test_a_stream_ends_when_its_time_is_over(run: Any) -> None:
             pass
 
     with scripted(silent) as (address, _):
-        for target in (address, "127.0.0.1:1"):
+        for target in (address, no_listener):
             with pytest.raises(CallFailed) as failure:
                 run(target, plain([TRACK]), StreamOptions(timeout_s=0.5))
             assert failure.value.code == grpc.StatusCode.DEADLINE_EXCEEDED

@@ -77,9 +77,9 @@ async def test_a_batch_names_no_negative_destination(stub: Stub) -> None:
     assert codes((await stub.Transform(request)).results) == ["UNKNOWN_DESTINATION"]
 
 
-async def test_negative_attempts_of_a_delivery(connect: Connect) -> None:
+async def test_negative_attempts_of_a_delivery(connect: Connect, no_listener: str) -> None:
     """The same where events, or prepared requests, are delivered: nothing is sent."""
-    stub = await connect(customerio_url="http://127.0.0.1:1")
+    stub = await connect(customerio_url=f"http://{no_listener}")
     prepared = v1.PreparedRequest(method="PUT", url="https://track.customer.io/api/v1/customers/u")
     async with caller(stub) as one:
         await one.send(

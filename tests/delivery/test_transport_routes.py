@@ -253,6 +253,7 @@ async def test_nothing_of_a_request_reaches_the_logs(
     authority: trustme.CA,
     caplog: pytest.LogCaptureFixture,
     http2: bool,
+    no_listener: str,
 ) -> None:
     """Not at any level: neither credentials nor the user's id, of what went well and what did not."""
     caplog.set_level(logging.DEBUG)
@@ -263,7 +264,7 @@ async def test_nothing_of_a_request_reaches_the_logs(
     ):
         await send(to, server.url + "/api/v1/customers/secret-user", b'{"secret": 1}')
         with pytest.raises(NoResponse) as caught:
-            await send(to, "https://127.0.0.1:1/api/v1/customers/secret-user?secret")
+            await send(to, f"https://{no_listener}/api/v1/customers/secret-user?secret")
     shown = f"{caplog.text} {caught.value!r} {caught.value.__cause__}"
     assert "secret" not in shown
     assert AUTHORIZATION not in shown

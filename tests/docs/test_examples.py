@@ -16,7 +16,14 @@ from ciosidecar_server.testing import server
 
 from tests.docs.pages import ROOT, Example, examples
 
-PAGES = ("README.md", "docs/python.md", "docs/architecture.md")
+PAGES = (
+    "README.md",
+    "docs/python.md",
+    "docs/architecture.md",
+    "client/python/README.md",
+    "server/transform/README.md",
+    "server/sandbox/README.md",
+)
 TIMEOUT_S = 60
 PYTEST_INI = """[pytest]
 asyncio_mode = auto
@@ -54,7 +61,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
         yield {
             "127.0.0.1:50550": address(),
-            "127.0.0.1:50551": address(),
+            "127.0.0.1:50549": address(),
             "unix:/tmp/ciosidecar.sock": address(listen=(f"unix:{folder}/s.sock",)),
             "10.0.0.7:50550": address(**tls),
             "/etc/ciosidecar/": f"{folder}/",

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.fake_customerio import nobody
+
 from .languages import LANGUAGES, Language
 from .playing import Driver
 from .scenarios import Scenario, numbered
@@ -71,7 +73,7 @@ def driver(language: Language, address: str) -> Iterator[Driver]:
 def keeps_trying(language: Language) -> str | None:
     """Why a client does not try for a minute where nobody answers, if it does not."""
     began = time.monotonic()
-    with driver(language, "127.0.0.1:1") as found:
+    with nobody() as address, driver(language, address) as found:
         *_, end = found.lines()
     took_s = time.monotonic() - began
     if end["end"] == "UNAVAILABLE" and 59 <= took_s <= 90:

@@ -1,6 +1,7 @@
 """The page without a browser: what it answers, what it escapes, how quick it stays."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 
@@ -59,6 +60,45 @@ def test_every_page_answers(track: Track) -> None:
     headers = track.http.get("/").headers
     assert headers["cache-control"] == "no-store"
     assert "script-src 'self'" in headers["content-security-policy"]
+
+
+def test_numbers_are_shown_with_the_digits_that_were_sent(track: Track) -> None:
+    """59.70 stays 59.70, in attributes, in what is nested, in events, on the page and in the admin API."""
+    numbers = '{"price": 59.70, "one": 1.0, "big": 12345678901234567890123, "in": [{"x": 1.50e1}]}'
+    headers = {"content-type": "application/json"}
+    for method, path, body in (
+        ("PUT", "/api/v1/customers/u1", numbers),
+        ("POST", "/api/v1/customers/u1/events", f'{{"name": "E", "data": {numbers}}}'),
+    ):
+        done = track.http.request(method, path, content=body, headers=headers, auth=AUTH)
+        assert done.status_code == 200
+    compact = numbers.replace(" ", "")
+    sent = track.http.get("/sandbox/person?id=u1").text
+    assert sent.count(compact) == 2
+    person = html(track, f"/people/{track.person(id='u1')['cio_id']}")
+    for text in (">59.70<", ">1.0<", ">12345678901234567890123<", "[{&#34;x&#34;:1.50e1}]"):
+        assert text in person
+
+
+def test_a_number_out_of_range_is_refused(track: Track) -> None:
+    """Also in a list."""
+    for body in ('{"a": 1e400}', '{"a": [{"b": -1e999}]}'):
+        headers = {"content-type": "application/json"}
+        done = track.http.put("/api/v1/customers/u1", content=body, headers=headers, auth=AUTH)
+        assert (done.status_code, "out of range" in done.text) == (400, True)
+
+
+def test_requests_and_operations_are_counted_apart(track: Track) -> None:
+    """A batch of three operations is one request, and three rows: the numbers of the filters add up."""
+    people = [
+        {"type": "person", "action": "identify", "identifiers": {"id": each}} for each in "abc"
+    ]
+    assert track.post("/api/v2/batch", {"batch": people}).status_code == 200
+    track.identify("d")
+    page = html(track, "/")
+    assert 'data-count="requests">2<' in page
+    assert re.search(r'All <span class="count" data-count="operations">4<', page)
+    assert re.search(r'data-count="applied">4<', page)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ from ciosidecar.results import (
 )
 from ciosidecar.stream import Stream
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Answer",
     "ApiRequest",

@@ -3,7 +3,6 @@
 from itertools import islice
 from typing import Any
 
-from msgspec.json import encode
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +15,7 @@ from .identifiers import Identifier
 from .objects import Object
 from .outcome import Outcome, Refusal
 from .people import Person
+from .sent_json import encode
 from .workspace import Workspace
 
 DEFAULT_LIMIT = 50
@@ -175,7 +175,8 @@ class AdminApi:
                 raise HTTPException(
                     400, "faults are {spec: text, seed: whole number, retry_after_s: seconds}"
                 )
-            if retry_after_s is not None and type(retry_after_s) not in (int, float):
+            is_number = isinstance(retry_after_s, int | float) and type(retry_after_s) is not bool
+            if retry_after_s is not None and not is_number:
                 raise HTTPException(400, "retry_after_s must be a number of seconds, or null")
             try:
                 self._faults.change(spec, seed, retry_after_s)

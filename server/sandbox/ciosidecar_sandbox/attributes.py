@@ -13,7 +13,7 @@ def is_unsubscribed(value: Any) -> bool:
     """Return True for true in any case, 1 and "1"; Customer.io reads other values as subscribed."""
     if type(value) is str:
         return value == "1" or value.lower() == "true"
-    return type(value) in (bool, int, float) and value == 1
+    return isinstance(value, bool | int | float) and value == 1
 
 
 def is_empty(value: Any) -> bool:

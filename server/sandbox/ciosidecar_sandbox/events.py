@@ -5,7 +5,8 @@ from collections import OrderedDict, deque
 from typing import Any
 
 from msgspec import Struct
-from msgspec.json import decode
+
+from .sent_json import decode
 
 MAX_DATA_BYTES_KEPT = 256 * 1024 * 1024
 """Limit of the data of all events together. Beyond it the oldest events are removed."""

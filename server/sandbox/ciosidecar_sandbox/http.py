@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 
 from msgspec import Raw, ValidationError
-from msgspec.json import decode, encode
+from msgspec.json import encode
 
 from .outcome import Refusal
+from .sent_json import decode
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

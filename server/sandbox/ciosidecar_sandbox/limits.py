@@ -3,9 +3,9 @@
 from typing import Any
 
 from msgspec import DecodeError, Raw
-from msgspec.json import decode, encode
 
 from .outcome import Refusal
+from .sent_json import decode, encode
 
 MAX_NAME_BYTES = 100
 """Limit of an event's name."""
@@ -108,7 +108,7 @@ def _compact_bytes(data: bytes) -> int:
 
 def usable_time(value: Any) -> int | None:
     """Return a value in Unix seconds; None for any other value, milliseconds included."""
-    if type(value) is float and value.is_integer():
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     if type(value) is int and 0 <= value < 2**32:
         return value

@@ -7,11 +7,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from msgspec.json import decode, encode
+from msgspec.json import decode
 from msgspec.json import format as indented
 from starlette.responses import HTMLResponse
 
 from .. import __version__
+from ..sent_json import encode
 from .query import address
 
 HEADERS = {

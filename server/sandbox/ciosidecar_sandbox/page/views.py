@@ -169,6 +169,7 @@ def frame(workspace: Workspace, faults: Faults) -> dict[str, Any]:
             "objects": len(workspace.objects),
             "events": len(workspace.events.kept),
             "requests": log.requests,
+            "operations": log.written,
             **{outcome.value: log.by_outcome[outcome] for outcome in Outcome},
         },
         "faults": faults.spec if faults.any else "",

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from msgspec.json import encode
-
 from ..identifiers import Identifier
 from ..outcome import Effect, Outcome, applied, dropped
+from ..sent_json import encode
 from ..workspace import Form, Metric, Workspace
 from .identify import identify
 from .tracking import track

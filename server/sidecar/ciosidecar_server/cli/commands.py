@@ -6,9 +6,11 @@ from importlib.util import find_spec
 import cyclopts.config
 from cyclopts import App, Parameter
 
-from .. import __version__
+from .completion import add_completion
+from .examples import examples
 from .outcome import drop_output, give_up
 from .output import CannotWrite, printing
+from .version import version_line
 
 if find_spec("ciosidecar_sandbox") is None:
     from .missing_sandbox import sandbox_app
@@ -18,15 +20,16 @@ else:
 app = App(
     name="ciosidecar",
     help="Turn RudderStack events into Customer.io requests, and deliver them.",
-    version=__version__,
+    version=version_line,
     config=cyclopts.config.Env("CIOSIDECAR_", command=False),
     # No --empty-listen beside --listen: an empty list is of no use for any option.
     default_parameter=Parameter(negative_iterable=()),
 )
 # By path: a command is imported when it is used. The parent of several workers must not import gRPC.
-for command in ("serve", "transform", "deliver", "check", "top", "tap"):
-    app.command(f"{__package__}.{command}:{command}", name=command)
+for command in ("serve", "transform", "deliver", "check", "health", "top", "tap"):
+    app.command(f"{__package__}.{command}:{command}", name=command, help_epilogue=examples(command))
 app.command(sandbox_app)
+add_completion(app)
 
 
 def main() -> None:

@@ -8,12 +8,12 @@ from typing import Annotated
 from ciosidecar import DeliveryOptions, Result, SidecarError, StreamOptions
 from cyclopts import Parameter, validators
 
-from ..jsonl.reading import chunks_of_lines
+from ..jsonl.reading import NoConfig, chunks_of_lines, message_id
 from ..jsonl.streaming import LineStream
 from ..jsonl.summary import Summary
 from ..jsonl.writing import delivered_line
 from .files import open_input, read_file
-from .outcome import EXIT_FAILED, Failed, drop_output, run, say, stderr
+from .outcome import EXIT_FAILED, EXIT_USAGE, Failed, drop_output, run, say, stderr
 from .output import CannotWrite, Lines
 from .progress import delivering
 from .sidecar import check_destined, client_of
@@ -35,9 +35,10 @@ def deliver(
     """Deliver events to Customer.io. Prints one result for each line of input, in the same order.
 
     An input line is {"event": {…}, "config": {…}}, or only the event with --config FILE. A record also
-    has "connection": {…}. An output line is {"status": 200, "delivery": {"attempts", "http_status",
-    "reason", "latency_ms"}, "warnings": […]}. It has "error" if the event failed, and is
-    {"status": 298, "reason": …} if the event was filtered. A summary with Customer.io's own reasons
+    has "connection": {…}. An output line is {"line": 1, "messageId": …, "status": 200,
+    "delivery": {"attempts", "http_status", "reason", "latency_ms"}, "warnings": […]}. It has "error" if the event failed, and is
+    {…, "status": 298, "reason": …} if the event was filtered. A blank line of input has no
+    line of output. A summary with Customer.io's own reasons
     goes to stderr.
 
     A retryable failure is retried until --timeout-s is over. Later events of the same person wait
@@ -76,11 +77,13 @@ async def _deliver(
     summary = Summary("delivered")
     out = Lines()
 
-    def done(event: bytes, result: Result, line_of: Mapping[int, int]) -> None:
+    def done(line: int, event: bytes, result: Result, line_of: Mapping[int, int]) -> None:
         out.write(
             delivered_line(
                 result,
                 line_of,
+                line=line,
+                message_id=message_id(event),
                 with_requests=options.include_requests,
                 show_secrets=show_secrets,
             )
@@ -107,6 +110,8 @@ async def _run(line_stream: LineStream, chunks: Iterator[list[bytes | None]]) ->
     """Deliver all lines. If that ends early, say on stderr which lines have no result."""
     try:
         await line_stream.run(chunks)
+    except NoConfig as problem:
+        raise Failed(str(problem), EXIT_USAGE) from None
     except BrokenPipeError:
         drop_output()
         say(_unanswered(line_stream))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from msgspec.json import encode
 
 from .outcome import Failed, drop_output, reason
+from .service_manager import notify
 
 
 class CannotWrite(Failed):
@@ -67,7 +68,7 @@ def print_json(value: object) -> None:
 
 
 def print_ready(**members: object) -> None:
-    """Print the line of JSON that says where a server listens.
+    """Print the line of JSON that says where a server listens, and tell systemd if that runs it.
 
     Raises:
         CannotWrite: Standard output cannot be written, or has no reader.
@@ -78,3 +79,4 @@ def print_ready(**members: object) -> None:
         drop_output()
         why = problem if isinstance(problem, CannotWrite) else "standard output has no reader"
         raise CannotWrite(f"{why}, so no program could learn the address") from None
+    notify("READY=1")

@@ -9,11 +9,13 @@ from ciosidecar_sandbox.settings import CannotStart, SandboxSettings
 from cyclopts import App, Parameter
 
 from .. import __version__
+from .examples import examples
 from .outcome import Failed, run
 from .output import print_ready
 
 sandbox_app = App(
     name="sandbox",
+    help_epilogue=examples("sandbox"),
     # The prefix differs from that of `serve`: CIOSIDECAR_LISTEN is the address of `serve`.
     config=cyclopts.config.Env("CIOSIDECAR_SANDBOX_", command=False),
 )

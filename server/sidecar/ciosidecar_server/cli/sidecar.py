@@ -44,7 +44,7 @@ async def client_of(
         async with target.client(target.target) as client:
             yield client
         return
-    with TemporaryDirectory(prefix="ciosidecar-") as directory:
+    with _temporary_directory() as directory:
         address = f"unix:{directory}/sidecar.sock"
         sidecar = Sidecar(Settings(listen=(address,), customerio_url=customerio_url))
         await sidecar.start()
@@ -54,6 +54,16 @@ async def client_of(
         finally:
             await sidecar.stop_at_once()
             await _calls_end()
+
+
+def _temporary_directory() -> TemporaryDirectory[str]:
+    try:
+        return TemporaryDirectory(prefix="ciosidecar-")
+    except OSError:
+        raise Failed(
+            "no directory for temporary files can be written, and the sidecar of this command needs one for"
+            " its socket: set TMPDIR, or name a running sidecar with --target"
+        ) from None
 
 
 async def _calls_end() -> None:

@@ -7,12 +7,12 @@ from typing import Annotated
 from ciosidecar import Result, StreamOptions
 from cyclopts import Parameter
 
-from ..jsonl.reading import chunks_of_lines
+from ..jsonl.reading import NoConfig, chunks_of_lines
 from ..jsonl.streaming import LineStream
 from ..jsonl.summary import Summary
 from ..jsonl.writing import result_line
 from .files import open_input, read_file
-from .outcome import run, stderr
+from .outcome import EXIT_USAGE, Failed, run, stderr
 from .output import Lines
 from .progress import counting
 from .sidecar import client_of
@@ -33,7 +33,8 @@ def transform(
 
     An input line is {"event": {…}, "config": {…}}, or only the event with --config FILE. A record also
     has "connection": {…}. An output line is {"status": 200, "requests": […], "warnings": […]},
-    {"status": 400, "error": {…}} or {"status": 298, "reason": …}. Progress and a summary go to stderr.
+    {"status": 400, "error": {…}} or {"status": 298, "reason": …}. A blank line of input
+    has no line of output. Progress and a summary go to stderr.
     Nothing is sent to Customer.io. If the output cannot be written, the exit code is 1, and stderr
     says how many lines were written.
 
@@ -58,7 +59,7 @@ async def _transform(
     with open_input(file) as lines, counting() as progress:
         task = progress.add_task("events", total=None)
 
-        def done(event: bytes, result: Result, line_of: Mapping[int, int]) -> None:
+        def done(_line: int, event: bytes, result: Result, line_of: Mapping[int, int]) -> None:
             out.write(result_line(result, line_of, show_secrets=show_secrets))
             summary.count(event, result)
             progress.update(task, advance=1)
@@ -68,6 +69,8 @@ async def _transform(
                 await LineStream(stream, config_json, pack=pack, done=done).run(
                     chunks_of_lines(lines)
                 )
+        except NoConfig as problem:
+            raise Failed(str(problem), EXIT_USAGE) from None
         finally:
             progress.stop()
             summary.show(stderr)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple
 
-from msgspec import DecodeError, Raw, Struct, ValidationError
+from msgspec import DecodeError, Raw, Struct, ValidationError, field
 from msgspec.json import Decoder
 
 CHUNK_BYTES = 1 << 18
@@ -27,13 +27,23 @@ class BadLine(ValueError):
     """A line that cannot be read. The text says what is wrong."""
 
 
+class NoConfig(ValueError):
+    """The first line is an event without a destination: most likely --config was forgotten."""
+
+
 class _Wrapped(Struct):
     event: Raw = Raw()
     config: Raw = Raw()
     connection: Raw = Raw()
 
 
+class _Event(Struct):
+    type: Raw = Raw()
+    message_id: Any = field(default=None, name="messageId")
+
+
 _decode_wrapped = Decoder(_Wrapped).decode
+_decode_event = Decoder(_Event).decode
 _SCANNER = json.JSONDecoder()
 
 
@@ -86,6 +96,24 @@ async def next_chunk(chunks: Iterator[list[bytes | None]]) -> list[bytes | None]
 
     threading.Thread(target=read, name="ciosidecar-read", daemon=True).start()
     return await next_lines
+
+
+def message_id(event: bytes) -> str | None:
+    """Return the messageId of an event, or None if it has none that is text."""
+    try:
+        found = _decode_event(event).message_id
+    except (DecodeError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
+
+
+def is_bare_event(line: bytes) -> bool:
+    """Return True if a line is an event itself, and not an event in an object with its config."""
+    try:
+        wrapped = _decode_wrapped(line)
+        return bool(_decode_event(line).type) and not (wrapped.event or wrapped.config)
+    except (DecodeError, RecursionError):
+        return False
 
 
 def parse_line(line: bytes, config: bytes | None) -> Line:

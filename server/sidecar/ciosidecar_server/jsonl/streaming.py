@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ciosidecar import Answer, AsyncStream, Destination, EventError, Result, SourceConnection
 
-from .reading import MAX_LINE_BYTES, BadLine, next_chunk, parse_line
+from .reading import MAX_LINE_BYTES, BadLine, NoConfig, is_bare_event, next_chunk, parse_line
 
 _MAX_KNOWN_DESTINATIONS = 1000
 # More events than there are between the first and the last event of one request.
 _REQUEST_SPAN = 20_000
 
-Done = Callable[[bytes, Result, Mapping[int, int]], None]
-"""Called for each line in order, with its event (b"" if it has none), its result, and the line numbers
+Done = Callable[[int, bytes, Result, Mapping[int, int]], None]
+"""Called for each line in order, with its number, its event (b"" if it has none), its result, and the line numbers
 by position on the stream."""
 
 
@@ -43,15 +43,16 @@ class LineStream:
         self._handed_out = 0
         self._line_of: dict[int, int] = {}
         self.lines_sent = 0
-        """Number of lines that were read, and sent if they had an event."""
+        """Number of the last line that was read, and sent if it had an event."""
         self.lines_done = 0
-        """Number of lines with a result: the first lines of the input."""
+        """Number of the last line with a result. Earlier lines without a result are blank."""
 
     async def run(self, chunks: Iterator[list[bytes | None]]) -> None:
-        """Send all lines and hand out all results.
+        """Send all lines and hand out all results. Blank lines have none.
 
         Raises:
             SidecarError: The stream failed.
+            NoConfig: The first line has no config, and there is none for all lines. Nothing was sent.
         """
         feeding = asyncio.create_task(self._feed(chunks))
         try:
@@ -68,12 +69,23 @@ class LineStream:
             while (lines := await next_chunk(chunks)) is not None:
                 for line in lines:
                     self._lines_read += 1
+                    if line is not None and not line.strip():
+                        continue
+                    self._check_first(line)
                     await self._send(line)
                     self.lines_sent = self._lines_read
                 if self._handed_out == self._sent:
                     self._hand_out_local(self._lines_read + 1)
         finally:
             self._stream.finish()
+
+    def _check_first(self, line: bytes | None) -> None:
+        """Raise NoConfig if the first line shows that no line has a config."""
+        if self.lines_sent == 0 and self._config is None and line and is_bare_event(line):
+            raise NoConfig(
+                "the first line is an event without a destination: name the destination's settings with"
+                ' --config FILE, or write each line as {"event": {…}, "config": {…}}'
+            )
 
     async def _send(self, line: bytes | None) -> None:
         try:
@@ -102,16 +114,18 @@ class LineStream:
 
     def _hand_out(self, answer: Answer) -> None:
         position = answer.result.position
-        self._hand_out_local(self._line_of[position])
-        self._finish_line(answer.attachment, answer.result)
+        line = self._line_of[position]
+        self._hand_out_local(line)
+        self._finish_line(line, answer.attachment, answer.result)
         self._handed_out += 1
         self._line_of.pop(position - _REQUEST_SPAN, None)
 
     def _hand_out_local(self, before: int) -> None:
         """Hand out the results of lines that were not sent, up to a line."""
         while self._local and self._local[0][0] < before:
-            self._finish_line(b"", self._local.popleft()[1])
+            line, result = self._local.popleft()
+            self._finish_line(line, b"", result)
 
-    def _finish_line(self, event: bytes, result: Result) -> None:
-        self._done(event, result, self._line_of)
-        self.lines_done += 1
+    def _finish_line(self, line: int, event: bytes, result: Result) -> None:
+        self._done(line, event, result, self._line_of)
+        self.lines_done = line

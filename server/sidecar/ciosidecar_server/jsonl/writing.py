@@ -31,17 +31,28 @@ def result_line(result: Result, lines: Mapping[int, int], *, show_secrets: bool)
 
 
 def delivered_line(
-    result: Result, lines: Mapping[int, int], *, with_requests: bool, show_secrets: bool
+    result: Result,
+    lines: Mapping[int, int],
+    *,
+    line: int,
+    message_id: str | None,
+    with_requests: bool,
+    show_secrets: bool,
 ) -> bytes:
     """Return the line for one result of a delivery, with its newline.
 
     Args:
         result: The result.
         lines: The line numbers of the input by position on the stream.
+        line: The number of the event's line in the input, from 1.
+        message_id: The event's messageId, or None if it has none.
         with_requests: Also show the requests.
         show_secrets: Show Authorization headers instead of masking them.
     """
-    members: dict[str, Any] = {"status": result.status}
+    members: dict[str, Any] = {"line": line}
+    if message_id is not None:
+        members["messageId"] = message_id
+    members["status"] = result.status
     if result.filter_reason is not None:
         members["reason"] = result.filter_reason
     if result.error is not None:
@@ -98,7 +109,7 @@ def _requests(
 def _request(
     request: ApiRequest, lines: Mapping[int, int], *, show_secrets: bool
 ) -> dict[str, Any]:
-    headers = request.headers
+    headers = dict(sorted(request.headers.items()))
     if not show_secrets and "Authorization" in headers:
         headers = headers | {"Authorization": MASKED}
     members: dict[str, Any] = {

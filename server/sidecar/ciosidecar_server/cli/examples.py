@@ -1,0 +1,47 @@
+"""Examples at the end of the --help of each command. At 80 columns no line of them may break."""
+
+_EXAMPLES = {
+    "serve": """
+ciosidecar serve --listen 127.0.0.1:50550 --listen unix:/tmp/ciosidecar.sock
+CIOSIDECAR_LISTEN=127.0.0.1:0 ciosidecar serve --log-level debug
+""",
+    "transform": """
+ciosidecar transform events.jsonl --config destination.json
+tail -n 5 events.jsonl | ciosidecar transform --config destination.json --pack
+""",
+    "deliver": """
+ciosidecar deliver events.jsonl --config destination.json \\
+    --customerio-url http://127.0.0.1:8089
+""",
+    "check": """
+ciosidecar check --config destination.json
+ciosidecar check --config destination.json --probe \\
+    --customerio-url http://127.0.0.1:8089
+""",
+    "health": """
+ciosidecar health
+ciosidecar health --admin 127.0.0.1:50549 --timeout-s 1
+""",
+    "top": """
+ciosidecar top
+ciosidecar top --admin 127.0.0.1:50549
+""",
+    "tap": """
+ciosidecar tap
+ciosidecar tap --admin 127.0.0.1:50549 --destination shop --outcome failed
+""",
+    "sandbox": """
+ciosidecar sandbox
+ciosidecar sandbox --listen 127.0.0.1:0 --fault 503=0.05,slow=0.01:2s
+""",
+    "completion": """
+source <(ciosidecar completion bash)
+ciosidecar completion fish > ~/.config/fish/completions/ciosidecar.fish
+""",
+}
+
+
+def examples(command: str) -> str:
+    """Return the examples of a command as the last paragraph of its help."""
+    lines = _EXAMPLES[command].strip().splitlines()
+    return "\n".join(["Examples:", "", *(f"    {line}" for line in lines)])
