@@ -165,7 +165,7 @@ async def test_a_caller_does_not_read() -> None:
         writing = await flood(call)
         state = await top_once(running, lambda state: state["streams"][0]["unread_s"] >= 5)
         assert value(await metrics_of(running), "streams_stalled") == 1
-        terminal = (running, b"does not read", "--once")
+        terminal = (running, b"has not read for", "--once")
         _, screen = await asyncio.to_thread(in_terminal, *terminal, interrupt=False)
         assert b"router" in screen
         reading = asyncio.ensure_future(_read_all(call))

@@ -138,7 +138,7 @@ def _state(row: State) -> Text:
 
 def _unread(row: State) -> str:
     unread_s = row["unread_s"]
-    return f"does not read since {unread_s:,.0f} s" if unread_s >= _UNREAD_S else ""
+    return f"has not read for {unread_s:,.0f} s" if unread_s >= _UNREAD_S else ""
 
 
 def _text(text: str) -> Text:
