@@ -28,8 +28,8 @@ func (c *Client) Transform(ctx context.Context, destination Destination, items [
 	response, err := c.stub.Transform(ctx, &v1.TransformRequest{
 		Destinations: batch.destinations, Connections: batch.connections, Batch: batch.encoded,
 	})
-	if err != nil {
-		return nil, callError(err)
+	if err := c.first.callError(err); err != nil {
+		return nil, err
 	}
 	return batch.decode(response.GetResults())
 }
@@ -64,8 +64,8 @@ func (c *Client) Deliver(
 		Destinations: batch.destinations, Connections: batch.connections, Batch: batch.encoded,
 		Delivery: options.encode(),
 	})
-	if err != nil {
-		return nil, callError(err)
+	if err := c.first.callError(err); err != nil {
+		return nil, err
 	}
 	return batch.decode(response.GetResults())
 }

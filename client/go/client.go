@@ -17,6 +17,7 @@ import (
 type Client struct {
 	conn     *grpc.ClientConn
 	stub     v1.SidecarServiceClient
+	first    firstConnection
 	lifetime context.Context
 	cancel   context.CancelFunc
 }
@@ -43,7 +44,7 @@ func (c *Client) Capabilities(ctx context.Context) (*v1.GetCapabilitiesResponse,
 	ctx, cancel := withCallTimeout(ctx, defaultCallTimeout)
 	defer cancel()
 	response, err := c.stub.GetCapabilities(ctx, &v1.GetCapabilitiesRequest{})
-	return response, callError(err)
+	return response, c.first.callError(err)
 }
 
 // Check checks a destination's settings. The response has the errors and remarks by key.
@@ -65,7 +66,7 @@ func (c *Client) check(
 	response, err := c.stub.CheckDestination(ctx, &v1.CheckDestinationRequest{
 		Destination: encodeDestination(destination, 0), Probe: probe,
 	})
-	return response, callError(err)
+	return response, c.first.callError(err)
 }
 
 // Stream opens a stream. The destination is that of all items that name none themselves; it may be
@@ -74,7 +75,7 @@ func (c *Client) check(
 // Stream returns at once and connects in the background. The stream ends with Close, with the
 // client's Close, with ctx, or, after CloseSend, with the last result.
 func (c *Client) Stream(ctx context.Context, destination Destination, options *StreamOptions) *Stream {
-	stream := newStream(ctx, c.stub, destination, options.withDefaults())
+	stream := newStream(ctx, c.stub, &c.first, destination, options.withDefaults())
 	stop := context.AfterFunc(c.lifetime, stream.end)
 	go func() {
 		defer stop()

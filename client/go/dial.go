@@ -6,11 +6,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -20,8 +17,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/health" // lets the service config ask for health checks
 	"google.golang.org/grpc/keepalive"
-	"google.golang.org/grpc/resolver"
-	"google.golang.org/grpc/resolver/manual"
 
 	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 )
@@ -33,7 +28,9 @@ const (
 	maxMessageBytes         = 64 << 20
 	defaultKeepAliveTime    = 30 * time.Second
 	defaultKeepAliveTimeout = 10 * time.Second
-	connectTimeout          = 5 * time.Second
+	defaultConnectTimeout   = 10 * time.Second
+	// maxConnectAttempt is the time limit of one attempt to connect, with its TLS handshake.
+	maxConnectAttempt = 5 * time.Second
 )
 
 // defaultServiceConfig configures gRPC: each address has a connection, and calls take turns among the
@@ -63,6 +60,21 @@ type DialOptions struct {
 	// TLS is the TLS config; [TLSFiles] returns one. Nil: no TLS, for loopback addresses and for unix
 	// sockets, on which a sidecar has no TLS.
 	TLS *tls.Config
+	// Token is the bearer token that the sidecar requires. Optional; set at most one of Token,
+	// TokenFile and TokenSource.
+	Token string
+	// TokenFile is a file with the bearer token. The client reads the file for each call, so that a
+	// token can be replaced: its first line that is neither blank nor a comment (#).
+	TokenFile string
+	// TokenSource returns the bearer token. The client calls the function for each call.
+	TokenSource func(context.Context) (string, error)
+	// Insecure, if true, lets the client send the token without TLS to any address. By default, it
+	// does so only over loopback and unix sockets.
+	Insecure bool
+	// ConnectTimeout is the time for which the streams of a new client try until a sidecar answers for
+	// the first time. After that, StreamOptions.ReconnectFor applies. An attempt to connect takes at
+	// most this time, and at most 5 s. Defaults to 10 s.
+	ConnectTimeout time.Duration
 	// KeepAliveTime is the time of silence in a call after which the client pings the sidecar.
 	// Defaults to 30 s. The sidecar allows no less than 10 s.
 	KeepAliveTime time.Duration
@@ -76,12 +88,12 @@ type DialOptions struct {
 	GRPC []grpc.DialOption
 }
 
-// Dial returns a client of the sidecars at the addresses: host:port, [IPv6]:port or unix:PATH, in any
-// mixture. No address means [DefaultAddress]. A name with several addresses MUST be the only one, as
-// dns:///name:port.
+// Dial returns a client of the sidecars at the addresses: host:port, [IPv6]:port, unix:PATH or
+// unix-abstract:NAME, in any mixture. Nil means [DefaultAddress]. A name with several addresses MUST be
+// the only one, as dns:///host:port.
 //
 // Dial does not wait for a connection; the first call connects. It returns an error if the options or
-// addresses cannot be used.
+// addresses cannot be used, or if the token would leave the host without TLS.
 func Dial(addresses []string, options *DialOptions) (*Client, error) {
 	if options == nil {
 		options = &DialOptions{}
@@ -93,12 +105,28 @@ func Dial(addresses []string, options *DialOptions) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if options.ConnectTimeout < 0 {
+		return nil, errors.New("ciosidecar: ConnectTimeout must not be negative")
+	}
+	source, err := options.tokenSource()
+	if err == nil && source != nil {
+		err = options.checkPlainToken(addresses)
+		dialOptions = append(dialOptions, tokenInterceptors(source)...)
+	}
+	if err != nil {
+		return nil, err
+	}
 	dialOptions = append(dialOptions, options.grpcOptions()...)
 	conn, err := grpc.NewClient(target, append(dialOptions, options.GRPC...)...)
 	if err != nil {
 		return nil, fmt.Errorf("ciosidecar: %w", err)
 	}
 	client := &Client{conn: conn, stub: v1.NewSidecarServiceClient(conn)}
+	client.first.timeout = orDefault(options.ConnectTimeout, defaultConnectTimeout)
+	client.first.addresses = strings.Join(addresses, ", ")
+	if addresses == nil {
+		client.first.addresses = DefaultAddress
+	}
 	client.lifetime, client.cancel = context.WithCancel(context.Background())
 	return client, nil
 }
@@ -127,66 +155,11 @@ func (o *DialOptions) grpcOptions() []grpc.DialOption {
 			Backoff: backoff.Config{
 				BaseDelay: initialReconnectDelay, Multiplier: 2, Jitter: 0.2, MaxDelay: maxReconnectDelay,
 			},
-			MinConnectTimeout: connectTimeout,
+			MinConnectTimeout: min(orDefault(o.ConnectTimeout, defaultConnectTimeout), maxConnectAttempt),
 		}),
 		// A sidecar runs on the same host or network, which proxies of the environment do not serve.
 		grpc.WithNoProxy(),
 	}
-}
-
-// targetOf returns one gRPC target for all addresses, and the options that gRPC needs to resolve it.
-func targetOf(addresses []string) (string, []grpc.DialOption, error) {
-	for _, address := range addresses {
-		if !isAddress(address) {
-			return "", nil, fmt.Errorf("ciosidecar: %q is no address: "+
-				"give host:port, [IPv6]:port, unix:PATH or dns:///name:port", address)
-		}
-	}
-	switch len(addresses) {
-	case 0:
-		return DefaultAddress, nil, nil
-	case 1:
-		return addresses[0], nil, nil
-	}
-	endpoints := make([]resolver.Endpoint, len(addresses))
-	for index, address := range addresses {
-		if strings.Contains(address, ":///") && !isUnix(address) {
-			return "", nil, fmt.Errorf("ciosidecar: %s can only be given alone", address)
-		}
-		endpoints[index].Addresses = []resolver.Address{
-			{Addr: address, ServerName: serverName(address)},
-		}
-	}
-	static := manual.NewBuilderWithScheme("ciosidecar")
-	static.InitialState(resolver.State{Endpoints: endpoints})
-	return static.Scheme() + ":///sidecars", []grpc.DialOption{grpc.WithResolvers(static)}, nil
-}
-
-var addressForm = regexp.MustCompile(
-	`^(?:unix:\S+|(?:dns:///)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5}))$`)
-
-func isAddress(address string) bool {
-	groups := addressForm.FindStringSubmatch(address)
-	if groups == nil {
-		return false
-	}
-	port, err := strconv.Atoi(groups[1])
-	return isUnix(address) || (err == nil && 0 < port && port < 65_536)
-}
-
-func isUnix(address string) bool { return strings.HasPrefix(address, "unix:") }
-
-// serverName returns the name that the certificate at an address must have. gRPC also sends it as the
-// authority of the calls.
-func serverName(address string) string {
-	if isUnix(address) {
-		return "localhost"
-	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
-	}
-	return host
 }
 
 // TLSFiles returns a TLS config from PEM files: the CA certificates that the sidecar's certificate must

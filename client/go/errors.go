@@ -47,6 +47,8 @@ func (e *CallError) Is(target error) bool {
 	}
 }
 
+const tokenAdvice = " (set Token, TokenFile or TokenSource to a token of the sidecar's --auth-token-file)"
+
 // callError converts an error of gRPC or of a context to a CallError, and nil to nil.
 func callError(err error) error {
 	if err == nil {
@@ -55,6 +57,9 @@ func callError(err error) error {
 	callStatus, ok := status.FromError(err)
 	if !ok {
 		callStatus = status.FromContextError(err)
+	}
+	if callStatus.Code() == codes.Unauthenticated {
+		callStatus = status.New(codes.Unauthenticated, callStatus.Message()+tokenAdvice)
 	}
 	return &CallError{status: callStatus}
 }

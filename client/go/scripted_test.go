@@ -50,12 +50,26 @@ func (s *scripted) Deliver(ctx context.Context, request *v1.DeliverRequest) (*v1
 // startScripted starts a scripted server and returns its address.
 func startScripted(t *testing.T, scripts ...script) (string, *scripted) {
 	t.Helper()
+	return startScriptedWith(t, nil, scripts...)
+}
+
+// startScriptedWith starts a scripted server with options of gRPC.
+func startScriptedWith(t *testing.T, options []grpc.ServerOption, scripts ...script) (string, *scripted) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return listener.Addr().String(), serveScripted(t, listener, options, scripts...)
+}
+
+// serveScripted starts a scripted server that listens at the listener.
+func serveScripted(
+	t *testing.T, listener net.Listener, options []grpc.ServerOption, scripts ...script,
+) *scripted {
+	t.Helper()
 	sidecar := &scripted{scripts: scripts}
-	server := grpc.NewServer()
+	server := grpc.NewServer(options...)
 	v1.RegisterSidecarServiceServer(server, sidecar)
 	checks := health.NewServer()
 	checks.SetServingStatus(v1.SidecarService_ServiceDesc.ServiceName,
@@ -68,7 +82,7 @@ func startScripted(t *testing.T, scripts ...script) (string, *scripted) {
 		<-served
 	})
 	t.Cleanup(sidecar.stop)
-	return listener.Addr().String(), sidecar
+	return sidecar
 }
 
 func (s *scripted) TransformStream(

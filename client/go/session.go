@@ -39,7 +39,9 @@ func (s *Stream) keepConnected() error {
 	if s.invalidOptions != nil {
 		return s.invalidOptions
 	}
-	backoff := reconnectBackoff{reconnectFor: s.options.ReconnectFor}
+	backoff := reconnectBackoff{
+		reconnectFor: s.options.ReconnectFor, first: s.first, startedAt: time.Now(),
+	}
 	for {
 		answeredBefore, startedAt := s.outstanding.answeredCount, time.Now()
 		err := s.runSession()
@@ -63,10 +65,10 @@ func (s *Stream) keepConnected() error {
 		if done {
 			return sendFailure
 		}
-		delay, ok := backoff.next(time.Since(startedAt), progress)
-		if !ok {
+		delay, limit := backoff.next(time.Since(startedAt), progress)
+		if limit != 0 {
 			return callError(status.Errorf(codes.Unavailable,
-				"no answer for %s: %s", s.options.ReconnectFor, reason))
+				"no answer for %s from %s: %s", limit, s.first.addresses, reason))
 		}
 		select {
 		case <-time.After(delay):
@@ -136,6 +138,7 @@ func (s *Stream) handleResponse(response *v1.TransformStreamResponse) error {
 		if s.session.opened {
 			return fmt.Errorf("opened twice")
 		}
+		s.first.made.Store(true)
 		s.outstanding.startSession(message.Opened.GetLimits())
 		s.session.opened = true
 		s.sendNow()

@@ -20,6 +20,7 @@ import (
 // the last Send. Call Close at the end, also after a failure.
 type Stream struct {
 	stub           v1.SidecarServiceClient
+	first          *firstConnection
 	destination    Destination
 	options        *StreamOptions
 	invalidOptions error // why the options cannot be used
@@ -44,10 +45,12 @@ type Stream struct {
 }
 
 func newStream(
-	ctx context.Context, stub v1.SidecarServiceClient, destination Destination, options *StreamOptions,
+	ctx context.Context, stub v1.SidecarServiceClient, first *firstConnection, destination Destination,
+	options *StreamOptions,
 ) *Stream {
 	stream := &Stream{
 		stub:           stub,
+		first:          first,
 		destination:    destination,
 		options:        options,
 		invalidOptions: options.check(),

@@ -5,7 +5,6 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -73,9 +72,15 @@ def main() -> None:
 
 def client_of(scenario: dict[str, Any]) -> Client:
     """Return a client of the scenario's sidecars."""
-    ca_file = scenario.get("ca_file")
-    tls = Tls(root_certificates=Path(ca_file).read_bytes()) if ca_file else None
-    return Client(scenario["addresses"], tls=tls)
+    tls = None
+    if "ca_file" in scenario:
+        tls = Tls.from_files(
+            scenario["ca_file"], scenario.get("key_file"), scenario.get("certificate_file")
+        )
+    options = {}
+    if "connect_timeout_ms" in scenario:
+        options["connect_timeout_s"] = scenario["connect_timeout_ms"] / 1000
+    return Client(scenario["addresses"], tls=tls, token=scenario.get("token"), **options)
 
 
 def seconds(options: dict[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class Sidecar:
         self._running: contextlib.AbstractContextManager[Server] | None = None
         self._silent: socket.socket | None = None
         self._scripted: contextlib.AbstractContextManager[Any] | None = None
-        self.ca_file: str | None = None
+        self.files: dict[str, str] = {}
+        """Files of certificates for the driver, by their keys in its first line."""
         self.recorded: dict[str, Any] | None = None
         if scenario.listen == "silent":
             self._silent = socket.create_server(("127.0.0.1", 0))
@@ -46,7 +47,7 @@ class Sidecar:
         if scenario.listen == "nobody":
             self.addresses = []
             if scenario.ca:
-                self._certificates(directory)
+                self._certificates(directory, scenario)
             return
         if scenario.listen == "scripted":
             self._scripted = recording(scenario.script)
@@ -56,18 +57,36 @@ class Sidecar:
         listen = "127.0.0.1:0"
         if scenario.listen == "unix":
             listen = f"unix:{directory}/sidecar.sock"
-        elif scenario.listen == "tls":
-            self._flags += self._certificates(directory)
+        elif scenario.listen == "abstract":
+            listen = f"unix-abstract:ciosidecar-polyglot-{os.getpid()}"
+        elif scenario.listen in ("tls", "mtls"):
+            self._flags += self._certificates(directory, scenario)
+        if scenario.server_token is not None:
+            token_file = directory / "token"
+            token_file.write_text(f"{scenario.server_token}\n")
+            self._flags.append(f"--auth-token-file={token_file}")
         self.addresses = self._start(listen).addresses
 
-    def _certificates(self, directory: Path) -> list[str]:
-        authority = trustme.CA()
-        pair = authority.issue_cert("127.0.0.1", "localhost")
-        authority.cert_pem.write_to_path(directory / "ca.pem")
-        pair.private_key_pem.write_to_path(directory / "key.pem")
-        pair.cert_chain_pems[0].write_to_path(directory / "cert.pem")
-        self.ca_file = str(directory / "ca.pem")
-        return [f"--tls-cert={directory / 'cert.pem'}", f"--tls-key={directory / 'key.pem'}"]
+    def _certificates(self, directory: Path, scenario: Scenario) -> list[str]:
+        authority, paths = trustme.CA(), {}
+        for name in ("server", "driver"):
+            pair = authority.issue_cert("127.0.0.1", "localhost")
+            paths[name] = (directory / f"{name}.pem", directory / f"{name}-key.pem")
+            pair.cert_chain_pems[0].write_to_path(paths[name][0])
+            pair.private_key_pem.write_to_path(paths[name][1])
+        known = directory / "ca.pem"
+        authority.cert_pem.write_to_path(known)
+        trusted = known
+        if scenario.strange_ca:
+            trusted = directory / "strange-ca.pem"
+            trustme.CA().cert_pem.write_to_path(trusted)
+        self.files["ca_file"] = str(trusted)
+        if scenario.certificate:
+            certificate, key = paths["driver"]
+            self.files |= {"certificate_file": str(certificate), "key_file": str(key)}
+        certificate, key = paths["server"]
+        flags = [f"--tls-cert={certificate}", f"--tls-key={key}"]
+        return flags + ([f"--tls-client-ca={known}"] if scenario.listen == "mtls" else [])
 
     def _start(self, listen: str) -> Server:
         self._running = server("--listen", listen, "--log-level", "error", *self._flags)
@@ -193,7 +212,7 @@ def play(scenario: Scenario, language: Language, directory: Path) -> list[dict[s
             )
         sidecar = Sidecar(scenario, directory, sandbox.url if sandbox else None)
         stack.callback(sidecar.stop)
-        opening = scenario.opening(sidecar.addresses, sidecar.ca_file)
+        opening = scenario.opening(sidecar.addresses, sidecar.files)
         driver = Driver(
             language,
             opening,

@@ -39,12 +39,22 @@ class Scenario:
     batches: list[dict[str, int]] = field(default_factory=list)
     """Runs of events that are sent as one batch."""
     listen: str = "tcp"
-    """tcp, unix or tls; silent: somebody who takes connections and says nothing. scripted: a sidecar of
+    """tcp, unix, abstract, tls or mtls; silent: somebody who takes connections and says nothing. scripted: a sidecar of
     the suite's own, which does what `script` says. nobody: nothing is started."""
     script: dict[str, Any] = field(default_factory=dict)
     """kind: `answer` answers everything, the first batch with `results`; `backwards` answers the first
     `batches` in reverse; `silent` answers nothing and ends with INVALID_ARGUMENT once nothing more comes;
     `unavailable` fails unary calls with UNAVAILABLE."""
+    server_token: str | None = None
+    """The bearer token that the sidecar requires."""
+    token: str | None = None
+    """The driver's bearer token."""
+    certificate: bool = False
+    """True: the driver has a certificate of its own, of the sidecar's authority."""
+    strange_ca: bool = False
+    """True: the driver trusts another authority than the sidecar's."""
+    connect_timeout_ms: int | None = None
+    """How long the driver waits for its first connection."""
     ca: bool = False
     """True: the driver is told to trust an authority although nothing was started."""
     addresses: list[str] | None = None
@@ -64,23 +74,21 @@ class Scenario:
     not_applicable: dict[str, str] = field(default_factory=dict)
     """By language, why it cannot be played."""
 
-    def opening(self, addresses: list[str], ca_file: str | None) -> bytes:
-        """The first line of input."""
+    def opening(self, addresses: list[str], files: dict[str, str]) -> bytes:
+        """The first line of input. `files` are those of certificates, by their keys there."""
         found: dict[str, Any] = {
             "call": self.call,
             "addresses": addresses if self.addresses is None else self.addresses,
             "configs": self.configs,
             "options": self.options,
         }
-        for name in ("deadline_ms", "cancel_after", "close_after"):
+        for name in ("deadline_ms", "cancel_after", "close_after", "token", "connect_timeout_ms"):
             if getattr(self, name) is not None:
                 found[name] = getattr(self, name)
         for name in ("deliver", "fields", "typed", "batches"):
             if getattr(self, name):
                 found[name] = getattr(self, name)
-        if ca_file is not None:
-            found["ca_file"] = ca_file
-        return json.dumps(found).encode()
+        return json.dumps(found | files).encode()
 
 
 def read(path: Path) -> Scenario:

@@ -98,7 +98,7 @@ def what_check_says(place: Place, address: str, *flags: str, code: int = 1) -> s
     began = time.monotonic()
     done = run("check", "--config", place.config, "--target", address, *flags)
     assert (done.returncode, done.stdout) == (code, b""), done.stderr.decode()
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 40  # seconds on an idle machine
     assert TOKEN not in done.stderr.decode()
     return one_line(done.stderr)
 
@@ -118,7 +118,7 @@ def test_something_else_listens(place: Place) -> None:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         said = what_check_says(place, f"127.0.0.1:{silent.getsockname()[1]}")
-    assert "no answer from the sidecar" in said
+    assert "something accepts the connection and says nothing" in said
 
 
 def test_tls_where_there_is_none_and_none_where_it_is(place: Place) -> None:

@@ -51,8 +51,8 @@ def channel_to(
     """A channel that trusts an authority, with a certificate of its own if one is given."""
     credentials = grpc.ssl_channel_credentials(
         authority.cert_pem.bytes(),
-        client and client.private_key_pem.bytes(),
-        client and chain_of(client),
+        None if client is None else client.private_key_pem.bytes(),
+        None if client is None else chain_of(client),
     )
     return aio.secure_channel(address, credentials, [("grpc.use_local_subchannel_pool", 1)])
 

@@ -88,7 +88,8 @@ async def capabilities(channel: aio.Channel, *metadata: tuple[str, str]) -> Any:
 async def test_every_call_needs_a_token(channel: aio.Channel, running: Server) -> None:
     """Reflection and methods that do not exist as well; the message says what to do."""
     for method in METHODS:
-        said = await refusal(channel.unary_unary(method)(b"", timeout=10))
+        unary: Any = channel.unary_unary(method)
+        said = await refusal(unary(b"", timeout=10))
         assert "needs a bearer token" in said, method
         assert "authorization: Bearer TOKEN" in said
         call: Any = channel.stream_stream(method)(timeout=10)

@@ -241,8 +241,8 @@ async def _families() -> dict[str, Metric]:
     assert content_type.startswith("application/openmetrics-text")
     assert plain_type.startswith("text/plain; version=0.0.4")
     # In the text format, the name of a counter's family ends with _total.
-    assert len(list(text_format(plain))) == len(list(openmetrics(text)))
-    return {family.name: family for family in openmetrics(text)}
+    assert len(list(text_format(plain))) == len(list(openmetrics(text)))  # type: ignore[no-untyped-call]
+    return {family.name: family for family in openmetrics(text)}  # type: ignore[no-untyped-call]
 
 
 def test_the_names_follow_prometheuss_conventions(families: dict[str, Metric]) -> None:

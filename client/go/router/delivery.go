@@ -1,6 +1,7 @@
 package router
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"hash/fnv"
@@ -16,13 +17,26 @@ type ProxyRequest struct {
 	PostParameters
 	// Metadata has the metadata of the jobs. The package reads jobId, destinationId, workspaceId,
 	// attemptNum, dontBatch and traceparent.
-	Metadata []json.RawMessage `json:"metadata"`
+	Metadata ProxyMetadata `json:"metadata"`
 	// DestinationConfig and DestinationVersion are not read: the headers have the credentials.
 	DestinationConfig  json.RawMessage `json:"destinationConfig,omitempty"`
 	DestinationVersion int             `json:"destinationVersion,omitempty"`
 	// Timeout is the time limit for the delivery, retries included. A router sends it in the header
 	// RdProxy-Timeout. 0: the deadline of the context, or the sidecar's own limit.
 	Timeout time.Duration `json:"-"`
+}
+
+// ProxyMetadata is the metadata of the jobs of a request. In JSON it is an array, or one object: in proxy
+// v0, a router sends the metadata of the first job alone.
+type ProxyMetadata []json.RawMessage
+
+// UnmarshalJSON reads both forms.
+func (m *ProxyMetadata) UnmarshalJSON(text []byte) error {
+	if len(text) == 0 || text[0] != '{' {
+		return json.Unmarshal(text, (*[]json.RawMessage)(m))
+	}
+	*m = ProxyMetadata{bytes.Clone(text)}
+	return nil
 }
 
 // ProxyResponse is the response that a router expects of a transformer's proxy.
@@ -36,6 +50,8 @@ type ProxyOutput struct {
 	Status   int                `json:"status"`
 	Message  string             `json:"message"`
 	Response []ProxyJobResponse `json:"response"`
+	// DestinationStatus is the last status that Customer.io answered. 0: none is known.
+	DestinationStatus int `json:"-"`
 	// StatTags are tags for metrics, if not all was delivered. Each tag has few values.
 	StatTags map[string]string `json:"statTags,omitempty"`
 }
@@ -49,6 +65,32 @@ type ProxyJobResponse struct {
 	Metadata json.RawMessage `json:"metadata"`
 	// Error is "success", or the error with Customer.io's own reason.
 	Error string `json:"error"`
+	// Code is the code of the error. Empty if the job was delivered. A job with the code BLOCKED was not
+	// sent, so a router that limits the tries of a job does not count it.
+	Code string `json:"-"`
+	// RetryAfter is the time to wait before the next try. 0: not known.
+	RetryAfter time.Duration `json:"-"`
+}
+
+// Final reports whether the status is final: the job was delivered, or has a permanent failure. Other jobs must be sent
+// again, with an attemptNum above 0.
+func (j *ProxyJobResponse) Final() bool {
+	return j.StatusCode < 500 && j.StatusCode != http.StatusRequestTimeout && j.StatusCode != http.StatusTooManyRequests
+}
+
+// V0Status returns the status of all jobs for proxy v0: the status of the first job.
+func (r *ProxyResponse) V0Status() int {
+	if len(r.Output.Response) == 0 {
+		return r.Output.Status
+	}
+	return r.Output.Response[0].StatusCode
+}
+
+func (r *ProxyResponse) v0Error() string {
+	if len(r.Output.Response) == 0 {
+		return r.Output.Message
+	}
+	return r.Output.Response[0].Error
 }
 
 // DelivererOptions are the options of a [Deliverer]. A field that is zero has its default.
@@ -87,13 +129,7 @@ func (d *Deliverer) Close() { d.streams.close() }
 // Deliver returns an error if the call fails. In that case it is not known whether the request was
 // sent, and every job must be tried again.
 func (d *Deliverer) Deliver(ctx context.Context, request *ProxyRequest) (*ProxyResponse, error) {
-	jobs := make([]jobMetadata, len(request.Metadata))
-	for index, text := range request.Metadata {
-		jobs[index] = readMetadata(text)
-	}
-	if len(jobs) == 0 {
-		jobs = []jobMetadata{{}}
-	}
+	jobs := request.jobs()
 	prepared, err := request.prepare()
 	if err != nil {
 		invalid := &ciosidecar.Result{Status: 400, Error: &ciosidecar.EventError{
@@ -122,11 +158,30 @@ func (d *Deliverer) Deliver(ctx context.Context, request *ProxyRequest) (*ProxyR
 	return request.response(jobs, &results[0]), nil
 }
 
+// jobs returns the metadata of the jobs, with one that is empty if the request has none.
+func (p *ProxyRequest) jobs() []jobMetadata {
+	if len(p.Metadata) == 0 {
+		return []jobMetadata{{}}
+	}
+	jobs := make([]jobMetadata, len(p.Metadata))
+	for index, text := range p.Metadata {
+		jobs[index] = readMetadata(text)
+	}
+	return jobs
+}
+
 // response returns the meaning of the request's result for each job.
 func (p *ProxyRequest) response(jobs []jobMetadata, result *ciosidecar.Result) *ProxyResponse {
 	output := ProxyOutput{Status: result.Status, Message: "delivered"}
-	text := "success"
+	switch {
+	case result.Delivery != nil:
+		output.DestinationStatus = result.Delivery.HTTPStatus
+	case result.OK():
+		output.DestinationStatus = http.StatusOK
+	}
+	text, failed := "success", ProxyJobResponse{}
 	if result.Error != nil {
+		failed.Code, failed.RetryAfter = result.Error.Code, result.Error.RetryAfter
 		text = errorText(result.Error)
 		if result.Delivery != nil && result.Delivery.Reason != "" {
 			text += ": " + result.Delivery.Reason
@@ -146,16 +201,17 @@ func (p *ProxyRequest) response(jobs []jobMetadata, result *ciosidecar.Result) *
 	}
 	output.Response = make([]ProxyJobResponse, len(p.Metadata))
 	for index, metadata := range p.Metadata {
-		job := ProxyJobResponse{StatusCode: result.Status, Metadata: metadata, Error: text}
+		job := failed
+		job.StatusCode, job.Metadata, job.Error = result.Status, metadata, text
 		switch {
 		case resendAlone:
 			// The job at fault is not known, so the router must send each job again by itself.
 			job.StatusCode = http.StatusInternalServerError
 			job.Metadata = withDontBatch(metadata)
 		case refused != nil:
-			job.StatusCode, job.Error = http.StatusOK, "success"
+			job = ProxyJobResponse{StatusCode: http.StatusOK, Metadata: metadata, Error: "success"}
 			if reason, isRefused := refused[string(jobs[index].JobID)]; isRefused {
-				job.StatusCode, job.Error = http.StatusBadRequest, reason
+				job.StatusCode, job.Error, job.Code = http.StatusBadRequest, reason, "REFUSED"
 			}
 		}
 		output.Response[index] = job
@@ -169,16 +225,7 @@ func (p *ProxyRequest) refusedJobs(jobs []jobMetadata, delivery *ciosidecar.Deli
 	if delivery == nil || len(delivery.FailedItems) == 0 {
 		return nil
 	}
-	var ids []string
-	if len(jobs) > 1 {
-		var body struct {
-			JobIDs []string `json:"jobIds"`
-		}
-		if json.Unmarshal(p.Body["JSON_ARRAY"], &body) != nil {
-			return nil
-		}
-		ids = body.JobIDs
-	}
+	ids := p.jobIDsOfItems(jobs)
 	refused := make(map[string]string)
 	for _, item := range delivery.FailedItems {
 		reason := "REFUSED: Customer.io refused this item: " + item.Reason
@@ -195,4 +242,29 @@ func (p *ProxyRequest) refusedJobs(jobs []jobMetadata, delivery *ciosidecar.Deli
 		}
 	}
 	return refused
+}
+
+// jobIDsOfItems returns the job id of each item of the body: those beside the body, or those of the
+// metadata if the body has an item for each job. It returns none if they are not known.
+func (p *ProxyRequest) jobIDsOfItems(jobs []jobMetadata) []string {
+	var array struct {
+		JobIDs []string `json:"jobIds"`
+	}
+	if text := p.Body["JSON_ARRAY"]; !emptyObject(text) {
+		if json.Unmarshal(text, &array) != nil {
+			return nil
+		}
+		return array.JobIDs
+	}
+	var body struct {
+		Batch []json.RawMessage `json:"batch"`
+	}
+	if json.Unmarshal(p.Body["JSON"], &body) != nil || len(body.Batch) != len(jobs) {
+		return nil
+	}
+	ids := make([]string, len(jobs))
+	for index := range jobs {
+		ids[index] = string(jobs[index].JobID)
+	}
+	return ids
 }

@@ -144,3 +144,36 @@ func get(t testing.TB, url string) map[string]any {
 	}
 	return decoded
 }
+
+// In proxy v0, metadata is one object, and the response has one result for all jobs.
+func TestProxyV0HasOneResultForAllJobs(t *testing.T) {
+	sandbox := sidecartest.StartSandbox(t, "--listen", "127.0.0.1:0")
+	address := sidecartest.Start(t, "--customerio-url", sandbox.URL).Address()
+	outputs := transform(t, newTransformer(t, address, nil), job(1, track("a")))
+	var request router.ProxyRequest
+	text := strings.Replace(string(outputs[0].BatchedRequest), "{", `{"metadata": {"jobId":9007199254740993},`, 1)
+	if err := json.Unmarshal([]byte(text), &request); err != nil || string(request.Metadata[0]) != `{"jobId":9007199254740993}` {
+		t.Fatalf("%v: %s", err, request.Metadata)
+	}
+	deliverer := newDeliverer(t, address)
+	for endpoint, expected := range map[string]string{
+		request.Endpoint: `{"output":{"status":200,"message":"delivered","destinationResponse":{"response":"success","status":200}}}`,
+		"https://track.customer.io/api/v1/nothing": `"destinationResponse":{"response":`,
+	} {
+		request.Endpoint = endpoint
+		response, err := deliverer.Deliver(within(t), &request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := string(response.AppendJSONV0(nil))
+		if !json.Valid([]byte(body)) || !strings.Contains(body, expected) {
+			t.Errorf("%s", body)
+		}
+	}
+	if err := json.Unmarshal([]byte(`{"metadata":[{"jobId":1},{"jobId":2}]}`), &request); err != nil || len(request.Metadata) != 2 {
+		t.Errorf("%v: %s", err, request.Metadata)
+	}
+	if err := json.Unmarshal([]byte(`{"metadata":5}`), &request); err == nil {
+		t.Error("metadata that is a number was read")
+	}
+}

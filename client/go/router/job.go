@@ -64,6 +64,7 @@ func (m *jobMetadata) attempt() int32 {
 type jobReader struct {
 	request      *TransformRequest
 	dontBatch    bool
+	defaults     map[string]json.RawMessage
 	destinations map[string]parsedDestination
 }
 
@@ -77,6 +78,9 @@ func (r *jobReader) item(job *Job, metadata *jobMetadata) (ciosidecar.BatchItem,
 	destination, err := r.destination(job.Destination)
 	if err != nil {
 		return ciosidecar.BatchItem{}, err
+	}
+	if len(job.Message) > maxMessageBytes {
+		return ciosidecar.BatchItem{}, errTooLarge
 	}
 	return ciosidecar.BatchItem{
 		JSON:        job.Message,
@@ -102,13 +106,13 @@ func (r *jobReader) resolve(job Job, metadata *jobMetadata) Job {
 func (r *jobReader) destination(text json.RawMessage) (ciosidecar.Destination, error) {
 	parsed, known := r.destinations[string(text)]
 	if !known {
-		parsed.destination, parsed.problem = parseDestination(text)
+		parsed.destination, parsed.problem = parseDestination(text, r.defaults)
 		r.destinations[string(text)] = parsed
 	}
 	return parsed.destination, parsed.problem
 }
 
-func parseDestination(text json.RawMessage) (ciosidecar.Destination, error) {
+func parseDestination(text json.RawMessage, defaults map[string]json.RawMessage) (ciosidecar.Destination, error) {
 	if absent(text) {
 		return ciosidecar.Destination{}, errNoDestination
 	}
@@ -120,7 +124,8 @@ func parseDestination(text json.RawMessage) (ciosidecar.Destination, error) {
 	if err := json.Unmarshal(text, &destination); err != nil {
 		return ciosidecar.Destination{}, fmt.Errorf("%w: %w", errBadDestination, err)
 	}
-	return ciosidecar.NewDestination(destination.ID+":"+destination.RevisionID, destination.Config), nil
+	config := withDefaults(destination.Config, defaults)
+	return ciosidecar.NewDestination(destination.ID+":"+destination.RevisionID, config), nil
 }
 
 // parseConnection returns the job's connection. It returns none for a connection without a config: a

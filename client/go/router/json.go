@@ -40,13 +40,18 @@ func (j *DestinationJob) appendJSON(text []byte) []byte {
 	}
 	text = strconv.AppendBool(append(text, `],"batched":`...), j.Batched)
 	text = strconv.AppendInt(append(text, `,"statusCode":`...), int64(j.StatusCode), 10)
-	if j.Error != "" {
-		text = appendString(append(text, `,"error":`...), j.Error)
+	return append(appendFailure(text, j.Error, j.StatTags), '}')
+}
+
+// appendFailure appends the members that only a failed output has.
+func appendFailure(text []byte, message string, tags map[string]string) []byte {
+	if message != "" {
+		text = appendString(append(text, `,"error":`...), message)
 	}
-	if len(j.StatTags) != 0 {
-		text = appendTags(append(text, `,"statTags":`...), j.StatTags)
+	if len(tags) != 0 {
+		text = appendTags(append(text, `,"statTags":`...), tags)
 	}
-	return append(text, '}')
+	return text
 }
 
 // AppendJSON appends the response as JSON, with the metadata of the jobs byte for byte.
@@ -63,10 +68,18 @@ func (r *ProxyResponse) AppendJSON(text []byte) []byte {
 		text = append(appendString(append(text, `,"error":`...), job.Error), '}')
 	}
 	text = append(text, ']')
-	if len(r.Output.StatTags) != 0 {
-		text = appendTags(append(text, `,"statTags":`...), r.Output.StatTags)
-	}
-	return append(text, `}}`...)
+	return append(appendFailure(text, "", r.Output.StatTags), `}}`...)
+}
+
+// AppendJSONV0 appends the response in the form of proxy v0, which has one result for all jobs. In that
+// form the router takes the status of the jobs from the status of the HTTP response: V0Status.
+func (r *ProxyResponse) AppendJSONV0(text []byte) []byte {
+	text = strconv.AppendInt(append(text, `{"output":{"status":`...), int64(r.V0Status()), 10)
+	text = appendString(append(text, `,"message":`...), r.Output.Message)
+	text = appendString(append(text, `,"destinationResponse":{"response":`...), r.v0Error())
+	text = strconv.AppendInt(append(text, `,"status":`...), int64(r.Output.DestinationStatus), 10)
+	text = append(text, '}')
+	return append(appendFailure(text, "", r.Output.StatTags), `}}`...)
 }
 
 func appendTags(text []byte, tags map[string]string) []byte {

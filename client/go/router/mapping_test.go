@@ -2,6 +2,7 @@ package router
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -65,6 +66,30 @@ func TestWhichBodiesSurviveARouter(t *testing.T) {
 	} {
 		if survivesDecoding([]byte(body)) != survives {
 			t.Errorf("%s: %v", body, !survives)
+		}
+	}
+}
+
+// The userId of a request is the event's own, at the top level. The last of several counts.
+func TestTheUserIDIsTheEventsOwn(t *testing.T) {
+	for message, expected := range map[string]string{
+		`{"userId":"a"}`:                                    "a",
+		`{ "userId" : "a\"b\u00e9" , "x":1}`:                `a"bé`,
+		`{"x":{"userId":"no"},"y":["userId"],"z":"userId"}`: "",
+		`{"traits":{"a":[{}]},"userId":199126}`:             "199126",
+		`{"userId":"a","userId":"b"}`:                       "b",
+		`{"event":"userId","userId":null}`:                  "",
+		`{"userId":7.5}`:                                    "",
+		`{"userId":{"userId":"no"}}`:                        "",
+		`{"userId":["no"]}`:                                 "",
+		`{"a":"\\\"userId","userId":""}`:                    "",
+		`{"userId":`:                                        "",
+		`{"userId":"a`:                                      "",
+		`{"userId`:                                          "",
+		``:                                                  "",
+	} {
+		if found := eventUserID(json.RawMessage(message)); found != expected {
+			t.Errorf("%s: %q", message, found)
 		}
 	}
 }
@@ -181,6 +206,51 @@ func TestWhatAResultMeansForEachJob(t *testing.T) {
 		}
 		if !json.Valid(response.AppendJSON(nil)) {
 			t.Errorf("%s: %s", name, response.AppendJSON(nil))
+		}
+	}
+}
+
+// Without job ids beside the body, the n-th item belongs to the n-th job, if there are as many.
+func TestTheItemsOfABodyAreInTheOrderOfTheMetadata(t *testing.T) {
+	for body, expected := range map[string]string{
+		`{"batch":[{},{}]}`:    "200 400",
+		`{"batch":[{},{},{}]}`: "500 500",
+		`{"other":[{},{}]}`:    "500 500",
+	} {
+		request := &ProxyRequest{Metadata: ProxyMetadata{json.RawMessage(`{"jobId":2}`), json.RawMessage(`{"jobId":1}`)}}
+		request.Body = map[string]json.RawMessage{"JSON": json.RawMessage(body), "JSON_ARRAY": json.RawMessage(`{}`)}
+		response := request.response(request.jobs(), &ciosidecar.Result{
+			Status: 207, Error: &ciosidecar.EventError{Code: "REFUSED", Type: "delivery"},
+			Delivery: &ciosidecar.DeliveryReport{FailedItems: []ciosidecar.FailedItem{{Index: 1, Reason: "bad"}}},
+		})
+		jobs := response.Output.Response
+		if statuses := fmt.Sprint(jobs[0].StatusCode, jobs[1].StatusCode); statuses != expected {
+			t.Errorf("%s: %s", body, statuses)
+		}
+	}
+}
+
+// Items in the order of an output's metadata need no job ids beside the body. Others have them.
+func TestSharedBodiesHaveJobIDsWhereTheOrderDoesNotTell(t *testing.T) {
+	jobs := make([]answeredJob, 3)
+	for index := range jobs {
+		jobs[index].metadata.JobID = json.RawMessage{byte('1' + index)}
+	}
+	body := []byte(`{"batch":[{},{}]}`)
+	for name, test := range map[string]struct {
+		members   []int
+		positions []int64
+		body      string
+		inJSON    bool
+	}{
+		"in order":             {[]int{0, 2}, []int64{0, 2}, string(body), true},
+		"another job too":      {[]int{0, 1, 2}, []int64{0, 2}, string(body), false},
+		"two items of one job": {[]int{0}, []int64{0, 0}, string(body), false},
+		"a long number":        {[]int{0, 2}, []int64{0, 2}, `{"batch":[{"n":12345678901234567890},{}]}`, false},
+	} {
+		text := batchedRequest(jobs, []ciosidecar.APIRequest{{Body: []byte(test.body), Positions: test.positions}}, test.members)
+		if strings.Contains(string(text), `"JSON":{}`) == test.inJSON || strings.Contains(string(text), "jobIds") == test.inJSON {
+			t.Errorf("%s: %s", name, text)
 		}
 	}
 }

@@ -73,7 +73,7 @@ func outputsOf(jobs []answeredJob) []DestinationJob {
 			output.BatchedRequest = job.job.Message
 			outputs = append(outputs, output)
 		case !covered[index]:
-			outputs = append(outputs, withoutRequest(jobs, index))
+			outputs = append(outputs, withoutRequest(jobs, index, "router"))
 		case len(job.result.Requests) != 0:
 			if _, known := outputOf[root]; !known {
 				outputOf[root] = len(outputs)
@@ -83,7 +83,7 @@ func outputsOf(jobs []answeredJob) []DestinationJob {
 		}
 	}
 	for root, index := range outputOf {
-		outputs[index].BatchedRequest = batchedRequest(jobs, requests[root])
+		outputs[index].BatchedRequest = batchedRequest(jobs, requests[root], members[root])
 	}
 	return outputs
 }
@@ -104,7 +104,7 @@ func outputFor(jobs []answeredJob, members []int) DestinationJob {
 }
 
 // withoutRequest returns the output of a job that has nothing to deliver.
-func withoutRequest(jobs []answeredJob, index int) DestinationJob {
+func withoutRequest(jobs []answeredJob, index int, feature string) DestinationJob {
 	job := &jobs[index]
 	output := outputFor(jobs, []int{index})
 	output.StatusCode = job.result.Status
@@ -118,7 +118,7 @@ func withoutRequest(jobs []answeredJob, index int) DestinationJob {
 		output.StatusCode = 298
 		output.Error = "filtered: nothing to send"
 	}
-	output.StatTags = statTags("router", &job.result, &job.metadata)
+	output.StatTags = statTags(feature, &job.result, &job.metadata)
 	return output
 }
 

@@ -25,21 +25,69 @@ type PostParameters struct {
 	Files map[string]json.RawMessage `json:"files"`
 }
 
-// batchedRequest returns the requests of one output as PostParameters: one object, or an array.
-func batchedRequest(jobs []answeredJob, requests []ciosidecar.APIRequest) json.RawMessage {
+// batchedRequest returns the requests of one output as PostParameters: one object, or an array. The
+// members are the indexes of the output's jobs.
+func batchedRequest(jobs []answeredJob, requests []ciosidecar.APIRequest, members []int) json.RawMessage {
 	var text []byte
 	if len(requests) == 1 {
-		return appendRequest(text, jobs, &requests[0])
+		return appendRequest(text, jobs, &requests[0], inOrderOf(members, requests[0].Positions))
 	}
 	for index := range requests {
-		text = appendRequest(append(text, "[,"[min(index, 1)]), jobs, &requests[index])
+		text = appendRequest(append(text, "[,"[min(index, 1)]), jobs, &requests[index], false)
 	}
 	return append(text, ']')
 }
 
+// inOrderOf reports whether the n-th item of a request belongs to the n-th job of its output.
+func inOrderOf(members []int, positions []int64) bool {
+	return slices.EqualFunc(members, positions, func(member int, position int64) bool {
+		return int64(member) == position
+	})
+}
+
+// eventUserID returns the event's own userId as text. It is empty if the event has none. It looks at the top level
+// of a valid object only, because decoding the whole event would cost more than all the rest of an output.
+func eventUserID(message json.RawMessage) string {
+	var value []byte
+	depth := 0
+	for index := 0; index < len(message); index++ {
+		switch message[index] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case '"':
+			end := min(afterString(message, index), len(message))
+			if depth == 1 && string(message[index:end]) == `"userId"` {
+				if text, isMember := bytes.CutPrefix(bytes.TrimLeft(message[end:], " \t\r\n"), []byte(":")); isMember {
+					value = scalar(bytes.TrimLeft(text, " \t\r\n"))
+				}
+			}
+			index = end - 1
+		}
+	}
+	var text string
+	switch {
+	case len(value) != 0 && value[0] == '"' && json.Unmarshal(value, &text) == nil:
+		return text
+	case strings.Trim(string(value), "0123456789") == "":
+		return string(value)
+	}
+	return ""
+}
+
+// scalar returns the string, number or word that a text begins with. It is empty for an object or an array.
+func scalar(text []byte) []byte {
+	if len(text) != 0 && text[0] == '"' {
+		return text[:min(afterString(text, 0), len(text))]
+	}
+	end := bytes.IndexAny(text, ",}]{[ \t\r\n")
+	return text[:max(end, 0)]
+}
+
 // appendRequest appends a request as PostParameters, with the body byte for byte; encoding/json would
 // remove the white space.
-func appendRequest(text []byte, jobs []answeredJob, request *ciosidecar.APIRequest) []byte {
+func appendRequest(text []byte, jobs []answeredJob, request *ciosidecar.APIRequest, inOrder bool) []byte {
 	text = append(text, `{"version":"1","type":"REST","method":`...)
 	text = appendString(text, request.Method)
 	text = append(text, `,"endpoint":`...)
@@ -49,7 +97,7 @@ func appendRequest(text []byte, jobs []answeredJob, request *ciosidecar.APIReque
 	text = append(text, `,"userId":`...)
 	userID := ""
 	if len(request.Positions) == 1 {
-		userID = jobs[request.Positions[0]].metadata.UserID
+		userID = eventUserID(jobs[request.Positions[0]].job.Message)
 	}
 	text = appendString(text, userID)
 	text = append(text, `,"headers":{`...)
@@ -66,7 +114,7 @@ func appendRequest(text []byte, jobs []answeredJob, request *ciosidecar.APIReque
 		text = appendString(text, request.Headers[name])
 	}
 	text = append(text, `},"params":{},"body":`...)
-	text = appendBody(text, request.Body, jobIDs(jobs, request.Positions))
+	text = appendBody(text, request.Body, jobIDs(jobs, request.Positions), inOrder)
 	return append(text, `,"files":{}}`...)
 }
 
@@ -74,14 +122,16 @@ func appendRequest(text []byte, jobs []answeredJob, request *ciosidecar.APIReque
 //
 // A router decodes the form JSON into float64s and maps, and sends no body for an empty object. So
 // appendBody uses JSON only for bodies that stay the same. For others it uses JSON_ARRAY, whose text
-// a router sends unchanged with the same content type. A body that covers several jobs also uses
-// JSON_ARRAY, which has room for the job ids. A [Deliverer] needs them to find the jobs of the items
-// that Customer.io refused.
-func appendBody(text, body []byte, jobs []string) []byte {
+// a router sends unchanged with the same content type.
+//
+// A [Deliverer] must find the jobs of the items that Customer.io refused. If the items are in the order
+// of the output's metadata, which a router keeps, that order is enough. Otherwise appendBody uses
+// JSON_ARRAY, which has room for the job ids.
+func appendBody(text, body []byte, jobs []string, inOrder bool) []byte {
 	switch {
 	case len(body) == 0:
 		return append(text, `{"JSON":{},"JSON_ARRAY":{},"XML":{},"FORM":{}}`...)
-	case len(jobs) == 0 && survivesDecoding(body):
+	case (len(jobs) == 0 || inOrder) && survivesDecoding(body):
 		text = append(append(text, `{"JSON":`...), body...)
 		return append(text, `,"JSON_ARRAY":{},"XML":{},"FORM":{}}`...)
 	}

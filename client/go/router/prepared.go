@@ -21,6 +21,9 @@ func (p *PostParameters) prepare() (*v1.PreparedRequest, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(body) > maxMessageBytes {
+		return nil, errTooLarge
+	}
 	headers := make(map[string]string, len(p.Headers)+1)
 	hasContentType := false
 	for name, value := range p.Headers {

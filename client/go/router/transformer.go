@@ -2,7 +2,10 @@ package router
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"sync/atomic"
 
 	ciosidecar "github.com/ciosidecar/ciosidecar/client/go"
@@ -11,7 +14,12 @@ import (
 var (
 	errNoDestination  = errors.New("the job names no destination that the request has")
 	errBadDestination = errors.New("the job's destination cannot be read")
+	errTooLarge       = fmt.Errorf("the message or body has more than %d bytes", maxMessageBytes)
 )
+
+// maxMessageBytes is the largest size of a job's message: the client cannot send a larger one, and
+// would fail the whole call.
+const maxMessageBytes = 63 << 20
 
 // TransformerOptions are the options of a [Transformer]. A field that is zero has its default.
 type TransformerOptions struct {
@@ -20,6 +28,10 @@ type TransformerOptions struct {
 	Streams int
 	// DontBatch, if true, prevents requests from covering several jobs, as a job's own dontBatch does.
 	DontBatch bool
+	// DestinationDefaults are settings for every destination whose config does not have them. They
+	// serve settings that the dashboard does not offer: apiVersion, eventIds, identifyFallback, ….
+	// The destinations of the response are unchanged.
+	DestinationDefaults map[string]json.RawMessage
 	// Stream are further options of the streams.
 	Stream ciosidecar.StreamOptions
 }
@@ -28,6 +40,7 @@ type TransformerOptions struct {
 type Transformer struct {
 	streams   *streamPool
 	dontBatch bool
+	defaults  map[string]json.RawMessage
 	calls     atomic.Uint32
 }
 
@@ -39,6 +52,7 @@ func NewTransformer(client *ciosidecar.Client, options *TransformerOptions) *Tra
 	return &Transformer{
 		streams:   newStreamPool(client, options.Streams, options.Stream),
 		dontBatch: options.DontBatch,
+		defaults:  maps.Clone(options.DestinationDefaults),
 	}
 }
 
@@ -52,15 +66,36 @@ func (t *Transformer) Close() { t.streams.close() }
 // with a job is in its output. Transform returns an error if the call fails, because no sidecar
 // answers or because ctx ends. In that case nothing was done, and every job can be sent again.
 func (t *Transformer) Transform(ctx context.Context, request *TransformRequest) (*TransformResponse, error) {
+	jobs, err := t.answer(ctx, request, forRouter)
+	if err != nil {
+		return nil, err
+	}
+	return &TransformResponse{Output: outputsOf(jobs)}, nil
+}
+
+// caller is the part of a data plane that calls a transformer.
+type caller int
+
+const (
+	forRouter caller = iota
+	// forProcessor: no two events share a request, and no event is the output of an earlier transform.
+	forProcessor
+)
+
+// answer returns the jobs of a request with their results.
+func (t *Transformer) answer(ctx context.Context, request *TransformRequest, caller caller) ([]answeredJob, error) {
 	jobs := make([]answeredJob, len(request.Input))
 	items := make([]ciosidecar.BatchItem, 0, len(jobs))
 	jobOfItem := make([]int, 0, len(jobs))
-	reader := jobReader{request, t.dontBatch, make(map[string]parsedDestination)}
+	reader := jobReader{
+		request: request, dontBatch: t.dontBatch || caller == forProcessor, defaults: t.defaults,
+		destinations: make(map[string]parsedDestination),
+	}
 	for index := range request.Input {
 		job := &jobs[index]
 		job.metadata = readMetadata(request.Input[index].Metadata)
 		job.job = reader.resolve(request.Input[index], &job.metadata)
-		if isTransformed(job.job.Message) {
+		if caller == forRouter && isTransformed(job.job.Message) {
 			job.passedThrough = true
 			continue
 		}
@@ -85,7 +120,7 @@ func (t *Transformer) Transform(ctx context.Context, request *TransformRequest) 
 		}
 		jobs[jobOfItem[index]].result = result
 	}
-	return &TransformResponse{Output: outputsOf(jobs)}, nil
+	return jobs, nil
 }
 
 // invalidJobResult returns the result of a job that cannot be sent to the sidecar: the one that the
@@ -94,6 +129,11 @@ func invalidJobResult(problem error) ciosidecar.Result {
 	if errors.Is(problem, errNoDestination) {
 		return ciosidecar.Result{Status: 503, Error: &ciosidecar.EventError{
 			Code: "UNKNOWN_DESTINATION", Type: "internal", Message: problem.Error(), Retryable: true,
+		}}
+	}
+	if errors.Is(problem, errTooLarge) {
+		return ciosidecar.Result{Status: 400, Error: &ciosidecar.EventError{
+			Code: "TOO_LARGE", Type: "instrumentation", Message: problem.Error(),
 		}}
 	}
 	return ciosidecar.Result{Status: 400, Error: &ciosidecar.EventError{

@@ -218,6 +218,22 @@ func TestACallSucceedsAfterAFailedCall(t *testing.T) {
 	}
 }
 
+// A message that no call can carry has a permanent failure by itself.
+func TestAMessageThatNoCallCanCarry(t *testing.T) {
+	transformer := newTransformer(t, plainSidecar(t), nil)
+	monster := job(1, `{"type":"track","userId":"u","event":"`+strings.Repeat("x", 64<<20)+`"}`)
+	outputs := transform(t, transformer, monster, job(2, track("u")))
+	if outputs[0].StatusCode != 400 || outputs[0].StatTags["meta"] != "TOO_LARGE" || outputs[1].StatusCode != 200 {
+		t.Errorf("%+v", outputs)
+	}
+	request := router.ProxyRequest{Metadata: []json.RawMessage{outputs[0].Metadata[0]}}
+	request.Body = map[string]json.RawMessage{"JSON": monster.Message}
+	response, err := newDeliverer(t, plainSidecar(t)).Deliver(within(t), &request)
+	if err != nil || response.Output.Response[0].StatusCode != 400 {
+		t.Errorf("%+v, %v", response, err)
+	}
+}
+
 // AppendJSON keeps metadata and destinations byte for byte.
 func TestTheResponseAsJSONKeepsEveryByte(t *testing.T) {
 	transformer := newTransformer(t, plainSidecar(t), nil)

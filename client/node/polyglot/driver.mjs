@@ -5,7 +5,7 @@ import { createWriteStream, readFileSync } from "node:fs";
 import { once } from "node:events";
 
 import { credentials, status } from "@grpc/grpc-js";
-import { Aborted, BatchEntry, CallFailed, Client, Closed, Destination, SidecarError, Unavailable, v1 } from "ciosidecar";
+import { Aborted, BatchEntry, CallFailed, Client, Closed, Destination, SidecarError, Unavailable, tlsFromFiles, v1 } from "ciosidecar";
 
 const NEWLINE = 0x0a;
 const TAB = 0x09;
@@ -242,10 +242,15 @@ function endOf(failure) {
   return undefined;
 }
 
+function connectionOf({ ca_file, key_file, certificate_file, token, connect_timeout_ms: connectTimeoutMs }) {
+  const files = { rootCertificates: ca_file, privateKey: key_file, certificateChain: certificate_file };
+  const given = Object.fromEntries(Object.entries(files).filter(([, path]) => path !== undefined));
+  return { tls: ca_file === undefined ? undefined : tlsFromFiles(given), token, connectTimeoutMs };
+}
+
 async function play(lines, scenario, entries, outcome) {
   if (scenario.call === "raw") return playRaw(scenario, lines, outcome);
-  const tls = scenario.ca_file && { rootCertificates: readFileSync(scenario.ca_file) };
-  const client = new Client(scenario.addresses, { tls });
+  const client = new Client(scenario.addresses, connectionOf(scenario));
   try {
     if (scenario.call === "stream") await playStream(client, scenario, entries, outcome);
     else if (scenario.call === "deliver") await playDeliver(client, scenario, entries);

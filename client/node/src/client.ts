@@ -2,14 +2,16 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { Metadata, status as Code } from "@grpc/grpc-js";
-import type { CallOptions as GrpcCallOptions, ClientUnaryCall, ServiceError } from "@grpc/grpc-js";
-import type { ClientOptions as GrpcOptions } from "@grpc/grpc-js";
+import { status as Code } from "@grpc/grpc-js";
+import type { CallOptions as GrpcCallOptions, ClientUnaryCall, Metadata, ServiceError } from "@grpc/grpc-js";
 
+import { DEFAULT_ADDRESS } from "./addresses.js";
 import { Aborted, CallFailed, Closed, Unavailable, callFailed } from "./errors.js";
 import { Destination } from "./destinations.js";
 import type { AnyConnection, AnyDestination } from "./destinations.js";
 import type { BatchEntry, Event } from "./events.js";
+import { NOT_CONNECTED } from "./first-connection.js";
+import type { FirstConnection } from "./first-connection.js";
 import { GetCapabilitiesRequest } from "./gen/index.js";
 import type {
   CheckDestinationRequest,
@@ -24,8 +26,8 @@ import type {
 import { Backoff } from "./reconnect-backoff.js";
 import { readResults } from "./results.js";
 import type { Result } from "./results.js";
-import { DEFAULT_ADDRESS, Sidecars } from "./sidecars.js";
-import type { KeepAlive, Tls } from "./sidecars.js";
+import { Sidecars } from "./sidecars.js";
+import type { ConnectionOptions } from "./sidecars.js";
 import { Stream } from "./stream.js";
 import { filledOptions } from "./stream-options.js";
 import type { DeliveryOptions, StreamOptions } from "./stream-options.js";
@@ -40,14 +42,7 @@ const MAX_DELAY_MS = 2_000;
 const MAX_TIMER_MS = 0x7fffffff;
 
 /** How a client connects to its sidecars. */
-export interface ClientOptions {
-  /** Optional. TLS. By default connections are not encrypted. */
-  tls?: Tls;
-  /** Optional. The pings that detect a sidecar which vanished or froze. */
-  keepAlive?: KeepAlive;
-  /** Optional. Options of grpc-js, which override the client's own: interceptors, window sizes, … */
-  grpc?: GrpcOptions;
-}
+export type ClientOptions = ConnectionOptions;
 
 /** The options of a unary call. */
 export interface CallOptions {
@@ -77,18 +72,19 @@ export interface DeliverOptions extends TransformOptions {
 type UnaryMethod<Request, Response> = (
   sidecar: SidecarServiceClient,
   request: Request,
+  metadata: Metadata,
   options: Partial<GrpcCallOptions>,
   callback: (failure: ServiceError | null, response: Response) => void,
 ) => ClientUnaryCall;
 
-const getCapabilities: UnaryMethod<GetCapabilitiesRequest, GetCapabilitiesResponse> = (sidecar, request, ...rest) =>
-  sidecar.getCapabilities(request, new Metadata(), ...rest);
-const checkDestination: UnaryMethod<CheckDestinationRequest, CheckDestinationResponse> = (sidecar, request, ...rest) =>
-  sidecar.checkDestination(request, new Metadata(), ...rest);
-const transform: UnaryMethod<TransformRequest, TransformResponse> = (sidecar, request, ...rest) =>
-  sidecar.transform(request, new Metadata(), ...rest);
-const deliver: UnaryMethod<DeliverRequest, DeliverResponse> = (sidecar, request, ...rest) =>
-  sidecar.deliver(request, new Metadata(), ...rest);
+const getCapabilities: UnaryMethod<GetCapabilitiesRequest, GetCapabilitiesResponse> = (sidecar, ...rest) =>
+  sidecar.getCapabilities(...rest);
+const checkDestination: UnaryMethod<CheckDestinationRequest, CheckDestinationResponse> = (sidecar, ...rest) =>
+  sidecar.checkDestination(...rest);
+const transform: UnaryMethod<TransformRequest, TransformResponse> = (sidecar, ...rest) =>
+  sidecar.transform(...rest);
+const deliver: UnaryMethod<DeliverRequest, DeliverResponse> = (sidecar, ...rest) =>
+  sidecar.deliver(...rest);
 
 /** A client of one or several sidecars. Create one, keep it, and close it at the end. */
 export class Client implements Disposable {
@@ -98,12 +94,13 @@ export class Client implements Disposable {
   /**
    * Create a client.
    *
-   * addresses: host:port, unix:PATH or dns:///NAME:PORT, or several of these. Calls use the healthy
-   * ones in rotation. Throws a TypeError for an address that cannot be used.
+   * addresses: host:port, [IPv6]:port, unix:PATH, unix-abstract:NAME or dns:///host:port, or several of
+   * these. Calls use the healthy ones in rotation. Throws a TypeError for an address or option that
+   * cannot be used, and for a token that would leave the host without TLS.
    */
   constructor(addresses: string | readonly string[] = DEFAULT_ADDRESS, options: ClientOptions = {}) {
     const addressList = typeof addresses === "string" ? [addresses] : addresses;
-    this.#sidecars = new Sidecars(addressList, options.tls, options.keepAlive ?? {}, options.grpc ?? {});
+    this.#sidecars = new Sidecars(addressList, options);
   }
 
   /** Return the version, the features and the limits of the server. Rejects with a SidecarError. */
@@ -196,17 +193,27 @@ export class Client implements Disposable {
     if (deadline !== undefined) signals.push(AbortSignal.timeout(timeoutMs));
     const end = AbortSignal.any(signals);
     const backoff = new Backoff(MAX_DELAY_MS);
+    const { first } = this.#sidecars;
+    const beganMs = performance.now();
     for (let attempt = 1; ; attempt += 1) {
       try {
         const sidecar = await this.#sidecars.pick(end);
         end.throwIfAborted();
-        if (sidecar === undefined) throw new Unavailable("no sidecar is healthy");
-        return await oneAttempt(method, sidecar, request, deadline === undefined ? {} : { deadline }, end);
+        if (sidecar === undefined) throw new Unavailable(this.#sidecars.unhealthy);
+        const metadata = await this.#sidecars.token.metadata();
+        end.throwIfAborted();
+        const grpcOptions = deadline === undefined ? {} : { deadline };
+        const response = await oneAttempt(method, sidecar, request, metadata, grpcOptions, end, first);
+        first.made = true;
+        return response;
       } catch (failure) {
         if (signal?.aborted) throw new Aborted(signal);
         if (this.#closed.signal.aborted) throw new Closed("the client was closed");
         if (end.aborted) throw new CallFailed(Code.DEADLINE_EXCEEDED, `no answer within ${timeoutMs} ms`);
-        if (!(failure instanceof Unavailable) || attempt === maxAttempts) throw failure;
+        if (!(failure instanceof Unavailable)) throw failure;
+        if (attempt === maxAttempts || first.isOverdue(beganMs)) {
+          throw first.made ? failure : first.failure(failure.message);
+        }
       }
       await sleep(backoff.nextDelayMs(), undefined, { signal: end }).catch(() => undefined);
     }
@@ -218,16 +225,20 @@ function oneAttempt<Request, Response>(
   method: UnaryMethod<Request, Response>,
   sidecar: SidecarServiceClient,
   request: Request,
+  metadata: Metadata,
   options: Partial<GrpcCallOptions>,
   end: AbortSignal,
+  first: FirstConnection,
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
     const cancel = (): void => {
       call.cancel();
     };
-    const call = method(sidecar, request, options, (failure, response) => {
+    const endLimit = first.limit(sidecar, cancel);
+    const call = method(sidecar, request, metadata, options, (failure, response) => {
       end.removeEventListener("abort", cancel);
-      if (failure === null) resolve(response);
+      if (endLimit()) reject(new Unavailable(NOT_CONNECTED));
+      else if (failure === null) resolve(response);
       else reject(callFailed(failure.code, failure.details));
     });
     end.addEventListener("abort", cancel);

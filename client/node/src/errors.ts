@@ -50,9 +50,12 @@ export class Closed extends SidecarError {
   override name = "Closed";
 }
 
+const TOKEN_ADVICE = " (set token or tokenFile to a token of the sidecar's --auth-token-file)";
+
 /** Return the error for the status of a failed RPC. */
 export function callFailed(code: Code, details: string): SidecarError {
-  return code === Code.UNAVAILABLE ? new Unavailable(details) : new CallFailed(code, details);
+  if (code === Code.UNAVAILABLE) return new Unavailable(details);
+  return new CallFailed(code, code === Code.UNAUTHENTICATED ? details + TOKEN_ADVICE : details);
 }
 
 /**

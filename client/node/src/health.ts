@@ -19,6 +19,8 @@ export type Health = "unknown" | "serving" | "down";
 /** Watches the health of one sidecar until `stop` is called. */
 export class HealthWatch {
   health: Health = "unknown";
+  /** Why the sidecar is down. */
+  reason = "it does not accept calls";
   readonly #backoff = new Backoff();
   #call: ClientReadableStream<number> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -54,12 +56,14 @@ export class HealthWatch {
     call.on("data", (status: number) => {
       clearTimeout(firstAnswerTimer);
       this.#backoff.reset();
+      this.reason = "it does not accept calls";
       this.#set(status === SERVING ? "serving" : "down");
     });
     // The status follows every error, and contains it.
     call.on("error", () => undefined);
-    call.on("status", ({ code }) => {
+    call.on("status", ({ code, details }) => {
       clearTimeout(firstAnswerTimer);
+      this.reason = code === Code.CANCELLED ? "no answer" : details;
       if (this.#stopped) return;
       // A server without a health service counts as healthy.
       this.#set(code === Code.UNIMPLEMENTED ? "serving" : "down");

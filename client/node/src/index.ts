@@ -16,6 +16,7 @@ export type { Answer } from "./outstanding-events.js";
 export { ApiRequest, Result, readResults } from "./results.js";
 export type { DeliveryReport, EnumName, EventError, EventWarning, FailedItem, PositionOf } from "./results.js";
 export { tlsFromFiles } from "./sidecars.js";
-export type { KeepAlive, Tls } from "./sidecars.js";
+export type { ConnectionOptions, KeepAlive, Tls } from "./sidecars.js";
+export type { TokenOptions } from "./token.js";
 export { Stream } from "./stream.js";
 export type { DeliveryOptions, DetailLevel, StreamOptions } from "./stream-options.js";

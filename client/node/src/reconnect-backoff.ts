@@ -1,6 +1,6 @@
 // How long to wait before another attempt, and when to give up.
 
-import { Unavailable } from "./errors.js";
+import type { FirstConnection } from "./first-connection.js";
 
 const FIRST_DELAY_MS = 100;
 const MAX_DELAY_MS = 5_000;
@@ -29,13 +29,19 @@ export class ReconnectBackoff {
   readonly #backoff = new Backoff();
   #failingSinceMs: number | undefined;
 
-  constructor(private readonly reconnectForMs: number) {}
+  readonly #beganMs = performance.now();
+
+  constructor(
+    private readonly reconnectForMs: number,
+    private readonly first: FirstConnection,
+  ) {}
 
   /**
    * Return the delay after a connection that ended.
    *
    * lastedMs: how long the connection lasted. hadResults: whether the server answered any event on it.
-   * Throws Unavailable if, for `reconnectForMs`, no connection had results or lasted over 5 s.
+   * Throws Unavailable if, for `reconnectForMs`, no connection had results or lasted over 5 s; or if no
+   * first connection came within its own time limit.
    */
   nextDelayMs(lastedMs: number, reason: string, hadResults: boolean): number {
     const nowMs = performance.now();
@@ -45,8 +51,9 @@ export class ReconnectBackoff {
     }
     this.#failingSinceMs ??= nowMs;
     if (nowMs - this.#failingSinceMs > this.reconnectForMs) {
-      throw new Unavailable(`no answer for ${this.reconnectForMs} ms: ${reason}`);
+      throw this.first.failure(reason, ` for ${this.reconnectForMs} ms`);
     }
-    return this.#backoff.nextDelayMs();
+    if (this.first.isOverdue(this.#beganMs)) throw this.first.failure(reason, ` for ${this.first.timeoutMs} ms`);
+    return this.first.atMost(this.#backoff.nextDelayMs(), this.#beganMs);
   }
 }

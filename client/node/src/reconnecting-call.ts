@@ -3,10 +3,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { status as Code } from "@grpc/grpc-js";
+import type { Metadata } from "@grpc/grpc-js";
 
 import { Call } from "./call.js";
 import type { CallStatus } from "./call.js";
-import { CallFailed, callFailed, isRetryable } from "./errors.js";
+import { CallFailed, Unavailable, callFailed, isRetryable } from "./errors.js";
+import { NOT_CONNECTED } from "./first-connection.js";
 import type { TransformStreamResponse } from "./gen/index.js";
 import { ReconnectBackoff } from "./reconnect-backoff.js";
 import type { Sidecars } from "./sidecars.js";
@@ -44,7 +46,7 @@ export class ReconnectingCall {
 
   /** Open calls until the owner is done or calls `end`. Rejects with the failure that ends the stream. */
   async run(): Promise<void> {
-    const backoff = new ReconnectBackoff(this.options.reconnectForMs);
+    const backoff = new ReconnectBackoff(this.options.reconnectForMs, this.sidecars.first);
     while (!this.#isEnded()) {
       const answeredBefore = this.owner.answeredCount();
       const startedMs = performance.now();
@@ -73,15 +75,29 @@ export class ReconnectingCall {
   async #oneCall(): Promise<CallStatus> {
     const sidecar = await this.sidecars.pick(this.#end.signal);
     if (this.#isEnded()) return { code: Code.CANCELLED, details: "" };
-    if (sidecar === undefined) return { code: Code.UNAVAILABLE, details: "no sidecar is healthy" };
+    if (sidecar === undefined) return { code: Code.UNAVAILABLE, details: this.sidecars.unhealthy };
+    const { first } = this.sidecars;
+    let metadata: Metadata;
+    try {
+      metadata = await this.sidecars.token.metadata();
+    } catch (failure) {
+      if (!(failure instanceof Unavailable)) throw failure;
+      return { code: Code.UNAVAILABLE, details: failure.message };
+    }
+    if (this.#isEnded()) return { code: Code.CANCELLED, details: "" };
     const options = this.#deadlineMs === Infinity ? {} : { deadline: this.#deadlineMs };
-    const call = new Call(sidecar.transformStream(options), openMessage(this.options), (response) => {
+    const call = new Call(sidecar.transformStream(metadata, options), openMessage(this.options), (response) => {
       this.owner.onResponse(call, response);
     });
     this.current = call;
+    const endLimit = first.limit(sidecar, () => {
+      call.cancel();
+    });
     try {
-      return await call.ended;
+      const status = await call.ended;
+      return endLimit() ? { code: Code.UNAVAILABLE, details: NOT_CONNECTED } : status;
     } finally {
+      endLimit();
       this.current = undefined;
     }
   }

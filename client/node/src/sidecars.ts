@@ -5,11 +5,15 @@ import { readFileSync } from "node:fs";
 import { credentials } from "@grpc/grpc-js";
 import type { ChannelCredentials, ClientOptions } from "@grpc/grpc-js";
 
+import { checkAddresses, isUnix, targetOf } from "./addresses.js";
+import { FirstConnection } from "./first-connection.js";
 import { SidecarServiceClient } from "./gen/index.js";
 import { HealthWatch } from "./health.js";
+import { BearerToken } from "./token.js";
+import type { TokenOptions } from "./token.js";
 
-/** The address at which `ciosidecar serve` listens by default. */
-export const DEFAULT_ADDRESS = "127.0.0.1:50550";
+const CONNECT_TIMEOUT_MS = 10_000;
+
 /** The size of the largest message in both directions. */
 export const MAX_MESSAGE_BYTES = 64 << 20;
 
@@ -32,17 +36,6 @@ export interface KeepAlive {
   timeoutMs?: number;
 }
 
-const ADDRESS = /^(?:unix:\S+|(?:dns:\/\/\/)?(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?<port>[0-9]{1,5}))$/u;
-
-function checkAddress(address: string): void {
-  const { port } = ADDRESS.exec(address)?.groups ?? { port: "0" };
-  if (port !== undefined && !(Number(port) > 0 && Number(port) < 65_536)) {
-    throw new TypeError(
-      `${JSON.stringify(address)} is no address: give host:port, [IPv6]:port, unix:PATH or dns:///name:port`,
-    );
-  }
-}
-
 /** TLS to the sidecar. Keys and certificates are in PEM. */
 export interface Tls {
   /** Optional. The CA certificates that verify the sidecar's. Defaults to those of Node. */
@@ -55,7 +48,23 @@ export interface Tls {
   serverName?: string;
 }
 
-/** Read keys and certificates from PEM files. Throws the error of reading a file. */
+/** The sidecars' part of the options of a client. */
+export interface ConnectionOptions extends TokenOptions {
+  /** Optional. TLS. By default connections are not encrypted. */
+  tls?: Tls;
+  /**
+   * Optional. The time for which the streams of a new client try until a sidecar answers for the first
+   * time, and the limit for its first calls. After that, `reconnectForMs` applies. An attempt to connect
+   * takes at most 5,000. Defaults to 10,000.
+   */
+  connectTimeoutMs?: number;
+  /** Optional. The pings that detect a sidecar which vanished or froze. */
+  keepAlive?: KeepAlive;
+  /** Optional. Options of grpc-js, which override the client's own: interceptors, window sizes, … */
+  grpc?: ClientOptions;
+}
+
+/** Read keys and certificates from PEM files. Throws the error of reading a file, or a TypeError. */
 export function tlsFromFiles(paths: {
   rootCertificates?: string;
   privateKey?: string;
@@ -63,8 +72,14 @@ export function tlsFromFiles(paths: {
   serverName?: string;
 }): Tls {
   const { serverName, ...files } = paths;
-  const contents = Object.entries(files).map(([name, path]) => [name, readFileSync(path)]);
+  const contents = Object.entries(files).map(([name, path]) => [name, readPem(path)]);
   return { ...(Object.fromEntries(contents) as Tls), ...(serverName === undefined ? {} : { serverName }) };
+}
+
+function readPem(path: string): Buffer {
+  const pem = readFileSync(path);
+  if (!pem.includes("-----BEGIN ")) throw new TypeError(`${path} is no PEM file: it has no line -----BEGIN …-----`);
+  return pem;
 }
 
 /** The sidecars of a client. The healthy ones are used in rotation. */
@@ -74,20 +89,25 @@ export class Sidecars {
   #next = 0;
   #waiting: (() => void)[] = [];
 
-  /** Connect to addresses: each is host:port, unix:PATH or dns:///NAME:PORT. Throws a TypeError. */
-  constructor(addresses: readonly string[], tls: Tls | undefined, keepAlive: KeepAlive, options: ClientOptions) {
-    if (addresses.length === 0) throw new TypeError("name the address of a sidecar");
-    addresses.forEach(checkAddress);
-    if (tls !== undefined && addresses.some((address) => address.startsWith("unix:"))) {
-      throw new TypeError("a sidecar has no TLS on its unix sockets");
-    }
+  /** The token of calls to the sidecars. */
+  readonly token: BearerToken;
+  /** Whether any sidecar has answered. */
+  readonly first: FirstConnection;
+
+  /** Connect to addresses. Throws a TypeError or RangeError for addresses and options that cannot be used. */
+  constructor(addresses: readonly string[], options: ConnectionOptions) {
+    const { tls, keepAlive = {}, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
+    checkAddresses(addresses);
+    if (tls !== undefined && addresses.some(isUnix)) throw new TypeError("a sidecar has no TLS on its unix sockets");
+    this.token = new BearerToken(options, addresses, tls !== undefined);
+    this.first = new FirstConnection(connectTimeoutMs, addresses);
     const keepAliveOptions = {
       "grpc.keepalive_time_ms": keepAlive.timeMs ?? 30_000,
       "grpc.keepalive_timeout_ms": keepAlive.timeoutMs ?? 10_000,
     };
-    const channelOptions = { ...CHANNEL, ...keepAliveOptions, ...serverNameOptions(tls), ...options };
+    const channelOptions = { ...CHANNEL, ...keepAliveOptions, ...serverNameOptions(tls), ...options.grpc };
     this.#clients = addresses.map(
-      (address) => new SidecarServiceClient(address, channelCredentials(tls), channelOptions),
+      (address) => new SidecarServiceClient(targetOf(address), channelCredentials(tls), channelOptions),
     );
     const onChange = (): void => {
       this.#wake();
@@ -117,6 +137,12 @@ export class Sidecars {
     return undefined;
   }
 
+  /** Why no sidecar is healthy. */
+  get unhealthy(): string {
+    const reasons = new Set(this.#watches.map(({ reason }) => reason));
+    return `no sidecar is healthy: ${[...reasons].join("; ")}`;
+  }
+
   /** Close all connections. */
   close(): void {
     for (const watch of this.#watches) watch.stop();
@@ -133,6 +159,9 @@ export class Sidecars {
 
 function channelCredentials(tls: Tls | undefined): ChannelCredentials {
   if (tls === undefined) return credentials.createInsecure();
+  if ((tls.privateKey === undefined) !== (tls.certificateChain === undefined)) {
+    throw new TypeError("give privateKey and certificateChain together, or neither");
+  }
   const [root, key, chain] = [tls.rootCertificates, tls.privateKey, tls.certificateChain].map((pem) =>
     pem === undefined ? null : Buffer.from(pem as string),
   );

@@ -8,6 +8,7 @@ import type { SidecarError } from "./errors.js";
 import { Destination, SourceConnection } from "./destinations.js";
 import { BatchEntry, encodeEvent, encodeFields } from "./events.js";
 import type { BatchOptions, Event, SendOptions } from "./events.js";
+import type { FirstConnection } from "./first-connection.js";
 import type { TransformStreamRequest, TransformStreamResponse } from "./gen/index.js";
 import { OutstandingEvents } from "./outstanding-events.js";
 import type { Answer, BatchGroup, Entry } from "./outstanding-events.js";
@@ -38,6 +39,7 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
   readonly #senders = new Queue<WaitingSender<A>>();
   readonly #call: ReconnectingCall;
   readonly #running: Promise<void>;
+  readonly #first: FirstConnection;
   // The reason why no more answers come.
   #failure: SidecarError | undefined;
   // The reason why no more events are sent, although those that were sent still get their answers.
@@ -57,6 +59,7 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
     private readonly options: FilledOptions,
     private readonly clientClosed: AbortSignal,
   ) {
+    this.#first = sidecars.first;
     this.#outstanding = new OutstandingEvents(options);
     this.#call = new ReconnectingCall(sidecars, options, {
       answeredCount: () => this.#outstanding.answeredCount,
@@ -354,6 +357,7 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
         this.#wakeReaders();
         break;
       case "opened":
+        this.#first.made = true;
         this.#outstanding.connect(message.value.limits);
         call.opened = true;
         this.#due = true;

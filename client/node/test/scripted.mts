@@ -1,13 +1,13 @@
 // A sidecar that plays the script of a test, over a real socket.
 
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, ServerCredentials, status } from "@grpc/grpc-js";
 import type {
+  Metadata,
   sendUnaryData,
   ServerDuplexStream,
   ServerWritableStream,
   ServiceDefinition,
   ServiceError,
-  status,
 } from "@grpc/grpc-js";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import * as v1 from "ciosidecar/v1";
@@ -118,15 +118,23 @@ export class ScriptedSidecar implements AsyncDisposable {
   onTransform: (() => v1.TransformResponse) | undefined;
   /** Answers Deliver. Without it, the call gets no answer. */
   onDeliver: ((request: v1.DeliverRequest) => v1.DeliverResponse | ServiceError) | undefined;
+  /** The bearer tokens that calls must have. Undefined: none is required. */
+  acceptedTokens: string[] | undefined;
+  /** The authorization of each call, in order. */
+  readonly authorizations: string[] = [];
   readonly #server = new Server();
   readonly #watchers = new Set<ServerWritableStream<Buffer, Buffer>>();
   #health: Health = "SERVING";
 
-  static async start(...scripts: Script[]): Promise<ScriptedSidecar> {
+  static start(...scripts: Script[]): Promise<ScriptedSidecar> {
+    return ScriptedSidecar.startAt("127.0.0.1:0", ...scripts);
+  }
+
+  static async startAt(listen: string, ...scripts: Script[]): Promise<ScriptedSidecar> {
     const sidecar = new ScriptedSidecar();
     sidecar.#addServices(scripts);
     const port = await new Promise<number>((resolve, reject) => {
-      sidecar.#server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (failure, bound) => {
+      sidecar.#server.bindAsync(listen, ServerCredentials.createInsecure(), (failure, bound) => {
         if (failure === null) resolve(bound);
         else reject(failure);
       });
@@ -145,11 +153,18 @@ export class ScriptedSidecar implements AsyncDisposable {
     await Promise.resolve();
   }
 
+  #accepts(metadata: Metadata): boolean {
+    const authorization = metadata.get("authorization").join();
+    this.authorizations.push(authorization);
+    return this.acceptedTokens?.includes(authorization.replace(/^Bearer /u, "")) ?? true;
+  }
+
   #addServices(scripts: Script[]): void {
     this.#server.addService(v1.SidecarServiceService, {
-      transform: (_call: unknown, done: (failure: null, reply: v1.TransformResponse) => void) => {
+      transform: ({ metadata }: { metadata: Metadata }, done: sendUnaryData<v1.TransformResponse>) => {
         this.calls += 1;
-        if (this.onTransform !== undefined) done(null, this.onTransform());
+        if (!this.#accepts(metadata)) done(UNAUTHENTICATED);
+        else if (this.onTransform !== undefined) done(null, this.onTransform());
       },
       deliver: ({ request }: { request: v1.DeliverRequest }, done: sendUnaryData<v1.DeliverResponse>) => {
         this.calls += 1;
@@ -162,6 +177,10 @@ export class ScriptedSidecar implements AsyncDisposable {
         const script = scripts[Math.min(this.streams.length, scripts.length - 1)];
         const stream = new ServerStream(call);
         this.streams.push(stream);
+        if (!this.#accepts(call.metadata)) {
+          call.emit("error", UNAUTHENTICATED);
+          return;
+        }
         // If the client cancelled the call, the script ends with an error where it reads.
         script?.(stream).then(
           () => { call.end(); },
@@ -178,6 +197,8 @@ export class ScriptedSidecar implements AsyncDisposable {
     });
   }
 }
+
+const UNAUTHENTICATED = { code: status.UNAUTHENTICATED, details: "no valid token" };
 
 const HEALTH: ServiceDefinition = {
   watch: {

@@ -37,8 +37,8 @@ _RULES: dict[str, Callable[[RuleContext], Operation]] = {
 EVENT_TYPES = tuple(_RULES)
 
 _log = logging.getLogger(__name__)
-# One object for each type: whoever counts outcomes counts these by identity.
-_WITHOUT_WARNINGS = {kind: Outcome(200, [], event_type=kind) for kind in EVENT_TYPES}
+WITHOUT_WARNINGS = {kind: Outcome(200, [], event_type=kind) for kind in EVENT_TYPES}
+"""The outcome of every event that became a request without warnings, by type. It MUST NOT be changed."""
 _INTERNAL = Error(
     ErrorCode.INTERNAL,
     ErrorType.INTERNAL,
@@ -101,7 +101,7 @@ def transform_event(
         return Transformed(_filtered(filtered.reason, warnings, event))
     except Exception as fault:  # noqa: BLE001
         return Transformed(internal_error(fault, warnings, event_type(event)))
-    outcome = _WITHOUT_WARNINGS.get(event.type)
+    outcome = WITHOUT_WARNINGS.get(event.type)
     if outcome is None or warnings:
         outcome = Outcome(200, warnings, event_type=event_type(event))
     return Transformed(outcome, request, operation, event)

@@ -33,6 +33,12 @@ type scenario struct {
 	Call      string   `json:"call"`
 	Addresses []string `json:"addresses"`
 	CAFile    string   `json:"ca_file"`
+	// The client's certificate and key, and its token.
+	CertificateFile  string  `json:"certificate_file"`
+	KeyFile          string  `json:"key_file"`
+	Token            string  `json:"token"`
+	ConnectTimeoutMS float64 `json:"connect_timeout_ms"`
+
 	Configs   []string `json:"configs"`
 	Options   struct {
 		MaxBatchEvents       int      `json:"max_batch_events"`
@@ -119,9 +125,11 @@ func play(input io.Reader, output io.Writer) error {
 		lines.destinations = append(lines.destinations,
 			ciosidecar.NewDestination(strconv.Itoa(index), []byte(config)))
 	}
-	var options ciosidecar.DialOptions
+	options := ciosidecar.DialOptions{
+		Token: played.Token, ConnectTimeout: milliseconds(played.ConnectTimeoutMS),
+	}
 	if played.CAFile != "" {
-		if options.TLS, err = ciosidecar.TLSFiles(played.CAFile, "", ""); err != nil {
+		if options.TLS, err = ciosidecar.TLSFiles(played.CAFile, played.CertificateFile, played.KeyFile); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,10 @@ _SETTINGS = 4
 _WRONG_NAME = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 
 
+class _SilentError(Exception):
+    """A server accepts a connection and says nothing."""
+
+
 def why_no_answer(address: str, tls: Tls | None) -> str | None:
     """Return what keeps a client from the sidecar at an address, or None if that remains unknown.
 
@@ -25,6 +29,11 @@ def why_no_answer(address: str, tls: Tls | None) -> str | None:
     try:
         with _connect(address) as connection:
             plaintext = _speaks_plaintext(connection)
+    except _SilentError:
+        return (
+            "something accepts the connection and says nothing: is this the address of the sidecar's ready"
+            " line?"
+        )
     except OSError as problem:
         return _why_not_connected(address, problem)
     if tls is None:
@@ -78,11 +87,19 @@ def _why_not_connected(address: str, problem: OSError) -> str:
 
 
 def _speaks_plaintext(connection: socket.socket) -> bool:
-    with suppress(OSError):
+    """Return True if the server speaks HTTP/2 without TLS. A server with TLS ends the connection.
+
+    Raises:
+        _SilentError: The server says nothing.
+    """
+    try:
         connection.sendall(_PREFACE)
         header = connection.recv(9)
-        return len(header) > 3 and header[3] == _SETTINGS
-    return False
+    except TimeoutError:
+        raise _SilentError from None
+    except OSError:
+        return False
+    return len(header) > 3 and header[3] == _SETTINGS
 
 
 def _speaks_tls(address: str) -> bool:
@@ -104,7 +121,9 @@ def _why_no_tls(address: str, tls: Tls) -> str | None:
     with _connect(address) as connection:
         try:
             with context.wrap_socket(connection, server_hostname=name) as secured:
-                secured.recv(1)
+                # A server with HTTP/2 speaks first. One that refuses the client's certificate ends the connection.
+                if not secured.recv(1):
+                    return _why_refused(None, tls)
         except ssl.SSLCertVerificationError as problem:
             return _why_not_trusted(problem, name, tls)
         except ssl.SSLError as problem:

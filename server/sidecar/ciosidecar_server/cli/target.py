@@ -59,7 +59,10 @@ class Target:
                 address, tls=tls, token_file=self._token_file(), insecure=self.insecure
             )
         except ValueError as fault:
-            raise Failed(f"--target (or CIOSIDECAR_TARGET): {fault}", EXIT_USAGE) from None
+            hint = ""
+            if self.token_file is not None and tls is None:
+                hint = " (--tls-ca turns TLS on, --insecure allows a token without TLS)"
+            raise Failed(f"--target (or CIOSIDECAR_TARGET): {fault}{hint}", EXIT_USAGE) from None
         async with made as client:
             await self._ask(client, tls)
             yield client

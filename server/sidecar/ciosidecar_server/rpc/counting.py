@@ -3,8 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-import msgspec
 from ciosidecar_transform import AnyDestination, Outcome
+from ciosidecar_transform.pipeline import WITHOUT_WARNINGS
 
 from ..delivery.job import Job
 from .observer import EventLabels, RpcObserver, WarningLabels
@@ -17,13 +17,20 @@ _FILTERED = 298
 _PARTLY_REFUSED = 207
 
 
-class DestinationLabel(msgspec.Struct, frozen=True, eq=False):
+class DestinationLabel:
     """The name of a declared destination in logs and metrics. Compared by identity."""
 
-    destination_ref: str
-    """The caller's name, cut and escaped; "" if the caller gives none."""
-    api_version: str
-    """v1, v2 or template; "" if the destination cannot be used."""
+    __slots__ = ("api_version", "destination_ref")
+
+    def __init__(self, destination_ref: str, api_version: str) -> None:
+        """Name a destination.
+
+        Args:
+            destination_ref: the caller's name, cut and escaped; "" if the caller gives none.
+            api_version: v1, v2 or template; "" if the destination cannot be used.
+        """
+        self.destination_ref = destination_ref
+        self.api_version = api_version
 
 
 UNKNOWN_DESTINATION = DestinationLabel("", "")
@@ -92,7 +99,6 @@ class EventCounts:
         events: Counter[EventLabels] = Counter()
         warnings: Counter[WarningLabels] = Counter()
         for label, outcomes in self.outcomes.items():
-            # Events without warnings share the outcome object of their type.
             for outcome, number in _by_identity(outcomes):
                 events[self._labels(label, outcome)] += number
                 for warning in outcome.warnings:
@@ -120,8 +126,18 @@ class EventCounts:
 
 
 def _by_identity(outcomes: list[Outcome]) -> Iterable[tuple[Outcome, int]]:
-    objects = {id(outcome): outcome for outcome in outcomes}
-    return ((objects[key], number) for key, number in Counter(map(id, outcomes)).items())
+    """Yield each outcome object with its number. Events without warnings share the object of their type."""
+    numbers = Counter(map(id, outcomes))
+    left = len(outcomes)
+    for outcome in WITHOUT_WARNINGS.values():
+        number = numbers.get(id(outcome))
+        if number is not None:
+            left -= number
+            yield outcome, number
+    if left:
+        shared = set(map(id, WITHOUT_WARNINGS.values()))
+        others = {id(outcome): outcome for outcome in outcomes if id(outcome) not in shared}
+        yield from ((outcome, numbers[key]) for key, outcome in others.items())
 
 
 def _code(outcome: Outcome) -> str:

@@ -10,7 +10,7 @@ from ciosidecar_transform import BatchTransform, ErrorCode, EventRejected, Outco
 from ciosidecar_transform.outcomes import rejected
 
 from ..delivery.observer import MessageTrace
-from .counting import EventCounts
+from .counting import UNKNOWN_DESTINATION, EventCounts
 from .decoding import Decoded, DecodedEvent, RejectedItem
 from .observer import RpcObserver
 from .results_encoder import Reporting, Response, ResultsEncoder
@@ -70,6 +70,9 @@ class TransformBatch(Generic[Response]):
         self._write = output.write
         self._counts = counts
         self._outcomes = counts.outcomes
+        # The destination of the last item: most items have the same as the item before.
+        self._label = UNKNOWN_DESTINATION
+        self._count = self._outcomes[UNKNOWN_DESTINATION].append
         self._encoder = ResultsEncoder(output.new_response, batch.batch_id, reporting)
         transform = BatchTransform(int(time.time()), self._encoder)
         self._encoder.flush_requests = transform.flush
@@ -92,7 +95,10 @@ class TransformBatch(Generic[Response]):
             )
         else:
             outcome = item.outcome if type(item) is RejectedItem else _NO_DELIVERY
-        self._outcomes[item.label].append(outcome)
+        if item.label is not self._label:
+            self._label = item.label
+            self._count = self._outcomes[item.label].append
+        self._count(outcome)
         return outcome
 
     def _tell_and_answer(self, item: Decoded, outcome: Outcome) -> None:

@@ -14,10 +14,11 @@ SUMMARY_S = 60.0
 _MAX_SUMMARISED = 100
 _REFUSED = ("rejected", "partly_refused", "retryable")
 _OTHER = "other"
+_DRAINING = "DRAINING"
 
 _log = get_logger("ciosidecar")
 
-_CONDITIONS = {
+CONDITIONS = {
     Condition.PAUSED: ("warning", "workspace paused: Customer.io asks to wait (Retry-After)"),
     Condition.RESUMED: ("info", "workspace resumed: the pause is over"),
     Condition.THROTTLED: (
@@ -37,6 +38,7 @@ _CONDITIONS = {
         "workspace is in Customer.io's other region: set its destination's region",
     ),
 }
+"""The level and the message of each condition."""
 
 
 class LogObserver(Observer):
@@ -70,7 +72,7 @@ class LogObserver(Observer):
         self, workspace: WorkspaceLabel, condition: Condition, snapshot: WorkspaceSnapshot
     ) -> None:
         """Log that a workspace accepts less, or more, than before."""
-        level, event = _CONDITIONS[condition]
+        level, event = CONDITIONS[condition]
         fields: dict[str, object] = {
             "destination_ref": workspace.destination_ref,
             "base_url": workspace.base_url,
@@ -110,7 +112,9 @@ class LogObserver(Observer):
             self._timer = None
         refused, self._refused = self._refused, Counter()
         for (destination_ref, outcome, code), number in refused.most_common():
-            _log.warning(
+            # Every drain hands events back: that is no reason to worry.
+            log = _log.info if code == _DRAINING else _log.warning
+            log(
                 "events refused",
                 destination_ref=destination_ref,
                 outcome=outcome,

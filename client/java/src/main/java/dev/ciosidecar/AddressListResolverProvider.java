@@ -20,7 +20,6 @@ import java.util.List;
  * path; callers do not use it.
  */
 public final class AddressListResolverProvider extends NameResolverProvider {
-  static final String UNIX = "unix:";
   private static final String SCHEME = "ciosidecar";
   private static final int USUAL_PRIORITY = 5;
   // No address contains a line break.
@@ -29,7 +28,7 @@ public final class AddressListResolverProvider extends NameResolverProvider {
   /** Makes a provider. Called by gRPC. */
   public AddressListResolverProvider() {}
 
-  /** Returns the target for addresses, each an IP address with a port, or unix:PATH. */
+  /** Returns the target for addresses, each an IP address with a port, or a unix socket. */
   static String target(List<String> addresses) {
     return SCHEME + ":///" + URLEncoder.encode(String.join(SEPARATOR, addresses), UTF_8);
   }
@@ -94,8 +93,10 @@ public final class AddressListResolverProvider extends NameResolverProvider {
     }
 
     private static SocketAddress socketAddress(String address) {
-      if (address.startsWith(UNIX)) {
-        return new DomainSocketAddress(address.substring(UNIX.length()));
+      if (Addresses.isUnix(address)) {
+        // A zero byte marks the name of an abstract socket.
+        String mark = address.startsWith(Addresses.ABSTRACT) ? "\0" : "";
+        return new DomainSocketAddress(mark + Addresses.socketName(address));
       }
       int colon = address.lastIndexOf(':');
       return new InetSocketAddress(
@@ -103,7 +104,7 @@ public final class AddressListResolverProvider extends NameResolverProvider {
     }
 
     private static String authority(String address) {
-      return address.startsWith(UNIX) ? "localhost" : address;
+      return Addresses.isUnix(address) ? "localhost" : address;
     }
   }
 }

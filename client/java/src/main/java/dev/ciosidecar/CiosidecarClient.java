@@ -8,11 +8,13 @@ import dev.ciosidecar.v1.GetCapabilitiesResponse;
 import dev.ciosidecar.v1.SidecarServiceGrpc;
 import dev.ciosidecar.v1.SidecarServiceGrpc.SidecarServiceBlockingStub;
 import dev.ciosidecar.v1.TransformRequest;
+import io.grpc.CallCredentials;
 import io.grpc.ChannelCredentials;
 import io.grpc.ClientInterceptor;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,6 +23,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /**
  * A client of one or several sidecars. Make one client and keep it: threads can share it, and connecting
@@ -47,7 +50,9 @@ public final class CiosidecarClient implements AutoCloseable {
             builder.serverName,
             builder.keepAliveTime,
             builder.keepAliveTimeout,
-            builder.interceptors);
+            builder.interceptors,
+            builder.bearerToken(),
+            new FirstConnection(builder.connectTimeout, builder.addresses));
   }
 
   /** {@return a builder of clients} */
@@ -300,16 +305,26 @@ public final class CiosidecarClient implements AutoCloseable {
 
   private <R> R call(Duration deadline, Function<SidecarServiceBlockingStub, R> method) {
     SidecarServiceBlockingStub stub =
-        SidecarServiceGrpc.newBlockingStub(channel.channel())
+        channel
+            .authorized(SidecarServiceGrpc.newBlockingStub(channel.channel()))
             .withDeadlineAfter(deadline.toNanos(), TimeUnit.NANOSECONDS);
+    FirstConnection first = channel.firstConnection();
+    ConnectLimit limit = channel.connectLimit();
     try {
-      return method.apply(stub);
+      R response = limit.apply(() -> method.apply(stub));
+      first.answered();
+      return response;
     } catch (StatusRuntimeException failure) {
-      if (failure.getStatus().getCode() == Status.Code.UNAVAILABLE) {
+      Status status = limit.statusOr(failure.getStatus());
+      if (status.getCode() == Status.Code.UNAVAILABLE) {
         // gRPC's own backoff would keep an address that was down out of use for up to two minutes.
         channel.channel().resetConnectBackoff();
       }
-      throw SidecarException.of(failure);
+      throw first.failure(status, failure);
+    } catch (RuntimeException fault) {
+      throw fault;
+    } catch (Exception impossible) {
+      throw new IllegalStateException(impossible);
     }
   }
 
@@ -320,6 +335,9 @@ public final class CiosidecarClient implements AutoCloseable {
     private String serverName;
     private Duration keepAliveTime = Duration.ofSeconds(30);
     private Duration keepAliveTimeout = Duration.ofSeconds(10);
+    private Duration connectTimeout = Duration.ofSeconds(10);
+    private Supplier<String> token;
+    private boolean insecure;
     private final List<ClientInterceptor> interceptors = new ArrayList<>();
 
     private Builder() {}
@@ -327,8 +345,9 @@ public final class CiosidecarClient implements AutoCloseable {
     /**
      * Sets the addresses of the sidecars. Calls take turns among those that are healthy.
      *
-     * @param addresses one {@code host:port}, {@code dns:///name:port} or {@code unix:PATH}; or several, all
-     *     IP addresses with ports or all {@code unix:PATH}. Defaults to {@link #DEFAULT_ADDRESS}
+     * @param addresses one {@code host:port}, {@code [IPv6]:port}, {@code unix:PATH}, {@code
+     *     unix-abstract:NAME} or {@code dns:///host:port}; or several, all IP addresses with ports or all
+     *     unix sockets. Defaults to {@link #DEFAULT_ADDRESS}
      * @return this
      */
     public Builder addresses(String... addresses) {
@@ -339,7 +358,7 @@ public final class CiosidecarClient implements AutoCloseable {
     /**
      * Makes the client use TLS. A sidecar has no TLS on its unix sockets.
      *
-     * @param credentials as {@code TlsChannelCredentials} builds them: the certificate authorities to trust,
+     * @param credentials as {@link Tls} reads them or {@code TlsChannelCredentials} builds them: the certificate authorities to trust,
      *     and the client's own certificate if the sidecar requires one. Defaults to no TLS
      * @return this
      */
@@ -357,6 +376,85 @@ public final class CiosidecarClient implements AutoCloseable {
     public Builder serverName(String serverName) {
       this.serverName = Objects.requireNonNull(serverName, "serverName");
       return this;
+    }
+
+    /**
+     * Sets the bearer token that the sidecar requires.
+     *
+     * @param token the token
+     * @return this
+     * @throws IllegalArgumentException if no header can have the token
+     */
+    public Builder token(String token) {
+      BearerToken.checked(token);
+      return token(() -> token);
+    }
+
+    /**
+     * Sets a function that returns the bearer token that the sidecar requires. The client calls the function
+     * for each call and each stream, so that a token can be replaced.
+     *
+     * @param token the function; threads of the client call it
+     * @return this
+     */
+    public Builder token(Supplier<String> token) {
+      if (this.token != null) {
+        throw new IllegalArgumentException("give token or tokenFile, once");
+      }
+      this.token = Objects.requireNonNull(token, "token");
+      return this;
+    }
+
+    /**
+     * Sets a file with the bearer token that the sidecar requires. The client reads the file for each call
+     * and each stream: its first line that is neither blank nor a comment (#).
+     *
+     * @param file the file
+     * @return this
+     */
+    public Builder tokenFile(Path file) {
+      Objects.requireNonNull(file, "file");
+      return token(() -> BearerToken.firstLine(file));
+    }
+
+    /**
+     * Sets whether the token is sent without TLS to any address. By default, it is sent only over loopback
+     * and unix sockets.
+     *
+     * @param insecure true: the network is safe
+     * @return this
+     */
+    public Builder insecure(boolean insecure) {
+      this.insecure = insecure;
+      return this;
+    }
+
+    /**
+     * Sets how long the streams of a new client try until a sidecar answers for the first time. After that,
+     * {@link StreamOptions#reconnectFor} applies. An attempt to connect takes at most this time, and at most
+     * 5 seconds.
+     *
+     * @param timeout above zero. Defaults to 10 s
+     * @return this
+     * @throws IllegalArgumentException if the time is not above zero
+     */
+    public Builder connectTimeout(Duration timeout) {
+      if (timeout.isZero() || timeout.isNegative()) {
+        throw new IllegalArgumentException("connectTimeout must be above zero");
+      }
+      connectTimeout = timeout;
+      return this;
+    }
+
+    private CallCredentials bearerToken() {
+      if (token == null) {
+        return null;
+      }
+      Addresses.check(addresses);
+      if (credentials instanceof InsecureChannelCredentials && !insecure) {
+        BearerToken.requireLocal(addresses);
+      }
+      return new BearerToken(token);
     }
 
     /**
@@ -389,7 +487,7 @@ public final class CiosidecarClient implements AutoCloseable {
      *
      * @return the client
      * @throws IllegalArgumentException if an address is malformed, if the addresses cannot be used together,
-     *     or if there are credentials for a unix socket
+     *     if there are credentials for a unix socket, or if the token would leave the host without TLS
      */
     public CiosidecarClient build() {
       return new CiosidecarClient(this);

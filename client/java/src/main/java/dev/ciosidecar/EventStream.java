@@ -36,7 +36,7 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
     this.destination = destination;
     this.onClose = onClose;
     this.state = new StreamState<>(options);
-    this.thread = new Thread(new StreamLoop<>(channel.channel(), state), "ciosidecar-stream");
+    this.thread = new Thread(new StreamLoop<>(channel, state), "ciosidecar-stream");
     this.thread.setDaemon(true);
   }
 

@@ -1,6 +1,5 @@
 package dev.ciosidecar;
 
-import io.grpc.Status;
 import java.time.Duration;
 import java.util.Random;
 
@@ -11,13 +10,18 @@ final class ReconnectBackoff {
 
   private final Duration reconnectFor;
   private final Random random;
+  private final FirstConnection first;
+  private final long beganNanos;
   private long limitMs = FIRST_DELAY_MS;
   private boolean failing;
   private long failingSinceNanos;
 
-  ReconnectBackoff(Duration reconnectFor, Random random) {
+  ReconnectBackoff(
+      Duration reconnectFor, Random random, FirstConnection first, long beganNanos) {
     this.reconnectFor = reconnectFor;
     this.random = random;
+    this.first = first;
+    this.beganNanos = beganNanos;
   }
 
   /**
@@ -27,7 +31,8 @@ final class ReconnectBackoff {
    * @param lastedNanos how long the last connection lasted
    * @param progress whether the sidecar answered anything on it
    * @param reason why the last connection ended, for people
-   * @throws SidecarException if for {@code reconnectFor} there was no progress and no connection that lasted
+   * @throws SidecarException if for {@code reconnectFor} there was no progress and no connection that lasted,
+   *     or if no first connection came within its own time limit
    */
   long nextDelayMs(long nowNanos, long lastedNanos, boolean progress, String reason) {
     if (progress || lastedNanos > MAX_DELAY_MS * 1_000_000) {
@@ -38,11 +43,10 @@ final class ReconnectBackoff {
       failing = true;
       failingSinceNanos = nowNanos;
     } else if (nowNanos - failingSinceNanos > reconnectFor.toNanos()) {
-      throw new SidecarException(
-          Status.Code.UNAVAILABLE, "no answer for " + reconnectFor.toMillis() + " ms: " + reason);
+      throw first.failure(reason, reconnectFor);
     }
     long delayMs = random.nextLong(limitMs + 1);
     limitMs = Math.min(limitMs * 2, MAX_DELAY_MS);
-    return delayMs;
+    return first.atMost(delayMs, nowNanos - beganNanos, reason);
   }
 }

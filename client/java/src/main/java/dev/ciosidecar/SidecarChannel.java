@@ -1,5 +1,6 @@
 package dev.ciosidecar;
 
+import io.grpc.CallCredentials;
 import io.grpc.ChannelCredentials;
 import io.grpc.ClientInterceptor;
 import io.grpc.InsecureChannelCredentials;
@@ -14,6 +15,7 @@ import io.grpc.netty.shaded.io.netty.channel.epoll.EpollDomainSocketChannel;
 import io.grpc.netty.shaded.io.netty.channel.epoll.EpollIoHandler;
 import io.grpc.netty.shaded.io.netty.channel.nio.NioIoHandler;
 import io.grpc.netty.shaded.io.netty.channel.socket.nio.NioSocketChannel;
+import io.grpc.stub.AbstractStub;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -22,8 +24,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /**
  * A gRPC channel with threads of its own.
@@ -35,11 +35,6 @@ final class SidecarChannel implements AutoCloseable {
   private static final String SERVICE = "ciosidecar.v1.SidecarService";
   static final int MAX_MESSAGE_BYTES = 64 << 20;
   private static final long CLOSING_SECONDS = 10;
-  private static final Pattern ADDRESS =
-      Pattern.compile(
-          "unix:\\S+|(dns:///)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+]):(?<port>[0-9]{1,5})");
-  private static final Pattern IP_AND_PORT =
-      Pattern.compile("(\\d{1,3}(\\.\\d{1,3}){3}|\\[[0-9a-fA-F:.]+]):\\d{1,5}");
 
   // gRPC's own features: each address has a connection, addresses whose health is not SERVING get no calls,
   // calls take turns, and a unary call that is UNAVAILABLE is retried. Deliver is not: a retry could deliver
@@ -64,6 +59,8 @@ final class SidecarChannel implements AutoCloseable {
   private final ExecutorService executor = Executors.newCachedThreadPool(threads("ciosidecar-"));
   private final EventLoopGroup eventLoop;
   private final ManagedChannel channel;
+  private final FirstConnection first;
+  private final CallCredentials token;
 
   SidecarChannel(
       List<String> addresses,
@@ -71,9 +68,13 @@ final class SidecarChannel implements AutoCloseable {
       String serverName,
       Duration keepAliveTime,
       Duration keepAliveTimeout,
-      List<ClientInterceptor> interceptors) {
-    boolean unix = addresses.stream().anyMatch(SidecarChannel::isUnix);
-    addresses.forEach(SidecarChannel::check);
+      List<ClientInterceptor> interceptors,
+      CallCredentials token,
+      FirstConnection first) {
+    this.token = token;
+    this.first = first;
+    Addresses.check(addresses);
+    boolean unix = addresses.stream().anyMatch(Addresses::isUnix);
     if (unix && !(credentials instanceof InsecureChannelCredentials)) {
       throw new IllegalArgumentException("a sidecar has no TLS on its unix sockets");
     }
@@ -116,6 +117,19 @@ final class SidecarChannel implements AutoCloseable {
     return channel;
   }
 
+  /** Returns the stub with the token of this channel. */
+  <S extends AbstractStub<S>> S authorized(S stub) {
+    return token == null ? stub : stub.withCallCredentials(token);
+  }
+
+  FirstConnection firstConnection() {
+    return first;
+  }
+
+  ConnectLimit connectLimit() {
+    return new ConnectLimit(channel, first, eventLoop);
+  }
+
   ExecutorService executor() {
     return executor;
   }
@@ -146,34 +160,16 @@ final class SidecarChannel implements AutoCloseable {
 
   /** Returns one gRPC target for all addresses. */
   static String target(List<String> addresses) {
-    boolean allUnix =
-        addresses.stream().allMatch(SidecarChannel::isUnix);
-    if (!addresses.isEmpty() && (allUnix || addresses.stream().allMatch(SidecarChannel::isIpAndPort))) {
+    if (addresses.stream().allMatch(Addresses::isUnix)
+        || addresses.stream().allMatch(Addresses::isIpAndPort)) {
       return AddressListResolverProvider.target(addresses);
     }
     if (addresses.size() == 1) {
       return addresses.get(0);
     }
     throw new IllegalArgumentException(
-        "several addresses must all be IP:port or all unix:PATH; a name that stands for several addresses"
-            + " can be given alone, as dns:///name:port");
-  }
-
-  private static void check(String address) {
-    Matcher parts = ADDRESS.matcher(address);
-    String port = parts.matches() ? parts.group("port") : "0";
-    if (port != null && (Integer.parseInt(port) < 1 || Integer.parseInt(port) > 65_535)) {
-      throw new IllegalArgumentException(
-          "\"" + address + "\" is no address: give host:port, [IPv6]:port, unix:PATH or dns:///name:port");
-    }
-  }
-
-  private static boolean isUnix(String address) {
-    return address.startsWith(AddressListResolverProvider.UNIX);
-  }
-
-  private static boolean isIpAndPort(String address) {
-    return IP_AND_PORT.matcher(address).matches();
+        "several addresses must all be IP:port or all unix sockets; a name that stands for several"
+            + " addresses can be given alone, as dns:///host:port");
   }
 
   private static ThreadFactory threads(String prefix) {

@@ -17,6 +17,8 @@ import io.grpc.StatusRuntimeException;
  */
 public final class SidecarException extends RuntimeException {
   private static final long serialVersionUID = 1L;
+  private static final String TOKEN_ADVICE =
+      " (set token or tokenFile to a token of the sidecar's --auth-token-file)";
 
   /** The status of the RPC. */
   private final Status.Code code;
@@ -39,7 +41,8 @@ public final class SidecarException extends RuntimeException {
   }
 
   static SidecarException of(Status status, Throwable cause) {
-    return new SidecarException(status.getCode(), describe(status), cause);
+    String advice = status.getCode() == Status.Code.UNAUTHENTICATED ? TOKEN_ADVICE : "";
+    return new SidecarException(status.getCode(), describe(status) + advice, cause);
   }
 
   /** Returns the same failure for another thread, with the stack trace of that thread. */

@@ -17,6 +17,7 @@ import java.util.List;
 final class StreamCall<T>
     implements ClientResponseObserver<TransformStreamRequest, TransformStreamResponse> {
   private final StreamState<T> state;
+  private final FirstConnection first;
   private ClientCallStreamObserver<TransformStreamRequest> requests;
 
   // Under the state's lock.
@@ -24,8 +25,9 @@ final class StreamCall<T>
   private boolean draining;
   private Status ended;
 
-  StreamCall(StreamState<T> state) {
+  StreamCall(StreamState<T> state, FirstConnection first) {
     this.state = state;
+    this.first = first;
   }
 
   /** Makes the call and returns the status it ended with; CANCELLED if the caller closed the stream. */
@@ -166,6 +168,7 @@ final class StreamCall<T>
         case OPENED -> {
           state.outstanding.connect(response.getOpened().getLimits());
           opened = true;
+          first.answered();
           state.sendNow();
         }
         case RESULTS -> {

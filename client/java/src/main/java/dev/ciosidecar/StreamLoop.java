@@ -3,7 +3,6 @@ package dev.ciosidecar;
 import dev.ciosidecar.v1.SidecarServiceGrpc;
 import dev.ciosidecar.v1.SidecarServiceGrpc.SidecarServiceStub;
 import io.grpc.Deadline;
-import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import java.util.Random;
 import java.util.Set;
@@ -15,15 +14,16 @@ final class StreamLoop<T> implements Runnable {
   private static final Set<Status.Code> RETRYABLE =
       Set.of(Status.Code.OK, Status.Code.UNAVAILABLE, Status.Code.ABORTED, Status.Code.INTERNAL);
 
-  private final ManagedChannel channel;
+  private final SidecarChannel channel;
   private final StreamState<T> state;
   private final ReconnectBackoff backoff;
   private final Deadline deadline;
 
-  StreamLoop(ManagedChannel channel, StreamState<T> state) {
+  StreamLoop(SidecarChannel channel, StreamState<T> state) {
     this.channel = channel;
     this.state = state;
-    this.backoff = new ReconnectBackoff(state.options.reconnectFor(), new Random());
+    this.backoff = new ReconnectBackoff(
+            state.options.reconnectFor(), new Random(), channel.firstConnection(), System.nanoTime());
     this.deadline =
         state.options.deadline()
             .map(limit -> Deadline.after(limit.toNanos(), TimeUnit.NANOSECONDS))
@@ -51,19 +51,31 @@ final class StreamLoop<T> implements Runnable {
   }
 
   private void keepConnected() throws InterruptedException {
-    SidecarServiceStub stub = SidecarServiceGrpc.newStub(channel);
+    SidecarServiceStub stub = channel.authorized(SidecarServiceGrpc.newStub(channel.channel()));
     if (deadline != null) {
       stub = stub.withDeadline(deadline);
     }
     while (true) {
       long beganNanos = System.nanoTime();
       long answeredBefore = answered();
-      Status status = new StreamCall<>(state).run(stub);
+      Status status = oneCall(stub);
       if (!backOff(status, beganNanos, answeredBefore)) {
         return;
       }
       // gRPC's own backoff would be added to this one, and grow to two minutes.
-      channel.resetConnectBackoff();
+      channel.channel().resetConnectBackoff();
+    }
+  }
+
+  private Status oneCall(SidecarServiceStub stub) throws InterruptedException {
+    ConnectLimit limit = channel.connectLimit();
+    StreamCall<T> call = new StreamCall<>(state, channel.firstConnection());
+    try {
+      return limit.statusOr(limit.apply(() -> call.run(stub)));
+    } catch (InterruptedException | RuntimeException failure) {
+      throw failure;
+    } catch (Exception impossible) {
+      throw new IllegalStateException(impossible);
     }
   }
 

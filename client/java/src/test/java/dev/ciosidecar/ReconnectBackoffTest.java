@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.grpc.Status;
 import java.time.Duration;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
@@ -24,7 +25,13 @@ class ReconnectBackoffTest {
   }
 
   private final ReconnectBackoff backoff =
-      new ReconnectBackoff(Duration.ofSeconds(60), new Highest());
+      new ReconnectBackoff(Duration.ofSeconds(60), new Highest(), connected(), 0);
+
+  private static FirstConnection connected() {
+    FirstConnection first = new FirstConnection(Duration.ofSeconds(10), List.of("unix:/s"));
+    first.answered();
+    return first;
+  }
 
   private long nextDelayMs(long nowNanos, long lastedNanos, boolean progress) {
     return backoff.nextDelayMs(nowNanos, lastedNanos, progress, "gone");
@@ -45,7 +52,10 @@ class ReconnectBackoffTest {
     long different =
         new Random(7)
             .longs(50)
-            .map(seed -> new ReconnectBackoff(Duration.ZERO, new Random(seed)).nextDelayMs(0, 0, false, ""))
+            .map(
+                seed ->
+                    new ReconnectBackoff(Duration.ZERO, new Random(seed), connected(), 0)
+                        .nextDelayMs(0, 0, false, ""))
             .peek(delay -> assertTrue(delay >= 0 && delay <= ReconnectBackoff.FIRST_DELAY_MS))
             .distinct()
             .count();

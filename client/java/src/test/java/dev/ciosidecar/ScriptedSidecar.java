@@ -16,6 +16,8 @@ import dev.ciosidecar.v1.TransformStreamRequest;
 import dev.ciosidecar.v1.TransformStreamResponse;
 import dev.ciosidecar.v1.UpsertDestinations;
 import io.grpc.Server;
+import io.grpc.ServerInterceptor;
+import io.grpc.ServerInterceptors;
 import io.grpc.Status;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
@@ -67,12 +69,16 @@ final class ScriptedSidecar implements AutoCloseable {
   private volatile DeliverResponse delivered;
 
   ScriptedSidecar(Script... scripts) throws Exception {
+    this(List.of(), scripts);
+  }
+
+  ScriptedSidecar(List<ServerInterceptor> interceptors, Script... scripts) throws Exception {
     this.scripts = List.of(scripts);
     health.setStatus(SERVICE, ServingStatus.SERVING);
     server =
         NettyServerBuilder.forAddress(new InetSocketAddress("127.0.0.1", 0))
             .executor(threads)
-            .addService(new Service())
+            .addService(ServerInterceptors.intercept(new Service(), interceptors))
             .addService(health.getHealthService())
             .build()
             .start();

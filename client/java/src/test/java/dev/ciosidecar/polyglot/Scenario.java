@@ -12,13 +12,13 @@ import dev.ciosidecar.Destination;
 import dev.ciosidecar.DetailLevel;
 import dev.ciosidecar.Event;
 import dev.ciosidecar.StreamOptions;
+import dev.ciosidecar.Tls;
 import dev.ciosidecar.v1.JsonObject;
 import dev.ciosidecar.v1.RudderEvent;
 import io.grpc.ChannelCredentials;
 import io.grpc.InsecureChannelCredentials;
-import io.grpc.TlsChannelCredentials;
-import java.io.File;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
@@ -69,6 +69,12 @@ final class Scenario {
   CiosidecarClient client() throws IOException {
     CiosidecarClient.Builder builder =
         CiosidecarClient.builder().addresses(addresses()).credentials(credentials());
+    if (scenario.hasNonNull("token")) {
+      builder.token(scenario.get("token").asText());
+    }
+    if (scenario.hasNonNull("connect_timeout_ms")) {
+      builder.connectTimeout(Duration.ofMillis(scenario.get("connect_timeout_ms").asLong()));
+    }
     return builder.build();
   }
 
@@ -79,11 +85,14 @@ final class Scenario {
   }
 
   ChannelCredentials credentials() throws IOException {
-    return scenario.hasNonNull("ca_file")
-        ? TlsChannelCredentials.newBuilder()
-            .trustManager(new File(scenario.get("ca_file").asText()))
-            .build()
-        : InsecureChannelCredentials.create();
+    if (!scenario.hasNonNull("ca_file")) {
+      return InsecureChannelCredentials.create();
+    }
+    return Tls.fromFiles(path("ca_file"), path("key_file"), path("certificate_file"));
+  }
+
+  private Path path(String key) {
+    return scenario.hasNonNull(key) ? Path.of(scenario.get(key).asText()) : null;
   }
 
   /** Returns the destination of the first config. */

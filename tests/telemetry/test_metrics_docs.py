@@ -1,0 +1,137 @@
+"""The page about metrics and the rules of alerts name the metrics that there are."""
+
+import asyncio
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from ciosidecar import v1
+from ciosidecar_server.delivery.observer import (
+    Attempt,
+    Condition,
+    WorkspaceLabel,
+    WorkspaceSnapshot,
+)
+from ciosidecar_server.rpc.observer import (
+    EventLabels,
+    StreamCounts,
+    StreamInfo,
+    WarningLabels,
+)
+from ciosidecar_server.telemetry.log_lines import CONDITIONS
+from ciosidecar_server.telemetry.metrics import Metrics, Snapshot
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.delivery.caller import CONFIG, track
+from tests.fake_customerio import fake_customerio
+from tests.telemetry.support import delivering_server, exposition, stream_of
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/operations/metrics.md").read_text(encoding="utf-8")
+LOGS = (ROOT / "docs/operations/logs.md").read_text(encoding="utf-8")
+ALERTS = ROOT / "deploy/prometheus/alerts.yaml"
+ROW = re.compile(r"^\| `((?:ciosidecar|process)_\w+)` \| (\w+) \| ([^|]*)\|", re.MULTILINE)
+PROMTOOL = shutil.which("promtool")
+needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
+
+
+def _filled() -> Metrics:
+    """Metrics of which every family has a sample."""
+    label = WorkspaceLabel("https://track.customer.io", "ref")
+    workspace = WorkspaceSnapshot(label, "ok", 9.0, 9.0, 0.0, 0, 0, 0, None, None)
+    stream = StreamInfo("1", "a", "1", "ipv4:1", delivery=True, destinations=1, connections=0)
+    metrics = Metrics(10, lambda: Snapshot([workspace], []))
+    metrics.events_answered(
+        {EventLabels("ref", "track", "v1", "delivered", ""): 1}, {WarningLabels("ref", "X"): 1}
+    )
+    metrics.attempt_ended(label, Attempt("v2/batch", 429, 0.1, 1, 1))
+    metrics.stream_opened(stream)
+    metrics.stream_closed(stream, StreamCounts(0, 0, 0, 0.0), "finished")
+    metrics.call_ended("Transform", "OK", 0.1)
+    return metrics
+
+
+@pytest.fixture(scope="module")
+def families() -> dict[str, Metric]:
+    """Every family, by the name that samples and docs have."""
+    text = _filled().render()[0].decode()
+    return {
+        family.name + ("_total" if family.type == "counter" else ""): family
+        for family in text_string_to_metric_families(text)
+    }
+
+
+def test_the_page_lists_every_metric(families: dict[str, Metric]) -> None:
+    """With its type and its labels, and no other metric."""
+    listed = {
+        name: (kind, frozenset(re.findall(r"`(\w+)`", labels)))
+        for name, kind, labels in ROW.findall(PAGE)
+    }
+    exposed = {
+        name: (
+            family.type,
+            frozenset(label for sample in family.samples for label in sample.labels) - {"le"},
+        )
+        for name, family in families.items()
+    }
+    assert listed == exposed
+
+
+def test_the_alerts_use_metrics_that_there_are(families: dict[str, Metric]) -> None:
+    """And the page says what to do about each alert."""
+    rules = ALERTS.read_text(encoding="utf-8")
+    used = set(re.findall(r"\bciosidecar_\w+", rules))
+    known = {*families} | {f"{name}_bucket" for name in families}
+    assert used
+    assert used <= known
+    alerts = re.findall(r"alert: (\w+)", rules)
+    assert re.findall(r"^\| `(Ciosidecar\w+)` \|", PAGE, re.MULTILINE) == alerts
+
+
+def test_the_page_about_logs_lists_every_condition() -> None:
+    """By the words that its line begins with."""
+    assert CONDITIONS.keys() == set(Condition)
+    listed = re.findall(
+        r"`([a-z][^`]*)`", "\n".join(re.findall(r"^\| (`.*?) \|", LOGS, re.MULTILINE))
+    )
+    for _, message in CONDITIONS.values():
+        assert any(message.startswith(words) for words in listed), message
+
+
+def promtool(*arguments: str, text: str = "") -> tuple[int, str]:
+    """The exit code and the output of Prometheus's own tool."""
+    assert PROMTOOL is not None
+    done = subprocess.run(
+        [PROMTOOL, *arguments], input=text, capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@needs_promtool
+def test_promtool_accepts_the_rules() -> None:
+    """Their expressions are read by Prometheus itself."""
+    code, output = promtool("check", "rules", str(ALERTS))
+    assert code == 0, output
+
+
+@needs_promtool
+@pytest.mark.serial
+def test_promtool_accepts_the_metrics() -> None:
+    """`promtool check metrics` has nothing to say of what a real server exposes."""
+
+    async def of_a_server() -> str:
+        async with (
+            fake_customerio() as customerio,
+            delivering_server(customerio.url) as running,
+            stream_of(running, ("ref", CONFIG)) as caller,
+        ):
+            await caller.send(1, track("E"), v1.BatchItem(json=b"{"))
+            await caller.told_all(1)
+            text, _ = await exposition(running)
+            return text
+
+    for text in (asyncio.run(of_a_server()), _filled().render()[0].decode()):
+        assert promtool("check", "metrics", text=text) == (0, "")
