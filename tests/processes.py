@@ -39,13 +39,17 @@ class Server:
 
 
 @contextmanager
-def server(*arguments: str) -> Iterator[Server]:
+def server(*arguments: str, env: dict[str, str] | None = None) -> Iterator[Server]:
     """A server with the given arguments; ended at the latest with the block."""
     # A file takes any number of lines; a pipe that nobody reads would hold the server up.
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(
-            [*COMMAND, "serve", *arguments], stdout=subprocess.PIPE, stderr=errors, text=True
+            [*COMMAND, "serve", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=env,
         ) as process,
     ):
         try:

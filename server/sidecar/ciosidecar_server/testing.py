@@ -22,6 +22,7 @@ from grpc import aio
 
 from .app import Sidecar
 from .settings import Settings
+from .settings_validation import check_settings
 
 _T = TypeVar("_T")
 
@@ -81,6 +82,7 @@ def server(**settings: Any) -> Iterator[TestServer]:
             ("127.0.0.1:0",).
 
     Raises:
+        InvalidSettings: A value cannot work.
         CannotListen: An address cannot be used.
     """
     running = TestServer(run_in_background(_start(settings)))
@@ -104,7 +106,9 @@ async def _start(settings: dict[str, Any]) -> AsyncTestServer:
     # grpc.aio shuts down with its last server or channel. A late poll then prints a traceback on
     # stderr. This extra user keeps grpc.aio alive as long as the process.
     aio.init_grpc_aio()
-    sidecar = Sidecar(Settings(**{"listen": ("127.0.0.1:0",)} | settings))
+    checked = Settings(**{"listen": ("127.0.0.1:0",)} | settings)
+    check_settings(checked)
+    sidecar = Sidecar(checked)
     return AsyncTestServer(sidecar, await sidecar.start())
 
 

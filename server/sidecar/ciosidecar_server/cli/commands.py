@@ -3,7 +3,6 @@
 import signal
 from importlib.util import find_spec
 
-import cyclopts.config
 from cyclopts import App, Parameter
 
 from .. import __version__
@@ -12,6 +11,8 @@ from .deliver import deliver
 from .outcome import drop_output, give_up
 from .output import CannotWrite, printing
 from .serve import serve
+from .settings_report import shown_default
+from .settings_sources import PREFIX, SOURCES, Environment
 from .transform import transform
 
 if find_spec("ciosidecar_sandbox") is None:
@@ -23,11 +24,12 @@ app = App(
     name="ciosidecar",
     help="Turn RudderStack events into Customer.io requests, and deliver them.",
     version=__version__,
-    config=cyclopts.config.Env("CIOSIDECAR_", command=False),
+    config=Environment(PREFIX, command=False),
     # No --empty-listen beside --listen: an empty list is of no use for any option.
-    default_parameter=Parameter(negative_iterable=()),
+    default_parameter=Parameter(negative_iterable=(), show_default=shown_default),
 )
-for command in (serve, transform, deliver, check):
+app.command(serve, config=SOURCES.chain(app))
+for command in (transform, deliver, check):
     app.command(command)
 app.command(sandbox_app)
 

@@ -1,6 +1,8 @@
 """The command `ciosidecar serve`."""
 
+import logging as standard_logging
 import os
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -9,12 +11,22 @@ from .. import PROTOCOL_VERSION, __version__
 from .. import app as sidecar
 from ..settings import Settings
 from ..telemetry import logging
-from .outcome import run
+from .outcome import run, say
 from .output import print_ready
-from .sidecar import check_url
+from .settings_check import check_files, refuse_wrong
+from .settings_report import show_settings
+from .settings_sources import SOURCES
+
+_log = standard_logging.getLogger(__name__)
 
 
-def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> None:  # noqa: B008 - frozen
+def serve(
+    settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008 - frozen
+    *,
+    settings_file: Annotated[Path | None, Parameter(name="--settings")] = None,
+    check: Annotated[bool, Parameter(negative=(), show_env_var=False)] = False,
+    json: Annotated[bool, Parameter(negative=(), show_env_var=False)] = False,
+) -> None:
     """Run the sidecar until SIGTERM or Ctrl-C.
 
     Prints one line of JSON when it is ready: the addresses with the ports that were taken, the
@@ -24,15 +36,32 @@ def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> No
     On SIGTERM or Ctrl-C, open streams are told to finish and have --grace-s seconds for it. A second
     signal ends them at once. The exit code is 0 in both cases.
 
-    Every option can also be set in the environment: CIOSIDECAR_GRACE_S=30.
+    Every option can also be set in the environment, CIOSIDECAR_GRACE_S=30, and in a file of
+    --settings, grace_s = 30. A flag wins over the environment, and the environment over the file.
+
+    Args:
+        settings: The settings of the server.
+        settings_file: TOML file with settings: the names of these options with _ for -.
+        check: Do not start. Check the settings, and the files that they name, and print the settings
+            in effect and where each comes from. The exit code is 2 if the sidecar would not start.
+        json: With --check, print one line of JSON.
     """
-    run(_serve(settings))
+    del settings_file  # read before the command runs: it is the last source of the other options
+    refuse_wrong(settings, SOURCES)
+    run(_check(settings, json=json) if check else _serve(settings))
+
+
+async def _check(settings: Settings, *, json: bool) -> None:
+    for sentence in SOURCES.unknown_variables():
+        say(sentence, "yellow")
+    check_files(settings)
+    show_settings(settings, SOURCES, json=json)
 
 
 async def _serve(settings: Settings) -> None:
-    check_url(settings.customerio_url)
-    check_url(settings.customerio_eu_url, "--customerio-eu-url")
     logging.configure(settings.log_level.upper())
+    for sentence in SOURCES.unknown_variables():
+        _log.warning("%s", sentence)
     await sidecar.serve(settings, _print_ready)
 
 

@@ -1,23 +1,18 @@
 """The sidecar that a command uses: a running one, or one that the command starts."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ipaddress import IPv6Address
 from tempfile import TemporaryDirectory
 
 from ciosidecar import AsyncClient
 
 from ..app import Sidecar
 from ..settings import Settings
+from ..settings_validation import NOT_A_HOST_URL, is_host_url
 from .outcome import EXIT_USAGE, Failed
 
 _CALLS_END_WITHIN_S = 2.0
-_HOST_URL = re.compile(
-    r"https?://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[(?P<ipv6>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?/?",
-    re.ASCII | re.IGNORECASE,
-)
 
 
 def check_url(url: str | None, flag: str = "--customerio-url") -> None:
@@ -26,24 +21,8 @@ def check_url(url: str | None, flag: str = "--customerio-url") -> None:
     Raises:
         Failed: It has more, or is no URL. The text does not contain it: it may have a password.
     """
-    if url is not None and not _is_host_url(url):
-        raise Failed(
-            f"{flag} must be http://host:port or https://host:port and nothing else: no path, no"
-            " query, no user, no blank; write a host with letters other than a to z in its xn-- form",
-            EXIT_USAGE,
-        )
-
-
-def _is_host_url(url: str) -> bool:
-    match = _HOST_URL.fullmatch(url)
-    if match is None:
-        return False
-    if match["ipv6"]:
-        try:
-            IPv6Address(match["ipv6"])
-        except ValueError:
-            return False
-    return match["port"] is None or 0 < int(match["port"]) < 65_536
+    if url is not None and not is_host_url(url):
+        raise Failed(f"{flag} {NOT_A_HOST_URL}", EXIT_USAGE)
 
 
 def check_destined(target: str | None, customerio_url: str | None) -> None:
