@@ -16,6 +16,7 @@ from .rpc.reflection import enable_reflection
 from .rpc.service import Servicer
 from .rpc.session import Draining
 from .rpc.unreadable import UnreadableInterceptor
+from .server_destinations import ServerDestinations
 from .settings import Settings
 
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
@@ -52,7 +53,8 @@ class Sidecar:
         self._credentials = _tls(settings)
         self._health = health.aio.HealthServicer()
         self._dispatcher = Dispatcher(settings)
-        self._servicer = Servicer(settings, self._draining, self._dispatcher)
+        self._destinations = ServerDestinations(settings)
+        self._servicer = Servicer(settings, self._draining, self._dispatcher, self._destinations)
         service_pb2_grpc.add_SidecarServiceServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
@@ -78,6 +80,7 @@ class Sidecar:
                     address,
                 )
         await self._server.start()
+        self._destinations.start()
         for name in ("", SERVICE_NAME):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return bound
@@ -99,6 +102,10 @@ class Sidecar:
             return address
         return f"{address.rpartition(':')[0]}:{port}"
 
+    def reload(self) -> None:
+        """Read the files of destinations again."""
+        self._destinations.reload()
+
     async def drain(self) -> None:
         """Reject new calls, finish what was received, and end within the grace period."""
         await self._health.enter_graceful_shutdown()
@@ -115,6 +122,7 @@ class Sidecar:
     async def _end(self) -> None:
         await self._servicer.calls_end()
         await self._dispatcher.aclose()
+        await self._destinations.aclose()
 
 
 def _tls(settings: Settings) -> grpc.ServerCredentials | None:
@@ -139,6 +147,7 @@ async def serve(settings: Settings, ready: Callable[[list[str]], None]) -> None:
 
     Raises:
         CannotListen: An address cannot be used.
+        InvalidFile: A file of destinations cannot be used.
     """
     sidecar = Sidecar(settings)
     bound = await sidecar.start()
@@ -146,6 +155,7 @@ async def serve(settings: Settings, ready: Callable[[list[str]], None]) -> None:
     signals = asyncio.Queue[None]()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)
+    loop.add_signal_handler(signal.SIGHUP, sidecar.reload)
     try:
         ready(bound)
     except BaseException:

@@ -4,6 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from ..addresses import UNIX, CannotListen, listenable
+from ..server_destinations import ServerDestinations
 from ..settings import Settings
 from ..settings_validation import wrong_settings
 from .files import read_file
@@ -30,12 +31,14 @@ def check_files(settings: Settings) -> None:
     """Check what needs more than the settings: that their files can be read, and addresses looked up.
 
     Raises:
+        InvalidFile: A file of destinations cannot be used.
         Failed: A file cannot be read, or an address cannot be listened on.
     """
     for field in fields(settings):
         value = getattr(settings, field.name)
         if isinstance(value, Path):
             read_file(value)
+    ServerDestinations(settings)
     protected = settings.insecure or settings.tls_cert is not None
     try:
         for address in settings.listen:

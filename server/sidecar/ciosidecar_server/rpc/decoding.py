@@ -56,6 +56,8 @@ class DecodedEvent(_Item, gc=False):
     """The event's JSON."""
     destination: AnyDestination
     connection: Connection | None
+    hides_credentials: bool
+    """Whether the caller must not see the credentials of the destination."""
 
 
 class RejectedItem(_Item, gc=False):
@@ -80,14 +82,15 @@ class BatchDecoder:
     """A decoder of the items of one batch."""
 
     def __init__(self, batch: pb.Batch, known: KnownDestinations, max_event_bytes: int) -> None:
-        self._known = known
+        self._destinations = known.for_batch()
         self._connection_of = known.connections.get
         self._max_event_bytes = max_event_bytes
         self._default_destination = batch.destination
         self._default_connection = batch.connection
         # The destination of the last item: most items have the same as the item before.
         self._reference_id = batch.destination
-        self._destination = known.get(batch.destination)
+        self._destination = self._destinations.get(batch.destination)
+        self._hides_credentials = self._destinations.hides_credentials(batch.destination)
 
     def decode(self, position: int, item: pb.BatchItem, json: bytes) -> Decoded:
         """Return the decoded item. json: `item.json`, which protobuf copies on each access."""
@@ -95,7 +98,9 @@ class BatchDecoder:
             return _decode_prepared(position, item)
         reference_id = item.destination or self._default_destination
         if reference_id != self._reference_id:
-            self._reference_id, self._destination = reference_id, self._known.get(reference_id)
+            self._reference_id = reference_id
+            self._destination = self._destinations.get(reference_id)
+            self._hides_credentials = self._destinations.hides_credentials(reference_id)
         destination = self._destination
         if isinstance(destination, Outcome):
             return RejectedItem(position, item, destination)
@@ -110,7 +115,7 @@ class BatchDecoder:
             text = f"the event has more than {self._max_event_bytes} bytes"
             return _rejected(position, item, EventRejected(ErrorCode.TOO_LARGE, text))
         connection = self._connection_of(item.connection or self._default_connection)
-        return DecodedEvent(position, item, json, destination, connection)
+        return DecodedEvent(position, item, json, destination, connection, self._hides_credentials)
 
 
 def _decode_prepared(position: int, item: pb.BatchItem) -> PreparedItem | RejectedItem:

@@ -15,6 +15,7 @@ from grpc import aio
 from .. import PROTOCOL_VERSION, __version__
 from ..delivery.dispatcher import Dispatcher
 from ..delivery.probe import probe, wrong_region
+from ..server_destinations import ServerDestinations
 from ..settings import Settings
 from .delivery_worker import DeliveryWorker
 from .destinations import (
@@ -60,10 +61,17 @@ def _answering(call: _Call[_Request, _Response]) -> _Call[_Request, _Response]:
 class Servicer(service_pb2_grpc.SidecarServiceServicer):
     """The methods of SidecarService."""
 
-    def __init__(self, settings: Settings, draining: Draining, delivery: Dispatcher) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        draining: Draining,
+        delivery: Dispatcher,
+        destinations: ServerDestinations,
+    ) -> None:
         self._settings = settings
         self._draining = draining
         self._dispatcher = delivery
+        self._destinations = destinations
         self._calls: set[asyncio.Task[Any]] = set()
 
     async def calls_end(self) -> None:
@@ -93,11 +101,12 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         check_destination_request(request)
         if request.probe:
             check_delivery_offered(self._settings, "probe")
-        destination, problems = await read_checked(request.destination)
+        checked = await read_checked(request.destination, self._destinations.known)
+        problems = checked.problems
         answer = pb.CheckDestinationResponse()
-        if request.probe and destination is not None:
-            key = region_key(request.destination)
-            problems += await self._probe(destination, key, answer.probe)
+        if request.probe and checked.destination is not None:
+            key = region_key(checked.config_json)
+            problems += await self._probe(checked.destination, key, answer.probe)
         answer.usable = not any(problem.fatal for problem in problems)
         answer.problems.extend(problem_messages(problems, 0))
         return answer
@@ -138,7 +147,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
     ) -> pb.TransformResponse:
         """Transform one batch."""
         check_transform(request)
-        known = await self._declared(request)
+        known = await self._declared(request, delivering=False)
         collected = Collected(pb.TransformResponse)
         worker = TransformWorker(collected.output)
         await process_batch(request.batch, known, self._settings, worker)
@@ -153,7 +162,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         check_delivery_offered(self._settings, "delivery")
         check_deliver(request)
         self._note_task()
-        known = await self._declared(request)
+        known = await self._declared(request, delivering=True)
         collected = Collected(pb.DeliverResponse, self._settings.max_message_bytes)
         worker = DeliveryWorker(
             self._dispatcher,
@@ -173,10 +182,11 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         return collected.response
 
     async def _declared(
-        self, request: pb.TransformRequest | pb.DeliverRequest
+        self, request: pb.TransformRequest | pb.DeliverRequest, *, delivering: bool
     ) -> KnownDestinations:
-        """Return what a unary call declares."""
-        known = KnownDestinations(self._settings.max_destinations)
+        """Return what a unary call declares. delivering: whether the call delivers."""
+        known = KnownDestinations(self._settings.max_destinations, self._destinations)
+        known.delivering = delivering
         await known.upsert(request.destinations, request.connections)
         return known
 
@@ -194,7 +204,10 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         """Transform or deliver the batches of a stream."""
         self._note_task()
         try:
-            await Session(context, self._settings, self._draining, self._dispatcher).run()
+            session = Session(
+                context, self._settings, self._draining, self._dispatcher, self._destinations
+            )
+            await session.run()
         except asyncio.CancelledError:
             raise  # swallowing it leaks the call in grpc.aio (grpc#43360)
         except Exception as fault:  # noqa: BLE001

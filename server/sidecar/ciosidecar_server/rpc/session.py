@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from grpc import aio
 
 from ..delivery.dispatcher import Dispatcher
+from ..server_destinations import ServerDestinations
 from ..settings import Settings
 from .delivery_worker import DeliveryWorker
 from .destinations import KnownDestinations, fitting_problems
@@ -58,14 +59,19 @@ class Session:
     """One stream. The session reads and checks messages; a worker processes batches."""
 
     def __init__(
-        self, context: _Context, settings: Settings, draining: Draining, delivery: Dispatcher
+        self,
+        context: _Context,
+        settings: Settings,
+        draining: Draining,
+        delivery: Dispatcher,
+        destinations: ServerDestinations,
     ) -> None:
         self._context = context
         self._settings = settings
         self._draining = draining
         self._dispatcher = delivery
         self._worker: Worker | None = None
-        self._known = KnownDestinations(settings.max_destinations)
+        self._known = KnownDestinations(settings.max_destinations, destinations)
         self._max_receive_bytes = DEFAULT_RECEIVE_BYTES
         self._session_id = secrets.token_hex(8)
         self._log = SessionLog(self._session_id, context.peer())
@@ -180,6 +186,7 @@ class Session:
                     "open.max_receive_bytes", f"must be at least {MIN_RECEIVE_BYTES}"
                 )
             self._max_receive_bytes = opening.max_receive_bytes
+        self._known.delivering = opening.HasField("delivery")
         worker = self._worker = self._new_worker(opening)
         response = pb.TransformStreamResponse()
         response.opened.session_id = self._session_id
