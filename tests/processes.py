@@ -1,6 +1,7 @@
 """Real processes: the command as a user starts it, ended by process id whatever happens."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -30,6 +31,10 @@ class Server:
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal."""
         self.process.send_signal(number)
+
+    def errors(self) -> str:
+        """Stderr so far."""
+        return os.pread(self._errors.fileno(), 1 << 24, 0).decode()
 
     def end(self) -> tuple[int, str]:
         """Exit code and stderr, once it ends."""
