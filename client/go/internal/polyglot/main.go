@@ -34,6 +34,7 @@ type scenario struct {
 	Addresses []string `json:"addresses"`
 	CAFile    string   `json:"ca_file"`
 	Configs   []string `json:"configs"`
+	Refs      []string `json:"refs"`
 	Options   struct {
 		MaxBatchEvents       int      `json:"max_batch_events"`
 		MaxBatchBytes        int      `json:"max_batch_bytes"`
@@ -118,6 +119,9 @@ func play(input io.Reader, output io.Writer) error {
 	for index, config := range played.Configs {
 		lines.destinations = append(lines.destinations,
 			ciosidecar.NewDestination(strconv.Itoa(index), []byte(config)))
+	}
+	for _, ref := range played.Refs {
+		lines.destinations = append(lines.destinations, ciosidecar.DestinationByRef(ref))
 	}
 	var options ciosidecar.DialOptions
 	if played.CAFile != "" {
