@@ -103,7 +103,7 @@ class ServerDestinations:
 
 def _read(destinations: Path | None, defaults: Path | None) -> tuple[Known, frozenset[Path]]:
     """Return what the files say, and the files that they refer to."""
-    known = Known(defaults=None if defaults is None else _defaults(defaults))
+    known = Known(defaults=None if defaults is None else read_known_defaults(defaults))
     if destinations is None:
         return known, frozenset()
     file = read_destinations(destinations)
@@ -138,7 +138,12 @@ def _sentence(ref: str, problem: SettingProblem) -> str:
     return f"destinations.{ref}: {problem.key} {problem.text}"
 
 
-def _defaults(path: Path) -> Defaults:
+def read_known_defaults(path: Path) -> Defaults:
+    """Return the defaults of a file.
+
+    Raises:
+        InvalidFile: The file cannot be used.
+    """
     defaults, problems = read_defaults(read_config(path))
     if defaults is None:
         wrong = [f"{problem.key} {problem.text}" for problem in problems if problem.fatal]
