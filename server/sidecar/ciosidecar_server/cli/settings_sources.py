@@ -94,7 +94,7 @@ class SettingsSources:
             key: argument
             for argument in arguments
             if _is_setting(argument)
-            for key in _keys(argument)
+            for key in keys(argument)
         }
         file = cyclopts.config.Dict(
             _settings_of(Path(path), by_key), source=path, use_commands_as_keys=False
@@ -197,7 +197,7 @@ def _is_setting(argument: Argument) -> bool:
     return argument.parameter.show_env_var is not False and argument.name not in ("*", FILE_FLAG)
 
 
-def _keys(argument: Argument) -> list[str]:
+def keys(argument: Argument) -> list[str]:
     """Return the keys of an argument in a file: a flag's names, with _ or with - between words."""
     names = [name.removeprefix("--") for name in argument.parameter.name or ()]
     return [key for name in names for key in dict.fromkeys((name.replace("-", "_"), name))]
