@@ -21,7 +21,7 @@ for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
 
 .PHONY: help setup demo test test-python test-go test-node test-java test-polyglot
 .PHONY: test-side-by-side test-serial
-.PHONY: coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak clean
+.PHONY: dashboard-picture coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -115,6 +115,10 @@ soak: $(VENV)/dev ## Callers and servers that come and go, and 100,000 events to
 	$(BIN)/python -m tests.soak.delivery
 	$(BIN)/python -m tests.soak.delivery --kill
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
+
+dashboard-picture: $(VENV)/dev ## Draw docs/images/dashboard.png: the dashboard's queries, as a real Prometheus answers them
+	$(BIN)/pip install --quiet matplotlib
+	$(BIN)/python -m tests.deploy.picture docs/images/dashboard.png
 
 clean: ## Remove what was set up
 	rm -rf $(VENV) .nox .coverage client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target

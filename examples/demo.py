@@ -132,7 +132,8 @@ def main() -> None:
     with (
         running("sandbox", "--listen", listen, "--fault", _FAULTS, "--seed", "7") as sandbox,
         running(
-            *("serve", "--listen", "127.0.0.1:0", "--log-level", "warning"),
+            *("serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"),
+            *("--log-level", "warning"),
             *("--customerio-url", sandbox["url"]),
         ) as sidecar,
     ):

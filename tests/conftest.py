@@ -1,6 +1,7 @@
 """What tests of every kind share: a real server in this process, and a stream to it."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,6 +12,9 @@ from ciosidecar import v1
 from ciosidecar_server.app import Sidecar
 from ciosidecar_server.settings import Settings
 from grpc import aio
+
+# No test may assume that the default port is free, so every process that a test starts takes a free one.
+os.environ.setdefault("CIOSIDECAR_ADMIN_LISTEN", "127.0.0.1:0")
 
 CONFIG = b'{"siteID": "site", "apiKey": "key"}'
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]

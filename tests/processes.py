@@ -12,6 +12,8 @@ from typing import IO, Any
 
 COMMAND = (sys.executable, "-m", "ciosidecar_server")
 TIMEOUT_S = 30
+# Every process that a test starts inherits it: the default port may be taken, also by another test.
+os.environ.setdefault("CIOSIDECAR_ADMIN_LISTEN", "127.0.0.1:0")
 
 
 class Server:
@@ -27,6 +29,11 @@ class Server:
     def addresses(self) -> list[str]:
         """What it says it listens on."""
         return list(self.ready_line["listen"])
+
+    @property
+    def admin(self) -> str:
+        """The URL of its admin port."""
+        return f"http://{self.ready_line['admin']}"
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal."""

@@ -20,7 +20,10 @@ from .events import CONFIG, events
 
 EVENTS = 10_000
 SIZES = (1, 10, 100, 500)
-_SERVE = ("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0", "--log-level", "error")
+_SERVE = (
+    *("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0"),
+    *("--admin-listen", "127.0.0.1:0", "--log-level", "error"),
+)
 _ECHO = ("-m", "tests.bench.echo_server")
 
 

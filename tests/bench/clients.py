@@ -24,7 +24,10 @@ WAYS = ("coalesced", "one_a_message", "one_at_a_time")
 """Gathered into messages by the stream; each in a message of its own, without waiting; each when the
 one before is answered."""
 _WITHIN_S = 300
-_SERVE = ("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0", "--log-level", "error")
+_SERVE = (
+    *("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0"),
+    *("--admin-listen", "127.0.0.1:0", "--log-level", "error"),
+)
 
 Rates = dict[str, float]
 

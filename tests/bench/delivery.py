@@ -47,7 +47,10 @@ class NullCustomerio(ServerProcess):
 
 def sidecar(null: NullCustomerio, *flags: str) -> ServerProcess:
     """Start a sidecar that delivers to the null server."""
-    command = ("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0", "--log-level=error")
+    command = (
+        *("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0", "--log-level=error"),
+        *("--admin-listen", "127.0.0.1:0"),
+    )
     return ServerProcess(*command, "--customerio-url", null.url, *flags)
 
 

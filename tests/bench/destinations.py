@@ -60,6 +60,7 @@ async def run(
             os.sched_setaffinity(customerio.pid, {LOAD_CORE})
         with ServerProcess(
             *("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0", "--log-level=error"),
+            *("--admin-listen", "127.0.0.1:0"),
             *(
                 "--customerio-url",
                 f"http://{customerio.address}",

@@ -82,6 +82,14 @@ def run_async(
     return run_in_background(main())
 
 
+async def close(client: Client | AsyncClient) -> None:
+    """Close a client of either kind."""
+    if isinstance(client, AsyncClient):
+        await client.close()
+    else:
+        client.close()
+
+
 def plain(events: Iterable[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Yield events without keywords."""
     return ((event, {}) for event in events)

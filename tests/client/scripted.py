@@ -148,18 +148,47 @@ def scripted(*scripts: Script) -> Iterator[tuple[str, ScriptedSidecar]]:
         yield address, servicer
 
 
+class RequireTokens(grpc.ServerInterceptor):
+    """Require one of several bearer tokens on every call but those of the health service."""
+
+    def __init__(self, *accepted: str) -> None:
+        self.accepted = set(accepted)
+        self.seen: list[str | None] = []
+        """The authorization of each call to the sidecar, in order."""
+
+    def intercept_service(self, continuation: Any, details: Any) -> Any:
+        handler = continuation(details)
+        if handler is None or details.method.startswith("/grpc.health."):
+            return handler
+        authorization = dict(details.invocation_metadata).get("authorization")
+        self.seen.append(authorization)
+        if (authorization or "").removeprefix("Bearer ") in self.accepted:
+            return handler
+
+        def refuse(_request: Any, context: grpc.ServicerContext) -> Any:
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "no valid token")
+
+        if handler.request_streaming:
+            return grpc.stream_stream_rpc_method_handler(refuse)
+        return grpc.unary_unary_rpc_method_handler(refuse)
+
+
 @contextmanager
-def serving(servicer: v1.SidecarServiceServicer) -> Iterator[str]:
+def serving(
+    servicer: v1.SidecarServiceServicer,
+    *interceptors: grpc.ServerInterceptor,
+    listen: str = "127.0.0.1:0",
+) -> Iterator[str]:
     """Run a servicer with a health service, and yield its address."""
     options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", -1)]
-    server = grpc.server(ThreadPoolExecutor(16), options=options)
+    server = grpc.server(ThreadPoolExecutor(16), interceptors=list(interceptors), options=options)
     v1.add_SidecarServiceServicer_to_server(servicer, server)
     checks = health.HealthServicer()
     checks.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port(listen)
     server.start()
     try:
-        yield f"127.0.0.1:{port}"
+        yield listen if listen.startswith("unix") else f"127.0.0.1:{port}"
     finally:
         server.stop(None).wait()

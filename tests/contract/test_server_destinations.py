@@ -166,18 +166,18 @@ async def test_an_open_stream_uses_new_settings_for_later_batches(tmp_path: Path
 
         assert await key_of_batch(1) == authorization("site", "old")
         if how == "secret":
-            write(secret, "new")
+            write(secret, "s3cret")
         else:
-            write(file, text.replace("file:key", "new"))
+            write(file, text.replace("file:key", "s3cret"))
         if how == "SIGHUP":
             running.signal(signal.SIGHUP)
-        await eventually(lambda: _same(keys_used(stub), authorization("site", "new")))
-        assert await key_of_batch(2) == authorization("site", "new")
+        await eventually(lambda: _same(keys_used(stub), authorization("site", "s3cret")))
+        assert await key_of_batch(2) == authorization("site", "s3cret")
         call.cancel()
         running.signal(signal.SIGTERM)
         code, errors = await asyncio.to_thread(running.end)
     assert code == 0
-    assert "new" not in errors
+    assert "s3cret" not in errors
 
 
 async def _same(answer: Awaitable[str], expected: str) -> bool:
@@ -313,7 +313,9 @@ async def test_deliver_only_keeps_the_keys_from_callers(tmp_path: Path) -> None:
             request = v1.DeliverRequest(
                 destinations=[NAMED],
                 batch=batch(TRACK),
-                delivery=v1.DeliveryOptions(include_requests=True, detail_level="DETAIL_LEVEL_ALL"),
+                delivery=v1.DeliveryOptions(
+                    include_requests=True, detail_level=v1.DETAIL_LEVEL_ALL
+                ),
             )
             delivered: Any = await stub.Deliver(request, timeout=WITHIN_S)
             assert list(delivered.results.statuses) == [200]
@@ -334,8 +336,8 @@ async def test_deliver_only_keeps_the_keys_from_callers(tmp_path: Path) -> None:
             errors = running.errors()
     secret = authorization("site", "a-secret-key")
     assert [request.headers["authorization"] for request in customerio.requests] == [secret] * 2
-    for answer in (results, delivered, streamed):
-        assert secret.removeprefix("Basic ") not in str(answer)
+    for said in (results, delivered, streamed):
+        assert secret.removeprefix("Basic ") not in str(said)
     assert "a-secret-key" not in errors
     assert secret.removeprefix("Basic ") not in errors
 

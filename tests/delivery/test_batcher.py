@@ -3,6 +3,7 @@
 import pytest
 from ciosidecar_server.delivery.batcher import MAX_LINGER_S, Batcher
 from ciosidecar_server.delivery.job import Job
+from ciosidecar_server.delivery.observer import MessageTrace
 from ciosidecar_server.delivery.outcomes import DeliveryOutcome, ItemRef
 from ciosidecar_transform.requests import BatchTemplate, SharedItem
 
@@ -14,6 +15,7 @@ class Message:
     """The owner of jobs: a message that is being submitted, until the test says otherwise."""
 
     submitting = True
+    trace = MessageTrace()
 
     def item_ref(self, job: Job) -> ItemRef | None:
         return None

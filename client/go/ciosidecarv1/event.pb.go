@@ -43,7 +43,10 @@ type Batch struct {
 	Connection int32 `protobuf:"varint,4,opt,name=connection,proto3" json:"connection,omitempty"`
 	// Optional. The time limit for the delivery of this batch. An item that is not delivered by then
 	// gets a retryable error. Defaults to `DeliveryOptions.default_timeout`. Used only with delivery.
-	Timeout       *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	Timeout *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// Optional. The W3C trace context of this batch: the parent of its span if tracing is on. Defaults to
+	// `traceparent` and `tracestate` in the metadata of the call.
+	Traceparent   string `protobuf:"bytes,6,opt,name=traceparent,proto3" json:"traceparent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -111,6 +114,13 @@ func (x *Batch) GetTimeout() *durationpb.Duration {
 		return x.Timeout
 	}
 	return nil
+}
+
+func (x *Batch) GetTraceparent() string {
+	if x != nil {
+		return x.Traceparent
+	}
+	return ""
 }
 
 // One event, or one prepared request, with its options.
@@ -584,7 +594,7 @@ var File_ciosidecar_v1_event_proto protoreflect.FileDescriptor
 
 const file_ciosidecar_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x19ciosidecar/v1/event.proto\x12\rciosidecar.v1\x1a\x1bciosidecar/v1/request.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\x01\n" +
+	"\x19ciosidecar/v1/event.proto\x12\rciosidecar.v1\x1a\x1bciosidecar/v1/request.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x02\n" +
 	"\x05Batch\x12\x1f\n" +
 	"\bbatch_id\x18\x01 \x01(\x03B\x04\xe2A\x01\x02R\abatchId\x124\n" +
 	"\x05items\x18\x02 \x03(\v2\x18.ciosidecar.v1.BatchItemB\x04\xe2A\x01\x02R\x05items\x12&\n" +
@@ -592,7 +602,8 @@ const file_ciosidecar_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"connection\x18\x04 \x01(\x05B\x04\xe2A\x01\x01R\n" +
 	"connection\x129\n" +
-	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\atimeout\"\xc1\x03\n" +
+	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationB\x04\xe2A\x01\x01R\atimeout\x12&\n" +
+	"\vtraceparent\x18\x06 \x01(\tB\x04\xe2A\x01\x01R\vtraceparent\"\xc1\x03\n" +
 	"\tBatchItem\x12\x14\n" +
 	"\x04json\x18\x01 \x01(\fH\x00R\x04json\x122\n" +
 	"\x05event\x18\x02 \x01(\v2\x1a.ciosidecar.v1.RudderEventH\x00R\x05event\x12<\n" +

@@ -22,7 +22,8 @@ export class Sidecar implements AsyncDisposable {
   /** Start a sidecar and wait until it listens, by default on a free port of the loopback interface. */
   static async start(...args: string[]): Promise<Sidecar> {
     const listen = args.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
-    const child = spawn(EXECUTABLE, ["serve", ...listen, ...args], { stdio: ["ignore", "pipe", "ignore"] });
+    const admin = ["--admin-listen", "127.0.0.1:0"];
+    const child = spawn(EXECUTABLE, ["serve", ...listen, ...admin, ...args], { stdio: ["ignore", "pipe", "ignore"] });
     try {
       const lines = createInterface({ input: child.stdout });
       const readyTimer = setTimeout(() => child.kill("SIGKILL"), READY_WITHIN_MS);

@@ -9,11 +9,12 @@ from grpc import aio
 
 from ciosidecar import v1
 from ciosidecar._async_stream_state import AsyncStreamState
+from ciosidecar._call_settings import CallSettings
 from ciosidecar._options import DeliveryOptions, StreamOptions, open_request
 from ciosidecar._reconnect_backoff import ReconnectBackoff
 from ciosidecar.errors import (
     SidecarError,
-    call_failed,
+    Unavailable,
     client_fault,
     contract_broken,
     is_retryable,
@@ -30,23 +31,25 @@ class AsyncSessions:
     def __init__(
         self,
         stub: Any,
+        settings: CallSettings,
         state: AsyncStreamState,
         options: StreamOptions,
         delivery: DeliveryOptions | None,
     ) -> None:
         self._stub = stub
+        self._settings = settings
         self._state = state
         self._options = options
         self._delivery = delivery
         self._backoff: ReconnectBackoff  # its time limits start when the stream is entered
-        self._draining = False
+        self._opened = self._draining = False
         self.reconnects = 0
         """The number of times that the stream was opened again."""
 
     async def run(self) -> None:
         """Keep the stream connected until all events are answered or the backoff gives up."""
         state = self._state
-        self._backoff = ReconnectBackoff(self._options)
+        self._backoff = ReconnectBackoff(self._options, self._settings.first_connection)
         try:
             await self._keep_connected()
         except SidecarError as failure:
@@ -62,6 +65,13 @@ class AsyncSessions:
             state.answered.set()
             state.room.set()
 
+    @property
+    def may_end_in_order(self) -> bool:
+        """True if the sidecar has answered everything and only waits for Finish."""
+        state = self._state
+        idle = self._opened and not state.outstanding.unanswered
+        return idle and not state.closed and state.failure is None
+
     async def _keep_connected(self) -> None:
         state, outstanding = self._state, self._state.outstanding
         while True:
@@ -71,8 +81,12 @@ class AsyncSessions:
                 reason = "the sidecar ended the stream"
             except aio.AioRpcError as failure:
                 if not is_retryable(failure.code()):
-                    raise call_failed(failure.code(), failure.details() or "") from failure
+                    raise self._settings.failure(
+                        failure.code(), failure.details() or ""
+                    ) from failure
                 reason = str(failure.details())
+            except Unavailable as failure:
+                reason = str(failure)
             if not outstanding.unanswered:
                 if state.fault is not None:
                     raise state.fault
@@ -85,9 +99,12 @@ class AsyncSessions:
 
     async def _one_session(self) -> None:
         """Run one call from open to end, and raise what its two tasks raise."""
-        call: _Call = self._stub.TransformStream(timeout=self._backoff.left_s())
+        self._settings.require_open()
+        call: _Call = self._stub.TransformStream(
+            timeout=self._backoff.left_s(), metadata=self._settings.token.metadata()
+        )
         opened = asyncio.Event()
-        self._draining = False
+        self._opened = self._draining = False
         receiving = asyncio.create_task(self._receive(call, opened))
         sending = asyncio.create_task(self._send(call, opened))
         try:
@@ -112,8 +129,10 @@ class AsyncSessions:
                     raise contract_broken(fault) from fault
                 state.answered.set()
             elif kind == "opened":
+                self._settings.first_connection.made = True
                 state.outstanding.connect(response.opened.limits)
                 state.due = state.outstanding.waiting
+                self._opened = True
                 opened.set()
             elif kind == "drain":
                 self._draining = True

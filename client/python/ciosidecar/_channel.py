@@ -1,21 +1,21 @@
-"""Addresses, TLS and channel options: how a client connects to its sidecars."""
+"""TLS and channel options: how a client connects to its sidecars."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
 
-DEFAULT_ADDRESS = "127.0.0.1:50550"
+from ciosidecar._addresses import as_list, is_unix, target_of
+
+CONNECT_TIMEOUT_S = 10.0
 KEEPALIVE_TIME_S = 30.0
 KEEPALIVE_TIMEOUT_S = 10.0
 MAX_MESSAGE_BYTES = 64 << 20
 _SERVICE = "ciosidecar.v1.SidecarService"
-_ADDRESS = re.compile(
-    r"unix:\S+|(dns:///)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})"
-)
+# The time limit of one attempt to connect, with its TLS handshake.
+_MAX_ATTEMPT_S = 5.0
 # Deliver is missing: a request may have been sent before the call failed, and would be sent twice.
 _RETRIED_METHODS = ("GetCapabilities", "CheckDestination", "Transform")
 
@@ -65,10 +65,11 @@ class Tls:
 
         Raises:
             OSError: A file cannot be read.
+            ValueError: A file is not PEM.
         """
 
         def read(path: str | None) -> bytes | None:
-            return None if path is None else Path(path).read_bytes()
+            return None if path is None else _require_pem(Path(path).read_bytes(), path)
 
         return cls(
             root_certificates=read(root_certificates),
@@ -78,57 +79,51 @@ class Tls:
         )
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """Return the credentials for a gRPC channel."""
+        """Return the credentials for a gRPC channel.
+
+        Raises:
+            ValueError: The key or the certificate of the client is missing.
+        """
+        if (self.private_key is None) != (self.certificate_chain is None):
+            raise ValueError("give private_key and certificate_chain together, or neither")
         return grpc.ssl_channel_credentials(
             self.root_certificates, self.private_key, self.certificate_chain
         )
 
 
-def target_of(addresses: str | Sequence[str], tls: Tls | None) -> str:
-    """Return one gRPC target for all addresses.
+def _require_pem(text: bytes, path: str) -> bytes:
+    if b"-----BEGIN " not in text:
+        raise ValueError(f"{path} is no PEM file: it has no line -----BEGIN …-----")
+    return text
+
+
+def checked_target(addresses: str | Sequence[str], tls: Tls | None) -> str:
+    """Return the gRPC target of a client.
 
     Raises:
-        ValueError: An address is malformed, several are not of one kind, or TLS is set for a unix
-            socket.
+        ValueError: An address is malformed, several cannot be used together, or TLS is set for a
+            unix socket.
     """
-    address_list = [addresses] if isinstance(addresses, str) else list(addresses)
-    for address in address_list:
-        _check_address(address)
-        if tls is not None and address.startswith("unix:"):
-            raise ValueError("a sidecar has no TLS on its unix sockets: leave tls out")
-    if len(address_list) == 1:
-        return address_list[0]
-    if address_list and all(address.startswith("unix:") for address in address_list):
-        return "unix:" + ",".join(address.removeprefix("unix:") for address in address_list)
-    if address_list and all(address.startswith("[") for address in address_list):
-        return "ipv6:" + ",".join(address_list)
-    if address_list and all(_is_ipv4(address.rpartition(":")[0]) for address in address_list):
-        return "ipv4:" + ",".join(address_list)
-    raise ValueError(
-        "several addresses must all be IPv4:port, all [IPv6]:port or all unix:PATH; a name that"
-        " resolves to several addresses must be given alone, as dns:///name:port"
-    )
-
-
-def _check_address(address: str) -> None:
-    match = _ADDRESS.fullmatch(address)
-    if match is None or (match["port"] and not 0 < int(match["port"]) < 65_536):
-        raise ValueError(
-            f"{address!r} is no address: use host:port, [IPv6]:port, unix:PATH or dns:///name:port"
-        )
-
-
-def _is_ipv4(host: str) -> bool:
-    parts = host.split(".")
-    return len(parts) == 4 and all(part.isdecimal() for part in parts)
+    target = target_of(addresses)
+    if tls is not None and any(map(is_unix, as_list(addresses))):
+        raise ValueError("a sidecar has no TLS on its unix sockets: leave tls out")
+    return target
 
 
 def channel_options(
     tls: Tls | None,
     keepalive_time_s: float = KEEPALIVE_TIME_S,
     keepalive_timeout_s: float = KEEPALIVE_TIMEOUT_S,
+    connect_timeout_s: float = CONNECT_TIMEOUT_S,
 ) -> list[tuple[str, str | int]]:
-    """Return the options of a channel, synchronous or asynchronous."""
+    """Return the options of a channel, synchronous or asynchronous.
+
+    Raises:
+        ValueError: The time limit for connecting is not above 0.
+    """
+    if connect_timeout_s <= 0:
+        raise ValueError("connect_timeout_s must be above 0")
+    attempt_ms = max(1, round(min(connect_timeout_s, _MAX_ATTEMPT_S) * 1000))
     options: list[tuple[str, str | int]] = [
         ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -140,6 +135,10 @@ def channel_options(
         ("grpc.http2.ping_timeout_ms", round(keepalive_timeout_s * 1000)),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 5_000),
+        # Despite its name: the time limit of an attempt. Without it, gRPC waits 20 seconds for a host
+        # that does not answer, and two minutes for a name server.
+        ("grpc.min_reconnect_backoff_ms", attempt_ms),
+        ("grpc.dns_ares_query_timeout", attempt_ms),
         # A sidecar runs on the same host or network, which proxies of the environment do not serve.
         ("grpc.enable_http_proxy", 0),
     ]

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Sequence
 
 import grpc
 
@@ -12,11 +13,28 @@ _FIRST_DELAY_S = 0.1
 _MAX_DELAY_S = 5.0
 
 
-class ReconnectBackoff:
-    """The delays between the connections of one stream. The stream's time limit starts with it."""
+class FirstConnection:
+    """The time limit for the first connection of a client.
 
-    def __init__(self, options: StreamOptions) -> None:
+    Args:
+        timeout_s: How long the client's streams try, from their beginning.
+        addresses: The client's addresses, for errors; empty if it has a channel of the caller's.
+    """
+
+    def __init__(self, timeout_s: float, addresses: Sequence[str]) -> None:
+        self.timeout_s = timeout_s
+        self.made = False
+        """True once a sidecar has answered the client."""
+        self.place = f" from {', '.join(addresses)}" if addresses else ""
+
+
+class ReconnectBackoff:
+    """The delays between the connections of one stream. The stream's time limits start with it."""
+
+    def __init__(self, options: StreamOptions, first: FirstConnection) -> None:
         self._reconnect_for_s = options.reconnect_for_s
+        self._first = first
+        self._began = time.monotonic()
         self._ends_at = None if options.timeout_s is None else time.monotonic() + options.timeout_s
         self._failing_since: float | None = None
         self._limit_s = _FIRST_DELAY_S
@@ -35,7 +53,8 @@ class ReconnectBackoff:
 
         Raises:
             CallFailed: The stream's time limit has passed.
-            Unavailable: For `reconnect_for_s`, no connection made progress or lasted.
+            Unavailable: For `reconnect_for_s`, no connection made progress or lasted; or no first
+                connection came in its own time limit.
         """
         now = time.monotonic()
         left_s = self.left_s()
@@ -46,7 +65,15 @@ class ReconnectBackoff:
         if self._failing_since is None:
             self._failing_since = now
         elif now - self._failing_since > self._reconnect_for_s:
-            raise Unavailable(f"no answer for {self._reconnect_for_s:g} s: {reason}")
+            raise self._no_answer(self._reconnect_for_s, reason)
         limit_s, self._limit_s = self._limit_s, min(self._limit_s * 2, _MAX_DELAY_S)
         delay_s = random.uniform(0, limit_s)  # noqa: S311 - not a secret
+        if not self._first.made:
+            first_left_s = self._began + self._first.timeout_s - now
+            if first_left_s <= 0:
+                raise self._no_answer(self._first.timeout_s, reason)
+            delay_s = min(delay_s, first_left_s)
         return delay_s if left_s is None else min(delay_s, left_s)
+
+    def _no_answer(self, waited_s: float, reason: str) -> Unavailable:
+        return Unavailable(f"no answer for {waited_s:g} s{self._first.place}: {reason}")

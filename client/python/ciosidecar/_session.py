@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import grpc
 
 from ciosidecar import v1
+from ciosidecar._call_settings import CallSettings
 from ciosidecar._options import DeliveryOptions, StreamOptions, open_request
 from ciosidecar._reconnect_backoff import ReconnectBackoff
 from ciosidecar._stream_state import StreamState
 from ciosidecar.errors import (
     SidecarError,
-    call_failed,
+    Unavailable,
     client_fault,
     contract_broken,
     is_retryable,
@@ -30,11 +31,13 @@ class Sessions:
     def __init__(
         self,
         stub: Any,
+        settings: CallSettings,
         state: StreamState,
         options: StreamOptions,
         delivery: DeliveryOptions | None,
     ) -> None:
         self._stub = stub
+        self._settings = settings
         self._state = state
         self._options = options
         self._delivery = delivery
@@ -49,7 +52,7 @@ class Sessions:
     def run(self) -> None:
         """Keep the stream connected until all events are answered or the backoff gives up."""
         failure: SidecarError | None = None
-        self._backoff = ReconnectBackoff(self._options)
+        self._backoff = ReconnectBackoff(self._options, self._settings.first_connection)
         try:
             self._keep_connected()
         except SidecarError as error:
@@ -66,6 +69,14 @@ class Sessions:
         if call is not None:
             call.cancel()
 
+    @property
+    def may_end_in_order(self) -> bool:
+        """True if the sidecar has answered everything and only waits for Finish."""
+        state = self._state
+        with state.lock:
+            idle = self._opened and not state.outstanding.unanswered
+            return idle and not state.closed and state.failure is None
+
     def _keep_connected(self) -> None:
         state, outstanding = self._state, self._state.outstanding
         while True:
@@ -75,7 +86,7 @@ class Sessions:
             if status is not None:
                 reason = status.details
                 if not state.closed and not is_retryable(status.code):
-                    raise call_failed(status.code, reason)
+                    raise self._settings.failure(status.code, reason)
             with state.lock:
                 if not state.closed and state.fault and not outstanding.unanswered:
                     raise state.fault
@@ -90,11 +101,16 @@ class Sessions:
     def _one_session(self) -> _Status | None:
         """Run one call from open to end. Return the status that it failed with, if it failed."""
         state = self._state
+        self._settings.require_open()
+        try:
+            metadata = self._settings.token.metadata()
+        except Unavailable as failure:
+            return _Status(grpc.StatusCode.UNAVAILABLE, str(failure))
         with state.lock:
             self._session += 1
             self._opened = self._draining = False
             call = self._call = self._stub.TransformStream(
-                self._messages(self._session), timeout=self._backoff.left_s()
+                self._messages(self._session), timeout=self._backoff.left_s(), metadata=metadata
             )
         try:
             for response in call:
@@ -123,6 +139,7 @@ class Sessions:
                     raise contract_broken(fault) from fault
                 state.answered.notify_all()
             elif kind == "opened":
+                self._settings.first_connection.made = True
                 state.outstanding.connect(response.opened.limits)
                 self._opened = True
                 state.send_now()

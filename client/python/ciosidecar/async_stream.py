@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from ciosidecar._async_session import AsyncSessions
 from ciosidecar._async_stream_state import AsyncStreamState
+from ciosidecar._call_settings import CallSettings
 from ciosidecar._options import DeliveryOptions, StreamOptions, check_timeout
 from ciosidecar._outstanding import Answer
 from ciosidecar.events import (
@@ -18,7 +19,7 @@ from ciosidecar.events import (
     outgoing,
     outgoing_of,
 )
-from ciosidecar.stream import ENTERED_TWICE, NOT_ENTERED
+from ciosidecar.stream import ENTERED_TWICE, NOT_ENTERED, ORDERLY_END_S
 
 
 class AsyncStream:
@@ -34,13 +35,14 @@ class AsyncStream:
     def __init__(
         self,
         stub: Any,
+        settings: CallSettings,
         destination: Destination | None,
         options: StreamOptions,
         delivery: DeliveryOptions | None,
     ) -> None:
         self._destination = destination
         self._state = AsyncStreamState(options)
-        self._sessions = AsyncSessions(stub, self._state, options, delivery)
+        self._sessions = AsyncSessions(stub, settings, self._state, options, delivery)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -60,7 +62,14 @@ class AsyncStream:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End the stream. Answers that were not taken are lost: call `finish` and iterate first."""
+        """End the stream. Answers that were not taken are lost: call `finish` and iterate first.
+
+        If every event is answered, the stream is finished, and the sidecar may end the call. Otherwise
+        the call is cancelled.
+        """
+        if kind is None and self._task is not None and self._sessions.may_end_in_order:
+            self._state.finish()
+            await asyncio.wait((self._task,), timeout=ORDERLY_END_S)
         self.cancel()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)

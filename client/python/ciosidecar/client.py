@@ -8,15 +8,18 @@ from weakref import WeakSet
 import grpc
 
 from ciosidecar import v1
+from ciosidecar._addresses import DEFAULT_ADDRESS
+from ciosidecar._call_settings import call_settings
 from ciosidecar._channel import (
-    DEFAULT_ADDRESS,
+    CONNECT_TIMEOUT_S,
     KEEPALIVE_TIME_S,
     KEEPALIVE_TIMEOUT_S,
     Tls,
     channel_options,
-    target_of,
+    checked_target,
 )
 from ciosidecar._options import DeliveryOptions, StreamOptions
+from ciosidecar._token import TokenFile, TokenSource
 from ciosidecar._unary_requests import (
     DEFAULT_TIMEOUT_S,
     DeliverTimeout,
@@ -25,7 +28,6 @@ from ciosidecar._unary_requests import (
     deliver_timeout_s,
     transform_request,
 )
-from ciosidecar.errors import call_failed
 from ciosidecar.events import AnyConnection, AnyDestination, BatchEntry, Destination, Event
 from ciosidecar.results import Result, read_results
 from ciosidecar.stream import Stream
@@ -39,18 +41,29 @@ class Client:
     It may be shared between threads. Close it, or use it as a context manager.
 
     Args:
-        addresses: host:port, [IPv6]:port, unix:PATH or dns:///name:port, or a list of several that
-            are all IPv4:port, all [IPv6]:port or all unix:PATH. Calls use the healthy ones in
-            rotation.
+        addresses: host:port, [IPv6]:port, unix:PATH, unix-abstract:NAME or dns:///host:port, or a
+            list of several that are all IPv4:port, all [IPv6]:port, all unix:PATH or all
+            unix-abstract:NAME. Calls use the healthy ones in rotation.
         tls: TLS to the sidecar. Defaults to none.
+        token: The bearer token that the sidecar requires, or a function that returns it. The client
+            calls the function for each call and each stream, so that a token can be replaced.
+        token_file: A file with the bearer token, in place of `token`. The client reads the file for
+            each call and each stream: its first line that is neither blank nor a comment (#).
+        insecure: True: send the token without TLS to any address. False: only over loopback and unix
+            sockets.
+        connect_timeout_s: How long the streams of a new client try until a sidecar answers for the
+            first time. After that, `StreamOptions.reconnect_for_s` applies. An attempt to connect
+            takes at most this time, and at most 5 seconds.
         keepalive_time_s: How long a connection may be silent before the client sends a ping. The
             sidecar accepts no ping within 10 s of another.
         keepalive_timeout_s: How long the client waits for the response to a ping before it drops the
             connection.
-        channel: A channel of the caller's own, for example with interceptors, in place of all above.
+        channel: A channel of the caller's own, for example with interceptors, in place of addresses,
+            tls and keepalive.
 
     Raises:
-        ValueError: An address is malformed, or several cannot be used together.
+        ValueError: An address is malformed, several cannot be used together, the token cannot be
+            sent in a header, or it would leave the host without TLS.
     """
 
     def __init__(
@@ -58,18 +71,30 @@ class Client:
         addresses: str | Sequence[str] = DEFAULT_ADDRESS,
         *,
         tls: Tls | None = None,
+        token: TokenSource | None = None,
+        token_file: TokenFile | None = None,
+        insecure: bool = False,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
         keepalive_time_s: float = KEEPALIVE_TIME_S,
         keepalive_timeout_s: float = KEEPALIVE_TIMEOUT_S,
         channel: grpc.Channel | None = None,
     ) -> None:
-        options = channel_options(tls, keepalive_time_s, keepalive_timeout_s)
+        self._settings = call_settings(
+            addresses if channel is None else None,
+            tls,
+            token,
+            token_file,
+            insecure=insecure,
+            connect_timeout_s=connect_timeout_s,
+        )
+        options = channel_options(tls, keepalive_time_s, keepalive_timeout_s, connect_timeout_s)
         if channel is not None:
             self._channel = channel
         elif tls is None:
-            self._channel = grpc.insecure_channel(target_of(addresses, tls), options)
+            self._channel = grpc.insecure_channel(checked_target(addresses, tls), options)
         else:
             self._channel = grpc.secure_channel(
-                target_of(addresses, tls), tls.credentials(), options
+                checked_target(addresses, tls), tls.credentials(), options
             )
         self._stub = v1.SidecarServiceStub(self._channel)
         self._streams: WeakSet[Stream] = WeakSet()
@@ -86,7 +111,8 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """End every call and every stream."""
+        """End every call and every stream. What is called afterwards raises Closed."""
+        self._settings.closed = True
         for stream in list(self._streams):
             if stream.is_open:
                 stream.cancel()
@@ -103,7 +129,7 @@ class Client:
         Raises:
             SidecarError: The call failed.
         """
-        return _call(self._stub.GetCapabilities, v1.GetCapabilitiesRequest(), timeout_s)
+        return self._call(self._stub.GetCapabilities, v1.GetCapabilitiesRequest(), timeout_s)
 
     def check(
         self,
@@ -124,7 +150,7 @@ class Client:
             SidecarError: The call failed.
         """
         request = check_request(destination, probe=probe)
-        return _call(self._stub.CheckDestination, request, timeout_s)
+        return self._call(self._stub.CheckDestination, request, timeout_s)
 
     def transform(
         self,
@@ -151,7 +177,7 @@ class Client:
             SidecarError: The call failed.
         """
         request = transform_request(events, destination, connection)
-        response = _call(self._stub.Transform, request, timeout_s)
+        response = self._call(self._stub.Transform, request, timeout_s)
         return list(read_results(response.results))
 
     def deliver(
@@ -188,7 +214,7 @@ class Client:
         options = options or DeliveryOptions()
         request = deliver_request(events, destination, connection, options)
         time_limit_s = deliver_timeout_s(timeout_s, options)
-        response = _call(self._stub.Deliver, request, time_limit_s)
+        response = self._call(self._stub.Deliver, request, time_limit_s)
         return list(read_results(response.results))
 
     def stream(
@@ -208,14 +234,22 @@ class Client:
         """
         default = None if destination is None else Destination.of(destination)
         delivery = DeliveryOptions.of(deliver)
-        stream = Stream(self._stub, default, options or StreamOptions(), delivery)
+        stream = Stream(self._stub, self._settings, default, options or StreamOptions(), delivery)
         self._streams.add(stream)
         return stream
 
-
-def _call(method: Callable[..., _Response], request: Any, timeout_s: float | None) -> _Response:
-    """Make a unary call. Raise SidecarError if it fails."""
-    try:
-        return method(request, timeout=timeout_s)
-    except grpc.RpcError as failure:
-        raise call_failed(failure.code(), failure.details() or "") from failure
+    def _call(
+        self, method: Callable[..., _Response], request: Any, timeout_s: float | None
+    ) -> _Response:
+        """Make a unary call. Raise SidecarError if it fails."""
+        settings = self._settings
+        settings.require_open()
+        try:
+            response = method(request, timeout=timeout_s, metadata=settings.token.metadata())
+        except grpc.RpcError as failure:
+            raise settings.failure(failure.code(), failure.details() or "") from failure
+        except ValueError:
+            settings.require_open()  # another thread closed the channel in between
+            raise
+        settings.first_connection.made = True
+        return response

@@ -14,7 +14,7 @@ class SidecarError(Exception):
 
 
 class Unavailable(SidecarError):
-    """No sidecar answered, within `reconnect_for_s` or the retries of a unary call."""
+    """No sidecar answered, within the time limits for connecting."""
 
 
 class CallFailed(SidecarError):
@@ -39,16 +39,28 @@ _RETRYABLE_CODES = frozenset(
 )
 
 
+_GIVE_ONE = " (the client sent no token: give it token or token_file)"
+_COMPARE_IT = " (the sidecar does not accept the client's token: compare it with the sidecar's --auth-token-file)"
+
+
 def is_retryable(code: grpc.StatusCode) -> bool:
     """Return true if a stream that ended with this code may be opened again."""
     return code in _RETRYABLE_CODES
 
 
-def call_failed(code: grpc.StatusCode, details: str) -> SidecarError:
-    """Return the error for the status of a failed RPC."""
-    return (
-        Unavailable(details) if code == grpc.StatusCode.UNAVAILABLE else CallFailed(code, details)
-    )
+def call_failed(code: grpc.StatusCode, details: str, *, token_given: bool = False) -> SidecarError:
+    """Return the error for the status of a failed RPC.
+
+    Args:
+        code: The status code.
+        details: The status message.
+        token_given: True if the call had a bearer token.
+    """
+    if code == grpc.StatusCode.UNAVAILABLE:
+        return Unavailable(details)
+    if code == grpc.StatusCode.UNAUTHENTICATED:
+        details += _COMPARE_IT if token_given else _GIVE_ONE
+    return CallFailed(code, details)
 
 
 def contract_broken(fault: Exception) -> CallFailed:

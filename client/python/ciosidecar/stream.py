@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
+from ciosidecar._call_settings import CallSettings
 from ciosidecar._options import DeliveryOptions, StreamOptions, check_timeout
 from ciosidecar._outstanding import Answer
 from ciosidecar._session import Sessions
@@ -22,6 +23,8 @@ from ciosidecar.events import (
 NOT_ENTERED = (
     "the stream is not open: open it with `with client.stream(...) as stream:` before you use it"
 )
+ORDERLY_END_S = 2.0
+"""How long leaving a stream waits for the sidecar to end the call after Finish."""
 ENTERED_TWICE = "a stream can be opened only once: ask the client for another one"
 
 
@@ -39,13 +42,14 @@ class Stream:
     def __init__(
         self,
         stub: Any,
+        settings: CallSettings,
         destination: Destination | None,
         options: StreamOptions,
         delivery: DeliveryOptions | None,
     ) -> None:
         self._destination = destination
         self._state = StreamState(options)
-        self._sessions = Sessions(stub, self._state, options, delivery)
+        self._sessions = Sessions(stub, settings, self._state, options, delivery)
         self._entered = False
         self._thread = threading.Thread(target=self._run, name="ciosidecar-stream", daemon=True)
 
@@ -68,7 +72,14 @@ class Stream:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End the stream. Answers that were not taken are lost: call `finish` and iterate first."""
+        """End the stream. Answers that were not taken are lost: call `finish` and iterate first.
+
+        If every event is answered, the stream is finished, and the sidecar may end the call. Otherwise
+        the call is cancelled.
+        """
+        if kind is None and self._sessions.may_end_in_order:
+            self._state.finish()
+            self._thread.join(ORDERLY_END_S)
         self.cancel()
         self._thread.join()
 

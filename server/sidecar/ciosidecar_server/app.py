@@ -1,28 +1,34 @@
 """The gRPC server: its services, health, reflection, addresses and drain."""
 
 import asyncio
-import logging
+import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-import grpc
 from ciosidecar.v1 import service_pb2, service_pb2_grpc
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from .addresses import UNIX, CannotListen, listenable
+from . import __version__
+from .credentials import Credentials
 from .delivery.dispatcher import Dispatcher
+from .listening import listen
+from .rpc.authentication import TokenInterceptor
+from .rpc.message_bytes import MessageBytesInterceptor
 from .rpc.reflection import enable_reflection
 from .rpc.service import Servicer
 from .rpc.session import Draining
 from .rpc.unreadable import UnreadableInterceptor
 from .server_destinations import ServerDestinations
 from .settings import Settings
+from .telemetry.admin import Admin
+from .telemetry.logging import log_loop_exception
+from .telemetry.metrics import Snapshot
+from .telemetry.observer import Observer
+from .telemetry.reporting import Telemetry
+from .telemetry.tracing_setup import tracing_observer
 
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
-
-
-_log = logging.getLogger(__name__)
 
 
 def server_options(settings: Settings) -> list[tuple[str, int]]:
@@ -44,21 +50,41 @@ def server_options(settings: Settings) -> list[tuple[str, int]]:
 class Sidecar:
     """A server in the running event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, observers: Sequence[Observer] = ()) -> None:
+        """Prepare a server. observers: listen to its calls and its delivery, beside the log."""
         self._settings = settings
         self._draining = Draining()
+        self._cut = False
+        self._telemetry = Telemetry(settings, self._snapshot, observers)
+        observer = self._telemetry.observer
+        self._credentials = Credentials(settings)
+        accept = self._credentials.accept_token
+        # The first one is the outermost: no message of a caller without a token is read.
+        authentication = [] if accept is None else [TokenInterceptor(accept)]
         self._server = aio.server(
-            interceptors=[UnreadableInterceptor()], options=server_options(settings)
+            interceptors=[
+                *authentication,
+                MessageBytesInterceptor(observer),
+                UnreadableInterceptor(observer),
+            ],
+            options=server_options(settings),
         )
-        self._credentials = _tls(settings)
         self._health = health.aio.HealthServicer()
-        self._dispatcher = Dispatcher(settings)
+        self._dispatcher = Dispatcher(settings, observer=observer)
         self._destinations = ServerDestinations(settings)
-        self._servicer = Servicer(settings, self._draining, self._dispatcher, self._destinations)
+        self._servicer = Servicer(
+            settings, self._draining, self._dispatcher, self._destinations, observer
+        )
+        self._admin = Admin(
+            settings.admin_listen, self._telemetry.loop_lag, self._telemetry.metrics.render
+        )
         service_pb2_grpc.add_SidecarServiceServicer_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             enable_reflection(self._server, (SERVICE_NAME, health.SERVICE_NAME))
+
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(self._dispatcher.snapshot(), self._servicer.snapshot())
 
     async def start(self) -> list[str]:
         """Listen on the addresses of the settings.
@@ -69,38 +95,25 @@ class Sidecar:
         Raises:
             CannotListen: An address cannot be used.
         """
-        protected = self._credentials is not None or self._settings.insecure
-        addresses = [listenable(address, protected=protected) for address in self._settings.listen]
-        bound = [self._listen(address) for address, _ in addresses]
-        for address, (_, reachable) in zip(bound, addresses, strict=True):
-            if reachable and self._credentials is None:
-                _log.warning(
-                    "%s can be reached from other machines without TLS: events and credentials are"
-                    " readable on the network",
-                    address,
-                )
+        bound = listen(self._server, self._settings, self._credentials.tls)
         await self._server.start()
         self._destinations.start()
+        self._credentials.start()
+        self._telemetry.started(bound)
         for name in ("", SERVICE_NAME):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return bound
 
-    def _listen(self, address: str) -> str:
-        try:
-            if self._credentials is None or address.startswith(UNIX):
-                port = self._server.add_insecure_port(address)
-            else:
-                port = self._server.add_secure_port(address, self._credentials)
-        except RuntimeError:
-            port = 0
-        if port == 0:
-            raise CannotListen(
-                f"cannot listen on {address}: it is taken, or not an address of this machine;"
-                " give another address with --listen"
-            )
-        if address.startswith(UNIX):
-            return address
-        return f"{address.rpartition(':')[0]}:{port}"
+    async def start_admin(self) -> str | None:
+        """Start the admin port of the settings.
+
+        Returns:
+            Its address, with the port that was taken, or None if it is off.
+
+        Raises:
+            CannotListen: Its address cannot be used.
+        """
+        return await self._admin.start()
 
     def reload(self) -> None:
         """Read the files of destinations again."""
@@ -108,6 +121,8 @@ class Sidecar:
 
     async def drain(self) -> None:
         """Reject new calls, finish what was received, and end within the grace period."""
+        self._telemetry.drain_began()
+        self._admin.readiness.drain()
         await self._health.enter_graceful_shutdown()
         self._draining.begin(self._settings.grace_s)
         self._dispatcher.drain(self._settings.grace_s)
@@ -116,48 +131,50 @@ class Sidecar:
 
     async def stop_at_once(self) -> None:
         """End every call at once."""
+        self._cut = True
         await self._server.stop(None)
         await self._end()
 
     async def _end(self) -> None:
+        await self._credentials.aclose()
         await self._servicer.calls_end()
         await self._dispatcher.aclose()
         await self._destinations.aclose()
+        await self._admin.aclose()
+        self._telemetry.ended(cut=self._cut)
 
 
-def _tls(settings: Settings) -> grpc.ServerCredentials | None:
-    if settings.tls_cert is None or settings.tls_key is None:
-        if settings.tls_cert or settings.tls_key or settings.tls_client_ca:
-            raise CannotListen("TLS needs both --tls-cert and --tls-key")
-        return None
-    try:
-        pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
-        client_ca = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
-    except OSError as problem:
-        raise CannotListen(f"cannot read {problem.filename}: {problem.strerror}") from None
-    return grpc.ssl_server_credentials([pair], client_ca, require_client_auth=bool(client_ca))
-
-
-async def serve(settings: Settings, ready: Callable[[list[str]], None]) -> None:
+async def serve(settings: Settings, ready: Callable[[list[str], str | None], None]) -> None:
     """Run a server until SIGTERM or Ctrl-C. A second signal ends it at once.
 
     Args:
         settings: The settings of the server.
-        ready: Called with the addresses once the server listens. An exception in it ends the server.
+        ready: Called once the server listens, with its addresses and the address of the admin port, or None if
+            there is none. An exception in it ends the server.
 
     Raises:
         CannotListen: An address cannot be used.
         InvalidFile: A file of destinations cannot be used.
     """
-    sidecar = Sidecar(settings)
-    bound = await sidecar.start()
+    tracing = tracing_observer(os.environ, __version__)
+    sidecar = Sidecar(settings, () if tracing is None else (tracing,))
+    try:
+        await _serve(sidecar, ready)
+    finally:
+        if tracing is not None:
+            tracing.close()
+
+
+async def _serve(sidecar: Sidecar, ready: Callable[[list[str], str | None], None]) -> None:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log_loop_exception)
+    bound = await sidecar.start()
     signals = asyncio.Queue[None]()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)
     loop.add_signal_handler(signal.SIGHUP, sidecar.reload)
     try:
-        ready(bound)
+        ready(bound, await sidecar.start_admin())
     except BaseException:
         await sidecar.stop_at_once()
         raise

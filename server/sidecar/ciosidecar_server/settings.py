@@ -21,11 +21,13 @@ class Settings:
     """The settings of one server process."""
 
     listen: Annotated[tuple[str, ...], Parameter(env_var_split=_split_list)] = (DEFAULT_LISTEN,)
-    """Address to listen on: host:port or unix:PATH. Port 0 takes any free port. Repeatable. An address
+    """Address to listen on: host:port, [IPv6]:port, unix:PATH or unix-abstract:NAME. Port 0 takes any free
+    port. 0.0.0.0:port is all of IPv4, [::]:port and :port are all of IPv4 and IPv6. Repeatable. An address
     that other machines can reach needs TLS or --insecure."""
 
     tls_cert: Path | None = None
-    """PEM file with the server's certificate chain; enables TLS on every address except unix sockets."""
+    """PEM file with the server's certificate chain; enables TLS on every address except unix sockets. The
+    files of TLS are read again when they change."""
 
     tls_key: Path | None = None
     """PEM file with the certificate's private key."""
@@ -34,20 +36,23 @@ class Settings:
     """PEM file with the CA certificates that client certificates must be signed by; enables mTLS."""
 
     auth_token_file: Path | None = None
-    """File with the bearer tokens that callers may present, one a line. Every call but health needs one of
-    them. Several tokens at a time allow rotation. The file is read again when it changes."""
+    """File with the bearer tokens that callers may present, one a line, of 16 characters or more. Every call
+    but health needs one of them. Several tokens at a time allow rotation. The file is read again when it
+    changes."""
 
     insecure: bool = False
     """Allow --listen without TLS on addresses that other machines can reach."""
 
     socket_mode: str | None = None
-    """Permissions of unix sockets, in octal: 0660. Defaults to what the umask leaves."""
+    """Permissions of unix sockets, in octal: 0660. Defaults to what the umask leaves, with --socket-group to
+    0660."""
 
     socket_group: str | None = None
     """Group that owns unix sockets, by name or number."""
 
     admin_listen: str = DEFAULT_ADMIN_LISTEN
-    """Address of the admin port: metrics, health and a page, over HTTP without TLS. host:port, or none."""
+    """Address of the admin port: metrics, health and a page, over HTTP without TLS. host:port, or none. Port 0
+    takes any free port."""
 
     workers: int = 1
     """Number of processes. Each listens on addresses of its own: the next ports, or PATH-1, PATH-2 and so on."""

@@ -30,10 +30,12 @@ _T = TypeVar("_T")
 class AsyncTestServer:
     """A sidecar on loopback in the test's own event loop."""
 
-    def __init__(self, sidecar: Sidecar, addresses: list[str]) -> None:
+    def __init__(self, sidecar: Sidecar, addresses: list[str], admin: str | None) -> None:
         self._sidecar = sidecar
         self.addresses = addresses
         """All addresses that the sidecar listens on."""
+        self.admin = admin
+        """host:port of the admin port, or None."""
 
     @property
     def address(self) -> str:
@@ -58,6 +60,8 @@ class TestServer:
         self._inner = inner
         self.addresses = inner.addresses
         """All addresses that the sidecar listens on."""
+        self.admin = inner.admin
+        """host:port of the admin port, or None."""
 
     @property
     def address(self) -> str:
@@ -79,7 +83,7 @@ def server(**settings: Any) -> Iterator[TestServer]:
 
     Args:
         settings: Fields of `ciosidecar_server.settings.Settings`. `listen` defaults to
-            ("127.0.0.1:0",).
+            ("127.0.0.1:0",), `admin_listen` to "none".
 
     Raises:
         InvalidSettings: A value cannot work.
@@ -106,10 +110,16 @@ async def _start(settings: dict[str, Any]) -> AsyncTestServer:
     # grpc.aio shuts down with its last server or channel. A late poll then prints a traceback on
     # stderr. This extra user keeps grpc.aio alive as long as the process.
     aio.init_grpc_aio()
-    checked = Settings(**{"listen": ("127.0.0.1:0",)} | settings)
+    defaults = {"listen": ("127.0.0.1:0",), "admin_listen": "none"}
+    checked = Settings(**defaults | settings)
     check_settings(checked)
     sidecar = Sidecar(checked)
-    return AsyncTestServer(sidecar, await sidecar.start())
+    addresses = await sidecar.start()
+    try:
+        return AsyncTestServer(sidecar, addresses, await sidecar.start_admin())
+    except BaseException:
+        await sidecar.stop_at_once()
+        raise
 
 
 def run_in_background(coroutine: Coroutine[Any, Any, _T]) -> _T:

@@ -112,9 +112,9 @@ class BatchTransform:
                 )
                 self._share(position, request, operation, event, destination, alone=alone)
         except EventRejected as rejection:
-            return rejected(rejection, outcome.warnings)
+            return rejected(rejection, outcome.warnings, outcome.event_type)
         except Exception as fault:  # noqa: BLE001 - as in transform_event
-            return internal_error(fault, outcome.warnings)
+            return internal_error(fault, outcome.warnings, outcome.event_type)
         return outcome
 
     def _share(

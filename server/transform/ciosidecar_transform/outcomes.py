@@ -186,9 +186,13 @@ class Outcome(msgspec.Struct, gc=False):
     warnings: list[Warning]
     error: Error | None = None
     filtered: FilterReason | None = None
+    event_type: str = ""
+    """The type of the event in lower case; "" if it is not one of EVENT_TYPES, or was not read."""
 
 
-def rejected(rejection: EventRejected, warnings: list[Warning] | None = None) -> Outcome:
+def rejected(
+    rejection: EventRejected, warnings: list[Warning] | None = None, event_type: str = ""
+) -> Outcome:
     """Return the outcome of a rejected event."""
     error = rejection.error()
-    return Outcome(error.status, warnings or [], error=error)
+    return Outcome(error.status, warnings or [], error=error, event_type=event_type)

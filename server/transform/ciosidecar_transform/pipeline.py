@@ -13,6 +13,7 @@ from .outcomes import (
     ErrorType,
     EventRejected,
     Filtered,
+    FilterReason,
     Outcome,
     Warning,
     WarningCode,
@@ -36,7 +37,8 @@ _RULES: dict[str, Callable[[RuleContext], Operation]] = {
 EVENT_TYPES = tuple(_RULES)
 
 _log = logging.getLogger(__name__)
-_WITHOUT_WARNINGS = Outcome(200, [])
+# One object for each type: whoever counts outcomes counts these by identity.
+_WITHOUT_WARNINGS = {kind: Outcome(200, [], event_type=kind) for kind in EVENT_TYPES}
 _INTERNAL = Error(
     ErrorCode.INTERNAL,
     ErrorType.INTERNAL,
@@ -74,6 +76,7 @@ def transform_event(
             (rule 9.1).
     """
     warnings: list[Warning] = []
+    event = None
     try:
         event, repaired = decode(event_json)
         if repaired:
@@ -88,18 +91,33 @@ def transform_event(
         if destination.filters is not None:
             reason = destination.filters.reason(event, source_type)
             if reason is not None:
-                return Transformed(Outcome(298, warnings, filtered=reason))
+                return Transformed(_filtered(reason, warnings, event))
         operation = interpret(RuleContext(event, destination, warnings, now, connection))
         write = destination.writers[type(operation)]
         request = write(operation, destination.endpoints, warnings)
     except EventRejected as rejection:
-        return Transformed(rejected(rejection, warnings))
+        return Transformed(rejected(rejection, warnings, event_type(event)))
     except Filtered as filtered:
-        return Transformed(Outcome(298, warnings, filtered=filtered.reason))
+        return Transformed(_filtered(filtered.reason, warnings, event))
     except Exception as fault:  # noqa: BLE001
-        return Transformed(internal_error(fault, warnings))
-    outcome = Outcome(200, warnings) if warnings else _WITHOUT_WARNINGS
+        return Transformed(internal_error(fault, warnings, event_type(event)))
+    outcome = _WITHOUT_WARNINGS.get(event.type)
+    if outcome is None or warnings:
+        outcome = Outcome(200, warnings, event_type=event_type(event))
     return Transformed(outcome, request, operation, event)
+
+
+def event_type(event: Event | None) -> str:
+    """Return the type of an event, "" if it is not one of EVENT_TYPES."""
+    kind = None if event is None else event.type
+    if type(kind) is not str:
+        return ""
+    kind = kind.lower()
+    return kind if kind in _RULES else ""
+
+
+def _filtered(reason: FilterReason, warnings: list[Warning], event: Event | None) -> Outcome:
+    return Outcome(298, warnings, filtered=reason, event_type=event_type(event))
 
 
 def interpret(context: RuleContext) -> Operation:
@@ -118,7 +136,7 @@ def interpret(context: RuleContext) -> Operation:
     return rule(context)
 
 
-def internal_error(fault: Exception, warnings: list[Warning]) -> Outcome:
+def internal_error(fault: Exception, warnings: list[Warning], event_type: str = "") -> Outcome:
     """Return the outcome of an event that met a fault of the transform, and log the fault's place.
 
     The text of an exception may quote the event: only its kind and place are logged. A
@@ -126,9 +144,9 @@ def internal_error(fault: Exception, warnings: list[Warning]) -> Outcome:
     too deep for `decode`.
     """
     if isinstance(fault, RecursionError):
-        return rejected(not_json(), warnings)
+        return rejected(not_json(), warnings, event_type)
     _log.error("internal error in an event: %s", _kind_and_place(fault))
-    return Outcome(500, warnings, error=_INTERNAL)
+    return Outcome(500, warnings, error=_INTERNAL, event_type=event_type)
 
 
 def _kind_and_place(fault: Exception) -> str:

@@ -113,6 +113,9 @@ func start(command string, arguments ...string) (*Sidecar, error) {
 	if !strings.Contains(strings.Join(arguments, " "), "--listen") {
 		arguments = append(arguments, "--listen", "127.0.0.1:0")
 	}
+	if command == "serve" && !strings.Contains(strings.Join(arguments, " "), "--admin-listen") {
+		arguments = append(arguments, "--admin-listen", "127.0.0.1:0")
+	}
 	sidecar := &Sidecar{
 		process: exec.Command(path, append([]string{command}, arguments...)...),
 		exited:  make(chan struct{}),

@@ -40,6 +40,7 @@ class Batch(_message.Message):
     DESTINATION_FIELD_NUMBER: _builtins.int
     CONNECTION_FIELD_NUMBER: _builtins.int
     TIMEOUT_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     batch_id: _builtins.int
     """Required. The caller's id for this batch. Every Results message about the batch repeats it. It
     MUST differ from the ids of the stream's other unanswered batches.
@@ -48,6 +49,10 @@ class Batch(_message.Message):
     """Optional. The reference id of the destination of all items that name none themselves."""
     connection: _builtins.int
     """Optional. The reference id of the connection of all items that name none themselves. 0: none."""
+    traceparent: _builtins.str
+    """Optional. The W3C trace context of this batch: the parent of its span if tracing is on. Defaults to
+    `traceparent` and `tracestate` in the metadata of the call.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchItem]:
         """Required. At most `Limits.max_batch_events` items. Results refer to an item by its position in
@@ -68,10 +73,11 @@ class Batch(_message.Message):
         destination: _builtins.int = ...,
         connection: _builtins.int = ...,
         timeout: _duration_pb2.Duration | None = ...,
+        traceparent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "connection", b"connection", "destination", b"destination", "items", b"items", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "connection", b"connection", "destination", b"destination", "items", b"items", "timeout", b"timeout", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,13 +2,20 @@
 
 import os
 
+from .interrupts import end_on_ctrl_c
 from .standard_streams import open_what_is_closed
 
-# Before anything opens a file or a socket.
-open_what_is_closed()
-# gRPC's core reads this when it is imported. Its notices would be among our lines on stderr.
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-from .commands import main  # noqa: E402 - needs the streams and the environment above
+def main() -> None:
+    """Run the command line of this process."""
+    # Before anything opens a file or a socket.
+    open_what_is_closed()
+    # gRPC's core reads this when it is imported. Its notices would be among our lines on stderr.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    end_on_ctrl_c()
+    from .commands import main as commands  # noqa: PLC0415 - needs all of the above
+
+    commands()
+
 
 __all__ = ["main"]

@@ -12,6 +12,7 @@ from .checked_destinations import Subject, subjects
 from .outcome import EXIT_FAILED, run
 from .output import print_json, printing
 from .sidecar import check_destined, client_of
+from .target import Target
 
 _REGIONS = {v1.Region.REGION_US: "US", v1.Region.REGION_EU: "EU"}
 _NOT_ASKED = v1.Probe(reason="Customer.io was not asked because the settings are not usable")
@@ -23,7 +24,7 @@ def check(
     destinations: Annotated[Path | None, Parameter(show_env_var=False)] = None,
     ref: Annotated[str | None, Parameter(show_env_var=False)] = None,
     destination_defaults: Annotated[Path | None, Parameter(show_env_var=False)] = None,
-    target: str | None = None,
+    target: Annotated[Target, Parameter(name="*")] = Target(),  # noqa: B008 - frozen
     probe: bool = False,
     customerio_url: str | None = None,
     json: bool = False,
@@ -40,7 +41,7 @@ def check(
         destinations: File of destinations, as for serve.
         ref: Only this destination of the file; without a file, one that the sidecar of --target knows.
         destination_defaults: File of defaults, as for serve.
-        target: Address of a running sidecar. Without it, the command starts a sidecar of its own.
+        target: The running sidecar to use.
         probe: Also ask Customer.io if it accepts the credentials, and for the workspace's region.
             No other request is sent.
         customerio_url: URL to send to instead of Customer.io, for example the sandbox's URL. Not
@@ -51,7 +52,7 @@ def check(
     """
     run(
         _check(
-            lambda: subjects(config, destinations, ref, destination_defaults, target),
+            lambda: subjects(config, destinations, ref, destination_defaults, target.target),
             target,
             customerio_url,
             probe=probe,
@@ -63,7 +64,7 @@ def check(
 
 async def _check(
     asked: Callable[[], list[Subject]],
-    target: str | None,
+    target: Target,
     customerio_url: str | None,
     *,
     probe: bool,

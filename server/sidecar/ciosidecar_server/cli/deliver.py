@@ -17,6 +17,7 @@ from .outcome import EXIT_FAILED, Failed, drop_output, run, say, stderr
 from .output import CannotWrite, Lines
 from .progress import delivering
 from .sidecar import check_destined, client_of
+from .target import Target
 
 _STREAM = StreamOptions(client_name="ciosidecar deliver", reconnect_for_s=5)
 
@@ -25,7 +26,7 @@ def deliver(
     file: Annotated[str, Parameter(allow_leading_hyphen=True)] = "-",
     *,
     config: Path | None = None,
-    target: str | None = None,
+    target: Annotated[Target, Parameter(name="*")] = Target(),  # noqa: B008 - frozen
     customerio_url: str | None = None,
     timeout_s: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
     with_requests: bool = False,
@@ -48,7 +49,7 @@ def deliver(
         file: File of events, one JSON object a line; - for standard input.
         config: JSON file with the destination's settings, as in the RudderStack dashboard, for all
             lines.
-        target: Address of a running sidecar. Without it, the command starts a sidecar of its own.
+        target: The running sidecar to use.
         customerio_url: URL to send to instead of Customer.io, for example the sandbox's URL. Not
             with --target.
         timeout_s: Seconds that the delivery of an event may take, queueing and retries included.
@@ -64,7 +65,7 @@ def deliver(
 async def _deliver(
     file: str,
     config: Path | None,
-    target: str | None,
+    target: Target,
     customerio_url: str | None,
     options: DeliveryOptions,
     *,

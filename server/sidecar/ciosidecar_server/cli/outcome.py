@@ -13,10 +13,10 @@ from rich.console import Console
 
 from ..addresses import CannotListen, Exposed
 from ..destinations_file import InvalidFile
+from .interrupts import EXIT_INTERRUPTED, interrupt_on_ctrl_c
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
 
 stderr = Console(stderr=True)
 
@@ -31,6 +31,7 @@ class Failed(Exception):
 
 def run(command: Coroutine[Any, Any, None]) -> None:
     """Run a command. A failure becomes a sentence on stderr and an exit code."""
+    interrupt_on_ctrl_c()
     try:
         uvloop.run(command)
     except Exposed as problem:

@@ -11,6 +11,7 @@ from .. import PROTOCOL_VERSION, __version__
 from .. import app as sidecar
 from ..settings import Settings
 from ..telemetry import logging
+from .interrupts import end_on_ctrl_c
 from .outcome import run, say
 from .output import print_ready
 from .settings_check import check_files, refuse_wrong
@@ -29,12 +30,14 @@ def serve(
 ) -> None:
     """Run the sidecar until SIGTERM or Ctrl-C.
 
-    Prints one line of JSON when it is ready: the addresses with the ports that were taken, the
-    protocol version and the process id. If the line cannot be written, the exit code is 1. Logs go
+    Prints one line of JSON when it is ready: the addresses and the admin port's address, with the ports that
+    were taken, the protocol version and the process id. If the line cannot be written, the exit code is 1. Logs go
     to stderr.
 
     On SIGTERM or Ctrl-C, open streams are told to finish and have --grace-s seconds for it. A second
-    signal ends them at once. The exit code is 0 in both cases.
+    signal ends them at once. The exit code is 0 in both cases. Ctrl-C before the server is ready ends it
+    with exit code 130. If an address, a certificate or a token file cannot be used, the exit code is 1. It
+    is 2 for a wrong option, and for an address that other machines can reach without TLS or --insecure.
 
     Every option can also be set in the environment, CIOSIDECAR_GRACE_S=30, and in a file of
     --settings, grace_s = 30. A flag wins over the environment, and the environment over the file.
@@ -59,11 +62,18 @@ async def _check(settings: Settings, *, json: bool) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    logging.configure(settings.log_level.upper())
+    end_on_ctrl_c()
+    logging.configure(settings.log_level.upper(), settings.log_format)
     for sentence in SOURCES.unknown_variables():
         _log.warning("%s", sentence)
     await sidecar.serve(settings, _print_ready)
 
 
-def _print_ready(addresses: list[str]) -> None:
-    print_ready(listen=addresses, protocol=PROTOCOL_VERSION, version=__version__, pid=os.getpid())
+def _print_ready(addresses: list[str], admin: str | None) -> None:
+    print_ready(
+        listen=addresses,
+        admin=admin,
+        protocol=PROTOCOL_VERSION,
+        version=__version__,
+        pid=os.getpid(),
+    )

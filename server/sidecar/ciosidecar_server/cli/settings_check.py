@@ -3,10 +3,13 @@
 from dataclasses import fields
 from pathlib import Path
 
-from ..addresses import UNIX, CannotListen, listenable
+from ..addresses import CannotListen
+from ..credentials import Credentials
+from ..listening import checked_addresses
 from ..server_destinations import ServerDestinations
 from ..settings import Settings
 from ..settings_validation import wrong_settings
+from ..telemetry.admin_address import OFF, parse
 from .files import read_file
 from .outcome import EXIT_USAGE, Failed, say
 from .settings_sources import SettingsSources
@@ -28,22 +31,21 @@ def _sentence(sources: SettingsSources, name: str, reason: str) -> str:
 
 
 def check_files(settings: Settings) -> None:
-    """Check what needs more than the settings: that their files can be read, and addresses looked up.
+    """Check what needs more than the settings: that their files can be used, and addresses looked up.
 
     Raises:
         InvalidFile: A file of destinations cannot be used.
-        Failed: A file cannot be read, or an address cannot be listened on.
+        Failed: A file or an address cannot be used.
     """
     for field in fields(settings):
         value = getattr(settings, field.name)
         if isinstance(value, Path):
             read_file(value)
     ServerDestinations(settings)
-    protected = settings.insecure or settings.tls_cert is not None
     try:
-        for address in settings.listen:
-            # A socket may belong to the server that runs with the same settings.
-            if not address.startswith(UNIX):
-                listenable(address, protected=protected)
+        checked_addresses(settings)
+        Credentials(settings)
+        if settings.admin_listen != OFF:
+            parse(settings.admin_listen)
     except CannotListen as problem:
         raise Failed(str(problem), EXIT_USAGE) from None

@@ -11,6 +11,7 @@ from ..app import Sidecar
 from ..settings import Settings
 from ..settings_validation import NOT_A_HOST_URL, is_host_url
 from .outcome import EXIT_USAGE, Failed
+from .target import Target
 
 _CALLS_END_WITHIN_S = 2.0
 
@@ -25,13 +26,13 @@ def check_url(url: str | None, flag: str = "--customerio-url") -> None:
         raise Failed(f"{flag} {NOT_A_HOST_URL}", EXIT_USAGE)
 
 
-def check_destined(target: str | None, customerio_url: str | None) -> None:
+def check_destined(target: Target, customerio_url: str | None) -> None:
     """Check that --target and --customerio-url do not contradict each other.
 
     Raises:
         Failed: Both are given, or the URL is no URL of a host.
     """
-    if target is not None and customerio_url is not None:
+    if target.target is not None and customerio_url is not None:
         raise Failed(
             "--target and --customerio-url (or CIOSIDECAR_CUSTOMERIO_URL) exclude each other: a running"
             " sidecar sends to the URL that it was started with",
@@ -40,20 +41,17 @@ def check_destined(target: str | None, customerio_url: str | None) -> None:
     check_url(customerio_url)
 
 
-def _client(target: str) -> AsyncClient:
-    try:
-        return AsyncClient(target)
-    except ValueError as fault:
-        raise Failed(f"--target (or CIOSIDECAR_TARGET): {fault}", EXIT_USAGE) from None
-
-
 @asynccontextmanager
 async def client_of(
-    target: str | None, customerio_url: str | None = None
+    target: Target, customerio_url: str | None = None
 ) -> AsyncIterator[AsyncClient]:
-    """Return a client of a running sidecar, or of a new one that sends to the URL."""
-    if target is not None:
-        async with _client(target) as client:
+    """Return a client of a running sidecar, or of a new one that sends to the URL.
+
+    Raises:
+        Failed: The running sidecar cannot be used.
+    """
+    if target.target is not None:
+        async with target.client(target.target) as client:
             yield client
         return
     with TemporaryDirectory(prefix="ciosidecar-") as directory:

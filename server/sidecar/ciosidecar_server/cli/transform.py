@@ -16,6 +16,7 @@ from .outcome import run, stderr
 from .output import Lines
 from .progress import counting
 from .sidecar import client_of
+from .target import Target
 
 _STREAM = StreamOptions(client_name="ciosidecar transform", reconnect_for_s=5)
 
@@ -24,7 +25,7 @@ def transform(
     file: Annotated[str, Parameter(allow_leading_hyphen=True)] = "-",
     *,
     config: Path | None = None,
-    target: str | None = None,
+    target: Annotated[Target, Parameter(name="*")] = Target(),  # noqa: B008 - frozen
     pack: bool = False,
     show_secrets: bool = False,
 ) -> None:
@@ -40,7 +41,7 @@ def transform(
         file: File of events, one JSON object a line; - for standard input.
         config: JSON file with the destination's settings, as in the RudderStack dashboard, for all
             lines.
-        target: Address of a running sidecar. Without it, the command starts a sidecar of its own.
+        target: The running sidecar to use.
         pack: Let events share requests, as in a delivery. A shared request is on the last of its
             lines, with the numbers of all of them.
         show_secrets: Print Authorization headers instead of masking them.
@@ -49,7 +50,7 @@ def transform(
 
 
 async def _transform(
-    file: str, config: Path | None, target: str | None, *, pack: bool, show_secrets: bool
+    file: str, config: Path | None, target: Target, *, pack: bool, show_secrets: bool
 ) -> None:
     config_json = None if config is None else read_file(config)
     summary = Summary("transformed")

@@ -42,6 +42,16 @@ class CircuitBreaker:
         return self._failures >= FAILURES_UNTIL_OPEN
 
     @property
+    def paused(self) -> bool:
+        """Whether Customer.io asked for a pause, and has accepted no request since."""
+        return self._paused
+
+    @property
+    def refused(self) -> bool:
+        """Whether the credentials were refused by the last response."""
+        return self._refusal is not None
+
+    @property
     def failing(self) -> bool:
         """Whether there was no success since the last failure."""
         return self._failures > 0 or self._paused or self._refusal is not None

@@ -6,6 +6,7 @@ from ..settings import Settings
 from .clock import Clock, SystemClock
 from .endpoints import TrackApiEndpoints
 from .http_transport import HttpTransport
+from .observer import DeliveryObserver, NoDeliveryObserver, WorkspaceSnapshot
 from .rate_limiter import SendLimits
 from .slots import Slots
 from .workspace_queue import WorkspaceQueue
@@ -20,14 +21,21 @@ _MOST_REMEMBERED = 100_000
 class Dispatcher:
     """The workspaces that are sent to, by address and credentials."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        observer: DeliveryObserver | None = None,
+    ) -> None:
         """Begin without workspaces.
 
         Args:
             settings: the settings of the server.
             clock: the time that delivery goes by. Optional. Defaults to the event loop's.
+            observer: receives the reports of all workspaces. Optional.
         """
         self._clock = clock or SystemClock()
+        self._observer = observer or NoDeliveryObserver()
         self.endpoints = TrackApiEndpoints(settings.customerio_url, settings.customerio_eu_url)
         self.transport = HttpTransport(
             connect_timeout_s=settings.connect_timeout_s,
@@ -54,7 +62,13 @@ class Dispatcher:
                 self._tidy()
             base_url = self.endpoints.real(template.base_url)
             workspace = self._workspaces[key] = WorkspaceQueue(
-                base_url, self.transport, self.endpoints, self._limits, self._slots, self._clock
+                base_url,
+                self.transport,
+                self.endpoints,
+                self._limits,
+                self._slots,
+                self._clock,
+                self._observer,
             )
             if self._draining:
                 workspace.drain()
@@ -69,6 +83,10 @@ class Dispatcher:
             kept = {key: workspace for key, workspace in kept.items() if not workspace.idle}
         self._workspaces = kept
         self._tidy_at = max(_FEW_WORKSPACES, 2 * len(kept))
+
+    def snapshot(self) -> list[WorkspaceSnapshot]:
+        """Return the state of every workspace."""
+        return [workspace.snapshot() for workspace in self._workspaces.values()]
 
     @property
     def draining(self) -> bool:

@@ -86,6 +86,17 @@ class Health:
         return outcome
 
     @property
+    def conditions(self) -> tuple[bool, bool, bool, bool]:
+        """Whether the credentials are refused, the circuit breaker is open, there is a pause, and the rate is lowered."""
+        circuit_breaker = self.circuit_breaker
+        return (
+            circuit_breaker.refused,
+            circuit_breaker.open,
+            circuit_breaker.paused,
+            self.rate_limiter.lowered,
+        )
+
+    @property
     def worth_keeping(self) -> bool:
         """Whether the next request depends on what is known: a pause, failures, a lowered rate.
 

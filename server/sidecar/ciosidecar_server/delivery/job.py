@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ciosidecar_transform.requests import Request, SharedItem
 
+from .observer import MessageTrace
 from .outcomes import DeliveryOutcome, ItemRef
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Job:
         "arrival",
         "attempts",
         "deadline",
+        "destination_ref",
         "failure",
         "fingerprint",
         "first_sent_at",
@@ -64,6 +66,7 @@ class Job:
         "ready_at",
         "request",
         "size",
+        "submitted_at",
         "task",
         "unfinished",
     )
@@ -80,6 +83,7 @@ class Job:
         size: int = 0,
         alone: bool = False,
         prepared: bool = False,
+        destination_ref: str = "",
     ) -> None:
         """Begin as a queued job.
 
@@ -93,6 +97,7 @@ class Job:
             size: outstanding bytes that the job counts for.
             alone: whether its request must cover no other job.
             prepared: whether the request is a whole one that may carry items of its own.
+            destination_ref: the caller's name of the destination, for logs and metrics.
         """
         self.request = request
         self.keys = keys
@@ -103,11 +108,13 @@ class Job:
         self.size = size
         self.alone = alone
         self.prepared = prepared
+        self.destination_ref = destination_ref
         self.arrival = 0
         """The number of the event among those of its caller; an event that is sent again keeps its number."""
         self._state = State.QUEUED
         self.attempts = 0
         """The number of requests sent that cover the job."""
+        self.submitted_at = 0.0
         self.first_sent_at = 0.0
         self.answered_at = 0.0
         self.ready_at = 0.0
@@ -140,6 +147,10 @@ class Owner(Protocol):
     @property
     def submitting(self) -> bool:
         """Whether more jobs of the same message are about to be submitted: requests wait for them."""
+
+    @property
+    def trace(self) -> MessageTrace:
+        """The trace of the message."""
 
     def item_ref(self, job: Job) -> ItemRef | None:
         """Return the batch and position of a job, or None if it came from another stream or call."""

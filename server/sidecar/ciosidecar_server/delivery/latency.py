@@ -20,6 +20,11 @@ class Latency:
         """Whether there was a response."""
         return self._average_s is not None
 
+    @property
+    def average_s(self) -> float | None:
+        """The moving average; None before the first response."""
+        return self._average_s
+
     def on_response(self, sent_at: float) -> None:
         """Count the response to a request. sent_at: when the request was sent."""
         now = self._answered_at = self._clock()

@@ -60,6 +60,11 @@ class RateLimiter:
         return self._rate
 
     @property
+    def full_rate_per_s(self) -> float:
+        """The full rate, in requests a second."""
+        return self._full_rate
+
+    @property
     def lowered(self) -> bool:
         """Whether the rate is below the full rate."""
         return self._rate < self._full_rate

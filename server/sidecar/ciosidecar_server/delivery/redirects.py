@@ -1,6 +1,6 @@
 """Redirects between Customer.io's two regions, which one workspace's requests follow."""
 
-import logging
+from collections.abc import Callable
 
 from .clock import Clock
 from .endpoints import TrackApiEndpoints
@@ -9,14 +9,18 @@ from .responses import REDIRECTS
 from .transport import Response, Transport
 
 _MAX_REDIRECTS = 3
-_log = logging.getLogger(__name__)
 
 
 class RedirectingSender:
     """Sends the requests of one workspace to the region that accepts them, and remembers which one does."""
 
     def __init__(
-        self, base_url: str, transport: Transport, endpoints: TrackApiEndpoints, clock: Clock
+        self,
+        base_url: str,
+        transport: Transport,
+        endpoints: TrackApiEndpoints,
+        clock: Clock,
+        on_moved: Callable[[str], None],
     ) -> None:
         """Begin with the region that the destination names.
 
@@ -25,7 +29,9 @@ class RedirectingSender:
             transport: sends the requests.
             endpoints: the base URLs that a redirect may lead to.
             clock: the time that requests are sent at.
+            on_moved: called with the base URL of the other region once that region accepts requests.
         """
+        self._on_moved = on_moved
         self._configured_url = self._base_url = base_url
         self._transport = transport
         self._endpoints = endpoints
@@ -61,6 +67,6 @@ class RedirectingSender:
             batch.redirected = True
             base_url = redirected_url
         if base_url != self._base_url and response.status not in REDIRECTS:
-            _log.warning("a workspace lives at %s: set its destination's region", base_url)
             self._base_url = base_url
+            self._on_moved(base_url)
         return response

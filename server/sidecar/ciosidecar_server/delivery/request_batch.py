@@ -9,7 +9,7 @@ from .job import Job, State
 class RequestBatch:
     """One request and the jobs it covers."""
 
-    __slots__ = ("_request", "in_doubt", "jobs", "next", "redirected", "sent_at")
+    __slots__ = ("_request", "in_doubt", "jobs", "next", "redirected", "sent_at", "waited_s")
 
     def __init__(
         self,
@@ -30,6 +30,8 @@ class RequestBatch:
         """Whether Customer.io redirected the request to its other region."""
         self.sent_at = 0.0
         """When the last attempt began."""
+        self.waited_s = 0.0
+        """The time that the first job had waited then, since its submission or since the attempt before."""
         self.in_doubt = False
         """Whether the workspace was in doubt when the request took its slot."""
         self._request = request

@@ -56,6 +56,16 @@ class Sender:
             return batch.sent_at
         return None
 
+    @property
+    def jobs_in_flight(self) -> int:
+        """The number of jobs that requests under way cover."""
+        return self._jobs_in_flight
+
+    @property
+    def requests_in_flight(self) -> int:
+        """The number of requests under way."""
+        return len(self._in_flight)
+
     def add(self, job: Job) -> None:
         """Make a job ready. Call `pump_soon` after the jobs that come together."""
         self._batcher.add(job, self._clock.time())
@@ -161,6 +171,8 @@ class Sender:
 
     def _send(self, batch: RequestBatch, now: float, *, in_doubt: bool) -> None:
         batch.sent_at, batch.in_doubt = now, in_doubt
+        first = batch.jobs[0]
+        batch.waited_s = now - (first.answered_at if first.attempts else first.submitted_at)
         task = self._loop.create_task(self._exchange(batch))
         for job in batch.jobs:
             job.transition(State.IN_FLIGHT)

@@ -1,7 +1,6 @@
 """One Customer.io workspace: the jobs to send to it, in which order and how fast, and what becomes of them."""
 
 import asyncio
-import logging
 from collections.abc import Iterable
 
 from . import outcomes
@@ -11,10 +10,12 @@ from .endpoints import TrackApiEndpoints
 from .health import Health
 from .idempotence import is_idempotent
 from .job import UNSENT, Job, State
+from .observer import DeliveryObserver, NoDeliveryObserver, WorkspaceSnapshot
 from .ordering import OrderingGraph, dependents
 from .outcomes import DeliveryOutcome
 from .rate_limiter import SendLimits
 from .redirects import RedirectingSender
+from .reporting import WorkspaceReporter
 from .request_batch import RequestBatch
 from .responses import THROTTLED, Classification, Disposition, classify
 from .retry import jittered_delay_s, retry_after_s
@@ -24,7 +25,6 @@ from .transport import NoResponse, Response, Transport
 
 _TOO_MUCH_TOGETHER = (400, 413)
 _PARTLY_ACCEPTED = 207
-_log = logging.getLogger(__name__)
 
 
 class WorkspaceQueue:
@@ -38,6 +38,7 @@ class WorkspaceQueue:
         limits: SendLimits,
         slots: Slots,
         clock: Clock,
+        observer: DeliveryObserver | None = None,
     ) -> None:
         """Begin without jobs.
 
@@ -48,14 +49,21 @@ class WorkspaceQueue:
             limits: the rate and the other limits of a workspace.
             slots: the connections that all workspaces share.
             clock: the time of deadlines, retries, rate and health.
+            observer: receives the workspace's reports. Optional.
         """
         self._clock = clock
         self._limits = limits
-        self._redirecting = RedirectingSender(base_url, transport, endpoints, clock)
         self._ordering = OrderingGraph()
         self._health = Health(limits.rate_per_s, clock.time)
         self._sender = Sender(limits, slots, self._health, self._exchange, clock)
         self._jobs: dict[Job, None] = {}
+        self._observer = observer or NoDeliveryObserver()
+        self._reporter = WorkspaceReporter(
+            base_url, self._jobs, self._health, self._sender, self._observer
+        )
+        self._redirecting = RedirectingSender(
+            base_url, transport, endpoints, clock, self._reporter.moved
+        )
         self._draining = False
 
     @property
@@ -67,6 +75,10 @@ class WorkspaceQueue:
     def worth_keeping(self) -> bool:
         """Whether there are jobs, or the next one depends on what is known: of health, or of the region."""
         return bool(self._jobs) or self._health.worth_keeping or self._redirecting.moved
+
+    def snapshot(self) -> WorkspaceSnapshot:
+        """Return the state of the workspace."""
+        return self._reporter.snapshot()
 
     def beyond_share(self, *, alone: bool) -> DeliveryOutcome | None:
         """Return the outcome of jobs beyond a fair share of what a stream may have outstanding; None if there is no trouble.
@@ -80,10 +92,12 @@ class WorkspaceQueue:
     def submit(self, job: Job) -> None:
         """Queue a job. Its owner is notified exactly once, possibly before this method returns, unless it forgets the job."""
         self._jobs[job] = None
+        now = job.submitted_at = self._clock.time()
+        self._reporter.fed_by(job.destination_ref)
         if self._draining:
             self._finish(job, _drained(job))
             return
-        if self._clock.time() >= job.deadline:
+        if now >= job.deadline:
             self._finish(job, _expired(job))
             return
         outcome = self._health.circuit_breaker.admit(job)
@@ -144,54 +158,64 @@ class WorkspaceQueue:
 
     async def _exchange(self, batch: RequestBatch) -> None:
         """Make one attempt, from the first byte of the request to the outcomes of the jobs."""
+        jobs, status = batch.jobs, 0
+        failure: DeliveryOutcome | None = None
         try:
             response = await self._redirecting.send(
                 batch, batch.sent_at + self._limits.request_timeout_s
             )
+            status = response.status
             self._sender.attempt_ended(batch)
             self._health.latency.on_response(batch.sent_at)
-            self._judge(batch, response)
-        except NoResponse as failure:
-            outcome = outcomes.unanswered(failure.text, timed_out=failure.timed_out)
+            failure = self._judge(batch, response)
+        except NoResponse as no_response:
+            failure = outcomes.unanswered(no_response.text, timed_out=no_response.timed_out)
             self._sender.attempt_ended(batch)
-            self._health.on_failure(outcome, batch.sent_at)
-            self._try_again(batch, outcome)
+            self._health.on_failure(failure, batch.sent_at)
+            self._try_again(batch, failure)
         except asyncio.CancelledError:
             # Every job was answered, or the sidecar shuts down: not a failure of the workspace.
+            failure = outcomes.unanswered("no time is left", timed_out=True)
             self._sender.attempt_ended(batch)
             for job in batch.jobs:
-                self._finish(job, outcomes.unanswered("no time is left", timed_out=True))
+                self._finish(job, failure)
             raise
         except Exception as fault:  # noqa: BLE001 - a defect must not leave a job without an answer
-            # The text of the exception may quote a body.
-            _log.error("internal error in delivery: %s", type(fault).__name__)
+            self._observer.internal_fault(fault)
+            failure = outcomes.unanswered("internal error", timed_out=False)
             self._sender.attempt_ended(batch)
-            self._try_again(batch, outcomes.unanswered("internal error", timed_out=False))
+            self._try_again(batch, failure)
         finally:
+            duration_s = self._clock.time() - batch.sent_at
+            self._reporter.attempt_ended(jobs, duration_s, batch.waited_s, status, failure)
             self._sender.attempt_handled(batch)
 
-    def _judge(self, batch: RequestBatch, response: Response) -> None:
-        """Do what a response asks for."""
+    def _judge(self, batch: RequestBatch, response: Response) -> DeliveryOutcome | None:
+        """Do what a response asks for. Return the outcome of the request's jobs if it failed."""
         classification = classify(response)
         disposition, failures, _ = classification
         status = response.status
         if disposition is Disposition.TRY_AGAIN:
             after_s = retry_after_s(response.headers.get("retry-after"), self._clock.date())
-            self._failed(batch, outcomes.failed(status, failures, after_s))
-        elif disposition is Disposition.WRONG_CREDENTIALS:
-            self._credentials_refused(batch, status, classification)
-        elif disposition is Disposition.NOT_KNOWN:
-            self._not_known(batch, status)
+            failure = outcomes.failed(status, failures, after_s)
+            self._failed(batch, failure)
+            return failure
+        if disposition is Disposition.WRONG_CREDENTIALS:
+            return self._credentials_refused(batch, status, classification)
+        if disposition is Disposition.NOT_KNOWN:
+            return self._not_known(batch, status)
+        self._health.on_success(batch.sent_at)
+        if disposition is Disposition.DELIVERED:
+            for job, outcome in accepted(batch, status, classification):
+                self._finish(job, outcome)
+            return None
+        failure = outcomes.refused(status, failures)
+        if len(batch.jobs) > 1 and status in _TOO_MUCH_TOGETHER:
+            self._split(batch)
         else:
-            self._health.on_success(batch.sent_at)
-            if disposition is Disposition.DELIVERED:
-                for job, outcome in accepted(batch, status, classification):
-                    self._finish(job, outcome)
-            elif len(batch.jobs) > 1 and status in _TOO_MUCH_TOGETHER:
-                self._split(batch)
-            else:
-                for job in batch.jobs:
-                    self._finish(job, outcomes.refused(status, failures))
+            for job in batch.jobs:
+                self._finish(job, failure)
+        return failure
 
     def _failed(self, batch: RequestBatch, outcome: DeliveryOutcome) -> None:
         """Try again after a retryable failure."""
@@ -216,8 +240,8 @@ class WorkspaceQueue:
 
     def _credentials_refused(
         self, batch: RequestBatch, status: int, classification: Classification
-    ) -> None:
-        """Answer every job that is not in flight."""
+    ) -> DeliveryOutcome:
+        """Answer every job that is not in flight. Return the outcome of the request's jobs."""
         jobs = batch.jobs
         outcome = self._health.on_credentials_refused(jobs, status, classification.failures)
         waiting = [job for job in self._jobs if job.state is not State.IN_FLIGHT]
@@ -225,12 +249,15 @@ class WorkspaceQueue:
             self._finish(job, outcome)
         for job in waiting:
             self._finish(job, outcome._replace(http_status=0))
+        return outcome
 
-    def _not_known(self, batch: RequestBatch, status: int) -> None:
-        """Send again the jobs that are idempotent; warn of the other jobs that they may not have been accepted."""
+    def _not_known(self, batch: RequestBatch, status: int) -> DeliveryOutcome:
+        """Send again the jobs that are idempotent; warn of the other jobs that they may not have been accepted.
+
+        Return the outcome of jobs that are not sent again.
+        """
         outcome = outcomes.not_known(status)
         self._health.on_failure(outcome, batch.sent_at)
-        _log.warning("Customer.io answered %d without saying what it accepted", status)
         perhaps_accepted = outcomes.DELIVERED._replace(
             http_status=status, warnings=[outcomes.UNREADABLE]
         )
@@ -247,6 +274,7 @@ class WorkspaceQueue:
                 self._finish(job, outcome)
         elif batch.jobs:
             self._try_again(batch, outcome)
+        return outcome
 
     def _split(self, batch: RequestBatch) -> None:
         """Send the halves one after the other, to find the jobs that Customer.io refuses."""
@@ -292,7 +320,12 @@ class WorkspaceQueue:
             else:
                 self._close(finished_job)
             if is_awaited:
+                self._report_settled(finished_job, its_outcome, now)
                 finished_job.owner.settled(finished_job, its_outcome)
+
+    def _report_settled(self, job: Job, outcome: DeliveryOutcome, now: float) -> None:
+        queue_s = (job.first_sent_at or now) - job.submitted_at
+        self._observer.job_settled(self._reporter.label, job, outcome, queue_s)
 
     def _close(self, job: Job) -> None:
         job.transition(State.SETTLED)

@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from msgspec import DecodeError, Raw
 from msgspec.json import encode, format
 
+from .counting import DestinationLabel
 from .destinations import KnownDestinations
 
 _TEXTS = {
@@ -42,6 +43,8 @@ class _Item(msgspec.Struct, gc=False):
     """The position of the item in its batch."""
     fields: pb.BatchItem
     """The item as the caller sent it."""
+    label: DestinationLabel
+    """The name of its destination in logs and metrics."""
 
     @property
     def tag(self) -> bytes:
@@ -82,6 +85,7 @@ class BatchDecoder:
     """A decoder of the items of one batch."""
 
     def __init__(self, batch: pb.Batch, known: KnownDestinations, max_event_bytes: int) -> None:
+        self._known = known
         self._destinations = known.for_batch()
         self._connection_of = known.connections.get
         self._max_event_bytes = max_event_bytes
@@ -91,41 +95,49 @@ class BatchDecoder:
         self._reference_id = batch.destination
         self._destination = self._destinations.get(batch.destination)
         self._hides_credentials = self._destinations.hides_credentials(batch.destination)
+        self._label = known.label(batch.destination)
 
     def decode(self, position: int, item: pb.BatchItem, json: bytes) -> Decoded:
         """Return the decoded item. json: `item.json`, which protobuf copies on each access."""
-        if not json and item.WhichOneof("payload") == "prepared":
-            return _decode_prepared(position, item)
         reference_id = item.destination or self._default_destination
         if reference_id != self._reference_id:
             self._reference_id = reference_id
             self._destination = self._destinations.get(reference_id)
             self._hides_credentials = self._destinations.hides_credentials(reference_id)
-        destination = self._destination
+            self._label = self._known.label(reference_id)
+        label, destination = self._label, self._destination
+        if not json and item.WhichOneof("payload") == "prepared":
+            return _decode_prepared(position, item, label)
         if isinstance(destination, Outcome):
-            return RejectedItem(position, item, destination)
+            return RejectedItem(position, item, label, destination)
         if item.attempt < 0:
-            return _rejected(position, item, _NEGATIVE_ATTEMPT)
+            return _rejected(position, item, label, _NEGATIVE_ATTEMPT)
         if not json:
             try:
                 json = _other_event_json(item)
             except EventRejected as rejection:
-                return _rejected(position, item, rejection)
+                return _rejected(position, item, label, rejection)
         if len(json) > self._max_event_bytes:
             text = f"the event has more than {self._max_event_bytes} bytes"
-            return _rejected(position, item, EventRejected(ErrorCode.TOO_LARGE, text))
+            return _rejected(position, item, label, EventRejected(ErrorCode.TOO_LARGE, text))
         connection = self._connection_of(item.connection or self._default_connection)
-        return DecodedEvent(position, item, json, destination, connection, self._hides_credentials)
+        return DecodedEvent(
+            position, item, label, json, destination, connection, self._hides_credentials
+        )
 
 
-def _decode_prepared(position: int, item: pb.BatchItem) -> PreparedItem | RejectedItem:
+def _decode_prepared(
+    position: int, item: pb.BatchItem, label: DestinationLabel
+) -> PreparedItem | RejectedItem:
     if item.attempt < 0:
-        return _rejected(position, item, _NEGATIVE_ATTEMPT)
-    return PreparedItem(position, item)
+        return _rejected(position, item, label, _NEGATIVE_ATTEMPT)
+    return PreparedItem(position, item, label)
 
 
-def _rejected(position: int, item: pb.BatchItem, rejection: EventRejected) -> RejectedItem:
-    return RejectedItem(position, item, rejected(rejection))
+def _rejected(
+    position: int, item: pb.BatchItem, label: DestinationLabel, rejection: EventRejected
+) -> RejectedItem:
+    return RejectedItem(position, item, label, rejected(rejection))
 
 
 def _other_event_json(item: pb.BatchItem) -> bytes:

@@ -11,8 +11,10 @@ from ciosidecar_transform import Outcome, RequestTemplate, Warning
 
 from ..delivery.endpoints import TrackApiEndpoints
 from ..delivery.job import Job
+from ..delivery.observer import MessageTrace
 from ..delivery.outcomes import DeliveryOutcome, ItemRef
 from ..delivery.workspace_queue import WorkspaceQueue
+from .counting import DestinationLabel, EventCounts
 from .decoding import Decoded, DecodedEvent, PreparedItem
 from .delivery_items import NOT_SENT, Deliverable, deliverable
 from .details import Delivered
@@ -58,9 +60,20 @@ class DeliveryBatch:
     """A batch of which some items are not answered yet, and the owner of its jobs."""
 
     def __init__(
-        self, queue: JobQueue, batch: event_pb2.Batch, endpoints: TrackApiEndpoints
+        self,
+        queue: JobQueue,
+        batch: event_pb2.Batch,
+        endpoints: TrackApiEndpoints,
+        counts: EventCounts,
+        trace: MessageTrace,
     ) -> None:
+        self.trace = trace
+        """The trace of the batch."""
         self._queue = queue
+        self._counts = counts
+        self._outcomes = counts.outcomes
+        # The label and the type of each event whose job is not settled.
+        self._submitted: dict[int, tuple[DestinationLabel, str]] = {}
         self._endpoints = endpoints
         self.batch_id = batch.batch_id
         self._unanswered = len(batch.items)
@@ -95,6 +108,7 @@ class DeliveryBatch:
         """Forget all jobs: the caller is gone."""
         if self._timer is not None:
             self._timer.cancel()
+        self._counts.report()
         for workspace, jobs in self._jobs.items():
             workspace.forget(jobs)
 
@@ -116,8 +130,10 @@ class DeliveryBatch:
         """Submit the request of an item, or answer an item that has none."""
         outcome, request, keys, fingerprint = processed
         if request is None:
+            self._outcomes[item.label].append(outcome)
             self._answer(item.position, outcome)
             return
+        self._submitted[item.position] = (item.label, outcome.event_type)
         if outcome.warnings:
             self._warnings[item.position] = outcome.warnings
         if isinstance(item, DecodedEvent) and item.hides_credentials:
@@ -132,6 +148,7 @@ class DeliveryBatch:
             size=MESSAGE_BYTES + len(request.path) + len(request.body),
             alone=item.fields.dont_batch,
             prepared=isinstance(item, PreparedItem),
+            destination_ref=item.label.destination_ref,
         )
         self._queue.submit(self, job, again=item.fields.attempt > 0)
 
@@ -150,7 +167,9 @@ class DeliveryBatch:
         warnings = self._warnings.pop(job.position, None)
         if outcome.warnings:
             warnings = [*(warnings or ()), *outcome.warnings]
-        answer = Outcome(outcome.status, warnings or [], outcome.error)
+        label, event_type = self._submitted.pop(job.position)
+        answer = Outcome(outcome.status, warnings or [], outcome.error, event_type=event_type)
+        self._outcomes[label].append(answer)
         self._answer(job.position, answer, Delivered(job, outcome))
 
     def item_ref(self, job: Job) -> ItemRef | None:
@@ -175,6 +194,7 @@ class DeliveryBatch:
         if not answers and not complete:
             return
         encoder.hidden = self._hidden
+        self._counts.report()
         unwritten = iter(answers)
         for answer in answers:
             encoder.answer(answer, answer.outcome, answer.delivered)

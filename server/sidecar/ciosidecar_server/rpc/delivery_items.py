@@ -13,9 +13,10 @@ from ciosidecar_transform.requests import SharedItem
 from ..delivery import outcomes
 from ..delivery.endpoints import TrackApiEndpoints
 from ..delivery.prepared_requests import prepared_request
+from .counting import PREPARED
 from .decoding import Decoded, DecodedEvent, PreparedItem, RejectedItem
 
-_AS_IT_IS = Outcome(200, [])
+_AS_IT_IS = Outcome(200, [], event_type=PREPARED)
 
 
 class Deliverable(NamedTuple):
@@ -58,7 +59,7 @@ def _of_event(item: DecodedEvent, now: int) -> Deliverable:
         by_phone = destination.by_phone
         keys = _caller_keys(item.fields) or operation_keys(operation, event, by_phone=by_phone)
     except Exception as fault:  # noqa: BLE001 - one event's fault is not the stream's
-        return Deliverable(internal_error(fault, outcome.warnings))
+        return Deliverable(internal_error(fault, outcome.warnings, outcome.event_type))
     return Deliverable(outcome, request, keys, hash(item.event))
 
 
@@ -74,7 +75,7 @@ def _of_prepared(item: PreparedItem, endpoints: TrackApiEndpoints) -> Deliverabl
             endpoints,
         )
     except EventRejected as rejection:
-        return Deliverable(rejected(rejection))
+        return Deliverable(rejected(rejection, event_type=PREPARED))
     keys = _caller_keys(item.fields) or request_keys(request)
     return Deliverable(_AS_IT_IS, request, keys, hash((prepared.url, prepared.body)))
 

@@ -10,12 +10,15 @@ from google.protobuf.duration_pb2 import Duration
 from ..delivery import outcomes
 from ..delivery.dispatcher import Dispatcher, workspace_key
 from ..delivery.job import Job
+from ..delivery.observer import MessageTrace
 from ..delivery.outcomes import DeliveryOutcome, ItemRef
 from ..settings import Settings
+from .counting import EventCounts
 from .delivery_batch import DeliveryBatch
 from .destinations import KnownDestinations
 from .errors import ProtocolError
 from .flow_control import FlowControl
+from .observer import RpcObserver
 from .resend_gate import ResendGate
 from .results_encoder import Reporting, Response, ResultsEncoder
 from .worker import Output
@@ -37,6 +40,7 @@ class DeliveryWorker(Generic[Response]):
         options: service_pb2.DeliveryOptions,
         output: Output[Response],
         flow_control: FlowControl,
+        observer: RpcObserver,
     ) -> None:
         """Begin to write results.
 
@@ -47,7 +51,9 @@ class DeliveryWorker(Generic[Response]):
             options: the caller's options.
             output: where results go. One response for a batch is written once it is complete.
             flow_control: what the caller may have outstanding.
+            observer: receives the counts of answered events.
         """
+        self._observer = observer
         self._dispatcher = dispatcher
         self._known = known
         self._default_timeout_s = (
@@ -83,7 +89,7 @@ class DeliveryWorker(Generic[Response]):
         """Whether every batch is answered."""
         return not self._batches
 
-    def begin(self, batch: event_pb2.Batch) -> DeliveryBatch:
+    def begin(self, batch: event_pb2.Batch, trace: MessageTrace) -> DeliveryBatch:
         """Take a batch into delivery.
 
         Raises:
@@ -92,7 +98,8 @@ class DeliveryWorker(Generic[Response]):
         if batch.batch_id in self._batch_ids:
             raise ProtocolError("batch.batch_id", "an unanswered batch of this stream has this id")
         self._batch_ids.add(batch.batch_id)
-        delivery_batch = DeliveryBatch(self, batch, self._dispatcher.endpoints)
+        counts = EventCounts(self._observer, delivery=True)
+        delivery_batch = DeliveryBatch(self, batch, self._dispatcher.endpoints, counts, trace)
         self._batches[delivery_batch] = None
         # An empty batch counts, too: its answer is kept until the caller reads.
         self._flow_control.add(max(1, len(batch.items)), delivery_batch.size)
@@ -128,6 +135,7 @@ class DeliveryWorker(Generic[Response]):
         """Forget what is not answered: the caller is gone. Return the task that ends now."""
         for batch in self._batches:
             batch.abandon()
+            self._observer.batch_ended(batch.trace)
         self._batches.clear()
         if self._gathering is not None:
             self._gathering.cancel()
@@ -213,6 +221,7 @@ class DeliveryWorker(Generic[Response]):
             if complete:
                 self._batches.pop(batch, None)
                 self._batch_ids.discard(batch.batch_id)
+                self._observer.batch_ended(batch.trace)
             self._changed.set()
 
 

@@ -24,6 +24,7 @@ from msgspec.json import encode
 
 from ..server_destinations import Known, ServerDestination, ServerDestinations
 from .connections import KnownConnections
+from .counting import UNKNOWN_DESTINATION, DestinationLabel, destination_label
 from .enums import enum_word
 from .errors import ProtocolError
 from .required import check_declaration, names_server_destination
@@ -221,6 +222,7 @@ class KnownDestinations:
         self._max_destinations = max_destinations
         self._server = server
         self._by_reference_id: dict[int, AnyDestination | Outcome | _ServerRef] = {}
+        self._labels: dict[int, DestinationLabel] = {}
         self.connections = KnownConnections(max_destinations)
         self.delivering = False
         """Whether the stream or call delivers what it transforms."""
@@ -243,12 +245,15 @@ class KnownDestinations:
             if turns.over:
                 await turns.next()
             if names_server_destination(declared):
-                problems = self._declare_ref(declared)
+                destination, problems = self._declare_ref(declared)
             else:
                 destination, problems = await read_declared(declared, self._server.known)
                 self._by_reference_id[declared.reference_id] = destination or rejected(
                     unusable(problems)
                 )
+            self._labels[declared.reference_id] = destination_label(
+                declared.destination_ref, destination
+            )
             if len(self._by_reference_id) > self._max_destinations:
                 raise ProtocolError(
                     "destinations",
@@ -258,18 +263,25 @@ class KnownDestinations:
             setting_problems += problem_messages(problems, declared.reference_id)
         return setting_problems
 
-    def _declare_ref(self, declared: pb.Destination) -> list[SettingProblem]:
-        """Declare a destination of the server. Return its setting problems of now."""
+    def _declare_ref(
+        self, declared: pb.Destination
+    ) -> tuple[AnyDestination | None, list[SettingProblem]]:
+        """Declare a destination of the server. Return the one of now, and its setting problems."""
         self._by_reference_id[declared.reference_id] = _ServerRef(declared.destination_ref)
         listed = self._server.known.destinations.get(declared.destination_ref)
         problem = _problem_of_ref(listed, delivering=self.delivering)
-        notes = [] if listed is None else listed.problems
-        return notes if problem is None else [problem]
+        if listed is None or problem is not None:
+            return None, [problem or _NOT_LISTED]
+        return listed.destination, listed.problems
 
     def for_batch(self) -> BatchDestinations:
         """Return the destinations for a batch that arrives now."""
         listed = self._server.known.destinations
         return BatchDestinations(self._by_reference_id, listed, delivering=self.delivering)
+
+    def label(self, reference_id: int) -> DestinationLabel:
+        """Return the name of a destination in logs and metrics."""
+        return self._labels.get(reference_id, UNKNOWN_DESTINATION)
 
     @property
     def alone(self) -> bool:

@@ -1,6 +1,5 @@
 """RPC failures: for violations of the protocol and internal errors, never for an event."""
 
-import logging
 import secrets
 from typing import Any, NoReturn
 
@@ -10,7 +9,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc import aio
 from grpc_status import rpc_status
 
-_log = logging.getLogger(__name__)
+from .observer import RpcObserver
 
 
 class ProtocolError(Exception):
@@ -44,7 +43,9 @@ class ProtocolError(Exception):
         return status_pb2.Status(code=code, message=f"{self.field}: {self.text}", details=[details])
 
 
-async def fail(context: aio.ServicerContext[Any, Any], fault: Exception) -> NoReturn:
+async def fail(
+    context: aio.ServicerContext[Any, Any], fault: Exception, observer: RpcObserver
+) -> NoReturn:
     """End the RPC with a status. Only a ProtocolError's text reaches the caller."""
     if isinstance(fault, ProtocolError):
         status = rpc_status.to_status(fault.status())
@@ -52,12 +53,6 @@ async def fail(context: aio.ServicerContext[Any, Any], fault: Exception) -> NoRe
         await context.abort(status.code, status.details)
     # grpc would put the exception's text into the status. The text may quote events and keys.
     log_id = secrets.token_hex(4)
-    _log.error("internal error %s", log_id, exc_info=_without_text(fault))
+    observer.internal_fault(fault, log_id)
     await context.abort(grpc.StatusCode.INTERNAL, f"internal error; the log has it as {log_id}")
     raise AssertionError  # abort raises
-
-
-def _without_text(fault: Exception) -> Exception:
-    bare = RuntimeError(type(fault).__name__)
-    bare.__traceback__ = fault.__traceback__
-    return bare

@@ -1,6 +1,7 @@
 """The calls of SidecarService."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from ..delivery.dispatcher import Dispatcher
 from ..delivery.probe import probe, wrong_region
 from ..server_destinations import ServerDestinations
 from ..settings import Settings
+from .callers import unary_caller
 from .delivery_worker import DeliveryWorker
 from .destinations import (
     REGIONS,
@@ -25,10 +27,12 @@ from .destinations import (
     read_checked,
     region_key,
 )
-from .errors import fail
+from .errors import ProtocolError, fail
 from .flow_control import FlowControl
 from .limits import limits
 from .memory import give_back_after
+from .observer import NoRpcObserver, RpcObserver, StreamSnapshot
+from .open_streams import OpenStreams
 from .required import (
     check_deliver,
     check_delivery_offered,
@@ -50,10 +54,19 @@ def _answering(call: _Call[_Request, _Response]) -> _Call[_Request, _Response]:
 
     @wraps(call)
     async def guarded(self: "Servicer", request: _Request, context: Any) -> _Response:
+        begun_at = time.perf_counter()
+        code = "CANCELLED"
         try:
-            return await call(self, request, context)
+            response = await call(self, request, context)
         except Exception as fault:  # noqa: BLE001 - the text of no exception reaches the caller
-            await fail(context, fault)
+            code = fault.code.name if isinstance(fault, ProtocolError) else "INTERNAL"
+            await fail(context, fault, self._observer)
+        else:
+            code = "OK"
+            return response
+        finally:
+            duration_s = time.perf_counter() - begun_at
+            self._observer.call_ended(call.__name__, code, duration_s)
 
     return guarded
 
@@ -67,8 +80,12 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         draining: Draining,
         delivery: Dispatcher,
         destinations: ServerDestinations,
+        observer: RpcObserver | None = None,
     ) -> None:
+        """Begin without calls. observer: receives the reports of calls and streams. Optional."""
         self._settings = settings
+        self._observer = observer or NoRpcObserver()
+        self._streams = OpenStreams(self._observer)
         self._draining = draining
         self._dispatcher = delivery
         self._destinations = destinations
@@ -78,6 +95,10 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         """Wait until no stream and no delivery is left; gRPC's own stop returns a moment before."""
         if self._calls:
             await asyncio.wait(set(self._calls))
+
+    def snapshot(self) -> list[StreamSnapshot]:
+        """Return the state of every open stream."""
+        return self._streams.snapshot()
 
     @_answering
     async def GetCapabilities(  # noqa: N802 - the contract's name
@@ -143,20 +164,21 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
 
     @_answering
     async def Transform(  # noqa: N802
-        self, request: pb.TransformRequest, _context: Any
+        self, request: pb.TransformRequest, context: Any
     ) -> pb.TransformResponse:
         """Transform one batch."""
         check_transform(request)
         known = await self._declared(request, delivering=False)
         collected = Collected(pb.TransformResponse)
-        worker = TransformWorker(collected.output)
-        await process_batch(request.batch, known, self._settings, worker)
+        worker = TransformWorker(collected.output, self._observer)
+        caller = unary_caller(context, delivery=False)
+        await process_batch(request.batch, known, self._settings, worker, self._observer, caller)
         give_back_after(request)
         return collected.response
 
     @_answering
     async def Deliver(  # noqa: N802
-        self, request: pb.DeliverRequest, _context: Any
+        self, request: pb.DeliverRequest, context: Any
     ) -> pb.DeliverResponse:
         """Transform one batch and deliver its requests."""
         check_delivery_offered(self._settings, "delivery")
@@ -171,9 +193,13 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
             request.delivery,
             collected.output,
             FlowControl.unlimited(),
+            self._observer,
         )
         try:
-            await process_batch(request.batch, known, self._settings, worker)
+            caller = unary_caller(context, delivery=True)
+            await process_batch(
+                request.batch, known, self._settings, worker, self._observer, caller
+            )
             give_back_after(request)
             await worker.finish()
         finally:
@@ -204,11 +230,15 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         """Transform or deliver the batches of a stream."""
         self._note_task()
         try:
-            session = Session(
-                context, self._settings, self._draining, self._dispatcher, self._destinations
-            )
-            await session.run()
+            await Session(
+                context,
+                self._settings,
+                self._draining,
+                self._dispatcher,
+                self._destinations,
+                self._streams,
+            ).run()
         except asyncio.CancelledError:
             raise  # swallowing it leaks the call in grpc.aio (grpc#43360)
         except Exception as fault:  # noqa: BLE001
-            await fail(context, fault)
+            await fail(context, fault, self._observer)

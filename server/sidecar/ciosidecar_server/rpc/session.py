@@ -12,14 +12,15 @@ from grpc import aio
 from ..delivery.dispatcher import Dispatcher
 from ..server_destinations import ServerDestinations
 from ..settings import Settings
+from .callers import stream_caller
 from .delivery_worker import DeliveryWorker
 from .destinations import KnownDestinations, fitting_problems
 from .errors import ProtocolError
 from .flow_control import FlowControl
 from .limits import limits
 from .memory import give_back_after
+from .open_streams import OpenStreams, StreamRecord
 from .required import check_delivery_offered
-from .session_log import SessionLog
 from .transform_worker import TransformWorker
 from .unreadable import reject_unreadable
 from .worker import Output, Worker, process_batch
@@ -65,6 +66,7 @@ class Session:
         draining: Draining,
         delivery: Dispatcher,
         destinations: ServerDestinations,
+        streams: OpenStreams,
     ) -> None:
         self._context = context
         self._settings = settings
@@ -74,7 +76,9 @@ class Session:
         self._known = KnownDestinations(settings.max_destinations, destinations)
         self._max_receive_bytes = DEFAULT_RECEIVE_BYTES
         self._session_id = secrets.token_hex(8)
-        self._log = SessionLog(self._session_id, context.peer())
+        self._observer = streams.observer
+        self._caller = stream_caller(self._session_id, context)
+        self._record = StreamRecord(self._session_id, context.peer(), streams)
         # gRPC allows one write at a time, and `_drain` writes beside the worker.
         self._writing = asyncio.Lock()
         self._messages_read = 0
@@ -86,7 +90,7 @@ class Session:
         Raises:
             ProtocolError: the caller violated the protocol.
         """
-        with self._log:
+        with self._record:
             await self._run()
 
     async def _run(self) -> None:
@@ -96,11 +100,11 @@ class Session:
             await asyncio.wait((serving, draining), return_when=asyncio.FIRST_COMPLETED)
             if not serving.done():
                 await self._drain(serving)
-                self._log.reason = "the server is shutting down"
+                self._record.reason = "the server is shutting down"
             if not serving.cancelled():
                 await serving
         except _PeerGone:
-            self._log.reason = "the peer is gone"
+            self._record.reason = "the peer is gone"
         finally:
             # No task of a stream outlives the stream, however it ends.
             draining.cancel()
@@ -138,14 +142,16 @@ class Session:
         """
         message = await self._read()
         if message is None:
-            self._log.reason = "closed without Finish"
+            self._record.reason = "closed without Finish"
             return _HALF_CLOSE
         kind = message.WhichOneof("message")
         if kind == _FINISH:
             return _FINISH
         if kind == "batch":
-            self._log.received(message.batch)
-            await process_batch(message.batch, self._known, self._settings, worker)
+            self._record.received(message.batch)
+            await process_batch(
+                message.batch, self._known, self._settings, worker, self._observer, self._caller
+            )
             give_back_after(message)
         elif kind == "upsert_destinations":
             declared = message.upsert_destinations
@@ -195,14 +201,16 @@ class Session:
         )
         problems = await self._known.upsert(opening.destinations, opening.connections)
         response.opened.problems.extend(fitting_problems(problems, self._max_receive_bytes))
-        self._log.opened(opening)
+        self._record.opened(opening)
+        info = self._record.info
+        self._caller = self._caller._replace(client_name=info.client_name, delivery=info.delivery)
         await self._write(response)
         return worker
 
     def _new_worker(self, opening: pb.OpenStream) -> Worker:
         output = Output(pb.TransformStreamResponse, self._write, self._max_receive_bytes)
         if not opening.HasField("delivery"):
-            return TransformWorker(output)
+            return TransformWorker(output, self._observer)
         check_delivery_offered(self._settings, "open.delivery")
         return DeliveryWorker(
             self._dispatcher,
@@ -213,6 +221,7 @@ class Session:
             FlowControl(
                 self._settings.max_outstanding_events, self._settings.max_outstanding_bytes
             ),
+            self._observer,
         )
 
     async def _read(self) -> pb.TransformStreamRequest | None:
@@ -232,7 +241,7 @@ class Session:
         async with self._writing:
             try:
                 await self._context.write(response)
-                self._log.answered(response)
+                self._record.answered(response)
             except aio.BaseError as fault:
                 # The pending write fails like this if the peer cancels or disconnects.
                 raise _PeerGone from fault

@@ -2,14 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Generic
 
 from ciosidecar.v1 import event_pb2 as pb
 from ciosidecar_transform import BatchTransform, ErrorCode, EventRejected, Outcome
 from ciosidecar_transform.outcomes import rejected
 
+from ..delivery.observer import MessageTrace
+from .counting import EventCounts
 from .decoding import Decoded, DecodedEvent, RejectedItem
+from .observer import RpcObserver
 from .results_encoder import Reporting, Response, ResultsEncoder
 from .worker import Output
 
@@ -27,13 +30,17 @@ class TransformWorker(Generic[Response]):
     idle = True
     """Whether every batch is answered."""
 
-    def __init__(self, output: Output[Response]) -> None:
+    def __init__(self, output: Output[Response], observer: RpcObserver) -> None:
         self._output = output
+        self._observer = observer
         self._reporting = Reporting(output.max_bytes, one_message=output.one_response)
 
-    def begin(self, batch: pb.Batch) -> "TransformBatch[Response]":
+    def begin(self, batch: pb.Batch, trace: MessageTrace) -> "TransformBatch[Response]":
         """Return the work on a batch."""
-        return TransformBatch(batch, self._output, self._reporting)
+        counts = EventCounts(self._observer, delivery=False)
+        return TransformBatch(
+            batch, self._output, self._reporting, counts, lambda: self._observer.batch_ended(trace)
+        )
 
     async def ready(self) -> None:
         """Return at once: nothing of earlier batches is outstanding."""
@@ -49,8 +56,18 @@ class TransformWorker(Generic[Response]):
 class TransformBatch(Generic[Response]):
     """The transform of one batch."""
 
-    def __init__(self, batch: pb.Batch, output: Output[Response], reporting: Reporting) -> None:
+    def __init__(
+        self,
+        batch: pb.Batch,
+        output: Output[Response],
+        reporting: Reporting,
+        counts: EventCounts,
+        ended: Callable[[], None],
+    ) -> None:
+        self._ended = ended
         self._write = output.write
+        self._counts = counts
+        self._outcomes = counts.outcomes
         self._encoder = ResultsEncoder(output.new_response, batch.batch_id, reporting)
         transform = BatchTransform(int(time.time()), self._encoder)
         self._encoder.flush_requests = transform.flush
@@ -62,7 +79,7 @@ class TransformBatch(Generic[Response]):
         """Transform an item."""
         if type(item) is DecodedEvent:
             fields = item.fields
-            return self._add(
+            outcome = self._add(
                 item.position,
                 item.event,
                 item.destination,
@@ -70,7 +87,10 @@ class TransformBatch(Generic[Response]):
                 alone=fields.dont_batch,
                 connection=item.connection,
             )
-        return item.outcome if type(item) is RejectedItem else _NO_DELIVERY
+        else:
+            outcome = item.outcome if type(item) is RejectedItem else _NO_DELIVERY
+        self._outcomes[item.label].append(outcome)
+        return outcome
 
     async def pause(self) -> None:
         """Write the results that are complete."""
@@ -80,4 +100,6 @@ class TransformBatch(Generic[Response]):
     async def end(self) -> None:
         """Write the other results."""
         self._encoder.finish()
+        self._counts.report()
         await self.pause()
+        self._ended()

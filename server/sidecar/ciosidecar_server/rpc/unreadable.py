@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from grpc import aio
 
 from .errors import ProtocolError, fail
+from .observer import RpcObserver
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +38,9 @@ def reject_unreadable(message: object) -> None:
 class UnreadableInterceptor(aio.ServerInterceptor):
     """An interceptor that fails calls whose messages cannot be read."""
 
+    def __init__(self, observer: RpcObserver) -> None:
+        self._observer = observer
+
     async def intercept_service(
         self,
         continuation: Callable[
@@ -50,11 +54,11 @@ class UnreadableInterceptor(aio.ServerInterceptor):
             return None  # gRPC's value for an unknown method
         guarded: dict[str, Any] = {}
         if handler.unary_unary is not None:
-            guarded["unary_unary"] = _guard(handler.unary_unary)
+            guarded["unary_unary"] = _guard(handler.unary_unary, self._observer)
         elif handler.unary_stream is not None:
-            guarded["unary_stream"] = _guard(handler.unary_stream)
+            guarded["unary_stream"] = _guard(handler.unary_stream, self._observer)
         elif isasyncgenfunction(handler.stream_stream):
-            guarded["stream_stream"] = _guard_stream(handler.stream_stream)
+            guarded["stream_stream"] = _guard_stream(handler.stream_stream, self._observer)
         # Any other stream reads by itself, and calls reject_unreadable.
         guarded["request_deserializer"] = _reader(
             handler.request_deserializer, handler_call_details.method
@@ -74,20 +78,22 @@ def _reader(read: Callable[[bytes], Any], method: str) -> Callable[[bytes], Any]
     return read_or_not
 
 
-def _guard(call: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+def _guard(
+    call: Callable[[Any, Any], Awaitable[Any]], observer: RpcObserver
+) -> Callable[[Any, Any], Awaitable[Any]]:
     async def guarded(request: Any, context: Any) -> Any:
-        await _reject(request, context)
+        await _reject(request, context, observer)
         return await call(request, context)
 
     return guarded
 
 
 def _guard_stream(
-    call: Callable[[AsyncIterator[Any], Any], AsyncIterator[Any]],
+    call: Callable[[AsyncIterator[Any], Any], AsyncIterator[Any]], observer: RpcObserver
 ) -> Callable[[AsyncIterator[Any], Any], AsyncIterator[Any]]:
     async def readable(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         async for request in requests:
-            await _reject(request, context)
+            await _reject(request, context, observer)
             yield request
 
     async def guarded(requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
@@ -97,8 +103,8 @@ def _guard_stream(
     return guarded
 
 
-async def _reject(request: object, context: Any) -> None:
+async def _reject(request: object, context: Any, observer: RpcObserver) -> None:
     try:
         reject_unreadable(request)
     except ProtocolError as fault:
-        await fail(context, fault)
+        await fail(context, fault, observer)

@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
+from time import perf_counter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ciosidecar.v1 import event_pb2 as pb
 
+from ..delivery.observer import MessageTrace
 from ..settings import Settings
 from .decoding import BatchDecoder, Decoded
 from .destinations import KnownDestinations
 from .errors import ProtocolError
+from .observer import BatchInfo, Caller, ReceivedBatch, RpcObserver
 from .results_encoder import Response
 from .turns import LARGE_BYTES, Turns, in_thread
 
@@ -70,8 +73,8 @@ class Worker(Protocol):
     def idle(self) -> bool:
         """Whether every batch is answered."""
 
-    def begin(self, batch: pb.Batch) -> BatchWork[Any]:
-        """Return the work on a batch."""
+    def begin(self, batch: pb.Batch, trace: MessageTrace) -> BatchWork[Any]:
+        """Return the work on a batch. It reports the end of the trace."""
 
     async def ready(self) -> None:
         """Wait until the next batch may be read."""
@@ -84,7 +87,12 @@ class Worker(Protocol):
 
 
 async def process_batch(
-    batch: pb.Batch, known: KnownDestinations, settings: Settings, worker: Worker
+    batch: pb.Batch,
+    known: KnownDestinations,
+    settings: Settings,
+    worker: Worker,
+    observer: RpcObserver,
+    caller: Caller,
 ) -> None:
     """Check a batch, decode its items and hand them to a worker, in turns with other callers.
 
@@ -92,7 +100,35 @@ async def process_batch(
         ProtocolError: the batch has too many items.
     """
     check_size(batch, settings)
-    work = worker.begin(batch)
+    trace = _begin_trace(batch, observer, caller)
+    try:
+        await _process_items(batch, known, settings, worker.begin(batch, trace), observer)
+    except BaseException:
+        observer.batch_ended(trace)
+        raise
+
+
+def _begin_trace(batch: pb.Batch, observer: RpcObserver, caller: Caller) -> MessageTrace:
+    trace = MessageTrace()
+    observer.batch_began(
+        BatchInfo(batch.batch_id, len(batch.items), batch.traceparent, caller), trace
+    )
+    if trace.span is not None:
+        trace.traceparents = {
+            position: item.traceparent
+            for position, item in enumerate(batch.items)
+            if item.traceparent
+        }
+    return trace
+
+
+async def _process_items(
+    batch: pb.Batch,
+    known: KnownDestinations,
+    settings: Settings,
+    work: BatchWork[Any],
+    observer: RpcObserver,
+) -> None:
     decode = BatchDecoder(batch, known, settings.max_event_bytes).decode
     process, accept = work.process, work.accept
 
@@ -101,17 +137,26 @@ async def process_batch(
         return decoded, process(decoded)
 
     turns = Turns()
+    size = 0
+    worked_s = 0.0
+    begun_at = perf_counter()
     for position, item in enumerate(batch.items):
         if turns.over:
+            worked_s += perf_counter() - begun_at
             await work.pause()
             await turns.next()
+            begun_at = perf_counter()
         json = item.json
-        if (len(json) or item.ByteSize()) > LARGE_BYTES:
+        item_bytes = len(json) or item.ByteSize()
+        size += item_bytes
+        if item_bytes > LARGE_BYTES:
             decoded, processed = await in_thread(partial(decode_and_process, position, item, json))
             accept(decoded, processed)
         else:
             decoded = decode(position, item, json)
             accept(decoded, process(decoded))
+    worked_s += perf_counter() - begun_at
+    observer.batch_received(ReceivedBatch(len(batch.items), size, worked_s))
     await work.end()
 
 

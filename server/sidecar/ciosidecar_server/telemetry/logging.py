@@ -1,23 +1,159 @@
-"""Log lines on stderr that never hold up the event loop."""
+"""Log lines on stderr that never hold up the event loop: JSON, or words and colours on a terminal."""
 
 import atexit
 import logging
+import os
 import queue
 import select
 import sys
 import threading
+from typing import Any
+
+import structlog
+from structlog.stdlib import BoundLogger, ProcessorFormatter, filter_by_level
+from structlog.typing import EventDict, Processor
+
+from .faults import kind_and_place
 
 MAX_WAITING_LINES = 10_000
 _LAST_LINES_S = 1.0
-_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_MAX_TEMPLATE_CHARACTERS = 500
+_OWN = "ciosidecar"
+# At lower levels these libraries write headers, credentials and paths into their messages.
+_TALKATIVE = ("h2", "hpack", "httpcore", "httpx", "grpc._cython")
 
 
-def configure(level: str) -> None:
-    """Send log records of at least this level to stderr."""
+def get_logger(name: str) -> BoundLogger:
+    """Return a logger whose lines have fields. It writes to the standard library's logger of that name."""
+    logger: BoundLogger = structlog.wrap_logger(
+        logging.getLogger(name),
+        processors=[filter_by_level, ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    return logger
+
+
+def configure(level: str, log_format: str = "auto") -> None:
+    """Send log records of at least this level to stderr.
+
+    Args:
+        level: the name of the level, in capitals.
+        log_format: json, console, or auto: console if stderr is a terminal.
+    """
     handler = ThreadedHandler(sys.stderr.fileno())
-    handler.setFormatter(logging.Formatter(_FORMAT))
+    handler.setFormatter(formatter(log_format))
     logging.basicConfig(level=level, handlers=[handler])
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    threading.excepthook = _log_thread
+    sys.unraisablehook = _log_unraisable
     atexit.register(handler.finish)
+
+
+def formatter(log_format: str) -> ProcessorFormatter:
+    """Return the formatter of a log format."""
+    is_console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
+    stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    common: list[Processor] = [_without_exception, _level_and_logger, stamp]
+    last = _console() if is_console else _json()
+    return ProcessorFormatter(
+        foreign_pre_chain=[_masked],
+        pass_foreign_args=True,
+        processors=[*common, ProcessorFormatter.remove_processors_meta, *last],
+    )
+
+
+def _json() -> list[Processor]:
+    return [
+        structlog.processors.EventRenamer("message"),
+        _ordered,
+        structlog.processors.JSONRenderer(ensure_ascii=False),
+    ]
+
+
+def _console() -> list[Processor]:
+    return [structlog.dev.ConsoleRenderer(colors=_with_colours(), pad_event_to=0)]
+
+
+def _with_colours() -> bool:
+    """Return whether lines have colours: NO_COLOR and FORCE_COLOR count if they are not empty."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or sys.stderr.isatty()
+
+
+def _ordered(_logger: Any, _method: str, fields: EventDict) -> EventDict:
+    """Put the time, the level and the message first."""
+    first = {name: fields.pop(name) for name in ("timestamp", "level", "message", "logger")}
+    return {**first, **fields}
+
+
+def _level_and_logger(_logger: Any, _method: str, fields: EventDict) -> EventDict:
+    record: logging.LogRecord = fields["_record"]
+    fields["level"] = record.levelname.lower()
+    fields["logger"] = record.name
+    return fields
+
+
+def _without_exception(_logger: Any, _method: str, fields: EventDict) -> EventDict:
+    """Replace an exception by its type and place: its text may quote events and keys."""
+    record: logging.LogRecord = fields["_record"]
+    record_exception = record.exc_info[1] if record.exc_info else None
+    exception = fields.pop("exc_info", None)
+    if isinstance(exception, tuple):
+        exception = exception[1]
+    fault = exception if isinstance(exception, BaseException) else record_exception
+    record.exc_info = record.exc_text = None
+    if fault is not None:
+        fields["fault"], fields["place"] = kind_and_place(fault)
+    return fields
+
+
+def _masked(_logger: Any, _method: str, fields: EventDict) -> EventDict:
+    """Leave the texts out of a library's line: they may quote events and keys. Its numbers stay."""
+    record: logging.LogRecord = fields["_record"]
+    arguments = fields.pop("positional_args", ())
+    if not record.name.partition(".")[0].startswith(_OWN):
+        fields["event"] = _template(record, arguments)
+    return fields
+
+
+def _template(record: logging.LogRecord, arguments: object) -> str:
+    if not isinstance(record.msg, str):
+        return type(record.msg).__name__
+    arguments = arguments if isinstance(arguments, tuple) else ()
+    shown = tuple(
+        argument if isinstance(argument, int | float) else f"<{type(argument).__name__}>"
+        for argument in arguments
+    )
+    try:
+        text = record.msg % shown if shown else record.msg
+    except (TypeError, ValueError):
+        text = record.msg
+    return text[:_MAX_TEMPLATE_CHARACTERS]
+
+
+def log_loop_exception(_loop: object, context: dict[str, Any]) -> None:
+    """Log what asyncio reports of a task or callback, without the texts of exceptions and tasks."""
+    fault = context.get("exception")
+    if isinstance(fault, BaseException):
+        kind, place = kind_and_place(fault)
+        get_logger(_OWN).error("internal error in the event loop", fault=kind, place=place)
+    else:
+        get_logger(_OWN).error("the event loop reports a problem")
+
+
+def _log_thread(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_value is not None:
+        kind, place = kind_and_place(arguments.exc_value)
+        get_logger(_OWN).error("internal error in a thread", fault=kind, place=place)
+
+
+def _log_unraisable(arguments: "sys.UnraisableHookArgs") -> None:
+    if arguments.exc_value is not None:
+        kind, place = kind_and_place(arguments.exc_value)
+        get_logger(_OWN).error("internal error without a caller", fault=kind, place=place)
 
 
 class ThreadedHandler(logging.Handler):
@@ -73,4 +209,4 @@ class ThreadedHandler(logging.Handler):
 
 def _dropped_lines(number: int) -> logging.LogRecord:
     text = "%d log lines were dropped: stderr did not take them in time"
-    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (number,), None)
+    return logging.LogRecord(_OWN, logging.WARNING, __file__, 0, text, (number,), None)

@@ -29,6 +29,8 @@ class Destination(Struct, frozen=True, eq=False):
     """Methods, hosts and headers of its requests. Holds the credentials."""
     writers: Writers
     """The writers of operations for its API version (rule 10)."""
+    api_version: str
+    """The version of the Track API: v1 or v2."""
     closes_requests: bool
     """Whether a request that cannot be shared closes all shared requests before it (rule 10.2)."""
     device_events: tuple[str, ...]
@@ -98,6 +100,7 @@ def settled(
     destination = Destination(
         endpoints=endpoints(BASE_URLS[region], site_id, api_key),
         writers=_WRITERS[api_version],
+        api_version=api_version,
         closes_requests=api_version == "v2",
         device_events=(*DEVICE_EVENTS, device_token_event) if device_token_event else DEVICE_EVENTS,
         addressing=Addressing(

@@ -40,11 +40,18 @@ class DynamicDestination:
             for text, template in templates_of_key.items()
         }
         self._settled = lru_cache(MAX_CACHED)(self._settle)
+        self.api_version = self._api_version()
+        """v1, v2, or template if each event fills the version in."""
         # True if any of its destinations may be so: at worst that closes a request early.
         self.closes_requests = self._may_be(table.API_VERSION, wanted="v2")
         self.by_phone = self._may_be(table.PHONE_AS_IDENTIFIER, wanted=True) or self._may_be(
             table.USER_ID_KIND, wanted="phone"
         )
+
+    def _api_version(self) -> str:
+        if table.API_VERSION.key in self._keys:
+            return "template"
+        return "v2" if self._may_be(table.API_VERSION, wanted="v2") else "v1"
 
     def _may_be(self, setting: Setting, *, wanted: object) -> bool:
         return setting.key in self._keys or value(self._config.get(setting.key, ABSENT)) == wanted

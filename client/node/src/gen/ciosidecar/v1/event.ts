@@ -39,7 +39,14 @@ export interface Batch {
    * Optional. The time limit for the delivery of this batch. An item that is not delivered by then
    * gets a retryable error. Defaults to `DeliveryOptions.default_timeout`. Used only with delivery.
    */
-  timeout: Duration | undefined;
+  timeout:
+    | Duration
+    | undefined;
+  /**
+   * Optional. The W3C trace context of this batch: the parent of its span if tracing is on. Defaults to
+   * `traceparent` and `tracestate` in the metadata of the call.
+   */
+  traceparent: string;
 }
 
 /** One event, or one prepared request, with its options. */
@@ -172,7 +179,15 @@ export interface JsonObject {
 }
 
 function createBaseBatch(): Batch {
-  return { $type: "ciosidecar.v1.Batch", batchId: 0n, items: [], destination: 0, connection: 0, timeout: undefined };
+  return {
+    $type: "ciosidecar.v1.Batch",
+    batchId: 0n,
+    items: [],
+    destination: 0,
+    connection: 0,
+    timeout: undefined,
+    traceparent: "",
+  };
 }
 
 export const Batch: MessageFns<Batch, "ciosidecar.v1.Batch"> = {
@@ -196,6 +211,9 @@ export const Batch: MessageFns<Batch, "ciosidecar.v1.Batch"> = {
     }
     if (message.timeout !== undefined) {
       Duration.encode(message.timeout, writer.uint32(42).fork()).join();
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(50).string(message.traceparent);
     }
     return writer;
   },
@@ -253,6 +271,14 @@ export const Batch: MessageFns<Batch, "ciosidecar.v1.Batch"> = {
             message.timeout = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -277,6 +303,7 @@ export const Batch: MessageFns<Batch, "ciosidecar.v1.Batch"> = {
     message.timeout = (object.timeout !== undefined && object.timeout !== null)
       ? Duration.fromPartial(object.timeout)
       : undefined;
+    message.traceparent = object.traceparent ?? "";
     return message;
   },
 };

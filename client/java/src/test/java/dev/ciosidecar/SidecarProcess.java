@@ -31,6 +31,7 @@ final class SidecarProcess implements AutoCloseable {
 
   static SidecarProcess listening(String address, String... options) throws Exception {
     List<String> all = new ArrayList<>(List.of("serve", "--log-level", "error", "--listen", address));
+    all.addAll(List.of("--admin-listen", "127.0.0.1:0"));
     all.addAll(List.of(options));
     return run(all);
   }

@@ -1,0 +1,144 @@
+"""The server's certificates and its callers' tokens, which are read again when their files change."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+
+from .addresses import CannotListen
+from .certificates import day, read_certificates
+from .settings import Settings
+from .tokens import Tokens, read_tokens
+from .watching import FileWatch
+
+_log = logging.getLogger(__name__)
+
+
+class TlsFiles:
+    """The files of --tls-cert, --tls-key and --tls-client-ca."""
+
+    def __init__(self, cert: Path, key: Path, client_ca: Path | None) -> None:
+        """Read the files.
+
+        Raises:
+            CannotListen: A file cannot be used.
+        """
+        self._files = (cert, key, client_ca)
+        paths = [path for path in self._files if path is not None]
+        self.watch = FileWatch(paths, self._read_again)
+        self._current = read_certificates(*self._files)
+        self._warn()
+
+    def server_credentials(self) -> grpc.ServerCredentials:
+        """Return credentials for one port. A new connection gets the newest certificate that can be used."""
+        given = self._current
+
+        def newer() -> grpc.ServerCertificateConfiguration | None:
+            # gRPC calls this in threads of its own, before each handshake. It keeps what it was given last.
+            nonlocal given
+            current = self._current
+            if current is given:
+                return None
+            given = current
+            return current.configuration()
+
+        return grpc.dynamic_ssl_server_credentials(
+            given.configuration(),
+            newer,  # type: ignore[arg-type]  # None stands for no change
+            require_client_authentication=given.client_ca is not None,
+        )
+
+    def _read_again(self) -> None:
+        try:
+            self._current = read_certificates(*self._files)
+        except CannotListen as problem:
+            _log.error(
+                "the TLS files changed and cannot be used, so the former certificate stays, valid until %s: %s",
+                day(self._current.not_after),
+                problem,
+            )
+            return
+        _log.info(
+            "the TLS files were read again: new connections get the certificate that is valid until %s",
+            day(self._current.not_after),
+        )
+        self._warn()
+
+    def _warn(self) -> None:
+        if problem := self._current.problem():
+            _log.warning("the certificate in --tls-cert %s %s", self._files[0], problem)
+
+
+class TokenFile:
+    """The file of --auth-token-file."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file.
+
+        Raises:
+            CannotListen: The file cannot be used.
+        """
+        self._path = path
+        self.watch = FileWatch([path], self._read_again)
+        self._tokens: Tokens = read_tokens(path)
+
+    def accept(self, token: bytes) -> bool:
+        """Return True if a caller may present this token now."""
+        return self._tokens.accept(token)
+
+    def _read_again(self) -> None:
+        try:
+            self._tokens = read_tokens(self._path)
+        except CannotListen as problem:
+            _log.error(
+                "the tokens changed and cannot be used, so the %d former ones stay: %s",
+                len(self._tokens),
+                problem,
+            )
+            return
+        _log.info("the tokens were read again: %d are valid for new calls", len(self._tokens))
+
+
+class Credentials:
+    """What a server needs to prove itself, and to know its callers."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the files of the settings.
+
+        Raises:
+            CannotListen: A file cannot be used.
+        """
+        self._tls = _tls_files(settings)
+        path = settings.auth_token_file
+        self._tokens = None if path is None else TokenFile(path)
+        readers = [reader for reader in (self._tls, self._tokens) if reader is not None]
+        self._watches = [reader.watch for reader in readers]
+
+    @property
+    def tls(self) -> Callable[[], grpc.ServerCredentials] | None:
+        """Return what makes credentials for one port. None: no TLS."""
+        return None if self._tls is None else self._tls.server_credentials
+
+    @property
+    def accept_token(self) -> Callable[[bytes], bool] | None:
+        """Return what tells valid tokens. None: callers need no token."""
+        return None if self._tokens is None else self._tokens.accept
+
+    def start(self) -> None:
+        """Begin to look for changed files, in the running event loop."""
+        for watch in self._watches:
+            watch.start()
+
+    async def aclose(self) -> None:
+        """Look for changed files no more."""
+        for watch in self._watches:
+            await watch.aclose()
+
+
+def _tls_files(settings: Settings) -> TlsFiles | None:
+    if settings.tls_cert and settings.tls_key:
+        return TlsFiles(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    if settings.tls_cert or settings.tls_key or settings.tls_client_ca:
+        raise CannotListen("TLS needs both --tls-cert and --tls-key")
+    return None

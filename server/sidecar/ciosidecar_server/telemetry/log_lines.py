@@ -1,0 +1,124 @@
+"""The log lines of a server: its streams, the conditions of its workspaces, refused events, defects."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+
+from ..delivery.observer import Condition, WorkspaceLabel, WorkspaceSnapshot
+from ..rpc.observer import EventLabels, StreamCounts, StreamInfo, WarningLabels
+from .faults import kind_and_place
+from .logging import get_logger
+from .observer import Observer
+
+SUMMARY_S = 60.0
+_MAX_SUMMARISED = 100
+_REFUSED = ("rejected", "partly_refused", "retryable")
+_OTHER = "other"
+
+_log = get_logger("ciosidecar")
+
+_CONDITIONS = {
+    Condition.PAUSED: ("warning", "workspace paused: Customer.io asks to wait (Retry-After)"),
+    Condition.RESUMED: ("info", "workspace resumed: the pause is over"),
+    Condition.THROTTLED: (
+        "warning",
+        "workspace throttled: Customer.io answered 429, the rate is lower",
+    ),
+    Condition.FULL_RATE: ("info", "workspace at its full rate again"),
+    Condition.DOWN: ("error", "workspace down: five requests to Customer.io in a row failed"),
+    Condition.UP: ("info", "workspace up again: Customer.io accepts requests"),
+    Condition.CREDENTIALS_REFUSED: (
+        "error",
+        "credentials refused: Customer.io does not accept the destination's siteID and apiKey",
+    ),
+    Condition.CREDENTIALS_ACCEPTED: ("info", "credentials accepted again by Customer.io"),
+    Condition.OTHER_REGION: (
+        "warning",
+        "workspace is in Customer.io's other region: set its destination's region",
+    ),
+}
+
+
+class LogObserver(Observer):
+    """A listener that writes log lines."""
+
+    def __init__(self) -> None:
+        self._refused: Counter[tuple[str, str, str]] = Counter()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def stream_opened(self, stream: StreamInfo) -> None:
+        """Log that a stream opened."""
+        _log.info("stream opened", **stream._asdict())
+
+    def stream_closed(self, stream: StreamInfo, counts: StreamCounts, reason: str) -> None:
+        """Log that a stream closed, with what it carried."""
+        _log.info(
+            "stream closed",
+            session_id=stream.session_id,
+            client_name=stream.client_name,
+            client_version=stream.client_version,
+            peer=stream.peer,
+            delivery=stream.delivery,
+            batches=counts.batches,
+            items=counts.items,
+            results=counts.results,
+            duration_s=round(counts.duration_s, 3),
+            reason=reason,
+        )
+
+    def condition_changed(
+        self, workspace: WorkspaceLabel, condition: Condition, snapshot: WorkspaceSnapshot
+    ) -> None:
+        """Log that a workspace accepts less, or more, than before."""
+        level, event = _CONDITIONS[condition]
+        fields: dict[str, object] = {
+            "destination_ref": workspace.destination_ref,
+            "base_url": workspace.base_url,
+            "rate_per_s": round(snapshot.rate_per_s, 1),
+            "waiting": snapshot.waiting,
+        }
+        if workspace.more_destinations:
+            fields["more_destinations"] = workspace.more_destinations
+        if snapshot.pause_s:
+            fields["pause_s"] = round(snapshot.pause_s, 1)
+        if level != "info" and snapshot.last_failure is not None:
+            fields["http_status"] = snapshot.last_failure.http_status
+            fields["failure"] = snapshot.last_failure.text
+        getattr(_log, level)(event, **fields)
+
+    def events_answered(
+        self, events: Mapping[EventLabels, int], warnings: Mapping[WarningLabels, int]
+    ) -> None:
+        """Count refused events for the summary of the minute."""
+        del warnings  # metrics count them
+        for labels, number in events.items():
+            if labels.outcome in _REFUSED:
+                self._count(labels, number)
+
+    def _count(self, labels: EventLabels, number: int) -> None:
+        key = (labels.destination_ref, labels.outcome, labels.code)
+        if key not in self._refused and len(self._refused) >= _MAX_SUMMARISED:
+            key = (_OTHER, labels.outcome, _OTHER)
+        self._refused[key] += number
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(SUMMARY_S, self.summarise)
+
+    def summarise(self) -> None:
+        """Log the refused events since the last summary, by destination and code."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        refused, self._refused = self._refused, Counter()
+        for (destination_ref, outcome, code), number in refused.most_common():
+            _log.warning(
+                "events refused",
+                destination_ref=destination_ref,
+                outcome=outcome,
+                code=code,
+                events=number,
+            )
+
+    def internal_fault(self, fault: BaseException, log_id: str = "") -> None:
+        """Log a defect with its place, and without its text."""
+        kind, place = kind_and_place(fault)
+        _log.error("internal error", fault=kind, place=place, **({"id": log_id} if log_id else {}))

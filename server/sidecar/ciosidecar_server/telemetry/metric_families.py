@@ -1,0 +1,145 @@
+"""Plain numbers → Prometheus's families. Every metric is named and explained here."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from ..delivery.observer import WorkspaceSnapshot
+from ..rpc.observer import StreamSnapshot
+from .destination_names import DestinationNames
+from .histogram import Histogram
+from .lifecycle import build_info
+
+_PREFIX = "ciosidecar_"
+STATES = ("ok", "throttled", "paused", "down", "credentials_refused")
+"""The states of a workspace."""
+
+
+class Definition(NamedTuple):
+    """A metric's help text and the names of its labels."""
+
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+DEFINITIONS = {
+    "events": Definition(
+        "Events that have their outcome.", ("type", "api_version", "outcome", "code")
+    ),
+    "destination_events": Definition(
+        "Events that have their outcome, by destination.", ("destination_ref", "outcome", "code")
+    ),
+    "warnings": Definition("Warnings about events.", ("code",)),
+    "requests": Definition(
+        "Requests to Customer.io that ended. http_status none: there was no response.",
+        ("endpoint_path", "http_status"),
+    ),
+    "throttles": Definition("Requests that Customer.io answered 429.", ("destination_ref",)),
+    "calls": Definition("Unary calls that ended.", ("method", "code")),
+    "streams_opened": Definition("Streams that opened."),
+    "streams_closed": Definition("Streams that closed.", ("reason",)),
+    "stream_reconnects": Definition(
+        "Streams that opened within a minute after one of the same client broke."
+    ),
+    "received_bytes": Definition("Bytes of messages from callers."),
+    "sent_bytes": Definition("Bytes of messages to callers."),
+    "internal_errors": Definition("Defects of the sidecar; the log has the place of each."),
+    "batch_transform_seconds": Definition("Time that the server worked on the items of a batch."),
+    "queue_seconds": Definition(
+        "Time from the submission of an event to its first request, or to its outcome."
+    ),
+    "request_seconds": Definition("Time of a request to Customer.io.", ("endpoint_path",)),
+    "event_loop_lag_seconds": Definition("Delay of a timer in the event loop."),
+    "build_info": Definition(
+        "Versions; the value is 1.", ("version", "protocol", "python", "grpc", "protobuf")
+    ),
+    "streams": Definition("Open streams.", ("delivery",)),
+    "events_in_flight": Definition(
+        "Events in requests that wait for a response.", ("destination_ref",)
+    ),
+    "events_waiting": Definition("Events that wait to be sent.", ("destination_ref",)),
+    "events_paused": Definition(
+        "Events that wait in workspaces which Customer.io asked to pause.", ("destination_ref",)
+    ),
+    "rate_limit_requests_per_second": Definition(
+        "Current rate limit; the lowest, if there are several workspaces.", ("destination_ref",)
+    ),
+    "rate_limit_full_requests_per_second": Definition(
+        "Rate limit of a workspace in good health.", ("destination_ref",)
+    ),
+    "workspaces": Definition("Workspaces by state.", ("destination_ref", "state")),
+}
+"""Every metric, without its prefix and without the ending of its type."""
+
+Labelled = Mapping[tuple[str, ...], float]
+
+
+def counter(name: str, values: Labelled) -> Metric:
+    """Return the family of a counter."""
+    definition = DEFINITIONS[name]
+    family = CounterMetricFamily(_PREFIX + name, definition.help, labels=definition.labels)
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family
+
+
+def gauge(name: str, values: Labelled) -> Metric:
+    """Return the family of a gauge."""
+    definition = DEFINITIONS[name]
+    family = GaugeMetricFamily(_PREFIX + name, definition.help, labels=definition.labels)
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family
+
+
+def histogram(name: str, values: Mapping[tuple[str, ...], Histogram]) -> Metric:
+    """Return the family of a histogram."""
+    definition = DEFINITIONS[name]
+    family = HistogramMetricFamily(_PREFIX + name, definition.help, labels=definition.labels)
+    for labels, value in values.items():
+        family.add_metric(labels, value.buckets(), value.sum)
+    return family
+
+
+def info() -> Metric:
+    """Return the versions."""
+    return gauge("build_info", {tuple(build_info().values()): 1})
+
+
+def families_of_state(
+    workspaces: Iterable[WorkspaceSnapshot],
+    streams: Iterable[StreamSnapshot],
+    names: DestinationNames,
+) -> Iterable[Metric]:
+    """Yield the families of what there is at the moment."""
+    open_streams: Counter[tuple[str, ...]] = Counter({("false",): 0, ("true",): 0})
+    open_streams.update((str(stream.info.delivery).lower(),) for stream in streams)
+    yield gauge("streams", open_streams)
+    in_flight: Counter[tuple[str, ...]] = Counter()
+    waiting: Counter[tuple[str, ...]] = Counter()
+    paused: Counter[tuple[str, ...]] = Counter()
+    by_state: Counter[tuple[str, ...]] = Counter()
+    rate: dict[tuple[str, ...], float] = {}
+    full_rate: dict[tuple[str, ...], float] = {}
+    for workspace in workspaces:
+        labels = (names.label(workspace.label.destination_ref),)
+        in_flight[labels] += workspace.jobs_in_flight
+        waiting[labels] += workspace.waiting
+        paused[labels] += workspace.waiting if workspace.pause_s > 0.0 else 0
+        rate[labels] = min(workspace.rate_per_s, rate.get(labels, workspace.rate_per_s))
+        full_rate[labels] = workspace.full_rate_per_s
+        for state in STATES:
+            by_state[*labels, state] += workspace.state == state
+    yield gauge("events_in_flight", in_flight)
+    yield gauge("events_waiting", waiting)
+    yield gauge("events_paused", paused)
+    yield gauge("rate_limit_requests_per_second", rate)
+    yield gauge("rate_limit_full_requests_per_second", full_rate)
+    yield gauge("workspaces", by_state)

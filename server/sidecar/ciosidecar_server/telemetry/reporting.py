@@ -1,0 +1,54 @@
+"""The log and the metrics of one server, put together."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from ..settings import Settings
+from .fan_out import FanOut
+from .lifecycle import log_drain_began, log_drain_ended, log_started
+from .log_lines import LogObserver
+from .loop_lag import LoopLag
+from .metrics import Metrics, Snapshot
+from .observer import Observer
+
+
+class Telemetry:
+    """What one server reports of itself, from its start to its end."""
+
+    def __init__(
+        self, settings: Settings, snapshot: Callable[[], Snapshot], observers: Iterable[Observer]
+    ) -> None:
+        """Prepare the log and the metrics.
+
+        Args:
+            settings: the settings of the server.
+            snapshot: returns the state of the server. Called for each reading of the metrics.
+            observers: receive the same reports as the log and the metrics.
+        """
+        self._settings = settings
+        self._snapshot = snapshot
+        self._log = LogObserver()
+        self._drain_began_at: float | None = None
+        self.metrics = Metrics(settings.metrics_destinations, snapshot)
+        """`metrics.render(accept)` is the body of /metrics."""
+        self.loop_lag = LoopLag(self.metrics.loop_lag.observe)
+        self.observer = FanOut((self._log, self.metrics, *observers))
+        """Receives the reports of calls, streams and delivery."""
+
+    def started(self, addresses: Sequence[str]) -> None:
+        """Log that the server listens, and measure its event loop from now on."""
+        self.loop_lag.start()
+        log_started(self._settings, addresses)
+
+    def drain_began(self) -> None:
+        """Log that the server accepts no more work."""
+        self._drain_began_at = time.monotonic()
+        log_drain_began(self._settings.grace_s, len(self._snapshot().streams))
+
+    def ended(self, *, cut: bool) -> None:
+        """Log the last summary, and the end of a drain. cut: whether a second signal ended it."""
+        self.loop_lag.stop()
+        self._log.summarise()
+        if self._drain_began_at is not None:
+            log_drain_ended(time.monotonic() - self._drain_began_at, cut=cut)
+            self._drain_began_at = None
