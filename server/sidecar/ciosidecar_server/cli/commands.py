@@ -3,12 +3,13 @@
 import signal
 from importlib.util import find_spec
 
-import cyclopts.config
 from cyclopts import App, Parameter
 
 from .. import __version__
 from .outcome import drop_output, give_up
 from .output import CannotWrite, printing
+from .settings_report import shown_default
+from .settings_sources import PREFIX, SOURCES, Environment
 
 if find_spec("ciosidecar_sandbox") is None:
     from .missing_sandbox import sandbox_app
@@ -19,12 +20,13 @@ app = App(
     name="ciosidecar",
     help="Turn RudderStack events into Customer.io requests, and deliver them.",
     version=__version__,
-    config=cyclopts.config.Env("CIOSIDECAR_", command=False),
+    config=Environment(PREFIX, command=False),
     # No --empty-listen beside --listen: an empty list is of no use for any option.
-    default_parameter=Parameter(negative_iterable=()),
+    default_parameter=Parameter(negative_iterable=(), show_default=shown_default),
 )
 # By path: a command is imported when it is used. The parent of several workers must not import gRPC.
-for command in ("serve", "transform", "deliver", "check", "top", "tap"):
+app.command(f"{__package__}.serve:serve", name="serve", config=SOURCES.chain(app))
+for command in ("transform", "deliver", "check", "top", "tap"):
     app.command(f"{__package__}.{command}:{command}", name=command)
 app.command(sandbox_app)
 
