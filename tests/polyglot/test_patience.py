@@ -61,7 +61,7 @@ class FrozenPeer:
 def driver(language: Language, address: str) -> Iterator[Driver]:
     """A driver with one event for an address, and the client's defaults."""
     scenario = Scenario(name="", about="", call="stream", expect={}, lines=[numbered(0)])
-    found = Driver(language, scenario.opening([address], None), scenario.lines, {}, lockstep=False)
+    found = Driver(language, scenario.opening([address], {}), scenario.lines, {}, lockstep=False)
     try:
         yield found
     finally:
