@@ -314,7 +314,7 @@ async def test_deliver_only_keeps_the_keys_from_callers(tmp_path: Path) -> None:
                 destinations=[NAMED],
                 batch=batch(TRACK),
                 delivery=v1.DeliveryOptions(
-                    include_requests=True, detail_level=v1.DETAIL_LEVEL_ALL
+                    include_requests=True, detail_level=v1.DetailLevel.DETAIL_LEVEL_ALL
                 ),
             )
             delivered: Any = await stub.Deliver(request, timeout=WITHIN_S)
