@@ -14,7 +14,7 @@ from ciosidecar_server.settings import Settings
 
 from tests.deploy.dockerfile import ROOT
 from tests.packages.isolated import give_up
-from tests.processes import COMMAND, TIMEOUT_S
+from tests.processes import COMMAND, TIMEOUT_S, run
 
 UNIT = ROOT / "deploy" / "systemd" / "ciosidecar.service"
 SETTINGS = ROOT / "deploy" / "systemd" / "settings.toml"
