@@ -39,6 +39,10 @@ class Server:
         """Sends a signal."""
         self.process.send_signal(number)
 
+    def errors(self) -> str:
+        """Stderr so far."""
+        return os.pread(self._errors.fileno(), 1 << 24, 0).decode()
+
     def end(self) -> tuple[int, str]:
         """Exit code and stderr, once it ends."""
         self.process.communicate(timeout=TIMEOUT_S)
@@ -47,13 +51,17 @@ class Server:
 
 
 @contextmanager
-def server(*arguments: str) -> Iterator[Server]:
+def server(*arguments: str, env: dict[str, str] | None = None) -> Iterator[Server]:
     """A server with the given arguments; ended at the latest with the block."""
     # A file takes any number of lines; a pipe that nobody reads would hold the server up.
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(
-            [*COMMAND, "serve", *arguments], stdout=subprocess.PIPE, stderr=errors, text=True
+            [*COMMAND, "serve", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=env,
         ) as process,
     ):
         try:

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -115,6 +117,31 @@ func TestADestinationCanBeCheckedAndHidesItsSecrets(t *testing.T) {
 	secret := ciosidecar.NewDestination("shop", []byte(`{"apiKey":"s3cret"}`))
 	if printed := fmt.Sprintf("%v %+v %#v %s", secret, secret, secret, secret); strings.Contains(printed, "s3cret") {
 		t.Errorf("printed as %s", printed)
+	}
+}
+
+// A destination by ref is one that the sidecar knows. An unknown ref, or an empty one, concerns its own
+// events, and not the destinations beside it.
+func TestADestinationMayBeNamedByItsRefAlone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "destinations.json")
+	known := []byte(`{"destinations": {"blog": {"siteID": "site", "apiKey": "key"}}}`)
+	if err := os.WriteFile(file, known, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	client := dial(t, nil, sidecartest.Start(t, "--destinations", file).Address())
+	event := []byte(`{"type":"track","userId":"u","event":"E"}`)
+	results, err := client.Transform(within(t), ciosidecar.DestinationByRef("blog"), []ciosidecar.BatchItem{
+		{JSON: event},
+		{JSON: event, Destination: ciosidecar.DestinationByRef("nobody")},
+		{JSON: event, Destination: ciosidecar.DestinationByRef("")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for index, status := range []int{200, 400, 400} {
+		if results[index].Status != status {
+			t.Errorf("%d: %+v", index, results[index])
+		}
 	}
 }
 

@@ -9,6 +9,8 @@ import "strings"
 type Destination struct {
 	ref    string
 	config string
+	// named is true if the sidecar has the config, under the ref.
+	named bool
 }
 
 // NewDestination returns a destination with the config that the RudderStack dashboard keeps: a JSON
@@ -19,6 +21,13 @@ type Destination struct {
 // "destination:revision". Bytes of the ref that are not UTF-8 become U+FFFD.
 func NewDestination(ref string, configJSON []byte) Destination {
 	return Destination{ref: strings.ToValidUTF8(ref, "\uFFFD"), config: string(configJSON)}
+}
+
+// DestinationByRef returns a destination that the sidecar's own file declares under this ref
+// (--destinations): the caller holds no credentials. If the sidecar does not know the ref, or the ref is
+// empty, the events of the destination are rejected with INVALID_DESTINATION.
+func DestinationByRef(ref string) Destination {
+	return Destination{ref: strings.ToValidUTF8(ref, "\uFFFD"), named: true}
 }
 
 // String returns the ref. The config contains the credentials and is never printed.

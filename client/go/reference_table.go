@@ -51,11 +51,12 @@ func (t *referenceTable[K]) assign(key K, batchID int64) (id int32, isNew, ok bo
 }
 
 func encodeDestination(destination Destination, referenceID int32) *v1.Destination {
-	return &v1.Destination{
-		ReferenceId:    referenceID,
-		DestinationRef: destination.ref,
-		Settings:       &v1.Destination_ConfigJson{ConfigJson: []byte(destination.config)},
+	message := &v1.Destination{ReferenceId: referenceID, DestinationRef: destination.ref}
+	// A declaration with neither ref nor config would fail the whole stream.
+	if !destination.named || destination.ref == "" {
+		message.Settings = &v1.Destination_ConfigJson{ConfigJson: []byte(destination.config)}
 	}
+	return message
 }
 
 func encodeConnection(connection SourceConnection, referenceID int32) *v1.SourceConnection {

@@ -92,7 +92,7 @@ def test_a_shell_reads_its_completion(shell: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        (["ser"], {"serve"}),
+        (["serv"], {"serve"}),
         (["serve", "--list"], {"--listen"}),
         (["serve", "--log-level", ""], {"debug", "info", "warning", "error"}),
         (["check", "--pro"], {"--probe"}),
@@ -102,10 +102,9 @@ def test_a_shell_reads_its_completion(shell: str, tmp_path: Path) -> None:
 )
 def test_bash_completes(typed: list[str], offered: set[str], tmp_path: Path) -> None:
     """Commands, options, and the values of an option that has few."""
-    found = output(
-        *("bash", "--norc", "--noprofile", "-c", COMPLETE_IN_BASH, "bash"),
-        *(script("bash", tmp_path), "ciosidecar", *typed),
-    )
+    path = str(script("bash", tmp_path))
+    shell = ("bash", "--norc", "--noprofile", "-c", COMPLETE_IN_BASH, "bash")
+    found = output(*shell, path, "ciosidecar", *typed)
     assert set(found.split()) == offered
 
 

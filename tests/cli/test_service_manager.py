@@ -16,9 +16,12 @@ SERVE = (*COMMAND, "serve", "--listen", "127.0.0.1:0")
 ENV = os.environ | {"CIOSIDECAR_ADMIN_LISTEN": "127.0.0.1:0"}
 
 
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one", "workers"])
 @pytest.mark.parametrize("abstract", [False, True], ids=["path", "abstract"])
-def test_the_service_manager_hears_of_readiness(tmp_path: Path, *, abstract: bool) -> None:
-    """READY=1 arrives once, when the server listens."""
+def test_the_service_manager_hears_of_readiness(
+    tmp_path: Path, workers: tuple[str, ...], *, abstract: bool
+) -> None:
+    """READY=1 arrives once, when the server listens, however many workers it has."""
     name = f"ciosidecar-test-{os.getpid()}"
     path = tmp_path / "notify"
     address = f"@{name}" if abstract else str(path)
@@ -27,7 +30,11 @@ def test_the_service_manager_hears_of_readiness(tmp_path: Path, *, abstract: boo
         manager.bind(f"\0{name}" if abstract else str(path))
         manager.settimeout(TIMEOUT_S)
         process = stack.enter_context(
-            subprocess.Popen(SERVE, stdout=subprocess.PIPE, env=ENV | {"NOTIFY_SOCKET": address})
+            subprocess.Popen(
+                (*SERVE, *workers),
+                stdout=subprocess.PIPE,
+                env=ENV | {"NOTIFY_SOCKET": address},
+            )
         )
         stack.callback(process.kill)
         assert manager.recv(100) == b"READY=1"

@@ -122,7 +122,21 @@ async def test_a_unix_socket_has_no_tls(make: Any) -> None:
     [lambda: Destination("{}"), lambda: Destination(b"{}", ref=5)],  # type: ignore[arg-type]
     ids=["config", "ref"],
 )
-def test_a_destination_that_could_not_be_declared_is_refused(make: Any) -> None:
+def test_a_destination_of_a_wrong_type_is_refused(make: Any) -> None:
     """At the caller's own line."""
     with pytest.raises(TypeError, match=r"bytes|string"):
         make()
+
+
+@pytest.mark.parametrize("make", [lambda: Destination(None), lambda: Destination.by_ref("")])
+def test_a_destination_with_neither_config_nor_ref_is_refused(make: Any) -> None:
+    """Its declaration would fail the whole stream."""
+    with pytest.raises(ValueError, match="needs the ref"):
+        make()
+
+
+async def test_a_destination_may_be_named_by_its_ref_alone() -> None:
+    """It equals only another one of the same ref without config."""
+    named = Destination.by_ref("shop")
+    assert (named.config, named.ref) == (None, "shop")
+    assert named == Destination.by_ref("shop") != Destination(b"{}", "shop")

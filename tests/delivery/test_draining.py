@@ -30,8 +30,9 @@ async def delivering_process(
         "127.0.0.1:0",
         "--customerio-url",
         customerio.url,
+        # Warnings tell of the failures that these tests cause.
         "--log-level",
-        "warning",
+        "error",
     )
     with server(*listen, *arguments) as process:
         async with (

@@ -14,7 +14,7 @@ from ciosidecar_server.settings import Settings
 
 from tests.deploy.dockerfile import ROOT
 from tests.packages.isolated import give_up
-from tests.processes import COMMAND, TIMEOUT_S
+from tests.processes import COMMAND, TIMEOUT_S, run
 
 UNIT = ROOT / "deploy" / "systemd" / "ciosidecar.service"
 SETTINGS = ROOT / "deploy" / "systemd" / "settings.toml"
@@ -111,3 +111,10 @@ def test_the_sidecar_runs_without_memory_that_is_written_and_executed(tmp_path: 
     if done.returncode == 75:
         pytest.skip("this kernel cannot deny such memory: it is older than Linux 6.3")
     assert (done.returncode, '"status":200' in done.stdout) == (0, True), done.stderr
+
+
+def test_serve_accepts_the_settings_of_the_unit() -> None:
+    """Keys and values, as `serve` reads them."""
+    done = run("serve", "--check", "--settings", str(SETTINGS))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"unix:/run/ciosidecar/sidecar.sock" in done.stdout

@@ -14,7 +14,7 @@ from markdown_it.token import Token
 
 from tests.docs.pages import ROOT
 
-PATTERNS = ("*.md", "docs/*.md", "client/*/*.md", "server/*/*.md", "tests/polyglot/*.md")
+PATTERNS = ("*.md", "docs/**/*.md", "client/*/*.md", "server/*/*.md", "tests/polyglot/*.md")
 PAGES = sorted(page for pattern in PATTERNS for page in ROOT.glob(pattern))
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 

@@ -66,6 +66,6 @@ def test_a_recipe_delivers_everything_in_order(name: str, tmp_path: Path) -> Non
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip() == (example.output or "").strip()
         people = list(sandbox.workspace.people)
-        arrived = {person.id: [entry.name for entry in person.timeline] for person in people}
+        arrived = {person.id: [entry.name for entry in person.timeline or ()] for person in people}
     steps = [f"Step {step}" for step in range(STEPS)]
     assert arrived == {f"u{number}": steps for number in range(PEOPLE)}

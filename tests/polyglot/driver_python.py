@@ -14,6 +14,7 @@ from ciosidecar import (
     Client,
     Closed,
     DeliveryOptions,
+    Destination,
     DetailLevel,
     Result,
     SidecarError,
@@ -109,7 +110,8 @@ def bounds(scenario: dict[str, Any]) -> dict[str, Any]:
 
 def entries(scenario: dict[str, Any]) -> Iterator[tuple[int, BatchEntry]]:
     """Yield the events of the input, each with its index."""
-    configs = [config.encode() for config in scenario["configs"]]
+    destinations: list[Any] = [config.encode() for config in scenario["configs"]]
+    destinations += [Destination.by_ref(ref) for ref in scenario.get("refs", ())]
     typed = set(scenario.get("typed", ()))
     for index, line in enumerate(sys.stdin.buffer):
         Input.events_read += 1
@@ -121,7 +123,7 @@ def entries(scenario: dict[str, Any]) -> Iterator[tuple[int, BatchEntry]]:
             index,
             BatchEntry(
                 event=message_of(event) if index in typed else event,
-                destination=configs[int(config)],
+                destination=destinations[int(config)],
                 fields=fields,
             ),
         )

@@ -34,6 +34,10 @@ class Sidecar:
         self._flags = list(scenario.server)
         if customerio_url is not None:
             self._flags += ["--customerio-url", customerio_url]
+        if scenario.destinations:
+            file = directory / "destinations.json"
+            file.write_text(json.dumps({"destinations": scenario.destinations}))
+            self._flags += ["--destinations", str(file)]
         self._running: contextlib.AbstractContextManager[Server] | None = None
         self._silent: socket.socket | None = None
         self._scripted: contextlib.AbstractContextManager[Any] | None = None

@@ -23,6 +23,8 @@ class Scenario:
     call: str
     expect: dict[str, Any]
     configs: list[str] = field(default_factory=lambda: [_CONFIG])
+    refs: list[str] = field(default_factory=list)
+    """Of destinations that the sidecar knows. Their indexes follow those of `configs`."""
     options: dict[str, Any] = field(default_factory=dict)
     lines: list[bytes] = field(default_factory=list)
     """Of input, after the first."""
@@ -63,6 +65,8 @@ class Scenario:
     """Of the driver, beside the suite's own."""
     server: list[str] = field(default_factory=list)
     """Flags of the sidecar."""
+    destinations: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What the sidecar knows by ref."""
     customerio: str = ""
     """sandbox: what the sidecar delivers to."""
     fault: str | None = None
@@ -85,7 +89,7 @@ class Scenario:
         for name in ("deadline_ms", "cancel_after", "close_after", "token", "connect_timeout_ms"):
             if getattr(self, name) is not None:
                 found[name] = getattr(self, name)
-        for name in ("deliver", "fields", "typed", "batches"):
+        for name in ("deliver", "fields", "typed", "batches", "refs"):
             if getattr(self, name):
                 found[name] = getattr(self, name)
         return json.dumps(found | files).encode()

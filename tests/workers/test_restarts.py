@@ -124,7 +124,7 @@ def test_a_worker_killed_under_delivery_loses_nothing_and_repeats_nothing() -> N
                     deliver=DeliveryOptions(timeout_s=30),
                 ) as stream,
             ):
-                found = []
+                found: list[tuple[Any, Any]] = []
                 for answer in stream.map(sent):
                     found.append(answer)
                     if number == 0 and len(found) == EVENTS // 4:

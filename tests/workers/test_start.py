@@ -62,7 +62,7 @@ def test_a_wrong_number_is_a_usage_error(number: str) -> None:
     [
         (("--listen", "127.0.0.1:65535"), "65536"),
         (("--listen", "127.0.0.1:5000", "--listen", "127.0.0.1:5001"), "127.0.0.1:5001"),
-        (("--listen", "unix:/s", "--listen", "unix:/s"), "unix:/s-1"),
+        (("--listen", "unix:/s", "--listen", "unix:/s"), "twice"),
         (("--listen", "nonsense"), "nonsense"),
         (("--listen", "unix:/no/such/folder/s.sock"), "unix:/no/such/folder/s.sock-1"),
         (("--listen", LOOPBACK, "--customerio-url", "http://host/path"), "--customerio-url"),

@@ -788,17 +788,21 @@ func (AudienceIdentifier) EnumDescriptor() ([]byte, []int) {
 	return file_ciosidecar_v1_destination_proto_rawDescGZIP(), []int{13}
 }
 
-// A configured Customer.io workspace.
+// A configured Customer.io workspace: with its settings, or by the name that the server knows it by.
 type Destination struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Required. The id by which batches and items refer to this destination. MUST be greater than 0.
 	// Declaring an id again replaces the destination for all items that arrive afterwards.
 	ReferenceId int32 `protobuf:"varint,1,opt,name=reference_id,json=referenceId,proto3" json:"reference_id,omitempty"`
-	// Optional. The caller's own name for this configuration. The server uses the name in its logs and
-	// metrics, so it MUST NOT be a secret. A router that keeps settings by source and revision can use
-	// source:destination:revision.
+	// Required if no settings are set; then it names a destination of the server's own file
+	// (`--destinations`), and the caller holds no keys. Items use the settings that the file has when
+	// their batch arrives. With settings, optional: the caller's own name for this configuration. The
+	// server uses the name in its logs and metrics, so it MUST NOT be a secret. A router that keeps
+	// settings by source and revision can use source:destination:revision.
 	DestinationRef string `protobuf:"bytes,2,opt,name=destination_ref,json=destinationRef,proto3" json:"destination_ref,omitempty"`
-	// Required. Exactly one MUST be set.
+	// Required, unless `destination_ref` names a destination of the server. Exactly one MUST be set
+	// then. Settings that are set win over those of the server's file. The server may have defaults for
+	// settings that are not set (`--destination-defaults`).
 	//
 	// Types that are valid to be assigned to Settings:
 	//
@@ -1388,7 +1392,8 @@ type SettingProblem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The destination's reference id; 0 in the answer to CheckDestination.
 	Destination int32 `protobuf:"varint,1,opt,name=destination,proto3" json:"destination,omitempty"`
-	// The setting, by its name in the dashboard's JSON.
+	// The setting, by its name in the dashboard's JSON. destination_ref: the server has no usable
+	// destination of this name.
 	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	// What is wrong with the setting and what would be right, for people. Never quotes the value.
 	Message string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
@@ -1461,10 +1466,10 @@ var File_ciosidecar_v1_destination_proto protoreflect.FileDescriptor
 
 const file_ciosidecar_v1_destination_proto_rawDesc = "" +
 	"\n" +
-	"\x1fciosidecar/v1/destination.proto\x12\rciosidecar.v1\x1a\x1fgoogle/api/field_behavior.proto\"\xd0\x01\n" +
+	"\x1fciosidecar/v1/destination.proto\x12\rciosidecar.v1\x1a\x1fgoogle/api/field_behavior.proto\"\xca\x01\n" +
 	"\vDestination\x12'\n" +
-	"\freference_id\x18\x01 \x01(\x05B\x04\xe2A\x01\x02R\vreferenceId\x12-\n" +
-	"\x0fdestination_ref\x18\x02 \x01(\tB\x04\xe2A\x01\x01R\x0edestinationRef\x12!\n" +
+	"\freference_id\x18\x01 \x01(\x05B\x04\xe2A\x01\x02R\vreferenceId\x12'\n" +
+	"\x0fdestination_ref\x18\x02 \x01(\tR\x0edestinationRef\x12!\n" +
 	"\vconfig_json\x18\x03 \x01(\fH\x00R\n" +
 	"configJson\x12:\n" +
 	"\x05typed\x18\x04 \x01(\v2\".ciosidecar.v1.DestinationSettingsH\x00R\x05typedB\n" +

@@ -412,7 +412,8 @@ type CheckDestinationResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// True: events for the destination can be transformed and, as far as `probe` tells, delivered.
 	Usable bool `protobuf:"varint,1,opt,name=usable,proto3" json:"usable,omitempty"`
-	// Errors and remarks about the settings, also about keys of `config_json` that are no settings.
+	// Errors and remarks about the settings, also about keys that are no settings, of `config_json` or
+	// of the server's file.
 	Problems []*SettingProblem `protobuf:"bytes,2,rep,name=problems,proto3" json:"problems,omitempty"`
 	// Set if `probe` was requested.
 	Probe         *Probe `protobuf:"bytes,3,opt,name=probe,proto3" json:"probe,omitempty"`
@@ -1097,7 +1098,8 @@ type DeliveryOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Optional. Which items get an EventDetail. Defaults to NOTABLE.
 	DetailLevel DetailLevel `protobuf:"varint,1,opt,name=detail_level,json=detailLevel,proto3,enum=ciosidecar.v1.DetailLevel" json:"detail_level,omitempty"`
-	// Optional. If true, results contain the requests too.
+	// Optional. If true, results contain the requests too. The requests of a destination that the
+	// server's file declares with `deliver_only` have no Authorization header.
 	IncludeRequests bool `protobuf:"varint,2,opt,name=include_requests,json=includeRequests,proto3" json:"include_requests,omitempty"`
 	// Optional. The time limit for the delivery of batches without a `timeout`. Defaults to the server's
 	// own limit.

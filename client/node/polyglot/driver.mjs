@@ -39,6 +39,7 @@ class Entries {
   constructor(lines, scenario) {
     this.lines = lines;
     this.destinations = scenario.configs.map((config) => new Destination(config));
+    this.destinations.push(...(scenario.refs ?? []).map((ref) => Destination.byRef(ref)));
     this.fields = scenario.fields ?? {};
     this.typed = new Set(scenario.typed);
   }

@@ -7,22 +7,38 @@ const utf8 = new TextEncoder();
 /** The dashboard's config JSON: as an object, a string, or bytes in UTF-8. */
 export type ConfigJson = string | Uint8Array | object;
 
+// In place of a config that only the sidecar has. A forgotten config is undefined, and still an error.
+const BY_REF = Symbol("byRef");
+
 /**
  * A Customer.io workspace as the user configured it. Two with the same config and ref are equal.
  * `console.log` shows only the ref.
  */
 export class Destination {
-  readonly #config: Uint8Array;
+  readonly #config: Uint8Array | undefined;
   readonly #key: string;
 
   /** Create a destination from the dashboard's config JSON. Throws a TypeError. */
   constructor(
-    config: ConfigJson,
+    config: ConfigJson | typeof BY_REF,
     /** Optional. The caller's own name for the destination. It MUST NOT be a secret: the server logs it. */
     readonly ref = "",
   ) {
+    if (config === BY_REF) {
+      this.#key = `${ref}\0by ref`;
+      return;
+    }
     this.#config = configBytes(config);
-    this.#key = `${ref}\0${Buffer.from(this.#config).toString("latin1")}`;
+    this.#key = `${ref}\0{${Buffer.from(this.#config).toString("latin1")}`;
+  }
+
+  /**
+   * Return a destination that the sidecar's own file declares under this ref (`--destinations`): the
+   * caller holds no credentials. Throws a TypeError for an empty ref.
+   */
+  static byRef(ref: string): Destination {
+    if (typeof ref !== "string" || ref === "") throw new TypeError("a ref is a string that is not empty");
+    return new Destination(BY_REF, ref);
   }
 
   /** Return a destination as it is, or create one from its config. Throws a TypeError. */
@@ -30,8 +46,8 @@ export class Destination {
     return destination instanceof Destination ? destination : new Destination(destination);
   }
 
-  /** The config JSON in UTF-8. Contains credentials. */
-  get config(): Uint8Array {
+  /** The config JSON in UTF-8. Contains credentials. undefined: the sidecar has it. */
+  get config(): Uint8Array | undefined {
     return this.#config;
   }
 
@@ -81,7 +97,7 @@ export function destinationMessage(destination: Destination, referenceId: number
   const message = v1.Destination.create();
   message.referenceId = referenceId;
   message.destinationRef = destination.ref;
-  message.settings = { $case: "configJson", value: destination.config };
+  if (destination.config !== undefined) message.settings = { $case: "configJson", value: destination.config };
   return message;
 }
 

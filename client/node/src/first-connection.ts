@@ -46,7 +46,9 @@ export class FirstConnection {
     let isCancelled = false;
     const timer = setTimeout(
       () => {
-        if (client.getChannel().getConnectivityState(false) === connectivityState.READY) return;
+        const state = client.getChannel().getConnectivityState(false);
+        // In TRANSIENT_FAILURE the call fails by itself, with the reason.
+        if (state !== connectivityState.CONNECTING && state !== connectivityState.IDLE) return;
         isCancelled = true;
         cancel();
       },

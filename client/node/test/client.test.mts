@@ -105,6 +105,14 @@ test("a destination is the same in every form, and shows no credentials when pri
   await assert.rejects(client.transform([TRACK], 5 as unknown as string), TypeError);
 });
 
+test("a destination by ref alone needs a ref, and a forgotten config is not taken for one", () => {
+  assert.equal(Destination.byRef("shop").config, undefined);
+  assert.equal(Destination.byRef("shop").key, Destination.byRef("shop").key);
+  assert.notEqual(Destination.byRef("shop").key, new Destination("by ref", "shop").key);
+  for (const ref of ["", undefined, 5]) assert.throws(() => Destination.byRef(ref as string), TypeError);
+  assert.throws(() => new Destination(undefined as unknown as string, "shop"), TypeError);
+});
+
 test("a check names the problems of a destination", { skip }, async () => {
   await using sidecar = await Sidecar.start();
   using client = new Client(sidecar.address);

@@ -84,7 +84,9 @@ def _fault_of(address: str) -> str | None:
     if separator and scheme == "dns" and rest.startswith("/"):
         return _fault_of_host_and_port(rest[1:])
     if separator:
-        return f"leave {scheme + separator!r} out" if scheme in ("http", "https") else _FORMS
+        return (
+            f"leave {scheme + separator!r} out; {_FORMS}" if scheme in ("http", "https") else _FORMS
+        )
     return _fault_of_host_and_port(address)
 
 

@@ -62,10 +62,11 @@ def deliver_timeout_s(
 def check_request(destination: AnyDestination, *, probe: bool) -> v1.CheckDestinationRequest:
     """Return the request of a CheckDestination call."""
     checked = Destination.of(destination)
-    return v1.CheckDestinationRequest(
-        destination=v1.Destination(destination_ref=checked.ref, config_json=checked.config),
-        probe=probe,
-    )
+    request = v1.CheckDestinationRequest(probe=probe)
+    request.destination.destination_ref = checked.ref
+    if checked.config is not None:
+        request.destination.config_json = checked.config
+    return request
 
 
 def _add_batch(

@@ -96,20 +96,33 @@ class Destination:
     Destinations with equal config and ref are the same, and are sent once on a stream.
     """
 
-    config: bytes = field(repr=False)
-    """The dashboard's config JSON in UTF-8. It contains the credentials."""
+    config: bytes | None = field(repr=False)
+    """The dashboard's config JSON in UTF-8. It contains the credentials. None: the sidecar has it."""
     ref: str = ""
-    """The caller's own name for the destination, safe to log."""
+    """The caller's own name for the destination, safe to log. Without config, the sidecar's name for it."""
 
     def __post_init__(self) -> None:
         """Check the types.
 
         Raises:
             TypeError: The config is not bytes, or the ref is not a string.
+            ValueError: There is neither a config nor a ref.
         """
-        _check_config(self.config)
+        if self.config is not None:
+            _check_config(self.config)
         if not isinstance(self.ref, str):
             raise TypeError(f"a ref is a string, not {type(self.ref).__name__}")
+        if self.config is None and not self.ref:
+            raise ValueError("a destination without config needs the ref that the sidecar knows")
+
+    @classmethod
+    def by_ref(cls, ref: str) -> "Destination":
+        """Return a destination that the sidecar's own file declares under this ref (`--destinations`).
+
+        Raises:
+            ValueError: The ref is empty.
+        """
+        return cls(None, ref)
 
     @classmethod
     def of(cls, config: "Destination | bytes | Mapping[str, Any]") -> "Destination":

@@ -20,6 +20,7 @@ from .rpc.reflection import enable_reflection
 from .rpc.service import Servicer
 from .rpc.session import Draining
 from .rpc.unreadable import UnreadableInterceptor
+from .server_destinations import ServerDestinations
 from .settings import Settings
 from .telemetry.admin import Admin
 from .telemetry.logging import log_loop_exception
@@ -71,8 +72,14 @@ class Sidecar:
         )
         self._health = HealthService("", SERVICE_NAME)
         self._dispatcher = Dispatcher(settings, observer=observer)
+        self._destinations = ServerDestinations(settings)
         self._servicer = Servicer(
-            settings, self._draining, self._dispatcher, observer, self._telemetry.tap
+            settings,
+            self._draining,
+            self._dispatcher,
+            self._destinations,
+            observer,
+            self._telemetry.tap,
         )
         self._admin = Admin(settings, self._telemetry.admin_sources())
         service_pb2_grpc.add_SidecarServiceServicer_to_server(self._servicer, self._server)
@@ -94,6 +101,7 @@ class Sidecar:
         """
         bound = listen(self._server, self._settings, self._credentials.tls)
         await self._server.start()
+        self._destinations.start()
         self._credentials.start()
         self._telemetry.started(bound)
         return bound
@@ -108,6 +116,10 @@ class Sidecar:
             CannotListen: Its address cannot be used.
         """
         return await self._admin.start()
+
+    def reload(self) -> None:
+        """Read the files of destinations again."""
+        self._destinations.reload()
 
     async def drain(self) -> None:
         """Reject new calls, finish what was received, and end within the grace period."""
@@ -129,6 +141,7 @@ class Sidecar:
         await self._credentials.aclose()
         await self._servicer.calls_end()
         await self._dispatcher.aclose()
+        await self._destinations.aclose()
         await self._admin.aclose()
         self._telemetry.ended(cut=self._cut)
 
@@ -143,6 +156,7 @@ async def serve(settings: Settings, ready: Callable[[list[str], str | None], Non
 
     Raises:
         CannotListen: An address cannot be used.
+        InvalidFile: A file of destinations cannot be used.
     """
     tracing = tracing_observer(os.environ, __version__)
     sidecar = Sidecar(settings, () if tracing is None else (tracing,))
@@ -160,6 +174,7 @@ async def _serve(sidecar: Sidecar, ready: Callable[[list[str], str | None], None
     signals = asyncio.Queue[None]()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signals.put_nowait, None)
+    loop.add_signal_handler(signal.SIGHUP, sidecar.reload)
     try:
         ready(bound, await sidecar.start_admin())
     except BaseException:

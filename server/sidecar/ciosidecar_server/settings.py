@@ -1,14 +1,16 @@
-"""Settings of the sidecar, with the same names as flags and in the environment."""
+"""Settings of the sidecar, with the same names as flags, in the environment and in a file."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
-_Count = Annotated[int, Parameter(validator=Number(gte=1))]
-_Positive = Annotated[float, Parameter(validator=Number(gt=0))]
+
+def _split_list(_type: object, text: str, **_options: object) -> list[str]:
+    """Return the elements of a list in the environment: they are separated by commas or blanks."""
+    return text.replace(",", " ").split()
+
 
 DEFAULT_LISTEN = "127.0.0.1:50550"
 DEFAULT_ADMIN_LISTEN = "127.0.0.1:50549"
@@ -18,7 +20,7 @@ DEFAULT_ADMIN_LISTEN = "127.0.0.1:50549"
 class Settings:
     """The settings of one server process."""
 
-    listen: tuple[str, ...] = (DEFAULT_LISTEN,)
+    listen: Annotated[tuple[str, ...], Parameter(env_var_split=_split_list)] = (DEFAULT_LISTEN,)
     """Address to listen on: host:port, [IPv6]:port, unix:PATH or unix-abstract:NAME. Port 0 takes any free
     port. 0.0.0.0:port is all of IPv4, [::]:port and :port are all of IPv4 and IPv6. Repeatable. An address
     that other machines can reach needs TLS or --insecure."""
@@ -52,53 +54,53 @@ class Settings:
     """Address of the admin port: metrics, health and a page, over HTTP without TLS. host:port, or none. Port 0
     takes any free port."""
 
-    workers: _Count = 1
+    workers: int = 1
     """Number of processes, each with addresses of its own: worker 2 has the next port, and each has a suffix of a
     socket's path: PATH-1, PATH-2."""
 
-    grace_s: Annotated[float, Parameter(alias="--grace", validator=Number(gte=0))] = 10.0
+    grace_s: Annotated[float, Parameter(alias="--grace")] = 10.0
     """Seconds that open streams have to finish after SIGTERM or Ctrl-C."""
 
-    max_batch_events: _Count = 10_000
+    max_batch_events: int = 10_000
     """Limit of the events in one batch."""
 
-    max_event_bytes: _Count = 1_048_576
+    max_event_bytes: int = 1_048_576
     """Limit of the bytes of one event."""
 
-    max_message_bytes: _Count = 67_108_864
+    max_message_bytes: int = 67_108_864
     """Limit of the bytes of one gRPC message, in either direction."""
 
-    max_destinations: _Count = 10_000
+    max_destinations: int = 10_000
     """Limit of the destinations, and of the source connections, that one stream or call may declare."""
 
-    max_outstanding_events: _Count = 10_000
+    max_outstanding_events: int = 10_000
     """Number of unanswered events at which the server stops reading a delivering stream."""
 
-    max_outstanding_bytes: _Count = 67_108_864
+    max_outstanding_bytes: int = 67_108_864
     """Bytes of unanswered events at which the server stops reading a delivering stream."""
 
     delivery: bool = True
     """Deliver requests, and ask Customer.io about credentials, for callers that want it. Without it
     the server connects to no other machine."""
 
-    delivery_rate: _Positive = 900.0
+    delivery_rate: float = 900.0
     """Limit of the requests a second that this sidecar sends to one Customer.io workspace, shared by its
     workers. Customer.io asks for at most 1,000, Pipelines and transactional messages included. Each
     sidecar counts only its own requests: divide what other senders leave by the number of sidecars."""
 
-    delivery_concurrency: _Count = 100
+    delivery_concurrency: int = 100
     """Limit of the concurrent requests to one workspace, shared by the workers."""
 
-    delivery_timeout_s: _Positive = 60.0
+    delivery_timeout_s: float = 60.0
     """Seconds that the delivery of a batch may take, retries included, unless the caller sets it."""
 
-    request_timeout_s: _Positive = 10.0
+    request_timeout_s: float = 10.0
     """Seconds that one request to Customer.io may take."""
 
-    connect_timeout_s: _Positive = 5.0
+    connect_timeout_s: float = 5.0
     """Seconds that connecting to Customer.io may take, TLS included."""
 
-    max_connections: _Count = 512
+    max_connections: int = 512
     """Limit of the connections to Customer.io, for all workspaces together, shared by the workers."""
 
     http2: bool = False
@@ -126,7 +128,7 @@ class Settings:
     log_format: Literal["auto", "json", "console"] = "auto"
     """Format of log lines. auto: console if stderr is a terminal, else JSON."""
 
-    metrics_destinations: _Count = 100
+    metrics_destinations: int = 100
     """Limit of the destinations that metrics tell apart. The others share the label other."""
 
     tap_bodies: bool = False

@@ -22,6 +22,7 @@ from grpc import aio
 
 from .app import Sidecar
 from .settings import Settings
+from .settings_validation import check_settings
 
 _T = TypeVar("_T")
 
@@ -85,6 +86,7 @@ def server(**settings: Any) -> Iterator[TestServer]:
             ("127.0.0.1:0",), `admin_listen` to "none".
 
     Raises:
+        InvalidSettings: A value cannot work.
         CannotListen: An address cannot be used.
     """
     running = TestServer(run_in_background(_start(settings)))
@@ -109,7 +111,9 @@ async def _start(settings: dict[str, Any]) -> AsyncTestServer:
     # stderr. This extra user keeps grpc.aio alive as long as the process.
     aio.init_grpc_aio()
     defaults = {"listen": ("127.0.0.1:0",), "admin_listen": "none"}
-    sidecar = Sidecar(Settings(**defaults | settings))
+    checked = Settings(**defaults | settings)
+    check_settings(checked)
+    sidecar = Sidecar(checked)
     addresses = await sidecar.start()
     try:
         return AsyncTestServer(sidecar, addresses, await sidecar.start_admin())

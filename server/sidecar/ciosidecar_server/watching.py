@@ -32,6 +32,15 @@ class FileWatch:
         """Begin to look, in the running event loop."""
         self._task = asyncio.get_running_loop().create_task(self._watch())
 
+    def replace(self, paths: Iterable[Path]) -> None:
+        """Look at these files from now on. A file that was looked at before keeps what is known of it."""
+        reported = dict(zip(self._paths, self._reported, strict=True))
+        self._paths = tuple(paths)
+        self._reported = tuple(
+            reported[path] if path in reported else _stamp(path) for path in self._paths
+        )
+        self._seen = self._stamps()
+
     async def aclose(self) -> None:
         """Look no more."""
         if self._task is not None:

@@ -39,8 +39,9 @@ type scenario struct {
 	Token            string  `json:"token"`
 	ConnectTimeoutMS float64 `json:"connect_timeout_ms"`
 
-	Configs   []string `json:"configs"`
-	Options   struct {
+	Configs []string `json:"configs"`
+	Refs    []string `json:"refs"`
+	Options struct {
 		MaxBatchEvents       int      `json:"max_batch_events"`
 		MaxBatchBytes        int      `json:"max_batch_bytes"`
 		LingerMS             *float64 `json:"linger_ms"`
@@ -124,6 +125,9 @@ func play(input io.Reader, output io.Writer) error {
 	for index, config := range played.Configs {
 		lines.destinations = append(lines.destinations,
 			ciosidecar.NewDestination(strconv.Itoa(index), []byte(config)))
+	}
+	for _, ref := range played.Refs {
+		lines.destinations = append(lines.destinations, ciosidecar.DestinationByRef(ref))
 	}
 	options := ciosidecar.DialOptions{
 		Token: played.Token, ConnectTimeout: milliseconds(played.ConnectTimeoutMS),

@@ -383,7 +383,7 @@ Global___AudienceIdentifier: _TypeAlias = AudienceIdentifier  # noqa: Y015
 
 @_typing.final
 class Destination(_message.Message):
-    """A configured Customer.io workspace."""
+    """A configured Customer.io workspace: with its settings, or by the name that the server knows it by."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -396,9 +396,11 @@ class Destination(_message.Message):
     Declaring an id again replaces the destination for all items that arrive afterwards.
     """
     destination_ref: _builtins.str
-    """Optional. The caller's own name for this configuration. The server uses the name in its logs and
-    metrics, so it MUST NOT be a secret. A router that keeps settings by source and revision can use
-    source:destination:revision.
+    """Required if no settings are set; then it names a destination of the server's own file
+    (`--destinations`), and the caller holds no keys. Items use the settings that the file has when
+    their batch arrives. With settings, optional: the caller's own name for this configuration. The
+    server uses the name in its logs and metrics, so it MUST NOT be a secret. A router that keeps
+    settings by source and revision can use source:destination:revision.
     """
     config_json: _builtins.bytes
     """The destination's config as the RudderStack dashboard keeps it: a JSON object in UTF-8. A value
@@ -721,7 +723,9 @@ class SettingProblem(_message.Message):
     destination: _builtins.int
     """The destination's reference id; 0 in the answer to CheckDestination."""
     key: _builtins.str
-    """The setting, by its name in the dashboard's JSON."""
+    """The setting, by its name in the dashboard's JSON. destination_ref: the server has no usable
+    destination of this name.
+    """
     message: _builtins.str
     """What is wrong with the setting and what would be right, for people. Never quotes the value."""
     fatal: _builtins.bool

@@ -225,7 +225,9 @@ class CheckDestinationResponse(_message.Message):
     """True: events for the destination can be transformed and, as far as `probe` tells, delivered."""
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[_destination_pb2.SettingProblem]:
-        """Errors and remarks about the settings, also about keys of `config_json` that are no settings."""
+        """Errors and remarks about the settings, also about keys that are no settings, of `config_json` or
+        of the server's file.
+        """
 
     @_builtins.property
     def probe(self) -> Global___Probe:
@@ -554,7 +556,9 @@ class DeliveryOptions(_message.Message):
     detail_level: Global___DetailLevel.ValueType
     """Optional. Which items get an EventDetail. Defaults to NOTABLE."""
     include_requests: _builtins.bool
-    """Optional. If true, results contain the requests too."""
+    """Optional. If true, results contain the requests too. The requests of a destination that the
+    server's file declares with `deliver_only` have no Authorization header.
+    """
     @_builtins.property
     def default_timeout(self) -> _duration_pb2.Duration:
         """Optional. The time limit for the delivery of batches without a `timeout`. Defaults to the server's

@@ -3,13 +3,14 @@
 import signal
 from importlib.util import find_spec
 
-import cyclopts.config
 from cyclopts import App, Parameter
 
 from .completion import add_completion
 from .examples import examples
 from .outcome import drop_output, give_up
 from .output import CannotWrite, printing
+from .settings_report import shown_default
+from .settings_sources import PREFIX, SOURCES, Environment
 from .version import version_line
 
 if find_spec("ciosidecar_sandbox") is None:
@@ -21,12 +22,18 @@ app = App(
     name="ciosidecar",
     help="Turn RudderStack events into Customer.io requests, and deliver them.",
     version=version_line,
-    config=cyclopts.config.Env("CIOSIDECAR_", command=False),
+    config=Environment(PREFIX, command=False),
     # No --empty-listen beside --listen: an empty list is of no use for any option.
-    default_parameter=Parameter(negative_iterable=()),
+    default_parameter=Parameter(negative_iterable=(), show_default=shown_default),
 )
 # By path: a command is imported when it is used. The parent of several workers must not import gRPC.
-for command in ("serve", "transform", "deliver", "check", "health", "top", "tap"):
+app.command(
+    f"{__package__}.serve:serve",
+    name="serve",
+    config=SOURCES.chain(app),
+    help_epilogue=examples("serve"),
+)
+for command in ("transform", "deliver", "check", "health", "top", "tap"):
     app.command(f"{__package__}.{command}:{command}", name=command, help_epilogue=examples(command))
 app.command(sandbox_app)
 add_completion(app)

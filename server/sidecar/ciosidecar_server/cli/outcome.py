@@ -11,6 +11,7 @@ import uvloop
 from rich.console import Console
 
 from ..addresses import CannotListen, Exposed
+from ..destinations_file import InvalidFile
 from .interrupts import EXIT_INTERRUPTED, interrupt_on_ctrl_c
 
 EXIT_FAILED = 1
@@ -33,6 +34,8 @@ def run(command: Coroutine[Any, Any, None]) -> None:
     try:
         uvloop.run(command)
     except Exposed as problem:
+        give_up(str(problem), EXIT_USAGE)
+    except InvalidFile as problem:
         give_up(str(problem), EXIT_USAGE)
     except (Failed, CannotListen) as problem:
         give_up(str(problem), getattr(problem, "code", EXIT_FAILED))

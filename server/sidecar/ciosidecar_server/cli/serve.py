@@ -1,6 +1,8 @@
 """The command `ciosidecar serve`."""
 
+import logging as standard_logging
 import os
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -10,12 +12,21 @@ from ..settings import Settings
 from ..telemetry import logging
 from ..workers.lifeline import end_with_parent, worker_number
 from .interrupts import end_on_ctrl_c
-from .outcome import run
+from .outcome import run, say
 from .output import print_ready
-from .urls import check_url
+from .settings_refusal import refuse_wrong
+from .settings_sources import SOURCES
+
+_log = standard_logging.getLogger(__name__)
 
 
-def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> None:  # noqa: B008 - frozen
+def serve(
+    settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008 - frozen
+    *,
+    settings_file: Annotated[Path | None, Parameter(name="--settings")] = None,
+    check: Annotated[bool, Parameter(negative=(), show_env_var=False)] = False,
+    json: Annotated[bool, Parameter(negative=(), show_env_var=False)] = False,
+) -> None:
     """Run the sidecar until SIGTERM or Ctrl-C.
 
     Prints one line of JSON when it is ready: the addresses and the admin port's address, with the ports that
@@ -30,14 +41,37 @@ def serve(settings: Annotated[Settings, Parameter(name="*")] = Settings()) -> No
     With --workers 4, four processes listen: on 127.0.0.1:50550 to 50553, or on PATH-1 to PATH-4. The
     ready line has all addresses, for clients to take as a list. A worker that dies is started again.
 
-    Every option can also be set in the environment: CIOSIDECAR_GRACE_S=30.
+    Every option can also be set in the environment, CIOSIDECAR_GRACE_S=30, and in a file of
+    --settings, grace_s = 30. A flag wins over the environment, and the environment over the file.
+
+    Args:
+        settings: The settings of the server.
+        settings_file: TOML file with settings: the names of these options with _ for -.
+        check: Do not start. Check the settings, and the files that they name, and print the settings
+            in effect and where each comes from. The exit code is 2 if the sidecar would not start.
+        json: With --check, print one line of JSON.
     """
-    if settings.workers > 1:
+    del settings_file  # read before the command runs: it is the last source of the other options
+    refuse_wrong(settings, SOURCES)
+    if check:
+        run(_check(settings, json=json))
+    elif settings.workers > 1:
         from .serve_workers import serve_workers  # noqa: PLC0415 - one process needs none of it
 
         serve_workers(settings)
     else:
         run(_serve(settings))
+
+
+async def _check(settings: Settings, *, json: bool) -> None:
+    # As below.
+    from .settings_check import check_files  # noqa: PLC0415
+    from .settings_report import show_settings  # noqa: PLC0415
+
+    for sentence in SOURCES.unknown_variables():
+        say(sentence, "yellow")
+    check_files(settings)
+    show_settings(settings, SOURCES, json=json)
 
 
 async def _serve(settings: Settings) -> None:
@@ -48,9 +82,10 @@ async def _serve(settings: Settings) -> None:
     # The parent of several workers must not import gRPC.
     from .. import app as sidecar  # noqa: PLC0415
 
-    check_url(settings.customerio_url)
-    check_url(settings.customerio_eu_url, "--customerio-eu-url")
     logging.configure(settings.log_level.upper(), settings.log_format, worker)
+    if worker in (None, 1):  # all workers have the same environment
+        for sentence in SOURCES.unknown_variables():
+            _log.warning("%s", sentence)
     await sidecar.serve(settings, _print_ready)
 
 

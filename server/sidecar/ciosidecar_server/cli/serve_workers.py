@@ -10,7 +10,6 @@ from ..workers.supervisor import Interrupted, NotDrained, supervise
 from .interrupts import EXIT_INTERRUPTED
 from .outcome import EXIT_FAILED, Failed, run
 from .output import print_ready
-from .urls import check_url
 
 
 def serve_workers(settings: Settings) -> None:
@@ -28,8 +27,6 @@ async def _serve_workers(settings: Settings) -> None:
         CannotListen: The addresses of the workers cannot be told apart.
         Failed: A worker did not start, or did not end.
     """
-    check_url(settings.customerio_url)
-    check_url(settings.customerio_eu_url, "--customerio-eu-url")
     logging.configure(settings.log_level.upper(), settings.log_format)
     try:
         await supervise(settings, _print_ready)

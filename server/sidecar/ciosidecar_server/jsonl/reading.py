@@ -111,7 +111,9 @@ def is_bare_event(line: bytes) -> bool:
     """Return True if a line is an event itself, and not an event in an object with its config."""
     try:
         wrapped = _decode_wrapped(line)
-        return bool(_decode_event(line).type) and not (wrapped.event or wrapped.config)
+        # The event of a track is its name; that of a line with a config is an object.
+        has_event = bytes(wrapped.event).startswith(b"{")
+        return bool(_decode_event(line).type) and not has_event and not wrapped.config
     except (DecodeError, RecursionError):
         return False
 

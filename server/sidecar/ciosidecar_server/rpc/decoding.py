@@ -59,6 +59,8 @@ class DecodedEvent(_Item, gc=False):
     """The event's JSON."""
     destination: AnyDestination
     connection: Connection | None
+    hides_credentials: bool
+    """Whether the caller must not see the credentials of the destination."""
 
 
 class RejectedItem(_Item, gc=False):
@@ -84,20 +86,24 @@ class BatchDecoder:
 
     def __init__(self, batch: pb.Batch, known: KnownDestinations, max_event_bytes: int) -> None:
         self._known = known
+        self._destinations = known.for_batch()
         self._connection_of = known.connections.get
         self._max_event_bytes = max_event_bytes
         self._default_destination = batch.destination
         self._default_connection = batch.connection
         # The destination of the last item: most items have the same as the item before.
         self._reference_id = batch.destination
-        self._destination = known.get(batch.destination)
+        self._destination = self._destinations.get(batch.destination)
+        self._hides_credentials = self._destinations.hides_credentials(batch.destination)
         self._label = known.label(batch.destination)
 
     def decode(self, position: int, item: pb.BatchItem, json: bytes) -> Decoded:
         """Return the decoded item. json: `item.json`, which protobuf copies on each access."""
         reference_id = item.destination or self._default_destination
         if reference_id != self._reference_id:
-            self._reference_id, self._destination = reference_id, self._known.get(reference_id)
+            self._reference_id = reference_id
+            self._destination = self._destinations.get(reference_id)
+            self._hides_credentials = self._destinations.hides_credentials(reference_id)
             self._label = self._known.label(reference_id)
         label, destination = self._label, self._destination
         if not json and item.WhichOneof("payload") == "prepared":
@@ -115,7 +121,9 @@ class BatchDecoder:
             text = f"the event has more than {self._max_event_bytes} bytes"
             return _rejected(position, item, label, EventRejected(ErrorCode.TOO_LARGE, text))
         connection = self._connection_of(item.connection or self._default_connection)
-        return DecodedEvent(position, item, label, json, destination, connection)
+        return DecodedEvent(
+            position, item, label, json, destination, connection, self._hides_credentials
+        )
 
 
 def _decode_prepared(

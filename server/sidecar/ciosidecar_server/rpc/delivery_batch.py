@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Generic, NamedTuple, Protocol
 
 from ciosidecar.v1 import event_pb2
-from ciosidecar_transform import Outcome, Warning
+from ciosidecar_transform import Outcome, RequestTemplate, Warning
 
 from ..delivery.endpoints import TrackApiEndpoints
 from ..delivery.job import Job
@@ -15,7 +15,7 @@ from ..delivery.observer import MessageTrace
 from ..delivery.outcomes import DeliveryOutcome, ItemRef
 from ..delivery.workspace_queue import WorkspaceQueue
 from .counting import DestinationLabel, EventCounts
-from .decoding import Decoded, PreparedItem
+from .decoding import Decoded, DecodedEvent, PreparedItem
 from .delivery_items import NOT_SENT, Deliverable, deliverable
 from .details import Delivered
 from .results_encoder import Response, ResultsEncoder
@@ -88,6 +88,7 @@ class DeliveryBatch:
         self.submitting = True
         """Whether items are still to be submitted."""
         self._jobs: dict[WorkspaceQueue, list[Job]] = {}
+        self._hidden: set[RequestTemplate] = set()
 
     @property
     def complete(self) -> bool:
@@ -137,6 +138,8 @@ class DeliveryBatch:
         self._submitted[item.position] = (item.label, outcome.event_type)
         if outcome.warnings:
             self._warnings[item.position] = outcome.warnings
+        if isinstance(item, DecodedEvent) and item.hides_credentials:
+            self._hidden.add(request.template)
         job = Job(
             request,
             keys,
@@ -194,6 +197,7 @@ class DeliveryBatch:
         complete = self.complete
         if not answers and not complete:
             return
+        encoder.hidden = self._hidden
         self._counts.report()
         unwritten = iter(answers)
         for answer in answers:

@@ -1,7 +1,7 @@
 """Destinations on the wire → in the domain, by reference id."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import grpc
 from ciosidecar.v1 import destination_pb2 as pb
@@ -22,11 +22,12 @@ from ciosidecar_transform.settings.unread_keys import unread_keys
 from msgspec import Raw
 from msgspec.json import encode
 
+from ..server_destinations import Known, ServerDestination, ServerDestinations
 from .connections import KnownConnections
 from .counting import UNKNOWN_DESTINATION, DestinationLabel, destination_label
 from .enums import enum_word
 from .errors import ProtocolError
-from .required import check_declaration
+from .required import check_declaration, names_server_destination
 from .sizes import PER_EVENT_BYTES, RESERVE_BYTES
 from .turns import LARGE_BYTES, Turns, in_thread
 
@@ -113,43 +114,118 @@ def config_json(destination: pb.Destination) -> bytes:
         ],
         "ketchConsentPurposes": [{"purpose": purpose} for purpose in typed.ketch_consent_purposes],
     }
-    return encode(config)
+    # A field without presence that is not set must not keep the server's default away.
+    return encode({key: value for key, value in config.items() if value})
 
 
 async def read_declared(
-    declared: pb.Destination,
+    declared: pb.Destination, known: Known
 ) -> tuple[AnyDestination | None, list[SettingProblem]]:
-    """Return the declared destination, None if it cannot be used, and its setting problems."""
-    if declared.ByteSize() > LARGE_BYTES:
-        return await in_thread(lambda: read_destination(config_json(declared)))
-    return read_destination(config_json(declared))
+    """Return the declared destination, None if it cannot be used, and its setting problems.
+
+    Args:
+        declared: the declaration, with settings.
+        known: the defaults of the server.
+    """
+
+    def read() -> tuple[AnyDestination | None, list[SettingProblem]]:
+        return read_destination(known.effective(config_json(declared)))
+
+    return await in_thread(read) if declared.ByteSize() > LARGE_BYTES else read()
 
 
-async def read_checked(
-    declared: pb.Destination,
-) -> tuple[AnyDestination | None, list[SettingProblem]]:
-    """Return the same as `read_declared`, and a problem for each key that is no setting.
+class Checked(NamedTuple):
+    """What CheckDestination finds out about a declaration."""
+
+    destination: AnyDestination | None
+    """None: the destination cannot be used."""
+    config_json: bytes
+    """The settings in effect."""
+    problems: list[SettingProblem]
+
+
+async def read_checked(declared: pb.Destination, known: Known) -> Checked:
+    """Return the declared destination, and its problems with one for each key that is no setting.
 
     Only CheckDestination reports such keys: those of thousands of destinations would fill a
     stream's messages.
+
+    Args:
+        declared: the declaration, perhaps by ref alone.
+        known: the destinations and defaults of the server.
     """
-    destination, problems = await read_declared(declared)
-    if declared.WhichOneof("settings") != "config_json":
-        return destination, problems
-    config = declared.config_json
+    checked = await _checked(declared, known)
+    config = checked.config_json
+    if declared.WhichOneof("settings") == "typed":
+        return checked
     if len(config) > LARGE_BYTES:
-        return destination, problems + await in_thread(lambda: unread_keys(config))
-    return destination, problems + unread_keys(config)
+        unread = await in_thread(lambda: unread_keys(config))
+    else:
+        unread = unread_keys(config)
+    return checked._replace(problems=[*checked.problems, *unread])
+
+
+async def _checked(declared: pb.Destination, known: Known) -> Checked:
+    if not names_server_destination(declared):
+        destination, problems = await read_declared(declared, known)
+        return Checked(destination, known.effective(config_json(declared)), problems)
+    listed = known.destinations.get(declared.destination_ref)
+    if listed is None:
+        return Checked(None, b"{}", [_NOT_LISTED])
+    return Checked(listed.destination, listed.config_json, listed.problems)
+
+
+class _ServerRef(NamedTuple):
+    """A declaration by ref alone. It means the server's destination at the time of each batch."""
+
+    ref: str
+
+
+class BatchDestinations:
+    """The destinations that the items of one batch may name: those of the time when it arrived."""
+
+    def __init__(
+        self,
+        declared: Mapping[int, AnyDestination | Outcome | _ServerRef],
+        listed: Mapping[str, ServerDestination],
+        *,
+        delivering: bool,
+    ) -> None:
+        self._declared = declared
+        self._listed = listed
+        self._delivering = delivering
+
+    def get(self, reference_id: int) -> AnyDestination | Outcome:
+        """Return the destination, or the outcome of every event for it (rule 12.1)."""
+        declared = self._declared.get(reference_id)
+        if not isinstance(declared, _ServerRef):
+            return declared or _UNKNOWN
+        listed = self._listed.get(declared.ref)
+        problem = _problem_of_ref(listed, delivering=self._delivering)
+        if listed is None or problem is not None:
+            return rejected(unusable([problem or _NOT_LISTED]))
+        return listed.destination
+
+    def hides_credentials(self, reference_id: int) -> bool:
+        """Return whether the caller must not see the credentials of a destination."""
+        declared = self._declared.get(reference_id)
+        if not isinstance(declared, _ServerRef):
+            return False
+        listed = self._listed.get(declared.ref)
+        return listed is not None and listed.deliver_only
 
 
 class KnownDestinations:
     """The destinations and connections that one stream, or one unary call, has declared."""
 
-    def __init__(self, max_destinations: int) -> None:
+    def __init__(self, max_destinations: int, server: ServerDestinations) -> None:
         self._max_destinations = max_destinations
-        self._by_reference_id: dict[int, AnyDestination | Outcome] = {}
+        self._server = server
+        self._by_reference_id: dict[int, AnyDestination | Outcome | _ServerRef] = {}
         self._labels: dict[int, DestinationLabel] = {}
         self.connections = KnownConnections(max_destinations)
+        self.delivering = False
+        """Whether the stream or call delivers what it transforms."""
 
     async def upsert(
         self,
@@ -168,10 +244,13 @@ class KnownDestinations:
             check_declaration(declared, f"destinations[{index}]")
             if turns.over:
                 await turns.next()
-            destination, problems = await read_declared(declared)
-            self._by_reference_id[declared.reference_id] = destination or rejected(
-                unusable(problems)
-            )
+            if names_server_destination(declared):
+                destination, problems = self._declare_ref(declared)
+            else:
+                destination, problems = await read_declared(declared, self._server.known)
+                self._by_reference_id[declared.reference_id] = destination or rejected(
+                    unusable(problems)
+                )
             self._labels[declared.reference_id] = destination_label(
                 declared.destination_ref, destination
             )
@@ -184,9 +263,21 @@ class KnownDestinations:
             setting_problems += problem_messages(problems, declared.reference_id)
         return setting_problems
 
-    def get(self, reference_id: int) -> AnyDestination | Outcome:
-        """Return the destination, or the outcome of every event for it (rule 12.1)."""
-        return self._by_reference_id.get(reference_id) or _UNKNOWN
+    def _declare_ref(
+        self, declared: pb.Destination
+    ) -> tuple[AnyDestination | None, list[SettingProblem]]:
+        """Declare a destination of the server. Return the one of now, and its setting problems."""
+        self._by_reference_id[declared.reference_id] = _ServerRef(declared.destination_ref)
+        listed = self._server.known.destinations.get(declared.destination_ref)
+        problem = _problem_of_ref(listed, delivering=self.delivering)
+        if listed is None or problem is not None:
+            return None, [problem or _NOT_LISTED]
+        return listed.destination, listed.problems
+
+    def for_batch(self) -> BatchDestinations:
+        """Return the destinations for a batch that arrives now."""
+        listed = self._server.known.destinations
+        return BatchDestinations(self._by_reference_id, listed, delivering=self.delivering)
 
     def label(self, reference_id: int) -> DestinationLabel:
         """Return the name of a destination in logs and metrics."""
@@ -195,9 +286,31 @@ class KnownDestinations:
     @property
     def alone(self) -> bool:
         """Whether exactly one destination is declared, and its settings hold for all events."""
-        return len(self._by_reference_id) == 1 and all(
-            isinstance(destination, Destination) for destination in self._by_reference_id.values()
-        )
+        if len(self._by_reference_id) != 1:
+            return False
+        (reference_id,) = self._by_reference_id
+        return isinstance(self.for_batch().get(reference_id), Destination)
+
+
+_NOT_LISTED = SettingProblem(
+    "destination_ref",
+    "names no destination of this server: add it to the file of --destinations, or declare it with"
+    " its settings (rule 11.1)",
+    fatal=True,
+)
+_DELIVER_ONLY = SettingProblem(
+    "destination_ref",
+    "names a destination whose requests the server delivers itself (deliver_only), and this call"
+    " does not deliver (rule 11.1)",
+    fatal=True,
+)
+
+
+def _problem_of_ref(listed: ServerDestination | None, *, delivering: bool) -> SettingProblem | None:
+    """Return why a destination of the server cannot be used by a call, or None if it can."""
+    if listed is None:
+        return _NOT_LISTED
+    return _DELIVER_ONLY if listed.deliver_only and not delivering else None
 
 
 _UNKNOWN = rejected(
@@ -208,9 +321,12 @@ _UNKNOWN = rejected(
 )
 
 
-def region_key(declared: pb.Destination) -> str:
-    """Return the key of the region setting: the one that a usable destination has, or the default."""
-    reader = ConfigReader(members(Raw(repair_surrogates(config_json(declared)))))
+def region_key(config: bytes) -> str:
+    """Return the key of the region setting: the one that a usable destination has, or the default.
+
+    config: the settings as the dashboard's JSON.
+    """
+    reader = ConfigReader(members(Raw(repair_surrogates(config))))
     key, region = reader.key_and_value(DATACENTER, blank_counts=False)
     eu_key, is_eu = reader.key_and_value(DATACENTER_EU)
     return eu_key if region is None and is_eu is True else key

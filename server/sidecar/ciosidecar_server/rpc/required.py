@@ -13,7 +13,7 @@ _MUST_BE_SET = "must be set"
 def check_declaration(
     declared: destination_pb2.Destination | destination_pb2.SourceConnection, field: str
 ) -> None:
-    """Raise ProtocolError for a declaration without reference id or settings.
+    """Raise ProtocolError for a declaration without reference id, or without settings and ref.
 
     Args:
         declared: the destination or the connection.
@@ -27,9 +27,26 @@ def check_declaration(
 def check_settings(
     declared: destination_pb2.Destination | destination_pb2.SourceConnection, field: str
 ) -> None:
-    """Raise ProtocolError for a destination or a connection without settings."""
-    if declared.WhichOneof("settings") is None:
-        raise ProtocolError(f"{field}.settings", "config_json or typed must be set")
+    """Raise ProtocolError for a destination or a connection without settings.
+
+    A destination needs none if it has a ref, which then names a destination of the server.
+    """
+    if declared.WhichOneof("settings") is not None or names_server_destination(declared):
+        return
+    by_ref = ", or destination_ref must name a destination of the server"
+    words = by_ref if isinstance(declared, destination_pb2.Destination) else ""
+    raise ProtocolError(f"{field}.settings", f"config_json or typed must be set{words}")
+
+
+def names_server_destination(
+    declared: destination_pb2.Destination | destination_pb2.SourceConnection,
+) -> bool:
+    """Return whether a declaration has a ref and no settings, and so means a destination of the server."""
+    return (
+        isinstance(declared, destination_pb2.Destination)
+        and declared.WhichOneof("settings") is None
+        and bool(declared.destination_ref)
+    )
 
 
 def check_transform(request: pb.TransformRequest) -> None:

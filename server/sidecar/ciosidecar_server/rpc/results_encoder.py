@@ -1,6 +1,6 @@
 """Outcomes, delivery reports and requests → Results messages that fit what the caller accepts."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from ciosidecar.v1 import result_pb2 as pb
@@ -72,6 +72,8 @@ class ResultsEncoder(Generic[Response]):
         self.flush_requests = _nothing if self._shared is None else self._shared.flush
         """Called before a message is closed: adds the requests that still take items."""
         self._finished: list[Response] = []
+        self.hidden: Collection[RequestTemplate] = ()
+        """Templates whose credentials the caller must not see."""
         self._begin()
 
     def _begin(self) -> None:
@@ -121,7 +123,7 @@ class ResultsEncoder(Generic[Response]):
         """Return what makes two templates equal: each prepared request has an object of its own."""
         if self._shared is None:
             return template
-        headers = tuple(template.headers.items())
+        headers = tuple(self._shown_headers(template).items())
         return template.method, template.base_url, template.endpoint_path, headers
 
     def add(self, request: Request, position: int | list[int]) -> None:
@@ -132,6 +134,12 @@ class ResultsEncoder(Generic[Response]):
         positions = [position] if type(position) is int else position
         self._add_request(template=index, path=request.path, body=request.body, positions=positions)
 
+    def _shown_headers(self, template: RequestTemplate) -> dict[str, str]:
+        """Return the headers that the caller may see."""
+        if template not in self.hidden:
+            return template.headers
+        return {name: text for name, text in template.headers.items() if name != "Authorization"}
+
     def _add_template(self, template: RequestTemplate) -> int:
         key = self._key(template)
         index = self._template_indexes.get(key)
@@ -141,7 +149,7 @@ class ResultsEncoder(Generic[Response]):
                 method=template.method,
                 base_url=template.base_url,
                 endpoint_path=template.endpoint_path,
-                headers=template.headers,
+                headers=self._shown_headers(template),
             )
         self._templates[template] = index
         return index

@@ -16,6 +16,7 @@ from grpc import aio
 from .. import PROTOCOL_VERSION, __version__
 from ..delivery.dispatcher import Dispatcher
 from ..delivery.probe import probe, wrong_region
+from ..server_destinations import ServerDestinations
 from ..settings import Settings
 from .callers import unary_caller
 from .delivery_worker import DeliveryWorker
@@ -79,6 +80,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         settings: Settings,
         draining: Draining,
         delivery: Dispatcher,
+        destinations: ServerDestinations,
         observer: RpcObserver | None = None,
         tap: ItemTap | None = None,
     ) -> None:
@@ -88,6 +90,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
             settings: the settings of the server.
             draining: tells when the server shuts down.
             delivery: the workspaces to deliver to.
+            destinations: the destinations that callers name by ref only.
             observer: receives the reports of calls and streams. Optional.
             tap: receives each answered item, while it listens. Optional.
         """
@@ -97,6 +100,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         self._streams = OpenStreams(self._observer, self._tap.tap)
         self._draining = draining
         self._dispatcher = delivery
+        self._destinations = destinations
         self._calls: set[asyncio.Task[Any]] = set()
 
     async def calls_end(self) -> None:
@@ -130,11 +134,12 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         check_destination_request(request)
         if request.probe:
             check_delivery_offered(self._settings, "probe")
-        destination, problems = await read_checked(request.destination)
+        checked = await read_checked(request.destination, self._destinations.known)
+        problems = checked.problems
         answer = pb.CheckDestinationResponse()
-        if request.probe and destination is not None:
-            key = region_key(request.destination)
-            problems += await self._probe(destination, key, answer.probe)
+        if request.probe and checked.destination is not None:
+            key = region_key(checked.config_json)
+            problems += await self._probe(checked.destination, key, answer.probe)
         answer.usable = not any(problem.fatal for problem in problems)
         answer.problems.extend(problem_messages(problems, 0))
         return answer
@@ -175,7 +180,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
     ) -> pb.TransformResponse:
         """Transform one batch."""
         check_transform(request)
-        known = await self._declared(request)
+        known = await self._declared(request, delivering=False)
         collected = Collected(pb.TransformResponse)
         worker = TransformWorker(collected.output, self._observer, self._tap)
         caller = unary_caller(context, delivery=False)
@@ -191,7 +196,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         check_delivery_offered(self._settings, "delivery")
         check_deliver(request)
         self._note_task()
-        known = await self._declared(request)
+        known = await self._declared(request, delivering=True)
         collected = Collected(pb.DeliverResponse, self._settings.max_message_bytes)
         worker = DeliveryWorker(
             self._dispatcher,
@@ -216,10 +221,11 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         return collected.response
 
     async def _declared(
-        self, request: pb.TransformRequest | pb.DeliverRequest
+        self, request: pb.TransformRequest | pb.DeliverRequest, *, delivering: bool
     ) -> KnownDestinations:
-        """Return what a unary call declares."""
-        known = KnownDestinations(self._settings.max_destinations)
+        """Return what a unary call declares. delivering: whether the call delivers."""
+        known = KnownDestinations(self._settings.max_destinations, self._destinations)
+        known.delivering = delivering
         await known.upsert(request.destinations, request.connections)
         return known
 
@@ -238,7 +244,12 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         self._note_task()
         try:
             await Session(
-                context, self._settings, self._draining, self._dispatcher, self._streams
+                context,
+                self._settings,
+                self._draining,
+                self._dispatcher,
+                self._destinations,
+                self._streams,
             ).run()
         except asyncio.CancelledError:
             raise  # swallowing it leaks the call in grpc.aio (grpc#43360)

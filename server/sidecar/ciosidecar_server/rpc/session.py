@@ -10,6 +10,7 @@ from google.protobuf.duration_pb2 import Duration
 from grpc import aio
 
 from ..delivery.dispatcher import Dispatcher
+from ..server_destinations import ServerDestinations
 from ..settings import Settings
 from .callers import stream_caller
 from .delivery_worker import DeliveryWorker
@@ -65,6 +66,7 @@ class Session:
         settings: Settings,
         draining: Draining,
         delivery: Dispatcher,
+        destinations: ServerDestinations,
         streams: OpenStreams,
     ) -> None:
         self._context = context
@@ -72,7 +74,7 @@ class Session:
         self._draining = draining
         self._dispatcher = delivery
         self._worker: Worker | None = None
-        self._known = KnownDestinations(settings.max_destinations)
+        self._known = KnownDestinations(settings.max_destinations, destinations)
         self._max_receive_bytes = DEFAULT_RECEIVE_BYTES
         self._session_id = secrets.token_hex(8)
         self._observer = streams.observer
@@ -192,6 +194,7 @@ class Session:
                     "open.max_receive_bytes", f"must be at least {MIN_RECEIVE_BYTES}"
                 )
             self._max_receive_bytes = opening.max_receive_bytes
+        self._known.delivering = opening.HasField("delivery")
         worker = self._worker = self._new_worker(opening)
         response = pb.TransformStreamResponse()
         response.opened.session_id = self._session_id

@@ -26,6 +26,18 @@ class AdminSockets:
     """True if no other machine can reach the port."""
 
 
+def parse(listen: str) -> re.Match[str]:
+    """Return the host and the port of an address, by these names.
+
+    Raises:
+        CannotListen: The text is no address.
+    """
+    match = _ADDRESS.fullmatch(listen)
+    if match is None or int(match["port"]) > 65_535:
+        raise CannotListen(f"{_FLAG} {listen!r} is neither host:port, [IPv6]:port, :port nor {OFF}")
+    return match
+
+
 def bind(listen: str) -> AdminSockets:
     """Bind sockets to all addresses of a host.
 
@@ -35,9 +47,7 @@ def bind(listen: str) -> AdminSockets:
     Raises:
         CannotListen: The address is none of these, has no such host, or is taken.
     """
-    match = _ADDRESS.fullmatch(listen)
-    if match is None or int(match["port"]) > 65_535:
-        raise CannotListen(f"{_FLAG} {listen!r} is neither host:port, [IPv6]:port, :port nor {OFF}")
+    match = parse(listen)
     host = match["host"].strip("[]")
     addresses = _addresses(host or "::", listen)
     with ExitStack() as on_failure:

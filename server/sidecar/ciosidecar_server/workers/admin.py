@@ -25,7 +25,7 @@ from .scrape import Answer, WorkerPorts
 from .state_sum import sum_of_states
 from .tap_sum import tap
 
-_STATIC = {"page.css": "text/css", "page.js": "text/javascript"}
+_STATIC = {"icon.svg": "image/svg+xml", "page.css": "text/css", "page.js": "text/javascript"}
 
 
 class GroupAdmin:

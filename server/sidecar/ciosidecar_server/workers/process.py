@@ -37,7 +37,8 @@ class WorkerProcess:
             number: The number of the worker, counted from 1.
             settings: The settings of this worker.
         """
-        left_out = variables()
+        # The parent tells systemd of readiness once all workers are ready.
+        left_out = variables() | {"NOTIFY_SOCKET"}
         environment = {name: text for name, text in os.environ.items() if name not in left_out}
         return cls(
             await asyncio.create_subprocess_exec(

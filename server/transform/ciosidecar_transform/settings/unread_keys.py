@@ -51,8 +51,12 @@ def unread_keys(config_json: bytes) -> list[SettingProblem]:
     ]
 
 
-def _unknown(key: str) -> str:
+def similar_key(key: str) -> str:
+    """Return a question for the setting that may be meant, or "" if no setting is similar."""
     lowered = key[:_MAX_KEY_CHARACTERS].lower()
     near = [lowered] if lowered in _BY_LOWER_CASE else get_close_matches(lowered, _LIKELY, 1, 0.7)
-    hint = f": did you mean {_BY_LOWER_CASE[near[0]]}?" if near else ""
-    return f"is no setting, and is ignored (rule 11.1){hint}"
+    return f": did you mean {_BY_LOWER_CASE[near[0]]}?" if near else ""
+
+
+def _unknown(key: str) -> str:
+    return f"is no setting, and is ignored (rule 11.1){similar_key(key)}"

@@ -167,7 +167,7 @@ export enum AudienceIdentifier {
   CIO_ID = 3,
 }
 
-/** A configured Customer.io workspace. */
+/** A configured Customer.io workspace: with its settings, or by the name that the server knows it by. */
 export interface Destination {
   $type: "ciosidecar.v1.Destination";
   /**
@@ -176,12 +176,18 @@ export interface Destination {
    */
   referenceId: number;
   /**
-   * Optional. The caller's own name for this configuration. The server uses the name in its logs and
-   * metrics, so it MUST NOT be a secret. A router that keeps settings by source and revision can use
-   * source:destination:revision.
+   * Required if no settings are set; then it names a destination of the server's own file
+   * (`--destinations`), and the caller holds no keys. Items use the settings that the file has when
+   * their batch arrives. With settings, optional: the caller's own name for this configuration. The
+   * server uses the name in its logs and metrics, so it MUST NOT be a secret. A router that keeps
+   * settings by source and revision can use source:destination:revision.
    */
   destinationRef: string;
-  /** Required. Exactly one MUST be set. */
+  /**
+   * Required, unless `destination_ref` names a destination of the server. Exactly one MUST be set
+   * then. Settings that are set win over those of the server's file. The server may have defaults for
+   * settings that are not set (`--destination-defaults`).
+   */
   settings:
     | //
     /**
@@ -330,7 +336,10 @@ export interface SettingProblem {
   $type: "ciosidecar.v1.SettingProblem";
   /** The destination's reference id; 0 in the answer to CheckDestination. */
   destination: number;
-  /** The setting, by its name in the dashboard's JSON. */
+  /**
+   * The setting, by its name in the dashboard's JSON. destination_ref: the server has no usable
+   * destination of this name.
+   */
   key: string;
   /** What is wrong with the setting and what would be right, for people. Never quotes the value. */
   message: string;

@@ -107,7 +107,10 @@ export interface CheckDestinationResponse {
   $type: "ciosidecar.v1.CheckDestinationResponse";
   /** True: events for the destination can be transformed and, as far as `probe` tells, delivered. */
   usable: boolean;
-  /** Errors and remarks about the settings, also about keys of `config_json` that are no settings. */
+  /**
+   * Errors and remarks about the settings, also about keys that are no settings, of `config_json` or
+   * of the server's file.
+   */
   problems: SettingProblem[];
   /** Set if `probe` was requested. */
   probe: Probe | undefined;
@@ -234,7 +237,10 @@ export interface DeliveryOptions {
   $type: "ciosidecar.v1.DeliveryOptions";
   /** Optional. Which items get an EventDetail. Defaults to NOTABLE. */
   detailLevel: DetailLevel;
-  /** Optional. If true, results contain the requests too. */
+  /**
+   * Optional. If true, results contain the requests too. The requests of a destination that the
+   * server's file declares with `deliver_only` have no Authorization header.
+   */
   includeRequests: boolean;
   /**
    * Optional. The time limit for the delivery of batches without a `timeout`. Defaults to the server's

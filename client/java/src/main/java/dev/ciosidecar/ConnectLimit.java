@@ -33,7 +33,9 @@ final class ConnectLimit {
     Context.CancellableContext context = Context.current().withCancellation();
     Runnable check =
         () -> {
-          if (channel.getState(false) != ConnectivityState.READY) {
+          ConnectivityState state = channel.getState(false);
+          // In TRANSIENT_FAILURE the call fails by itself, with the reason.
+          if (state == ConnectivityState.CONNECTING || state == ConnectivityState.IDLE) {
             passed = true;
             context.cancel(null);
           }
@@ -49,6 +51,6 @@ final class ConnectLimit {
 
   /** Returns the status of the call: that it was cancelled here, or the given one. */
   Status statusOr(Status status) {
-    return passed ? NOT_CONNECTED : status;
+    return passed && status.getCode() == Status.Code.CANCELLED ? NOT_CONNECTED : status;
   }
 }

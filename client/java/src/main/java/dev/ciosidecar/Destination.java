@@ -56,6 +56,21 @@ public final class Destination {
   }
 
   /**
+   * Makes a destination that the sidecar's own file declares under this name ({@code --destinations}): the
+   * caller holds no credentials.
+   *
+   * @param ref the name that the sidecar knows
+   * @return the destination
+   * @throws IllegalArgumentException if the name is empty
+   */
+  public static Destination byRef(String ref) {
+    if (ref.isEmpty()) {
+      throw new IllegalArgumentException("a destination without config needs a name");
+    }
+    return new Destination(dev.ciosidecar.v1.Destination.getDefaultInstance(), ref);
+  }
+
+  /**
    * Sets the caller's own name for the destination.
    *
    * @param ref the name; the sidecar uses it in its logs and metrics, so it MUST NOT be a secret. May be

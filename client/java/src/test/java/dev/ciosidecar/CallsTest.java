@@ -113,6 +113,18 @@ class CallsTest {
     assertTrue(requests.get(2).url().startsWith("https://track-eu.customer.io/"));
   }
 
+  /** A destination by ref alone needs a ref. A sidecar that does not know it rejects its own events only. */
+  @Test
+  void aDestinationByRefAlone() {
+    assertEquals(Destination.byRef("shop"), Destination.byRef("shop"));
+    assertThrows(IllegalArgumentException.class, () -> Destination.byRef(""));
+    List<Result> results =
+        client.transform(
+            List.of(TRACK, TRACK.withDestination(Destination.byRef("nobody"))), DESTINATION);
+    assertEquals(200, results.get(0).status());
+    assertEquals("INVALID_DESTINATION", results.get(1).error().orElseThrow().code());
+  }
+
   /** The source type, the tag and dont_batch of an event reach the sidecar. */
   @Test
   void fieldsOfAnEventTravelWithIt() {

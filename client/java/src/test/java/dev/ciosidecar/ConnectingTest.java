@@ -310,7 +310,7 @@ class ConnectingTest {
 
   private static void failsInTime(String address, String reason) {
     try (CiosidecarClient client =
-        client(address).connectTimeout(Duration.ofMillis(500)).build()) {
+        client(address).connectTimeout(Duration.ofSeconds(2)).build()) {
       for (Supplier<SidecarException> use :
           List.<Supplier<SidecarException>>of(
               () -> streamFailure(client),
@@ -320,7 +320,7 @@ class ConnectingTest {
         assertEquals(Status.Code.UNAVAILABLE, failure.code());
         assertTrue(failure.details().contains(" from " + address + ": "), failure.details());
         assertTrue(failure.details().contains(reason), failure.details());
-        assertTrue(System.nanoTime() - beganNanos < 10_000_000_000L);
+        assertTrue(System.nanoTime() - beganNanos < 12_000_000_000L);
       }
     }
   }
@@ -328,14 +328,14 @@ class ConnectingTest {
   /** Once a sidecar has answered, the stream's own time limit holds. */
   @Test
   void aLostConnectionHasTheStreamsOwnTimeLimit() throws Exception {
-    StreamOptions options = StreamOptions.builder().reconnectFor(Duration.ofSeconds(1)).build();
+    StreamOptions options = StreamOptions.builder().reconnectFor(Duration.ofSeconds(2)).build();
     try (ScriptedSidecar sidecar = new ScriptedSidecar(ScriptedSidecar.Caller::open);
         CiosidecarClient client =
-            client(sidecar.address()).connectTimeout(Duration.ofMillis(50)).build()) {
+            client(sidecar.address()).connectTimeout(Duration.ofSeconds(1)).build()) {
       long beganNanos = System.nanoTime();
       SidecarException failure = streamFailure(client, options);
-      assertTrue(failure.details().contains("no answer for 1000 ms"), failure.details());
-      assertTrue(System.nanoTime() - beganNanos > 1_000_000_000L);
+      assertTrue(failure.details().contains("no answer for 2000 ms"), failure.details());
+      assertTrue(System.nanoTime() - beganNanos > 2_000_000_000L);
     }
   }
 }

@@ -24,6 +24,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
 /** The first line of a scenario: the call, the addresses and the options. */
@@ -34,9 +35,13 @@ final class Scenario {
   Scenario(JsonNode scenario) {
     this.scenario = scenario;
     this.destinations =
-        StreamSupport.stream(scenario.path("configs").spliterator(), false)
-            .map(config -> Destination.json(config.asText()))
+        Stream.concat(
+                texts("configs").map(Destination::json), texts("refs").map(Destination::byRef))
             .toList();
+  }
+
+  private Stream<String> texts(String key) {
+    return StreamSupport.stream(scenario.path(key).spliterator(), false).map(JsonNode::asText);
   }
 
   String call() {

@@ -1,0 +1,151 @@
+"""Destinations that the server knows, and defaults for all destinations: read from files, and read again."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ciosidecar_transform import AnyDestination, SettingProblem, read_destination
+from ciosidecar_transform.settings.defaults import Defaults, read_defaults
+
+from .destinations_file import FileDestination, InvalidFile, read_config, read_destinations
+from .settings import Settings
+from .watching import FileWatch
+
+_log = logging.getLogger(__name__)
+_MAX_PROBLEMS = 10
+
+
+class ServerDestination(NamedTuple):
+    """A destination that callers name by ref."""
+
+    destination: AnyDestination
+    config_json: bytes
+    """The settings as the dashboard's JSON, with defaults. Holds the credentials."""
+    deliver_only: bool
+    """Whether callers may only have requests delivered, and never see its credentials."""
+    problems: list[SettingProblem]
+    """Notes about its settings."""
+
+
+class Known(NamedTuple):
+    """What the files say, at one time."""
+
+    destinations: Mapping[str, ServerDestination] = {}
+    """By ref."""
+    defaults: Defaults | None = None
+
+    def effective(self, config_json: bytes) -> bytes:
+        """Return the settings of a destination with the defaults of those that it lacks."""
+        return config_json if self.defaults is None else self.defaults.apply(config_json)
+
+
+class ServerDestinations:
+    """The destinations and defaults of the server.
+
+    The files are read again after a change, and on `reload`. If they cannot be used, those of the
+    last time stay.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Read the files.
+
+        Raises:
+            InvalidFile: A file cannot be used.
+        """
+        self._files = (settings.destinations, settings.destination_defaults)
+        self.known, self._referred = _read(*self._files)
+        """What the files said the last time that they could be used."""
+        self._watch = FileWatch(self._paths(), self.reload)
+        self._asked = asyncio.Event()
+        self._reloading: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to watch the files, in the running event loop."""
+        if any(self._files):
+            self._reloading = asyncio.get_running_loop().create_task(self._reload_when_asked())
+            self._watch.start()
+
+    async def aclose(self) -> None:
+        """Watch no more."""
+        await self._watch.aclose()
+        if self._reloading is not None:
+            self._reloading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reloading
+
+    def reload(self) -> None:
+        """Read the files again soon."""
+        self._asked.set()
+
+    async def _reload_when_asked(self) -> None:
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            await self._reload()
+
+    async def _reload(self) -> None:
+        try:
+            # A file with thousands of destinations takes seconds to parse.
+            self.known, self._referred = await asyncio.to_thread(_read, *self._files)
+        except InvalidFile as problem:
+            self._referred |= problem.paths
+            _log.error("the destinations stay as they were: %s", problem)
+        else:
+            _log.info("%d destinations were read again", len(self.known.destinations))
+        self._watch.replace(self._paths())
+
+    def _paths(self) -> list[Path]:
+        return [path for path in self._files if path is not None] + sorted(self._referred)
+
+
+def _read(destinations: Path | None, defaults: Path | None) -> tuple[Known, frozenset[Path]]:
+    """Return what the files say, and the files that they refer to."""
+    known = Known(defaults=None if defaults is None else read_known_defaults(defaults))
+    if destinations is None:
+        return known, frozenset()
+    file = read_destinations(destinations)
+    by_ref: dict[str, ServerDestination] = {}
+    wrong: list[str] = []
+    for listed in file.destinations:
+        checked = checked_destination(listed, known)
+        if isinstance(checked, ServerDestination):
+            by_ref[listed.ref] = checked
+        else:
+            wrong += [_sentence(listed.ref, problem) for problem in checked if problem.fatal]
+    if wrong:
+        more = "" if len(wrong) <= _MAX_PROBLEMS else f" and {len(wrong) - _MAX_PROBLEMS} more"
+        raise InvalidFile(f"{destinations}: {'; '.join(wrong[:_MAX_PROBLEMS])}{more}", file.paths)
+    return known._replace(destinations=by_ref), file.paths
+
+
+def checked_destination(
+    listed: FileDestination, known: Known
+) -> ServerDestination | list[SettingProblem]:
+    """Return a destination of the file, or its problems if it cannot be used."""
+    if listed.problems:
+        return listed.problems
+    config_json = known.effective(listed.config_json)
+    destination, problems = read_destination(config_json)
+    if destination is None:
+        return problems
+    return ServerDestination(destination, config_json, listed.deliver_only, problems)
+
+
+def _sentence(ref: str, problem: SettingProblem) -> str:
+    return f"destinations.{ref}: {problem.key} {problem.text}"
+
+
+def read_known_defaults(path: Path) -> Defaults:
+    """Return the defaults of a file.
+
+    Raises:
+        InvalidFile: The file cannot be used.
+    """
+    defaults, problems = read_defaults(read_config(path))
+    if defaults is None:
+        wrong = [f"{problem.key} {problem.text}" for problem in problems if problem.fatal]
+        raise InvalidFile(f"{path}: {'; '.join(wrong[:_MAX_PROBLEMS])}")
+    return defaults
