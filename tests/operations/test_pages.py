@@ -63,6 +63,27 @@ def test_the_first_five_minutes(tmp_path: Path) -> None:
     assert f"`{refused['message']}`" in page
 
 
+@pytest.mark.serial
+def test_the_commands_of_the_readme() -> None:
+    """Those that need no sidecar beside them run as they stand there, each with the exit code that the README says."""
+    blocks = [example.code for example in examples("README.md", "sh")]
+    transform, deliver, check = (
+        next(block for block in blocks if f"ciosidecar {command} " in block)
+        for command in ("transform", "deliver", "check")
+    )
+    sandbox_started, deliver, killed = deliver.splitlines()
+    assert sandbox_started.endswith("sandbox --listen 127.0.0.1:8089 &")
+    assert killed.startswith("kill %1")
+    with running_sandbox() as sandbox:
+        deliver = deliver.replace("http://127.0.0.1:8089", sandbox.url)
+        for command, code, words in ((transform, 0, '"url"'), (deliver, 1, ""), (check, 0, "")):
+            script = command.replace(".venv/bin/ciosidecar", "ciosidecar")
+            with _bash(script) as process:
+                shown, errors = process.communicate(timeout=TIMEOUT_S)
+            assert process.returncode == code, errors
+            assert words in shown
+
+
 def _bash(script: str) -> "subprocess.Popen[str]":
     """Start commands in the root of the clone, with the tests' own Python first."""
     return subprocess.Popen(
