@@ -16,6 +16,8 @@ _STYLES = {
 }
 _MAX_STREAMS = 15
 _MAX_FAILURES = 8
+_MANY_LINES = 10
+_UNREAD_S = 5.0
 
 State = dict[str, Any]
 
@@ -42,6 +44,10 @@ def _head(state: State) -> Text:
         f" {state['streams_open']} streams, loop late by {1000 * state['event_loop_lag_s']:.0f} ms",
         "not bold",
     )
+    if state["log_lines_dropped"]:
+        head.append(f"  {state['log_lines_dropped']:,} log lines dropped", "bold red")
+    if state["log_lines_waiting"] >= _MANY_LINES:
+        head.append(f"  {state['log_lines_waiting']:,} log lines wait for stderr", "bold red")
     return head
 
 
@@ -69,7 +75,7 @@ def _destinations(rows: list[State]) -> Table:
         failure = row["last_failure"]
         table.add_row(
             _text(row["destination_ref"]),
-            Text(_plain(row["state"]).replace("_", " "), _STYLES.get(row["state"], "")),
+            _state(row),
             f"{row['rate_per_s']:,.0f}" if row["workspaces"] else "",
             f"{row['events_per_s']:,.1f}",
             Text(f"{row['failed']:,}", "red" if row["failed"] else ""),
@@ -103,19 +109,36 @@ def _streams(state: State) -> Table:
         "Streams",
         ("client", False),
         ("peer", False),
+        ("destination", False),
         ("open for", True),
         ("events", True),
         ("results", True),
+        ("", False),
     )
     for row in state["streams"][-_MAX_STREAMS:]:
         table.add_row(
             _text(f"{row['client_name']} {row['client_version']}"),
             _text(row["peer"]),
+            _text(row["destination_ref"]),
             f"{row['age_s']:,.0f} s",
             f"{row['items']:,}",
             f"{row['results']:,}",
+            Text(_unread(row), "bold red"),
         )
     return table
+
+
+def _state(row: State) -> Text:
+    name = _plain(row["state"]).replace("_", " ")
+    style = _STYLES.get(row["state"], "")
+    if row["other_region"]:
+        return Text(f"{name}, other region", style if row["state"] != "ok" else "yellow")
+    return Text(name, style)
+
+
+def _unread(row: State) -> str:
+    unread_s = row["unread_s"]
+    return f"has not read for {unread_s:,.0f} s" if unread_s >= _UNREAD_S else ""
 
 
 def _text(text: str) -> Text:

@@ -71,7 +71,7 @@ class HttpTransport:
             async with asyncio.timeout(timeout_s):
                 response = await self._exchange(origin, method, target, sent_headers, body)
         except TimeoutError:
-            text = f"no answer from {origin.name} within {timeout_s:g} s"
+            text = f"no answer from {origin.name} within {round(timeout_s, 1) or timeout_s:g} s"
             raise NoResponse(text, timed_out=True) from None
         except ExchangeFailed as failure:
             # Without the cause: its text may quote the URL or a proxy's password.

@@ -103,6 +103,8 @@ class WorkspaceSnapshot(NamedTuple):
     latency_s: float | None
     """The moving average of response times; None before the first response."""
     last_failure: LastFailure | None
+    other_region: bool = False
+    """Whether Customer.io has redirected to the region that the destination does not name."""
 
 
 class DeliveryObserver(Protocol):

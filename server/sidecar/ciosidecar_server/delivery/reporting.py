@@ -53,6 +53,7 @@ class WorkspaceReporter:
         self._sender = sender
         self.observer = observer
         self.label = WorkspaceLabel(base_url)
+        self._configured_url = base_url
         self._refs: set[str] = set()
         self._conditions = health.conditions
         self._last_failure: LastFailure | None = None
@@ -127,4 +128,5 @@ class WorkspaceReporter:
             requests_in_flight=sender.requests_in_flight,
             latency_s=health.latency.average_s,
             last_failure=self._last_failure,
+            other_region=self.label.base_url != self._configured_url,
         )

@@ -5,6 +5,9 @@ from typing import NamedTuple, Protocol
 
 from ..delivery.observer import MessageTrace
 
+STALLED_S = 5.0
+"""A stream is stalled if its caller has not read a message for so long. Unit: seconds."""
+
 
 class EventLabels(NamedTuple):
     """What answered events have in common, for counts."""
@@ -73,6 +76,8 @@ class StreamInfo(NamedTuple):
     """The number of destinations that OpenStream declared."""
     connections: int
     """The number of connections that OpenStream declared."""
+    destination_ref: str = ""
+    """The caller's name of the first destination; "" if it has none."""
 
 
 class StreamCounts(NamedTuple):
@@ -89,6 +94,8 @@ class StreamSnapshot(NamedTuple):
 
     info: StreamInfo
     counts: StreamCounts
+    unread_s: float = 0.0
+    """How long the oldest message waits for the caller to read; 0 if none waits."""
 
 
 class RpcObserver(Protocol):
@@ -99,6 +106,12 @@ class RpcObserver(Protocol):
 
     def stream_closed(self, stream: StreamInfo, counts: StreamCounts, reason: str) -> None:
         """Note that a stream closed. reason: why, in the sidecar's words; "finished" if the caller ended it."""
+
+    def stream_stalled(self, stream: StreamInfo, counts: StreamCounts) -> None:
+        """Note that the caller has not read a message for STALLED_S seconds. Reported once, until it reads."""
+
+    def stream_read(self, stream: StreamInfo, unread_s: float) -> None:
+        """Note that the caller of a stalled stream reads again. unread_s: how long it did not."""
 
     def batch_began(self, batch: BatchInfo, trace: MessageTrace) -> None:
         """Note that a batch has arrived. An observer that traces it sets `trace.span`."""
@@ -139,6 +152,12 @@ class NoRpcObserver:
         """Ignore the report."""
 
     def stream_closed(self, stream: StreamInfo, counts: StreamCounts, reason: str) -> None:
+        """Ignore the report."""
+
+    def stream_stalled(self, stream: StreamInfo, counts: StreamCounts) -> None:
+        """Ignore the report."""
+
+    def stream_read(self, stream: StreamInfo, unread_s: float) -> None:
         """Ignore the report."""
 
     def batch_began(self, batch: BatchInfo, trace: MessageTrace) -> None:

@@ -2,15 +2,17 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from ciosidecar.v1 import event_pb2
 from ciosidecar.v1 import service_pb2 as pb
 
-from .counting import printable
+from .counting import MAX_REF_CHARACTERS, printable
 from .errors import ProtocolError
-from .observer import RpcObserver, StreamCounts, StreamInfo, StreamSnapshot
+from .observer import STALLED_S, RpcObserver, StreamCounts, StreamInfo, StreamSnapshot
 from .tap import ItemTap
 
 _MAX_NAME_CHARACTERS = 64
@@ -36,7 +38,10 @@ class OpenStreams:
 
     def snapshot(self) -> list[StreamSnapshot]:
         """Return the state of every open stream."""
-        return [StreamSnapshot(record.info, record.counts()) for record in self._records]
+        return [
+            StreamSnapshot(record.info, record.counts(), record.unread_s())
+            for record in self._records
+        ]
 
 
 class StreamRecord:
@@ -54,6 +59,8 @@ class StreamRecord:
         self._batches = 0
         self._items = 0
         self._results = 0
+        self._writing_since: float | None = None
+        self._stalled = False
         self.reason = "finished"
         """Why the stream closes, unless an exception says it."""
 
@@ -66,6 +73,7 @@ class StreamRecord:
             delivery=opening.HasField("delivery"),
             destinations=len(opening.destinations),
             connections=len(opening.connections),
+            destination_ref=_first_ref(opening),
         )
         self._streams.add(self)
 
@@ -77,6 +85,29 @@ class StreamRecord:
     def answered(self, response: pb.TransformStreamResponse) -> None:
         """Count the results of a response."""
         self._results += len(response.results.statuses)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Watch how long the caller takes to read: a write lasts until there is room for its message."""
+        self._writing_since = time.monotonic()
+        stalling = asyncio.get_running_loop().call_later(STALLED_S, self._stall)
+        try:
+            yield
+            if self._stalled:
+                self._streams.observer.stream_read(self.info, self.unread_s())
+        finally:
+            stalling.cancel()
+            self._stalled = False
+            self._writing_since = None
+
+    def _stall(self) -> None:
+        if self._opened_at is not None:
+            self._stalled = True
+            self._streams.observer.stream_stalled(self.info, self.counts())
+
+    def unread_s(self) -> float:
+        """Return how long a message waits for the caller to read; 0 if none waits."""
+        return 0.0 if self._writing_since is None else time.monotonic() - self._writing_since
 
     def counts(self) -> StreamCounts:
         """Return what the stream has carried so far."""
@@ -96,6 +127,11 @@ class StreamRecord:
         """Report that the stream closed."""
         if self._opened_at is not None:
             self._streams.remove(self, self.reason if fault is None else _reason(fault))
+
+
+def _first_ref(opening: pb.OpenStream) -> str:
+    refs = (declared.destination_ref for declared in opening.destinations)
+    return printable(next((ref for ref in refs if ref), ""), MAX_REF_CHARACTERS)
 
 
 def _reason(fault: BaseException) -> str:

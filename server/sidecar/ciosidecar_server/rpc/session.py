@@ -243,7 +243,8 @@ class Session:
     async def _write(self, response: pb.TransformStreamResponse) -> None:
         async with self._writing:
             try:
-                await self._context.write(response)
+                with self._record.writing():
+                    await self._context.write(response)
                 self._record.answered(response)
             except aio.BaseError as fault:
                 # The pending write fails like this if the peer cancels or disconnects.

@@ -11,6 +11,8 @@ _log = logging.getLogger(__name__)
 _REPORTS = (
     "stream_opened",
     "stream_closed",
+    "stream_stalled",
+    "stream_read",
     "batch_began",
     "batch_ended",
     "batch_received",

@@ -30,7 +30,7 @@ CONDITIONS = {
     Condition.UP: ("info", "workspace up again: Customer.io accepts requests"),
     Condition.CREDENTIALS_REFUSED: (
         "error",
-        "credentials refused: Customer.io does not accept the destination's siteID and apiKey",
+        "credentials refused: Customer.io does not accept the destination's siteID and apiKey in this region",
     ),
     Condition.CREDENTIALS_ACCEPTED: ("info", "credentials accepted again by Customer.io"),
     Condition.OTHER_REGION: (
@@ -50,7 +50,10 @@ class LogObserver(Observer):
 
     def stream_opened(self, stream: StreamInfo) -> None:
         """Log that a stream opened."""
-        _log.info("stream opened", **stream._asdict())
+        fields = stream._asdict()
+        if not stream.destination_ref:
+            del fields["destination_ref"]
+        _log.info("stream opened", **fields)
 
     def stream_closed(self, stream: StreamInfo, counts: StreamCounts, reason: str) -> None:
         """Log that a stream closed, with what it carried."""
@@ -66,6 +69,30 @@ class LogObserver(Observer):
             results=counts.results,
             duration_s=round(counts.duration_s, 3),
             reason=reason,
+        )
+
+    def stream_stalled(self, stream: StreamInfo, counts: StreamCounts) -> None:
+        """Log that a caller does not read, with the numbers that tell how much it has not read."""
+        _log.warning(
+            "the caller does not read its results: the stream stands still",
+            session_id=stream.session_id,
+            client_name=stream.client_name,
+            client_version=stream.client_version,
+            peer=stream.peer,
+            destination_ref=stream.destination_ref,
+            items=counts.items,
+            results=counts.results,
+        )
+
+    def stream_read(self, stream: StreamInfo, unread_s: float) -> None:
+        """Log that a caller reads again."""
+        _log.info(
+            "the caller reads its results again",
+            session_id=stream.session_id,
+            client_name=stream.client_name,
+            peer=stream.peer,
+            destination_ref=stream.destination_ref,
+            unread_s=round(unread_s, 1),
         )
 
     def condition_changed(

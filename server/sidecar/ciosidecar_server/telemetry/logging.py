@@ -7,7 +7,7 @@ import queue
 import select
 import sys
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from structlog.stdlib import BoundLogger, ProcessorFormatter, filter_by_level
@@ -21,6 +21,14 @@ _MAX_TEMPLATE_CHARACTERS = 500
 _OWN = "ciosidecar"
 # At lower levels these libraries write headers, credentials and paths into their messages.
 _TALKATIVE = ("h2", "hpack", "httpcore", "httpx", "grpc._cython")
+
+
+class LineCounts(NamedTuple):
+    """The lines of the log that stderr has not taken."""
+
+    waiting: int
+    dropped: int
+    """The number of lines that are lost, since the start."""
 
 
 def get_logger(name: str) -> BoundLogger:
@@ -43,6 +51,7 @@ def configure(level: str, log_format: str = "auto", worker: int | None = None) -
         worker: the number of this worker, for a field of every line. Optional. None if the process is no worker.
     """
     handler = ThreadedHandler(sys.stderr.fileno())
+    _handlers.append(handler)
     handler.setFormatter(formatter(log_format, worker))
     logging.basicConfig(level=level, handlers=[handler])
     for name in _TALKATIVE:
@@ -50,6 +59,12 @@ def configure(level: str, log_format: str = "auto", worker: int | None = None) -
     threading.excepthook = _log_thread
     sys.unraisablehook = _log_unraisable
     atexit.register(handler.finish)
+
+
+def line_counts() -> LineCounts:
+    """Return how many lines stderr has not taken."""
+    counts = [handler.counts() for handler in _handlers]
+    return LineCounts(sum(each.waiting for each in counts), sum(each.dropped for each in counts))
 
 
 def formatter(log_format: str, worker: int | None = None) -> ProcessorFormatter:
@@ -170,7 +185,8 @@ def _log_unraisable(arguments: "sys.UnraisableHookArgs") -> None:
 class ThreadedHandler(logging.Handler):
     """A handler whose lines are written by a thread, so that a full pipe or disk holds up that thread only.
 
-    At most 10,000 lines wait. Further lines are dropped and counted; the count is logged when there is room again.
+    At most 10,000 lines wait. Further lines, and lines that cannot be written, are dropped and counted. The count is
+    logged when stderr takes lines again.
     """
 
     def __init__(self, file_descriptor: int) -> None:
@@ -179,7 +195,10 @@ class ThreadedHandler(logging.Handler):
         # An unbuffered file has no lock that a blocked thread could hold while the interpreter ends.
         self._file = open(file_descriptor, "wb", buffering=0, closefd=False)  # noqa: SIM115 - open until the process ends
         self._lines: queue.Queue[str | None] = queue.Queue(MAX_WAITING_LINES)
-        self._dropped = 0
+        # Each number is changed by one thread: by those that log under the handler's lock, or by the writing one.
+        self._no_room = 0
+        self._not_written = 0
+        self._reported = 0
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
 
@@ -188,7 +207,11 @@ class ThreadedHandler(logging.Handler):
         try:
             self._lines.put_nowait(self.format(record))
         except queue.Full:
-            self._dropped += 1
+            self._no_room += 1
+
+    def counts(self) -> LineCounts:
+        """Return how many lines wait and are lost."""
+        return LineCounts(self._lines.qsize(), self._no_room + self._not_written)
 
     def finish(self) -> None:
         """Write the lines that wait, for at most a second."""
@@ -200,12 +223,15 @@ class ThreadedHandler(logging.Handler):
 
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
-            self._write_line(line)
-            if self._dropped:
-                dropped, self._dropped = self._dropped, 0
-                self._write_line(self.format(_dropped_lines(dropped)))
+            if not self._write_line(line):
+                self._not_written += 1
+                continue
+            dropped = self.counts().dropped - self._reported
+            if dropped and self._write_line(self.format(_dropped_lines(dropped))):
+                self._reported += dropped
 
-    def _write_line(self, line: str) -> None:
+    def _write_line(self, line: str) -> bool:
+        """Write a line. Return whether stderr took it."""
         left = line.encode("utf-8", "backslashreplace") + b"\n"
         try:
             while left:
@@ -215,9 +241,14 @@ class ThreadedHandler(logging.Handler):
                 else:
                     left = left[written:]
         except OSError:
-            return  # a closed pipe or a full disk: the server goes on without this line
+            return False  # a closed pipe or a full disk: the server goes on without this line
+        return True
 
 
 def _dropped_lines(number: int) -> logging.LogRecord:
-    text = "%d log lines were dropped: stderr did not take them in time"
+    text = "%d log lines were dropped: stderr did not take them"
     return logging.LogRecord(_OWN, logging.WARNING, __file__, 0, text, (number,), None)
+
+
+_handlers: list[ThreadedHandler] = []
+"""The handler of this process, once it logs."""

@@ -12,7 +12,7 @@ from prometheus_client.core import (
 )
 
 from ..delivery.observer import WorkspaceSnapshot
-from ..rpc.observer import StreamSnapshot
+from ..rpc.observer import STALLED_S, StreamSnapshot
 from .destination_names import DestinationNames
 from .histogram import Histogram
 from .lifecycle import build_info
@@ -51,6 +51,7 @@ DEFINITIONS = {
     "received_bytes": Definition("Bytes of messages from callers."),
     "sent_bytes": Definition("Bytes of messages to callers."),
     "internal_errors": Definition("Defects of the sidecar; the log has the place of each."),
+    "log_lines_dropped": Definition("Log lines that are lost, because stderr did not take them."),
     "batch_transform_seconds": Definition("Time that the server worked on the items of a batch."),
     "queue_seconds": Definition(
         "Time from the submission of an event to its first request, or to its outcome."
@@ -61,6 +62,10 @@ DEFINITIONS = {
         "Versions; the value is 1.", ("version", "protocol", "python", "grpc", "protobuf")
     ),
     "streams": Definition("Open streams.", ("delivery",)),
+    "streams_stalled": Definition(
+        "Open streams whose caller has not read the results for five seconds."
+    ),
+    "log_lines_waiting": Definition("Log lines that stderr has not taken yet."),
     "events_in_flight": Definition(
         "Events in requests that wait for a response.", ("destination_ref",)
     ),
@@ -75,6 +80,9 @@ DEFINITIONS = {
         "Rate limit of a workspace in good health.", ("destination_ref",)
     ),
     "workspaces": Definition("Workspaces by state.", ("destination_ref", "state")),
+    "workspaces_in_other_region": Definition(
+        "Workspaces that Customer.io has redirected to its other region.", ("destination_ref",)
+    ),
 }
 """Every metric, without its prefix and without the ending of its type."""
 
@@ -120,12 +128,17 @@ def families_of_state(
 ) -> Iterable[Metric]:
     """Yield the families of what there is at the moment."""
     open_streams: Counter[tuple[str, ...]] = Counter({("false",): 0, ("true",): 0})
-    open_streams.update((str(stream.info.delivery).lower(),) for stream in streams)
+    stalled = 0
+    for stream in streams:
+        open_streams[(str(stream.info.delivery).lower(),)] += 1
+        stalled += stream.unread_s >= STALLED_S
     yield gauge("streams", open_streams)
+    yield gauge("streams_stalled", {(): stalled})
     in_flight: Counter[tuple[str, ...]] = Counter()
     waiting: Counter[tuple[str, ...]] = Counter()
     paused: Counter[tuple[str, ...]] = Counter()
     by_state: Counter[tuple[str, ...]] = Counter()
+    other_region: Counter[tuple[str, ...]] = Counter()
     rate: dict[tuple[str, ...], float] = {}
     full_rate: dict[tuple[str, ...], float] = {}
     for workspace in workspaces:
@@ -133,6 +146,7 @@ def families_of_state(
         in_flight[labels] += workspace.jobs_in_flight
         waiting[labels] += workspace.waiting
         paused[labels] += workspace.waiting if workspace.pause_s > 0.0 else 0
+        other_region[labels] += workspace.other_region
         rate[labels] = min(workspace.rate_per_s, rate.get(labels, workspace.rate_per_s))
         full_rate[labels] = workspace.full_rate_per_s
         for state in STATES:
@@ -143,3 +157,4 @@ def families_of_state(
     yield gauge("rate_limit_requests_per_second", rate)
     yield gauge("rate_limit_full_requests_per_second", full_rate)
     yield gauge("workspaces", by_state)
+    yield gauge("workspaces_in_other_region", other_region)

@@ -22,7 +22,8 @@ from ..rpc.observer import (
 )
 from .destination_names import DestinationNames
 from .histogram import LONG_S, SHORT_S, Histogram
-from .metric_families import counter, families_of_state, histogram, info
+from .logging import line_counts
+from .metric_families import counter, families_of_state, gauge, histogram, info
 from .observer import Observer
 from .reconnects import Reconnects
 
@@ -178,6 +179,9 @@ class Metrics(Observer, Collector):
         yield counter("received_bytes", {(): self._received_bytes})
         yield counter("sent_bytes", {(): self._sent_bytes})
         yield counter("internal_errors", {(): self._faults})
+        lines = line_counts()
+        yield counter("log_lines_dropped", {(): lines.dropped})
+        yield gauge("log_lines_waiting", {(): lines.waiting})
         yield histogram("batch_transform_seconds", {(): self._transform})
         yield histogram("queue_seconds", {(): self._queue})
         yield histogram("request_seconds", {(path,): h for path, h in self._request.items()})

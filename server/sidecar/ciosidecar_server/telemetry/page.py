@@ -6,6 +6,7 @@ from html import escape
 from string import Template
 from typing import Any
 
+from ..rpc.observer import STALLED_S
 from .chart import chart
 
 Row = dict[str, Any]
@@ -27,7 +28,7 @@ _PAGE = Template("""<!doctype html>
 <header>
 <h1>ciosidecar $version</h1>
 <p>$readiness</p>
-<p>up $uptime, process $pid, event loop late by $lag ms at most</p>
+<p>up $uptime, process $pid, event loop late by $lag ms at most$lost</p>
 <p><a href="/api/state">JSON</a> <a href="/metrics">metrics</a></p>
 <p id="stale" class="stale" hidden>The sidecar does not answer: this is old.</p>
 </header>
@@ -56,6 +57,7 @@ def page(state: Row) -> str:
         pid=state["pid"],
         lag=round(1000 * state["event_loop_lag_s"]),
         chart=chart(state["throughput"]),
+        lost=_lost(state["log_lines_dropped"]),
         throughput=(
             f"{state['events_per_s']:,.1f} events a second, of which {state['failed_per_s']:,.1f} failed;"
             " the last ten minutes"
@@ -70,6 +72,17 @@ def _readiness(state: Row) -> str:
     if state["ready"]:
         return '<span class="ok">ready</span>'
     return f'<span class="failed">not ready</span>: {escape(state["not_ready_reason"])}'
+
+
+def _lost(lines: int) -> str:
+    return f', <span class="failed">{lines:,} log lines dropped</span>' if lines else ""
+
+
+def _unread(row: Row) -> str:
+    unread_s = row["unread_s"]
+    if unread_s < STALLED_S:
+        return f"{row['results']:,}"
+    return f'{row["results"]:,} <span class="failed">not read for {unread_s:,.0f} s</span>'
 
 
 def _more_streams(state: Row) -> str:
@@ -106,7 +119,8 @@ def _destination(row: Row) -> str:
 def _state(row: Row) -> str:
     state = row["state"]
     pause = f" for {row['pause_s']:.0f} s" if row["pause_s"] else ""
-    return f'<span class="{escape(state)}">{escape(state.replace("_", " "))}</span>{pause}'
+    region = "<br>in the other region" if row["other_region"] else ""
+    return f'<span class="{escape(state)}">{escape(state.replace("_", " "))}</span>{pause}{region}'
 
 
 def _rate(row: Row) -> str:
@@ -172,6 +186,6 @@ _STREAMS: tuple[tuple[str, str, Cell], ...] = (
     ("open for", "number", lambda row: _duration(row["age_s"])),
     ("batches", "number", _number("batches")),
     ("events", "number", _number("items")),
-    ("results", "number", _number("results")),
+    ("results", "number", _unread),
     ("session", "", lambda row: f"<code>{escape(row['session_id'])}</code>"),
 )

@@ -10,6 +10,7 @@ from .. import __version__
 from ..delivery.observer import WorkspaceSnapshot
 from ..rpc.observer import StreamSnapshot
 from .activity import FAILED, Activity, DestinationActivity
+from .logging import line_counts
 from .loop_lag import LoopLag
 from .metric_families import STATES
 from .metrics import Snapshot
@@ -51,6 +52,7 @@ class StateReader:
         accepted, failed = activity.throughput.series()
         events_per_s, failed_per_s = activity.throughput.per_s()
         reason = self._readiness.reason()
+        lines = line_counts()
         return {
             "version": __version__,
             "pid": os.getpid(),
@@ -59,6 +61,8 @@ class StateReader:
             "ready": reason is None,
             "not_ready_reason": reason,
             "event_loop_lag_s": round(self._loop_lag.worst_s(), 3),
+            "log_lines_waiting": lines.waiting,
+            "log_lines_dropped": lines.dropped,
             "events_per_s": round(events_per_s + failed_per_s, 1),
             "failed_per_s": failed_per_s,
             "throughput": {"interval_s": 5, "accepted_per_s": accepted, "failed_per_s": failed},
@@ -101,6 +105,7 @@ def _destination(
         "state": max((w.state for w in workspaces), key=_badness, default="idle"),
         "workspaces": len(workspaces),
         "more_destinations": sum(w.label.more_destinations for w in workspaces),
+        "other_region": any(w.other_region for w in workspaces),
         "urls": sorted({w.label.base_url for w in workspaces})[:3],
         "rate_per_s": round(min((w.rate_per_s for w in workspaces), default=0.0), 1),
         "full_rate_per_s": round(max((w.full_rate_per_s for w in workspaces), default=0.0), 1),
@@ -120,18 +125,20 @@ def _destination(
 
 
 def _stream(stream: StreamSnapshot) -> State:
-    info, counts = stream
+    info, counts, unread_s = stream
     return {
         "session_id": info.session_id,
         "client_name": info.client_name,
         "client_version": info.client_version,
         "peer": info.peer,
         "delivery": info.delivery,
+        "destination_ref": info.destination_ref,
         "destinations": info.destinations,
         "age_s": round(counts.duration_s, 1),
         "batches": counts.batches,
         "items": counts.items,
         "results": counts.results,
+        "unread_s": round(unread_s, 1),
     }
 
 

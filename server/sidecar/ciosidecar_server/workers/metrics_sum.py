@@ -10,7 +10,12 @@ from prometheus_client.samples import Sample
 
 _ADDED_UP = frozenset({"counter", "histogram", "summary"})
 # Of these gauges the workers' sum has no meaning.
-_GREATEST = ("_info", "_max_fds", "ciosidecar_workspaces")
+_GREATEST = (
+    "_info",
+    "_max_fds",
+    "ciosidecar_workspaces",
+    "ciosidecar_workspaces_in_other_region",
+)
 _LEAST = ("_start_time_seconds", "_created")
 
 _SampleKey = tuple[str, tuple[tuple[str, str], ...]]

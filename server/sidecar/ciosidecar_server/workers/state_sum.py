@@ -13,6 +13,7 @@ _MAX_FAILURES = 50
 _MAX_URLS = 3
 _FAILURE_KEY = ("destination_ref", "code", "endpoint_path", "http_status", "text")
 _RATES = ("rate_per_s", "full_rate_per_s", "events_per_s", "failed_per_s")
+_LINES = ("log_lines_waiting", "log_lines_dropped")
 _COUNTS = ("waiting", "in_flight", "requests_in_flight", "failed")
 
 
@@ -30,6 +31,7 @@ def sum_of_states(states: Mapping[int, State]) -> State:
     ]
     return {
         "event_loop_lag_s": max((state["event_loop_lag_s"] for state in found), default=0.0),
+        **{name: sum(state[name] for state in found) for name in _LINES},
         "events_per_s": _total(found, "events_per_s"),
         "failed_per_s": _total(found, "failed_per_s"),
         "throughput": {
@@ -82,6 +84,7 @@ def _destination(ref: str, rows: Sequence[State]) -> State:
         # A workspace is not two because two workers send to it.
         "workspaces": max(row["workspaces"] for row in rows),
         "more_destinations": max(row["more_destinations"] for row in rows),
+        "other_region": any(row["other_region"] for row in rows),
         "urls": sorted({url for row in rows for url in row["urls"]})[:_MAX_URLS],
         "pause_s": max(row["pause_s"] for row in rows),
         **{name: _total(rows, name) for name in _RATES},
