@@ -147,7 +147,7 @@ async def flood(call: Any) -> "asyncio.Task[None]":
     """Write batches until the server does not read any more. Return the write that waits: to cancel it ends the call."""
     message = v1.TransformStreamRequest(batch=batch(*[EVENT] * 100))
     while True:
-        writing = asyncio.ensure_future(call.write(message))
+        writing: asyncio.Task[None] = asyncio.ensure_future(call.write(message))
         if not (await asyncio.wait((writing,), timeout=1))[0]:
             return writing
 
