@@ -32,7 +32,7 @@ STREAMS_SHOWN = b"Streams"
 
 async def told(caller: Caller, number: int = 8) -> list[int]:
     """Send events of different people. Return the status of each."""
-    await caller.send(1, *(track("E", f"u{n}") for n in range(number)), timeout_s=1)
+    await caller.send(1, *(track("E", f"u{n}") for n in range(number)), timeout_s=3)
     return [each.status for each in await caller.told_all(1)]
 
 
@@ -147,7 +147,7 @@ async def flood(call: Any) -> "asyncio.Task[None]":
     """Write batches until the server does not read any more. Return the write that waits: to cancel it ends the call."""
     message = v1.TransformStreamRequest(batch=batch(*[EVENT] * 100))
     while True:
-        writing = asyncio.ensure_future(call.write(message))
+        writing: asyncio.Task[None] = asyncio.ensure_future(call.write(message))
         if not (await asyncio.wait((writing,), timeout=1))[0]:
             return writing
 
