@@ -32,7 +32,7 @@ STREAMS_SHOWN = b"Streams"
 
 async def told(caller: Caller, number: int = 8) -> list[int]:
     """Send events of different people. Return the status of each."""
-    await caller.send(1, *(track("E", f"u{n}") for n in range(number)), timeout_s=1)
+    await caller.send(1, *(track("E", f"u{n}") for n in range(number)), timeout_s=3)
     return [each.status for each in await caller.told_all(1)]
 
 
