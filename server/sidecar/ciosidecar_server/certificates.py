@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from .addresses import CannotListen
+from .regular_files import read_regular_file
 
 _KEY = re.compile(
     rb"-----BEGIN ([A-Z0-9 ]*)PRIVATE KEY-----.*?-----END \1PRIVATE KEY-----", re.DOTALL
@@ -94,7 +95,7 @@ def read_file(flag: str, path: Path) -> bytes:
         CannotListen: The file cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_regular_file(path)
     except PermissionError:
         raise CannotListen(
             f"cannot read {flag} {path}: permission denied; user {os.geteuid()} must be able to read it"

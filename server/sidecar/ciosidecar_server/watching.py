@@ -69,6 +69,6 @@ class FileWatch:
 def _stamp(path: Path) -> _Stamp:
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a null byte in the path
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino

@@ -1,15 +1,11 @@
 """Refusal of settings with which `serve` could not run, before anything starts."""
 
-from dataclasses import fields
-from pathlib import Path
-
 from ..addresses import CannotListen
 from ..credentials import Credentials
 from ..listening import checked_addresses
 from ..server_destinations import ServerDestinations
 from ..settings import Settings
 from ..telemetry.admin_address import OFF, parse
-from .files import read_file
 from .outcome import EXIT_USAGE, Failed
 
 
@@ -20,10 +16,6 @@ def check_files(settings: Settings) -> None:
         InvalidFile: A file of destinations cannot be used.
         Failed: A file or an address cannot be used.
     """
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if isinstance(value, Path):
-            read_file(value)
     ServerDestinations(settings)
     try:
         checked_addresses(settings)
