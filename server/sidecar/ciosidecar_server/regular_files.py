@@ -16,12 +16,13 @@ def read_regular_file(path: Path) -> bytes:
         OSError: The file cannot be read, or is no regular file.
     """
     try:
-        # Opening a pipe must not wait, either.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "it is no regular file, so it could not be read again")
+            return file.read()
     except ValueError:  # a null byte in the path
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
-    with open(descriptor, "rb") as file:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "it is no regular file, so it could not be read again")
-        return file.read()
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
