@@ -1,16 +1,26 @@
 """Files that are no plain text of a few lines: each is refused with the reason, and none stops the server."""
 
+import base64
 import os
+import re
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.processes import run, server
-from tests.security.watching import log_of, wait_for_log
+from tests.processes import COMMAND, TIMEOUT_S, run, server
+from tests.security.pem import Files
+from tests.security.watching import log_of, wait_for_log, wait_until
 
 TOKEN = "a-token-of-24-characters"
 SHOP = '[destinations.shop]\nsiteID = "site"\napiKey = "a-secret-key"\n'
 BOM = b"\xef\xbb\xbf"
+# id-ecPublicKey, as DER has it
+ID_OF_KEY = bytes.fromhex("2a8648ce3d0201")
 READ_AGAIN = ("--auth-token-file", "--tls-cert", "--destinations", "--destination-defaults")
 
 
@@ -121,3 +131,81 @@ def test_an_address_that_is_no_utf8_is_shown(tmp_path: Path) -> None:
         code, errors = checked("--listen", f"unix:{path}", *json)
         assert "Traceback" not in errors
         assert code == 0, errors
+
+
+@pytest.mark.parametrize("content", ["", " \r\n"])
+def test_an_empty_file_of_destinations_is_refused(content: str, tmp_path: Path) -> None:
+    """A full disk leaves one: read again, it would remove every destination."""
+    file = tmp_path / "file"
+    file.write_text(content)
+    for flag in ("--destinations", "--destination-defaults"):
+        code, errors = checked(flag, str(file))
+        assert code == 2, errors
+        assert f"{file} is empty" in errors
+    file.write_text("# none yet\n")
+    assert checked("--destinations", str(file)) == (0, "")
+
+
+async def test_a_key_of_an_unknown_kind_breaks_neither_the_start_nor_the_watch(
+    tmp_path: Path,
+) -> None:
+    files = Files(tmp_path).write(trustme.CA().issue_cert("localhost"))
+    good = files.cert.read_bytes()
+    unknown = x509.load_pem_x509_certificate(good).public_bytes(Encoding.DER)
+    assert unknown.count(ID_OF_KEY) == 1
+    text = base64.b64encode(unknown.replace(ID_OF_KEY, ID_OF_KEY[:-1] + b"\x63"))
+    bad = b"-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n" % text
+    with server("--listen", "127.0.0.1:0", *files.flags) as running:
+        files.cert.write_bytes(bad)
+        await wait_for_log(running, "the TLS files changed and cannot be used")
+        files.cert.write_bytes(good)
+        await wait_for_log(running, "the TLS files were read again")
+    files.cert.write_bytes(bad)
+    code, errors = checked(*files.flags)
+    assert code == 2, errors
+    assert "does not match --tls-cert" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--listen", "127.0.0.1:7", "--admin-listen", "127.0.0.1:7"), "are both 127.0.0.1:7"),
+        (
+            ("--workers", "2", "--listen", "127.0.0.1:7", "--admin-listen", "127.0.0.1:8"),
+            "127.0.0.1:8 would be the address of worker 2 and of the admin port",
+        ),
+        (("--workers", "2", "--listen", "127.0.0.1:65535"), "worker 2 would need port 65536"),
+        (("--workers", "10", "--listen", f"unix:/{'a' * 105}"), "107 at most"),
+    ],
+)
+def test_check_knows_the_addresses_of_all_workers(arguments: tuple[str, ...], says: str) -> None:
+    code, errors = checked(*arguments)
+    assert code == 2, errors
+    assert says in errors
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sighup_does_not_end_a_server_that_starts(workers: str, tmp_path: Path) -> None:
+    """It asks for files to be read again, which a server that starts does anyway."""
+    pipe = tmp_path / "settings.toml"
+    os.mkfifo(pipe)
+    words = ("--workers", workers, "--listen", "127.0.0.1:0", "--settings", str(pipe))
+    with subprocess.Popen([*COMMAND, "serve", *words], stdout=subprocess.PIPE) as started:
+        try:
+            pipe.write_text("")  # it has begun to read its settings
+            wait_until(lambda: ignores_hangup(started.pid))
+            assert started.stdout is not None
+            for _ in range(20):
+                started.send_signal(signal.SIGHUP)
+            assert b'"ready":true' in started.stdout.readline()
+            started.terminate()
+            assert started.wait(TIMEOUT_S) == 0
+        finally:
+            started.kill()
+
+
+def ignores_hangup(pid: int) -> bool:
+    """Return whether a process ignores or handles SIGHUP."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    masks = re.findall(r"^Sig(?:Ign|Cgt):\t([0-9a-f]+)$", status, re.MULTILINE)
+    return any(int(mask, 16) & 1 for mask in masks)

@@ -159,7 +159,7 @@ def _check_match(
     chain: list[x509.Certificate], private_key: _PrivateKey, cert: Path, key: Path
 ) -> None:
     public_key = private_key.public_key()
-    matches = [certificate.public_key() == public_key for certificate in chain]
+    matches = [_public_key(certificate) == public_key for certificate in chain]
     if matches[0]:
         return
     if any(matches):
@@ -169,6 +169,14 @@ def _check_match(
     raise CannotListen(
         f"--tls-key {key} does not match --tls-cert {cert}: the certificate was made for another key"
     )
+
+
+def _public_key(certificate: x509.Certificate) -> object | None:
+    """Return the key of a certificate; None for a kind of key that is not known here."""
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
 
 
 def _pem(certificates: list[x509.Certificate]) -> bytes:

@@ -116,6 +116,9 @@ def read_object(path: Path) -> dict[str, Any]:
         raise InvalidFile(f"cannot read {path}: {problem.strerror}") from None
     except UnicodeDecodeError:
         raise InvalidFile(f"{path} is not UTF-8") from None
+    if not text.strip():
+        # What a full disk leaves, or a writer that is not done. It must not remove all destinations.
+        raise InvalidFile(f"{path} is empty: a comment (#) is enough for a file without settings")
     try:
         if not text.lstrip().startswith("{"):
             return tomllib.loads(text)
