@@ -254,7 +254,7 @@ def test_a_named_file_must_be_there(tmp_path: Path) -> None:
     """--check opens what the settings name."""
     done = run("serve", "--check", "--auth-token-file", str(tmp_path / "none"), env=environment())
     assert done.returncode == 2
-    assert f"cannot read {tmp_path / 'none'}" in done.stderr.decode()
+    assert f"cannot read --auth-token-file {tmp_path / 'none'}" in done.stderr.decode()
 
 
 def test_help_shows_defaults_as_they_would_be_given() -> None:

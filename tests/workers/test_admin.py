@@ -50,6 +50,15 @@ def stopped(*numbers: int) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
+def test_a_worker_that_hangs_does_not_use_up_the_time_of_a_probe() -> None:
+    """The other worker is ready, and a probe of a container waits 1 or 2 seconds."""
+    with group(2) as running, stopped(pids(running)[0]):
+        done = run("health", "--admin", running.ready_line["admin"])
+        assert (done.returncode, done.stderr) == (0, b"")
+        status, told = asked(running, "/readyz")
+        assert (status, told["ready_workers"]) == (200, 1)
+
+
 def test_all_workers_are_ready() -> None:
     """The ready line names the parent's port, which counts the workers."""
     with group(2) as running:

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +21,8 @@ from ciosidecar_server.workers.restarts import (
     RestartBackoff,
 )
 
-from tests.processes import TIMEOUT_S
+from tests.processes import TIMEOUT_S, server
+from tests.security.watching import wait_until
 from tests.workers.group import Watched, answers, children, group, pids
 
 pytestmark = pytest.mark.serial
@@ -77,6 +80,58 @@ def test_a_worker_that_cannot_start_again_is_tried_until_it_can() -> None:
         bound = FIRST_DELAY_S * 2**death
         assert bound / 2 - 0.01 <= delay <= bound + 0.01
     assert len(delays) >= 3
+
+
+def test_a_worker_that_the_system_cannot_make_is_tried_until_it_can() -> None:
+    """The parent has no descriptor left for the pipes of another process, as when memory or processes run out."""
+    with group(2) as running:
+        before = pids(running)
+        parent = running.process.pid
+        _, most = resource.prlimit(parent, resource.RLIMIT_NOFILE)
+        resource.prlimit(parent, resource.RLIMIT_NOFILE, (3, most))
+        os.kill(before[0], signal.SIGKILL)
+        wait_until(lambda: running.errors().count("worker cannot be started") >= 2)
+        resource.prlimit(parent, resource.RLIMIT_NOFILE, (most, most))
+        answers(running.addresses[0])
+        others = children(parent)
+        assert before[1] in others
+        assert len(others) == 2
+        running.signal(signal.SIGTERM)
+        code, errors = running.end()
+    assert code == 0
+    assert "Traceback" not in errors
+    lines = [json.loads(line) for line in errors.splitlines()]
+    failed = [line for line in lines if line["message"] == "worker cannot be started"]
+    assert failed[0]["reason"].startswith("no process could be made: ")
+    assert failed[-1]["restart_in_s"] > failed[0]["restart_in_s"]
+
+
+def test_a_drain_ends_the_others_while_one_cannot_be_made() -> None:
+    with group(2) as running:
+        ended = Watched(*pids(running))
+        former = resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (3, former[1]))
+        os.kill(pids(running)[0], signal.SIGKILL)
+        wait_until(lambda: "worker cannot be started" in running.errors())
+        resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, former)
+        running.signal(signal.SIGTERM)
+        code, errors = running.end()
+        ended.end()
+    assert code == 0, errors
+    assert "Traceback" not in errors
+
+
+def test_what_a_worker_prints_beside_its_ready_line_is_ignored(tmp_path: Path) -> None:
+    """A module that Python imports at its start may print."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os\nif 'CIOSIDECAR_WORKER' in os.environ:\n    print('hello', flush=True)\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    words = ("--workers", "2", "--listen", "127.0.0.1:0")
+    with server(*words, env=os.environ | {"PYTHONPATH": path}) as running:
+        assert running.ready_line["ready"]
+        os.kill(pids(running)[0], signal.SIGKILL)
+        answers(running.addresses[0])
 
 
 def _another_child(pid: int, known: list[int]) -> list[int]:

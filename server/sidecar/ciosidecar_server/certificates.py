@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from .addresses import CannotListen
+from .regular_files import read_regular_file
 
 _KEY = re.compile(
     rb"-----BEGIN ([A-Z0-9 ]*)PRIVATE KEY-----.*?-----END \1PRIVATE KEY-----", re.DOTALL
@@ -94,7 +95,7 @@ def read_file(flag: str, path: Path) -> bytes:
         CannotListen: The file cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_regular_file(path)
     except PermissionError:
         raise CannotListen(
             f"cannot read {flag} {path}: permission denied; user {os.geteuid()} must be able to read it"
@@ -158,7 +159,7 @@ def _check_match(
     chain: list[x509.Certificate], private_key: _PrivateKey, cert: Path, key: Path
 ) -> None:
     public_key = private_key.public_key()
-    matches = [certificate.public_key() == public_key for certificate in chain]
+    matches = [_public_key(certificate) == public_key for certificate in chain]
     if matches[0]:
         return
     if any(matches):
@@ -168,6 +169,14 @@ def _check_match(
     raise CannotListen(
         f"--tls-key {key} does not match --tls-cert {cert}: the certificate was made for another key"
     )
+
+
+def _public_key(certificate: x509.Certificate) -> object | None:
+    """Return the key of a certificate; None for a kind of key that is not known here."""
+    try:
+        return certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return None
 
 
 def _pem(certificates: list[x509.Certificate]) -> bytes:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from ciosidecar_transform import SettingProblem
 from msgspec.json import encode
 
+from .regular_files import read_regular_file
+
 _ENV = "env:"
 _FILE = "file:"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -109,11 +111,14 @@ def read_object(path: Path) -> dict[str, Any]:
         InvalidFile: The file cannot be read, or is neither.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as problem:
         raise InvalidFile(f"cannot read {path}: {problem.strerror}") from None
     except UnicodeDecodeError:
         raise InvalidFile(f"{path} is not UTF-8") from None
+    if not text.strip():
+        # What a full disk leaves, or a writer that is not done. It must not remove all destinations.
+        raise InvalidFile(f"{path} is empty: a comment (#) is enough for a file without settings")
     try:
         if not text.lstrip().startswith("{"):
             return tomllib.loads(text)
@@ -127,7 +132,19 @@ def read_object(path: Path) -> dict[str, Any]:
         raise InvalidFile(f"{path}: {problem} is there twice") from None
     except RecursionError:
         raise InvalidFile(f"{path} is nested too deeply") from None
+    except ValueError:  # an integer that Python does not convert
+        raise InvalidFile(f"{path} has a number with too many digits") from None
     return content
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8, without the byte order mark that some editors write.
+
+    Raises:
+        OSError: The file cannot be read.
+        UnicodeDecodeError: The file is not UTF-8.
+    """
+    return read_regular_file(path).decode("utf-8-sig")
 
 
 class _DuplicateKey(Exception):
@@ -176,17 +193,17 @@ class _Values:
         if not name.strip():
             raise ValueError("names no file after file:")
         path = self._directory / name
+        if "\0" in name:
+            raise ValueError("names no file after file:")
         self.paths.add(path)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path)
         except UnicodeDecodeError:
             raise ValueError(f"is in the file {path}, which is not UTF-8") from None
         except OSError as problem:
             raise ValueError(
                 f"is in the file {path}, which cannot be read: {problem.strerror}"
             ) from None
-        except ValueError:  # a null byte in the path
-            raise ValueError("names no file after file:") from None
         return text.removesuffix("\n").removesuffix("\r")
 
 

@@ -12,7 +12,7 @@ from ciosidecar_transform.settings.defaults import Defaults, read_defaults
 
 from .destinations_file import FileDestination, InvalidFile, read_config, read_destinations
 from .settings import Settings
-from .watching import FileWatch
+from .watching import FileWatch, report_fault
 
 _log = logging.getLogger(__name__)
 _MAX_PROBLEMS = 10
@@ -84,7 +84,10 @@ class ServerDestinations:
         while True:
             await self._asked.wait()
             self._asked.clear()
-            await self._reload()
+            try:
+                await self._reload()
+            except Exception as fault:  # noqa: BLE001 - a fault must not end the reloading
+                report_fault(fault)
 
     async def _reload(self) -> None:
         try:

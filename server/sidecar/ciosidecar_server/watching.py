@@ -60,15 +60,24 @@ class FileWatch:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
-            self.look()
+            try:
+                self.look()
+            except Exception as fault:  # noqa: BLE001 - a fault must not end the watch
+                report_fault(fault)
 
     def _stamps(self) -> tuple[_Stamp, ...]:
         return tuple(_stamp(path) for path in self._paths)
 
 
+def report_fault(fault: Exception) -> None:
+    """Log a fault of our own in the reading of files, without its text, which may quote them."""
+    message = "files that changed could not be read again"
+    asyncio.get_running_loop().call_exception_handler({"message": message, "exception": fault})
+
+
 def _stamp(path: Path) -> _Stamp:
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a null byte in the path
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino

@@ -2,6 +2,7 @@
 
 import logging as standard_logging
 import os
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -55,7 +56,10 @@ def serve(
     refuse_wrong(settings, SOURCES)
     if check:
         run(_check(settings, json=json))
-    elif settings.workers > 1:
+        return
+    # Until the files can be read again, SIGHUP would end the process. They are read later than this.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    if settings.workers > 1:
         from .serve_workers import serve_workers  # noqa: PLC0415 - one process needs none of it
 
         serve_workers(settings)

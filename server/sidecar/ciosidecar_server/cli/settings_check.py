@@ -1,15 +1,12 @@
 """Refusal of settings with which `serve` could not run, before anything starts."""
 
-from dataclasses import fields
-from pathlib import Path
-
 from ..addresses import CannotListen
 from ..credentials import Credentials
 from ..listening import checked_addresses
 from ..server_destinations import ServerDestinations
 from ..settings import Settings
 from ..telemetry.admin_address import OFF, parse
-from .files import read_file
+from ..workers.shares import settings_of_workers
 from .outcome import EXIT_USAGE, Failed
 
 
@@ -20,15 +17,27 @@ def check_files(settings: Settings) -> None:
         InvalidFile: A file of destinations cannot be used.
         Failed: A file or an address cannot be used.
     """
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if isinstance(value, Path):
-            read_file(value)
     ServerDestinations(settings)
     try:
-        checked_addresses(settings)
+        for addresses_of_one in _processes(settings):
+            checked_addresses(addresses_of_one)
         Credentials(settings)
         if settings.admin_listen != OFF:
             parse(settings.admin_listen)
     except CannotListen as problem:
         raise Failed(str(problem), EXIT_USAGE) from None
+
+
+def _processes(settings: Settings) -> list[Settings]:
+    """Return the settings of each process that would listen.
+
+    Raises:
+        CannotListen: Two of them, or one and the admin port, would have the same address.
+    """
+    if settings.workers > 1:
+        return settings_of_workers(settings)
+    if settings.admin_listen in settings.listen and not settings.admin_listen.endswith(":0"):
+        raise CannotListen(
+            f"--listen and --admin-listen are both {settings.admin_listen}: give the admin port another one"
+        )
+    return [settings]

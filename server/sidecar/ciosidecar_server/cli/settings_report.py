@@ -1,5 +1,6 @@
 """The answer of `ciosidecar serve --check`: the settings in effect, and where each comes from."""
 
+import os
 import re
 import sys
 from dataclasses import fields
@@ -57,4 +58,8 @@ def _plain(value: Any) -> Any:
     """Return a value as JSON has it, without the user and password of a URL."""
     if isinstance(value, tuple):
         return [_plain(element) for element in value]
-    return _USER.sub("***@", str(value)) if isinstance(value, str | Path) else value
+    if not isinstance(value, str | Path):
+        return value
+    # A path may have bytes that are not UTF-8.
+    text = os.fsencode(str(value)).decode("utf-8", "replace")
+    return _USER.sub("***@", text)

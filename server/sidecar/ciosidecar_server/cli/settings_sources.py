@@ -151,7 +151,7 @@ def _unknown_variables(root: App, environment: Iterable[str]) -> list[str]:
 def _settings_of(path: Path, known: dict[str, Argument]) -> dict[str, Any]:
     """Return the settings of a file. Every key is one of `known`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         settings = tomllib.loads(text)
     except OSError as problem:
         raise CycloptsError(msg=f"Cannot read {path}: {problem.strerror}") from None
@@ -159,6 +159,10 @@ def _settings_of(path: Path, known: dict[str, Argument]) -> dict[str, Any]:
         raise CycloptsError(msg=f"{path} is not UTF-8") from None
     except tomllib.TOMLDecodeError as problem:
         raise CycloptsError(msg=f"{path} is not TOML: {problem}") from None
+    except RecursionError:
+        raise CycloptsError(msg=f"{path} is nested too deeply") from None
+    except ValueError:  # an integer that Python does not convert
+        raise CycloptsError(msg=f"{path} has a number with too many digits") from None
     by_name: dict[str, str] = {}
     for key, value in settings.items():
         place = f"{path}{_line(text, key)}"

@@ -1,6 +1,7 @@
 """All workers of a sidecar: they start together, are started again when they die, and drain together."""
 
 import asyncio
+import os
 import signal
 import time
 from dataclasses import replace
@@ -20,8 +21,9 @@ _log = get_logger("ciosidecar")
 class WorkerFailed(Exception):
     """A worker ended before it was ever ready. The worker itself has said why on stderr."""
 
-    def __init__(self, number: int, code: int) -> None:
-        super().__init__(f"worker {number} did not start: {manner_of(code)}")
+    def __init__(self, number: int, reason: str, code: int = 1) -> None:
+        super().__init__(f"worker {number} did not start: {reason}")
+        self.reason = reason
         self.code = code if code > 0 else 1
         """The exit code for the parent: the worker's, or 1 after a signal."""
 
@@ -54,10 +56,14 @@ class Worker:
         """
         self._spawning = asyncio.create_task(WorkerProcess.start(self.number, self._settings))
         # Whoever cancels this must not lose a process that is being started.
-        process = await asyncio.shield(self._spawning)
+        try:
+            process = await asyncio.shield(self._spawning)
+        except OSError as problem:
+            raise WorkerFailed(self.number, f"no process could be made: {_why(problem)}") from None
         ready_line = await process.ready()
         if ready_line is None:
-            raise WorkerFailed(self.number, await process.ended())
+            code = await process.ended()
+            raise WorkerFailed(self.number, manner_of(code), code)
         # A successor takes the same ports: callers know these.
         self._settings = replace(self._settings, listen=ready_line.listen)
         self._ready_at = time.monotonic()
@@ -65,36 +71,45 @@ class Worker:
 
     async def keep(self) -> None:
         """Start another process whenever one has died, until this is cancelled."""
+        failure = ""
         while True:
-            await self._until_it_dies()
+            await self._until_it_dies(failure)
             self.restarts += 1
             try:
                 await self.start()
-            except WorkerFailed:
+            except WorkerFailed as problem:
+                failure = problem.reason
                 continue
             _log.warning("worker is ready again", worker=self.number)
 
-    async def _until_it_dies(self) -> None:
-        """Wait for the end of the process, and for the time at which another one may start."""
+    async def _until_it_dies(self, failure: str) -> None:
+        """Wait for the end of the process, and for the time at which another one may start.
+
+        Args:
+            failure: Why the latest process could not be made, if there is none.
+        """
         process = await self.spawned()
-        if process is None:
-            return
-        code = await process.ended()
+        code = None if process is None else await process.ended()
         ran_s = time.monotonic() - self._ready_at if self.ready_line else 0.0
         self.ready_line = None
         delay_s = self._backoff.next_delay_s(ran_s)
         _log.error(
-            "worker died",
+            "worker died" if process else "worker cannot be started",
             worker=self.number,
-            pid=process.pid,
-            reason=manner_of(code),
+            pid=process.pid if process else None,
+            reason=failure if code is None else manner_of(code),
             restart_in_s=round(delay_s, 2),
         )
         await asyncio.sleep(delay_s)
 
     async def spawned(self) -> WorkerProcess | None:
         """Return the latest process, once it has been started; None if there is none."""
-        return None if self._spawning is None else await asyncio.shield(self._spawning)
+        if self._spawning is None:
+            return None
+        try:
+            return await asyncio.shield(self._spawning)
+        except OSError:
+            return None
 
     async def ended(self) -> None:
         """Wait until no process runs."""
@@ -108,6 +123,11 @@ class Worker:
         process = await self.spawned()
         if process is not None:
             process.signal(number)
+
+
+def _why(problem: OSError) -> str:
+    # uvloop loses the number of some errors.
+    return os.strerror(problem.errno) if (problem.errno or 0) > 0 else "no descriptor or memory"
 
 
 class WorkerGroup:

@@ -26,9 +26,6 @@ def end_with_parent(grace_s: float) -> None:
     Args:
         grace_s: The time that the drain may take. If the process still runs 5 seconds later, it is killed.
     """
-    signal.signal(
-        signal.SIGHUP, signal.SIG_IGN
-    )  # the parent forwards it, also to those who read no file again
     threading.Thread(target=_wait_and_end, args=(grace_s,), name="lifeline", daemon=True).start()
 
 

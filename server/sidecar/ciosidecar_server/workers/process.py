@@ -36,6 +36,9 @@ class WorkerProcess:
         Args:
             number: The number of the worker, counted from 1.
             settings: The settings of this worker.
+
+        Raises:
+            OSError: The system makes no process: it has no memory or descriptor left, or Python is gone.
         """
         # The parent tells systemd of readiness once all workers are ready.
         left_out = variables() | {"NOTIFY_SOCKET"}
@@ -60,12 +63,14 @@ class WorkerProcess:
     async def ready(self) -> ReadyLine | None:
         """Wait until the worker listens. Return what it says, or None if it ended before."""
         assert self._process.stdout is not None  # noqa: S101 - a pipe
-        line = await self._process.stdout.readline()
-        if not line:
-            return None
-        # A full pipe would stop a worker that prints more.
-        self._output = asyncio.create_task(self._process.stdout.read())
-        return msgspec.json.decode(line, type=ReadyLine)
+        while line := await self._process.stdout.readline():
+            # A module of the operator's may print, and a worker that is killed may leave half a line.
+            with suppress(msgspec.DecodeError):
+                ready_line = msgspec.json.decode(line, type=ReadyLine)
+                # A full pipe would stop a worker that prints more.
+                self._output = asyncio.create_task(self._process.stdout.read())
+                return ready_line
+        return None
 
     async def ended(self) -> int:
         """Wait until the process has ended. Return its exit code, negative for a signal."""

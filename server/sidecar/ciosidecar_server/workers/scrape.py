@@ -40,25 +40,28 @@ class WorkerPorts:
         if self._session is not None:
             await self._session.close()
 
-    async def ask(self, path: str) -> dict[int, Answer | None]:
+    async def ask(self, path: str, within_s: float = _WITHIN_S) -> dict[int, Answer | None]:
         """Ask every worker.
 
         Args:
             path: The path with its query.
+            within_s: The time that each worker has.
 
         Returns:
-            The answer by the worker's number; None if the worker does not run, or did not answer within 3 seconds.
+            The answer by the worker's number; None if the worker does not run, or did not answer in time.
         """
-        answers = await asyncio.gather(*(self._ask(worker, path) for worker in self._workers))
+        answers = await asyncio.gather(
+            *(self._ask(worker, path, within_s) for worker in self._workers)
+        )
         return {
             worker.number: answer for worker, answer in zip(self._workers, answers, strict=True)
         }
 
-    async def _ask(self, worker: Worker, path: str) -> Answer | None:
+    async def _ask(self, worker: Worker, path: str, within_s: float) -> Answer | None:
         line = worker.ready_line
         if line is None or line.admin is None or self._session is None:
             return None
-        timeout = aiohttp.ClientTimeout(total=_WITHIN_S)
+        timeout = aiohttp.ClientTimeout(total=within_s)
         try:
             async with self._session.get(f"http://{line.admin}{path}", timeout=timeout) as response:
                 return Answer(response.status, await response.read())
