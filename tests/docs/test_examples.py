@@ -61,7 +61,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
         yield {
             "127.0.0.1:50550": address(),
-            "127.0.0.1:50549": address(),
+            "127.0.0.1:50551": address(),
             "unix:/tmp/ciosidecar.sock": address(listen=(f"unix:{folder}/s.sock",)),
             "10.0.0.7:50550": address(**tls),
             "/etc/ciosidecar/": f"{folder}/",

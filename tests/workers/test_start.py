@@ -91,7 +91,7 @@ def test_the_default_addresses_leave_room_for_any_number_of_workers() -> None:
     workers = settings_of_workers(Settings(workers=1000))
     assert [worker.listen for worker in workers[:2]] == [
         ("127.0.0.1:50550",),
-        ("127.0.0.1:50549",),
+        ("127.0.0.1:50551",),
     ]
 
 
