@@ -18,8 +18,6 @@ from tests.conftest import opened
 from tests.processes import TIMEOUT_S, Server, run, server
 from tests.workers.group import LOOPBACK, answers, group, pids
 
-pytestmark = pytest.mark.serial
-
 
 def ask(running: Server, path: str) -> tuple[int, bytes]:
     """Status and body of one answer."""

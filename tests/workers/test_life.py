@@ -20,7 +20,6 @@ from tests.conftest import batch, end_of, opened, results_of
 from tests.processes import COMMAND, TIMEOUT_S, Server, server
 from tests.workers.group import LOOPBACK, Watched, answers, children, free_ports, group, pids
 
-pytestmark = pytest.mark.serial
 TRACK = b'{"type":"track","userId":"u1","event":"Order"}'
 
 

@@ -4,12 +4,10 @@ import json
 import signal
 from typing import Any
 
-import pytest
 from ciosidecar import Client
 
 from tests.workers.group import group
 
-pytestmark = pytest.mark.serial
 CONFIG = {"siteID": "site", "apiKey": "key"}
 STREAMS = 100
 

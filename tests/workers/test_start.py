@@ -16,7 +16,6 @@ from ciosidecar_server.workers.shares import settings_of_workers
 from tests.processes import COMMAND, TIMEOUT_S, run
 from tests.workers.group import LOOPBACK, Watched, children, first_child, free_ports
 
-pytestmark = pytest.mark.serial
 TWO = ("serve", "--workers", "2", "--admin-listen", LOOPBACK)
 
 
