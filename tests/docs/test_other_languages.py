@@ -1,6 +1,5 @@
 """The programs in Go, TypeScript and Java on the pages run, and print what the pages say."""
 
-import contextlib
 import os
 import re
 import subprocess
@@ -123,12 +122,12 @@ def test_a_program_runs_and_prints_what_the_page_says(
 def test_the_programs_for_node_are_valid_typescript_too() -> None:
     """Strict, and with the types of the browser, which a project has unless it says otherwise."""
     language = _built("typescript")
-    programs = [example for page, fence in _PAGES["typescript"] for example in examples(page, fence)]
+    programs = [
+        example for page, fence in _PAGES["typescript"] for example in examples(page, fence)
+    ]
     with ExitStack() as stack:
         paths = [
-            stack.enter_context(
-                _file_in(language.directory / "build", "program.mts", example.code)
-            )
+            stack.enter_context(_file_in(language.directory / "build", "program.mts", example.code))
             for example in programs
             if _JAVASCRIPT_ONLY not in example.code
         ]
