@@ -5,7 +5,8 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,22 @@ from ciosidecar_sandbox.testing import running_sandbox
 from ciosidecar_server.testing import server
 
 from tests.docs.pages import ROOT, Example, examples
-from tests.polyglot.languages import LANGUAGES
+from tests.polyglot.languages import LANGUAGES, Language
 
 TIMEOUT_S = 120
 _BY_NAME = {language.name: language for language in LANGUAGES}
+
+
+def _built(name: str) -> Language:
+    """The language, with its client built once; skips the test where its tools are not here."""
+    _BY_NAME[name].require()
+    return _made(name)
+
+
+@cache
+def _made(name: str) -> Language:
+    _BY_NAME[name].make()
+    return _BY_NAME[name]
 
 
 @contextmanager
@@ -63,6 +76,8 @@ _PAGES = {
     "typescript": [("README.md", "js"), ("docs/node.md", "js"), ("client/node/README.md", "js")],
     "java": [("README.md", "java"), ("docs/java.md", "java"), ("client/java/README.md", "java")],
 }
+# In TypeScript, this program names the type of its attachments.
+_JAVASCRIPT_ONLY = "await stream.send(event, job)"
 _WHOLE_PROGRAM = {"go": "package main", "typescript": "import ", "java": "import "}
 PROGRAMS = [
     pytest.param(name, example, id=f"{name}-{example.page}:{example.line}")
@@ -86,9 +101,7 @@ def test_a_program_runs_and_prints_what_the_page_says(
     name: str, example: Example, address: str
 ) -> None:
     """Line by line, but for white space at the ends."""
-    language = _BY_NAME[name]
-    language.require()
-    language.make()
+    language = _built(name)
     with _RUN[name](example.code) as command:
         done = subprocess.run(
             command,
@@ -103,6 +116,32 @@ def test_a_program_runs_and_prints_what_the_page_says(
     if example.output is not None:
         said = [line.rstrip() for line in example.output.strip().splitlines()]
         assert [line.rstrip() for line in done.stdout.strip().splitlines()] == said
+
+
+@pytest.mark.timeout(600)
+def test_the_programs_for_node_are_valid_typescript_too() -> None:
+    """Strict, and with the types of the browser, which a project has unless it says otherwise."""
+    language = _built("typescript")
+    programs = [
+        example for page, fence in _PAGES["typescript"] for example in examples(page, fence)
+    ]
+    with ExitStack() as stack:
+        paths = [
+            stack.enter_context(_file_in(language.directory / "build", "program.mts", example.code))
+            for example in programs
+            if _JAVASCRIPT_ONLY not in example.code
+        ]
+        assert len(paths) == len(programs) - 1
+        command = ["node_modules/.bin/tsc", "--ignoreConfig", "--noEmit", "--strict"]
+        done = subprocess.run(
+            [*command, "--module", "nodenext", "--types", "node", *map(str, paths)],
+            cwd=language.directory,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout
 
 
 def test_there_are_programs_in_each_language() -> None:

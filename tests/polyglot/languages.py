@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ class Language:
     command: tuple[str, ...]
     """What plays a scenario, in `directory`."""
     directory: Path = ROOT
+    lacks: Callable[[str], str | None] = lambda _listen: None
+    """Why this machine's version of the language cannot reach a kind of listener, if it cannot."""
 
     def missing(self) -> str | None:
         """Which of its tools are not here, if any."""
@@ -51,6 +54,16 @@ class Language:
                 raise RuntimeError(f"{' '.join(step)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
+def _node_lacks(listen: str) -> str | None:
+    if listen != "abstract":
+        return None
+    asked = ["node", "--print", "process.versions.uv"]
+    version = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=60).stdout
+    if tuple(map(int, version.split(".")[:2])) >= (1, 48):
+        return None
+    return f"Node.js with libuv {version.strip()} pads the names of abstract sockets; 1.48 does not"
+
+
 LANGUAGES = (
     Language("python", (), (), (sys.executable, "-m", "tests.polyglot.driver_python")),
     Language(
@@ -66,6 +79,7 @@ LANGUAGES = (
         (("npm", "run", "build", "--silent"),),
         ("node", "polyglot/driver.mjs"),
         ROOT / "client" / "node",
+        _node_lacks,
     ),
     Language(
         "java",

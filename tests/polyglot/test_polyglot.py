@@ -32,7 +32,7 @@ def test_the_driver_can_be_built(language: Language) -> None:
 def test_scenario(scenario: Scenario, language: Language, tmp_path: Path) -> None:
     """What the scenario's file says in `about`."""
     language.require()
-    if reason := scenario.not_applicable.get(language.name):
+    if reason := scenario.not_applicable.get(language.name) or language.lacks(scenario.listen):
         pytest.skip(reason)
     found = problems(scenario, play(scenario, built(language), tmp_path))
     assert not found, "\n".join([scenario.about, *found])

@@ -9,6 +9,9 @@ const FORMS = "use host:port, [IPv6]:port, unix:PATH, unix-abstract:NAME or dns:
 const UNIX = "unix:";
 const ABSTRACT = "unix-abstract:";
 const DNS = "dns:///";
+const PADDED =
+  `Node.js ${process.versions.node} cannot connect to abstract sockets, because its libuv ${process.versions.uv} ` +
+  "is older than 1.48; use unix:PATH, or Node.js 22 or later";
 // The size of sun_path on Linux, without the byte that ends a path or begins an abstract name.
 const MAX_SOCKET_PATH_BYTES = 107;
 
@@ -21,7 +24,7 @@ export function checkAddresses(addresses: readonly string[]): void {
   }
 }
 
-/** Return the target of grpc-js for an address. */
+/** Return the target of grpc-js for an address that `checkAddresses` accepts. */
 export function targetOf(address: string): string {
   // grpc-js has no scheme for abstract sockets; Node marks them with a zero byte.
   return address.startsWith(ABSTRACT) ? `${UNIX}\0${address.slice(ABSTRACT.length)}` : address;
@@ -65,7 +68,13 @@ function faultOfSocket(address: string): string | undefined {
   if (Buffer.byteLength(name) > MAX_SOCKET_PATH_BYTES) {
     return `the ${kind} of a socket has at most ${MAX_SOCKET_PATH_BYTES} bytes`;
   }
-  return undefined;
+  return isAbstract && padsAbstractNames() ? PADDED : undefined;
+}
+
+/** Tell whether this Node.js pads the names of abstract sockets with zero bytes: then they are other names. */
+function padsAbstractNames(): boolean {
+  const [major = 0, minor = 0] = process.versions.uv.split(".").map(Number);
+  return major < 1 || (major === 1 && minor < 48);
 }
 
 function faultOfHostAndPort(address: string): string | undefined {

@@ -21,7 +21,7 @@ export class ApiRequest {
     /** All headers. Authorization is among them, so the caller MUST treat them as a secret. */
     readonly headers: Readonly<Record<string, string>>,
     /** The bytes to send. Empty: the request has no body. */
-    readonly body: Uint8Array,
+    readonly body: Uint8Array<ArrayBuffer>,
     /** The positions of the events that the request covers, as in `Result.position`, ascending. */
     readonly positions: readonly number[],
   ) {}
@@ -178,7 +178,8 @@ function requestsByPosition(
       baseUrl + path,
       endpointPath,
       headers,
-      body,
+      // gRPC's messages are never in shared memory, and only such bytes are a body of `fetch`.
+      body as Uint8Array<ArrayBuffer>,
       positions.map(resultPosition),
     );
     const earlier = byPosition.get(last);

@@ -161,20 +161,22 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
   /**
    * Send all events and iterate over all answers. The stream is finished afterwards.
    *
+   * Each event is the attachment of its answer. If events were sent with other attachments too, iterate
+   * over the stream instead.
    * Events are read as flow control admits them. Leaving the loop closes the stream. An error of the
    * events is thrown after the answers to the events before it.
    */
-  async *map(
-    events: Iterable<Event> | AsyncIterable<Event>,
+  async *map<E extends A & Event>(
+    events: Iterable<E> | AsyncIterable<E>,
     options?: SendOptions,
-  ): AsyncGenerator<Answer<A>, void, undefined> {
+  ): AsyncGenerator<Answer<E>, void, undefined> {
     const feeding = this.#feed(events, options).then(
       () => undefined,
       (failure: unknown) => ({ failure }),
     );
     let complete = false;
     try {
-      yield* this;
+      yield* this as AsyncIterable<Answer<A>> as AsyncIterable<Answer<E>>;
       complete = true;
     } finally {
       if (!complete) this.#abandon(new Closed("the caller left the loop over the answers"));

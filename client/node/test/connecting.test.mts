@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { createSocket } from "node:dgram";
@@ -15,7 +15,7 @@ import type { ClientOptions } from "ciosidecar";
 
 import { ScriptedSidecar } from "./scripted.mjs";
 import type { Script } from "./scripted.mjs";
-import { CONFIG } from "./sidecar.mjs";
+import { CONFIG, Sidecar, skip } from "./sidecar.mjs";
 
 const TRACK = { type: "track", userId: "u1", event: "Order" };
 
@@ -37,6 +37,17 @@ async function statusOnStream(client: Client): Promise<number | undefined> {
   let status: number | undefined;
   for await (const { result } of client.stream(CONFIG).map([TRACK])) ({ status } = result);
   return status;
+}
+
+/** Tell whether this Node.js pads the name of an abstract socket, by asking the kernel for the name. */
+async function padsAbstractNames(): Promise<boolean> {
+  const name = `ciosidecar-node-test-${process.pid}-padded`;
+  const server = createServer().listen(`\0${name}`);
+  await once(server, "listening");
+  const names = readFileSync("/proc/net/unix", "utf8");
+  server.close();
+  assert.ok(names.includes(`@${name}`));
+  return names.includes(`@${name}@`);
 }
 
 describe("addresses", () => {
@@ -91,7 +102,7 @@ describe("addresses", () => {
   test("every right form is accepted", () => {
     for (const address of [
       ...["localhost:50550", "127.0.0.1:50550", "[::1]:50550", "dns:///sidecar.internal:50550"],
-      ...["unix:sidecar.sock", "unix:/run/sidecar.sock", "unix:///run/sidecar.sock", "unix-abstract:sidecar"],
+      ...["unix:sidecar.sock", "unix:/run/sidecar.sock", "unix:///run/sidecar.sock"],
       ...["side_car-1.internal.:1", `unix:/${"p".repeat(106)}`],
     ]) {
       new Client(address).close();
@@ -100,16 +111,25 @@ describe("addresses", () => {
 
   test("every form of a unix socket connects", async () => {
     const path = join(folder, "forms");
-    const name = `ciosidecar-node-test-${process.pid}`;
-    const listening = { [`unix:${path}`]: [`unix:${path}`, `unix://${path}`], [`unix:\0${name}`]: [`unix-abstract:${name}`] };
-    for (const [listen, addresses] of Object.entries(listening)) {
-      await using sidecar = await ScriptedSidecar.startAt(listen, answering);
-      assert.equal(sidecar.streams.length, 0);
-      for (const address of addresses) {
-        using client = new Client(address);
-        assert.equal(await statusOnStream(client), 200);
-      }
+    await using sidecar = await ScriptedSidecar.startAt(`unix:${path}`, answering);
+    assert.equal(sidecar.streams.length, 0);
+    for (const address of [`unix:${path}`, `unix://${path}`]) {
+      using client = new Client(address);
+      assert.equal(await statusOnStream(client), 200);
     }
+  });
+
+  test("an abstract socket connects, or is refused if this Node.js pads its name", { skip }, async () => {
+    const address = `unix-abstract:ciosidecar-node-test-${process.pid}`;
+    await using sidecar = await Sidecar.start("--listen", address);
+    assert.equal(sidecar.address, address);
+    if (await padsAbstractNames()) {
+      assert.throws(() => new Client(address), /cannot connect to abstract sockets.*use unix:PATH/u);
+      return;
+    }
+    using client = new Client(address, { token: "t" });
+    assert.equal((await client.transform([TRACK], CONFIG))[0]?.status, 200);
+    assert.equal(await statusOnStream(client), 200);
   });
 });
 
@@ -194,7 +214,7 @@ describe("tokens", () => {
     }
     for (const address of [
       ...["127.0.0.2:1", "[::1]:1", "[0:0:0:0:0:0:0:1]:1", "localhost:1", "dns:///localhost:1"],
-      ...["unix:/a", "unix-abstract:a"],
+      "unix:/a",
     ]) {
       new Client(address, { token: "t" }).close();
     }

@@ -57,6 +57,7 @@ const (
 
 // What the bridge transformed can be delivered through both proxies, and arrives without the loss of a digit.
 func TestBothProxiesDeliver(t *testing.T) {
+	t.Parallel()
 	sandbox := sidecartest.StartSandbox(t, "--listen", "127.0.0.1:0")
 	bridge := withDelivery(t, sandbox.URL)
 	request := bridge.batched(identify)[0]
@@ -96,6 +97,7 @@ func getText(t *testing.T, url string) string {
 // If Customer.io refuses an item of a shared request, its job alone has a permanent failure. The items are in the order
 // of the metadata.
 func TestOneRefusedItemFailsItsOwnJob(t *testing.T) {
+	t.Parallel()
 	customerIO := httptest.NewServer(http.HandlerFunc(func(writer http.ResponseWriter, _ *http.Request) {
 		writer.WriteHeader(http.StatusMultiStatus)
 		_, _ = io.WriteString(writer, `{"errors":[{"batch_index":1,"reason":"invalid","field":"name","message":"no good"}]}`)
@@ -173,6 +175,7 @@ func TestTheStatusesOfDelivery(t *testing.T) {
 
 // The header RdProxy-Timeout limits a delivery. Without an answer of Customer.io the job has status 504.
 func TestTheTimeoutOfRudderServerIsKept(t *testing.T) {
+	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and answers nothing
 	if err != nil {
 		t.Fatal(err)
@@ -205,6 +208,7 @@ func TestTheTimeoutHeaderIsReadWithCare(t *testing.T) {
 
 // What is no request to deliver is refused, or fails its own jobs.
 func TestProxiedRequestsThatCannotBeSent(t *testing.T) {
+	t.Parallel()
 	bridge := withSidecar(t)
 	for body, expected := range map[string]string{
 		`{`:                 "not the expected JSON",

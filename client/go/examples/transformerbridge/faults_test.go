@@ -33,6 +33,7 @@ const track = `{"type":"track","userId":"u","event":"E"}`
 // While no sidecar answers, rudder-server is told to send the jobs again, without an end and without a count of its
 // tries. A delivery fails its own jobs for now. The log tells it once.
 func TestWithoutASidecarEverythingIsSentAgain(t *testing.T) {
+	t.Parallel()
 	socket := "unix:" + t.TempDir() + "/s.sock"
 	bridge := startBridge(t, "-sidecar", socket, "-timeout", "300ms")
 	for range 2 {
@@ -71,6 +72,7 @@ func TestWithoutASidecarEverythingIsSentAgain(t *testing.T) {
 
 // A sidecar that dies with requests in it is replaced: rudder-server notices only that the answer takes longer.
 func TestASidecarThatDiesDuringARequest(t *testing.T) {
+	t.Parallel()
 	socket := "unix:" + t.TempDir() + "/s.sock"
 	first := sidecartest.Start(t, "--listen", socket)
 	bridge := startBridge(t, "-sidecar", socket, "-timeout", "60s")
@@ -141,6 +143,7 @@ func TestATokenForTheSidecar(t *testing.T) {
 
 // A caller that goes away leaves nothing behind, and its answer goes to nobody else.
 func TestACallerThatGoesAway(t *testing.T) {
+	t.Parallel()
 	sidecar := sidecartest.Start(t)
 	bridge := startBridge(t, "-sidecar", sidecar.Address())
 	if err := syscall.Kill(sidecar.PID(), syscall.SIGSTOP); err != nil {
@@ -172,7 +175,7 @@ func TestTheCommandDrains(t *testing.T) {
 		<-release
 		_, _ = io.WriteString(writer, "answered")
 	})
-	command := startCommand(t, nil, "-sidecar", sidecartest.Start(t).Address(), "-upstream", upstream, "-drain", "2s", "-log-level", "debug")
+	command := startCommand(t, nil, "-sidecar", plainSidecar(t), "-upstream", upstream, "-drain", "2s", "-log-level", "debug")
 	bridge := &testBridge{T: t, url: command.url}
 	if got := bridge.post("/routerTransform", jobs(`{"type":"track","userId":"jane@example.com","event":"Secret","channel":7}`, `{"type":"jane"}`)); got.status != 200 {
 		t.Errorf("%+v", got)

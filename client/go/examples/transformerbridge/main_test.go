@@ -24,19 +24,48 @@ import (
 // asCommand makes the test binary behave as the command, for tests that need a process.
 const asCommand = "TRANSFORMERBRIDGE_TEST_AS_COMMAND"
 
-// TestMain fails if a test leaves a goroutine behind.
+// sharedAddress is the address of a sidecar without options, for tests that do not change it. It is empty
+// if there is no command to start one.
+var sharedAddress string
+
+// plainSidecar returns the address of that sidecar for a test that needs it.
+func plainSidecar(t testing.TB) string {
+	t.Helper()
+	sidecartest.Need(t)
+	return sharedAddress
+}
+
+// TestMain starts that sidecar, because a start takes seconds. It fails if a test leaves a goroutine behind.
 func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 		return
 	}
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	if _, err := sidecartest.Command(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		if !sidecartest.MaySkip() {
+			return 1
+		}
+		return m.Run()
+	}
+	sidecar, err := sidecartest.Serve()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	sharedAddress = sidecar.Address()
 	code := m.Run()
+	sidecar.Kill()
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	if err := goleak.Find(); code == 0 && err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		code = 1
+		return 1
 	}
-	os.Exit(code)
+	return code
 }
 
 // testBridge is a bridge in the process of the test.
@@ -102,10 +131,10 @@ func startBridge(t *testing.T, arguments ...string) *testBridge {
 	return bridge
 }
 
-// withSidecar runs a bridge with a sidecar of its own.
+// withSidecar runs a bridge with the shared sidecar.
 func withSidecar(t *testing.T, arguments ...string) *testBridge {
 	t.Helper()
-	return startBridge(t, append([]string{"-sidecar", sidecartest.Start(t).Address()}, arguments...)...)
+	return startBridge(t, append([]string{"-sidecar", plainSidecar(t)}, arguments...)...)
 }
 
 // answered is an answer of the bridge, read to its end.

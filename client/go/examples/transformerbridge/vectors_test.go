@@ -48,8 +48,8 @@ type prepared struct {
 	Body                                                  map[string]map[string]any
 }
 
-// Every worked case of the project comes out of the bridge as the rules say: for the router and the processor, in
-// the plain and in the compacted form.
+// Every worked case of the project comes out of the bridge as the rules say, for the router and the processor, in
+// the compacted form. In the plain form, which differs only in where a destination stands, every fifth does.
 func TestTheProjectsWorkedCases(t *testing.T) {
 	bridge := withSidecar(t)
 	for _, file := range []string{"track_v1.jsonl", "track_v2.jsonl"} {
@@ -59,8 +59,11 @@ func TestTheProjectsWorkedCases(t *testing.T) {
 		} {
 			for _, compacted := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s %s compacted=%v", file, name, compacted), func(t *testing.T) {
-					disagreeing := 0
-					for chunk := range slices.Chunk(cases, 100) {
+					played, disagreeing := cases, 0
+					if !compacted {
+						played = everyFifth(cases)
+					}
+					for chunk := range slices.Chunk(played, 100) {
 						for index, got := range play(bridge, chunk, compacted) {
 							if difference := disagreement(&chunk[index], got); difference != "" {
 								disagreeing++
@@ -68,11 +71,18 @@ func TestTheProjectsWorkedCases(t *testing.T) {
 							}
 						}
 					}
-					t.Logf("%d cases, %d disagree", len(cases), disagreeing)
+					t.Logf("%d cases, %d disagree", len(played), disagreeing)
 				})
 			}
 		}
 	}
+}
+
+func everyFifth(cases []vector) (taken []vector) {
+	for chunk := range slices.Chunk(cases, 5) {
+		taken = append(taken, chunk[0])
+	}
+	return taken
 }
 
 func readVectors(t testing.TB, name string) (cases []vector) {
