@@ -127,7 +127,8 @@ class Worker:
 
 def _why(problem: OSError) -> str:
     # uvloop loses the number of some errors.
-    return os.strerror(problem.errno) if (problem.errno or 0) > 0 else "no descriptor or memory"
+    number = problem.errno or 0
+    return os.strerror(number) if number > 0 else "no descriptor or memory"
 
 
 class WorkerGroup:
