@@ -18,7 +18,9 @@ def read_regular_file(path: Path) -> bytes:
     try:
         with open(path, "rb", opener=_open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise OSError(errno.EINVAL, "it is no regular file, so it could not be read again")
+                raise OSError(
+                    errno.EINVAL, "it is no regular file; a pipe or a device cannot be read again"
+                )
             return file.read()
     except ValueError:  # a null byte in the path
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
