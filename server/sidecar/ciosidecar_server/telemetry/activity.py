@@ -52,15 +52,17 @@ class DestinationActivity:
 class Activity(Observer):
     """A listener that keeps what the page and `ciosidecar top` show."""
 
-    def __init__(self, max_destinations: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, names: DestinationNames, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Begin without events.
 
         Args:
-            max_destinations: the number of destinations that are told apart.
+            names: the labels of the destinations.
             clock: returns seconds that never go back.
         """
         self._clock = clock
-        self.names = DestinationNames(max_destinations)
+        self._names = names
         self.throughput = Throughput(clock)
         self.destinations: dict[str, DestinationActivity] = {}
         """By the label of the destination."""
@@ -74,7 +76,7 @@ class Activity(Observer):
         del warnings
         for labels, number in events.items():
             failed = labels.outcome in FAILED
-            name = self.names.label(labels.destination_ref)
+            name = self._names.label(labels.destination_ref)
             destination = self.destinations.get(name)
             if destination is None:
                 destination = DestinationActivity(Throughput(self._clock))
@@ -88,7 +90,7 @@ class Activity(Observer):
     def attempt_ended(self, workspace: WorkspaceLabel, attempt: Attempt) -> None:
         """Keep a request that failed."""
         if attempt.failure:
-            name = self.names.label(workspace.destination_ref)
+            name = self._names.label(workspace.destination_ref)
             # A prepared request may have any path, with identifiers in it.
             path = attempt.endpoint_path if attempt.endpoint_path in ENDPOINT_PATHS else "other"
             self._failed(FailureKind(name, "", path, attempt.http_status, attempt.failure), 1)

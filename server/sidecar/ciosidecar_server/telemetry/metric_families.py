@@ -11,11 +11,10 @@ from prometheus_client.core import (
     Metric,
 )
 
-from ..delivery.observer import WorkspaceSnapshot
 from ..rpc.observer import StreamSnapshot
-from .destination_names import DestinationNames
 from .histogram import Histogram
 from .lifecycle import build_info
+from .workspace_sums import WorkspaceSum
 
 _PREFIX = "ciosidecar_"
 STATES = ("ok", "throttled", "paused", "down", "credentials_refused")
@@ -114,32 +113,24 @@ def info() -> Metric:
 
 
 def families_of_state(
-    workspaces: Iterable[WorkspaceSnapshot],
-    streams: Iterable[StreamSnapshot],
-    names: DestinationNames,
+    destinations: Mapping[str, WorkspaceSum], streams: Iterable[StreamSnapshot]
 ) -> Iterable[Metric]:
     """Yield the families of what there is at the moment."""
     open_streams: Counter[tuple[str, ...]] = Counter({("false",): 0, ("true",): 0})
     open_streams.update((str(stream.info.delivery).lower(),) for stream in streams)
     yield gauge("streams", open_streams)
-    in_flight: Counter[tuple[str, ...]] = Counter()
-    waiting: Counter[tuple[str, ...]] = Counter()
-    paused: Counter[tuple[str, ...]] = Counter()
-    by_state: Counter[tuple[str, ...]] = Counter()
-    rate: dict[tuple[str, ...], float] = {}
-    full_rate: dict[tuple[str, ...], float] = {}
-    for workspace in workspaces:
-        labels = (names.label(workspace.label.destination_ref),)
-        in_flight[labels] += workspace.jobs_in_flight
-        waiting[labels] += workspace.waiting
-        paused[labels] += workspace.waiting if workspace.pause_s > 0.0 else 0
-        rate[labels] = min(workspace.rate_per_s, rate.get(labels, workspace.rate_per_s))
-        full_rate[labels] = workspace.full_rate_per_s
-        for state in STATES:
-            by_state[*labels, state] += workspace.state == state
-    yield gauge("events_in_flight", in_flight)
-    yield gauge("events_waiting", waiting)
-    yield gauge("events_paused", paused)
-    yield gauge("rate_limit_requests_per_second", rate)
-    yield gauge("rate_limit_full_requests_per_second", full_rate)
-    yield gauge("workspaces", by_state)
+    by_ref = destinations.items()
+    yield gauge("events_in_flight", {(ref,): found.in_flight for ref, found in by_ref})
+    yield gauge("events_waiting", {(ref,): found.waiting for ref, found in by_ref})
+    yield gauge("events_paused", {(ref,): found.paused for ref, found in by_ref})
+    yield gauge(
+        "rate_limit_requests_per_second", {(ref,): found.rate_per_s for ref, found in by_ref}
+    )
+    yield gauge(
+        "rate_limit_full_requests_per_second",
+        {(ref,): found.full_rate_per_s for ref, found in by_ref},
+    )
+    yield gauge(
+        "workspaces",
+        {(ref, state): found.states[state] for ref, found in by_ref for state in STATES},
+    )

@@ -20,11 +20,11 @@ from ..rpc.observer import (
     StreamSnapshot,
     WarningLabels,
 )
-from .destination_names import DestinationNames
 from .histogram import LONG_S, SHORT_S, Histogram
 from .metric_families import counter, families_of_state, histogram, info
 from .observer import Observer
 from .reconnects import Reconnects
+from .workspace_sums import Sums, WorkspaceReader
 
 ENDPOINT_PATHS = frozenset(
     {
@@ -56,24 +56,29 @@ _BROKEN = ("peer_gone", "draining", "cancelled", "half_closed", "internal_error"
 
 
 class Snapshot(NamedTuple):
-    """The state of the server at one moment."""
+    """The state of the server."""
 
-    workspaces: list[WorkspaceSnapshot]
+    workspaces: Iterable[WorkspaceSnapshot]
+    """To be iterated over once. There may be 100,000."""
     streams: list[StreamSnapshot]
 
 
 class Metrics(Observer, Collector):
     """A listener that counts, and the registry that Prometheus reads."""
 
-    def __init__(self, max_destinations: int, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(
+        self, workspaces: WorkspaceReader, streams: Callable[[], Iterable[StreamSnapshot]]
+    ) -> None:
         """Begin with zeros.
 
         Args:
-            max_destinations: the number of destinations that are told apart.
-            snapshot: returns the state of the server. Called for each reading.
+            workspaces: adds up the workspaces, and names the destinations.
+            streams: returns the open streams. Called for each reading.
         """
-        self._snapshot = snapshot
-        self._names = DestinationNames(max_destinations)
+        self._workspaces = workspaces
+        self._streams = streams
+        self._names = workspaces.names
+        self._sums: Sums = {}
         self._reconnects = Reconnects()
         self._events: Counter[tuple[str, ...]] = Counter()
         self._destination_events: Counter[tuple[str, ...]] = Counter()
@@ -97,8 +102,9 @@ class Metrics(Observer, Collector):
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
 
-    def render(self, accept: str = "") -> tuple[bytes, str]:
+    async def render(self, accept: str = "") -> tuple[bytes, str]:
         """Return all metrics, and their content type. accept: the header of the request."""
+        self._sums = await self._workspaces.read()
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
@@ -182,8 +188,7 @@ class Metrics(Observer, Collector):
         yield histogram("queue_seconds", {(): self._queue})
         yield histogram("request_seconds", {(path,): h for path, h in self._request.items()})
         yield histogram("event_loop_lag_seconds", {(): self.loop_lag})
-        workspaces, streams = self._snapshot()
-        yield from families_of_state(workspaces, streams, self._names)
+        yield from families_of_state(self._sums, self._streams())
 
 
 def _status(http_status: int) -> str:
