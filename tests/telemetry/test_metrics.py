@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from ciosidecar import v1
 from ciosidecar_server.rpc.observer import EventLabels
-from ciosidecar_server.telemetry.metrics import Metrics, Snapshot
+from ciosidecar_server.telemetry.destination_names import DestinationNames
+from ciosidecar_server.telemetry.metrics import Metrics
+from ciosidecar_server.telemetry.workspace_sums import WorkspaceReader
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as text_format
@@ -192,14 +194,14 @@ def _config(number: int) -> bytes:
 
 def test_a_million_refs_do_not_grow_the_metrics() -> None:
     """Nor do they slow the reading down."""
-    metrics = Metrics(100, lambda: Snapshot([], []))
+    metrics = Metrics(WorkspaceReader(DestinationNames(100), list), list)
     for thousand in range(1_000):
         labels = (
             EventLabels(f"ref-{thousand * 1_000 + number}", "track", "v1", "delivered", "")
             for number in range(1_000)
         )
         metrics.events_answered(dict.fromkeys(labels, 1), {})
-    body, _ = metrics.render()
+    body, _ = asyncio.run(metrics.render())
     lines = [line for line in body.decode().splitlines() if "destination_events_total{" in line]
     assert len(lines) == 101
     assert sum(float(line.rpartition(" ")[2]) for line in lines) == 1_000_000

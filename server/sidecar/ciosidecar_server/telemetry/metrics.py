@@ -1,5 +1,6 @@
 """Numbers for Prometheus. The server counts in plain numbers; families are built when they are read."""
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
@@ -79,6 +80,7 @@ class Metrics(Observer, Collector):
         self._streams = streams
         self._names = workspaces.names
         self._sums: Sums = {}
+        self._one_encoding = asyncio.Lock()
         self._reconnects = Reconnects()
         self._events: Counter[tuple[str, ...]] = Counter()
         self._destination_events: Counter[tuple[str, ...]] = Counter()
@@ -104,9 +106,12 @@ class Metrics(Observer, Collector):
 
     async def render(self, accept: str = "") -> tuple[bytes, str]:
         """Return all metrics, and their content type. accept: the header of the request."""
-        self._sums = await self._workspaces.read()
+        sums = await self._workspaces.read()
         encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
+        # Of several readings at once, each has a turn of the event loop for itself.
+        async with self._one_encoding:
+            self._sums = sums
+            return encode(self.registry), content_type
 
     def stream_opened(self, stream: StreamInfo) -> None:
         """Count a stream."""

@@ -8,6 +8,9 @@ from typing import Any
 
 from .chart import chart
 
+MAX_DESTINATIONS = 200
+"""The rows of destinations, the worst first: a browser and a reader have enough of them."""
+
 Row = dict[str, Any]
 Cell = Callable[[Row], str]
 
@@ -60,9 +63,13 @@ def page(state: Row) -> str:
             f"{state['events_per_s']:,.1f} events a second, of which {state['failed_per_s']:,.1f} failed;"
             " the last ten minutes"
         ),
-        destinations=_table(_DESTINATIONS, state["destinations"], "No events yet."),
+        destinations=_table(
+            _DESTINATIONS, state["destinations"][:MAX_DESTINATIONS], "No events yet."
+        )
+        + _more(len(state["destinations"]) - MAX_DESTINATIONS),
         failures=_table(_FAILURES, state["failures"], "None since the start."),
-        streams=_table(_STREAMS, state["streams"], "No open streams.") + _more_streams(state),
+        streams=_table(_STREAMS, state["streams"], "No open streams.")
+        + _more(state["streams_open"] - len(state["streams"])),
     )
 
 
@@ -72,9 +79,8 @@ def _readiness(state: Row) -> str:
     return f'<span class="failed">not ready</span>: {escape(state["not_ready_reason"])}'
 
 
-def _more_streams(state: Row) -> str:
-    hidden = state["streams_open"] - len(state["streams"])
-    return f'<p class="dim">and {hidden} more</p>' if hidden else ""
+def _more(hidden: int) -> str:
+    return f'<p class="dim">and {hidden:,} more</p>' if hidden > 0 else ""
 
 
 def _table(columns: Sequence[tuple[str, str, Cell]], rows: Iterable[Row], nothing: str) -> str:
