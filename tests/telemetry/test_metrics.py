@@ -224,6 +224,29 @@ async def test_a_ref_cannot_forge_a_sample() -> None:
     assert max(map(len, text.splitlines())) < 800
 
 
+async def test_refs_that_look_alike_are_told_apart() -> None:
+    """Long ones that begin alike, and those that are named as if they were none or the others."""
+    long = "destination-" * 20
+    refs = ("", "none", "other", f"{long}1", f"{long}2")
+    async with (
+        delivering_server("http://127.0.0.1:9", "--metrics-destinations", "5") as running,
+        stream_of(running, *((ref, CONFIG) for ref in (*refs, "a")), delivery=False) as caller,
+    ):
+        for number in range(1, 7):
+            await caller.send(number, *[track("E", "u1")] * number, number=number)
+            await caller.told_all(number)
+        metrics = await metrics_of(running)
+    name = "ciosidecar_destination_events_total"
+    events = {
+        dict(labels)["destination_ref"]: n for (key, labels), n in metrics.items() if key == name
+    }
+    cut = sorted(ref for ref in events if ref.startswith("destination-"))
+    assert sorted(events[ref] for ref in cut) == [4, 5]
+    assert max(map(len, cut)) < 150
+    del events[cut[0]], events[cut[1]]
+    assert events == {"none": 1, "ref:none": 2, "ref:other": 3, "other": 6}
+
+
 @pytest.fixture(scope="module")
 def families() -> dict[str, Metric]:
     """Every family of a server that has transformed and delivered, as OpenMetrics."""
