@@ -15,7 +15,6 @@ from ..delivery.observer import Attempt, WorkspaceLabel, WorkspaceSnapshot
 from ..delivery.outcomes import DeliveryOutcome
 from ..rpc.observer import (
     EventLabels,
-    ReceivedBatch,
     StreamCounts,
     StreamInfo,
     StreamSnapshot,
@@ -126,9 +125,9 @@ class Metrics(Observer, Collector):
         if label in _BROKEN:
             self._reconnects.broke(stream)
 
-    def batch_received(self, batch: ReceivedBatch) -> None:
+    def batch_received(self, transform_s: float) -> None:
         """Count the time that a batch took."""
-        self._transform.observe(batch.transform_s)
+        self._transform.observe(transform_s)
 
     def events_answered(
         self, events: Mapping[EventLabels, int], warnings: Mapping[WarningLabels, int]
