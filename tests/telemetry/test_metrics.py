@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from ciosidecar import v1
 from ciosidecar_server.rpc.observer import EventLabels
-from ciosidecar_server.telemetry.metrics import Metrics, Snapshot
+from ciosidecar_server.telemetry.destination_names import DestinationNames
+from ciosidecar_server.telemetry.metrics import Metrics
+from ciosidecar_server.telemetry.workspace_sums import WorkspaceReader
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as text_format
@@ -192,14 +194,14 @@ def _config(number: int) -> bytes:
 
 def test_a_million_refs_do_not_grow_the_metrics() -> None:
     """Nor do they slow the reading down."""
-    metrics = Metrics(100, lambda: Snapshot([], []))
+    metrics = Metrics(WorkspaceReader(DestinationNames(100), list), list)
     for thousand in range(1_000):
         labels = (
             EventLabels(f"ref-{thousand * 1_000 + number}", "track", "v1", "delivered", "")
             for number in range(1_000)
         )
         metrics.events_answered(dict.fromkeys(labels, 1), {})
-    body, _ = metrics.render()
+    body, _ = asyncio.run(metrics.render())
     lines = [line for line in body.decode().splitlines() if "destination_events_total{" in line]
     assert len(lines) == 101
     assert sum(float(line.rpartition(" ")[2]) for line in lines) == 1_000_000
@@ -220,6 +222,29 @@ async def test_a_ref_cannot_forge_a_sample() -> None:
     assert "ciosidecar_forged" not in families
     assert text.isascii()
     assert max(map(len, text.splitlines())) < 800
+
+
+async def test_refs_that_look_alike_are_told_apart() -> None:
+    """Long ones that begin alike, and those that are named as if they were none or the others."""
+    long = "destination-" * 20
+    refs = ("", "none", "other", f"{long}1", f"{long}2")
+    async with (
+        delivering_server("http://127.0.0.1:9", "--metrics-destinations", "5") as running,
+        stream_of(running, *((ref, CONFIG) for ref in (*refs, "a")), delivery=False) as caller,
+    ):
+        for number in range(1, 7):
+            await caller.send(number, *[track("E", "u1")] * number, number=number)
+            await caller.told_all(number)
+        metrics = await metrics_of(running)
+    name = "ciosidecar_destination_events_total"
+    events = {
+        dict(labels)["destination_ref"]: n for (key, labels), n in metrics.items() if key == name
+    }
+    cut = sorted(ref for ref in events if ref.startswith("destination-"))
+    assert sorted(events[ref] for ref in cut) == [4, 5]
+    assert max(map(len, cut)) < 150
+    del events[cut[0]], events[cut[1]]
+    assert events == {"none": 1, "ref:none": 2, "ref:other": 3, "other": 6}
 
 
 @pytest.fixture(scope="module")

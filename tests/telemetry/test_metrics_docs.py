@@ -20,8 +20,10 @@ from ciosidecar_server.rpc.observer import (
     StreamInfo,
     WarningLabels,
 )
+from ciosidecar_server.telemetry.destination_names import DestinationNames
 from ciosidecar_server.telemetry.log_lines import CONDITIONS
-from ciosidecar_server.telemetry.metrics import Metrics, Snapshot
+from ciosidecar_server.telemetry.metrics import Metrics
+from ciosidecar_server.telemetry.workspace_sums import WorkspaceReader
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -41,9 +43,9 @@ needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not in
 def _filled() -> Metrics:
     """Metrics of which every family has a sample."""
     label = WorkspaceLabel("https://track.customer.io", "ref")
-    workspace = WorkspaceSnapshot(label, "ok", 9.0, 9.0, 0.0, 0, 0, 0, None, None)
+    workspace = WorkspaceSnapshot(label, ["ref"], "ok", 9.0, 9.0, 0.0, 0, 0, 0, None, None)
     stream = StreamInfo("1", "a", "1", "ipv4:1", delivery=True, destinations=1, connections=0)
-    metrics = Metrics(10, lambda: Snapshot([workspace], []))
+    metrics = Metrics(WorkspaceReader(DestinationNames(10), lambda: [workspace]), list)
     metrics.events_answered(
         {EventLabels("ref", "track", "v1", "delivered", ""): 1}, {WarningLabels("ref", "X"): 1}
     )
@@ -57,7 +59,7 @@ def _filled() -> Metrics:
 @pytest.fixture(scope="module")
 def families() -> dict[str, Metric]:
     """Every family, by the name that samples and docs have."""
-    text = _filled().render()[0].decode()
+    text = asyncio.run(_filled().render())[0].decode()
     return {
         family.name + ("_total" if family.type == "counter" else ""): family
         for family in text_string_to_metric_families(text)
@@ -133,5 +135,5 @@ def test_promtool_accepts_the_metrics() -> None:
             text, _ = await exposition(running)
             return text
 
-    for text in (asyncio.run(of_a_server()), _filled().render()[0].decode()):
+    for text in (asyncio.run(of_a_server()), asyncio.run(_filled().render())[0].decode()):
         assert promtool("check", "metrics", text=text) == (0, "")

@@ -183,11 +183,14 @@ async def test_each_batch_of_a_stream_has_a_parent(
     assert of_batch["ciosidecar.session_id"]
 
 
-@pytest.mark.parametrize("traceparent", ["", "nonsense", "00-" + "0" * 32 + "-" + "0" * 16 + "-01"])
+@pytest.mark.parametrize(
+    "traceparent",
+    ["", "nonsense", "x" * 1_000, "00-" + "0" * 32 + "-" + "0" * 16 + "-01"],
+)
 async def test_a_broken_trace_context_begins_a_trace(
     traceparent: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The events are delivered all the same."""
+    """The events are delivered all the same, and no caller fills the log."""
     events = batch(EVENTS[0], batch_id=1)
     events.traceparent = events.items[0].traceparent = traceparent
     with grpc_receiver() as receiver:
@@ -195,7 +198,10 @@ async def test_a_broken_trace_context_begins_a_trace(
             with traced(monkeypatch, "grpc", receiver.endpoint, customerio.url) as running:
                 response = await deliver(running, events)
                 spans = receiver.wait_for(3)
+                running.signal(signal.SIGTERM)
+                _, log = running.end()
     assert statuses(response) == [200]
+    assert "traceparent" not in log
     whole = next(span for span in spans if span.name == "batch")
     assert whole.parent_span_id == b""
     assert not any(span.links for span in spans)

@@ -1,5 +1,7 @@
 """Delivery to every workspace: one dispatcher serves all streams of a process."""
 
+from collections.abc import Iterator
+
 from ciosidecar_transform.requests import RequestTemplate
 
 from ..settings import Settings
@@ -84,9 +86,10 @@ class Dispatcher:
         self._workspaces = kept
         self._tidy_at = max(_FEW_WORKSPACES, 2 * len(kept))
 
-    def snapshot(self) -> list[WorkspaceSnapshot]:
-        """Return the state of every workspace."""
-        return [workspace.snapshot() for workspace in self._workspaces.values()]
+    def snapshots(self) -> Iterator[WorkspaceSnapshot]:
+        """Yield the state of every workspace there is at the first one, each as it is when its turn comes."""
+        for workspace in list(self._workspaces.values()):
+            yield workspace.snapshot()
 
     @property
     def draining(self) -> bool:

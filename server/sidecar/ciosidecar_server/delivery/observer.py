@@ -1,6 +1,6 @@
 """What delivery reports while it works, to an observer that it does not know."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -89,6 +89,8 @@ class WorkspaceSnapshot(NamedTuple):
     """The state of a workspace at one moment."""
 
     label: WorkspaceLabel
+    destination_refs: Collection[str]
+    """The destinations that sent to it, the first one first; 101 at most, and none without a ref."""
     state: str
     """ok, throttled, paused, down or credentials_refused: the worst of these that holds."""
     rate_per_s: float

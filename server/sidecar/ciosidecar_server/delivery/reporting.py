@@ -54,7 +54,7 @@ class WorkspaceReporter:
         self.observer = observer
         self.label = WorkspaceLabel(base_url)
         self._configured_url = base_url
-        self._refs: set[str] = set()
+        self._refs: dict[str, None] = {}
         self._conditions = health.conditions
         self._last_failure: LastFailure | None = None
 
@@ -63,7 +63,7 @@ class WorkspaceReporter:
         refs = self._refs
         if destination_ref in refs or not destination_ref or len(refs) >= _MAX_REFS:
             return
-        refs.add(destination_ref)
+        refs[destination_ref] = None
         first = self.label.destination_ref or destination_ref
         self.label = self.label._replace(destination_ref=first, more_destinations=len(refs) - 1)
 
@@ -119,6 +119,7 @@ class WorkspaceReporter:
         states = (state for state, holds in zip(_STATES, health.conditions, strict=True) if holds)
         return WorkspaceSnapshot(
             label=self.label,
+            destination_refs=self._refs,
             state=next(states, "ok"),
             rate_per_s=health.rate_limiter.rate_per_s,
             full_rate_per_s=health.rate_limiter.full_rate_per_s,

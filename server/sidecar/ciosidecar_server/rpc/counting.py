@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from hashlib import sha256
 
 from ciosidecar_transform import AnyDestination, Outcome
 from ciosidecar_transform.pipeline import WITHOUT_WARNINGS
@@ -10,7 +11,7 @@ from ..delivery.job import Job
 from .observer import EventLabels, RpcObserver, WarningLabels
 from .tap import AnsweredItem, StreamTap
 
-MAX_REF_CHARACTERS = 128
+_MAX_REF_CHARACTERS = 128
 PREPARED = "prepared"
 _UNKNOWN_TYPE = "unknown"
 _FILTERED = 298
@@ -39,7 +40,15 @@ UNKNOWN_DESTINATION = DestinationLabel("", "")
 def destination_label(destination_ref: str, destination: AnyDestination | None) -> DestinationLabel:
     """Return the label of a declared destination; None: a destination that cannot be used."""
     version = "" if destination is None else destination.api_version
-    return DestinationLabel(printable(destination_ref, MAX_REF_CHARACTERS), version)
+    return DestinationLabel(shown_ref(destination_ref), version)
+
+
+def shown_ref(destination_ref: str) -> str:
+    """Return a destination_ref, cut and escaped. Two that begin alike stay two: a cut one ends in a digest."""
+    shown = printable(destination_ref, _MAX_REF_CHARACTERS)
+    if len(destination_ref) <= _MAX_REF_CHARACTERS:
+        return shown
+    return f"{shown}~{sha256(destination_ref.encode(errors='replace')).hexdigest()[:8]}"
 
 
 def printable(text: str, max_characters: int) -> str:

@@ -31,16 +31,6 @@ class WarningLabels(NamedTuple):
     code: str
 
 
-class ReceivedBatch(NamedTuple):
-    """A batch whose items were all transformed."""
-
-    items: int
-    size: int
-    """The bytes of its items."""
-    transform_s: float
-    """The time that the server worked on its items, without the turns of other callers."""
-
-
 class Caller(NamedTuple):
     """The call that a batch came in."""
 
@@ -119,8 +109,12 @@ class RpcObserver(Protocol):
     def batch_ended(self, trace: MessageTrace) -> None:
         """Note that a batch is answered, or given up. May be called twice."""
 
-    def batch_received(self, batch: ReceivedBatch) -> None:
-        """Note that the items of a batch were transformed."""
+    def batch_received(self, transform_s: float) -> None:
+        """Note that the items of a batch were transformed.
+
+        Args:
+            transform_s: the time that the server worked on them, without the turns of other callers.
+        """
 
     def events_answered(
         self, events: Mapping[EventLabels, int], warnings: Mapping[WarningLabels, int]
@@ -166,7 +160,7 @@ class NoRpcObserver:
     def batch_ended(self, trace: MessageTrace) -> None:
         """Ignore the report."""
 
-    def batch_received(self, batch: ReceivedBatch) -> None:
+    def batch_received(self, transform_s: float) -> None:
         """Ignore the report."""
 
     def events_answered(

@@ -13,7 +13,7 @@ from ..settings import Settings
 from .decoding import BatchDecoder, Decoded
 from .destinations import KnownDestinations
 from .errors import ProtocolError
-from .observer import BatchInfo, Caller, ReceivedBatch, RpcObserver
+from .observer import BatchInfo, Caller, RpcObserver
 from .results_encoder import Response
 from .turns import LARGE_BYTES, Turns, in_thread
 
@@ -137,7 +137,6 @@ async def _process_items(
         return decoded, process(decoded)
 
     turns = Turns()
-    size = 0
     worked_s = 0.0
     begun_at = perf_counter()
     for position, item in enumerate(batch.items):
@@ -147,16 +146,14 @@ async def _process_items(
             await turns.next()
             begun_at = perf_counter()
         json = item.json
-        item_bytes = len(json) or item.ByteSize()
-        size += item_bytes
-        if item_bytes > LARGE_BYTES:
+        if (len(json) or item.ByteSize()) > LARGE_BYTES:
             decoded, processed = await in_thread(partial(decode_and_process, position, item, json))
             accept(decoded, processed)
         else:
             decoded = decode(position, item, json)
             accept(decoded, process(decoded))
     worked_s += perf_counter() - begun_at
-    observer.batch_received(ReceivedBatch(len(batch.items), size, worked_s))
+    observer.batch_received(worked_s)
     await work.end()
 
 

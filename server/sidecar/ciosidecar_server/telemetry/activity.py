@@ -52,15 +52,17 @@ class DestinationActivity:
 class Activity(Observer):
     """A listener that keeps what the page and `ciosidecar top` show."""
 
-    def __init__(self, max_destinations: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, names: DestinationNames, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Begin without events.
 
         Args:
-            max_destinations: the number of destinations that are told apart.
+            names: the labels of the destinations.
             clock: returns seconds that never go back.
         """
         self._clock = clock
-        self.names = DestinationNames(max_destinations)
+        self._names = names
         self.throughput = Throughput(clock)
         self.destinations: dict[str, DestinationActivity] = {}
         """By the label of the destination."""
@@ -72,23 +74,30 @@ class Activity(Observer):
     ) -> None:
         """Count events."""
         del warnings
-        for labels, number in events.items():
-            failed = labels.outcome in FAILED
-            name = self.names.label(labels.destination_ref)
-            destination = self.destinations.get(name)
-            if destination is None:
-                destination = DestinationActivity(Throughput(self._clock))
-                self.destinations[name] = destination
-            destination.outcomes[labels.outcome] += number
-            for throughput in (self.throughput, destination.throughput):
-                throughput.add(0 if failed else number, number if failed else 0)
-            if failed:
-                self._failed(FailureKind(name, labels.code, "", 0, ""), number)
+        # By destination and outcome: the events of a batch differ in their types mostly.
+        numbers: dict[tuple[str, str], int] = {}
+        for (destination_ref, _, _, outcome, code), number in events.items():
+            key = destination_ref, outcome
+            numbers[key] = numbers.get(key, 0) + number
+            if outcome in FAILED:
+                name = self._names.label(destination_ref)
+                self._failed(FailureKind(name, code, "", 0, ""), number)
+        for (destination_ref, outcome), number in numbers.items():
+            self._count(self._names.label(destination_ref), outcome, number)
+
+    def _count(self, name: str, outcome: str, number: int) -> None:
+        destination = self.destinations.get(name)
+        if destination is None:
+            destination = self.destinations[name] = DestinationActivity(Throughput(self._clock))
+        destination.outcomes[outcome] += number
+        failed = number if outcome in FAILED else 0
+        for throughput in (self.throughput, destination.throughput):
+            throughput.add(number - failed, failed)
 
     def attempt_ended(self, workspace: WorkspaceLabel, attempt: Attempt) -> None:
         """Keep a request that failed."""
         if attempt.failure:
-            name = self.names.label(workspace.destination_ref)
+            name = self._names.label(workspace.destination_ref)
             # A prepared request may have any path, with identifiers in it.
             path = attempt.endpoint_path if attempt.endpoint_path in ENDPOINT_PATHS else "other"
             self._failed(FailureKind(name, "", path, attempt.http_status, attempt.failure), 1)

@@ -16,7 +16,7 @@ from .state import StateReader
 from .tap import TapHub
 from .tap_route import TapRoute
 
-RenderMetrics = Callable[[str], tuple[bytes, str]]
+RenderMetrics = Callable[[str], Awaitable[tuple[bytes, str]]]
 """Returns the metrics and their content type, for the value of an Accept header."""
 
 _STATIC = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -82,14 +82,14 @@ class Admin:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         accept = request.headers.get(hdrs.ACCEPT, "")
-        body, content_type = self._sources.render_metrics(accept)
+        body, content_type = await self._sources.render_metrics(accept)
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: content_type})
 
     async def _page(self, _request: web.Request) -> web.Response:
-        return web.Response(text=page(self._sources.state.read()), content_type="text/html")
+        return web.Response(text=page(await self._sources.state.read()), content_type="text/html")
 
     async def _state(self, _request: web.Request) -> web.Response:
-        return web.json_response(self._sources.state.read())
+        return web.json_response(await self._sources.state.read())
 
 
 async def _healthz(_request: web.Request) -> web.Response:

@@ -2,6 +2,8 @@
 
 NO_REF = "none"
 OTHER = "other"
+_OWN = {"": NO_REF, NO_REF: f"ref:{NO_REF}", OTHER: f"ref:{OTHER}"}
+"""A caller's destination may be named as if it were none, or the others."""
 
 
 class DestinationNames:
@@ -14,7 +16,7 @@ class DestinationNames:
 
     def label(self, destination_ref: str) -> str:
         """Return the label value of a destination_ref."""
-        name = destination_ref or NO_REF
+        name = _OWN.get(destination_ref, destination_ref)
         if name in self._known:
             return name
         if len(self._known) >= self._most:

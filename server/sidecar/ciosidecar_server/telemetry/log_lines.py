@@ -12,6 +12,9 @@ from .observer import Observer
 
 SUMMARY_S = 60.0
 _MAX_SUMMARISED = 100
+_FURTHER = "further changes of workspaces"
+_MAX_CHANGES = 20
+"""Lines about one condition between two summaries. An outage may reach 10,000 workspaces in a second."""
 _REFUSED = ("rejected", "partly_refused", "retryable")
 _OTHER = "other"
 _DRAINING = "DRAINING"
@@ -46,6 +49,7 @@ class LogObserver(Observer):
 
     def __init__(self) -> None:
         self._refused: Counter[tuple[str, str, str]] = Counter()
+        self._changes: Counter[Condition] = Counter()
         self._timer: asyncio.TimerHandle | None = None
 
     def stream_opened(self, stream: StreamInfo) -> None:
@@ -98,7 +102,11 @@ class LogObserver(Observer):
     def condition_changed(
         self, workspace: WorkspaceLabel, condition: Condition, snapshot: WorkspaceSnapshot
     ) -> None:
-        """Log that a workspace accepts less, or more, than before."""
+        """Log that a workspace accepts less, or more, than before; beyond twenty such lines, count it."""
+        self._changes[condition] += 1
+        self._summarise_soon()
+        if self._changes[condition] > _MAX_CHANGES:
+            return
         level, event = CONDITIONS[condition]
         fields: dict[str, object] = {
             "destination_ref": workspace.destination_ref,
@@ -129,14 +137,22 @@ class LogObserver(Observer):
         if key not in self._refused and len(self._refused) >= _MAX_SUMMARISED:
             key = (_OTHER, labels.outcome, _OTHER)
         self._refused[key] += number
+        self._summarise_soon()
+
+    def _summarise_soon(self) -> None:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SUMMARY_S, self.summarise)
 
     def summarise(self) -> None:
-        """Log the refused events since the last summary, by destination and code."""
+        """Log what was counted since the last summary: refused events, and changes without a line of their own."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        changes, self._changes = self._changes, Counter()
+        for condition, number in changes.items():
+            if number > _MAX_CHANGES:
+                level, event = CONDITIONS[condition]
+                getattr(_log, level)(_FURTHER, change=event, changes=number - _MAX_CHANGES)
         refused, self._refused = self._refused, Counter()
         for (destination_ref, outcome, code), number in refused.most_common():
             # Every drain hands events back: that is no reason to worry.

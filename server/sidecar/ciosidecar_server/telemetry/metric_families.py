@@ -11,11 +11,10 @@ from prometheus_client.core import (
     Metric,
 )
 
-from ..delivery.observer import WorkspaceSnapshot
 from ..rpc.observer import STALLED_S, StreamSnapshot
-from .destination_names import DestinationNames
 from .histogram import Histogram
 from .lifecycle import build_info
+from .workspace_sums import WorkspaceSum
 
 _PREFIX = "ciosidecar_"
 STATES = ("ok", "throttled", "paused", "down", "credentials_refused")
@@ -122,9 +121,7 @@ def info() -> Metric:
 
 
 def families_of_state(
-    workspaces: Iterable[WorkspaceSnapshot],
-    streams: Iterable[StreamSnapshot],
-    names: DestinationNames,
+    destinations: Mapping[str, WorkspaceSum], streams: Iterable[StreamSnapshot]
 ) -> Iterable[Metric]:
     """Yield the families of what there is at the moment."""
     open_streams: Counter[tuple[str, ...]] = Counter({("false",): 0, ("true",): 0})
@@ -134,27 +131,19 @@ def families_of_state(
         stalled += stream.unread_s >= STALLED_S
     yield gauge("streams", open_streams)
     yield gauge("streams_stalled", {(): stalled})
-    in_flight: Counter[tuple[str, ...]] = Counter()
-    waiting: Counter[tuple[str, ...]] = Counter()
-    paused: Counter[tuple[str, ...]] = Counter()
-    by_state: Counter[tuple[str, ...]] = Counter()
-    other_region: Counter[tuple[str, ...]] = Counter()
-    rate: dict[tuple[str, ...], float] = {}
-    full_rate: dict[tuple[str, ...], float] = {}
-    for workspace in workspaces:
-        labels = (names.label(workspace.label.destination_ref),)
-        in_flight[labels] += workspace.jobs_in_flight
-        waiting[labels] += workspace.waiting
-        paused[labels] += workspace.waiting if workspace.pause_s > 0.0 else 0
-        other_region[labels] += workspace.other_region
-        rate[labels] = min(workspace.rate_per_s, rate.get(labels, workspace.rate_per_s))
-        full_rate[labels] = workspace.full_rate_per_s
-        for state in STATES:
-            by_state[*labels, state] += workspace.state == state
-    yield gauge("events_in_flight", in_flight)
-    yield gauge("events_waiting", waiting)
-    yield gauge("events_paused", paused)
-    yield gauge("rate_limit_requests_per_second", rate)
-    yield gauge("rate_limit_full_requests_per_second", full_rate)
-    yield gauge("workspaces", by_state)
-    yield gauge("workspaces_in_other_region", other_region)
+    by_ref = destinations.items()
+    yield gauge("events_in_flight", {(ref,): found.in_flight for ref, found in by_ref})
+    yield gauge("events_waiting", {(ref,): found.waiting for ref, found in by_ref})
+    yield gauge("events_paused", {(ref,): found.paused for ref, found in by_ref})
+    yield gauge(
+        "rate_limit_requests_per_second", {(ref,): found.rate_per_s for ref, found in by_ref}
+    )
+    yield gauge(
+        "rate_limit_full_requests_per_second",
+        {(ref,): found.full_rate_per_s for ref, found in by_ref},
+    )
+    yield gauge(
+        "workspaces",
+        {(ref, state): found.states[state] for ref, found in by_ref for state in STATES},
+    )
+    yield gauge("workspaces_in_other_region", {(ref,): found.other_region for ref, found in by_ref})

@@ -1,5 +1,6 @@
 """Numbers for Prometheus. The server counts in plain numbers; families are built when they are read."""
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
@@ -14,18 +15,17 @@ from ..delivery.observer import Attempt, WorkspaceLabel, WorkspaceSnapshot
 from ..delivery.outcomes import DeliveryOutcome
 from ..rpc.observer import (
     EventLabels,
-    ReceivedBatch,
     StreamCounts,
     StreamInfo,
     StreamSnapshot,
     WarningLabels,
 )
-from .destination_names import DestinationNames
 from .histogram import LONG_S, SHORT_S, Histogram
 from .logging import line_counts
 from .metric_families import counter, families_of_state, gauge, histogram, info
 from .observer import Observer
 from .reconnects import Reconnects
+from .workspace_sums import Sums, WorkspaceReader
 
 ENDPOINT_PATHS = frozenset(
     {
@@ -57,24 +57,30 @@ _BROKEN = ("peer_gone", "draining", "cancelled", "half_closed", "internal_error"
 
 
 class Snapshot(NamedTuple):
-    """The state of the server at one moment."""
+    """The state of the server."""
 
-    workspaces: list[WorkspaceSnapshot]
+    workspaces: Iterable[WorkspaceSnapshot]
+    """To be iterated over once. There may be 100,000."""
     streams: list[StreamSnapshot]
 
 
 class Metrics(Observer, Collector):
     """A listener that counts, and the registry that Prometheus reads."""
 
-    def __init__(self, max_destinations: int, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(
+        self, workspaces: WorkspaceReader, streams: Callable[[], Iterable[StreamSnapshot]]
+    ) -> None:
         """Begin with zeros.
 
         Args:
-            max_destinations: the number of destinations that are told apart.
-            snapshot: returns the state of the server. Called for each reading.
+            workspaces: adds up the workspaces, and names the destinations.
+            streams: returns the open streams. Called for each reading.
         """
-        self._snapshot = snapshot
-        self._names = DestinationNames(max_destinations)
+        self._workspaces = workspaces
+        self._streams = streams
+        self._names = workspaces.names
+        self._sums: Sums = {}
+        self._one_encoding = asyncio.Lock()
         self._reconnects = Reconnects()
         self._events: Counter[tuple[str, ...]] = Counter()
         self._destination_events: Counter[tuple[str, ...]] = Counter()
@@ -98,10 +104,14 @@ class Metrics(Observer, Collector):
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
 
-    def render(self, accept: str = "") -> tuple[bytes, str]:
+    async def render(self, accept: str = "") -> tuple[bytes, str]:
         """Return all metrics, and their content type. accept: the header of the request."""
+        sums = await self._workspaces.read()
         encode, content_type = choose_encoder(accept)
-        return encode(self.registry), content_type
+        # Of several readings at once, each has a turn of the event loop for itself.
+        async with self._one_encoding:
+            self._sums = sums
+            return encode(self.registry), content_type
 
     def stream_opened(self, stream: StreamInfo) -> None:
         """Count a stream."""
@@ -116,9 +126,9 @@ class Metrics(Observer, Collector):
         if label in _BROKEN:
             self._reconnects.broke(stream)
 
-    def batch_received(self, batch: ReceivedBatch) -> None:
+    def batch_received(self, transform_s: float) -> None:
         """Count the time that a batch took."""
-        self._transform.observe(batch.transform_s)
+        self._transform.observe(transform_s)
 
     def events_answered(
         self, events: Mapping[EventLabels, int], warnings: Mapping[WarningLabels, int]
@@ -186,8 +196,7 @@ class Metrics(Observer, Collector):
         yield histogram("queue_seconds", {(): self._queue})
         yield histogram("request_seconds", {(path,): h for path, h in self._request.items()})
         yield histogram("event_loop_lag_seconds", {(): self.loop_lag})
-        workspaces, streams = self._snapshot()
-        yield from families_of_state(workspaces, streams, self._names)
+        yield from families_of_state(self._sums, self._streams())
 
 
 def _status(http_status: int) -> str:

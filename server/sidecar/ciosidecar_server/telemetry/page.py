@@ -9,6 +9,9 @@ from typing import Any
 from ..rpc.observer import STALLED_S
 from .chart import chart
 
+MAX_DESTINATIONS = 200
+"""The rows of destinations, the worst first: a browser and a reader have enough of them."""
+
 Row = dict[str, Any]
 Cell = Callable[[Row], str]
 
@@ -62,9 +65,13 @@ def page(state: Row) -> str:
             f"{state['events_per_s']:,.1f} events a second, of which {state['failed_per_s']:,.1f} failed;"
             " the last ten minutes"
         ),
-        destinations=_table(_DESTINATIONS, state["destinations"], "No events yet."),
+        destinations=_table(
+            _DESTINATIONS, state["destinations"][:MAX_DESTINATIONS], "No events yet."
+        )
+        + _more(len(state["destinations"]) - MAX_DESTINATIONS),
         failures=_table(_FAILURES, state["failures"], "None since the start."),
-        streams=_table(_STREAMS, state["streams"], "No open streams.") + _more_streams(state),
+        streams=_table(_STREAMS, state["streams"], "No open streams.")
+        + _more(state["streams_open"] - len(state["streams"])),
     )
 
 
@@ -85,9 +92,8 @@ def _unread(row: Row) -> str:
     return f'{row["results"]:,} <span class="failed">not read for {unread_s:,.0f} s</span>'
 
 
-def _more_streams(state: Row) -> str:
-    hidden = state["streams_open"] - len(state["streams"])
-    return f'<p class="dim">and {hidden} more</p>' if hidden else ""
+def _more(hidden: int) -> str:
+    return f'<p class="dim">and {hidden:,} more</p>' if hidden > 0 else ""
 
 
 def _table(columns: Sequence[tuple[str, str, Cell]], rows: Iterable[Row], nothing: str) -> str:

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from ..rpc.observer import StreamSnapshot
 from ..settings import Settings
 from .activity import Activity
 from .admin import AdminSources
+from .destination_names import DestinationNames
 from .fan_out import FanOut
 from .lifecycle import log_drain_began, log_drain_ended, log_started
 from .log_lines import LogObserver
@@ -15,6 +17,7 @@ from .observer import Observer
 from .readiness import Readiness
 from .state import StateReader
 from .tap import TapHub
+from .workspace_sums import WorkspaceReader
 
 
 class Telemetry:
@@ -34,10 +37,12 @@ class Telemetry:
         self._snapshot = snapshot
         self._log = LogObserver()
         self._drain_began_at: float | None = None
-        self.metrics = Metrics(settings.metrics_destinations, snapshot)
+        names = DestinationNames(settings.metrics_destinations)
+        self._workspaces = WorkspaceReader(names, lambda: snapshot().workspaces)
+        self.metrics = Metrics(self._workspaces, self._streams)
         """`metrics.render(accept)` is the body of /metrics."""
         self.loop_lag = LoopLag(self.metrics.loop_lag.observe)
-        self._activity = Activity(settings.metrics_destinations)
+        self._activity = Activity(names)
         self.tap = TapHub()
         """Receives each answered item, while a tap is open."""
         self.observer = FanOut((self._log, self.metrics, self._activity, *observers))
@@ -46,8 +51,13 @@ class Telemetry:
     def admin_sources(self) -> AdminSources:
         """Return what the admin port shows."""
         readiness = Readiness(self.loop_lag)
-        state = StateReader(self._activity, self._snapshot, readiness, self.loop_lag)
+        state = StateReader(
+            self._activity, self._workspaces, self._streams, readiness, self.loop_lag
+        )
         return AdminSources(readiness, self.metrics.render, state, self.tap)
+
+    def _streams(self) -> list[StreamSnapshot]:
+        return self._snapshot().streams
 
     def started(self, addresses: Sequence[str]) -> None:
         """Log that the server listens, and measure its event loop from now on."""
@@ -57,7 +67,7 @@ class Telemetry:
     def drain_began(self) -> None:
         """Log that the server accepts no more work."""
         self._drain_began_at = time.monotonic()
-        log_drain_began(self._settings.grace_s, len(self._snapshot().streams))
+        log_drain_began(self._settings.grace_s, len(self._streams()))
 
     def ended(self, *, cut: bool) -> None:
         """Log the last summary, and the end of a drain. cut: whether a second signal ended it."""

@@ -2,19 +2,17 @@
 
 import os
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import __version__
-from ..delivery.observer import WorkspaceSnapshot
 from ..rpc.observer import StreamSnapshot
 from .activity import FAILED, Activity, DestinationActivity
 from .logging import line_counts
 from .loop_lag import LoopLag
 from .metric_families import STATES
-from .metrics import Snapshot
 from .readiness import Readiness
+from .workspace_sums import Sums, WorkspaceReader, WorkspaceSum
 
 MAX_STREAMS = 500
 _KEPT_S = 0.5
@@ -27,27 +25,32 @@ class StateReader:
     def __init__(
         self,
         activity: Activity,
-        snapshot: Callable[[], Snapshot],
+        workspaces: WorkspaceReader,
+        streams: Callable[[], Sequence[StreamSnapshot]],
         readiness: Readiness,
         loop_lag: LoopLag,
     ) -> None:
         self._activity = activity
-        self._snapshot = snapshot
+        self._workspaces = workspaces
+        self._streams = streams
         self._readiness = readiness
         self._loop_lag = loop_lag
         self._began_at = time.monotonic()
         self._read_at = float("-inf")
         self._state: State = {}
 
-    def read(self) -> State:
+    async def read(self) -> State:
         """Return the state."""
+        if time.monotonic() - self._read_at < _KEPT_S:
+            return self._state
+        workspaces = await self._workspaces.read()
         now = time.monotonic()
         if now - self._read_at >= _KEPT_S:
-            self._state, self._read_at = self._read(now - self._began_at), now
+            self._state, self._read_at = self._read(now - self._began_at, workspaces), now
         return self._state
 
-    def _read(self, uptime_s: float) -> State:
-        workspaces, streams = self._snapshot()
+    def _read(self, uptime_s: float, workspaces: Sums) -> State:
+        streams = self._streams()
         activity = self._activity
         accepted, failed = activity.throughput.series()
         events_per_s, failed_per_s = activity.throughput.per_s()
@@ -73,14 +76,12 @@ class StateReader:
         }
 
 
-def _destinations(activity: Activity, workspaces: Iterable[WorkspaceSnapshot]) -> list[State]:
+def _destinations(activity: Activity, workspaces: Sums) -> list[State]:
     """Return the destinations, those in the worst state first."""
-    by_name: defaultdict[str, list[WorkspaceSnapshot]] = defaultdict(list)
-    for workspace in workspaces:
-        by_name[activity.names.label(workspace.label.destination_ref)].append(workspace)
-    names = list(dict.fromkeys((*activity.destinations, *by_name)))
+    names = dict.fromkeys((*activity.destinations, *workspaces))
     destinations = [
-        _destination(name, activity.destinations.get(name), by_name.get(name, [])) for name in names
+        _destination(name, activity.destinations.get(name), workspaces.get(name, WorkspaceSum()))
+        for name in names
     ]
     return sorted(
         destinations,
@@ -92,28 +93,25 @@ def _badness(state: str) -> int:
     return STATES.index(state) if state in STATES else -1
 
 
-def _destination(
-    name: str, events: DestinationActivity | None, workspaces: list[WorkspaceSnapshot]
-) -> State:
+def _destination(name: str, events: DestinationActivity | None, workspaces: WorkspaceSum) -> State:
     accepted_per_s, failed_per_s = events.throughput.per_s() if events else (0.0, 0.0)
     outcomes = dict(sorted(events.outcomes.items())) if events else {}
-    failures = [w.last_failure for w in workspaces if w.last_failure is not None]
-    latest = max(failures, key=lambda failure: failure.at, default=None)
-    latencies = [w.latency_s for w in workspaces if w.latency_s is not None]
+    latest = workspaces.last_failure
+    latency_s = workspaces.latency_s
     return {
         "destination_ref": name,
-        "state": max((w.state for w in workspaces), key=_badness, default="idle"),
-        "workspaces": len(workspaces),
-        "more_destinations": sum(w.label.more_destinations for w in workspaces),
-        "other_region": any(w.other_region for w in workspaces),
-        "urls": sorted({w.label.base_url for w in workspaces})[:3],
-        "rate_per_s": round(min((w.rate_per_s for w in workspaces), default=0.0), 1),
-        "full_rate_per_s": round(max((w.full_rate_per_s for w in workspaces), default=0.0), 1),
-        "pause_s": round(max((w.pause_s for w in workspaces), default=0.0), 1),
-        "waiting": sum(w.waiting for w in workspaces),
-        "in_flight": sum(w.jobs_in_flight for w in workspaces),
-        "requests_in_flight": sum(w.requests_in_flight for w in workspaces),
-        "latency_s": round(max(latencies), 4) if latencies else None,
+        "state": max(workspaces.states, key=_badness, default="idle"),
+        "workspaces": workspaces.workspaces,
+        "more_destinations": workspaces.more_destinations,
+        "other_region": workspaces.other_region > 0,
+        "urls": sorted(workspaces.urls),
+        "rate_per_s": round(workspaces.rate_per_s, 1) if workspaces.workspaces else 0.0,
+        "full_rate_per_s": round(workspaces.full_rate_per_s, 1),
+        "pause_s": round(workspaces.pause_s, 1),
+        "waiting": workspaces.waiting,
+        "in_flight": workspaces.in_flight,
+        "requests_in_flight": workspaces.requests_in_flight,
+        "latency_s": None if latency_s is None else round(latency_s, 4),
         "events_per_s": round(accepted_per_s + failed_per_s, 1),
         "failed_per_s": failed_per_s,
         "outcomes": outcomes,

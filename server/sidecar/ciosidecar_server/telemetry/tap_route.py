@@ -5,7 +5,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from ..rpc.counting import MAX_REF_CHARACTERS, printable
+from ..rpc.counting import shown_ref
 from .activity import FAILED
 from .admin_server import UNBOUNDED
 from .tap import MAX_TAPS, OUTCOMES, TapFilter, TapHub, TooManyTaps
@@ -41,9 +41,7 @@ def read_filter(query: Any) -> TapFilter:
     destination_ref = query.get("destination")
     return TapFilter(
         # As its caller wrote it, or as a line shows it.
-        ()
-        if destination_ref is None
-        else {destination_ref, printable(destination_ref, MAX_REF_CHARACTERS)},
+        () if destination_ref is None else {destination_ref, shown_ref(destination_ref)},
         _outcomes(query.get("outcome", "")),
         None if limit is None else int(limit),
         bodies == "1",

@@ -3,6 +3,7 @@
 The OpenTelemetry SDK reads its own OTEL_* variables: exporter, sampler, service name, limits of spans.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,9 @@ from .observer import Observer
 
 MAX_LINKS = 128
 """The default limit of links in OpenTelemetry; more would be dropped there."""
+# A warning for each malformed trace context: a caller would fill the log with a line an event.
+for _name in ("opentelemetry.trace.propagation.tracecontext", "opentelemetry.trace.span"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 _PROPAGATOR = TraceContextTextMapPropagator()
 _LAST_SPANS_S = 3.0
 _SERVICE = "ciosidecar.v1.SidecarService"

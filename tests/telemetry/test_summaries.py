@@ -1,0 +1,86 @@
+"""The lines of the log that stand for many: once a minute, and however many workspaces change at once."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+from ciosidecar_server.delivery.observer import Condition, WorkspaceLabel, WorkspaceSnapshot
+from ciosidecar_server.rpc.observer import EventLabels
+from ciosidecar_server.telemetry import log_lines
+from ciosidecar_server.telemetry.log_lines import LogObserver
+from ciosidecar_server.telemetry.logging import formatter
+
+
+class Lines(logging.Handler):
+    """The lines of the log as an operator gets them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(formatter("json"))
+        self.lines: list[dict[str, object]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        self.lines.append(json.loads(self.format(record)))
+
+
+@pytest.fixture
+def lines() -> Iterator[list[dict[str, object]]]:
+    """The lines that are logged."""
+    handler = Lines()
+    logger = logging.getLogger("ciosidecar")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel("INFO")
+    yield handler.lines
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+def _change(log: LogObserver, condition: Condition, number: int) -> None:
+    label = WorkspaceLabel("https://track.customer.io", f"ref-{number}")
+    refs = [label.destination_ref]
+    snapshot = WorkspaceSnapshot(label, refs, "down", 9.0, 9.0, 0.0, 1, 0, 0, None, None)
+    log.condition_changed(label, condition, snapshot)
+
+
+async def test_an_outage_of_all_workspaces_is_a_few_lines(lines: list[dict[str, object]]) -> None:
+    """Twenty lines of each kind, then their number; after the summary, the next ones have lines again."""
+    log = LogObserver()
+    for condition in (Condition.DOWN, Condition.UP):
+        for number in range(10_000):
+            _change(log, condition, number)
+    _change(log, Condition.CREDENTIALS_REFUSED, 1)
+    assert [line["level"] for line in lines] == ["error"] * 20 + ["info"] * 20 + ["error"]
+    lines.clear()
+    log.summarise()
+    assert [(line["message"], line["level"], line["changes"]) for line in lines] == [
+        ("further changes of workspaces", "error", 9_980),
+        ("further changes of workspaces", "info", 9_980),
+    ]
+    assert "workspace down" in str(lines[0]["change"])
+    lines.clear()
+    _change(log, Condition.DOWN, 1)
+    log.summarise()
+    assert [line.get("destination_ref") for line in lines] == ["ref-1"]
+
+
+async def test_the_summary_comes_by_itself(
+    lines: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of each interval in which something was refused, and in no other."""
+    monkeypatch.setattr(log_lines, "SUMMARY_S", 0.1)
+    log = LogObserver()
+    labels = EventLabels("ref", "track", "v1", "rejected", "INVALID_EVENT")
+    for summaries in (1, 2):
+        log.events_answered({labels: 3}, {})
+        log.events_answered({labels: 4}, {})
+        for _ in range(1_000):
+            if len(lines) >= summaries:
+                break
+            await asyncio.sleep(0.01)
+        assert (lines[-1]["message"], lines[-1]["events"]) == ("events refused", 7)
+    await asyncio.sleep(0.3)
+    assert len(lines) == 2
