@@ -34,6 +34,7 @@ func run(m *testing.M) int {
 		if !sidecartest.MaySkip() {
 			return 1
 		}
+		sidecartest.NoteSkipped(err.Error())
 		_ = flag.Set("test.skip", "^Example")
 		return m.Run()
 	}

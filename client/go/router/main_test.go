@@ -36,6 +36,7 @@ func run(m *testing.M) int {
 		if !sidecartest.MaySkip() {
 			return 1
 		}
+		sidecartest.NoteSkipped(err.Error())
 		return m.Run()
 	}
 	sidecar, err := sidecartest.Serve()

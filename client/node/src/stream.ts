@@ -141,8 +141,9 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
   async *[Symbol.asyncIterator](): AsyncGenerator<Answer<A>, void, undefined> {
     const { signal } = this.options;
     for (;;) {
-      // The signal also counts after the last call, when only answers are left to take.
+      // Both signals also count after the last call, when only answers are left to take.
       if (signal?.aborted) this.#abandon(new Aborted(signal));
+      if (this.clientClosed.aborted) this.#abandon(new Closed("the client was closed"));
       if (this.#abandoned && this.#failure !== undefined) throw this.#failure;
       const answer = this.#outstanding.takeAnswer();
       if (answer !== undefined) {

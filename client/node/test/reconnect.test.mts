@@ -183,6 +183,20 @@ test("an AbortSignal ends the stream when only answers are left to take", async 
   await assert.rejects(answers.next(), Aborted);
 });
 
+test("closing the client ends the stream when only answers are left to take", async () => {
+  await using sidecar = await ScriptedSidecar.start(answering);
+  using client = new Client(sidecar.address);
+  const stream = client.stream(CONFIG);
+  const answers = stream[Symbol.asyncIterator]();
+  for (const event of numbered(10)) await stream.send(event);
+  stream.finish();
+  await answers.next();
+  // The stream's own call ends while another call runs from beginning to end.
+  await mapped(sidecar.address, [TRACK]);
+  client.close();
+  await assert.rejects(answers.next(), Closed);
+});
+
 test("closing the stream ends it for senders and readers", async () => {
   await using sidecar = await silentSidecar();
   using client = new Client(sidecar.address);

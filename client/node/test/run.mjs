@@ -34,7 +34,6 @@ function runTests() {
   if (compiled.status !== 0) return 1;
 
   const absent = !existsSync(SIDECAR);
-  if (absent) console.error(`SKIPPED: every test against a real sidecar, because there is none at ${SIDECAR}`);
   const tests = readdirSync(join(folder, "test")).filter((name) => /\.test\.[mc]js$/.test(name));
   const { status } = spawnSync(
     process.execPath,
@@ -48,5 +47,6 @@ function runTests() {
       stdio: "inherit",
     },
   );
+  if (absent) console.error(`SKIPPED: every test against a real sidecar, because there is none at ${SIDECAR}`);
   return status ?? 1;
 }

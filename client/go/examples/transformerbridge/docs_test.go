@@ -31,7 +31,7 @@ func walkthrough(t *testing.T) [][]string {
 // The commands of the walkthrough run as they are written, except for the ports, and print what the page shows.
 func TestTheWalkthroughOfTheDocs(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("NOT TESTED: the docs use curl, which is not installed")
+		sidecartest.Skip(t, "the docs use curl, which is not installed")
 	}
 	sidecartest.Need(t)
 	upstream := fakeUpstream(t, func(writer http.ResponseWriter, _ *http.Request) {

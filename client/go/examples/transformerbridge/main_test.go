@@ -50,6 +50,7 @@ func runTests(m *testing.M) int {
 		if !sidecartest.MaySkip() {
 			return 1
 		}
+		sidecartest.NoteSkipped(err.Error())
 		return m.Run()
 	}
 	sidecar, err := sidecartest.Serve()

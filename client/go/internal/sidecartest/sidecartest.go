@@ -65,10 +65,32 @@ func Need(tb testing.TB) {
 	switch {
 	case err == nil:
 	case MaySkip():
-		tb.Skip(err)
+		Skip(tb, err.Error())
 	default:
 		tb.Fatal(err)
 	}
+}
+
+// Skip skips the test, and adds the reason to the file that SKIPPED_TESTS names: `go test` does not show
+// skipped tests, so `make test-go` prints this file at the end.
+func Skip(tb testing.TB, reason string) {
+	tb.Helper()
+	NoteSkipped(reason)
+	tb.Skip(reason)
+}
+
+// NoteSkipped adds a reason to the file that SKIPPED_TESTS names, if it names a file.
+func NoteSkipped(reason string) {
+	path := os.Getenv("SKIPPED_TESTS")
+	if path == "" {
+		return
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return
+	}
+	_, _ = fmt.Fprintf(file, "SKIPPED: %s\n", reason)
+	_ = file.Close()
 }
 
 // Serve starts `ciosidecar serve` with the arguments. If they name no address, it listens on a free port

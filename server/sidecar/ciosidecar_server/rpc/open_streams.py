@@ -10,7 +10,7 @@ from typing import Self
 from ciosidecar.v1 import event_pb2
 from ciosidecar.v1 import service_pb2 as pb
 
-from .counting import MAX_REF_CHARACTERS, printable
+from .counting import printable, shown_ref
 from .errors import ProtocolError
 from .observer import STALLED_S, RpcObserver, StreamCounts, StreamInfo, StreamSnapshot
 from .tap import ItemTap
@@ -131,7 +131,7 @@ class StreamRecord:
 
 def _first_ref(opening: pb.OpenStream) -> str:
     refs = (declared.destination_ref for declared in opening.destinations)
-    return printable(next((ref for ref in refs if ref), ""), MAX_REF_CHARACTERS)
+    return shown_ref(next((ref for ref in refs if ref), ""))
 
 
 def _reason(fault: BaseException) -> str:
