@@ -31,6 +31,16 @@ def help_of(*words: str) -> str:
     return done.stdout.decode()
 
 
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])
+def test_the_list_of_commands_says_what_each_does(words: tuple[str, ...]) -> None:
+    """Each command has the first words of its own help beside its name."""
+    done = run(*words, env=os.environ | {"COLUMNS": "200", "TERM": "dumb"})
+    lines = done.stdout.decode().splitlines()
+    for name in NAMES:
+        (line,) = [line for line in lines if re.match(rf"│ {name} ", line)]
+        assert len(line.strip("│ ").removeprefix(name).split()) > 3, line
+
+
 @COMMANDS
 def test_help_fits_and_ends_with_examples(name: str) -> None:
     """No line is wider than the terminal, and each line of an example is in one piece."""

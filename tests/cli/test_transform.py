@@ -262,3 +262,13 @@ def test_headers_are_in_alphabetical_order() -> None:
         line.partition(b'"headers":')[2].partition(b"}")[0] for line in done.stdout.splitlines()
     }
     assert texts == {b'{"Authorization":"Basic ***","Content-Type":"application/json"'}
+
+
+def test_stderr_has_the_summary_and_no_log_of_the_sidecar_inside() -> None:
+    """The command's own sidecar would log refused events and its end."""
+    refused = wrapped({"type": "nonsense", "userId": "u1"})
+    done = run("transform", stdin=lines_of(refused, refused))
+    assert done.returncode == 0
+    assert b"UNSUPPORTED_TYPE" in done.stderr
+    assert b"events refused" not in done.stderr
+    assert b"{" not in done.stderr

@@ -1,6 +1,7 @@
 """The command `ciosidecar` with its subcommands."""
 
 import signal
+import sys
 from importlib.util import find_spec
 
 from cyclopts import App, Parameter
@@ -44,8 +45,16 @@ def main() -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
         with printing():
+            if _lists_commands(sys.argv[1:]):
+                for name in tuple(app):
+                    app[name]  # noqa: B018 - imports the command, whose first line the list shows
             app()
     except BrokenPipeError:
         drop_output()
     except CannotWrite as problem:
         give_up(str(problem), problem.code)
+
+
+def _lists_commands(words: list[str]) -> bool:
+    """Return True for a command line whose help lists the commands."""
+    return not words or words[0] in app.help_flags

@@ -1,6 +1,7 @@
 """The sidecar that a command uses: a running one, or one that the command starts."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from tempfile import TemporaryDirectory
@@ -46,6 +47,8 @@ async def client_of(
         return
     with _temporary_directory() as directory:
         address = f"unix:{directory}/sidecar.sock"
+        # The results say what its log would. Without a handler Python would print the warnings.
+        logging.getLogger().addHandler(logging.NullHandler())
         sidecar = Sidecar(Settings(listen=(address,), customerio_url=customerio_url))
         await sidecar.start()
         try:
