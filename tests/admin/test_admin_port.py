@@ -98,6 +98,7 @@ def test_a_taken_port_is_an_error_that_names_the_flag(running: Server) -> None:
     assert (failed.returncode, failed.stdout) == (1, b"")
     words = " ".join(failed.stderr.decode().split())
     assert f"--admin-listen {running.ready_line['admin']}" in words
+    assert "started" not in words
     assert "Address already in use" in words
     assert "Traceback" not in words
 

@@ -103,7 +103,7 @@ class Sidecar:
         await self._server.start()
         self._destinations.start()
         self._credentials.start()
-        self._telemetry.started(bound)
+        self._telemetry.loop_lag.start()
         return bound
 
     async def start_admin(self) -> str | None:
@@ -116,6 +116,10 @@ class Sidecar:
             CannotListen: Its address cannot be used.
         """
         return await self._admin.start()
+
+    def started(self, addresses: Sequence[str]) -> None:
+        """Log that the server listens, now that nothing can keep it from running."""
+        self._telemetry.started(addresses)
 
     def reload(self) -> None:
         """Read the files of destinations again."""
@@ -176,7 +180,9 @@ async def _serve(sidecar: Sidecar, ready: Callable[[list[str], str | None], None
         loop.add_signal_handler(number, signals.put_nowait, None)
     loop.add_signal_handler(signal.SIGHUP, sidecar.reload)
     try:
-        ready(bound, await sidecar.start_admin())
+        admin = await sidecar.start_admin()
+        sidecar.started(bound)
+        ready(bound, admin)
     except BaseException:
         await sidecar.stop_at_once()
         raise

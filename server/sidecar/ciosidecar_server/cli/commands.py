@@ -47,7 +47,8 @@ def main() -> None:
         with printing():
             if _lists_commands(sys.argv[1:]):
                 for name in tuple(app):
-                    app[name]  # noqa: B018 - imports the command, whose first line the list shows
+                    # Importing a command gives the list its first line.
+                    app[name]
             app()
     except BrokenPipeError:
         drop_output()

@@ -60,8 +60,7 @@ class Telemetry:
         return self._snapshot().streams
 
     def started(self, addresses: Sequence[str]) -> None:
-        """Log that the server listens, and measure its event loop from now on."""
-        self.loop_lag.start()
+        """Log that the server listens."""
         log_started(self._settings, addresses)
 
     def drain_began(self) -> None:
