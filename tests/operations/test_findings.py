@@ -90,6 +90,22 @@ async def test_wrong_region_that_customerio_redirects() -> None:
     assert found.value("warnings_total", code="WRONG_REGION") > 0
 
 
+async def test_wrong_region_that_redirects_nowhere() -> None:
+    """Redirects that no region ends: the log, top and metrics say it in the sidecar's words, not in Customer.io's."""
+    with running_sandbox(fault="redirect=1") as sandbox:
+        found = await found_after_failures(sandbox.url)
+    cause = ": the workspace is in another region; set the destination's datacenter"
+    shop = found.destination(REF)
+    assert (shop["state"], shop["other_region"]) == ("down", True)
+    failures = [failure for failure in found.top["failures"] if failure["http_status"]]
+    assert any(cause in failure["text"] for failure in failures)
+    line = found.line("workspace down")
+    assert line["failure"] == f"Customer.io answered {line['http_status']}{cause}"
+    assert cause in found.line("workspace is in Customer.io's other region")["failure"]
+    assert not any("wrong datacenter" in str(each) for each in found.log)
+    assert found.value("workspaces_in_other_region", destination_ref=REF) == 1
+
+
 @pytest.mark.parametrize(
     ("retry_after_s", "state", "message"),
     [(None, "throttled", "workspace throttled"), (20.0, "paused", "workspace paused")],
