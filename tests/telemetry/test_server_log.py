@@ -15,9 +15,9 @@ import pytest
 from ciosidecar import v1
 
 from tests.delivery.caller import CONFIG, track
-from tests.fake_customerio import WITHIN_S, Reply, fake_customerio, nobody
+from tests.fake_customerio import HOLD, WITHIN_S, Reply, fake_customerio, nobody
 from tests.processes import COMMAND, TIMEOUT_S, run, server
-from tests.telemetry.support import delivering_server, log_of, named, stream_of
+from tests.telemetry.support import delivering_server, log_of, named, stream_of, until_answered
 
 pytestmark = pytest.mark.serial
 LOOPBACK = ("--listen", "127.0.0.1:0")
@@ -36,6 +36,24 @@ async def test_the_start_and_the_drain() -> None:
     assert started["settings"] == {"listen": ["127.0.0.1:0"], "grace_s": 3.0}
     assert (began["grace_s"], began["streams"]) == (3.0, 0)
     assert ended["cut"] is False
+
+
+async def test_a_drain_names_what_it_waits_for() -> None:
+    """The number of streams, and of the slowest its client, its address and its events without a result."""
+    async with (
+        fake_customerio() as customerio,
+        delivering_server(customerio.url, "--grace-s", "3") as running,
+        stream_of(running, ("ref", CONFIG)) as caller,
+    ):
+        customerio.rule = lambda _request: HOLD
+        await caller.send(1, track("1", "u1"))
+        await until_answered(customerio, 1)
+        lines = await log_of(running)
+    (waits,) = named(lines, "drain waits for streams")
+    (opened,) = named(lines, "stream opened")
+    assert (waits["streams"], waits["unanswered"], waits["unread_s"]) == (1, 1, 0)
+    assert (waits["client_name"], waits["peer"]) == ("router", opened["peer"])
+    assert waits["session_id"] == opened["session_id"]
 
 
 async def test_a_workspace_whose_credentials_are_refused() -> None:
