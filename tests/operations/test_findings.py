@@ -2,23 +2,25 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from ciosidecar import v1
+from ciosidecar import Client, StreamOptions, v1
 from ciosidecar_sandbox.testing import running_sandbox
 from grpc import aio
 
 from tests.admin.test_top import in_terminal
 from tests.conftest import UNLIMITED, batch, opened
 from tests.delivery.caller import CONFIG, Caller, track
-from tests.fake_customerio import HOLD, FakeCustomerio, Reply, fake_customerio
+from tests.fake_customerio import HOLD, WITHIN_S, FakeCustomerio, Reply, fake_customerio
 from tests.operations.finding import Finding, find, top_once
 from tests.processes import COMMAND, TIMEOUT_S
 from tests.telemetry.support import delivering_server, metrics_of, stream_of, value
@@ -88,6 +90,22 @@ async def test_wrong_region_that_customerio_redirects() -> None:
     assert (line["destination_ref"], line["base_url"]) == (REF, eu.url)
     assert found.value("workspaces_in_other_region", destination_ref=REF) == 1
     assert found.value("warnings_total", code="WRONG_REGION") > 0
+
+
+async def test_wrong_region_that_redirects_nowhere() -> None:
+    """Redirects that no region ends: the log, top and metrics say it in the sidecar's words, not in Customer.io's."""
+    with running_sandbox(fault="redirect=1") as sandbox:
+        found = await found_after_failures(sandbox.url)
+    cause = ": the workspace is in another region; set the destination's datacenter"
+    shop = found.destination(REF)
+    assert (shop["state"], shop["other_region"]) == ("down", True)
+    failures = [failure for failure in found.top["failures"] if failure["http_status"]]
+    assert any(cause in failure["text"] for failure in failures)
+    line = found.line("workspace down")
+    assert line["failure"] == f"Customer.io answered {line['http_status']}{cause}"
+    assert cause in found.line("workspace is in Customer.io's other region")["failure"]
+    assert not any("wrong datacenter" in str(each) for each in found.log)
+    assert found.value("workspaces_in_other_region", destination_ref=REF) == 1
 
 
 @pytest.mark.parametrize(
@@ -186,6 +204,44 @@ async def test_a_caller_does_not_read() -> None:
     assert (line["peer"], line["session_id"]) == (stream["peer"], stream["session_id"])
     assert found.line("the caller reads its results again")["unread_s"] >= 5
     assert found.value("streams_stalled") == 0
+
+
+async def test_a_program_that_takes_no_results_from_its_client() -> None:
+    """The client reads ahead, so the server sees an idle stream: docs/troubleshooting.md must promise no more."""
+    limit = 50
+    sent: list[int] = []
+
+    def endless() -> Iterator[bytes]:
+        for number in itertools.count():
+            sent.append(number)
+            yield EVENT
+
+    def look() -> None:
+        with (
+            Client(running.addresses[0]) as client,
+            client.stream(CONFIG, StreamOptions(max_outstanding_events=limit)) as stream,
+        ):
+            answers = stream.map(endless())
+            next(answers)
+            asleep.set()
+            assert awake.wait(WITHIN_S)
+
+    asleep, awake = threading.Event(), threading.Event()
+    async with fake_customerio() as customerio, delivering_server(customerio.url) as running:
+        looking = asyncio.ensure_future(asyncio.to_thread(look))
+        try:
+            assert await asyncio.to_thread(asleep.wait, WITHIN_S)
+            state = await top_once(
+                running, lambda state: state["streams"][0]["results"] == limit + 1
+            )
+            await asyncio.sleep(1)
+            later = await top_once(running, lambda state: state["streams"])
+        finally:
+            awake.set()
+            await looking
+    for (stream,) in (state["streams"], later["streams"]):
+        assert (stream["items"], stream["results"], stream["unread_s"]) == (limit + 1, limit + 1, 0)
+    assert len(sent) <= limit + 2
 
 
 async def _read_all(call: Any) -> None:

@@ -22,7 +22,7 @@ from ciosidecar_server.rpc.observer import (
 )
 from ciosidecar_server.telemetry.destination_names import DestinationNames
 from ciosidecar_server.telemetry.log_lines import CONDITIONS
-from ciosidecar_server.telemetry.metrics import Metrics
+from ciosidecar_server.telemetry.metrics import _PROTOCOL_ERROR, _REASONS, Metrics
 from ciosidecar_server.telemetry.workspace_sums import WorkspaceReader
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -137,3 +137,12 @@ def test_promtool_accepts_the_metrics() -> None:
 
     for text in (asyncio.run(of_a_server()), asyncio.run(_filled().render())[0].decode()):
         assert promtool("check", "metrics", text=text) == (0, "")
+
+
+def test_the_page_lists_why_streams_close() -> None:
+    """Each reason of the log with its label; a broken contract is told in words of its own."""
+    _, _, section = LOGS.partition("## Why streams close")
+    rows = re.findall(r"^\| ([^|]+) \| `(\w+)` \|", section.partition("\n## ")[0], re.MULTILINE)
+    listed = {reason.strip("`"): label for reason, label in rows}
+    assert listed.pop("a field and a text: `batch: must be set") == _PROTOCOL_ERROR
+    assert listed == _REASONS

@@ -84,3 +84,60 @@ async def test_the_summary_comes_by_itself(
         assert (lines[-1]["message"], lines[-1]["events"]) == ("events refused", 7)
     await asyncio.sleep(0.3)
     assert len(lines) == 2
+
+
+async def _grow_to(lines: list[dict[str, object]], number: int) -> None:
+    """Wait until there are so many lines."""
+    for _ in range(1_000):
+        if len(lines) >= number:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(lines)
+
+
+async def test_the_first_refusals_are_logged_long_before_the_summary(
+    lines: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for each destination and code; the summary has the rest, and a code that goes on is not told again."""
+    monkeypatch.setattr(log_lines, "FIRST_S", 0.05)
+    log = LogObserver()
+    labels = EventLabels("ref", "track", "v1", "rejected", "INVALID_EVENT")
+    other = labels._replace(code="TOO_LARGE")
+
+    log.events_answered({labels: 1}, {})
+    await _grow_to(lines, 1)
+    log.events_answered({labels: 5}, {})
+    log.events_answered({other: 2}, {})
+    await _grow_to(lines, 2)
+    log.summarise()
+    log.events_answered({labels: 4}, {})
+    await asyncio.sleep(0.3)  # a second announcement would come by now
+    log.summarise()
+    told = [(line["code"], line["events"]) for line in lines]
+    assert told == [
+        ("INVALID_EVENT", 1),
+        ("TOO_LARGE", 2),
+        ("INVALID_EVENT", 5),
+        ("INVALID_EVENT", 4),
+    ]
+    lines.clear()
+    log.summarise()  # a minute without refusals
+    log.events_answered({labels: 1}, {})
+    await _grow_to(lines, 1)
+    log.summarise()
+    assert len(lines) == 1
+
+
+async def test_many_codes_are_not_many_lines(
+    lines: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that were logged at once keep their place among the hundred that are told apart."""
+    monkeypatch.setattr(log_lines, "FIRST_S", 0.01)
+    log = LogObserver()
+    for begin in range(0, 1_000, 100):
+        for number in range(begin, begin + 100):
+            log.events_answered({EventLabels(f"ref-{number}", "", "", "rejected", "X"): 1}, {})
+        await asyncio.sleep(0.05)
+    log.summarise()
+    assert len(lines) <= 102
+    assert sum(int(str(line["events"])) for line in lines) == 1_000

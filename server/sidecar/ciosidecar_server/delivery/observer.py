@@ -39,7 +39,7 @@ class Condition(Enum):
     CREDENTIALS_ACCEPTED = "credentials accepted"
     """Customer.io accepts the siteID and apiKey again."""
     OTHER_REGION = "other region"
-    """Customer.io redirected to its other region, where requests go from now on."""
+    """Customer.io redirected to another region. Requests go there from now on, if it is known and accepts them."""
 
 
 class LastFailure(NamedTuple):

@@ -32,6 +32,8 @@ class DeliveryOutcome(NamedTuple):
     """The earlier job whose failure keeps this one from being sent."""
     failed_items: Sequence[Failure] = ()
     """With status 207: the items of a prepared request that were refused."""
+    other_region: bool = False
+    """Whether Customer.io redirected the request, and no known region accepted it."""
 
 
 DELIVERED = DeliveryOutcome(200, http_status=200)
@@ -81,6 +83,7 @@ EXPIRED = DeliveryOutcome(
     ),
 )
 """Of a job whose time was over before it was sent."""
+_OTHER_REGION = ": the workspace is in another region; set the destination's datacenter"
 _TROUBLES = {
     ErrorCode.THROTTLED: "Customer.io asks to slow down",
     ErrorCode.UPSTREAM_TIMEOUT: "Customer.io takes too long to answer",
@@ -137,9 +140,16 @@ def of_prepared(
 
 
 def failed(
-    http_status: int, failures: list[Failure], retry_after_s: float | None
+    http_status: int,
+    failures: list[Failure],
+    retry_after_s: float | None,
+    *,
+    other_region: bool = False,
 ) -> DeliveryOutcome:
-    """Return the outcome of a job after a retryable failure that Customer.io reports."""
+    """Return the outcome of a job after a retryable failure that Customer.io reports.
+
+    other_region: whether it is a redirect of an account of another region.
+    """
     reason = in_its_words(failures)
     status = http_status if http_status in (408, 429) or 500 <= http_status < 600 else 503
     code = ErrorCode.UPSTREAM_FAILED
@@ -147,8 +157,16 @@ def failed(
         code = ErrorCode.THROTTLED
     elif http_status == 408:
         code = ErrorCode.UPSTREAM_TIMEOUT
-    error = _error(code, f"Customer.io answered {http_status}", status, retryable=True)
-    return DeliveryOutcome(status, error, (), http_status, reason, "", retry_after_s)
+    text = f"Customer.io answered {http_status}" + (_OTHER_REGION if other_region else "")
+    error = _error(code, text, status, retryable=True)
+    return DeliveryOutcome(
+        status,
+        error,
+        http_status=http_status,
+        reason=reason,
+        retry_after_s=retry_after_s,
+        other_region=other_region,
+    )
 
 
 def unanswered(text: str, *, timed_out: bool) -> DeliveryOutcome:

@@ -57,6 +57,8 @@ class WorkspaceReporter:
         self._refs: dict[str, None] = {}
         self._conditions = health.conditions
         self._last_failure: LastFailure | None = None
+        self._sent_away = False
+        """Whether Customer.io's last response sent the request to a region that did not accept it either."""
 
     def fed_by(self, destination_ref: str) -> None:
         """Remember a destination that sends to the workspace."""
@@ -94,7 +96,16 @@ class WorkspaceReporter:
             endpoint_path, http_status, duration_s, len(jobs), first.attempts, text, jobs, waited_s
         )
         self.observer.attempt_ended(self.label, attempt)
+        self._look_at_region(http_status, failure)
         self._look()
+
+    def _look_at_region(self, http_status: int, failure: DeliveryOutcome | None) -> None:
+        """Report that redirects lead nowhere, once for as long as they do."""
+        if not http_status:
+            return
+        before, self._sent_away = self._sent_away, failure is not None and failure.other_region
+        if self._sent_away and not before:
+            self._report(Condition.OTHER_REGION)
 
     def _look(self) -> None:
         """Report the conditions that changed."""
@@ -129,5 +140,5 @@ class WorkspaceReporter:
             requests_in_flight=sender.requests_in_flight,
             latency_s=health.latency.average_s,
             last_failure=self._last_failure,
-            other_region=self.label.base_url != self._configured_url,
+            other_region=self._sent_away or self.label.base_url != self._configured_url,
         )

@@ -17,7 +17,7 @@ from .rate_limiter import SendLimits
 from .redirects import RedirectingSender
 from .reporting import WorkspaceReporter
 from .request_batch import RequestBatch
-from .responses import THROTTLED, Classification, Disposition, classify
+from .responses import REDIRECTS, THROTTLED, Classification, Disposition, classify
 from .retry import jittered_delay_s, retry_after_s
 from .sender import Sender
 from .slots import Slots
@@ -197,7 +197,9 @@ class WorkspaceQueue:
         status = response.status
         if disposition is Disposition.TRY_AGAIN:
             after_s = retry_after_s(response.headers.get("retry-after"), self._clock.date())
-            failure = outcomes.failed(status, failures, after_s)
+            # Redirects of proxies and of login pages have no error of Customer.io's.
+            other_region = status in REDIRECTS and (batch.redirected or bool(failures))
+            failure = outcomes.failed(status, failures, after_s, other_region=other_region)
             self._failed(batch, failure)
             return failure
         if disposition is Disposition.WRONG_CREDENTIALS:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import PROTOCOL_VERSION, __version__
+from ..rpc.observer import StreamSnapshot
 from ..settings import Settings
 from .logging import get_logger
 
@@ -55,6 +56,24 @@ def log_started(settings: Settings, addresses: Sequence[str]) -> None:
 def log_drain_began(grace_s: float, streams: int) -> None:
     """Log that the server accepts no more work."""
     _log.info("drain began", grace_s=grace_s, streams=streams)
+
+
+def log_drain_waits(streams: Sequence[StreamSnapshot]) -> None:
+    """Log how many streams hold up the drain, and which of them has the most events without a result."""
+    slowest = max(streams, key=_unanswered)
+    _log.info(
+        "drain waits for streams",
+        streams=len(streams),
+        session_id=slowest.info.session_id,
+        client_name=slowest.info.client_name,
+        peer=slowest.info.peer,
+        unanswered=_unanswered(slowest),
+        unread_s=round(slowest.unread_s, 1),
+    )
+
+
+def _unanswered(stream: StreamSnapshot) -> int:
+    return stream.counts.items - stream.counts.results
 
 
 def log_drain_ended(duration_s: float, *, cut: bool) -> None:

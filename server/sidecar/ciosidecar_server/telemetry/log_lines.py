@@ -11,6 +11,8 @@ from .logging import get_logger
 from .observer import Observer
 
 SUMMARY_S = 60.0
+FIRST_S = 1.0
+"""How long the first refusals of a destination and code are gathered before their line."""
 _MAX_SUMMARISED = 100
 _FURTHER = "further changes of workspaces"
 _MAX_CHANGES = 20
@@ -18,6 +20,8 @@ _MAX_CHANGES = 20
 _REFUSED = ("rejected", "partly_refused", "retryable")
 _OTHER = "other"
 _DRAINING = "DRAINING"
+_RefusalKey = tuple[str, str, str]
+"""The name of the destination, the outcome and the code of refused events."""
 
 _log = get_logger("ciosidecar")
 
@@ -48,9 +52,11 @@ class LogObserver(Observer):
     """A listener that writes log lines."""
 
     def __init__(self) -> None:
-        self._refused: Counter[tuple[str, str, str]] = Counter()
+        self._refused: Counter[_RefusalKey] = Counter()
+        self._announced: set[_RefusalKey] = set()
         self._changes: Counter[Condition] = Counter()
         self._timer: asyncio.TimerHandle | None = None
+        self._first_timer: asyncio.TimerHandle | None = None
 
     def stream_opened(self, stream: StreamInfo) -> None:
         """Log that a stream opened."""
@@ -126,7 +132,7 @@ class LogObserver(Observer):
     def events_answered(
         self, events: Mapping[EventLabels, int], warnings: Mapping[WarningLabels, int]
     ) -> None:
-        """Count refused events for the summary of the minute."""
+        """Count refused events: for a line within a second if they are the first, else for the summary."""
         del warnings  # metrics count them
         for labels, number in events.items():
             if labels.outcome in _REFUSED:
@@ -137,7 +143,19 @@ class LogObserver(Observer):
         if key not in self._refused and len(self._refused) >= _MAX_SUMMARISED:
             key = (_OTHER, labels.outcome, _OTHER)
         self._refused[key] += number
+        if key not in self._announced and self._first_timer is None:
+            loop = asyncio.get_running_loop()
+            self._first_timer = loop.call_later(FIRST_S, self._announce)
         self._summarise_soon()
+
+    def _announce(self) -> None:
+        """Log the first refusals of a destination and code. The summary counts those that follow."""
+        self._first_timer = None
+        first = {key: number for key, number in self._refused.items() if key not in self._announced}
+        self._announced |= first.keys()
+        for key, number in first.items():
+            self._refused[key] = 0  # It keeps its place among those that are told apart.
+            _log_refused(key, number)
 
     def _summarise_soon(self) -> None:
         if self._timer is None:
@@ -145,27 +163,33 @@ class LogObserver(Observer):
 
     def summarise(self) -> None:
         """Log what was counted since the last summary: refused events, and changes without a line of their own."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._first_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._first_timer = None
         changes, self._changes = self._changes, Counter()
         for condition, number in changes.items():
             if number > _MAX_CHANGES:
                 level, event = CONDITIONS[condition]
                 getattr(_log, level)(_FURTHER, change=event, changes=number - _MAX_CHANGES)
-        refused, self._refused = self._refused, Counter()
-        for (destination_ref, outcome, code), number in refused.most_common():
-            # Every drain hands events back: that is no reason to worry.
-            log = _log.info if code == _DRAINING else _log.warning
-            log(
-                "events refused",
-                destination_ref=destination_ref,
-                outcome=outcome,
-                code=code,
-                events=number,
-            )
+        refused, self._refused = +self._refused, Counter()
+        for key, number in refused.most_common():
+            _log_refused(key, number)
+        # A code that goes on has one line a minute. After a minute without it, it is logged at once again.
+        self._announced = set(refused)
+        if refused:
+            self._summarise_soon()
 
     def internal_fault(self, fault: BaseException, log_id: str = "") -> None:
         """Log a defect with its place, and without its text."""
         kind, place = kind_and_place(fault)
         _log.error("internal error", fault=kind, place=place, **({"id": log_id} if log_id else {}))
+
+
+def _log_refused(key: _RefusalKey, number: int) -> None:
+    destination_ref, outcome, code = key
+    # Every drain hands events back: that is no reason to worry.
+    log = _log.info if code == _DRAINING else _log.warning
+    log(
+        "events refused", destination_ref=destination_ref, outcome=outcome, code=code, events=number
+    )

@@ -1,5 +1,6 @@
 """The log and the metrics of one server, put together."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 
@@ -9,7 +10,7 @@ from .activity import Activity
 from .admin import AdminSources
 from .destination_names import DestinationNames
 from .fan_out import FanOut
-from .lifecycle import log_drain_began, log_drain_ended, log_started
+from .lifecycle import log_drain_began, log_drain_ended, log_drain_waits, log_started
 from .log_lines import LogObserver
 from .loop_lag import LoopLag
 from .metrics import Metrics, Snapshot
@@ -18,6 +19,10 @@ from .readiness import Readiness
 from .state import StateReader
 from .tap import TapHub
 from .workspace_sums import WorkspaceReader
+
+_FIRST_WAIT_S = 1.0
+_NEXT_WAIT_S = 10.0
+"""How long a drain goes on before its first line about what it waits for, and between two of these lines."""
 
 
 class Telemetry:
@@ -37,6 +42,7 @@ class Telemetry:
         self._snapshot = snapshot
         self._log = LogObserver()
         self._drain_began_at: float | None = None
+        self._drain_timer: asyncio.TimerHandle | None = None
         names = DestinationNames(settings.metrics_destinations)
         self._workspaces = WorkspaceReader(names, lambda: snapshot().workspaces)
         self.metrics = Metrics(self._workspaces, self._streams)
@@ -67,10 +73,23 @@ class Telemetry:
         """Log that the server accepts no more work."""
         self._drain_began_at = time.monotonic()
         log_drain_began(self._settings.grace_s, len(self._streams()))
+        self._look_later(_FIRST_WAIT_S)
+
+    def _look_later(self, delay_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._drain_timer = loop.call_later(delay_s, self._drain_waits)
+
+    def _drain_waits(self) -> None:
+        """Log what the drain waits for, now and then."""
+        if streams := self._streams():
+            log_drain_waits(streams)
+        self._look_later(_NEXT_WAIT_S)
 
     def ended(self, *, cut: bool) -> None:
         """Log the last summary, and the end of a drain. cut: whether a second signal ended it."""
         self.loop_lag.stop()
+        if self._drain_timer is not None:
+            self._drain_timer.cancel()
         self._log.summarise()
         if self._drain_began_at is not None:
             log_drain_ended(time.monotonic() - self._drain_began_at, cut=cut)
