@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -321,6 +322,9 @@ public final class CiosidecarClient implements AutoCloseable {
         channel.channel().resetConnectBackoff();
       }
       throw first.failure(status, failure);
+    } catch (RejectedExecutionException fault) {
+      // The threads of a closed client have ended.
+      throw SidecarException.of(Status.UNAVAILABLE.withDescription("the client is closed"), fault);
     } catch (RuntimeException fault) {
       throw fault;
     } catch (Exception impossible) {
