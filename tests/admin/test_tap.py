@@ -12,9 +12,21 @@ from http.client import HTTPConnection
 from typing import Any
 
 import pytest
-from ciosidecar import Client
+from ciosidecar import Client, StreamOptions
 
-from tests.admin.observed import CONFIG, HOSTILE, PERSON, SECRET, deliver, event, get, observed
+from tests.admin.observed import (
+    CONFIG,
+    HOSTILE,
+    PERSON,
+    SECRET,
+    deliver,
+    event,
+    get,
+    observed,
+    row,
+    state,
+    state_once,
+)
 from tests.processes import COMMAND, TIMEOUT_S, Server, run
 
 MEMBERS = {
@@ -102,6 +114,34 @@ def test_a_tap_is_filtered() -> None:
         (line,) = lines_of(first, 1)
         assert (line["destination_ref"], line["outcome"]) == ("first", "delivered")
         assert first.read() == b""
+
+
+def test_a_destination_without_ref_has_one_name() -> None:
+    """`none` selects it and is its name in lines, as in the state; a caller's own `none` is another one."""
+    with (
+        observed() as running,
+        tapped(running, "?destination=none") as without,
+        tapped(running, "?destination=") as empty,
+        tapped(running, "?destination=ref:none") as named,
+    ):
+        deliver(running, [event(1)], ref="none")
+        deliver(running, [event(2)], ref="")
+        deliver(running, [event(3), event(4)], ref="none")
+        assert [line["destination_ref"] for line in lines_of(without, 1)] == ["none"]
+        assert [line["destination_ref"] for line in lines_of(empty, 1)] == ["none"]
+        assert [line["destination_ref"] for line in lines_of(named, 3)] == ["ref:none"] * 3
+        assert row(state(running), "none")["outcomes"] == {"delivered": 1}
+
+
+def test_a_stream_without_ref_has_that_name_too() -> None:
+    """In the state, and so on the page and in top."""
+    with (
+        observed() as running,
+        Client(running.addresses[0]) as client,
+        client.stream(CONFIG, StreamOptions(client_name="a-program")),
+    ):
+        (stream,) = state_once(running, lambda found: found["streams"])["streams"]
+    assert stream["destination_ref"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -224,6 +264,34 @@ def test_an_open_tap_does_not_hold_up_the_exit() -> None:
         assert tap.read() == b""
         assert running.end()[0] == 0
         assert time.monotonic() - start < 10
+
+
+def test_the_end_of_the_sidecar_is_said() -> None:
+    """On stderr, with exit code 0; the end by a limit is not."""
+    with observed() as running:
+        command = [*COMMAND, "tap", "--admin", running.ready_line["admin"]]
+        with (
+            subprocess.Popen(command, stdout=-1, stderr=-1) as endless,
+            subprocess.Popen([*command, "--limit", "1"], stdout=-1, stderr=-1) as limited,
+        ):
+            try:
+                _deliver_until_exit(running, limited, "orders")
+                out, errors = limited.communicate(timeout=TIMEOUT_S)
+                assert (limited.returncode, out.count(b"\n"), errors) == (0, 1, b"")
+                assert endless.stdout is not None
+                enough = threading.Event()
+                feeding = threading.Thread(target=_feed, args=(running, enough))
+                feeding.start()
+                endless.stdout.readline()
+                enough.set()
+                feeding.join(TIMEOUT_S)
+                running.signal(signal.SIGTERM)
+                _, errors = endless.communicate(timeout=TIMEOUT_S)
+            finally:
+                endless.kill()
+                limited.kill()
+    assert endless.returncode == 0
+    assert b"the sidecar has ended" in errors
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT])

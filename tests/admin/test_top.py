@@ -9,8 +9,19 @@ import subprocess
 from typing import Any
 
 import pytest
+from ciosidecar import Client, StreamOptions
 
-from tests.admin.observed import HOSTILE, PERSON, deliver, event, observed
+from tests.admin.observed import (
+    CONFIG,
+    HOSTILE,
+    PERSON,
+    deliver,
+    event,
+    observed,
+    row,
+    state,
+    state_once,
+)
 from tests.processes import COMMAND, TIMEOUT_S, Server, run
 
 COLOUR = re.compile(rb"\x1b\[[0-9;]*[1-9][0-9;]*m")
@@ -89,6 +100,49 @@ def test_once_in_a_terminal_is_a_table() -> None:
     assert b"orders" in seen
     assert b"\x1b[?1049h" not in seen
     assert not re.search(rb"\x1b\[[0-9;]*3[0-7]", seen)
+
+
+def _narrow(running: Server) -> list[str]:
+    """The lines of `top --once` in a terminal of 80 columns, without colours."""
+    environment = {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
+    code, seen = in_terminal(running, b"Streams", "--once", interrupt=False, **environment)
+    assert code == 0
+    text = re.sub(rb"\x1b\[[0-9;]*m", b"", seen).decode()
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def test_at_80_columns_nothing_that_is_copied_is_broken() -> None:
+    """The head, headers and peers are in one piece; the last failure has the width of the terminal."""
+    with observed("503=1") as running, Client(running.addresses[0]) as client:
+        deliver(running, [event()], ref="shop-of-the-north")
+        with client.stream(CONFIG, StreamOptions(client_name="a-program", client_version="1.2")):
+            (stream,) = state_once(running, lambda found: found["streams"])["streams"]
+            lines = _narrow(running)
+        failure = row(state(running), "shop-of-the-north")["last_failure"]["text"]
+    assert max(map(len, lines)) <= 80
+    assert re.search(r"streams, loop late by [\d,]+ ms$", lines[1])
+    assert [line for line in lines if line.startswith("destination  ")]
+    assert [line for line in lines if line.startswith("shop-of-the-north ")]
+    assert f"    last failed request: {failure}" in lines
+    assert [line for line in lines if f" {stream['peer']} " in line]
+
+
+def test_without_streams_that_is_said() -> None:
+    """Nor destinations: no header stands alone."""
+    with observed() as running:
+        lines = _narrow(running)
+    assert "no destinations" in lines
+    assert "no streams" in lines
+
+
+def test_what_is_left_out_is_counted() -> None:
+    """Kinds of failures beyond the eighth."""
+    with observed() as running:
+        for number in range(11):
+            deliver(running, [b"{"], ref=f"shop-{number}")
+        lines = _narrow(running)
+    assert sum("INVALID_JSON" in line for line in lines) == 8
+    assert [line for line in lines if line.startswith("and 3 more")]
 
 
 def test_hostile_names_do_not_drive_the_terminal() -> None:

@@ -52,6 +52,19 @@ def test_help_fits_and_ends_with_examples(name: str) -> None:
 
 
 @COMMANDS
+def test_examples_are_given_once(name: str) -> None:
+    """At the end of the help, and not in its text too."""
+    assert "Example:" not in help_of(name)
+
+
+@COMMANDS
+def test_each_command_has_its_exit_codes_in_the_docs(name: str) -> None:
+    """A row of docs/operations/commands.md."""
+    page = Path(__file__).parents[2] / "docs" / "operations" / "commands.md"
+    assert re.search(rf"^\| `{name}` \|", page.read_text(), re.MULTILINE)
+
+
+@COMMANDS
 def test_an_example_has_only_options_of_its_command(name: str) -> None:
     """A renamed option is renamed in the examples too."""
     options = set(re.findall(r"--[a-z][\w-]*", help_of(name).partition("Examples:")[0]))

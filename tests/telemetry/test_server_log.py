@@ -179,6 +179,21 @@ async def test_the_first_refused_event_has_its_line_at_once() -> None:
     assert (refused["code"], refused["events"]) == ("INVALID_JSON", 1)
 
 
+async def test_a_destination_without_ref_is_called_none() -> None:
+    """In the lines of its stream, its workspace and its refused events, as in metrics."""
+    async with (
+        fake_customerio() as customerio,
+        delivering_server(customerio.url) as running,
+        stream_of(running, ("", CONFIG)) as caller,
+    ):
+        customerio.answers(then=Reply(401))
+        await caller.send(1, track("1", "u1"))
+        await caller.told_all(1)
+        lines = await log_of(running)
+    for message in ("stream opened", "credentials refused", "events refused"):
+        assert [line["destination_ref"] for line in named(lines, message)] == ["none"], message
+
+
 async def test_a_slow_event_loop_is_logged_once() -> None:
     """A process that is stopped for half a second is late, once in ten seconds."""
     with server(*LOOPBACK) as running:

@@ -46,9 +46,9 @@ def traced(
         yield running
 
 
-def crm() -> v1.Destination:
+def crm(ref: str = "crm") -> v1.Destination:
     """The destination of all events."""
-    return v1.Destination(reference_id=1, destination_ref="crm", config_json=CONFIG)
+    return v1.Destination(reference_id=1, destination_ref=ref, config_json=CONFIG)
 
 
 def two_events() -> v1.Batch:
@@ -59,10 +59,10 @@ def two_events() -> v1.Batch:
 
 
 async def deliver(
-    running: Server, events: v1.Batch, *metadata: tuple[str, str]
+    running: Server, events: v1.Batch, *metadata: tuple[str, str], ref: str = "crm"
 ) -> v1.DeliverResponse:
     """Delivers a batch in a unary call."""
-    request = v1.DeliverRequest(batch=events, destinations=[crm()])
+    request = v1.DeliverRequest(batch=events, destinations=[crm(ref)])
     async with aio.insecure_channel(running.addresses[0]) as channel:
         stub: Any = v1.SidecarServiceStub(channel)
         response: v1.DeliverResponse = await stub.Deliver(request, metadata=metadata, timeout=20)
@@ -99,6 +99,18 @@ async def test_a_batch_its_waiting_and_its_requests_are_spans(
     assert receiver.resource["service.name"] == "ciosidecar"
     for personal in PERSONAL:
         assert not any(personal in message for message in receiver.messages)
+
+
+async def test_a_destination_without_ref_is_called_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in logs and metrics."""
+    protocol, receiver_of = next(iter(RECEIVERS.items()))
+    with receiver_of() as receiver:
+        async with fake_customerio() as customerio:
+            with traced(monkeypatch, protocol, receiver.endpoint, customerio.url) as running:
+                await deliver(running, two_events(), ref="")
+                spans = receiver.wait_for(3)
+    names = [attributes(span.attributes).get("ciosidecar.destination_ref") for span in spans]
+    assert sorted(filter(None, names)) == ["none", "none"]
 
 
 def check_attempts(spans: list[Span]) -> None:

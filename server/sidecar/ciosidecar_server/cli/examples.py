@@ -27,8 +27,8 @@ ciosidecar top
 ciosidecar top --admin 127.0.0.1:50549
 """,
     "tap": """
-ciosidecar tap
-ciosidecar tap --admin 127.0.0.1:50549 --destination shop --outcome failed
+ciosidecar tap --outcome failed --limit 10
+ciosidecar tap --admin 127.0.0.1:50549 --destination shop
 """,
     "sandbox": """
 ciosidecar sandbox

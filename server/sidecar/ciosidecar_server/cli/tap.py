@@ -9,8 +9,10 @@ from cyclopts.validators import Number
 
 from ..settings import DEFAULT_ADMIN_LISTEN
 from .admin_client import AdminAddress, admin_client
-from .outcome import Failed, run
+from .outcome import Failed, run, say
 from .output import Lines
+
+_LOST = b'{"lost":'
 
 
 def tap(
@@ -27,11 +29,9 @@ def tap(
     http_status, attempts and duration_s. If this command reads too slowly, lines are lost, and a line
     {"lost": N} says how many. The sidecar is never held up.
 
-    Example: ciosidecar tap --outcome failed --limit 10
-
     Args:
         admin: Address of the sidecar's admin port: the "admin" of its ready line.
-        destination: Only results of the destination with this destination_ref.
+        destination: Only results of the destination with this destination_ref; none stands for callers that set none.
         outcome: Only results with these outcomes, separated by commas: transformed, delivered, filtered, rejected,
             partly_refused, retryable; failed stands for the last three.
         limit: End after so many lines.
@@ -44,15 +44,19 @@ def tap(
         "limit": None if limit is None else str(limit),
         "bodies": "1" if bodies else None,
     }
-    run(_tap(admin, {name: value for name, value in wanted.items() if value is not None}))
+    run(_tap(admin, {name: value for name, value in wanted.items() if value is not None}, limit))
 
 
-async def _tap(admin: str, parameters: dict[str, str]) -> None:
+async def _tap(admin: str, parameters: dict[str, str], limit: int | None) -> None:
     lines = Lines()
+    results = 0
     try:
         async with admin_client(admin) as client:
             async for line in client.lines("/api/tap", parameters):
                 lines.write(_safe(line))
+                results += not line.startswith(_LOST)
+        if results != limit:
+            say("the sidecar has ended, and the tap with it")
     except asyncio.CancelledError:
         return  # Ctrl-C is the usual end
 

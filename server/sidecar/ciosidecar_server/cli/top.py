@@ -29,8 +29,6 @@ def top(
     If standard output is not a terminal, one line of JSON is printed. docs/operations/admin.md explains its
     members.
 
-    Example: ciosidecar top --admin 127.0.0.1:50549
-
     Args:
         admin: Address of the sidecar's admin port: the "admin" of its ready line.
         once: Print the state once, and end.

@@ -3,8 +3,9 @@
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
+
+from .top_table import Column, Row, TopTable
 
 _STYLES = {
     "ok": "green",
@@ -40,92 +41,98 @@ def _head(state: State) -> Text:
     else:
         head.append(f"not ready: {_plain(state['not_ready_reason'])}", "bold red")
     head.append(
-        f"  {state['events_per_s']:,.1f} events/s, {state['failed_per_s']:,.1f} failed/s,"
+        f"\n{state['events_per_s']:,.1f} events/s, {state['failed_per_s']:,.1f} failed/s,"
         f" {state['streams_open']} streams, loop late by {1000 * state['event_loop_lag_s']:.0f} ms",
         "not bold",
     )
     if state["log_lines_dropped"]:
-        head.append(f"  {state['log_lines_dropped']:,} log lines dropped", "bold red")
+        head.append(f"\n{state['log_lines_dropped']:,} log lines dropped", "bold red")
     if state["log_lines_waiting"] >= _MANY_LINES:
-        head.append(f"  {state['log_lines_waiting']:,} log lines wait for stderr", "bold red")
+        head.append(f"\n{state['log_lines_waiting']:,} log lines wait for stderr", "bold red")
     return head
 
 
-def _table(title: str, *columns: tuple[str, bool]) -> Table:
-    """Return an empty table. columns: their names, and whether they are numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for name, is_number in columns:
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
-    return table
-
-
-def _destinations(rows: list[State]) -> Table:
-    table = _table(
-        "Destinations",
-        ("destination", False),
-        ("state", False),
-        ("rate/s", True),
-        ("events/s", True),
-        ("failed", True),
-        ("waiting", True),
-        ("in flight", True),
-        ("last failed request", False),
+def _destinations(rows: list[State]) -> TopTable:
+    columns = (
+        Column("destination", folds=True),
+        Column("state", folds=True),
+        Column("rate/s", is_number=True),
+        Column("events/s", is_number=True),
+        Column("failed", is_number=True),
+        Column("waiting", is_number=True),
+        Column("in flight", is_number=True),
     )
-    for row in rows:
-        failure = row["last_failure"]
-        table.add_row(
+    return TopTable("Destinations", columns, [_destination(row) for row in rows])
+
+
+def _destination(row: State) -> Row:
+    failure = row["last_failure"]
+    return Row(
+        (
             _text(row["destination_ref"]),
             _state(row),
-            f"{row['rate_per_s']:,.0f}" if row["workspaces"] else "",
-            f"{row['events_per_s']:,.1f}",
+            Text(f"{row['rate_per_s']:,.0f}" if row["workspaces"] else ""),
+            Text(f"{row['events_per_s']:,.1f}"),
             Text(f"{row['failed']:,}", "red" if row["failed"] else ""),
-            f"{row['waiting']:,}",
-            f"{row['in_flight']:,}",
-            _text(failure["text"] if failure else ""),
-        )
-    return table
+            Text(f"{row['waiting']:,}"),
+            Text(f"{row['in_flight']:,}"),
+        ),
+        _text(f"last failed request: {failure['text']}") if failure else None,
+    )
 
 
-def _failures(rows: list[State]) -> Table:
-    table = _table(
+def _failures(rows: list[State]) -> TopTable:
+    columns = (
+        Column("times", is_number=True),
+        Column("destination", folds=True),
+        Column("failure", folds=True),
+        Column("of"),
+    )
+    return TopTable(
         "Recent failures",
-        ("times", True),
-        ("destination", False),
-        ("failure", False),
-        ("of", False),
+        columns,
+        [
+            Row(
+                (
+                    Text(f"{row['count']:,}"),
+                    _text(row["destination_ref"]),
+                    _text(row["code"] or row["text"]),
+                    _text("events" if row["code"] else row["endpoint_path"]),
+                )
+            )
+            for row in rows[:_MAX_FAILURES]
+        ],
+        len(rows[_MAX_FAILURES:]),
     )
-    for row in rows[:_MAX_FAILURES]:
-        table.add_row(
-            f"{row['count']:,}",
-            _text(row["destination_ref"]),
-            _text(row["code"] or row["text"]),
-            _text("events" if row["code"] else row["endpoint_path"]),
-        )
-    return table
 
 
-def _streams(state: State) -> Table:
-    table = _table(
-        "Streams",
-        ("client", False),
-        ("peer", False),
-        ("destination", False),
-        ("open for", True),
-        ("events", True),
-        ("results", True),
-        ("", False),
+def _streams(state: State) -> TopTable:
+    columns = (
+        Column("client", folds=True),
+        Column("peer"),
+        Column("destination", folds=True),
+        Column("open for", is_number=True),
+        Column("events", is_number=True),
+        Column("results", is_number=True),
     )
-    for row in state["streams"][-_MAX_STREAMS:]:
-        table.add_row(
+    latest = state["streams"][-_MAX_STREAMS:]
+    more = max(0, state["streams_open"] - len(latest))
+    return TopTable("Streams", columns, [_stream(row) for row in latest], more)
+
+
+def _stream(row: State) -> Row:
+    unread = _unread(row)
+    return Row(
+        (
             _text(f"{row['client_name']} {row['client_version']}"),
             _text(row["peer"]),
             _text(row["destination_ref"]),
-            f"{row['age_s']:,.0f} s",
-            f"{row['items']:,}",
-            f"{row['results']:,}",
-            Text(_unread(row), "bold red"),
-        )
-    return table
+            Text(f"{row['age_s']:,.0f} s"),
+            Text(f"{row['items']:,}"),
+            Text(f"{row['results']:,}"),
+        ),
+        Text(unread, "bold red") if unread else None,
+    )
 
 
 def _state(row: State) -> Text:

@@ -1,9 +1,14 @@
-"""The destinations that metrics tell apart: a limited number, however many callers declare."""
+"""The names of destinations where an operator reads them, and the limited number that metrics tell apart."""
 
 NO_REF = "none"
 OTHER = "other"
 _OWN = {"": NO_REF, NO_REF: f"ref:{NO_REF}", OTHER: f"ref:{OTHER}"}
 """A caller's destination may be named as if it were none, or the others."""
+
+
+def operator_name(destination_ref: str) -> str:
+    """Return the name of a destination in logs, traces, taps and metrics: NO_REF if the caller gives none."""
+    return _OWN.get(destination_ref, destination_ref)
 
 
 class DestinationNames:
@@ -16,7 +21,7 @@ class DestinationNames:
 
     def label(self, destination_ref: str) -> str:
         """Return the label value of a destination_ref."""
-        name = _OWN.get(destination_ref, destination_ref)
+        name = operator_name(destination_ref)
         if name in self._known:
             return name
         if len(self._known) >= self._most:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..delivery.observer import Condition, WorkspaceLabel, WorkspaceSnapshot
 from ..rpc.observer import EventLabels, StreamCounts, StreamInfo, WarningLabels
+from .destination_names import operator_name
 from .faults import kind_and_place
 from .logging import get_logger
 from .observer import Observer
@@ -60,9 +61,7 @@ class LogObserver(Observer):
 
     def stream_opened(self, stream: StreamInfo) -> None:
         """Log that a stream opened."""
-        fields = stream._asdict()
-        if not stream.destination_ref:
-            del fields["destination_ref"]
+        fields = stream._asdict() | {"destination_ref": operator_name(stream.destination_ref)}
         _log.info("stream opened", **fields)
 
     def stream_closed(self, stream: StreamInfo, counts: StreamCounts, reason: str) -> None:
@@ -89,7 +88,7 @@ class LogObserver(Observer):
             client_name=stream.client_name,
             client_version=stream.client_version,
             peer=stream.peer,
-            destination_ref=stream.destination_ref,
+            destination_ref=operator_name(stream.destination_ref),
             items=counts.items,
             results=counts.results,
         )
@@ -101,7 +100,7 @@ class LogObserver(Observer):
             session_id=stream.session_id,
             client_name=stream.client_name,
             peer=stream.peer,
-            destination_ref=stream.destination_ref,
+            destination_ref=operator_name(stream.destination_ref),
             unread_s=round(unread_s, 1),
         )
 
@@ -115,7 +114,7 @@ class LogObserver(Observer):
             return
         level, event = CONDITIONS[condition]
         fields: dict[str, object] = {
-            "destination_ref": workspace.destination_ref,
+            "destination_ref": operator_name(workspace.destination_ref),
             "base_url": workspace.base_url,
             "rate_per_s": round(snapshot.rate_per_s, 1),
             "waiting": snapshot.waiting,
@@ -139,7 +138,7 @@ class LogObserver(Observer):
                 self._count(labels, number)
 
     def _count(self, labels: EventLabels, number: int) -> None:
-        key = (labels.destination_ref, labels.outcome, labels.code)
+        key = (operator_name(labels.destination_ref), labels.outcome, labels.code)
         if key not in self._refused and len(self._refused) >= _MAX_SUMMARISED:
             key = (_OTHER, labels.outcome, _OTHER)
         self._refused[key] += number

@@ -8,6 +8,7 @@ from typing import Any
 from .. import __version__
 from ..rpc.observer import StreamSnapshot
 from .activity import FAILED, Activity, DestinationActivity
+from .destination_names import operator_name
 from .logging import line_counts
 from .loop_lag import LoopLag
 from .metric_families import STATES
@@ -130,7 +131,7 @@ def _stream(stream: StreamSnapshot) -> State:
         "client_version": info.client_version,
         "peer": info.peer,
         "delivery": info.delivery,
-        "destination_ref": info.destination_ref,
+        "destination_ref": operator_name(info.destination_ref),
         "destinations": info.destinations,
         "age_s": round(counts.duration_s, 1),
         "batches": counts.batches,

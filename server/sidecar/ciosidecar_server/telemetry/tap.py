@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ..delivery.job import Job
 from ..rpc.tap import AnsweredItem
 from .activity import FAILED
+from .destination_names import operator_name
 
 MAX_TAPS = 8
 MAX_LINES = 1_000
@@ -24,8 +25,8 @@ OUTCOMES = ("transformed", "delivered", "filtered", *FAILED)
 class TapFilter(NamedTuple):
     """What one reader wants."""
 
-    destination_refs: Collection[str] = ()
-    """Empty: every destination."""
+    destinations: Collection[str] = ()
+    """The names of destinations as lines show them. Empty: every destination."""
     outcomes: Collection[str] = ()
     """Empty: every outcome."""
     limit: int | None = None
@@ -52,7 +53,7 @@ class Tap:
     def add(self, item: AnsweredItem) -> None:
         """Queue a line for an item that the reader wants, or count it as lost."""
         wanted = self._wanted
-        if wanted.destination_refs and item.destination_ref not in wanted.destination_refs:
+        if wanted.destinations and operator_name(item.destination_ref) not in wanted.destinations:
             return
         if wanted.outcomes and item.outcome not in wanted.outcomes:
             return
@@ -133,7 +134,7 @@ def item_fields(item: AnsweredItem, *, bodies: bool) -> dict[str, Any]:
     job = item.job
     fields: dict[str, Any] = {
         "time": round(time.time(), 3),
-        "destination_ref": item.destination_ref,
+        "destination_ref": operator_name(item.destination_ref),
         "session_id": item.session_id,
         "batch_id": item.batch_id,
         "position": item.position,

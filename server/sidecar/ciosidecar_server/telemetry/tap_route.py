@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 from ..rpc.counting import shown_ref
 from .activity import FAILED
 from .admin_server import UNBOUNDED
+from .destination_names import NO_REF, operator_name
 from .tap import MAX_TAPS, OUTCOMES, TapFilter, TapHub, TooManyTaps
 
 FAILED_TOGETHER = "failed"
@@ -38,14 +39,21 @@ def read_filter(query: Any) -> TapFilter:
     bodies = query.get("bodies", "0")
     if bodies not in ("0", "1"):
         raise WrongParameter("bodies must be 0 or 1")
-    destination_ref = query.get("destination")
     return TapFilter(
-        # As its caller wrote it, or as a line shows it.
-        () if destination_ref is None else {destination_ref, shown_ref(destination_ref)},
+        _destinations(query.get("destination")),
         _outcomes(query.get("outcome", "")),
         None if limit is None else int(limit),
         bodies == "1",
     )
+
+
+def _destinations(name: str | None) -> frozenset[str]:
+    """Return the names in lines that a name stands for. It may be as a line shows it, or as the caller wrote it."""
+    if name is None:
+        return frozenset()
+    if name == NO_REF:  # a caller's own "none" has another name in lines
+        return frozenset((NO_REF,))
+    return frozenset((name, operator_name(shown_ref(name))))
 
 
 def _outcomes(text: str) -> frozenset[str]:

@@ -18,6 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from ..delivery.job import Job
 from ..delivery.observer import Attempt, MessageTrace, WorkspaceLabel
 from ..rpc.observer import BatchInfo
+from .destination_names import operator_name
 from .observer import Observer
 
 MAX_LINKS = 128
@@ -87,7 +88,7 @@ class TracingObserver(Observer):
         context = otel.set_span_in_context(parent)
         links = list(islice(_links(attempt.covered), MAX_LINKS))
         shared: dict[str, str | int] = {
-            "ciosidecar.destination_ref": workspace.destination_ref,
+            "ciosidecar.destination_ref": operator_name(workspace.destination_ref),
             "ciosidecar.jobs": attempt.jobs,
             "ciosidecar.attempt": attempt.number,
         }
