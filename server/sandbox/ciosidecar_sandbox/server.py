@@ -101,8 +101,8 @@ def bind(settings: SandboxSettings) -> socket.socket:
         return socket.create_server((host, int(port)), family=family, backlog=1024)
     except OSError as problem:
         # Python adds the address to the strerror of a socket; errno of an unknown host is below 0.
-        by_system = problem.errno is not None and problem.errno > 0
-        why = os.strerror(problem.errno) if by_system else problem.strerror or str(problem)
+        number = problem.errno or 0
+        why = os.strerror(number) if number > 0 else problem.strerror or str(problem)
         raise CannotStart(
             f"cannot listen on {settings.listen}: {why}; give another address with --listen"
         ) from None
