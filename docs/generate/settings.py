@@ -48,11 +48,14 @@ ciosidecar serve --settings /etc/ciosidecar/settings.toml
   flag is `true` or `false`: `CIOSIDECAR_DELIVERY=false`. An empty variable counts as not set.
 * A variable that begins with `CIOSIDECAR_` and is no setting of any command is reported in a line of the log, with
   the most similar name. The variables that Kubernetes adds for a Service named `ciosidecar` are not reported.
-* A value that cannot work is refused with the reason, and the exit code is 2. All reasons are printed at once.
+* A value that cannot work is refused with the reason, and the exit code is 2. Values of a wrong type, and values that
+  are none of the choices, are refused first, and only the first such value is named. If there is none, the reasons
+  for all values out of range are printed at once.
 
 `serve --check` starts nothing. It checks the settings and the files that they name, and prints what is in effect
 and where each value comes from. The output is a file of settings again. With `--json` it is one line of JSON. If
-the sidecar would not start, the exit code is 2.
+the settings or their files keep the sidecar from starting, the exit code is 2. Ports are not tried: `--check` also
+works beside a running sidecar, and does not notice that another program has a port.
 
 ```sh
 CIOSIDECAR_WORKERS=4 ciosidecar serve --check --grace 30
@@ -121,6 +124,12 @@ change, and on SIGHUP. A variable of the environment keeps the value of the star
   without a new declaration. A batch that has begun keeps the old ones.
 * If a file cannot be used, or one of its destinations is unusable, the sidecar logs an error once and keeps
   everything as it was. At the start this is an error with exit code 2.
+* An empty file is such an error, because a full disk leaves one: read, it would remove every destination. For no
+  destinations, write `[destinations]`.
+* Each file must be a regular one. A named pipe, such as a shell's `<(…)`, could not be read again.
+* A key that is no setting of a destination is ignored. For each, the log has a warning with the most similar setting,
+  at the start and after a change: 20 warnings at most, then the number of the others. `serve --check` prints the same
+  on stderr, and with `--json` as `notes` and `more_notes`; the exit code stays 0.
 
 `ciosidecar check` validates a file before the sidecar reads it. It prints the problems by destination and key,
 also keys that are no settings. `--ref` chooses one destination, and `--probe` asks Customer.io about the

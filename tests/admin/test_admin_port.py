@@ -100,6 +100,9 @@ def test_a_taken_port_is_an_error_that_names_the_flag(running: Server) -> None:
     assert f"--admin-listen {running.ready_line['admin']}" in words
     assert "started" not in words
     assert "Address already in use" in words
+    assert "is taken by another program" in words
+    assert "with --admin-listen" in words
+    assert "attempting" not in words
     assert "Traceback" not in words
 
 

@@ -172,6 +172,9 @@ def test_variables_of_others_are_known() -> None:
         ('workers = "four"', "workers"),
         ("workers = [1, 2]", "workers"),
         ("workers = 1.5", "file workers must be a whole number"),
+        ("\nworkers = 1.5", "settings.toml:2)"),
+        ("\ngrace_s = 'x'", 'settings.toml:2: unable to convert "x" into float'),
+        ("\n\nlog_level = 'loud'", 'settings.toml:3. Choose from: "debug"'),
         ("http2 = 'maybe'", "http2"),
         ("workers = 0", "--workers (file workers) must be at least 1"),
         ("grace_s = nan", "--grace-s (file grace_s) must be a finite number"),
@@ -264,3 +267,9 @@ def test_help_shows_defaults_as_they_would_be_given() -> None:
     assert "[default: 10]" in text
     assert "('" not in text
     assert "None" not in text
+
+
+def test_help_of_check_says_that_ports_are_not_tried() -> None:
+    """A taken port ends a start with exit code 1, and no check."""
+    text = " ".join(run("serve", "--help").stdout.decode().replace("│", " ").split())
+    assert "Ports are not tried" in text

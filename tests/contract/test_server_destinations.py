@@ -368,6 +368,60 @@ async def test_keys_that_are_no_settings_are_told_by_a_check(tmp_path: Path) -> 
     assert message.endswith("did you mean apiVersion?")
 
 
+def typing_mistakes(count: int) -> str:
+    """Destinations of which each has a key that is no setting."""
+    credentials = 'siteID = "site"\napiKey = "a-secret-key"\n'
+    return "".join(
+        f'[destinations.shop{number}]\n{credentials}datacentre = "s3cret"\n'
+        for number in range(count)
+    )
+
+
+UNREAD = "datacentre is no setting, and is ignored (rule 11.1): did you mean datacenter?"
+
+
+async def test_keys_that_are_no_settings_are_logged(tmp_path: Path) -> None:
+    """At the start and after each change, at most 20 of them, without the values."""
+    file = write(tmp_path / "d.toml", typing_mistakes(1))
+    async with serving("--destinations", str(file)) as (_, running):
+        (line,) = [line for line in running.errors().splitlines() if "datacentre" in line]
+        assert f"destinations.shop0: {UNREAD}" in line
+        assert "warning" in line.lower()
+        write(file, typing_mistakes(23))
+
+        async def counted() -> bool:
+            return "3 more notes about destinations" in running.errors()
+
+        await eventually(counted)
+        errors = running.errors()
+    assert errors.count(UNREAD) == 1 + 20
+    assert "s3cret" not in errors
+
+
+def test_check_tells_keys_that_are_no_settings(tmp_path: Path) -> None:
+    """The sidecar would start, so the exit code is 0."""
+    file = str(write(tmp_path / "d.toml", typing_mistakes(22)))
+    done = run("serve", "--check", "--destinations", file)
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == 0
+    assert lines[0] == f"ciosidecar: destinations.shop0: {UNREAD}"
+    assert lines[20].startswith("ciosidecar: 2 more notes about destinations")
+    done = run("serve", "--check", "--json", "--destinations", file)
+    answer = json.loads(done.stdout)
+    assert (done.returncode, len(answer["notes"]), answer["more_notes"]) == (0, 20, 2)
+    note = {"ref": "shop0", "key": "datacentre"}
+    assert answer["notes"][0] == note | {"message": UNREAD.removeprefix("datacentre ")}
+    assert b"s3cret" not in done.stdout + done.stderr
+
+
+def test_a_note_stays_in_its_line(tmp_path: Path) -> None:
+    """Whatever characters the key has."""
+    file = write(tmp_path / "d.toml", f'{SHOP}"a\\nb\\u001b" = 1\n')
+    done = run("serve", "--check", "--destinations", str(file))
+    (line,) = done.stderr.decode().splitlines()
+    assert r"'a\nb\x1b' is no setting" in line
+
+
 async def test_defaults_hold_where_a_destination_says_nothing(tmp_path: Path) -> None:
     """For destinations of callers, in either form, and of the file."""
     defaults = write(tmp_path / "defaults.toml", 'apiVersion = "v2"\neventIds = "none"\n')

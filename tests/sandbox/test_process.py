@@ -54,7 +54,8 @@ def test_a_taken_port_is_a_sentence() -> None:
         address = process.url.removeprefix("http://")
         failed = run("sandbox", "--listen", address)
         assert failed.returncode == 1
-        assert address in failed.stderr.decode()
+        sentence = f"cannot listen on {address}: Address already in use; give another address"
+        assert sentence in failed.stderr.decode()
         assert b"Traceback" not in failed.stderr
 
 

@@ -182,6 +182,44 @@ def test_options_that_cannot_be_used(flags: tuple[str, ...], words: str, place: 
     assert words in what_check_says(place, "127.0.0.1:1", *flags, code=2)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a-secret-\0-0123456789", "line 1: a token must be one word of ASCII"),
+        ("# mine\na-sécret-0123456789".encode(), "line 2: a token must be one word of ASCII"),
+        (b"\xff\xfea-secret-0123456789", "line 1: a token must be one word of ASCII"),
+        (b"a-secret 0123456789", "line 1: a token must be one word of ASCII"),
+        (b"# none\n\n", "holds no token"),
+        (b"", "holds no token"),
+    ],
+    ids=["null byte", "not ASCII", "not UTF-8", "blank", "comment", "empty"],
+)
+def test_a_file_without_a_usable_token(
+    command: str, content: bytes, words: str, place: Place
+) -> None:
+    """A usage error with the place, before anything is connected to; the token is not quoted."""
+    file = place.directory / "unusable"
+    file.write_bytes(content)
+    flags = ("--target", "127.0.0.1:1", "--token-file", str(file))
+    done = run(command, "--config", place.config, *flags, stdin=TRACK)
+    assert (done.returncode, done.stdout) == (2, b""), done.stderr.decode()
+    errors = done.stderr.decode()
+    assert f"--token-file {file}" in errors
+    assert words in errors
+    assert "0123456789" not in errors
+
+
+@pytest.mark.parametrize("before", ["", "# mine\n"])
+def test_a_token_file_may_begin_with_a_byte_order_mark(before: str, place: Place) -> None:
+    """As that of the server may."""
+    file = place.file("token-of-an-editor", f"\ufeff{before}{TOKEN}\r\n")
+    with place.server("--auth-token-file", place.tokens) as running:
+        target = ("--target", running.addresses[0], "--token-file", file)
+        done = run("check", "--config", place.config, *target)
+    assert done.returncode == 0, done.stderr.decode()
+
+
 def test_a_token_stays_on_this_machine_without_tls(place: Place) -> None:
     """It would be readable on the network."""
     flags = ("--token-file", place.token)

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -99,7 +100,9 @@ def bind(settings: SandboxSettings) -> socket.socket:
         family = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, int(port)), family=family, backlog=1024)
     except OSError as problem:
-        why = problem.strerror or str(problem)
+        # Python adds the address to the strerror of a socket; errno of an unknown host is below 0.
+        number = problem.errno or 0
+        why = os.strerror(number) if number > 0 else problem.strerror or str(problem)
         raise CannotStart(
             f"cannot listen on {settings.listen}: {why}; give another address with --listen"
         ) from None

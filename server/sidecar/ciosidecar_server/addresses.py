@@ -1,5 +1,6 @@
 """Addresses to listen on: their syntax, and whether other machines can reach them."""
 
+import errno
 import ipaddress
 import os
 import re
@@ -13,6 +14,7 @@ _MAX_UNIX_BYTES = 107  # sun_path has 108 bytes, the last of which is 0
 _FORMS = "host:port, [IPv6]:port, :port, unix:PATH or unix-abstract:NAME"
 # Clients read these as the start of a query, of a fragment or of an escaped byte, and connect to another path.
 _READ_OTHERWISE = re.compile(r"[%?#]")
+_UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 _SCHEME = re.compile(r"(?:[a-z][a-z0-9+.-]*://+|(?:dns|ipv4|ipv6|tcp):(?=.*:))(?=.)", re.IGNORECASE)
 
 
@@ -133,6 +135,33 @@ def check_protected(address: Address, *, protected: bool) -> None:
             " credentials: listen on 127.0.0.1 or unix:PATH, give --tls-cert and --tls-key, or add"
             " --insecure if the network is trusted"
         )
+
+
+def why_not_bound(problem: OSError, port: int, flag: str) -> str:
+    """Return why a port cannot be bound, and what to do. flag: names the address."""
+    if problem.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} is taken by another program: stop it (`ss -ltnp` shows which one it is), or"
+            f" give another port with {flag}"
+        )
+    if problem.errno == errno.EACCES:
+        return (
+            f"this user may not listen on port {port}: choose a port from {_first_unprivileged_port()}"
+            " on, or give the process CAP_NET_BIND_SERVICE"
+        )
+    if problem.errno == errno.EADDRNOTAVAIL:
+        return (
+            "this is not an address of this machine: give one that `ip address` shows, or 0.0.0.0 for all"
+            " of IPv4"
+        )
+    return f"{os.strerror(problem.errno or 0)}; give another address with {flag}"
+
+
+def _first_unprivileged_port() -> int:
+    try:
+        return int(_UNPRIVILEGED.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 1024
 
 
 def _unix_address(text: str) -> UnixAddress:

@@ -9,7 +9,6 @@ import logging
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
 
 import grpc
 from grpc import aio
@@ -23,12 +22,12 @@ from .addresses import (
     can_be_reached,
     check_protected,
     parse_address,
+    why_not_bound,
 )
 from .settings import Settings
 from .unix_sockets import SocketAccess, socket_access, socket_file
 
 _ANY_IPV4 = "0.0.0.0"  # noqa: S104 - a constant to compare with
-_UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 _log = logging.getLogger(__name__)
 
 Credentials = Callable[[], grpc.ServerCredentials]
@@ -165,7 +164,9 @@ def _probe_tcp(address: TcpAddress, ips: list[str]) -> None:
     problems = [problem for ip in ips if (problem := _bind_problem(ip, address.port))]
     for problem in problems:
         if len(problems) == len(ips) or problem.errno in (errno.EADDRINUSE, errno.EACCES):
-            raise CannotListen(f"cannot listen on {address.text}: {_why(problem, address.port)}")
+            raise CannotListen(
+                f"cannot listen on {address.text}: {why_not_bound(problem, address.port, '--listen')}"
+            )
 
 
 def _bind_problem(ip: str, port: int) -> OSError | None:
@@ -182,32 +183,6 @@ def _bind_problem(ip: str, port: int) -> OSError | None:
             return _bind_problem(_ANY_IPV4, port)  # a machine without IPv6, as gRPC does
         return problem
     return None
-
-
-def _why(problem: OSError, port: int) -> str:
-    if problem.errno == errno.EADDRINUSE:
-        return (
-            f"port {port} is taken by another program: stop it (`ss -ltnp` shows which one it is), or"
-            " give another port with --listen"
-        )
-    if problem.errno == errno.EACCES:
-        return (
-            f"this user may not listen on port {port}: choose a port from {_first_unprivileged_port()}"
-            " on, or give the process CAP_NET_BIND_SERVICE"
-        )
-    if problem.errno == errno.EADDRNOTAVAIL:
-        return (
-            "this is not an address of this machine: give one that `ip address` shows, or 0.0.0.0 for all"
-            " of IPv4"
-        )
-    return f"{problem.strerror}; give another address with --listen"
-
-
-def _first_unprivileged_port() -> int:
-    try:
-        return int(_UNPRIVILEGED.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return 1024
 
 
 def _probe_abstract(address: AbstractAddress) -> None:

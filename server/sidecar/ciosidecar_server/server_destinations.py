@@ -9,13 +9,16 @@ from typing import NamedTuple
 
 from ciosidecar_transform import AnyDestination, SettingProblem, read_destination
 from ciosidecar_transform.settings.defaults import Defaults, read_defaults
+from ciosidecar_transform.settings.unread_keys import unread_keys
 
 from .destinations_file import FileDestination, InvalidFile, read_config, read_destinations
 from .settings import Settings
 from .watching import FileWatch, report_fault
+from .workers.lifeline import worker_number
 
 _log = logging.getLogger(__name__)
 _MAX_PROBLEMS = 10
+_MAX_NOTES = 20
 
 
 class ServerDestination(NamedTuple):
@@ -42,6 +45,47 @@ class Known(NamedTuple):
         return config_json if self.defaults is None else self.defaults.apply(config_json)
 
 
+class Note(NamedTuple):
+    """A setting of the file that has no effect, or not the effect that it seems to have."""
+
+    ref: str
+    key: str
+    text: str
+    """Quotes no value."""
+
+    def __str__(self) -> str:
+        """Return the note as a sentence, which fits into a line whatever the key contains."""
+        key = self.key if self.key.isprintable() else ascii(self.key)
+        return f"destinations.{self.ref}: {key} {self.text}"
+
+
+class Notes(NamedTuple):
+    """The notes of one reading of the file."""
+
+    shown: list[Note]
+    """The first ones, 20 at most."""
+    more: int
+    """The number of the others."""
+
+    def sentences(self) -> list[str]:
+        """Return a sentence for each note, and one for those that are only counted."""
+        told = [str(note) for note in self.shown]
+        if self.more:
+            told.append(
+                f"{self.more} more notes about destinations: `ciosidecar check --destinations` prints them all"
+            )
+        return told
+
+
+class _Reading(NamedTuple):
+    """What one reading of the files results in."""
+
+    known: Known
+    referred: frozenset[Path] = frozenset()
+    """The files that the file of destinations refers to."""
+    notes: Notes = Notes([], 0)
+
+
 class ServerDestinations:
     """The destinations and defaults of the server.
 
@@ -56,14 +100,15 @@ class ServerDestinations:
             InvalidFile: A file cannot be used.
         """
         self._files = (settings.destinations, settings.destination_defaults)
-        self.known, self._referred = _read(*self._files)
+        self.known, self._referred, self.notes = _read(*self._files)
         """What the files said the last time that they could be used."""
         self._watch = FileWatch(self._paths(), self.reload)
         self._asked = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to watch the files, in the running event loop."""
+        """Log the notes, and begin to watch the files, in the running event loop."""
+        self._log_notes()
         if any(self._files):
             self._reloading = asyncio.get_running_loop().create_task(self._reload_when_asked())
             self._watch.start()
@@ -92,36 +137,60 @@ class ServerDestinations:
     async def _reload(self) -> None:
         try:
             # A file with thousands of destinations takes seconds to parse.
-            self.known, self._referred = await asyncio.to_thread(_read, *self._files)
+            reading = await asyncio.to_thread(_read, *self._files)
+            self.known, self._referred, self.notes = reading
         except InvalidFile as problem:
             self._referred |= problem.paths
             _log.error("the destinations stay as they were: %s", problem)
         else:
             _log.info("%d destinations were read again", len(self.known.destinations))
+            self._log_notes()
         self._watch.replace(self._paths())
+
+    def _log_notes(self) -> None:
+        if worker_number() not in (None, 1):  # all workers read the same file
+            return
+        for sentence in self.notes.sentences():
+            _log.warning("%s", sentence)
 
     def _paths(self) -> list[Path]:
         return [path for path in self._files if path is not None] + sorted(self._referred)
 
 
-def _read(destinations: Path | None, defaults: Path | None) -> tuple[Known, frozenset[Path]]:
-    """Return what the files say, and the files that they refer to."""
+def _read(destinations: Path | None, defaults: Path | None) -> _Reading:
+    """Read the files.
+
+    Raises:
+        InvalidFile: A file cannot be used.
+    """
     known = Known(defaults=None if defaults is None else read_known_defaults(defaults))
     if destinations is None:
-        return known, frozenset()
+        return _Reading(known)
     file = read_destinations(destinations)
     by_ref: dict[str, ServerDestination] = {}
     wrong: list[str] = []
+    notes: list[Note] = []
+    more = 0
     for listed in file.destinations:
         checked = checked_destination(listed, known)
         if isinstance(checked, ServerDestination):
             by_ref[listed.ref] = checked
+            own = _notes(listed.ref, checked)
+            room = _MAX_NOTES - len(notes)
+            notes += own[:room]
+            more += len(own[room:])
         else:
             wrong += [_sentence(listed.ref, problem) for problem in checked if problem.fatal]
     if wrong:
-        more = "" if len(wrong) <= _MAX_PROBLEMS else f" and {len(wrong) - _MAX_PROBLEMS} more"
-        raise InvalidFile(f"{destinations}: {'; '.join(wrong[:_MAX_PROBLEMS])}{more}", file.paths)
-    return known._replace(destinations=by_ref), file.paths
+        others = "" if len(wrong) <= _MAX_PROBLEMS else f" and {len(wrong) - _MAX_PROBLEMS} more"
+        raise InvalidFile(f"{destinations}: {'; '.join(wrong[:_MAX_PROBLEMS])}{others}", file.paths)
+    return _Reading(known._replace(destinations=by_ref), file.paths, Notes(notes, more))
+
+
+def _notes(ref: str, usable: ServerDestination) -> list[Note]:
+    """Return what `ciosidecar check` would say of a destination that can be used."""
+    noted = [*usable.problems, *unread_keys(usable.config_json)]
+    return [Note(ref, problem.key, problem.text) for problem in noted]
 
 
 def checked_destination(

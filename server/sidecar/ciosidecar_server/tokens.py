@@ -36,9 +36,7 @@ def read_tokens(path: Path) -> Tokens:
     Raises:
         CannotListen: The file cannot be used. The text quotes no token.
     """
-    lines = read_file(_FLAG, path).removeprefix(b"\xef\xbb\xbf").splitlines()
-    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
-    tokens = [(number, line) for number, line in numbered if line and not line.startswith(b"#")]
+    tokens = _numbered_tokens(_FLAG, path)
     for number, token in tokens:
         _check(token, f"{_FLAG} {path}, line {number}")
     if not tokens:
@@ -48,11 +46,36 @@ def read_tokens(path: Path) -> Tokens:
     return Tokens([token for _, token in tokens])
 
 
-def _check(token: bytes, place: str) -> None:
+def read_first_token(flag: str, path: Path) -> str:
+    """Return the token that a caller presents: the first one of a file, of any length.
+
+    Raises:
+        CannotListen: The file cannot be used. The text quotes no token.
+    """
+    tokens = _numbered_tokens(flag, path)
+    if not tokens:
+        raise CannotListen(f"{flag} {path} holds no token")
+    number, token = tokens[0]
+    _check_characters(token, f"{flag} {path}, line {number}")
+    return token.decode("ascii")
+
+
+def _numbered_tokens(flag: str, path: Path) -> list[tuple[int, bytes]]:
+    """Return the lines that are neither blank nor comments, with their numbers."""
+    lines = read_file(flag, path).removeprefix(b"\xef\xbb\xbf").splitlines()
+    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
+    return [(number, line) for number, line in numbered if line and not line.startswith(b"#")]
+
+
+def _check_characters(token: bytes, place: str) -> None:
     if not _TOKEN.fullmatch(token):
         raise CannotListen(
             f"{place}: a token must be one word of ASCII characters without blanks, because a header carries it"
         )
+
+
+def _check(token: bytes, place: str) -> None:
+    _check_characters(token, place)
     if len(token) < MIN_CHARACTERS:
         raise CannotListen(
             f"{place}: the token has {len(token)} characters, which can be guessed; use {MIN_CHARACTERS} or"

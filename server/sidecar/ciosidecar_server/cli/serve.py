@@ -49,7 +49,8 @@ def serve(
         settings: The settings of the server.
         settings_file: TOML file with settings: the names of these options with _ for -.
         check: Do not start. Check the settings, and the files that they name, and print the settings
-            in effect and where each comes from. The exit code is 2 if the sidecar would not start.
+            in effect and where each comes from. The exit code is 2 if these keep the sidecar from
+            starting. Ports are not tried: a taken one is no error here.
         json: With --check, print one line of JSON.
     """
     del settings_file  # read before the command runs: it is the last source of the other options
@@ -74,8 +75,10 @@ async def _check(settings: Settings, *, json: bool) -> None:
 
     for sentence in SOURCES.unknown_variables():
         say(sentence, "yellow")
-    check_files(settings)
-    show_settings(settings, SOURCES, json=json)
+    notes = check_files(settings)
+    for sentence in notes.sentences():
+        say(sentence, "yellow")
+    show_settings(settings, SOURCES, notes, json=json)
 
 
 async def _serve(settings: Settings) -> None:

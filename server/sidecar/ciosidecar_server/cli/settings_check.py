@@ -3,21 +3,26 @@
 from ..addresses import CannotListen
 from ..credentials import Credentials
 from ..listening import checked_addresses
-from ..server_destinations import ServerDestinations
+from ..server_destinations import Notes, ServerDestinations
 from ..settings import Settings
 from ..telemetry.admin_address import OFF, parse
 from ..workers.shares import settings_of_workers
 from .outcome import EXIT_USAGE, Failed
 
 
-def check_files(settings: Settings) -> None:
+def check_files(settings: Settings) -> Notes:
     """Check what needs more than the settings: that their files can be used, and addresses looked up.
+
+    Ports are not tried.
+
+    Returns:
+        Notes about the destinations of the server.
 
     Raises:
         InvalidFile: A file of destinations cannot be used.
         Failed: A file or an address cannot be used.
     """
-    ServerDestinations(settings)
+    notes = ServerDestinations(settings).notes
     try:
         for addresses_of_one in _processes(settings):
             checked_addresses(addresses_of_one)
@@ -26,6 +31,7 @@ def check_files(settings: Settings) -> None:
             parse(settings.admin_listen)
     except CannotListen as problem:
         raise Failed(str(problem), EXIT_USAGE) from None
+    return notes
 
 
 def _processes(settings: Settings) -> list[Settings]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.json import encode
 
+from ..server_destinations import Notes
 from ..settings import Settings
 from .output import print_json, printing
 from .settings_sources import SettingsSources
@@ -16,10 +17,14 @@ from .settings_sources import SettingsSources
 _USER = re.compile(r"(?<=//)[^/@]*@")
 
 
-def show_settings(settings: Settings, sources: SettingsSources, *, json: bool) -> None:
-    """Print the settings in effect: as TOML, each with its source, or as one line of JSON."""
+def show_settings(
+    settings: Settings, sources: SettingsSources, notes: Notes, *, json: bool
+) -> None:
+    """Print the settings in effect: as TOML, each with its source, or with the notes as one line of JSON."""
     if json:
-        print_json({"settings": _as_json(settings, sources)})
+        noted = [{"ref": note.ref, "key": note.key, "message": note.text} for note in notes.shown]
+        answer = {"settings": _as_json(settings, sources), "notes": noted, "more_notes": notes.more}
+        print_json(answer)
         return
     with printing():
         for field in fields(settings):

@@ -96,10 +96,10 @@ class SettingsSources:
             if _is_setting(argument)
             for key in keys(argument)
         }
-        file = cyclopts.config.Dict(
-            _settings_of(Path(path), by_key), source=path, use_commands_as_keys=False
-        )
-        file(app, commands, arguments)
+        for place, key, value in _settings_of(Path(path), by_key):
+            # What cyclopts says of a wrong value names the source: here the file and the line.
+            setting = cyclopts.config.Dict({key: value}, source=place, use_commands_as_keys=False)
+            setting(app, commands, arguments)
 
     def _remember(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
         """Remember where each value comes from.
@@ -111,7 +111,10 @@ class SettingsSources:
         for argument in arguments:
             if argument.hint is int and any(not _is_whole(token) for token in argument.tokens):
                 source = _source(argument.tokens[0])
-                raise CycloptsError(msg=f"{source.kind} {source.name} must be a whole number")
+                place = f" ({argument.tokens[0].source})" if source.kind == "file" else ""
+                raise CycloptsError(
+                    msg=f"{source.kind} {source.name} must be a whole number{place}"
+                )
         self._sources = {
             _field(argument): _source(argument.tokens[0])
             for argument in arguments
@@ -148,8 +151,8 @@ def _unknown_variables(root: App, environment: Iterable[str]) -> list[str]:
     ]
 
 
-def _settings_of(path: Path, known: dict[str, Argument]) -> dict[str, Any]:
-    """Return the settings of a file. Every key is one of `known`."""
+def _settings_of(path: Path, known: dict[str, Argument]) -> list[tuple[str, str, Any]]:
+    """Return the file and line, key and value of each setting of a file. Every key is one of `known`."""
     try:
         text = path.read_text(encoding="utf-8-sig")
         settings = tomllib.loads(text)
@@ -164,6 +167,7 @@ def _settings_of(path: Path, known: dict[str, Argument]) -> dict[str, Any]:
     except ValueError:  # an integer that Python does not convert
         raise CycloptsError(msg=f"{path} has a number with too many digits") from None
     by_name: dict[str, str] = {}
+    placed: list[tuple[str, str, Any]] = []
     for key, value in settings.items():
         place = f"{path}{_line(text, key)}"
         argument = known.get(key)
@@ -175,7 +179,8 @@ def _settings_of(path: Path, known: dict[str, Argument]) -> dict[str, Any]:
         if other := by_name.get(argument.name):
             raise CycloptsError(msg=f"{place}: {other} and {key} are the same setting: keep one")
         by_name[argument.name] = key
-    return settings
+        placed.append((place, key, value))
+    return placed
 
 
 def _line(text: str, key: str) -> str:

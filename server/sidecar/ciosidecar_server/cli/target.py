@@ -12,6 +12,7 @@ from ciosidecar import AsyncClient, CallFailed, Tls, Unavailable
 
 from ..addresses import ABSTRACT, UNIX, CannotListen
 from ..certificates import read_authorities, read_certificates
+from ..tokens import read_first_token
 from .diagnosis import why_no_answer
 from .outcome import EXIT_USAGE, Failed
 
@@ -54,10 +55,10 @@ class Target:
             Failed: An option cannot be used, or the sidecar does not answer. The text says why.
         """
         tls = None if address.startswith((UNIX, ABSTRACT)) else self._tls()
+        self._check_token()
+        token = None if self.token_file is None else self._token
         try:
-            made = AsyncClient(
-                address, tls=tls, token_file=self._token_file(), insecure=self.insecure
-            )
+            made = AsyncClient(address, tls=tls, token=token, insecure=self.insecure)
         except ValueError as fault:
             hint = ""
             if self.token_file is not None and tls is None:
@@ -93,16 +94,24 @@ class Target:
             server_name=self.tls_server_name,
         )
 
-    def _token_file(self) -> Path | None:
+    def _check_token(self) -> None:
         if self.token_file is None:
-            return None
+            return
         try:
-            self.token_file.read_bytes()
-        except OSError as problem:
-            raise Failed(
-                f"cannot read --token-file {self.token_file}: {problem.strerror}", EXIT_USAGE
-            ) from None
-        return self.token_file
+            self._token()
+        except ValueError as problem:
+            raise Failed(str(problem), EXIT_USAGE) from None
+
+    def _token(self) -> str:
+        """Return the token of --token-file. The client asks for it again with each call.
+
+        Raises:
+            ValueError: The file cannot be used. The client shows the text of this exception.
+        """
+        try:
+            return read_first_token("--token-file", self.token_file or Path())
+        except CannotListen as problem:
+            raise ValueError(str(problem)) from None
 
     async def _ask(self, client: AsyncClient, tls: Tls | None) -> None:
         """Make a call, so that what is wrong with the connection is said before any input is read."""

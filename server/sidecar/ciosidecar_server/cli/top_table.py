@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -75,7 +75,7 @@ class TopTable:
     def _line(self, cells: Sequence[Text], widths: Sequence[int]) -> Table:
         line = Table.grid(padding=(0, _GAP, 0, 0))
         for column, width in zip(self._columns, widths, strict=True):
-            justify = "right" if column.is_number else "left"
+            justify: JustifyMethod = "right" if column.is_number else "left"
             line.add_column(width=width, justify=justify, overflow="fold")
         line.add_row(*cells)
         return line

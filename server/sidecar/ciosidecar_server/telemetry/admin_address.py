@@ -1,12 +1,13 @@
 """The address of the admin port, and the sockets that listen on it."""
 
 import ipaddress
+import os
 import re
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from ..addresses import CannotListen
+from ..addresses import CannotListen, why_not_bound
 
 OFF = "none"
 _FLAG = "--admin-listen"
@@ -79,9 +80,14 @@ def _bound(ip: str, port: int, listen: str, *, dual: bool) -> socket.socket:
         )
     except OSError as problem:
         raise CannotListen(
-            f"{_FLAG} {listen}: cannot listen on it ({problem.strerror}); give another address, port 0 for"
-            f" any free port, or {OFF}"
+            f"{_FLAG} {listen}: cannot listen on it ({_system_reason(problem)}):"
+            f" {why_not_bound(problem, port, _FLAG)}; port 0 is any free port, {OFF} turns the admin port off"
         ) from None
+
+
+def _system_reason(problem: OSError) -> str:
+    # Python adds the address to strerror.
+    return os.strerror(problem.errno) if problem.errno else str(problem)
 
 
 def _is_loopback(ip: str) -> bool:

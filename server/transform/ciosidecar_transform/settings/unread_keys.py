@@ -1,6 +1,7 @@
 """Keys of a destination's config that are no settings, so that typing mistakes are reported."""
 
 from difflib import get_close_matches
+from functools import lru_cache
 
 from msgspec import DecodeError, Raw
 
@@ -53,7 +54,12 @@ def unread_keys(config_json: bytes) -> list[SettingProblem]:
 
 def similar_key(key: str) -> str:
     """Return a question for the setting that may be meant, or "" if no setting is similar."""
-    lowered = key[:_MAX_KEY_CHARACTERS].lower()
+    return _question(key[:_MAX_KEY_CHARACTERS].lower())
+
+
+# Thousands of destinations of one origin have the same mistakes, and a search takes a millisecond.
+@lru_cache(maxsize=1000)
+def _question(lowered: str) -> str:
     near = [lowered] if lowered in _BY_LOWER_CASE else get_close_matches(lowered, _LIKELY, 1, 0.7)
     return f": did you mean {_BY_LOWER_CASE[near[0]]}?" if near else ""
 
