@@ -65,7 +65,12 @@ def test_a_stream_is_logged_when_it_opens_and_closes() -> None:
         "client_version": "7.1",
         "delivery": False,
     }
-    assert opened == common | {"message": "stream opened", "destinations": 1, "connections": 0}
+    assert opened == common | {
+        "message": "stream opened",
+        "destinations": 1,
+        "connections": 0,
+        "destination_ref": "none",
+    }
     assert closed == common | {
         "message": "stream closed",
         "batches": 2,

@@ -180,12 +180,11 @@ async def _serve(sidecar: Sidecar, ready: Callable[[list[str], str | None], None
         loop.add_signal_handler(number, signals.put_nowait, None)
     loop.add_signal_handler(signal.SIGHUP, sidecar.reload)
     try:
-        admin = await sidecar.start_admin()
-        sidecar.started(bound)
-        ready(bound, admin)
+        ready(bound, await sidecar.start_admin())
     except BaseException:
         await sidecar.stop_at_once()
         raise
+    sidecar.started(bound)
     await signals.get()
     draining = asyncio.ensure_future(sidecar.drain())
     second_signal = asyncio.ensure_future(signals.get())
