@@ -51,11 +51,16 @@ public final class SidecarException extends RuntimeException {
   }
 
   /**
-   * Returns the description of a status and of its cause: a lost connection is described by the cause only.
+   * Returns the description of a status and of what caused it first: a lost connection is described by the cause only,
+   * and a certificate that is not trusted by the cause of the cause.
    */
   static String describe(Status status) {
     String description = status.getDescription() == null ? "no more is known" : status.getDescription();
-    return status.getCause() == null ? description : description + ": " + status.getCause().getMessage();
+    Throwable cause = status.getCause();
+    while (cause != null && cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    return cause == null ? description : description + ": " + cause.getMessage();
   }
 
   /** {@return the status of the RPC} */
