@@ -49,7 +49,7 @@ def _filled() -> Metrics:
     metrics.events_answered(
         {EventLabels("ref", "track", "v1", "delivered", ""): 1}, {WarningLabels("ref", "X"): 1}
     )
-    metrics.attempt_ended(label, Attempt("v2/batch", 429, 0.1, 1, 1))
+    metrics.attempt_ended(label, Attempt("v2/batch", 429, 0.1, (), 1))
     metrics.stream_opened(stream)
     metrics.stream_closed(stream, StreamCounts(0, 0, 0, 0.0), "finished")
     metrics.call_ended("Transform", "OK", 0.1)

@@ -103,7 +103,7 @@ async def test_attempts_and_answers_are_reported() -> None:
             await caller.send(batch_id, track("E", f"u{batch_id}"), number=number)
             await caller.told_all(batch_id)
     assert [
-        (attempt.http_status, attempt.number, attempt.jobs, attempt.failure)
+        (attempt.http_status, attempt.number, len(attempt.jobs), attempt.failure)
         for _, attempt in recorder.attempts
     ] == [
         (503, 1, 1, "Customer.io answered 503"),

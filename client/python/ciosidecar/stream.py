@@ -24,7 +24,7 @@ NOT_ENTERED = (
     "the stream is not open: open it with `with client.stream(...) as stream:` before you use it"
 )
 ORDERLY_END_S = 2.0
-"""How long leaving a stream waits for the sidecar to end the call after Finish."""
+"""The time that leaving a stream waits, after Finish, for the sidecar to end the call."""
 ENTERED_TWICE = "a stream can be opened only once: ask the client for another one"
 
 

@@ -101,7 +101,7 @@ class TokenFile:
 
 
 class Credentials:
-    """What a server needs to prove itself, and to know its callers."""
+    """The certificate of a server, and the certificates and tokens by which it knows its callers."""
 
     def __init__(self, settings: Settings) -> None:
         """Read the files of the settings.

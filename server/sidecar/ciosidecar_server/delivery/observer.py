@@ -73,14 +73,12 @@ class Attempt(NamedTuple):
     http_status: int
     """The status of the response; 0 if there was none."""
     duration_s: float
-    jobs: int
-    """The number of jobs that the request covered."""
+    jobs: Sequence["Job"]
+    """The jobs that the request covered."""
     number: int
     """How many requests have covered the first of these jobs, this request included."""
     failure: str = ""
     """The failure in the sidecar's words; "" if the request was accepted."""
-    covered: Sequence["Job"] = ()
-    """These jobs."""
     waited_s: float = 0.0
     """The time that the first job waited, since its submission or since the request before."""
 

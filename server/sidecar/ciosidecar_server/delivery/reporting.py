@@ -93,7 +93,7 @@ class WorkspaceReporter:
         first = jobs[0]
         endpoint_path = first.request.template.endpoint_path
         attempt = Attempt(
-            endpoint_path, http_status, duration_s, len(jobs), first.attempts, text, jobs, waited_s
+            endpoint_path, http_status, duration_s, jobs, first.attempts, text, waited_s
         )
         self.observer.attempt_ended(self.label, attempt)
         self._look_at_region(http_status, failure)

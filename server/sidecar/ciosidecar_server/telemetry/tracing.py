@@ -80,23 +80,23 @@ class TracingObserver(Observer):
 
     def attempt_ended(self, workspace: WorkspaceLabel, attempt: Attempt) -> None:
         """Make the spans of a request and of the waiting before it, in the trace of its first job's batch."""
-        parent = _span(attempt.covered[0]) if attempt.covered else None
+        parent = _span(attempt.jobs[0])
         if parent is None:
             return
         ended_at = time.time_ns()
         sent_at = ended_at - int(attempt.duration_s * 1e9)
         context = otel.set_span_in_context(parent)
-        links = list(islice(_links(attempt.covered), MAX_LINKS))
+        links = list(islice(_links(attempt.jobs), MAX_LINKS))
         shared: dict[str, str | int] = {
             "ciosidecar.destination_ref": operator_name(workspace.destination_ref),
-            "ciosidecar.jobs": attempt.jobs,
+            "ciosidecar.jobs": len(attempt.jobs),
             "ciosidecar.attempt": attempt.number,
         }
         waiting = self._tracer.start_span(
             "wait", context, attributes=shared, start_time=sent_at - int(attempt.waited_s * 1e9)
         )
         waiting.end(sent_at)
-        method = attempt.covered[0].request.template.method
+        method = attempt.jobs[0].request.template.method
         request = self._tracer.start_span(
             f"{method} {attempt.endpoint_path}",
             context,
