@@ -23,7 +23,7 @@ for_node = $(call for,npm,TypeScript,nodejs npm)
 for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
 
 .PHONY: help setup demo test test-python test-go test-node test-java test-polyglot
-.PHONY: test-side-by-side test-serial
+.PHONY: test-side-by-side test-serial test-engines scale engines-left-out
 .PHONY: dashboard-picture coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak dist clean
 
 help: ## Say what there is
@@ -34,15 +34,24 @@ setup: $(VENV)/runtime ## Install the command at .venv/bin/ciosidecar
 demo: $(VENV)/runtime ## Deliver a hundred events through the sidecar to a sandbox; KEEP=1 to look at them
 	$(BIN)/python examples/demo.py
 
-test: test-go test-node test-java test-python ## Run every test, in every language that is here
+test: test-go test-node test-java test-python engines-left-out ## Run every test that needs no engine, in every language that is here
 
 test-python: coverage test-side-by-side test-serial ## Run the server's and the Python client's tests, and the contract suite of all clients
 
 test-side-by-side: $(VENV)/dev node-modules
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not serial" --ignore tests/unit
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not serial" --ignore tests/unit --ignore tests/engines
 
 test-serial: $(VENV)/dev node-modules
-	$(BIN)/pytest -m serial --ignore tests/delivery
+	$(BIN)/pytest -m serial --ignore tests/delivery --ignore tests/engines
+
+engines-left-out:
+	@echo "LEFT OUT: tests/engines, which needs Redis, Envoy, Kafka, Ray and Spark. make test-engines sets them up and runs it"
+
+test-engines: $(VENV)/engines node-modules ## Set up Redis, Envoy, Kafka, Ray and Spark, and run the short tests with them
+	$(BIN)/pytest tests/engines
+
+scale: $(VENV)/engines node-modules ## Run the long forms with the engines, and print the figures of docs/scaling.md
+	$(BIN)/python -m tests.scale
 
 coverage: $(VENV)/dev ## Run the tests of the transform and of delivery; fail below 95 % of the branches of either
 	rm -f .coverage
@@ -143,6 +152,10 @@ $(VENV)/runtime: constraints.txt $(PACKAGES:%=%/pyproject.toml)
 
 $(VENV)/dev: $(VENV)/runtime requirements-dev.txt $(VENV)/protoc/installed
 	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+$(VENV)/engines: $(VENV)/dev requirements-engines.txt server/sidecar/pyproject.toml
+	$(BIN)/pip install --quiet --requirement requirements-engines.txt
 	@touch $@
 
 # The protoc of the Python stubs needs protobuf 6, the server's packages need 7: it has its own environment.

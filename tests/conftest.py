@@ -27,7 +27,7 @@ Connect = Callable[..., Awaitable[Stub]]
 Stream = aio.StreamStreamCall[v1.TransformStreamRequest, v1.TransformStreamResponse]
 
 
-SERIAL = [Path(__file__).parent / name for name in ("contract", "delivery", "polyglot")]
+SERIAL = [Path(__file__).parent / name for name in ("contract", "delivery", "engines", "polyglot")]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
