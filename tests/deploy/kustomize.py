@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import kubernetes_validate
 import yaml
+from filelock import FileLock
 
 from tests.deploy.dockerfile import ROOT
 from tests.packages.isolated import give_up
@@ -48,15 +49,16 @@ def _go(*arguments: str, **environment: str) -> str:
 
 @functools.cache
 def kustomize() -> Path:
-    """Return kustomize, which is built once for an environment."""
-    program = _TOOLS / KUSTOMIZE.replace("/", "_") / "kustomize"
-    if not program.exists():
-        _TOOLS.mkdir(exist_ok=True)
-        # Two workers may build at a time: each has a folder of its own, and one replaces the other's file.
-        with tempfile.TemporaryDirectory(dir=_TOOLS) as folder:
-            _go("install", KUSTOMIZE, GOBIN=folder)
-            program.parent.mkdir(exist_ok=True)
-            Path(folder, "kustomize").replace(program)
+    """Return kustomize, which is built once for an environment, by one of the workers."""
+    folder = _TOOLS / KUSTOMIZE.replace("/", "_")
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "kustomize"
+    with FileLock(folder / "lock"):
+        if not program.exists():
+            # A build that is cut off must not leave a part of a program behind.
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                _go("install", KUSTOMIZE, GOBIN=place)
+                Path(place, "kustomize").replace(program)
     return program
 
 

@@ -28,6 +28,7 @@ _LISTEN = ("--listen", "127.0.0.1:0", "--log-level", "error")
 # The null server never answers a workspace of this name.
 _HANGING = b'{"siteID": "hanging-1", "apiKey": "key"}'
 _CONFIG = b'{"siteID": "site", "apiKey": "key", "apiVersion": "%b"}'
+_LARGE = b'{"type":"track","userId":"user-%d","event":"Order Completed","properties":{"text":"%b"}}'
 _MIB = 1 << 20
 
 
@@ -173,7 +174,8 @@ async def use(
 
 async def full(url: str, streams: int, found: Sequence[bytes], what: str) -> Use:
     """Fill so many streams of a new process."""
-    with server(*_LISTEN, "--customerio-url", url) as running:
+    # No request may fail meanwhile: its events would be answered.
+    with server(*_LISTEN, "--customerio-url", url, "--request-timeout-s", "300") as running:
         held = await unanswered(running, found, streams)
         case = f"{streams} full of {what}: {held:,} events"
         return Use(case, Process(running).peak_mib(), 0, 0)
@@ -182,7 +184,7 @@ async def full(url: str, streams: int, found: Sequence[bytes], what: str) -> Use
 async def measure() -> AsyncIterator[Use]:
     """Measure each case with a process of its own."""
     mix = [event for _, event in events(10_000)]
-    large = [mix[0][:-1] + b',"x":"' + b"y" * 60_000 + b'"}'] * 2_000
+    large = [_LARGE % (number, b"y" * 60_000) for number in range(2_000)]
 
     async def idle(_address: str) -> int:
         await asyncio.sleep(DURATION_S)
