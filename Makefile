@@ -110,6 +110,7 @@ gen: $(VENV)/dev node-modules ## Write everything anew that is made from protos/
 	$(BIN)/python docs/generate/destination.py docs/destination.md
 	$(BIN)/python docs/generate/contract.py docs/contract.md
 	$(BIN)/python docs/generate/settings.py docs/operations/settings.md
+	$(BIN)/python docs/generate/alerts.py deploy/kubernetes/components/monitoring/prometheusrule.yaml
 	@$(for_go); client/go/generate.sh
 	@$(for_node); cd client/node && npm run gen --silent
 
@@ -118,6 +119,7 @@ check-gen: $(VENV)/dev node-modules ## Fail if any of that is stale
 	$(BIN)/python docs/generate/destination.py --check docs/destination.md
 	$(BIN)/python docs/generate/contract.py --check docs/contract.md
 	$(BIN)/python docs/generate/settings.py --check docs/operations/settings.md
+	$(BIN)/python docs/generate/alerts.py --check deploy/kubernetes/components/monitoring/prometheusrule.yaml
 	@$(for_go); client/go/generate.sh --check
 	@$(for_node); cd client/node && npm run check-gen --silent
 
