@@ -13,6 +13,7 @@ from . import __version__
 from .credentials import Credentials
 from .delivery.dispatcher import Dispatcher
 from .listening import listen
+from .rate_store.opening import open_rate_store
 from .rpc.authentication import TokenInterceptor
 from .rpc.health import HealthService
 from .rpc.message_bytes import MessageBytesInterceptor
@@ -71,7 +72,9 @@ class Sidecar:
             options=server_options(settings),
         )
         self._health = HealthService("", SERVICE_NAME)
-        self._dispatcher = Dispatcher(settings, observer=observer)
+        self._dispatcher = Dispatcher(
+            settings, observer=observer, rate_store=open_rate_store(settings)
+        )
         self._destinations = ServerDestinations(settings)
         self._servicer = Servicer(
             settings,
@@ -104,6 +107,7 @@ class Sidecar:
         self._destinations.start()
         self._credentials.start()
         self._telemetry.loop_lag.start()
+        self._dispatcher.start()
         return bound
 
     async def start_admin(self) -> str | None:
