@@ -20,6 +20,8 @@ _NEWS_S = 0.25
 _IDLE_NEWS_S = 2.0
 """The same while no request is sent."""
 _STALE_S = 600.0
+_SPAN_GROWTH = 1.25
+_SPAN_DECAY = 0.8
 _GROWTH = 4
 _PATIENCE_S = 1.0
 """What a request waits for at most before it is looked at again: it is woken when tokens come."""
@@ -218,8 +220,11 @@ class SharedRateLimiter:
             self._fall_back()
             return
         now = self._clock.time()
-        # A slow store is asked for more at a time.
-        self._span_s = min(_MAX_SPAN_S, max(SPAN_S, 2.0 * (now - asked_at)))
+        if lease.start_in_s:
+            self._span_s = max(SPAN_S, self._span_s * _SPAN_DECAY)
+        elif self._waiting and now - asked_at > SPAN_S / 2.0:
+            # The store had tokens and was too slow: it is asked for more at a time.
+            self._span_s = min(_MAX_SPAN_S, self._span_s * _SPAN_GROWTH)
         self._lowered_at = now - lease.lowered_age_s
         self._fraction = lease.fraction
         if lease.tokens:
