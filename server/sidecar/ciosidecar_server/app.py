@@ -91,7 +91,11 @@ class Sidecar:
             enable_reflection(self._server, (SERVICE_NAME, health.SERVICE_NAME))
 
     def _snapshot(self) -> Snapshot:
-        return Snapshot(self._dispatcher.snapshots(), self._servicer.snapshot())
+        return Snapshot(
+            self._dispatcher.snapshots(),
+            self._servicer.snapshot(),
+            self._dispatcher.rate_store_snapshot(),
+        )
 
     async def start(self) -> list[str]:
         """Listen on the addresses of the settings.

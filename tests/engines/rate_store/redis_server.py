@@ -44,15 +44,17 @@ class RedisServer:
             [*self._command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         until = time.monotonic() + WITHIN_S
-        while True:
-            try:
-                with self.client() as client:
-                    client.ping()
-                return
-            except redis.ConnectionError:
-                assert time.monotonic() < until
-                assert self._process.poll() is None
-                time.sleep(0.02)
+        while not self._answers():
+            assert time.monotonic() < until
+            assert self._process.poll() is None
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.ConnectionError:
+            return False
 
     def client(self) -> redis.Redis:
         """A client for the test."""

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from ..delivery.rate_store import RateStore
+from ..delivery.rate_store import RateStore, RateStoreError
 from ..settings import Settings
 
 HOW_TO_INSTALL = (
@@ -10,9 +10,31 @@ HOW_TO_INSTALL = (
 )
 
 
-def installed() -> bool:
-    """Return whether redis-py is installed."""
-    return find_spec("redis") is not None
+def problem_of(settings: Settings) -> str | None:
+    """Return why the rate store of the settings cannot be used, or None. Redis is not asked."""
+    if settings.rate_store is None:
+        return None
+    if find_spec("redis") is None:
+        return HOW_TO_INSTALL
+    try:
+        open_rate_store(settings)
+    except ValueError as problem:
+        return f"cannot be used: {problem}"
+    return None
+
+
+async def error_of(settings: Settings) -> str | None:
+    """Return the kind of the error if the rate store does not answer or cannot be written; None if it works."""
+    store = open_rate_store(settings)
+    if store is None:
+        return None
+    try:
+        await store.register()
+    except RateStoreError as error:
+        return error.kind
+    finally:
+        await store.aclose()
+    return None
 
 
 def open_rate_store(settings: Settings) -> RateStore | None:

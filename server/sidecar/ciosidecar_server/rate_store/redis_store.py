@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -47,7 +47,7 @@ _T = TypeVar("_T")
 class _Call(NamedTuple):
     script: str
     keys: tuple[str, ...]
-    arguments: tuple[str | int | float, ...]
+    arguments: tuple[str | float, ...]
     future: "asyncio.Future[Any]"
 
 
@@ -69,11 +69,19 @@ class RedisRateStore:
         """
         self._redis = redis.Redis.from_url(
             url,
-            **{"socket_timeout": None, "socket_connect_timeout": TIMEOUT_S, "protocol": 2},
+            socket_timeout=None,
+            socket_connect_timeout=TIMEOUT_S,
+            protocol=2,
             retry=Retry(NoBackoff(), 0),
             lib_name=None,
             lib_version=None,
         )
+        try:
+            pool = self._redis.connection_pool
+            pool.connection_class(**pool.connection_kwargs)
+        except TypeError as problem:
+            option = str(problem).rpartition("argument ")[2]
+            raise ValueError(f"redis-py does not take the option {option}") from None
         self._sidecar = uuid.uuid4().hex[:16]
         self._scripts = {name: _text(name) for name in ("lease", "register")}
         self._shas: dict[str, str] = {}
@@ -133,10 +141,10 @@ class RedisRateStore:
         """Note that this sidecar ends, and close the connection."""
         with suppress(RateStoreError):
             await self._register(0)
-        with suppress(exceptions.RedisError, OSError, RateStoreError):
+        with suppress(Exception):
             await _bounded(self._redis.aclose())
 
-    async def _call(self, script: str, keys: tuple[str, ...], *arguments: str | int | float) -> Any:
+    async def _call(self, script: str, keys: tuple[str, ...], *arguments: str | float) -> Any:
         """Run a script, with the others that are due."""
         future = asyncio.get_running_loop().create_future()
         self._queue.append(_Call(script, keys, arguments, future))
@@ -157,12 +165,12 @@ class RedisRateStore:
     async def _answer(self, calls: Sequence[_Call]) -> None:
         try:
             answers = await self._run(calls)
-        except (exceptions.RedisError, OSError, RateStoreError) as problem:
-            answers = [problem] * len(calls)
-        except BaseException:
+        except asyncio.CancelledError:
             for call in calls:
                 call.future.cancel()
             raise
+        except Exception as problem:  # noqa: BLE001 - whatever happens, each caller is answered
+            answers = [problem] * len(calls)
         for call, answer in zip(calls, answers, strict=True):
             if call.future.done():
                 continue
@@ -199,7 +207,7 @@ class RedisRateStore:
             self._shas[name] = await _bounded(self._redis.script_load(text))
 
 
-async def _bounded(work: Coroutine[Any, Any, _T]) -> _T:
+async def _bounded(work: Awaitable[_T]) -> _T:
     """Return the result of something that Redis answers in time.
 
     Raises:
