@@ -1,7 +1,7 @@
 """A Customer.io that remembers when each request came, and from which sidecar: `python -m tests.engines.rate_store.counting_customerio`.
 
 Whoever sends names itself in the person's id: `0-…`. GET /arrivals answers the times by name, GET /throttle/0/5 has the next
-five requests of `0` answered 429.
+five requests of `0` answered 429, GET /forget forgets all times.
 """
 
 import json
@@ -37,6 +37,9 @@ class CountingConnection(NullConnection):
         words = path.split("/")
         if path == "/arrivals":
             self._tell(self._arrivals.times)
+        elif path == "/forget":
+            self._arrivals.times.clear()
+            self._tell({})
         elif words[1] == "throttle":
             self._arrivals.to_throttle[words[2]] = int(words[3])
             self._tell({})

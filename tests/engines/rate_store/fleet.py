@@ -36,6 +36,10 @@ class Counting:
         """When requests came, by sidecar, in order."""
         return dict(self._get("/arrivals"))
 
+    def forget(self) -> None:
+        """Forget all arrivals."""
+        self._get("/forget")
+
     def throttle(self, sidecar: int, number: int) -> None:
         """Have the next requests of a sidecar answered 429."""
         self._get(f"/throttle/{sidecar}/{number}")

@@ -29,7 +29,6 @@ class RedisServer:
         self._command = [need("redis-server", "redis-server"), "--dir", str(directory)]
         self.port = free_port()
         self._flags = flags
-        self.password: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -53,14 +52,14 @@ class RedisServer:
         try:
             with self.client() as client:
                 return bool(client.ping())
+        except redis.AuthenticationError:
+            return True
         except redis.ConnectionError:
             return False
 
     def client(self) -> redis.Redis:
         """A client for the test."""
-        return redis.Redis(
-            port=self.port, password=self.password, decode_responses=True, socket_timeout=WITHIN_S
-        )
+        return redis.Redis(port=self.port, decode_responses=True, socket_timeout=WITHIN_S)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""

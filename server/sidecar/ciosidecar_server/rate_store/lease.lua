@@ -46,13 +46,13 @@ end
 
 local rate = full * fraction
 local wanted = tonumber(ARGV[2])
-local lately = 2000000 + 20 / rate
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', now - lately))
+local lately = string.format('%.0f', now - 2000000 - 20 / rate)
+-- The first writes are those that a full Redis refuses: after another write it would let them pass.
 if wanted > 0 then
   redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[1])
   redis.call('PEXPIRE', KEYS[2], ARGV[15])
 end
-local sharers = math.max(1, redis.call('ZCARD', KEYS[2]))
+local sharers = math.max(1, redis.call('ZCOUNT', KEYS[2], lately, '+inf'))
 
 local span = tonumber(ARGV[5]) * 1000000
 local lease = math.max(span / sharers, 1 / rate)
@@ -70,5 +70,6 @@ redis.call('HSET', KEYS[1], 'until', string.format('%.0f', handed_out), 'fractio
   'lowered', string.format('%.0f', lowered), 'succeeded', string.format('%.0f', succeeded),
   'raised', string.format('%.0f', raised))
 redis.call('PEXPIRE', KEYS[1], ARGV[15])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', lately)
 return { tokens, string.format('%.0f', math.max(0, start - now)), string.format('%.9f', fraction),
   string.format('%.0f', now - lowered), sharers }

@@ -27,6 +27,8 @@ TIMEOUT_S = 0.2
 """The time that Redis may take for an answer."""
 _LATE_S = 0.05
 """The time that an answer may take which came while the process was busy."""
+_CONNECT_S = 1.0
+"""The time that connecting may take. No lease waits for it longer than for an answer."""
 _REGISTERED_S = 10.0
 _TTL_MS = 600_000
 _MOST_TOGETHER = 200
@@ -70,11 +72,10 @@ class RedisRateStore:
         self._redis = redis.Redis.from_url(
             url,
             socket_timeout=None,
-            socket_connect_timeout=TIMEOUT_S,
+            socket_connect_timeout=_CONNECT_S,
             protocol=2,
             retry=Retry(NoBackoff(), 0),
-            lib_name=None,
-            lib_version=None,
+            driver_info=None,
         )
         try:
             pool = self._redis.connection_pool
@@ -87,6 +88,7 @@ class RedisRateStore:
         self._shas: dict[str, str] = {}
         self._queue: list[_Call] = []
         self._flushing: asyncio.Task[None] | None = None
+        self._connected = False
 
     async def lease(self, request: LeaseRequest) -> Lease:
         """Exchange news of a workspace, and take tokens.
@@ -170,6 +172,7 @@ class RedisRateStore:
                 call.future.cancel()
             raise
         except Exception as problem:  # noqa: BLE001 - whatever happens, each caller is answered
+            self._connected = False
             answers = [problem] * len(calls)
         for call, answer in zip(calls, answers, strict=True):
             if call.future.done():
@@ -180,9 +183,9 @@ class RedisRateStore:
                 call.future.set_result(answer)
 
     async def _run(self, calls: Sequence[_Call]) -> list[Any]:
-        """Run scripts together; load them first if Redis does not know them."""
-        if not self._shas:
-            await self._load()
+        """Run scripts together. Connect first if need be, and load the scripts if Redis does not know them."""
+        if not self._connected:
+            await self._connect(calls)
         answers = await self._run_known(calls)
         if any(isinstance(answer, exceptions.NoScriptError) for answer in answers):
             await self._load()
@@ -196,18 +199,33 @@ class RedisRateStore:
                 answers[position] = answer
         return answers
 
+    async def _connect(self, calls: Sequence[_Call]) -> None:
+        """Connect and load the scripts, and meanwhile let no lease wait for long."""
+        giving_up = asyncio.get_running_loop().call_later(TIMEOUT_S, self._give_up, calls)
+        try:
+            await self._load(_CONNECT_S)
+        finally:
+            giving_up.cancel()
+        self._connected = True
+
+    def _give_up(self, calls: Sequence[_Call]) -> None:
+        """Answer leases that wait for the connection."""
+        for call in (*calls, *self._queue):
+            if call.script == "lease" and not call.future.done():
+                call.future.set_exception(RateStoreError("timeout"))
+
     async def _run_known(self, calls: Sequence[_Call]) -> list[Any]:
         pipeline = self._redis.pipeline(transaction=False)
         for call in calls:
             pipeline.evalsha(self._shas[call.script], len(call.keys), *call.keys, *call.arguments)
         return await _bounded(pipeline.execute(raise_on_error=False))
 
-    async def _load(self) -> None:
+    async def _load(self, timeout_s: float = TIMEOUT_S) -> None:
         for name, text in self._scripts.items():
-            self._shas[name] = await _bounded(self._redis.script_load(text))
+            self._shas[name] = await _bounded(self._redis.script_load(text), timeout_s)
 
 
-async def _bounded(work: Awaitable[_T]) -> _T:
+async def _bounded(work: Awaitable[_T], timeout_s: float = TIMEOUT_S) -> _T:
     """Return the result of something that Redis answers in time.
 
     Raises:
@@ -215,7 +233,7 @@ async def _bounded(work: Awaitable[_T]) -> _T:
     """
     task = asyncio.ensure_future(work)
     try:
-        await asyncio.wait((task,), timeout=TIMEOUT_S)
+        await asyncio.wait((task,), timeout=timeout_s)
         if not task.done():
             # The time may have passed while the event loop was held up: look once more at what has arrived.
             await asyncio.wait((task,), timeout=_LATE_S)
