@@ -54,7 +54,8 @@ class Sidecar:
                 self.limit.on_waiting()
                 if self._timer is not None:
                     self._timer.cancel()
-                self._timer = self.clock.call_at(self.clock.time() + wait_s, self.pump)
+                # Waiting sums of fractions could come out a hair short.
+                self._timer = self.clock.call_at(self.clock.time() + wait_s + 1e-9, self.pump)
                 return
             self.limit.reserve()
             self.demand -= 1
