@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ciosidecar_transform import read_destination
+from ciosidecar_transform.settings.destination import unusable
+
 from .checkpoint import LOCK
 from .errors import EXIT_USAGE, BackfillFailed
 from .files import WORK, cannot_write
@@ -78,6 +81,7 @@ def plan(options: BackfillOptions) -> Plan:
     Raises:
         BackfillFailed: The inputs cannot be read, or the output belongs to another backfill.
     """
+    _check_config(options.config)
     inputs = find_inputs(options.inputs)
     job = _job(options, inputs)
     old = read_manifest(options.output)
@@ -92,6 +96,19 @@ def plan(options: BackfillOptions) -> Plan:
     except OSError as problem:
         raise cannot_write(options.output / WORK, problem) from None
     return Plan(job, inputs, split_inputs(inputs), old is not None)
+
+
+def _check_config(config: bytes | None) -> None:
+    """Check the destination's settings: with wrong ones, every event would be refused.
+
+    Raises:
+        BackfillFailed: They cannot be used.
+    """
+    if config is None:
+        return
+    destination, problems = read_destination(config)
+    if destination is None:
+        raise BackfillFailed(f"--config: {unusable(problems)}", EXIT_USAGE)
 
 
 def _job(options: BackfillOptions, inputs: Sequence[InputFile]) -> Job:

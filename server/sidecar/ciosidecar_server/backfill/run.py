@@ -140,7 +140,8 @@ class Run:
     def _finish_partitions(self) -> None:
         done = self._checkpoint.partitions
         events = self._events_by_partition() or [0] * self._job.partitions
-        self._report.step("transforming", len(done), self._job.partitions)
+        name = "transforming" if self._partition is transform_partition else "delivering"
+        self._report.step(name, len(done), self._job.partitions)
         files = tuple(file.path for file in self._plan.inputs)
         # The largest first: the last task then ends soon after the others.
         numbers = sorted(
