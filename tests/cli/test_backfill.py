@@ -33,8 +33,7 @@ from tests.cli.backfills import (
 )
 from tests.cli.lines import CONFIG
 
-DESTINATION = read_destination(json.dumps(CONFIG).encode())[0]
-assert DESTINATION is not None
+SETTINGS = json.dumps(CONFIG).encode()
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +73,12 @@ def sent_events() -> Iterator[bytes]:
 
 def test_each_event_has_the_requests_that_the_transform_gives_it(whole: Path) -> None:
     """With its messageId and its place; masked credentials; nothing of the work is left."""
+    destination, _ = read_destination(SETTINGS)
+    assert destination is not None
     by_id = {row["messageId"]: row for row in rows(whole)}
     assert len(by_id) == 900
     for number, line in enumerate(sent_events()):
-        _, requests = transform(line, DESTINATION, now=int(NOW))
+        _, requests = transform(line, destination, now=int(NOW))
         row = by_id[json.loads(line)["messageId"]]
         assert row["line"] == number % 300 + 1
         assert Path(row["file"]).name == ("1.jsonl", "2.jsonl.gz", "3.ndjson")[number // 300]
@@ -102,6 +103,8 @@ def test_each_event_has_the_requests_that_the_transform_gives_it(whole: Path) ->
 
 def test_what_concerns_one_person_is_in_one_file_and_in_order(whole: Path) -> None:
     """However the person is named: two events with an ordering key in common never part."""
+    destination, _ = read_destination(SETTINGS)
+    assert destination is not None
     place = {
         row["messageId"]: (name, index)
         for name, file in content(whole).items()
@@ -109,14 +112,14 @@ def test_what_concerns_one_person_is_in_one_file_and_in_order(whole: Path) -> No
     }
     places_of_key: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for line in sent_events():
-        done = transform_event(line, DESTINATION, source_type="", now=int(NOW))
+        done = transform_event(line, destination, source_type="", now=int(NOW))
         assert done.operation is not None
         assert done.event is not None
         for key in operation_keys(done.operation, done.event):
             places_of_key[key].append(place[json.loads(line)["messageId"]])
-    for key, places in places_of_key.items():
-        assert len({name for name, _ in places}) == 1, key
-        assert places == sorted(places), key
+    for shared_key, places in places_of_key.items():
+        assert len({name for name, _ in places}) == 1, shared_key
+        assert places == sorted(places), shared_key
     assert len({name for name, _ in place.values()}) > 1
 
 

@@ -3,7 +3,7 @@
 import pickle
 
 import pytest
-from ciosidecar_transform import read_destination, transform
+from ciosidecar_transform import Outcome, Request, read_destination, transform
 from ciosidecar_transform.settings.dynamic import DynamicDestination
 
 EVENT = (
@@ -45,8 +45,8 @@ def test_what_events_filled_in_is_not_pickled() -> None:
     assert pickle.dumps(destination) == before
 
 
-def _described(transformed: object) -> list[object]:
-    outcome, requests = transformed  # type: ignore[misc]
+def _described(transformed: tuple[Outcome, list[Request]]) -> list[object]:
+    outcome, requests = transformed
     return [
         outcome,
         *(

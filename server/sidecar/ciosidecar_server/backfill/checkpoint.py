@@ -79,7 +79,8 @@ class Checkpoint:
                 break  # half-written when the process ended: its task runs again
             whole += len(line)
             self._keep(_decode(line))
-        self._file.truncate(whole)
+        if self._file.seek(0, os.SEEK_END) != whole:
+            self._file.truncate(whole)
 
     def add(self, result: KeysResult | SpillResult | PartitionResult | None) -> None:
         """Write that a task is finished; None for the joining of the links."""
