@@ -78,7 +78,10 @@ class Checkpoint:
             if not line.endswith(b"\n"):
                 break  # half-written when the process ended: its task runs again
             whole += len(line)
-            self._keep(_decode(line))
+            try:
+                self._keep(_decode(line))
+            except msgspec.MsgspecError as problem:
+                raise BackfillFailed(f"{self._path} cannot be read: {problem}") from None
         if self._file.seek(0, os.SEEK_END) != whole:
             self._file.truncate(whole)
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from ciosidecar_transform import read_destination
 from ciosidecar_transform.settings.destination import unusable
 
+from ..jsonl.reading import is_bare_event
 from .checkpoint import LOCK
 from .errors import EXIT_USAGE, BackfillFailed
 from .files import WORK, cannot_write
 from .inputs import InputFile, Split, find_inputs, split_inputs
 from .manifest import NAME, check_same, manifest_of, read_manifest, write_manifest
+from .reading import Rows
 from .tasks import Format, Job
 
 _PARTITION_BYTES = 4 << 20
@@ -83,6 +85,8 @@ def plan(options: BackfillOptions) -> Plan:
     """
     _check_config(options.config)
     inputs = find_inputs(options.inputs)
+    splits = split_inputs(inputs)
+    _check_first_line(options, splits)
     job = _job(options, inputs)
     old = read_manifest(options.output)
     if old is None:
@@ -95,7 +99,7 @@ def plan(options: BackfillOptions) -> Plan:
         (options.output / WORK).mkdir(mode=0o700, exist_ok=True)
     except OSError as problem:
         raise cannot_write(options.output / WORK, problem) from None
-    return Plan(job, inputs, split_inputs(inputs), old is not None)
+    return Plan(job, inputs, splits, old is not None)
 
 
 def _check_config(config: bytes | None) -> None:
@@ -109,6 +113,22 @@ def _check_config(config: bytes | None) -> None:
     destination, problems = read_destination(config)
     if destination is None:
         raise BackfillFailed(f"--config: {unusable(problems)}", EXIT_USAGE)
+
+
+def _check_first_line(options: BackfillOptions, splits: Sequence[Split]) -> None:
+    """Check that no config was forgotten: each line would be refused.
+
+    Raises:
+        BackfillFailed: The first line is an event, and there is no config for it.
+    """
+    if options.config is None and splits:
+        first = next(iter(Rows(splits[0], options.columns)), None)
+        if first is not None and is_bare_event(first.event):
+            raise BackfillFailed(
+                "the first line is an event without a destination: name the destination's settings with"
+                ' --config FILE, or write each line as {"event": {…}, "config": {…}}',
+                EXIT_USAGE,
+            )
 
 
 def _job(options: BackfillOptions, inputs: Sequence[InputFile]) -> Job:
