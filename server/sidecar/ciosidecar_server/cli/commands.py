@@ -34,7 +34,7 @@ app.command(
     config=SOURCES.chain(app),
     help_epilogue=examples("serve"),
 )
-for command in ("transform", "deliver", "check", "health", "top", "tap"):
+for command in ("transform", "deliver", "backfill", "check", "health", "top", "tap"):
     app.command(f"{__package__}.{command}:{command}", name=command, help_epilogue=examples(command))
 app.command(sandbox_app)
 add_completion(app)

@@ -13,6 +13,11 @@ tail -n 5 events.jsonl | ciosidecar transform --config destination.json --pack
 ciosidecar deliver events.jsonl --config destination.json \\
     --customerio-url http://127.0.0.1:8089
 """,
+    "backfill": """
+ciosidecar backfill events/ --config destination.json --output out
+ciosidecar backfill 'year=2025/*.jsonl.gz' --config destination.json \\
+    --output out --workers 8 --pack
+""",
     "check": """
 ciosidecar check --config destination.json
 ciosidecar check --config destination.json --probe \\

@@ -42,7 +42,13 @@ class _Event(Struct):
     message_id: Any = field(default=None, name="messageId")
 
 
+class _Failed(_Wrapped):
+    text: str = ""
+    failure: Raw = Raw()
+
+
 _decode_wrapped = Decoder(_Wrapped).decode
+_decode_failed = Decoder(_Failed).decode
 _decode_event = Decoder(_Event).decode
 _SCANNER = json.JSONDecoder()
 
@@ -122,15 +128,21 @@ def parse_line(line: bytes, config: bytes | None) -> Line:
     """Return the event of a line and the config of its destination, as the bytes in the line.
 
     Args:
-        line: The line as read.
+        line: The line as read. A line of a file of failed events, which has a "failure", may stand
+            anywhere.
         config: The config for all lines, which then are bare events. None if each line has its own:
             {"event": {…}, "config": {…}}, for a record also {"connection": {…}}.
 
     Raises:
         BadLine: The line has no event or no config, or is not JSON.
     """
+    failed = _failed_line(line) if b'"failure"' in line else None
+    if failed is not None and failed.text:
+        line, failed = failed.text.encode(), None
     if config is not None:
-        return Line(line, config)
+        if failed is None:
+            return Line(line, config)
+        return Line(bytes(failed.event), config, bytes(failed.connection))
     try:
         wrapped = _decode_wrapped(line)
         parsed = Line(bytes(wrapped.event), bytes(wrapped.config), bytes(wrapped.connection))
@@ -144,6 +156,20 @@ def parse_line(line: bytes, config: bytes | None) -> Line:
     if not parsed.config:
         raise BadLine('the line has no "config"; give one for all lines with --config FILE')
     return parsed
+
+
+def _failed_line(line: bytes) -> _Failed | None:
+    """Return a line of a file of failed events, or None for any other line.
+
+    Such a line has an object as its failure, and an object as its event or the text of a line that had
+    none. The event of a track is its name, so no event has this form.
+    """
+    try:
+        failed = _decode_failed(line)
+    except (DecodeError, RecursionError):
+        return None
+    has_event = bytes(failed.event).startswith(b"{") or failed.text
+    return failed if has_event and bytes(failed.failure).startswith(b"{") else None
 
 
 def _scan_wrapped(line: bytes) -> Line:

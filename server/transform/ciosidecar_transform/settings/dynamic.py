@@ -1,7 +1,7 @@
 """Destinations whose settings are filled in from each event. Rule 13.1."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 from msgspec import DecodeError, Raw, ValidationError
 from msgspec.json import Decoder, encode
@@ -33,6 +33,7 @@ class DynamicDestination:
             templates: The templates, by key and then by their text.
         """
         self._config = config
+        self._by_key = templates
         self._keys = list(templates)
         self._templates = {
             text: (key, template)
@@ -47,6 +48,12 @@ class DynamicDestination:
         self.by_phone = self._may_be(table.PHONE_AS_IDENTIFIER, wanted=True) or self._may_be(
             table.USER_ID_KIND, wanted="phone"
         )
+
+    def __reduce__(
+        self,
+    ) -> tuple[type[Self], tuple[dict[str, Raw], dict[str, dict[str, Template]]]]:
+        """Pickle what the destination was made of. The cache stays behind."""
+        return type(self), (self._config, self._by_key)
 
     def _api_version(self) -> str:
         if table.API_VERSION.key in self._keys:

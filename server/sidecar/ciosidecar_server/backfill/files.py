@@ -1,0 +1,45 @@
+"""Files that appear whole or not at all, and where a backfill keeps its own."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from .errors import BackfillFailed
+
+WORK = "work"
+"""The directory, in the output directory, of what is removed at the end."""
+
+
+def work_path(directory: str, name: str) -> Path:
+    """Return the path of a file of the work directory."""
+    return Path(directory, WORK, name)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing. It gets its name when the block ends without an error.
+
+    Raises:
+        BackfillFailed: The file cannot be written, for example because the disk is full.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as opened:
+            yield opened
+            opened.flush()
+            os.fsync(opened.fileno())
+        temporary.rename(path)
+    except OSError as problem:
+        raise cannot_write(path, problem) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, problem: OSError) -> BackfillFailed:
+    """Return the error for a file that cannot be written."""
+    return BackfillFailed(
+        f"cannot write {path}: {problem.strerror or problem}; once that is mended, run the same command again"
+        " to go on"
+    )

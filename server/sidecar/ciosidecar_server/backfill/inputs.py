@@ -1,0 +1,182 @@
+"""The inputs of a backfill: files, their fingerprints, and the splits that tasks read."""
+
+import glob
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import EXIT_USAGE, BackfillFailed
+
+MIN_SPLIT_BYTES = 16 << 20
+_MAX_SPLIT_BYTES = 256 << 20
+_WANTED_SPLITS = 1024
+_END_BYTES = 64 << 10
+_CHUNK_BYTES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFile:
+    """An input file, and what shows that it is still the same."""
+
+    path: str
+    """The absolute path."""
+    kind: str
+    """The key of its reader in `KINDS`."""
+    size: int
+    mtime_ns: int
+    ends: str
+    """A hash of its first and last 64 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A part of a file that one task reads."""
+
+    file: int
+    """The number of the file among the inputs, from 0."""
+    input: InputFile
+    start: int
+    """For lines, the first byte. For Parquet, the first row group."""
+    end: int
+    """For lines, the byte after the last one. For Parquet, the row group after the last one."""
+
+
+def lines_splits(file: InputFile, split_size: int) -> Iterator[tuple[int, int]]:
+    """Yield byte ranges of a file of lines, cut at the ends of lines."""
+    with Path(file.path).open("rb") as opened:
+        start = 0
+        while start < file.size:
+            end = _after_line(opened.fileno(), start + split_size - 1, file.size)
+            yield start, end
+            start = end
+
+
+def _after_line(descriptor: int, at: int, size: int) -> int:
+    """Return the position after the end of the line that has a byte at a position."""
+    while at < size:
+        chunk = os.pread(descriptor, _CHUNK_BYTES, at)
+        if not chunk:
+            break
+        found = chunk.find(b"\n")
+        if found >= 0:
+            return at + found + 1
+        at += len(chunk)
+    return size
+
+
+def _whole(file: InputFile, _split_size: int) -> Iterator[tuple[int, int]]:
+    """Yield a single range: a compressed file can only be read from its start."""
+    yield 0, file.size
+
+
+SPLITTERS: dict[str, Callable[[InputFile, int], Iterator[tuple[int, int]]]] = {
+    "lines": lines_splits,
+    "gzip": _whole,
+}
+"""By kind of file, the function that yields the ranges of its splits."""
+
+SUFFIXES = {
+    ".jsonl": "lines",
+    ".ndjson": "lines",
+    ".jsonl.gz": "gzip",
+    ".ndjson.gz": "gzip",
+}
+"""By suffix, the kind of the files that are read in a directory."""
+
+
+def find_inputs(arguments: Sequence[str]) -> list[InputFile]:
+    """Return the input files of some paths, directories and patterns, in order and each once.
+
+    A directory stands for the files in it, at any depth, whose suffix is in SUFFIXES, by name.
+
+    Raises:
+        BackfillFailed: A path does not exist or cannot be read, or there is no file at all.
+    """
+    paths: dict[str, None] = {}
+    for argument in arguments:
+        paths.update(dict.fromkeys(map(os.path.realpath, _expanded(argument))))
+    return [_describe(path) for path in paths]
+
+
+def _expanded(argument: str) -> list[str]:
+    if argument == "-":
+        raise BackfillFailed(
+            "standard input cannot be read twice, as a backfill does: write it to a file first",
+            EXIT_USAGE,
+        )
+    if Path(argument).is_dir():
+        found = sorted(map(str, _files_in(Path(argument))))
+        if not found:
+            raise BackfillFailed(
+                f"{argument} has no file of events ({', '.join(sorted(SUFFIXES))})", EXIT_USAGE
+            )
+        return found
+    if Path(argument).exists() or not glob.has_magic(argument):
+        return [argument]
+    matches = glob.glob(argument, recursive=True)  # noqa: PTH207 - Path.glob has no absolute patterns
+    found = sorted(path for path in matches if Path(path).is_file())
+    if not found:
+        raise BackfillFailed(f"no file matches {argument}", EXIT_USAGE)
+    return found
+
+
+def _files_in(directory: Path) -> Iterator[Path]:
+    for path in directory.rglob("*"):
+        hidden = any(part.startswith((".", "_")) for part in path.relative_to(directory).parts)
+        if not hidden and path.is_file() and _kind_of(path.name) is not None:
+            yield path
+
+
+def _kind_of(name: str) -> str | None:
+    for suffix, kind in SUFFIXES.items():
+        if name.endswith(suffix):
+            return kind
+    return None
+
+
+def _describe(path: str) -> InputFile:
+    kind = _kind_of(path) or ("gzip" if path.endswith(".gz") else "lines")
+    try:
+        with Path(path).open("rb") as opened:
+            status = os.fstat(opened.fileno())
+            ends = hashlib.sha256(opened.read(_END_BYTES))
+            opened.seek(max(0, status.st_size - _END_BYTES))
+            ends.update(opened.read(_END_BYTES))
+    except OSError as problem:
+        raise BackfillFailed(f"cannot read {path}: {problem.strerror}", EXIT_USAGE) from None
+    return InputFile(
+        path=path,
+        kind=kind,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        ends=ends.hexdigest()[:16],
+    )
+
+
+def check_unchanged(file: InputFile) -> None:
+    """Check that a file still has the size and the time that it had at the start.
+
+    Raises:
+        BackfillFailed: The file is gone, or was changed.
+    """
+    try:
+        status = Path(file.path).stat()
+    except OSError as problem:
+        raise BackfillFailed(f"cannot read {file.path}: {problem.strerror}") from None
+    if (status.st_size, status.st_mtime_ns) != (file.size, file.mtime_ns):
+        raise BackfillFailed(
+            f"{file.path} was changed while it was read: start again with another --output"
+        )
+
+
+def split_inputs(files: Sequence[InputFile]) -> list[Split]:
+    """Return the splits of all files, in order."""
+    total = sum(file.size for file in files)
+    split_size = min(max(MIN_SPLIT_BYTES, total // _WANTED_SPLITS), _MAX_SPLIT_BYTES)
+    return [
+        Split(number, file, start, end)
+        for number, file in enumerate(files)
+        for start, end in SPLITTERS[file.kind](file, split_size)
+    ]

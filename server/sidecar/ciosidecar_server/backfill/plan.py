@@ -1,0 +1,114 @@
+"""The plan of a backfill: what it reads, how it is divided, and the manifest of it."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .checkpoint import LOCK
+from .errors import EXIT_USAGE, BackfillFailed
+from .files import WORK, cannot_write
+from .inputs import InputFile, Split, find_inputs, split_inputs
+from .manifest import NAME, check_same, manifest_of, read_manifest, write_manifest
+from .tasks import Format, Job
+
+_PARTITION_BYTES = 4 << 20
+_MAX_PARTITIONS = 512
+# A compressed file has about five times its size when it is read.
+_COMPRESSION = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillOptions:
+    """What a caller asks of a backfill."""
+
+    inputs: Sequence[str]
+    """Files, directories and patterns."""
+    output: Path
+    config: bytes | None
+    """The destination's settings for all events, or None if each line has its own."""
+    connection: bytes = b""
+    """The config of the source connection of records."""
+    columns: tuple[str, ...] = ()
+    """As in `Job`."""
+    format: Format = "jsonl"
+    partitions: int | None = None
+    """None: by the size of the inputs."""
+    now: int | None = None
+    """None: the time of the first start."""
+    pack: bool = False
+    show_secrets: bool = False
+    deliver: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A backfill that can run. Everything that results depend on is fixed."""
+
+    job: Job
+    inputs: list[InputFile]
+    splits: list[Split]
+    resumed: bool
+    """Whether an earlier start has left something in the output directory."""
+
+
+def make_output(directory: Path) -> None:
+    """Create the output directory.
+
+    Raises:
+        BackfillFailed: It cannot be created, or has files of something else.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        foreign = sorted(path.name for path in directory.iterdir() if path.name != LOCK)
+    except OSError as problem:
+        raise BackfillFailed(
+            f"cannot use the output directory {directory}: {problem.strerror}", EXIT_USAGE
+        ) from None
+    if foreign and NAME not in foreign:
+        raise BackfillFailed(
+            f"the output directory {directory} is not empty, and no backfill has made it: it has {foreign[0]}",
+            EXIT_USAGE,
+        )
+
+
+def plan(options: BackfillOptions) -> Plan:
+    """Return the plan. The output directory MUST exist and be locked.
+
+    Raises:
+        BackfillFailed: The inputs cannot be read, or the output belongs to another backfill.
+    """
+    inputs = find_inputs(options.inputs)
+    job = _job(options, inputs)
+    old = read_manifest(options.output)
+    if old is None:
+        write_manifest(options.output, manifest_of(job, inputs, deliver=options.deliver))
+    else:
+        if options.now is None:
+            job = replace(job, now=old["now"])
+        check_same(old, manifest_of(job, inputs, deliver=options.deliver))
+    try:
+        (options.output / WORK).mkdir(mode=0o700, exist_ok=True)
+    except OSError as problem:
+        raise cannot_write(options.output / WORK, problem) from None
+    return Plan(job, inputs, split_inputs(inputs), old is not None)
+
+
+def _job(options: BackfillOptions, inputs: Sequence[InputFile]) -> Job:
+    return Job(
+        directory=str(options.output.absolute()),
+        config=options.config,
+        connection=options.connection,
+        columns=options.columns,
+        partitions=options.partitions or _partitions(inputs),
+        now=int(time.time()) if options.now is None else options.now,
+        pack=options.pack,
+        show_secrets=options.show_secrets,
+        format=options.format,
+    )
+
+
+def _partitions(inputs: Sequence[InputFile]) -> int:
+    """Return a number of partitions that depends on the inputs alone, so that every machine finds the same."""
+    size = sum(file.size * (_COMPRESSION if file.kind == "gzip" else 1) for file in inputs)
+    return min(max(1, -(-size // _PARTITION_BYTES)), _MAX_PARTITIONS)

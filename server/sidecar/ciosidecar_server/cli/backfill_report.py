@@ -1,0 +1,67 @@
+"""The progress of a backfill on stderr: a bar on a terminal, else a line every few seconds."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from .outcome import say, stderr
+
+_LINE_EVERY_S = 10.0
+
+
+class ProgressReport:
+    """Shows the steps of a run, the events so far and their rate."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total}"),
+            TextColumn("{task.fields[events]:,} events"),
+            TextColumn("{task.fields[rate]:,.0f}/s"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=stderr,
+            transient=True,
+            disable=not stderr.is_terminal,
+        )
+        self._task = self._bar.add_task("starting", total=None, events=0, rate=0.0)
+        self._name = ""
+        self._total = 0
+        self._began = self._said = time.monotonic()
+        self._first_events: int | None = None
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def step(self, name: str, done: int, total: int) -> None:
+        """Show the start of a step."""
+        self._name, self._total = name, total
+        self._began = time.monotonic()
+        self._bar.reset(self._task, description=name, total=total, completed=done, events=0, rate=0)
+
+    def progress(self, done: int, events: int) -> None:
+        """Show how far the step is."""
+        now = time.monotonic()
+        rate = events / max(now - self._began, 0.001)
+        self._bar.update(self._task, completed=done, events=events, rate=rate)
+        if not stderr.is_terminal and now - self._said >= _LINE_EVERY_S:
+            self._said = now
+            say(
+                f"{self._name}: {done} of {self._total} parts, {events} events, {rate:.0f} events/s"
+            )
+
+    def warn(self, text: str) -> None:
+        """Show a sentence."""
+        say(text, "yellow")
