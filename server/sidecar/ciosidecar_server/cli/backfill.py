@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter, validators
 
 from ..backfill.checkpoint import Lock
-from ..backfill.engines.choice import make_engine
+from ..backfill.engines.choice import EngineName, EngineOptions, make_engine
 from ..backfill.errors import BackfillFailed
 from ..backfill.plan import BackfillOptions, make_output, plan
 from ..backfill.run import Run
@@ -26,8 +26,10 @@ def backfill(
     output: Path,
     config: Path | None = None,
     connection: Path | None = None,
-    engine: Literal["local", "ray", "spark"] = "local",
+    engine: EngineName = "local",
     workers: _Positive = None,
+    ray_address: str = "",
+    spark_master: str = "",
     partitions: _Positive = None,
     format: Literal["jsonl", "parquet"] = "jsonl",  # noqa: A002 - the name of the option
     pack: bool = False,
@@ -51,6 +53,10 @@ def backfill(
             events. Without it, each line has its own, as for `transform`.
         connection: JSON file with the config of the source connection, for the records of a warehouse.
         engine: Where the workers run.
+        ray_address: Address of a Ray cluster. Defaults to RAY_ADDRESS, or to a Ray of this machine
+            that ends with the command.
+        spark_master: URL of a Spark master. Defaults to that of spark-submit or spark-defaults.conf, or
+            to a Spark of this machine that ends with the command.
         workers: Number of tasks at a time. Defaults to the CPUs of the engine; 1 starts no process.
         partitions: Number of parts in which people are processed. Defaults to one for each 4 MB of
             input, at most 512.
@@ -76,7 +82,15 @@ def backfill(
             pack=pack,
             show_secrets=show_secrets,
         )
-        summary = _run(options, engine, workers)
+        summary = _run(
+            options,
+            EngineOptions(
+                name=engine,
+                workers=workers,
+                ray_address=ray_address,
+                spark_master=spark_master,
+            ),
+        )
     except KeyboardInterrupt:
         say("interrupted: run the same command again to go on")
         raise SystemExit(EXIT_INTERRUPTED) from None
@@ -87,11 +101,11 @@ def backfill(
         raise SystemExit(EXIT_FAILED)
 
 
-def _run(options: BackfillOptions, engine: str, workers: int | None) -> Summary:
+def _run(options: BackfillOptions, engine: EngineOptions) -> Summary:
     make_output(options.output)
     with (
         Lock(options.output),
-        closing(make_engine(engine, workers)) as running,
+        closing(make_engine(engine)) as running,
         ProgressReport() as report,
     ):
         return Run(plan(options), running, report).run()
