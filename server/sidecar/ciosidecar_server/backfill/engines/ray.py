@@ -88,7 +88,7 @@ class RayEngine:
                 self._ray.init(self._address, log_to_driver=False, logging_level="ERROR")
             else:
                 self._start_here()
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 - whatever it is, the engine is not there
             where = f"at {self._address}" if self._cluster else "on this machine"
             raise BackfillFailed(f"there is no Ray {where}: {_first_line(problem)}") from None
         finally:
