@@ -17,7 +17,16 @@ _CONFIGS = (
 )
 _PERSON, _EVENT = ({"destination": {"object": kind}} for kind in ("person", "event"))
 # In percent, but for what is odd.
-_MIX = {"track": 50, "page": 15, "identify": 15, "screen": 8, "group": 4, "alias": 3, "record": 4, "odd": 1}
+_MIX = {
+    "track": 50,
+    "page": 15,
+    "identify": 15,
+    "screen": 8,
+    "group": 4,
+    "alias": 3,
+    "record": 4,
+    "odd": 1,
+}
 _ODD = (
     '{"event": {"type": "track", "userId": "u1", "event": "A", "properties": {"a": NaN}}}',
     "no JSON at all",
@@ -53,15 +62,31 @@ def write_lines(path: Path, number: int) -> None:
 
 
 def _event(kind: str, index: int, person: int, dice: random.Random) -> dict[str, Any]:
-    time = f"2026-03-{1 + index % 28:02}T05:{index // 60 % 60:02}:{index % 60:02}.{index % 1000:03}Z"
+    time = (
+        f"2026-03-{1 + index % 28:02}T05:{index // 60 % 60:02}:{index % 60:02}.{index % 1000:03}Z"
+    )
     if kind == "record":
-        identifiers = {"id": f"u{person}", "name": "Row", "created_at": time, "a.b": index, "big": _big(dice)}
-        return {"type": kind, "action": "update", "messageId": f"m{index}", "identifiers": identifiers}
+        identifiers = {
+            "id": f"u{person}",
+            "name": "Row",
+            "created_at": time,
+            "a.b": index,
+            "big": _big(dice),
+        }
+        return {
+            "type": kind,
+            "action": "update",
+            "messageId": f"m{index}",
+            "identifiers": identifiers,
+        }
     event: dict[str, Any] = {
         "type": kind,
         "messageId": f"m{index}",
         "originalTimestamp": time,
-        "context": {"library": {"name": "RudderLabs JavaScript SDK", "version": "3.7.6"}, "locale": "en-GB"},
+        "context": {
+            "library": {"name": "RudderLabs JavaScript SDK", "version": "3.7.6"},
+            "locale": "en-GB",
+        },
     }
     event |= _identity(person, dice)
     if not index % 7:
@@ -94,17 +119,28 @@ def _big(dice: random.Random) -> int:
 
 
 def _traits(person: int) -> dict[str, Any]:
-    return {"email": f"Person{person}@example.com", "plan.name": "pro", "seats": 2**53 + 1, "createdAt": 1_700_000_000}
+    return {
+        "email": f"Person{person}@example.com",
+        "plan.name": "pro",
+        "seats": 2**53 + 1,
+        "createdAt": 1_700_000_000,
+    }
 
 
 _FIELDS: dict[str, Any] = {
     "track": lambda _event, _person, dice: {
-        "event": dice.choice(("Order Completed", "Product Viewed", "Cart.Opened", "Application Installed")),
+        "event": dice.choice(
+            ("Order Completed", "Product Viewed", "Cart.Opened", "Application Installed")
+        ),
         "properties": _properties(dice),
     },
     "page": lambda _event, _person, dice: {
         "name": "Lamps",
-        "properties": {"url": "https://shop.example.com/en/lamps", "path": "/en/lamps", "n": dice.random()},
+        "properties": {
+            "url": "https://shop.example.com/en/lamps",
+            "path": "/en/lamps",
+            "n": dice.random(),
+        },
     },
     "screen": lambda _event, person, dice: {
         "name": "Cart",
@@ -115,7 +151,10 @@ _FIELDS: dict[str, Any] = {
         },
     },
     "identify": lambda _event, person, _dice: {"traits": _traits(person)},
-    "group": lambda _event, person, _dice: {"groupId": f"g{person % 50}", "traits": {"name": "Acme", "size.big": 2**60}},
+    "group": lambda _event, person, _dice: {
+        "groupId": f"g{person % 50}",
+        "traits": {"name": "Acme", "size.big": 2**60},
+    },
     "alias": lambda _event, person, _dice: {"previousId": f"a{person}", "userId": f"u{person}"},
 }
 

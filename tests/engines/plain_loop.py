@@ -36,7 +36,9 @@ def main(events: Path, output: Path) -> None:
             _, requests = transform(bytes(line.event), destination, now=now, connection=connection)
             for request in requests:
                 url = request.template.base_url + request.path
-                requests_file.write(f"{request.template.method} {url} ".encode() + request.body + b"\n")
+                requests_file.write(
+                    f"{request.template.method} {url} ".encode() + request.body + b"\n"
+                )
 
 
 if __name__ == "__main__":

@@ -27,10 +27,18 @@ def main() -> None:
         events = directory / "events.jsonl"
         write_lines(events, EVENTS)
         cpus = len(os.sched_getaffinity(0))
-        print(f"{EVENTS:,} events, {events.stat().st_size / EVENTS:.0f} bytes each, {cpus} CPUs, load {_load()}")
+        print(
+            f"{EVENTS:,} events, {events.stat().st_size / EVENTS:.0f} bytes each, {cpus} CPUs, load {_load()}"
+        )
         _row("way", "wall s", "CPU s", "events/s", "CPU µs/event", "results", "load")
         with _running("plain loop") as way:
-            way.run(sys.executable, "-m", "tests.engines.plain_loop", str(events), str(directory / "loop"))
+            way.run(
+                sys.executable,
+                "-m",
+                "tests.engines.plain_loop",
+                str(events),
+                str(directory / "loop"),
+            )
         of_server = directory / "server.jsonl"
         with _running("server, one stream") as way:
             way.run(*COMMAND, "transform", str(events), output=of_server)
@@ -39,7 +47,16 @@ def main() -> None:
         for engine in ENGINES:
             with _running(f"backfill, {engine}") as way:
                 output = directory / engine
-                way.run(*COMMAND, "backfill", str(events), "--engine", engine, "--output", str(output), exit_code=1)
+                way.run(
+                    *COMMAND,
+                    "backfill",
+                    str(events),
+                    "--engine",
+                    engine,
+                    "--output",
+                    str(output),
+                    exit_code=1,
+                )
                 way.results = _compared(expected, backfilled(output))
 
 
@@ -52,9 +69,18 @@ class _Way:
 
     def run(self, *command: str, output: Path | None = None, exit_code: int = 0) -> None:
         """Run a command and measure it with all its processes."""
-        with tempfile.TemporaryFile() as errors, open(output or os.devnull, "wb") as out, measured(self.took):
+        with (
+            tempfile.TemporaryFile() as errors,
+            (output or Path(os.devnull)).open("wb") as out,
+            measured(self.took),
+        ):
             done = subprocess.run(
-                command, stdout=out, stderr=errors, timeout=TIMEOUT_S, check=False, env=self.took.environment()
+                command,
+                stdout=out,
+                stderr=errors,
+                timeout=TIMEOUT_S,
+                check=False,
+                env=self.took.environment(),
             )
             if done.returncode != exit_code:
                 errors.seek(0)
@@ -80,7 +106,9 @@ def _running(name: str) -> Iterator[_Way]:
 def _compared(expected: Outcomes, found: Outcomes) -> str:
     differences = expected.differences(found)
     if differences:
-        sys.exit(f"{len(differences):,} results differ from the server's, as those of lines {differences[:5]}")
+        sys.exit(
+            f"{len(differences):,} results differ from the server's, as those of lines {differences[:5]}"
+        )
     return "as the server's"
 
 
@@ -89,4 +117,6 @@ def _load() -> str:
 
 
 def _row(*cells: str) -> None:
-    print(f"| {cells[0]:<20} | " + " | ".join(f"{cell:>13}" for cell in cells[1:]) + " |", flush=True)
+    print(
+        f"| {cells[0]:<20} | " + " | ".join(f"{cell:>13}" for cell in cells[1:]) + " |", flush=True
+    )

@@ -36,9 +36,14 @@ class Measured:
         for directory in Path("/proc").glob("[0-9]*"):
             try:
                 fields = (directory / "stat").read_text().rpartition(")")[2].split()
-                process = directory.name, fields[19]  # a process id is used again: with its start time
+                process = (
+                    directory.name,
+                    fields[19],
+                )  # a process id is used again: with its start time
                 # A process that was only just forked has the environment of its parent still.
-                environment = b"" if process in self._cpu_ticks else (directory / "environ").read_bytes()
+                environment = (
+                    b"" if process in self._cpu_ticks else (directory / "environ").read_bytes()
+                )
             except OSError:
                 continue
             if process in self._cpu_ticks or mark in environment.split(b"\0"):

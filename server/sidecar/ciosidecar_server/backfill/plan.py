@@ -5,11 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ciosidecar_transform import read_destination
+from ciosidecar_transform.settings.destination import unusable
+
 from .checkpoint import LOCK
 from .errors import EXIT_USAGE, BackfillFailed
 from .files import WORK, cannot_write
 from .inputs import InputFile, Split, find_inputs, split_inputs
 from .manifest import NAME, check_same, manifest_of, read_manifest, write_manifest
+from .parquet import check_parquet
+from .parquet.mapping import ColumnMap
 from .tasks import Format, Job
 
 _PARTITION_BYTES = 4 << 20
@@ -29,7 +34,7 @@ class BackfillOptions:
     """The destination's settings for all events, or None if each line has its own."""
     connection: bytes = b""
     """The config of the source connection of records."""
-    columns: tuple[str, ...] = ()
+    columns: ColumnMap | None = None
     """As in `Job`."""
     format: Format = "jsonl"
     partitions: int | None = None
@@ -50,6 +55,8 @@ class Plan:
     splits: list[Split]
     resumed: bool
     """Whether an earlier start has left something in the output directory."""
+    warnings: Sequence[str] = ()
+    """What the user should know before the start."""
 
 
 def make_output(directory: Path) -> None:
@@ -78,7 +85,14 @@ def plan(options: BackfillOptions) -> Plan:
     Raises:
         BackfillFailed: The inputs cannot be read, or the output belongs to another backfill.
     """
+    _check_config(options.config)
     inputs = find_inputs(options.inputs)
+    warnings = check_parquet(
+        inputs,
+        options.columns,
+        output=options.format == "parquet",
+        has_config=options.config is not None,
+    )
     job = _job(options, inputs)
     old = read_manifest(options.output)
     if old is None:
@@ -91,7 +105,20 @@ def plan(options: BackfillOptions) -> Plan:
         (options.output / WORK).mkdir(mode=0o700, exist_ok=True)
     except OSError as problem:
         raise cannot_write(options.output / WORK, problem) from None
-    return Plan(job, inputs, split_inputs(inputs), old is not None)
+    return Plan(job, inputs, split_inputs(inputs), old is not None, warnings)
+
+
+def _check_config(config: bytes | None) -> None:
+    """Check the destination's settings: with wrong ones, every event would be refused.
+
+    Raises:
+        BackfillFailed: They cannot be used.
+    """
+    if config is None:
+        return
+    destination, problems = read_destination(config)
+    if destination is None:
+        raise BackfillFailed(f"--config: {unusable(problems)}", EXIT_USAGE)
 
 
 def _job(options: BackfillOptions, inputs: Sequence[InputFile]) -> Job:

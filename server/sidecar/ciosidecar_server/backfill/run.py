@@ -10,6 +10,7 @@ from .checkpoint import Checkpoint
 from .components import join_links
 from .engines import Engine
 from .files import WORK
+from .guarded import Guarded
 from .keys import find_keys
 from .plan import Plan
 from .spills import spill
@@ -74,6 +75,8 @@ class Run:
             BackfillFailed: The run cannot go on. The same command goes on where it ended.
         """
         began = time.monotonic()
+        for warning in self._plan.warnings:
+            self._report.warn(warning)
         try:
             if len(self._checkpoint.partitions) < self._job.partitions:
                 self._find_keys()
@@ -140,7 +143,8 @@ class Run:
     def _finish_partitions(self) -> None:
         done = self._checkpoint.partitions
         events = self._events_by_partition() or [0] * self._job.partitions
-        self._report.step("transforming", len(done), self._job.partitions)
+        name = "transforming" if self._partition is transform_partition else "delivering"
+        self._report.step(name, len(done), self._job.partitions)
         files = tuple(file.path for file in self._plan.inputs)
         # The largest first: the last task then ends soon after the others.
         numbers = sorted(
@@ -157,7 +161,7 @@ class Run:
     def _results(
         self, function: Callable[[Task], Result], tasks: Sequence[Task]
     ) -> Iterator[Result]:
-        results = self._engine.run(function, tasks)
+        results = self._engine.run(Guarded(function), tasks)
         try:
             yield from results
         finally:

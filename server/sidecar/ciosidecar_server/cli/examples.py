@@ -17,6 +17,8 @@ ciosidecar deliver events.jsonl --config destination.json \\
 ciosidecar backfill events/ --config destination.json --output out
 ciosidecar backfill 'year=2025/*.jsonl.gz' --config destination.json \\
     --output out --workers 8 --pack
+ciosidecar backfill events/ --config destination.json --output out \\
+    --deliver --address 127.0.0.1:50550 --address 127.0.0.1:50551
 """,
     "check": """
 ciosidecar check --config destination.json

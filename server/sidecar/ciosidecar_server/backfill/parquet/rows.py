@@ -6,16 +6,11 @@ from typing import Any, NamedTuple
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from ciosidecar_transform.json_text import repair_surrogates
 from msgspec import Raw
 
-from .arrow_json import Unusable, is_array, is_object, is_text, json_values, unsupported_type
-from .mapping import OBJECT_FIELDS, SCALAR_FIELDS, BadMapping, ColumnMap, MappedField
-
-MAX_BATCH_ROWS = 1024
-BATCH_BYTES = 16 << 20
-_BUFFER_BYTES = 1 << 20
+from .arrow_json import Unusable, is_text, json_values
+from .mapping import OBJECT_FIELDS, ColumnMap, MappedField
 
 
 class TableRow(NamedTuple):
@@ -25,59 +20,14 @@ class TableRow(NamedTuple):
     problem: str
 
 
-def check_columns(schema: pa.Schema, columns: ColumnMap) -> set[str]:
-    """Check that the columns have types that events can hold.
-
-    Returns:
-        The mapped columns that the schema lacks.
-
-    Raises:
-        BadMapping: A column has a type that its field cannot have. The text names the column and its type.
-    """
-    if columns.events:
-        kind = _type_of(schema, columns.events)
-        if kind is None:
-            return {columns.events}
-        if not is_text(kind) and not is_object(kind):
-            raise BadMapping(
-                f"column {columns.events} is {kind}; an event is text, bytes, a struct or a map"
-            )
-        _check_supported(columns.events, kind)
-        return set()
-    missing = set()
-    for field in columns.fields:
-        if not field.column:
-            continue
-        kind = _type_of(schema, field.column)
-        if kind is None:
-            missing.add(field.column)
-        else:
-            _check_field(field, kind)
-    return missing
+def top_columns(names: Sequence[str], columns: ColumnMap) -> list[str]:
+    """Return the names of the columns to read."""
+    wanted = [columns.events] if columns.events else [field.column for field in columns.fields]
+    found = (_steps(names, column) for column in wanted if column)
+    return list(dict.fromkeys(steps[0] for steps in found if steps is not None))
 
 
-def _check_field(field: MappedField, kind: pa.DataType) -> None:
-    _check_supported(field.column, kind)
-    if pa.types.is_null(kind):
-        return
-    top = field.path[0] if len(field.path) == 1 else ""
-    if top in OBJECT_FIELDS and not is_text(kind) and not is_object(kind):
-        raise BadMapping(
-            f"column {field.column} is {kind}; {top} is a struct, a map, or text that is JSON"
-        )
-    if top in SCALAR_FIELDS and (is_object(kind) or is_array(kind)):
-        raise BadMapping(f"column {field.column} is {kind}; {top} is a single value")
-    if top not in OBJECT_FIELDS and field.content == "json" and not is_text(kind):
-        raise BadMapping(f"column {field.column} is {kind}; JSON is text")
-
-
-def _check_supported(column: str, kind: pa.DataType) -> None:
-    unsupported = unsupported_type(kind)
-    if unsupported is not None:
-        raise BadMapping(f"column {column} has the type {unsupported}, which JSON has no form for")
-
-
-def _type_of(schema: pa.Schema, column: str) -> pa.DataType | None:
+def type_of(schema: pa.Schema, column: str) -> pa.DataType | None:
     """Return the type of a column, or of a value within one, as "ctx.ip"."""
     steps = _steps(schema.names, column)
     if steps is None:
@@ -98,49 +48,18 @@ def _steps(names: Sequence[str], column: str) -> list[str] | None:
     return [first, *rest.split(".")] if dot and first in names else None
 
 
-def table_rows(path: str, groups: range, columns: ColumnMap) -> Iterator[TableRow]:
-    """Yield the rows of row groups. In memory are about 16 MiB of rows, and never a whole row group.
-
-    Raises:
-        OSError: The file cannot be read.
-        pa.ArrowException: The file is not Parquet, or a part of it is damaged.
-    """
-    with pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
-        names = _top_columns(file.schema_arrow.names, columns)
-        for group in groups:
-            metadata = file.metadata.row_group(group)
-            rows = _batch_rows(metadata)
-            if not names:  # each field is fixed, or its column is not in this file
-                for _ in range(metadata.num_rows):
-                    yield _row_of_fields({}, columns)
-                continue
-            for batch in file.iter_batches(rows, row_groups=[group], columns=names):
-                yield from _rows(batch, columns)
-
-
-def _batch_rows(group: pq.RowGroupMetaData) -> int:
-    row_bytes = max(1, group.total_byte_size // max(1, group.num_rows))
-    return int(min(MAX_BATCH_ROWS, max(1, BATCH_BYTES // row_bytes)))
-
-
-def _top_columns(names: Sequence[str], columns: ColumnMap) -> list[str]:
-    """Return the names of the columns to read."""
-    wanted = [columns.events] if columns.events else [field.column for field in columns.fields]
-    found = (_steps(names, column) for column in wanted if column)
-    return list(dict.fromkeys(steps[0] for steps in found if steps is not None))
-
-
-def _rows(batch: pa.RecordBatch, columns: ColumnMap) -> Iterator[TableRow]:
+def rows_of_batch(batch: pa.RecordBatch, columns: ColumnMap) -> Iterator[TableRow]:
+    """Yield the rows of a batch."""
     if columns.events:
         yield from _rows_of_events(columns.events, batch.column(columns.events))
         return
     values = {
         field.path: _values(batch, field)
         for field in columns.fields
-        if field.column and _type_of(batch.schema, field.column) is not None
+        if field.column and type_of(batch.schema, field.column) is not None
     }
     for index in range(batch.num_rows):
-        yield _row_of_fields({path: column[index] for path, column in values.items()}, columns)
+        yield row_of_fields({path: column[index] for path, column in values.items()}, columns)
 
 
 def _rows_of_events(name: str, column: pa.Array) -> Iterator[TableRow]:
@@ -207,7 +126,8 @@ def _is_json_with_surrogates(text: bytes) -> bool:
 _check_json = msgspec.json.Decoder(Raw).decode
 
 
-def _row_of_fields(values: dict[tuple[str, ...], Any], columns: ColumnMap) -> TableRow:
+def row_of_fields(values: dict[tuple[str, ...], Any], columns: ColumnMap) -> TableRow:
+    """Return a row by the values of its mapped fields, which are named by their paths."""
     event: dict[str, Any] = {}
     for field in columns.fields:
         value = Raw(field.fixed) if field.fixed else values.get(field.path)
