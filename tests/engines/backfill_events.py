@@ -91,7 +91,8 @@ def _event(kind: str, index: int, person: int, dice: random.Random) -> dict[str,
     event |= _identity(person, dice)
     if not index % 7:
         event["context"]["workspace"] = {"key": f"key-{index % 3}"}
-    return event | _FIELDS[kind](event, person, dice)
+    fields: dict[str, Any] = _FIELDS[kind](event, person, dice)
+    return event | fields
 
 
 def _identity(person: int, dice: random.Random) -> dict[str, Any]:

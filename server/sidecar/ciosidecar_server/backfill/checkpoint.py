@@ -78,8 +78,12 @@ class Checkpoint:
             if not line.endswith(b"\n"):
                 break  # half-written when the process ended: its task runs again
             whole += len(line)
-            self._keep(_decode(line))
-        self._file.truncate(whole)
+            try:
+                self._keep(_decode(line))
+            except msgspec.MsgspecError as problem:
+                raise BackfillFailed(f"{self._path} cannot be read: {problem}") from None
+        if self._file.seek(0, os.SEEK_END) != whole:
+            self._file.truncate(whole)
 
     def add(self, result: KeysResult | SpillResult | PartitionResult | None) -> None:
         """Write that a task is finished; None for the joining of the links."""

@@ -9,6 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -22,6 +23,7 @@ from .files import cannot_write, work_path
 _SYNC_EVERY_S = 1.0
 _LOCK_WITHIN_S = 10.0
 _LOCK_PAUSE_S = 0.05
+_TAIL_BYTES = 1 << 16
 _KINDS = ("refused", "failed")
 
 
@@ -109,11 +111,11 @@ class DeliveryProgress:
                 return
 
     def _read(self) -> None:
-        content = os.pread(self._file, os.fstat(self._file).st_size, 0)
-        whole = content.rfind(b"\n") + 1
-        if whole:
-            self.state = _decode(content[content.rfind(b"\n", 0, whole - 1) + 1 : whole])
-        os.ftruncate(self._file, whole)
+        self.state = last_state(self._file)
+        # A half-written line of a killed process must not become a part of the next line.
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            _write_all(self._file, b"\n")
         self.outcomes = Counter(self.state.outcomes)
         self.warnings = Counter(self.state.warnings)
 
@@ -180,6 +182,22 @@ class DeliveryProgress:
         except OSError as problem:
             raise cannot_write(self._path, problem) from None
         return names
+
+
+def last_state(descriptor: int) -> State:
+    """Return the state in the last whole line of a progress file, or an empty one."""
+    size = os.fstat(descriptor).st_size
+    tail_bytes = _TAIL_BYTES
+    while True:
+        start = max(0, size - tail_bytes)
+        lines = os.pread(descriptor, size - start, start).split(b"\n")
+        # The first line may lack its start, and the last one its end.
+        for line in reversed(lines[start > 0 : -1]):
+            with suppress(msgspec.DecodeError):
+                return _decode(line)
+        if not start:
+            return State()
+        tail_bytes *= 2
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

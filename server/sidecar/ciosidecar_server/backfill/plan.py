@@ -8,6 +8,7 @@ from pathlib import Path
 from ciosidecar_transform import read_destination
 from ciosidecar_transform.settings.destination import unusable
 
+from ..jsonl.reading import is_bare_event
 from .checkpoint import LOCK
 from .errors import EXIT_USAGE, BackfillFailed
 from .files import WORK, cannot_write
@@ -15,6 +16,7 @@ from .inputs import InputFile, Split, find_inputs, split_inputs
 from .manifest import NAME, check_same, manifest_of, read_manifest, write_manifest
 from .parquet import check_parquet
 from .parquet.mapping import ColumnMap
+from .reading import Rows
 from .tasks import Format, Job
 
 _PARTITION_BYTES = 4 << 20
@@ -93,6 +95,8 @@ def plan(options: BackfillOptions) -> Plan:
         output=options.format == "parquet",
         has_config=options.config is not None,
     )
+    splits = split_inputs(inputs)
+    _check_first_line(options, splits)
     job = _job(options, inputs)
     old = read_manifest(options.output)
     if old is None:
@@ -105,7 +109,7 @@ def plan(options: BackfillOptions) -> Plan:
         (options.output / WORK).mkdir(mode=0o700, exist_ok=True)
     except OSError as problem:
         raise cannot_write(options.output / WORK, problem) from None
-    return Plan(job, inputs, split_inputs(inputs), old is not None, warnings)
+    return Plan(job, inputs, splits, old is not None, warnings)
 
 
 def _check_config(config: bytes | None) -> None:
@@ -119,6 +123,22 @@ def _check_config(config: bytes | None) -> None:
     destination, problems = read_destination(config)
     if destination is None:
         raise BackfillFailed(f"--config: {unusable(problems)}", EXIT_USAGE)
+
+
+def _check_first_line(options: BackfillOptions, splits: Sequence[Split]) -> None:
+    """Check that no config was forgotten: each line would be refused.
+
+    Raises:
+        BackfillFailed: The first line is an event, and there is no config for it.
+    """
+    if options.config is None and splits:
+        first = next(iter(Rows(splits[0], options.columns)), None)
+        if first is not None and is_bare_event(first.event):
+            raise BackfillFailed(
+                "the first line is an event without a destination: name the destination's settings with"
+                ' --config FILE, or write each line as {"event": {…}, "config": {…}}',
+                EXIT_USAGE,
+            )
 
 
 def _job(options: BackfillOptions, inputs: Sequence[InputFile]) -> Job:

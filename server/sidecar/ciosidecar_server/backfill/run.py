@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from .checkpoint import Checkpoint
 from .components import join_links
 from .engines import Engine
-from .files import WORK
+from .files import WORK, work_path
 from .guarded import Guarded
 from .keys import find_keys
 from .plan import Plan
@@ -17,6 +17,7 @@ from .spills import spill
 from .summary import Summary
 from .tasks import KeysTask, PartitionResult, PartitionTask, SpillTask
 from .transforming import transform_partition
+from .watching import watching
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -154,9 +155,22 @@ class Run:
         tasks = [
             PartitionTask(self._job, number, len(self._plan.splits), files) for number in numbers
         ]
+        if self._partition is transform_partition:
+            self._take(tasks)
+            return
+        with watching(self._job.directory, self._report_delivery):
+            self._take(tasks)
+
+    def _take(self, tasks: Sequence[PartitionTask]) -> None:
+        done = self._checkpoint.partitions
         for result in self._results(self._partition, tasks):
             self._checkpoint.add(result)
+            work_path(self._job.directory, f"progress-{result.number:05}").unlink(missing_ok=True)
             self._report.progress(len(done), sum(one.events for one in done.values()))
+
+    def _report_delivery(self, events: int) -> None:
+        finished = list(self._checkpoint.partitions.values())
+        self._report.progress(len(finished), events + sum(one.events for one in finished))
 
     def _results(
         self, function: Callable[[Task], Result], tasks: Sequence[Task]

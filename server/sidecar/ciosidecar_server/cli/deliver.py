@@ -9,9 +9,10 @@ from ciosidecar import DeliveryOptions, Result, SidecarError, StreamOptions
 from cyclopts import Parameter, validators
 
 from ..jsonl.reading import NoConfig, chunks_of_lines, message_id
-from ..jsonl.streaming import LineStream
+from ..jsonl.streaming import InputLine, LineStream
 from ..jsonl.summary import Summary
 from ..jsonl.writing import delivered_line
+from .failed_file import FailedFile
 from .files import open_input, read_file
 from .outcome import EXIT_FAILED, EXIT_USAGE, Failed, drop_output, run, say, stderr
 from .output import CannotWrite, Lines
@@ -28,6 +29,7 @@ def deliver(
     config: Path | None = None,
     target: Annotated[Target, Parameter(name="*")] = Target(),  # noqa: B008 - frozen
     customerio_url: str | None = None,
+    failed: Path | None = None,
     timeout_s: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
     with_requests: bool = False,
     show_secrets: bool = False,
@@ -43,7 +45,7 @@ def deliver(
 
     A retryable failure is retried until --timeout-s is over. Later events of the same person wait
     for it, and fail with BLOCKED if it stays undelivered. The exit code is 0 if no event failed. If
-    the output cannot be written, delivery stops with exit code 1; stderr then says how many lines
+    --failed or the output cannot be written, delivery stops with exit code 1; stderr then says how many lines
     were written and which input lines have no result.
 
     Args:
@@ -53,6 +55,8 @@ def deliver(
         target: The running sidecar to use.
         customerio_url: URL to send to instead of Customer.io, for example the sandbox's URL. Not
             with --target.
+        failed: File for the events that failed, with their reasons: a new one, or an empty one. `deliver`
+            and `backfill` read it as it is. After Ctrl-C, it also has the events without a result.
         timeout_s: Seconds that the delivery of an event may take, queueing and retries included.
             Defaults to the sidecar's --delivery-timeout-s.
         with_requests: Also print the requests. A request for several events is on the last of their
@@ -60,7 +64,7 @@ def deliver(
         show_secrets: Print Authorization headers instead of masking them.
     """
     options = DeliveryOptions(timeout_s=timeout_s, include_requests=with_requests)
-    run(_deliver(file, config, target, customerio_url, options, show_secrets=show_secrets))
+    run(_deliver(file, config, target, customerio_url, options, failed, show_secrets=show_secrets))
 
 
 async def _deliver(
@@ -69,6 +73,7 @@ async def _deliver(
     target: Target,
     customerio_url: str | None,
     options: DeliveryOptions,
+    failed: Path | None,
     *,
     show_secrets: bool,
 ) -> None:
@@ -77,20 +82,26 @@ async def _deliver(
     summary = Summary("delivered")
     out = Lines()
 
-    def done(line: int, event: bytes, result: Result, line_of: Mapping[int, int]) -> None:
+    def done(line: InputLine, result: Result, line_of: Mapping[int, int]) -> None:
+        # First, because the output may have no reader any more.
+        failed_file.add(line, result)
         out.write(
             delivered_line(
                 result,
                 line_of,
-                line=line,
-                message_id=message_id(event),
+                line=line.number,
+                message_id=message_id(line.event),
                 with_requests=options.include_requests,
                 show_secrets=show_secrets,
             )
         )
-        summary.count(event, result)
+        summary.count(line.event, result)
 
-    with open_input(file) as lines, delivering(summary) as progress:
+    with (
+        open_input(file) as lines,
+        FailedFile(failed, has_config=config is None) as failed_file,
+        delivering(summary) as progress,
+    ):
         progress.add_task("events", total=None)
         try:
             async with (
@@ -98,7 +109,10 @@ async def _deliver(
                 client.stream(options=_STREAM, deliver=options) as stream,
             ):
                 line_stream = LineStream(stream, config_json, pack=True, done=done)
-                await _run(line_stream, chunks_of_lines(lines))
+                try:
+                    await _run(line_stream, chunks_of_lines(lines))
+                finally:
+                    failed_file.add_unfinished(line_stream.unfinished())
         finally:
             progress.stop()
             summary.show(stderr)

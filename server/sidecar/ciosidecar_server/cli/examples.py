@@ -12,6 +12,9 @@ tail -n 5 events.jsonl | ciosidecar transform --config destination.json --pack
     "deliver": """
 ciosidecar deliver events.jsonl --config destination.json \\
     --customerio-url http://127.0.0.1:8089
+ciosidecar deliver events.jsonl --config destination.json \\
+    --failed failed.jsonl
+ciosidecar deliver failed.jsonl --config destination.json
 """,
     "backfill": """
 ciosidecar backfill events/ --config destination.json --output out

@@ -8,7 +8,7 @@ from ciosidecar import Result, StreamOptions
 from cyclopts import Parameter
 
 from ..jsonl.reading import NoConfig, chunks_of_lines
-from ..jsonl.streaming import LineStream
+from ..jsonl.streaming import InputLine, LineStream
 from ..jsonl.summary import Summary
 from ..jsonl.writing import result_line
 from .files import open_input, read_file
@@ -59,9 +59,9 @@ async def _transform(
     with open_input(file) as lines, counting() as progress:
         task = progress.add_task("events", total=None)
 
-        def done(_line: int, event: bytes, result: Result, line_of: Mapping[int, int]) -> None:
+        def done(line: InputLine, result: Result, line_of: Mapping[int, int]) -> None:
             out.write(result_line(result, line_of, show_secrets=show_secrets))
-            summary.count(event, result)
+            summary.count(line.event, result)
             progress.update(task, advance=1)
 
         try:

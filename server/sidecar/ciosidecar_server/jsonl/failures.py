@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import DecodeError, Raw
 from msgspec.json import decode, encode
 
-from .reading import Line
+from .reading import Line, original_text
 
 
 def failed_line(
@@ -24,7 +24,8 @@ def failed_line(
         has_config: Whether the line of the input had a config of its own.
     """
     if line is None or not _is_object(line.event):
-        return encode({"text": row.decode(errors="replace"), "failure": failure}) + b"\n"
+        text = original_text(row).decode(errors="replace")
+        return encode({"text": text, "failure": failure}) + b"\n"
     members: dict[str, Any] = {"event": Raw(line.event)}
     if has_config:
         members["config"] = Raw(line.config)

@@ -136,9 +136,8 @@ def parse_line(line: bytes, config: bytes | None) -> Line:
     Raises:
         BadLine: The line has no event or no config, or is not JSON.
     """
-    failed = _failed_line(line) if b'"failure"' in line else None
-    if failed is not None and failed.text:
-        line, failed = failed.text.encode(), None
+    line = original_text(line)
+    failed = _failed_line(line)
     if config is not None:
         if failed is None:
             return Line(line, config)
@@ -158,12 +157,20 @@ def parse_line(line: bytes, config: bytes | None) -> Line:
     return parsed
 
 
+def original_text(line: bytes) -> bytes:
+    """Return the text in a line for a text that had no event, or any other line as it is."""
+    failed = _failed_line(line)
+    return failed.text.encode() if failed is not None and failed.text else line
+
+
 def _failed_line(line: bytes) -> _Failed | None:
     """Return a line of a file of failed events, or None for any other line.
 
     Such a line has an object as its failure, and an object as its event or the text of a line that had
     none. The event of a track is its name, so no event has this form.
     """
+    if b'"failure"' not in line:
+        return None
     try:
         failed = _decode_failed(line)
     except (DecodeError, RecursionError):

@@ -3,18 +3,42 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
 
 from ciosidecar import Answer, AsyncStream, Destination, EventError, Result, SourceConnection
 
-from .reading import MAX_LINE_BYTES, BadLine, NoConfig, is_bare_event, next_chunk, parse_line
+from .reading import (
+    MAX_LINE_BYTES,
+    BadLine,
+    Line,
+    NoConfig,
+    is_bare_event,
+    next_chunk,
+    parse_line,
+)
 
 _MAX_KNOWN_DESTINATIONS = 1000
 # More events than there are between the first and the last event of one request.
 _REQUEST_SPAN = 20_000
 
-Done = Callable[[int, bytes, Result, Mapping[int, int]], None]
-"""Called for each line in order, with its number, its event (b"" if it has none), its result, and the line numbers
-by position on the stream."""
+
+class InputLine(NamedTuple):
+    """A line of the input that is not blank."""
+
+    number: int
+    text: bytes
+    """The line as read; b"" if it was too long."""
+    parsed: Line | None
+    """The event and its configs, or None if the line has no event."""
+
+    @property
+    def event(self) -> bytes:
+        """Return the event, b"" if the line has none."""
+        return self.parsed.event if self.parsed else b""
+
+
+Done = Callable[[InputLine, Result, Mapping[int, int]], None]
+"""Called for each line in order, with its result and the line numbers by position on the stream."""
 
 
 class LineStream:
@@ -37,7 +61,8 @@ class LineStream:
         self._done = done
         self._destinations: dict[bytes, Destination] = {}
         # Results of lines that were not sent. They wait for the results of earlier lines.
-        self._local: deque[tuple[int, Result]] = deque()
+        self._local: deque[tuple[InputLine, Result]] = deque()
+        self._on_stream: deque[InputLine] = deque()
         self._lines_read = 0
         self._sent = 0
         self._handed_out = 0
@@ -95,7 +120,8 @@ class LineStream:
         except BadLine as problem:
             code = "TOO_LARGE" if line is None else "INVALID_JSON"
             error = EventError(code, "instrumentation", str(problem), retryable=False)
-            self._local.append((self._lines_read, Result(-1, 400, error=error)))
+            unread = InputLine(self._lines_read, line or b"", None)
+            self._local.append((unread, Result(-1, 400, error=error)))
             return
         destination = self._destinations.get(parsed.config)
         if destination is None:
@@ -104,28 +130,45 @@ class LineStream:
             destination = self._destinations[parsed.config] = Destination(parsed.config)
         self._line_of[self._sent] = self._lines_read
         self._sent += 1
-        await self._stream.send(
-            parsed.event,
-            parsed.event,
-            destination=destination,
-            connection=SourceConnection(parsed.connection) if parsed.connection else None,
-            **self._fields,
-        )
+        input_line = InputLine(self._lines_read, line or b"", parsed)
+        self._on_stream.append(input_line)
+        try:
+            await self._stream.send(
+                parsed.event,
+                input_line,
+                destination=destination,
+                connection=SourceConnection(parsed.connection) if parsed.connection else None,
+                **self._fields,
+            )
+        except BaseException:
+            # The stream did not take the line.
+            self._on_stream.remove(input_line)
+            raise
+
+    def unfinished(self) -> Iterator[tuple[InputLine, Result | None]]:
+        """Yield the lines that were not handed out although they were sent, or have a result already.
+
+        The result of a line that was sent is None.
+        """
+        lines: list[tuple[InputLine, Result | None]] = [*self._local]
+        lines += [(line, None) for line in self._on_stream]
+        yield from sorted(lines, key=lambda pair: pair[0].number)
 
     def _hand_out(self, answer: Answer) -> None:
         position = answer.result.position
-        line = self._line_of[position]
-        self._hand_out_local(line)
-        self._finish_line(line, answer.attachment, answer.result)
+        line: InputLine = answer.attachment
+        self._hand_out_local(line.number)
+        self._finish_line(line, answer.result)
+        self._on_stream.popleft()
         self._handed_out += 1
         self._line_of.pop(position - _REQUEST_SPAN, None)
 
     def _hand_out_local(self, before: int) -> None:
         """Hand out the results of lines that were not sent, up to a line."""
-        while self._local and self._local[0][0] < before:
-            line, result = self._local.popleft()
-            self._finish_line(line, b"", result)
+        while self._local and self._local[0][0].number < before:
+            self._finish_line(*self._local[0])
+            self._local.popleft()
 
-    def _finish_line(self, line: int, event: bytes, result: Result) -> None:
-        self._done(line, event, result, self._line_of)
-        self.lines_done = line
+    def _finish_line(self, line: InputLine, result: Result) -> None:
+        self._done(line, result, self._line_of)
+        self.lines_done = line.number

@@ -131,6 +131,8 @@ def _keep_to_this_machine() -> None:
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Ray lowers the priority of its workers by 15, which starves them on a busy machine.
+    os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 def _short_directory() -> str:

@@ -41,7 +41,7 @@ def unsupported_type(kind: pa.DataType) -> pa.DataType | None:
 
 def is_object(kind: pa.DataType) -> bool:
     """Return True if values of the type are JSON objects."""
-    return types.is_struct(kind) or types.is_map(kind)
+    return bool(types.is_struct(kind) or types.is_map(kind))
 
 
 def is_text(kind: pa.DataType) -> bool:

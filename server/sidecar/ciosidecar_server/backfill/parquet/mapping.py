@@ -129,13 +129,14 @@ def _of_file(mapping_file: bytes) -> list[MappedField]:
 
 def _of_member(name: str, source: object) -> MappedField:
     path = _path(name)
-    match source:
-        case str() if source:
-            return _of_column(path, source)
-        case {"column": str() as column, "json": True} if column and len(source) == 2:
+    if isinstance(source, str) and source:
+        return _of_column(path, source)
+    if isinstance(source, dict) and source.keys() == {"value"}:
+        return MappedField(path=path, fixed=encode(source["value"]))
+    if isinstance(source, dict) and source.keys() == {"column", "json"} and source["json"] is True:
+        column = source["column"]
+        if isinstance(column, str) and column:
             return MappedField(path=path, column=column, content="json")
-        case {"value": value} if len(source) == 1:
-            return MappedField(path=path, fixed=encode(value))
     raise BadMapping(
         f'{name} is neither "COLUMN" nor {{"column": "COLUMN", "json": true}} nor {{"value": …}}'
     )

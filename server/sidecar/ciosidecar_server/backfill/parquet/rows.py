@@ -87,9 +87,9 @@ def _row_of_event(column: str, value: object) -> TableRow:
 
 
 def _values(batch: pa.RecordBatch, field: MappedField) -> list[Any]:
-    first, *rest = _steps(batch.schema.names, field.column) or ()
-    column = batch.column(first)
-    for step in rest:
+    steps = _steps(batch.schema.names, field.column) or [field.column]
+    column = batch.column(steps[0])
+    for step in steps[1:]:
         column = pc.struct_field(column, step)
     values = json_values(column)
     if field.content == "json" and is_text(column.type):
