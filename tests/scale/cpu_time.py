@@ -3,22 +3,22 @@
 import os
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_MARK = "CIOSIDECAR_MEASURED"
+from tests.engines.marked import Marked
+
 _EVERY_S = 0.5
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class Measured:
+class Measured(Marked):
     """What a command took."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.wall_s = 0.0
-        self._mark = uuid.uuid4().hex
         self._cpu_ticks: dict[tuple[str, str], int] = {}
 
     @property
@@ -26,13 +26,8 @@ class Measured:
         """User and system time of all processes. What a process did in its last half second may be missing."""
         return sum(self._cpu_ticks.values()) / _TICKS
 
-    def environment(self) -> dict[str, str]:
-        """The environment of the command. Its processes inherit it, and are known by it."""
-        return os.environ | {_MARK: self._mark}
-
     def sample(self) -> None:
         """Reads what the processes have used so far."""
-        mark = f"{_MARK}={self._mark}".encode()
         for directory in Path("/proc").glob("[0-9]*"):
             try:
                 fields = (directory / "stat").read_text().rpartition(")")[2].split()
@@ -41,13 +36,10 @@ class Measured:
                     fields[19],
                 )  # a process id is used again: with its start time
                 # A process that was only just forked has the environment of its parent still.
-                environment = (
-                    b"" if process in self._cpu_ticks else (directory / "environ").read_bytes()
-                )
+                if process in self._cpu_ticks or self.has(directory):
+                    self._cpu_ticks[process] = int(fields[11]) + int(fields[12])
             except OSError:
                 continue
-            if process in self._cpu_ticks or mark in environment.split(b"\0"):
-                self._cpu_ticks[process] = int(fields[11]) + int(fields[12])
 
 
 @contextmanager
