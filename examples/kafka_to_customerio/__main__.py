@@ -5,11 +5,10 @@ import logging
 import signal
 import sys
 
-from ciosidecar import AsyncClient, SidecarError
-from confluent_kafka import KafkaException
+from ciosidecar import AsyncClient, SidecarError, v1
 
 from .options import Options, read_options
-from .relay import CannotRun, Relay
+from .relay import CannotRun, Relay, UnusableSettings
 
 log = logging.getLogger("kafka_to_customerio")
 
@@ -32,6 +31,9 @@ async def relay(options: Options) -> None:
     async with AsyncClient(
         options.targets, tls=options.tls, token_file=options.token_file
     ) as client:
+        features = (await client.capabilities()).features
+        if v1.Feature.FEATURE_DELIVERY not in features:
+            raise CannotRun("the sidecar does not deliver: start it without --no-delivery")
         checked = await client.check(options.destination)
         for problem in checked.problems:
             log.warning("destination: %s %s", problem.key, problem.message)
@@ -50,8 +52,9 @@ def main() -> None:
         asyncio.run(relay(options))
     except (CannotRun, SidecarError) as failure:
         sys.exit(f"{failure}")
-    except KafkaException as failure:
-        sys.exit(f"Kafka: {failure.args[0].str()}")
+    except UnusableSettings as failure:
+        log.error("%s", failure)  # noqa: TRY400 - an operator needs no traceback
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,8 @@ class DeadLetters:
                 on_delivery=on_delivery,
             )
         except KafkaException as failure:
-            return failure.args[0]  # type: ignore[no-any-return]
+            error: KafkaError = failure.args[0]
+            return error
         except BufferError:  # too many records wait for their acks
             return KafkaError(KafkaError._QUEUE_FULL)  # noqa: SLF001 - the library's own name
         return await acked

@@ -73,6 +73,7 @@ class Options:
     max_outstanding_events: int
     max_outstanding_bytes: int
     max_tries: int | None
+    max_pause_s: float
     delivery_timeout_s: float | None
     commit_every_s: float
     report_every_s: float
@@ -124,6 +125,7 @@ def _checked(given: argparse.Namespace) -> Options:
         max_outstanding_events=given.max_outstanding_events,
         max_outstanding_bytes=given.max_outstanding_bytes,
         max_tries=given.max_tries,
+        max_pause_s=given.max_pause_s,
         delivery_timeout_s=given.delivery_timeout_s,
         commit_every_s=given.commit_every_s,
         report_every_s=given.report_every_s,
@@ -229,6 +231,11 @@ def _parser() -> argparse.ArgumentParser:
             "delivery-timeout",
             None,
             "time limit of one delivery, retries of the sidecar included (the sidecar's own)",
+        ),
+        (
+            "max-pause",
+            30.0,
+            "longest pause of a partition, unless Customer.io asks for more (%(default)g)",
         ),
         ("commit-every", 1.0, "interval of commits (%(default)g)"),
         ("report-every", 10.0, "interval of the line of counts (%(default)g)"),

@@ -13,7 +13,7 @@ from confluent_kafka import Message
 from .dead_letters import DeadLetters
 from .records import Counts, Record
 
-_FIRST_DELAY_S, _MAX_DELAY_S = 0.2, 60.0
+_FIRST_PAUSE_S = 0.2
 log = logging.getLogger("kafka_to_customerio")
 
 
@@ -41,6 +41,7 @@ class Partition:
         dead_letters: The dead-letter topic.
         counts: The counts of the process.
         max_tries: The number of retryable failures after which an event is refused. None: no limit.
+        max_pause_s: The longest pause after a failure, unless Customer.io asks for a longer one.
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class Partition:
         open_stream: Callable[[], AsyncStream],
         dead_letters: DeadLetters,
         counts: Counts,
-        max_tries: int | None = None,
+        *,
+        max_tries: int | None,
+        max_pause_s: float,
     ) -> None:
         self.topic = topic
         self.number = number
@@ -66,6 +69,7 @@ class Partition:
         self._dead_letters = dead_letters
         self._counts = counts
         self._max_tries = max_tries
+        self._max_pause_s = max_pause_s
         self._next_offset: int | None = None
         self._done = 0
         # In the order of offsets. An OrderedDict finds its first entry at once, a dict does not.
@@ -93,6 +97,8 @@ class Partition:
         """Take the next record."""
         offset, value = message.offset(), message.value()
         assert offset is not None
+        if self.committed is None:
+            self.committed = offset  # Kafka starts where the group is
         self._next_offset = offset + 1
         if value is None:
             self._counts["tombstones"] += 1
@@ -125,16 +131,16 @@ class Partition:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self) -> None:
-        delay_s = _FIRST_DELAY_S
+        delay_s = _FIRST_PAUSE_S
         while True:
             done_before = self._done
             failure = await self._carry()
             if self._is_stopping:
                 return
             if self._done > done_before:
-                delay_s = _FIRST_DELAY_S
+                delay_s = _FIRST_PAUSE_S
             wait_s = max(failure.retry_after_s, random.uniform(delay_s / 2, delay_s))  # noqa: S311
-            delay_s = min(delay_s * 2, _MAX_DELAY_S)
+            delay_s = min(delay_s * 2, self._max_pause_s)
             log.warning(
                 "%s/%d pauses for %.1f s with %d events: %s",
                 self.topic,
@@ -186,7 +192,7 @@ class Partition:
                 try:
                     await stream.send(record.value, record, attempt=record.tries)
                 except ValueError as fault:  # more than fits in a message of gRPC
-                    self._refuse(record, "EVENT_TOO_LARGE", str(fault), 0)
+                    self._refuse(record, "TOO_LARGE", str(fault), 0)
             self._more.clear()
             await self._more.wait()
 

@@ -34,6 +34,10 @@ class CannotRun(Exception):
     """A cause that the operator must mend. The text says what to do."""
 
 
+class UnusableSettings(Exception):
+    """Settings that librdkafka refuses."""
+
+
 class Relay:
     """A member of a consumer group.
 
@@ -50,12 +54,14 @@ class Relay:
         if options.consumer_settings.get("group.protocol") != "consumer":
             # A rebalance then takes only the partitions that move.
             defaults["partition.assignment.strategy"] = "cooperative-sticky"
-        self._consumer = AIOConsumer(
-            {**defaults, "error_cb": self._on_error, "logger": log, **options.consumer_settings}
-        )
-        self._dead_letters = DeadLetters(
-            options.dead_letter_topic, {"logger": log, **options.producer_settings}
-        )
+        defaults |= {"error_cb": self._on_error, "logger": log}
+        try:
+            self._consumer = AIOConsumer({**defaults, **options.consumer_settings})
+            self._dead_letters = DeadLetters(
+                options.dead_letter_topic, {"logger": log, **options.producer_settings}
+            )
+        except KafkaException as failure:
+            raise UnusableSettings(f"--kafka-settings: {failure.args[0].str()}") from failure
 
     async def run(self) -> None:
         """Carry records until told to stop.
@@ -137,7 +143,8 @@ class Relay:
                 self._open_stream,
                 self._dead_letters,
                 self._counts,
-                self._options.max_tries,
+                max_tries=self._options.max_tries,
+                max_pause_s=self._options.max_pause_s,
             )
         log.info("assigned: %s", _names(assigned))
 

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.engines.programs import need
 
@@ -63,16 +62,20 @@ class Broker:
     def start(self) -> None:
         """Start the broker, and wait until it answers."""
         self._process = self._run("kafka.Kafka", self._settings)
-        admin = AdminClient({"bootstrap.servers": self.address, "logger": _Silent()})
+        # Asking for a group's offsets makes the topic that keeps them, and waits for it.
+        consumer = Consumer(
+            {"bootstrap.servers": self.address, "group.id": "any", "logger": _Silent()}
+        )
         ends_at = time.monotonic() + _START_WITHIN_S
         while True:
             try:
-                admin.list_topics(timeout=1)
+                consumer.committed([TopicPartition("any", 0)], timeout=1)
             except KafkaException:
                 assert self._process.poll() is None, self._log.read_text()
                 assert time.monotonic() < ends_at, self._log.read_text()
             else:
-                return
+                break
+        consumer.close()
 
     def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End the broker."""

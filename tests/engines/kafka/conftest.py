@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.engines.kafka.broker import Broker, broker
@@ -16,15 +17,22 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         yield running
 
 
-@pytest.fixture
-def sandbox() -> Iterator[Process]:
-    """A sandbox without faults."""
+@pytest.fixture(scope="session")
+def one_sandbox() -> Iterator[Process]:
+    """A sandbox for the whole session."""
     with sandbox_process() as running:
         yield running
 
 
 @pytest.fixture
-def sidecar(sandbox: Process) -> Iterator[Server]:
-    """A sidecar that delivers to the sandbox."""
-    with server("--listen", "127.0.0.1:0", "--customerio-url", sandbox.url) as running:
+def sandbox(one_sandbox: Process) -> Process:
+    """An empty sandbox without faults."""
+    httpx.post(f"{one_sandbox.url}/sandbox/reset").raise_for_status()
+    return one_sandbox
+
+
+@pytest.fixture(scope="session")
+def sidecar(one_sandbox: Process) -> Iterator[Server]:
+    """A sidecar for the whole session, which delivers to the sandbox."""
+    with server("--listen", "127.0.0.1:0", "--customerio-url", one_sandbox.url) as running:
         yield running

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,9 +18,10 @@ from tests.engines.kafka.topics import Topic
 from tests.soak.delivery import events_of
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
+CONFIG = '{"siteID": "site", "apiKey": "key"}'
 WITHIN_S = 30
 # A member that is killed leaves the group soon.
-QUICK = "consumer.session.timeout.ms=3000\nconsumer.heartbeat.interval.ms=500\n"
+QUICK = "consumer.session.timeout.ms=2000\nconsumer.heartbeat.interval.ms=500\n"
 
 
 class Example:
@@ -35,14 +37,18 @@ class Example:
 
     def says(self, *texts: str) -> None:
         """Wait until the log has each of the texts."""
-        until(lambda: self._has(texts), lambda: f"not said: {texts}\n{self.log()}")
+        self.until(lambda: all(text in self.log() for text in texts), f"not said: {texts}")
 
-    def _has(self, texts: tuple[str, ...]) -> bool:
-        log = self.log()
-        if all(text in log for text in texts):
-            return True
-        assert self.process.poll() is None, log
-        return False
+    def until(self, condition: Callable[[], bool], what: str = "") -> None:
+        """Wait until a condition holds while the example runs."""
+
+        def holds() -> bool:
+            if condition():
+                return True
+            assert self.process.poll() is None, self.log()
+            return False
+
+        until(holds, lambda: f"{what}\n{self.log()}")
 
     def end(self, number: signal.Signals | None = signal.SIGTERM) -> tuple[int, str]:
         """Signal it; return its exit code and its stderr."""
@@ -53,21 +59,22 @@ class Example:
 
 @contextmanager
 def example(
-    directory: Path, *arguments: str, settings: str = QUICK, env: dict[str, str] | None = None
+    directory: Path, *arguments: str, settings: str = QUICK, config: str | None = CONFIG
 ) -> Iterator[Example]:
-    """An example with the given arguments; ended at the latest with the block."""
-    config = directory / "destination.json"
-    config.write_text('{"siteID": "site", "apiKey": "key"}')
-    kafka = directory / "kafka.properties"
-    kafka.write_text(settings)
-    files = ("--config", str(config), "--kafka-settings", str(kafka))
+    """An example with the given arguments, ended at the latest with the block.
+
+    settings: of Kafka. config: of the destination, or None for no file of it.
+    """
+    files = ["--kafka-settings", _write(directory / "kafka.properties", settings)]
+    if config is not None:
+        files += ["--config", _write(directory / "destination.json", config)]
     with (
-        (directory / f"example-{time.monotonic_ns()}.log").open("w+b") as errors,
+        tempfile.TemporaryFile() as errors,
         subprocess.Popen(
             [sys.executable, "-m", "kafka_to_customerio", *files, *arguments],
             cwd=EXAMPLES,
+            stdout=errors,
             stderr=errors,
-            env=env,
         ) as process,
     ):
         try:
@@ -76,12 +83,18 @@ def example(
             process.kill()
 
 
+def _write(path: Path, text: str) -> str:
+    path.write_text(text)
+    return str(path)
+
+
 def flags(topic: Topic, dead_letters: Topic, target: str, group: str = "group") -> list[str]:
     """Return the arguments that every test needs."""
     return [
         *("--bootstrap-servers", topic.address, "--topic", topic.name),
         *("--dead-letter-topic", dead_letters.name, "--group", f"{group}-{topic.name}"),
         *("--target", target, "--report-every-s", "0.5", "--commit-every-s", "0.2"),
+        *("--max-pause-s", "1"),
     ]
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.engines.kafka.broker import Broker
-from tests.engines.kafka.example import arrived, example, flags, until
+from tests.engines.kafka.example import arrived, example, flags
 from tests.engines.kafka.topics import make_topic, tracks
 from tests.processes import Server
 from tests.sandbox.support import Process
@@ -17,7 +17,7 @@ def test_every_event_arrives_in_order_and_everything_is_committed(
     topic.write(tracks(people=20, each=50))
     arguments = flags(topic, dead_letters, sidecar.addresses[0])
     with example(tmp_path, *arguments) as running:
-        until(lambda: topic.committed(f"group-{topic.name}") == topic.ends(), running.log)
+        running.until(lambda: topic.committed(f"group-{topic.name}") == topic.ends())
         code, log = running.end()
     assert code == 0, log
     assert arrived(sandbox.url) == {f"p{person}": list(range(50)) for person in range(20)}

@@ -11,7 +11,8 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 _WITHIN_S = 20
 _MAX_BYTES = 32 << 20
@@ -30,7 +31,9 @@ class Topic(NamedTuple):
         producer = Producer({"bootstrap.servers": self.address, "message.max.bytes": _MAX_BYTES})
         errors: list[Any] = []
         for record in records:
-            more = {} if record.partition is None else {"partition": record.partition}
+            more: dict[str, Any] = (
+                {} if record.partition is None else {"partition": record.partition}
+            )
             producer.produce(
                 self.name,
                 record.value,
