@@ -18,11 +18,14 @@ _DEFAULTS = {
     "message.max.bytes": 100_000_000,
     # The library gives a record up after this time. Then `write` says why, and tries again.
     "message.timeout.ms": 10_000,
+    # Within that time, the library says that a topic is missing.
+    "topic.metadata.propagation.max.ms": 3_000,
 }
 _WHAT_TO_DO = {
     "MSG_SIZE_TOO_LARGE": "raise max.message.bytes of the dead-letter topic",
     "UNKNOWN_TOPIC_OR_PART": "create the dead-letter topic",
     "_UNKNOWN_TOPIC": "create the dead-letter topic",
+    "_MSG_TIMED_OUT": "check that Kafka answers and the topic has a leader",
     "TOPIC_AUTHORIZATION_FAILED": "allow this program's user to write to the dead-letter topic",
 }
 log = logging.getLogger("kafka_to_customerio")

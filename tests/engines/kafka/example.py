@@ -39,7 +39,9 @@ class Example:
         """Wait until the log has each of the texts."""
         self.until(lambda: all(text in self.log() for text in texts), f"not said: {texts}")
 
-    def until(self, condition: Callable[[], bool], what: str = "") -> None:
+    def until(
+        self, condition: Callable[[], bool], what: str = "", within_s: float = WITHIN_S
+    ) -> None:
         """Wait until a condition holds while the example runs."""
 
         def holds() -> bool:
@@ -48,7 +50,7 @@ class Example:
             assert self.process.poll() is None, self.log()
             return False
 
-        until(holds, lambda: f"{what}\n{self.log()}")
+        until(holds, lambda: f"{what}\n{self.log()}", within_s)
 
     def end(self, number: signal.Signals | None = signal.SIGTERM) -> tuple[int, str]:
         """Signal it; return its exit code and its stderr."""
@@ -93,7 +95,7 @@ def flags(topic: Topic, dead_letters: Topic, target: str, group: str = "group") 
     return [
         *("--bootstrap-servers", topic.address, "--topic", topic.name),
         *("--dead-letter-topic", dead_letters.name, "--group", f"{group}-{topic.name}"),
-        *("--target", target, "--report-every-s", "0.5", "--commit-every-s", "0.2"),
+        *("--target", target, "--report-every-s", "1", "--commit-every-s", "0.2"),
         *("--max-pause-s", "1"),
     ]
 
