@@ -45,15 +45,17 @@ def _undisturbed(
     topic, dead_letters = make_topic(kafka.address, _PARTITIONS), make_topic(kafka.address)
     topic.write(tracks(people, each))
     events, ends, group = people * each, topic.ends(), f"group-{topic.name}"
-    with sandbox_process(*_KEEP) as sandbox:
-        serve = ("--listen", "127.0.0.1:0", "--customerio-url", sandbox.url)
-        with server(*serve, "--delivery-rate", "10000", "--log-level", "error") as sidecar:
-            with example(directory, *flags(topic, dead_letters, sidecar.addresses[0])) as running:
-                running.says("assigned")
-                pids = (running.process.pid, sidecar.process.pid)
-                before, began = [cpu_s(pid) for pid in pids], time.monotonic()
-                running.until(lambda: topic.committed(group) == ends, within_s=_WITHIN_S)
-                after, seconds = [cpu_s(pid) for pid in pids], time.monotonic() - began
+    rate = ("--delivery-rate", "10000", "--log-level", "error")
+    with (
+        sandbox_process(*_KEEP) as sandbox,
+        server("--listen", "127.0.0.1:0", "--customerio-url", sandbox.url, *rate) as sidecar,
+        example(directory, *flags(topic, dead_letters, sidecar.addresses[0])) as running,
+    ):
+        running.says("assigned")
+        pids = (running.process.pid, sidecar.process.pid)
+        before, began = [cpu_s(pid) for pid in pids], time.monotonic()
+        running.until(lambda: topic.committed(group) == ends, within_s=_WITHIN_S)
+        after, seconds = [cpu_s(pid) for pid in pids], time.monotonic() - began
     example_us, sidecar_us = ((b - a) / events * 1e6 for a, b in zip(before, after, strict=True))
     return (
         ["events", "seconds", "events/s", "CPU of the example, µs an event", "of the sidecar"],
