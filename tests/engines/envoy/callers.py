@@ -118,13 +118,15 @@ class Caller:
             self._answered.wait_for(lambda: self.record.end, within_s)
         return self.record.end
 
-    def finish(self) -> Record:
-        """Send nothing more, and return the record once all is answered."""
+    def finish_soon(self) -> None:
+        """Send nothing more."""
         self._finished.set()
+
+    def wait_until_finished(self) -> None:
+        """Wait until all is answered and the program has ended."""
         self._process.wait(ENDS_WITHIN_S)
         for thread in self._threads:
             thread.join(ENDS_WITHIN_S)
-        return self.record
 
     def stop(self) -> None:
         """End the program in any case."""
@@ -152,3 +154,11 @@ def calling(
         for caller in callers:
             caller.wait_for_answers(10)
         yield callers
+
+
+def finish(callers: Sequence[Caller]) -> None:
+    """Let all callers finish, and wait for them."""
+    for caller in callers:
+        caller.finish_soon()
+    for caller in callers:
+        caller.wait_until_finished()
