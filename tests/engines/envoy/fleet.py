@@ -77,12 +77,12 @@ class Fleet:
 
     @classmethod
     @contextlib.contextmanager
-    def running(cls, *flags: str, count: int = 3, keep: int = 100_000) -> Iterator[Self]:
-        """Run the sidecars with the flags."""
+    def running(cls, *flags: str, sandbox: Sequence[str] = ()) -> Iterator[Self]:
+        """Run three sidecars with the flags, and a sandbox with its own."""
         with contextlib.ExitStack() as stack:
-            customerio = stack.enter_context(sandbox_process("--keep", str(keep)))
+            customerio = stack.enter_context(sandbox_process(*sandbox))
             more = ("--customerio-url", customerio.url, "--log-level", "error", *flags)
-            sidecars = [Sidecar(more) for _ in range(count)]
+            sidecars = [Sidecar(more) for _ in range(3)]
             for sidecar in sidecars:
                 stack.callback(sidecar.stop)
                 sidecar.start()

@@ -123,5 +123,3 @@ def too_long(callers: Sequence[Caller], undisturbed_until: float) -> list[str]:
 def repeats(arrivals: Sequence[Arrival]) -> Counter[str]:
     """Return how many events of each caller arrived again."""
     return Counter(arrival.caller for arrival in arrivals if arrival.repeat)
-
-

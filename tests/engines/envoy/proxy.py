@@ -50,7 +50,9 @@ class Envoy:
 
     def healthy(self) -> int:
         """Return how many sidecars get calls."""
-        return sum(host["health_status"] == {"eds_health_status": "HEALTHY"} for host in self.hosts())
+        return sum(
+            host["health_status"] == {"eds_health_status": "HEALTHY"} for host in self.hosts()
+        )
 
     def active_calls(self) -> dict[int, int]:
         """Return the open calls by the port of their sidecar."""
@@ -65,9 +67,20 @@ class Envoy:
         """Wait until so many sidecars get calls."""
         wait_for(lambda: self.healthy() == count, f"{count} healthy sidecars", self.process)
 
-    def access_log(self) -> list[dict[str, Any]]:
-        """Return the lines so far."""
-        return [json.loads(line) for line in (self._directory / "access").read_text().splitlines()]
+    def wait_for_failed_checks(self, count: int) -> None:
+        """Wait until so many health checks have failed."""
+        name = "cluster.sidecars.health_check."
+        wait_for(lambda: self.counters(name)["failure"] >= count, f"{count} failures", self.process)
+
+    def access_log(self, at_least: int = 0) -> list[dict[str, Any]]:
+        """Return the lines so far, once there are so many."""
+        file = self._directory / "access"
+
+        def look() -> bool:
+            return len(file.read_text().splitlines()) >= at_least
+
+        wait_for(look, f"{at_least} lines in the access log", self.process)
+        return [json.loads(line) for line in file.read_text().splitlines()]
 
     def errors(self) -> str:
         """Return the log so far."""
@@ -88,6 +101,7 @@ def running(configuration: dict[str, Any], directory: Path, *options: str) -> It
     command = [
         *(program(), "-c", str(file), "--admin-address-path", str(directory / "admin")),
         *("--concurrency", "2", "--log-level", "warning", *options),
+        *("--file-flush-interval-msec", "50"),
     ]
     if not any("base-id" in option for option in options):
         command.append("--disable-hot-restart")
@@ -134,7 +148,10 @@ def reserved_port() -> Iterator[int]:
 
 
 def wait_for(
-    look: Callable[[], _Found], what: str, process: "subprocess.Popen[bytes]", within_s: float = STARTS_WITHIN_S
+    look: Callable[[], _Found],
+    what: str,
+    process: "subprocess.Popen[bytes]",
+    within_s: float = STARTS_WITHIN_S,
 ) -> _Found:
     """Return what `look` finds once it finds something."""
     until = time.monotonic() + within_s
@@ -150,5 +167,3 @@ def wait_for(
 
 def _text(path: Path) -> str:
     return path.read_text() if path.exists() else ""
-
-

@@ -1,7 +1,7 @@
 """Envoy in front of three sidecars and a sandbox, ready for callers."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from . import proxy
 from .certificates import Certificates
 from .configuration import Address, committed
-from .fleet import Fleet
+from .fleet import Fleet, Sidecar
 
 LISTENER, ADMIN = ("0.0.0.0", 50550), ("127.0.0.1", 9901)
 Change = Callable[[dict[str, Any]], None]
@@ -31,6 +31,15 @@ class Standing:
         """The address for callers."""
         return f"127.0.0.1:{self.port}"
 
+    def busy_sidecar(self) -> Sidecar:
+        """Return the sidecar that has a call, once one has."""
+
+        def look() -> list[int]:
+            return [port for port, calls in self.envoy.active_calls().items() if calls]
+
+        (port,) = proxy.wait_for(look, "a call", self.envoy.process)
+        return next(sidecar for sidecar in self.fleet.sidecars if sidecar.port == port)
+
     def opening(self, **more: Any) -> dict[str, Any]:
         """Return the first line of a driver."""
         return {"addresses": [self.address], **self.certificates.caller_files(), **more}
@@ -51,13 +60,24 @@ def configured(fleet: Fleet, port: int, certificates: Certificates) -> dict[str,
 
 @contextlib.contextmanager
 def standing(
-    directory: Path, *options: str, change: Change | None = None, keep: int = 100_000
+    directory: Path,
+    *options: str,
+    change: Change | None = None,
+    sandbox: Sequence[str] = (),
 ) -> Iterator[Standing]:
-    """Run all, from the committed configuration. change: alters it, for a test of what that does."""
+    """Run all, from the committed configuration.
+
+    Args:
+        directory: For the files of the run. It may exist.
+        options: Of Envoy's command line.
+        change: Alters the configuration, for a test of what that does.
+        sandbox: Options of the sandbox.
+    """
+    directory.mkdir(exist_ok=True)
     certificates = Certificates(directory / "tls")
     with (
         proxy.reserved_port() as port,
-        Fleet.running(*certificates.sidecar_flags(), keep=keep) as fleet,
+        Fleet.running(*certificates.sidecar_flags(), sandbox=sandbox) as fleet,
     ):
         configuration = configured(fleet, port, certificates)
         if change is not None:

@@ -6,45 +6,30 @@ person. An event arrives again only if it was under way when a process ended; Cu
 
 import signal
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
-
-from tests.polyglot.languages import LANGUAGES, Language
 
 from . import proxy
 from .callers import Caller, calling, finish
 from .fleet import now
 from .judging import Faults, problems, too_long
-from .standing import Change, Standing, routes, standing
+from .standing import Standing, standing
+
+# The programs may have to be built first.
+pytestmark = [pytest.mark.usefixtures("_drivers"), pytest.mark.timeout(900)]
 
 # The time that Envoy's parent process has after a hot restart. By default it is 15 minutes.
 HOT_RESTART = ("--drain-time-s", "1", "--parent-shutdown-time-s", "2")
-
-
-@cache
-def _made(language: Language) -> None:
-    language.require()
-    language.make()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _drivers() -> None:
-    for language in LANGUAGES:
-        _made(language)
 
 
 def _played(
     directory: Path,
     play: Callable[[Standing, list[Caller], Faults], None],
     *options: str,
-    change: Change | None = None,
 ) -> list[Caller]:
     """Return the callers, once they have streamed through what `play` does."""
-    with standing(directory, *options, change=change) as stands:
-        if change is not None:
-            stands.envoy.wait_until_healthy(3)
+    with standing(directory, *options) as stands:
         faults = Faults()
         with calling(stands.opening()) as callers:
             _stream_on(callers, 50)
@@ -117,7 +102,7 @@ def test_a_hot_restart_hands_the_listener_over(tmp_path: Path) -> None:
 
     def play(stands: Standing, callers: list[Caller], faults: Faults) -> None:
         options = ("--base-id", base_id.read_text(), "--restart-epoch", "1", *HOT_RESTART)
-        with proxy.running(stands.configuration, stands.directory / "second", *options) as second:
+        with proxy.running(stands.configuration, stands.directory / "second", *options):
             with faults.fault():
                 assert stands.envoy.process.wait(proxy.ENDS_WITHIN_S) == 0
             _stream_on(callers, 20)
@@ -125,20 +110,4 @@ def test_a_hot_restart_hands_the_listener_over(tmp_path: Path) -> None:
 
     options = ("--use-dynamic-base-id", "--base-id-path", str(base_id), *HOT_RESTART)
     callers = _played(tmp_path, play, *options)
-    assert all(_reconnects(callers))
-
-
-def test_a_limit_of_a_streams_duration_costs_no_event(tmp_path: Path) -> None:
-    """If an operator bounds streams, Envoy cuts them, and callers continue on new ones."""
-
-    def limited(configuration: dict[str, object]) -> None:
-        for route in routes(configuration):
-            if "route" in route:
-                route["route"]["max_stream_duration"] = {"max_stream_duration": "1.5s"}
-
-    def play(_stands: Standing, callers: list[Caller], faults: Faults) -> None:
-        with faults.fault():
-            _stream_on(callers, 150)
-
-    callers = _played(tmp_path, play, change=limited)
     assert all(_reconnects(callers))
