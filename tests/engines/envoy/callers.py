@@ -55,11 +55,17 @@ class Caller:
     """A client in one language that sends an event at a time until it is told to finish."""
 
     def __init__(
-        self, language: Language, opening: dict[str, Any], name: str = "", pause_s: float = PAUSE_S
+        self,
+        language: Language,
+        opening: dict[str, Any],
+        name: str = "",
+        pause_s: float = PAUSE_S,
+        padding: int = 0,
     ) -> None:
         self.name = name or language.name
         self.record = Record()
         self._pause_s = pause_s
+        self._padding = padding
         self._finished = threading.Event()
         self._answered = threading.Condition()
         self._process = subprocess.Popen(
@@ -69,7 +75,9 @@ class Caller:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        scenario = {"call": "stream", "configs": [CONFIG], "deliver": True} | opening
+        # A busy machine may need long for the first connection.
+        patient = {"connect_timeout_ms": STARTS_WITHIN_S * 1000}
+        scenario = {"call": "stream", "configs": [CONFIG], "deliver": True} | patient | opening
         self._threads = [
             threading.Thread(target=self._feed, args=(json.dumps(scenario).encode(),), daemon=True),
             threading.Thread(target=self._read, daemon=True),
@@ -82,7 +90,7 @@ class Caller:
         with contextlib.suppress(BrokenPipeError), self._process.stdin as lines:
             lines.write(opening + b"\n")
             for index in count():
-                lines.write(b"0\t" + event(self.name, index, PEOPLE) + b"\n")
+                lines.write(b"0\t" + event(self.name, index, PEOPLE, self._padding) + b"\n")
                 # Before the program can answer.
                 self.record.sent_at.append(now())
                 lines.flush()
@@ -143,13 +151,13 @@ class Caller:
 
 @contextlib.contextmanager
 def calling(
-    opening: dict[str, Any], languages: Sequence[Language] = LANGUAGES, pause_s: float = PAUSE_S
+    opening: dict[str, Any], *, pause_s: float = PAUSE_S, padding: int = 0
 ) -> Iterator[list[Caller]]:
     """Run a caller in each language. The block begins when each has its first answers."""
     with contextlib.ExitStack() as stack:
         callers = []
-        for language in languages:
-            callers.append(Caller(language, opening, pause_s=pause_s))
+        for language in LANGUAGES:
+            callers.append(Caller(language, opening, pause_s=pause_s, padding=padding))
             stack.callback(callers[-1].stop)
         for caller in callers:
             caller.wait_for_answers(10)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ import httpx
 from tests.processes import Server, server
 from tests.sandbox.support import sandbox_process
 
+_IDENTITY = re.compile(r'"caller": ?"(\w+)", ?"person": ?(\d+), ?"index": ?(\d+)')
 CONFIG = json.dumps({"siteID": "site", "apiKey": "key"})
 
 
@@ -102,13 +104,17 @@ class Fleet:
 
 
 def _arrival(row: dict[str, Any]) -> Arrival:
-    data = json.loads(row["body"])["data"]
-    return Arrival(data["caller"], data["person"], data["index"], row["outcome"] == "dropped")
+    # The log has the first 1,000 bytes of a body.
+    caller, person, index = _IDENTITY.search(row["body"]).groups()  # type: ignore[union-attr]
+    return Arrival(caller, int(person), int(index), row["outcome"] == "dropped")
 
 
-def event(caller: str, index: int, people: int) -> bytes:
-    """Return an event of one of the caller's people."""
+def event(caller: str, index: int, people: int, padding: int = 0) -> bytes:
+    """Return an event of one of the caller's people. padding: bytes to make it larger by."""
     person = index % people
+    properties: dict[str, Any] = {"caller": caller, "person": person, "index": index}
+    if padding:
+        properties["padding"] = "x" * padding
     return json.dumps(
         {
             "type": "track",
@@ -116,7 +122,7 @@ def event(caller: str, index: int, people: int) -> bytes:
             "userId": f"{caller}-{person}",
             "messageId": f"{caller}-{index}",
             "originalTimestamp": "2026-03-04T05:06:07.890Z",
-            "properties": {"caller": caller, "person": person, "index": index},
+            "properties": properties,
         }
     ).encode()
 

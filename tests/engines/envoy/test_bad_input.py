@@ -135,7 +135,7 @@ def test_messages_of_many_megabytes_pass(stands: Standing) -> None:
     assert request.ByteSize() > 37 * MB
     with stub(stands) as raw:
         response = raw.Transform(request, timeout=60)
-    assert len(response.results.positions) == 44
+    assert len(response.results.statuses) == 44
 
 
 def test_a_message_above_the_sidecars_limit_is_refused_by_the_sidecar(stands: Standing) -> None:
