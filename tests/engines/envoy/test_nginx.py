@@ -89,6 +89,8 @@ def test_streams_of_many_megabytes_survive_a_killed_sidecar(
         with nginx(text, tmp_path), calling(opening, padding=PADDING) as callers:
             for caller in callers:
                 caller.wait_for_answers(EVENTS)
+            # The log has a line for each stream that has ended.
+            assert "TransformStream" not in (tmp_path / "log").read_text()
             undisturbed_until = now()
             with faults.fault():
                 fleet.sidecars[0].end(signal.SIGKILL)
@@ -98,8 +100,6 @@ def test_streams_of_many_megabytes_survive_a_killed_sidecar(
         found = problems(callers, fleet.arrivals(), faults)
     assert not found, "\n".join(found[:20])
     assert not (found := too_long(callers, undisturbed_until)), found
-    # Nothing else ended a stream: each was on the killed sidecar once at most.
-    assert all(caller.record.end["reconnects"] <= 3 for caller in callers)
 
 
 def test_without_a_sidecar_callers_get_unavailable(
