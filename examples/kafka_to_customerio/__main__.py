@@ -6,6 +6,7 @@ import signal
 import sys
 
 from ciosidecar import AsyncClient, SidecarError, v1
+from confluent_kafka import KafkaException
 
 from .options import Options, read_options
 from .relay import CannotRun, Relay, UnusableSettings
@@ -52,6 +53,8 @@ def main() -> None:
         asyncio.run(relay(options))
     except (CannotRun, SidecarError) as failure:
         sys.exit(f"{failure}")
+    except KafkaException as failure:
+        sys.exit(f"Kafka: {failure}")
     except UnusableSettings as failure:
         log.error("%s", failure)  # noqa: TRY400 - an operator needs no traceback
         sys.exit(2)

@@ -37,6 +37,7 @@ class Partition:
     Args:
         topic: Its topic.
         number: Its number in the topic.
+        committed: The offset that the group has committed, or None if it has committed nothing.
         open_stream: Return a new stream with delivery, not entered yet.
         dead_letters: The dead-letter topic.
         counts: The counts of the process.
@@ -48,6 +49,7 @@ class Partition:
         self,
         topic: str,
         number: int,
+        committed: int | None,
         open_stream: Callable[[], AsyncStream],
         dead_letters: DeadLetters,
         counts: Counts,
@@ -57,7 +59,7 @@ class Partition:
     ) -> None:
         self.topic = topic
         self.number = number
-        self.committed: int | None = None
+        self.committed = committed
         """The offset that Kafka has confirmed."""
         self.outstanding_bytes = 0
         """The size of the records that are not done."""

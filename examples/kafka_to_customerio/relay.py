@@ -135,18 +135,24 @@ class Relay:
         if resume:
             await self._consumer.resume(resume)
 
-    async def _on_assign(self, _consumer: AIOConsumer, assigned: list[TopicPartition]) -> None:
-        for one in assigned:
+    async def _on_assign(self, consumer: AIOConsumer, assigned: list[TopicPartition]) -> None:
+        log.info("assigned: %s", _names(assigned))
+        try:
+            committed = await consumer.committed(assigned, timeout=_KAFKA_TIMEOUT_S)
+        except KafkaException as failure:  # the lag is not exact then
+            log.warning("the group's offsets are not known: %s", failure)
+            committed = assigned
+        for one in committed:
             self._partitions[one.topic, one.partition] = Partition(
                 one.topic,
                 one.partition,
+                one.offset if one.offset >= 0 else None,
                 self._open_stream,
                 self._dead_letters,
                 self._counts,
                 max_tries=self._options.max_tries,
                 max_pause_s=self._options.max_pause_s,
             )
-        log.info("assigned: %s", _names(assigned))
 
     async def _on_revoke(self, _consumer: AIOConsumer, revoked: list[TopicPartition]) -> None:
         """Finish what is outstanding and commit, before another member gets the partitions."""
@@ -222,19 +228,27 @@ class Relay:
                 f"the topic {topic} cannot be used: {error.str()}; create it, or correct its name"
             )
 
+    async def _lag(self) -> int | None:
+        """Return the number of records that are not done, or None before Kafka has said how many."""
+        lag = 0
+        for key, partition in self._partitions.items():
+            first, end = await self._consumer.get_watermark_offsets(
+                TopicPartition(*key), cached=True
+            )
+            if end < 0:
+                return None
+            done = (partition.watermark, partition.committed, first)
+            lag += max(0, end - next(offset for offset in done if offset is not None))
+        return lag
+
     async def _report(self) -> None:
         """Log the counts, what is outstanding, and the lag."""
-        partitions = self._partitions
-        lag = 0
-        for key, partition in partitions.items():
-            _, end = await self._consumer.get_watermark_offsets(TopicPartition(*key), cached=True)
-            if partition.watermark is not None:
-                lag += max(0, end - partition.watermark)
+        partitions, lag = self._partitions, await self._lag()
         log.info(
-            "%s outstanding=%d lag=%d partitions=%d paused=%d failing=%d",
+            "%s outstanding=%d lag=%s partitions=%d paused=%d failing=%d",
             self._counts,
             sum(one.outstanding for one in partitions.values()),
-            lag,
+            "unknown" if lag is None else lag,
             len(partitions),
             sum(one.is_paused for one in partitions.values()),
             sum(one.is_failing for one in partitions.values()),

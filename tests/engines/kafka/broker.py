@@ -18,7 +18,10 @@ JARS = Path(__file__).parents[3] / ".venv" / "kafka"
 _CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 _START_WITHIN_S = 60
 # A small heap and the quick compiler: the broker lives for minutes and carries little.
-_JAVA = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_JAVA = (
+    *("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+)
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1

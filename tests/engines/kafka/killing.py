@@ -145,7 +145,7 @@ def disturbed(
     times = [event["at"] for event in events]
     return Outcome(
         len(events),
-        by_outcome["applied"] + by_outcome.get("dropped", 0),
+        by_outcome.get("applied", 0) + by_outcome.get("dropped", 0),
         run.kills,
         seconds,
         max(later - earlier for earlier, later in pairwise(times)),

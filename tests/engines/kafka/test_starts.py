@@ -1,5 +1,6 @@
 """What cannot work is said at the start, with what to do, and an exit code."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,11 @@ from tests.engines.kafka.broker import Broker
 from tests.engines.kafka.example import example, flags
 from tests.engines.kafka.topics import Topic, make_topic
 from tests.processes import Server, server
+
+PAGE = Path(__file__).parents[3] / "docs" / "kafka.md"
+OF_THE_SIDECAR = {"--customerio-url", "--max-event-bytes", "--no-delivery", "--delivery-rate"} | {
+    "--formatter-property"
+}
 
 
 def test_no_kafka_answers(no_listener: str, sidecar: Server, tmp_path: Path) -> None:
@@ -98,9 +104,13 @@ def test_a_wrong_setting_of_kafka(
 
 
 def test_help_teaches(tmp_path: Path) -> None:
-    """--help has examples, what becomes of a record, and the exit codes."""
+    """--help has examples, what becomes of a record, the exit codes, and what the page names."""
     with example(tmp_path, "--help") as running:
         code, text = running.end(None)
     assert code == 0
     for part in ("examples:", "sasl.mechanism", "what becomes of a record:", "exit codes:"):
         assert part in text
+    named = set(re.findall(r"`(--[a-z-]+)|^    (--[a-z-]+)", PAGE.read_text(), re.MULTILINE))
+    options = {word for pair in named for word in pair if word} - OF_THE_SIDECAR
+    assert "--max-pause-s" in options
+    assert [option for option in options if option not in text] == []
