@@ -16,7 +16,7 @@ from .fleet import CONFIG, event, now
 PEOPLE = 8
 # An event every 20 ms: two or three are on their way at any time, whatever happens to the stream.
 PAUSE_S = 0.02
-STARTS_WITHIN_S = 60
+STARTS_WITHIN_S = 240
 ENDS_WITHIN_S = 60
 GIVEN_UP_AFTER_S = 30
 
