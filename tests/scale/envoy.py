@@ -47,12 +47,11 @@ def main() -> None:
 def endure(directory: Path, minutes: float) -> list[str]:
     """Let callers stream while processes end at random. Return the promises that broke."""
     dice, faults, done = random.Random(SEED), Faults(), Counter[str]()
-    until = now() + minutes * 60
     with standing(directory) as stands, contextlib.ExitStack() as envoys:
         with calling(stands.opening()) as callers:
             time.sleep(CALM_S)
             undisturbed_until = now()
-            while now() < until:
+            while now() < undisturbed_until + minutes * 60:
                 kind = dice.choice(("sidecar killed", "sidecar drained", "Envoy replaced"))
                 done[kind] += 1
                 if kind == "Envoy replaced":

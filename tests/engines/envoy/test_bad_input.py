@@ -86,7 +86,7 @@ def test_without_a_healthy_sidecar_calls_fail_at_once_and_streams_come_back(
                 time.sleep(max(0.0, began + OUTAGE_S - now()))
                 for sidecar in stands.fleet.sidecars:
                     sidecar.start()
-                stands.envoy.wait_until_healthy(1)
+                stands.envoy.wait_until_healthy(3)
                 back = now()
                 for caller in callers:
                     caller.wait_for_answers(20)
