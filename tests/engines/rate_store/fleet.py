@@ -74,7 +74,10 @@ class Feed:
         self._sidecar = sidecar
         self._free = asyncio.Semaphore(_OUTSTANDING)
         self._number = 0
+        self._sent_at: dict[int, float] = {}
         self.statuses: list[int] = []
+        self.took_s: list[float] = []
+        """The time until each batch was answered."""
 
     async def send(self, per_s: float | None) -> None:
         """Send events until cancelled. per_s: how many a second; None for as many as it takes."""
@@ -95,6 +98,7 @@ class Feed:
                 }
                 message.batch.items.add(json=json.dumps(event).encode())
                 self._number += 1
+            self._sent_at[message.batch.batch_id] = time.monotonic()
             await self._call.write(message)
 
     async def read(self) -> None:
@@ -103,6 +107,8 @@ class Feed:
             self.statuses.extend(response.results.statuses)
             if response.results.batch_complete:
                 self._free.release()
+                sent_at = self._sent_at.pop(response.results.batch_id)
+                self.took_s.append(time.monotonic() - sent_at)
 
 
 @asynccontextmanager
