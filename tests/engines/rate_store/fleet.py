@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -60,10 +61,16 @@ def counting_customerio() -> Iterator[Counting]:
 
 @contextmanager
 def fleet(size: int, customerio: Counting, *flags: str) -> Iterator[list[Server]]:
-    """Run sidecars while the block lasts."""
+    """Run sidecars while the block lasts. They start side by side."""
     common = ("--listen", "127.0.0.1:0", "--customerio-url", customerio.url, *flags)
-    with ExitStack() as stack:
-        yield [stack.enter_context(server(*common)) for _ in range(size)]
+    contexts = [server(*common) for _ in range(size)]
+    with ExitStack() as stack, ThreadPoolExecutor(size) as pool:
+        starts = [pool.submit(context.__enter__) for context in contexts]
+        wait(starts)
+        for context, start in zip(contexts, starts, strict=True):
+            if start.exception() is None:
+                stack.push(context)
+        yield [start.result() for start in starts]
 
 
 class Feed:
