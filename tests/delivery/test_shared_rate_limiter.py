@@ -80,6 +80,7 @@ class Fleet:
         """Let time pass, from timer to timer. Return when it began."""
         began = self.clock.time()
         until = began + seconds
+        await settled()
         while (left := until - self.clock.time()) > LEAST_S:
             self.clock.move(max(LEAST_S, self.clock.next_timer_in(left)))
             await settled()
@@ -191,6 +192,7 @@ async def test_a_429_of_one_slows_all() -> None:
         sidecar.want(100_000)
     await fleet.go_on(1.0)
     sent_at = fleet.clock.time()
+    await fleet.go_on(0.01)
     first.limit.on_throttled(sent_at)
     assert first.limit.lowered
     await fleet.go_on(0.2)

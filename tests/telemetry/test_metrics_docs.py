@@ -14,6 +14,7 @@ from ciosidecar_server.delivery.observer import (
     WorkspaceLabel,
     WorkspaceSnapshot,
 )
+from ciosidecar_server.delivery.rate_store import RateStoreSnapshot
 from ciosidecar_server.rpc.observer import (
     EventLabels,
     StreamCounts,
@@ -45,7 +46,17 @@ def _filled() -> Metrics:
     label = WorkspaceLabel("https://track.customer.io", "ref")
     workspace = WorkspaceSnapshot(label, ["ref"], "ok", 9.0, 9.0, 0.0, 0, 0, 0, None, None)
     stream = StreamInfo("1", "a", "1", "ipv4:1", delivery=True, destinations=1, connections=0)
-    metrics = Metrics(WorkspaceReader(DestinationNames(10), lambda: [workspace]), list)
+    store = RateStoreSnapshot(
+        up=True,
+        sidecars=4,
+        exchanges=1,
+        tokens=1,
+        errors={"timeout": 1},
+        last_error="timeout",
+        fallback_s=0.0,
+    )
+    reader = WorkspaceReader(DestinationNames(10), lambda: [workspace])
+    metrics = Metrics(reader, list, lambda: store)
     metrics.events_answered(
         {EventLabels("ref", "track", "v1", "delivered", ""): 1}, {WarningLabels("ref", "X"): 1}
     )

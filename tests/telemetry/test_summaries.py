@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from ciosidecar_server.delivery.observer import Condition, WorkspaceLabel, WorkspaceSnapshot
+from ciosidecar_server.delivery.rate_store import RateStoreSnapshot
 from ciosidecar_server.rpc.observer import EventLabels
 from ciosidecar_server.telemetry import log_lines
 from ciosidecar_server.telemetry.log_lines import LogObserver
@@ -65,6 +66,35 @@ async def test_an_outage_of_all_workspaces_is_a_few_lines(lines: list[dict[str, 
     _change(log, Condition.DOWN, 1)
     log.summarise()
     assert [line.get("destination_ref") for line in lines] == ["ref-1"]
+
+
+async def test_a_rate_store_that_comes_and_goes_is_a_few_lines(
+    lines: list[dict[str, object]],
+) -> None:
+    """Twenty lines of each kind in a minute, each with the reason and the number of sidecars, then their number."""
+    log = LogObserver()
+    store = RateStoreSnapshot(
+        up=False,
+        sidecars=4,
+        exchanges=1,
+        tokens=1,
+        errors={"timeout": 1},
+        last_error="timeout",
+        fallback_s=1.26,
+    )
+    for _ in range(30):
+        log.rate_store_changed(store)
+        log.rate_store_changed(store._replace(up=True))
+    assert [line["level"] for line in lines] == ["warning", "info"] * 20
+    down, up = lines[:2]
+    assert (down["error"], down["sidecars"], down["fallback_s"]) == ("timeout", 4, 1.3)
+    assert "error" not in up
+    lines.clear()
+    log.summarise()
+    assert [(line["message"], line["level"], line["changes"]) for line in lines] == [
+        ("further changes of the rate store", "warning", 10),
+        ("further changes of the rate store", "info", 10),
+    ]
 
 
 async def test_the_summary_comes_by_itself(

@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -60,10 +61,16 @@ def counting_customerio() -> Iterator[Counting]:
 
 @contextmanager
 def fleet(size: int, customerio: Counting, *flags: str) -> Iterator[list[Server]]:
-    """Run sidecars while the block lasts."""
+    """Run sidecars while the block lasts. They start side by side."""
     common = ("--listen", "127.0.0.1:0", "--customerio-url", customerio.url, *flags)
-    with ExitStack() as stack:
-        yield [stack.enter_context(server(*common)) for _ in range(size)]
+    contexts = [server(*common) for _ in range(size)]
+    with ExitStack() as stack, ThreadPoolExecutor(size) as pool:
+        starts = [pool.submit(context.__enter__) for context in contexts]
+        wait(starts)
+        for context, start in zip(contexts, starts, strict=True):
+            if start.exception() is None:
+                stack.push(context)
+        yield [start.result() for start in starts]
 
 
 class Feed:
@@ -74,7 +81,10 @@ class Feed:
         self._sidecar = sidecar
         self._free = asyncio.Semaphore(_OUTSTANDING)
         self._number = 0
+        self._sent_at: dict[int, float] = {}
         self.statuses: list[int] = []
+        self.took_s: list[float] = []
+        """The time until each batch was answered."""
 
     async def send(self, per_s: float | None) -> None:
         """Send events until cancelled. per_s: how many a second; None for as many as it takes."""
@@ -95,6 +105,7 @@ class Feed:
                 }
                 message.batch.items.add(json=json.dumps(event).encode())
                 self._number += 1
+            self._sent_at[message.batch.batch_id] = time.monotonic()
             await self._call.write(message)
 
     async def read(self) -> None:
@@ -103,6 +114,8 @@ class Feed:
             self.statuses.extend(response.results.statuses)
             if response.results.batch_complete:
                 self._free.release()
+                sent_at = self._sent_at.pop(response.results.batch_id)
+                self.took_s.append(time.monotonic() - sent_at)
 
 
 @asynccontextmanager

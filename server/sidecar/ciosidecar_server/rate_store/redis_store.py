@@ -141,8 +141,9 @@ class RedisRateStore:
 
     async def aclose(self) -> None:
         """Note that this sidecar ends, and close the connection."""
-        with suppress(RateStoreError):
-            await self._register(0)
+        if self._connected:
+            with suppress(RateStoreError):
+                await self._register(0)
         with suppress(Exception):
             await _bounded(self._redis.aclose())
 
