@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from .checkpoint import Checkpoint
 from .components import join_links
 from .engines import Engine
-from .files import WORK, work_path
+from .files import WORK, remove_temporary, work_path
 from .keys import find_keys
 from .plan import Plan
 from .spills import spill
@@ -82,6 +82,7 @@ class Run:
                 self._spill()
                 self._warn_of_large_partition()
                 self._finish_partitions()
+            remove_temporary(self._directory)
             shutil.rmtree(self._directory / WORK, ignore_errors=True)
         finally:
             self._checkpoint.close()
