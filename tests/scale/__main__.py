@@ -7,7 +7,11 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-NAMES = sorted(path.stem for path in Path(__file__).parent.glob("[a-z]*.py"))
+NAMES = sorted(
+    path.stem
+    for path in Path(__file__).parent.glob("[a-z]*.py")
+    if "\ndef main(" in path.read_text()
+)
 
 
 def main() -> None:

@@ -122,7 +122,7 @@ class _Delivery:
         self._state = progress.state
         reader = LineReader(task.job)
         self._source = (
-            _Item(number, event, reader.parse(event.line))
+            _Item(number, event, reader.parse(event.line, event.problem))
             for number, event in enumerate(read_partition(task))
         )
         self._open: dict[int, _Item] = {}

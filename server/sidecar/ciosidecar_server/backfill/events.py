@@ -36,8 +36,15 @@ class LineReader:
         self._destinations: dict[bytes, AnyDestination | Outcome] = {}
         self._connections: dict[bytes, Connection] = {}
 
-    def parse(self, row: bytes) -> Line | Outcome:
-        """Return the event of a line with the configs that hold for it, or why there is none."""
+    def parse(self, row: bytes, problem: str = "") -> Line | Outcome:
+        """Return the event of a line with the configs that hold for it, or why there is none.
+
+        Args:
+            row: The line.
+            problem: Why the row of a table is no event; "" if it is one, and for lines.
+        """
+        if problem:
+            return rejected(EventRejected(ErrorCode.INVALID_JSON, problem))
         if not row:
             return rejected(
                 EventRejected(
@@ -46,13 +53,13 @@ class LineReader:
             )
         try:
             line = parse_line(row, self._job.config)
-        except BadLine as problem:
-            return rejected(EventRejected(ErrorCode.INVALID_JSON, str(problem)))
+        except BadLine as bad_line:
+            return rejected(EventRejected(ErrorCode.INVALID_JSON, str(bad_line)))
         return line if line.connection else line._replace(connection=self._job.connection)
 
-    def read(self, row: bytes) -> ReadEvent | Outcome:
-        """Return the event of a line with its destination, or why there is none."""
-        line = self.parse(row)
+    def read(self, row: bytes, problem: str = "") -> ReadEvent | Outcome:
+        """Return the event of a line with its destination, or why there is none. Arguments as for `parse`."""
+        line = self.parse(row, problem)
         if not isinstance(line, Line):
             return line
         destination = self._destination(line.config)

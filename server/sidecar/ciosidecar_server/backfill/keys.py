@@ -40,7 +40,7 @@ def find_keys(task: KeysTask) -> KeysResult:
         keys, links = _Hashes(keys_file), _Links(links_file)
         key_of = KeyReader(task.job)
         for row in rows:
-            hashes = key_of(row.event)
+            hashes = [hash_of(row.event)] if row.problem else key_of(row.event)
             keys.append(hashes[0])
             links.add(hashes)
             events += 1

@@ -25,7 +25,7 @@ def manifest_of(job: Job, inputs: Sequence[InputFile], *, deliver: bool) -> dict
         "options": {
             "config": fingerprint(job.config or b""),
             "connection": fingerprint(job.connection),
-            "columns": list(job.columns),
+            "columns": to_builtins(job.columns),
             "partitions": job.partitions,
             "pack": job.pack,
             "show-secrets": job.show_secrets,

@@ -71,5 +71,11 @@ class JsonRows(Lines):
         self.write_line(encode_line(row))
 
 
-WRITERS: dict[str, Callable[[Path], RowWriter]] = {"jsonl": JsonRows}
+def _parquet(path: Path) -> RowWriter:
+    from .parquet.writing import ParquetRows  # noqa: PLC0415 - an extra
+
+    return ParquetRows(path)
+
+
+WRITERS: dict[str, Callable[[Path], RowWriter]] = {"jsonl": JsonRows, "parquet": _parquet}
 """By format, the function that returns a writer for a path."""

@@ -14,6 +14,8 @@ from .errors import EXIT_USAGE, BackfillFailed
 from .files import WORK, cannot_write
 from .inputs import InputFile, Split, find_inputs, split_inputs
 from .manifest import NAME, check_same, manifest_of, read_manifest, write_manifest
+from .parquet import check_parquet
+from .parquet.mapping import ColumnMap
 from .reading import Rows
 from .tasks import Format, Job
 
@@ -34,7 +36,7 @@ class BackfillOptions:
     """The destination's settings for all events, or None if each line has its own."""
     connection: bytes = b""
     """The config of the source connection of records."""
-    columns: tuple[str, ...] = ()
+    columns: ColumnMap | None = None
     """As in `Job`."""
     format: Format = "jsonl"
     partitions: int | None = None
@@ -55,6 +57,8 @@ class Plan:
     splits: list[Split]
     resumed: bool
     """Whether an earlier start has left something in the output directory."""
+    warnings: Sequence[str] = ()
+    """What the user should know before the start."""
 
 
 def make_output(directory: Path) -> None:
@@ -87,6 +91,12 @@ def plan(options: BackfillOptions) -> Plan:
     """
     _check_config(options.config)
     inputs = find_inputs(options.inputs)
+    warnings = check_parquet(
+        inputs,
+        options.columns,
+        output=options.format == "parquet",
+        has_config=options.config is not None,
+    )
     splits = split_inputs(inputs)
     _check_first_line(options, splits)
     job = _job(options, inputs)
@@ -101,7 +111,7 @@ def plan(options: BackfillOptions) -> Plan:
         (options.output / WORK).mkdir(mode=0o700, exist_ok=True)
     except OSError as problem:
         raise cannot_write(options.output / WORK, problem) from None
-    return Plan(job, inputs, splits, old is not None)
+    return Plan(job, inputs, splits, old is not None, warnings)
 
 
 def _check_config(config: bytes | None) -> None:

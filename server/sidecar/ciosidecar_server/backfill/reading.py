@@ -9,6 +9,7 @@ from typing import BinaryIO, NamedTuple
 from ..jsonl.reading import MAX_LINE_BYTES
 from .errors import BackfillFailed
 from .inputs import Split, check_unchanged
+from .parquet.mapping import ColumnMap
 
 _CHUNK_BYTES = 1 << 20
 
@@ -20,12 +21,22 @@ class Row(NamedTuple):
     """The number of the row in the split, from 0."""
     event: bytes
     """The event as JSON, or the line as it stands; b"" for a line that is too long."""
+    problem: str = ""
+    """Why a row of a table is no event; "" if it is one, and for lines."""
+
+
+class BadRow(NamedTuple):
+    """A row of a table that is no event."""
+
+    event: bytes
+    """What there is of the event, so that it can be mended."""
+    problem: str
 
 
 class Rows:
     """The rows of a split, and their number once all are read."""
 
-    def __init__(self, split: Split, columns: tuple[str, ...] = ()) -> None:
+    def __init__(self, split: Split, columns: ColumnMap | None = None) -> None:
         """Prepare to read. columns: as in `Job`."""
         self._split = split
         self._columns = columns
@@ -45,6 +56,8 @@ class Rows:
                 self.count = index + 1
                 if event is None:
                     yield Row(index, b"")
+                elif isinstance(event, BadRow):
+                    yield Row(index, *event)
                 elif event and not event.isspace():
                     yield Row(index, event)
         except (OSError, EOFError, zlib.error) as problem:
@@ -53,13 +66,16 @@ class Rows:
         check_unchanged(split.input)
 
 
-def _lines(split: Split, _columns: tuple[str, ...]) -> Iterator[tuple[int, bytes | None]]:
+_Event = bytes | None | BadRow
+
+
+def _lines(split: Split, _columns: ColumnMap | None) -> Iterator[tuple[int, _Event]]:
     with Path(split.input.path).open("rb", buffering=0) as opened:
         opened.seek(split.start)
         yield from _lines_of(_limited(opened, split.end - split.start))
 
 
-def _gzip_lines(split: Split, _columns: tuple[str, ...]) -> Iterator[tuple[int, bytes | None]]:
+def _gzip_lines(split: Split, _columns: ColumnMap | None) -> Iterator[tuple[int, _Event]]:
     with gzip.open(split.input.path, "rb") as opened:
         yield from _lines_of(iter(lambda: opened.read(_CHUNK_BYTES), b""))
 
@@ -86,9 +102,23 @@ def _lines_of(chunks: Iterator[bytes]) -> Iterator[tuple[int, bytes | None]]:
         yield index, None if too_long else rest
 
 
-READERS: dict[str, Callable[[Split, tuple[str, ...]], Iterator[tuple[int, bytes | None]]]] = {
+def _table_rows(split: Split, columns: ColumnMap | None) -> Iterator[tuple[int, _Event]]:
+    from .parquet.tables import rows_of_groups  # noqa: PLC0415 - an extra
+
+    assert columns is not None  # noqa: S101 - the plan has checked it
+    for index, row in enumerate(
+        rows_of_groups(split.input.path, range(split.start, split.end), columns)
+    ):
+        if row.problem:
+            yield index, BadRow(*row)
+        else:
+            yield index, row.event if len(row.event) <= MAX_LINE_BYTES else None
+
+
+READERS: dict[str, Callable[[Split, ColumnMap | None], Iterator[tuple[int, _Event]]]] = {
     "lines": _lines,
     "gzip": _gzip_lines,
+    "parquet": _table_rows,
 }
 """By kind of file, the function that yields the rows of a split: their number in the split, and the event.
 

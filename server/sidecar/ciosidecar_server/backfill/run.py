@@ -10,6 +10,7 @@ from .checkpoint import Checkpoint
 from .components import join_links
 from .engines import Engine
 from .files import WORK, remove_temporary, work_path
+from .guarded import Guarded
 from .keys import find_keys
 from .plan import Plan
 from .spills import spill
@@ -76,6 +77,8 @@ class Run:
         """
         began = time.monotonic()
         earlier = sum(one.events for one in self._checkpoint.partitions.values())
+        for warning in self._plan.warnings:
+            self._report.warn(warning)
         try:
             if len(self._checkpoint.partitions) < self._job.partitions:
                 self._find_keys()
@@ -176,7 +179,7 @@ class Run:
     def _results(
         self, function: Callable[[Task], Result], tasks: Sequence[Task]
     ) -> Iterator[Result]:
-        results = self._engine.run(function, tasks)
+        results = self._engine.run(Guarded(function), tasks)
         try:
             yield from results
         finally:

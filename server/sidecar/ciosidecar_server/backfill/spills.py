@@ -13,11 +13,11 @@ from typing import BinaryIO, NamedTuple
 
 from .components import Roots
 from .files import work_path, writing
-from .reading import Rows
+from .reading import Row, Rows
 from .tasks import PartitionTask, SpillResult, SpillTask
 
 _MAX_BUFFERED_BYTES = 64 << 20
-_HEADER = Struct("<IQI")
+_HEADER = Struct("<IQII")
 _TRAILER = Struct("<QI")
 
 
@@ -30,6 +30,8 @@ class SpilledEvent(NamedTuple):
     """The number of the line or row in the file, from 1."""
     line: bytes
     """The line; b"" if it was too long."""
+    problem: str = ""
+    """Why a row of a table is no event; "" if it is one."""
 
 
 def spill(task: SpillTask) -> SpillResult:
@@ -44,7 +46,7 @@ def spill(task: SpillTask) -> SpillResult:
         runs = _Runs(opened, job.partitions)
         for number, row in enumerate(Rows(task.split, job.columns)):
             partition = roots.root(key_of_event[number]) % job.partitions
-            runs.add(partition, task.split.file, task.first_row + row.number, row.event)
+            runs.add(partition, task.split.file, task.first_row + row.number, row)
         runs.finish()
     return SpillResult(task.number, runs.events)
 
@@ -60,12 +62,14 @@ class _Runs:
         self._runs = 0
         self.events = [0] * partitions
 
-    def add(self, partition: int, file: int, row: int, line: bytes) -> None:
+    def add(self, partition: int, file: int, number: int, row: Row) -> None:
         buffer = self._buffers[partition]
-        buffer += _HEADER.pack(file, row, len(line))
-        buffer += line
+        problem = row.problem.encode()
+        buffer += _HEADER.pack(file, number, len(row.event), len(problem))
+        buffer += row.event
+        buffer += problem
         self.events[partition] += 1
-        self._buffered += _HEADER.size + len(line)
+        self._buffered += _HEADER.size + len(row.event) + len(problem)
         if self._buffered >= _MAX_BUFFERED_BYTES:
             self._end_run()
 
@@ -106,6 +110,7 @@ def _read_segments(path: Path, partition: int, partitions: int) -> Iterator[Spil
             opened.seek(index[entry])
             left = index[entry + 1] - index[entry]
             while left:
-                file, row, size = _HEADER.unpack(opened.read(_HEADER.size))
-                yield SpilledEvent(file, row, opened.read(size))
-                left -= _HEADER.size + size
+                file, row, size, problem_size = _HEADER.unpack(opened.read(_HEADER.size))
+                line, problem = opened.read(size), opened.read(problem_size).decode()
+                yield SpilledEvent(file, row, line, problem)
+                left -= _HEADER.size + size + problem_size

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .inputs import Split
+from .parquet.mapping import ColumnMap
 
 Format = Literal["jsonl", "parquet"]
 
@@ -18,8 +19,8 @@ class Job:
     """The destination's settings for all events, or None if each line has its own."""
     connection: bytes = b""
     """The config of the source connection of records, for lines that have none of their own."""
-    columns: tuple[str, ...] = ()
-    """What each column of an input with columns is in an event: COLUMN=FIELD. Inputs of lines have none."""
+    columns: ColumnMap | None = None
+    """How the rows of Parquet files become events. Inputs of lines have none."""
     partitions: int
     now: int
     """The clock of all transforms. Unit: seconds since 1970."""

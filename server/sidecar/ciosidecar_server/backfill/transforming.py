@@ -135,7 +135,7 @@ def _transform(
     lines: list[Line | None] = []
     outcomes: list[Outcome] = []
     for position, event in enumerate(batch):
-        read = reader.read(event.line)
+        read = reader.read(event.line, event.problem)
         if isinstance(read, ReadEvent):
             lines.append(read.line)
             outcomes.append(

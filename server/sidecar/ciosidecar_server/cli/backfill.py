@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter, validators
 
 from ..backfill.checkpoint import Lock
-from ..backfill.engines.choice import make_engine
+from ..backfill.engines.choice import EngineOptions, make_engine
 from ..backfill.errors import BackfillFailed
 from ..backfill.plan import BackfillOptions, make_output, plan
 from ..backfill.run import PartitionFunction, Run
 from ..backfill.summary import Summary
 from ..backfill.transforming import transform_partition
+from .backfill_columns import ColumnOptions
 from .backfill_report import ProgressReport
 from .files import read_file
 from .interrupts import EXIT_INTERRUPTED, interrupt_on_ctrl_c
@@ -33,8 +34,8 @@ def backfill(
     output: Path,
     config: Path | None = None,
     connection: Path | None = None,
-    engine: Literal["local", "ray", "spark"] = "local",
-    workers: _Positive = None,
+    engine: Annotated[EngineOptions, Parameter(name="*")] = EngineOptions(),  # noqa: B008 - frozen
+    columns: Annotated[ColumnOptions, Parameter(name="*")] = ColumnOptions(),  # noqa: B008 - frozen
     partitions: _Positive = None,
     format: Literal["jsonl", "parquet"] = "jsonl",  # noqa: A002 - the name of the option
     pack: bool = False,
@@ -67,7 +68,7 @@ def backfill(
             events. Without it, each line has its own, as for `transform`.
         connection: JSON file with the config of the source connection, for the records of a warehouse.
         engine: Where the workers run.
-        workers: Number of tasks at a time. Defaults to the CPUs of the engine; 1 starts no process.
+        columns: How the rows of Parquet files become events.
         partitions: Number of parts in which people are processed. Defaults to one for each 4 MB of
             input, at most 512.
         format: Format of the files of requests.
@@ -92,6 +93,7 @@ def backfill(
             output=output,
             config=None if config is None else read_file(config),
             connection=b"" if connection is None else read_file(connection),
+            columns=columns.mapping(),
             format=format,
             partitions=partitions,
             now=now,
@@ -105,7 +107,7 @@ def backfill(
             raise Failed("--address is for --deliver: without it nothing is sent", EXIT_USAGE)
         else:
             partition = transform_partition
-        summary = _run(options, engine, workers, partition)
+        summary = _run(options, engine, partition)
     except KeyboardInterrupt:
         say("interrupted: run the same command again to go on")
         raise SystemExit(EXIT_INTERRUPTED) from None
@@ -154,13 +156,11 @@ def _ask(sidecars: "Sidecars") -> None:
         raise Failed(f"no answer from a sidecar at --address: {problem}") from None
 
 
-def _run(
-    options: BackfillOptions, engine: str, workers: int | None, partition: PartitionFunction
-) -> Summary:
+def _run(options: BackfillOptions, engine: EngineOptions, partition: PartitionFunction) -> Summary:
     make_output(options.output)
     with (
         Lock(options.output),
-        closing(make_engine(engine, workers)) as running,
+        closing(make_engine(engine)) as running,
         ProgressReport() as report,
     ):
         return Run(plan(options), running, report, partition).run()

@@ -1,0 +1,195 @@
+"""`ciosidecar backfill` on Ray and on Spark, started for real: the same results as the server's, whatever dies meanwhile.
+
+The long form, with a million events, is `python -m tests.scale backfill`.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.engines.backfill_events import Outcomes, backfilled, transformed, write_lines
+from tests.engines.marked import Marked
+from tests.processes import COMMAND
+
+pytestmark = pytest.mark.timeout(600)
+
+EVENTS = 20_000
+WITHIN_S = 300
+ENGINES = ("ray", "spark")
+LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+# The processes that run tasks, by what is in their command lines.
+WORKERS = {"ray": "ray::attempt", "spark": "pyspark.daemon"}
+ENGINES_PROCESSES = ("ray", "java", "pyspark", "multiprocessing")
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of events to three destinations, one of them with a template."""
+    path = tmp_path_factory.mktemp("events") / "events.jsonl"
+    write_lines(path, EVENTS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(events: Path) -> Outcomes:
+    """What the real server makes of the events."""
+    output = events.with_name("transformed.jsonl")
+    with output.open("wb") as opened:
+        subprocess.run(
+            [*COMMAND, "transform", str(events)],
+            stdout=opened,
+            stderr=subprocess.DEVNULL,
+            timeout=WITHIN_S,
+            check=True,
+        )
+    return transformed(output)
+
+
+class Run:
+    """A backfill in a process group of its own, as in a terminal."""
+
+    def __init__(self, engine: str, events: Path, folder: Path) -> None:
+        self.output = folder / "out"
+        self.marked = Marked()
+        self.temporary, self.home = (folder / name for name in ("tmp", "home"))
+        self._errors = (folder / "errors").open("w+b")
+        for directory in (self.temporary, self.home):
+            directory.mkdir(exist_ok=True)
+        self.process = subprocess.Popen(
+            [*COMMAND, "backfill", str(events), "--output", str(self.output), "--engine", engine]
+            + ["--partitions", "12", "--workers", "2"],
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+            env=self.marked.environment(TMPDIR=str(self.temporary), HOME=str(self.home)),
+            start_new_session=True,
+        )
+
+    def wait_for(self, condition: Callable[[], bool], what: str) -> None:
+        """Waits until something is so; fails if the command ends before."""
+        give_up_at = time.monotonic() + WITHIN_S
+        while not condition():
+            assert self.process.poll() is None, f"the command ended before {what}: {self.errors()}"
+            assert time.monotonic() < give_up_at, what
+            time.sleep(0.02)
+
+    def transforms(self) -> bool:
+        """Whether the first partition is finished."""
+        return any(self.output.glob("requests-*.jsonl"))
+
+    def workers(self, of: str) -> list[int]:
+        """The processes that run tasks."""
+        return [
+            pid
+            for pid, line in self.marked.commands().items()
+            # Spark's daemon forks the workers, which have its command line.
+            if of in line and (of != WORKERS["spark"] or of in _command_line(_parent(pid)))
+        ]
+
+    def end(self) -> int:
+        """The exit code, once it ends."""
+        return self.process.wait(WITHIN_S)
+
+    def errors(self) -> str:
+        """Stderr so far."""
+        return os.pread(self._errors.fileno(), 1 << 20, 0).decode()
+
+    def left(self) -> list[str]:
+        """What processes and files it has left behind."""
+        give_up_at = time.monotonic() + 10
+        while (left := list(self.marked.commands().values())) and time.monotonic() < give_up_at:
+            time.sleep(0.05)
+        return left + [
+            str(path) for folder in (self.temporary, self.home) for path in folder.rglob("*")
+        ]
+
+    def kill(self) -> None:
+        """Ends what is left of it, by process id."""
+        for pid in (self.process.pid, *self.marked.commands()):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait(WITHIN_S)
+        self._errors.close()
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def _command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+
+
+@contextmanager
+def running(engine: str, events: Path, folder: Path) -> Iterator[Run]:
+    """A backfill, ended at the latest with the block."""
+    run = Run(engine, events, folder)
+    try:
+        yield run
+    finally:
+        run.kill()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_results_are_the_servers_though_a_worker_is_killed(
+    engine: str, events: Path, expected: Outcomes, tmp_path: Path
+) -> None:
+    """The engine repeats the task. Nothing is there twice, nothing listens beyond loopback, nothing is left."""
+    with running(engine, events, tmp_path) as run:
+        run.wait_for(run.transforms, "the first partition was finished")
+        run.wait_for(lambda: bool(run.workers(WORKERS[engine])), "a worker ran")
+        for pid in run.workers(WORKERS[engine])[:1]:
+            os.kill(pid, signal.SIGKILL)
+        listening = run.marked.listening()
+        assert run.end() == 1, run.errors()  # some events are refused
+        assert run.left() == []
+    assert expected.differences(backfilled(run.output)) == []
+    assert listening
+    assert listening <= LOOPBACK
+    assert not list(run.output.glob(".*"))
+    assert not (run.output / "work").exists()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_ctrl_c_leaves_nothing_and_another_engine_goes_on(
+    engine: str, events: Path, expected: Outcomes, tmp_path: Path
+) -> None:
+    """As a terminal does, Ctrl-C goes to the whole process group."""
+    with running(engine, events, tmp_path) as run:
+        run.wait_for(run.transforms, "the first partition was finished")
+        os.killpg(run.process.pid, signal.SIGINT)
+        assert run.end() == 130, run.errors()
+        assert "interrupted: run the same command again to go on" in run.errors()
+        assert "Traceback" not in run.errors()
+        assert run.left() == []
+        finished = {path.name: path.stat().st_mtime_ns for path in run.output.glob("requests-*")}
+    with running("local", events, tmp_path) as run:
+        assert run.end() == 1, run.errors()
+    assert expected.differences(backfilled(run.output)) == []
+    assert {name: (run.output / name).stat().st_mtime_ns for name in finished} == finished
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_failures_of_tasks_arrive_as_they_are(engine: str) -> None:
+    """A failure is raised, a worker that dies each time is given up, and a closed iterator ends the tasks."""
+    marked = Marked()
+    done = subprocess.run(
+        [COMMAND[0], "-m", "tests.engines.engine_calls", engine],
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+        env=marked.environment(),
+    )
+    assert done.returncode == 0, done.stderr
+    failed, *_, lost = done.stdout.splitlines()
+    assert failed == "failed: partition 7: KeyError: 'colour'"
+    assert lost.startswith("lost: ")
+    assert "run the same command again to go on" in lost
