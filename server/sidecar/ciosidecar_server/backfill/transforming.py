@@ -9,8 +9,9 @@ from ciosidecar_transform import BatchTransform, Outcome, Request, RequestList
 
 from ..jsonl.reading import Line
 from .events import LineReader, ReadEvent
+from .line_files import Lines
 from .outcome_lines import Place, place_of, refused_line, result_members
-from .output_files import WRITERS, Lines
+from .output_files import WRITERS
 from .spills import SpilledEvent, read_partition
 from .tasks import Job, PartitionResult, PartitionTask
 

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..output_files import Lines
+from ..line_files import Lines
 
 MAX_GROUP_ROWS = 10_000
 MAX_GROUP_BYTES = 32 << 20
