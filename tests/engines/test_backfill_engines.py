@@ -21,6 +21,7 @@ pytestmark = pytest.mark.timeout(600)
 
 EVENTS = 20_000
 WITHIN_S = 300
+OPTIONS = ("--partitions", "12", "--workers", "2")
 ENGINES = ("ray", "spark")
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 # The processes that run tasks, by what is in their command lines.
@@ -62,8 +63,16 @@ class Run:
         for directory in (self.temporary, self.home):
             directory.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
-            [*COMMAND, "backfill", str(events), "--output", str(self.output), "--engine", engine]
-            + ["--partitions", "12", "--workers", "2"],
+            [
+                *COMMAND,
+                "backfill",
+                str(events),
+                "--output",
+                str(self.output),
+                "--engine",
+                engine,
+                *OPTIONS,
+            ],
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             env=self.marked.environment(TMPDIR=str(self.temporary), HOME=str(self.home)),

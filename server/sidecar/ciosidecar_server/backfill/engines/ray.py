@@ -20,10 +20,11 @@ Result = TypeVar("Result")
 MISSING = "the Ray engine needs the package ray: pip install 'ciosidecar-server[ray]'"
 _MAX_SUBMITTED = 1000
 _MAX_RETRIES = 3
+_MAX_STARTS = 3
 # Results are small: what is large goes through files. Ray's default is a third of the memory.
 _OBJECT_STORE_BYTES = 100 << 20
 # Ray's sockets are in this directory, and the name of a socket has 107 bytes at most, of which Ray needs 70.
-_MAX_DIRECTORY_CHARACTERS = 36
+_MAX_DIRECTORY_CHARACTERS = 24
 
 
 class RayEngine:
@@ -96,16 +97,25 @@ class RayEngine:
 
     def _start_here(self) -> None:
         self._directory = _short_directory()
-        self._ray.init(
-            "local",
-            num_cpus=self._workers or len(os.sched_getaffinity(0)),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            object_store_memory=_OBJECT_STORE_BYTES,
-            _node_ip_address="127.0.0.1",
-            _temp_dir=self._directory,
-        )
+        for attempt_number in range(1, _MAX_STARTS + 1):
+            try:
+                self._ray.init(
+                    "local",
+                    num_cpus=self._workers or len(os.sched_getaffinity(0)),
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    _node_ip_address="127.0.0.1",
+                    _temp_dir=f"{self._directory}/{attempt_number}",
+                )
+            except Exception:
+                # Ray gives up a start after 30 seconds, which a busy machine may need. No setting is longer.
+                if attempt_number == _MAX_STARTS:
+                    raise
+                self._ray.shutdown()
+            else:
+                return
 
     def close(self) -> None:
         """End the Ray of this machine with its workers, or leave the cluster."""
