@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -319,10 +320,12 @@ class _Feeding(threading.Thread):
         try:
             for item in chain(self._retries, self._new_items()):
                 self._delivery.send(self._stream, item)
-            self._stream.finish()
         except BaseException as fault:  # noqa: BLE001 - raised by the thread that takes the answers
             self.fault = fault
         finally:
+            # Also after a fault, so that the answers end.
+            with suppress(SidecarError):
+                self._stream.finish()
             self.is_done = True
 
     def _new_items(self) -> Iterator[_Item]:

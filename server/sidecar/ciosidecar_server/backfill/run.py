@@ -78,6 +78,7 @@ class Run:
         began = time.monotonic()
         for warning in self._plan.warnings:
             self._report.warn(warning)
+        earlier = sum(one.events for one in self._checkpoint.partitions.values())
         try:
             if len(self._checkpoint.partitions) < self._job.partitions:
                 self._find_keys()
@@ -87,7 +88,9 @@ class Run:
             shutil.rmtree(self._directory / WORK, ignore_errors=True)
         finally:
             self._checkpoint.close()
-        return Summary(self._checkpoint.partitions.values(), time.monotonic() - began)
+        return Summary(
+            self._checkpoint.partitions.values(), time.monotonic() - began, earlier_events=earlier
+        )
 
     def _find_keys(self) -> None:
         if self._checkpoint.joined:

@@ -10,8 +10,16 @@ from .tasks import PartitionResult
 class Summary:
     """The counts of all partitions."""
 
-    def __init__(self, partitions: Iterable[PartitionResult], seconds: float) -> None:
-        """Add up the partitions. seconds: how long this start took."""
+    def __init__(
+        self, partitions: Iterable[PartitionResult], seconds: float, *, earlier_events: int = 0
+    ) -> None:
+        """Add up the partitions.
+
+        Args:
+            partitions: The results of all partitions.
+            seconds: How long this start took.
+            earlier_events: The events of partitions that an earlier start finished.
+        """
         results = sorted(partitions, key=lambda result: result.number)
         self.partitions = len(results)
         self.events = sum(result.events for result in results)
@@ -19,6 +27,8 @@ class Summary:
         self.refused = sum(result.refused for result in results)
         self.failed = sum(result.failed for result in results)
         self.seconds = seconds
+        self.events_per_s = (self.events - earlier_events) / max(seconds, 0.001)
+        """The rate of this start."""
         self.worker_seconds = sum(result.seconds for result in results)
         self.outcomes: Counter[str] = Counter()
         self.warnings: Counter[str] = Counter()
@@ -41,7 +51,7 @@ class Summary:
             "files": self.files,
             "seconds": round(self.seconds, 3),
             "worker_seconds": round(self.worker_seconds, 3),
-            "events_per_s": round(self.events / self.seconds) if self.seconds else 0,
+            "events_per_s": round(self.events_per_s),
         }
 
     def lines(self) -> list[str]:
@@ -49,4 +59,11 @@ class Summary:
         lines = [f"{self.events} events"]
         for group, counter in (("outcome", self.outcomes), ("warning", self.warnings)):
             lines += [f"{group}\t{name}\t{number}" for name, number in counter.most_common()]
-        return lines
+        for kind, number in (("refused", self.refused), ("failed", self.failed)):
+            if number:
+                lines.append(f"file\t{kind}-*.jsonl\t{number}")
+        return [
+            *lines,
+            f"time\tseconds\t{self.seconds:.1f}",
+            f"time\tevents/s\t{self.events_per_s:.0f}",
+        ]

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from ..errors import BackfillFailed
@@ -37,7 +37,8 @@ class LocalEngine:
             while True:
                 # One task more than there are processes, so that none of them waits for this one.
                 for task in waiting:
-                    running.add(pool.submit(function, task))
+                    with _without_ctrl_c():
+                        running.add(pool.submit(function, task))
                     if len(running) > self._workers:
                         break
                 if not running:
@@ -73,9 +74,18 @@ class LocalEngine:
         self._pool = None
 
 
+@contextmanager
+def _without_ctrl_c() -> Iterator[None]:
+    """Hold Ctrl-C back in the block. A process that is started there never gets it: it is the parent's."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 def _begin_worker() -> None:
-    """Leave Ctrl-C to the parent, and end if the parent dies."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """End if the parent dies."""
     threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()
 
 
