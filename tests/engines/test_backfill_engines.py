@@ -202,3 +202,54 @@ def test_failures_of_tasks_arrive_as_they_are(engine: str) -> None:
     assert failed == "failed: partition 7: KeyError: 'colour'"
     assert lost.startswith("lost: ")
     assert "run the same command again to go on" in lost
+
+
+def test_spark_without_java_says_what_to_install(events: Path, tmp_path: Path) -> None:
+    """Also if JAVA_HOME names a directory that is gone."""
+    for variables in ({"PATH": str(tmp_path), "JAVA_HOME": ""}, {"JAVA_HOME": str(tmp_path)}):
+        done = subprocess.run(
+            [
+                *COMMAND,
+                "backfill",
+                str(events),
+                "--output",
+                str(tmp_path / "out"),
+                "--engine",
+                "spark",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=WITHIN_S,
+            check=False,
+            env=os.environ | variables,
+        )
+        assert done.returncode == 2, done.stderr
+        assert "apt-get install openjdk-17-jre-headless" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        (("--engine", "ray", "--ray-address", "127.0.0.1:9"), "there is no Ray at 127.0.0.1:9"),
+        (
+            ("--engine", "spark", "--spark-master", "spark://127.0.0.1:9"),
+            "PYSPARK_PYTHON is not set",
+        ),
+    ],
+)
+def test_a_cluster_that_cannot_be_used_is_named(
+    option: tuple[str, ...], says: str, events: Path, tmp_path: Path
+) -> None:
+    """Before anything is read."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYSPARK_PYTHON"}
+    done = subprocess.run(
+        [*COMMAND, "backfill", str(events), "--output", str(tmp_path / "out"), *option],
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode in (1, 2), done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
