@@ -6,8 +6,9 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, redirect_stdout, suppress
 from itertools import islice
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -44,6 +45,7 @@ class RayEngine:
         if not self._cluster:
             _keep_to_this_machine()
         self._ray = _import_ray()
+        self._quiet = ExitStack()
 
     def run(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
         """Yield the results of the tasks in any order. Ray repeats a task whose worker died."""
@@ -84,6 +86,9 @@ class RayEngine:
         if self._ray.is_initialized():
             return
         on_sigterm = signal.getsignal(signal.SIGTERM)
+        # Ray prints there when it tries a task again. Our stdout is for results.
+        devnull = self._quiet.enter_context(Path(os.devnull).open("w"))
+        self._quiet.enter_context(redirect_stdout(devnull))
         try:
             if self._cluster:
                 self._ray.init(self._address, log_to_driver=False, logging_level="ERROR")
@@ -120,6 +125,7 @@ class RayEngine:
     def close(self) -> None:
         """End the Ray of this machine with its workers, or leave the cluster."""
         self._ray.shutdown()
+        self._quiet.close()
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
