@@ -87,7 +87,7 @@ class RayEngine:
             return
         on_sigterm = signal.getsignal(signal.SIGTERM)
         # Ray prints there when it tries a task again. Our stdout is for results.
-        devnull = self._quiet.enter_context(Path(os.devnull).open("w"))
+        devnull = self._quiet.enter_context(Path(os.devnull).open("w"))  # noqa: SIM115 - `close` does
         self._quiet.enter_context(redirect_stdout(devnull))
         try:
             if self._cluster:
