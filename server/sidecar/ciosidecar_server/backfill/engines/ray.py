@@ -4,9 +4,11 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, redirect_stdout, suppress
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +24,7 @@ MISSING = "the Ray engine needs the package ray: pip install 'ciosidecar-server[
 _MAX_SUBMITTED = 1000
 _MAX_RETRIES = 3
 _MAX_STARTS = 3
+_CONNECT_S = 10
 # Results are small: what is large goes through files. Ray's default is a third of the memory.
 _OBJECT_STORE_BYTES = 100 << 20
 # Ray's sockets are in this directory, and the name of a socket has 107 bytes at most, of which Ray needs 70.
@@ -91,6 +94,7 @@ class RayEngine:
         self._quiet.enter_context(redirect_stdout(devnull))
         try:
             if self._cluster:
+                _ask(self._address)
                 self._ray.init(self._address, log_to_driver=False, logging_level="ERROR")
             else:
                 self._start_here()
@@ -132,13 +136,13 @@ class RayEngine:
 
 
 def _import_ray() -> ModuleType:
+    """Import Ray: it is an extra, and reads the environment as it is imported."""
     try:
-        import ray  # noqa: PLC0415 - an extra, and it reads the environment
+        return import_module("ray")
     except ModuleNotFoundError as missing:
         if missing.name != "ray":
             raise
         raise BackfillFailed(MISSING, EXIT_USAGE) from None
-    return ray
 
 
 def _keep_to_this_machine() -> None:
@@ -149,6 +153,17 @@ def _keep_to_this_machine() -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # Ray lowers the priority of its workers by 15, which starves them on a busy machine.
     os.environ.setdefault("RAY_worker_niceness", "0")
+
+
+def _ask(address: str) -> None:
+    """Connect to an address once: Ray itself tries for minutes.
+
+    Raises:
+        OSError: Nothing listens there.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
 
 
 def _short_directory() -> str:
