@@ -47,10 +47,10 @@ test-serial: $(VENV)/dev node-modules
 engines-left-out:
 	@echo "LEFT OUT: tests/engines, which needs Redis, Envoy, Kafka, Ray and Spark. make test-engines sets them up and runs it"
 
-test-engines: $(VENV)/engines node-modules ## Set up Redis, Envoy, Kafka, Ray and Spark, and run the short tests with them
+test-engines: $(VENV)/engines $(VENV)/kafka/installed node-modules ## Set up Redis, Envoy, Kafka, Ray and Spark, and run the short tests with them
 	$(BIN)/pytest tests/engines
 
-scale: $(VENV)/engines node-modules ## Run the long forms with the engines, and print the figures of docs/scaling.md
+scale: $(VENV)/engines $(VENV)/kafka/installed node-modules ## Run the long forms with the engines, and print the figures of docs/scaling.md
 	$(BIN)/python -m tests.scale
 
 coverage: $(VENV)/dev ## Run the tests of the transform and of delivery; fail below 95 % of the branches of either
@@ -110,6 +110,7 @@ gen: $(VENV)/dev node-modules ## Write everything anew that is made from protos/
 	$(BIN)/python docs/generate/destination.py docs/destination.md
 	$(BIN)/python docs/generate/contract.py docs/contract.md
 	$(BIN)/python docs/generate/settings.py docs/operations/settings.md
+	$(BIN)/python docs/generate/alerts.py deploy/kubernetes/components/monitoring/prometheusrule.yaml
 	@$(for_go); client/go/generate.sh
 	@$(for_node); cd client/node && npm run gen --silent
 
@@ -118,6 +119,7 @@ check-gen: $(VENV)/dev node-modules ## Fail if any of that is stale
 	$(BIN)/python docs/generate/destination.py --check docs/destination.md
 	$(BIN)/python docs/generate/contract.py --check docs/contract.md
 	$(BIN)/python docs/generate/settings.py --check docs/operations/settings.md
+	$(BIN)/python docs/generate/alerts.py --check deploy/kubernetes/components/monitoring/prometheusrule.yaml
 	@$(for_go); client/go/generate.sh --check
 	@$(for_node); cd client/node && npm run check-gen --silent
 
@@ -157,6 +159,10 @@ $(VENV)/dev: $(VENV)/runtime requirements-dev.txt $(VENV)/protoc/installed
 $(VENV)/engines: $(VENV)/dev requirements-engines.txt server/sidecar/pyproject.toml
 	$(BIN)/pip install --quiet --requirement requirements-engines.txt
 	@touch $@
+
+$(VENV)/kafka/installed: tests/engines/kafka/pom.xml
+	@command -v mvn >/dev/null || { echo "SKIPPED: Kafka: there is no mvn on this machine (Debian: apt-get install openjdk-17-jdk-headless maven)"; test -z "$$REQUIRE_ALL"; exit $$?; }; \
+	  rm -rf $(@D) && mvn -B -q -ntp -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D) && touch $@
 
 # The protoc of the Python stubs needs protobuf 6, the server's packages need 7: it has its own environment.
 $(VENV)/protoc/installed: $(VENV)/runtime protos/requirements.txt

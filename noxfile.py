@@ -24,6 +24,6 @@ nox.options.reuse_venv = "yes"
 def unit(session: nox.Session) -> None:
     """Install the packages and run tests/unit."""
     editable = [word for package in PACKAGES for word in ("--editable", package)]
-    tools = ("pytest", "pytest-asyncio", "pytest-timeout", "jsonschema")
+    tools = ("pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist", "jsonschema")
     session.install("--constraint", "constraints.txt", *editable, *tools)
-    session.run("pytest", "-q", *(session.posargs or ["tests/unit"]))
+    session.run("pytest", "-q", "--numprocesses", "auto", *(session.posargs or ["tests/unit"]))

@@ -71,7 +71,7 @@ async def deliver(
     async with aio.insecure_channel(server.address, options=OPTIONS) as channel:
         call: Any = v1.SidecarServiceStub(channel).TransformStream()
         opening = v1.TransformStreamRequest()
-        opening.open.destinations.add(number=1, config_json=_CONFIG % api_version)
+        opening.open.destinations.add(reference_id=1, config_json=_CONFIG % api_version)
         opening.open.delivery.SetInParent()
         await call.write(opening)
         await call.read()

@@ -88,7 +88,9 @@ async def _drive(
         opening = v1.TransformStreamRequest()
         opening.open.delivery.default_timeout.seconds = 5
         for number, config in enumerate(destinations, 1):
-            opening.open.destinations.add(number=number, config_json=json.dumps(config).encode())
+            opening.open.destinations.add(
+                reference_id=number, config_json=json.dumps(config).encode()
+            )
         await call.write(opening)
         await call.read()
 

@@ -40,7 +40,7 @@ def _echo(batch: v1.Batch, results: v1.Results) -> None:
     results.batch_id = batch.batch_id
     results.templates.add(method="POST", base_url="https://track.customer.io")
     for position, item in enumerate(batch.items):
-        results.requests.add(path="/api/v1/events", body=item.json, position=position)
+        results.requests.add(path="/api/v1/events", body=item.json, positions=[position])
         results.statuses.append(200)
     results.batch_complete = True
 

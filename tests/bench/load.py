@@ -88,13 +88,19 @@ def batches(events: Sequence[bytes], size: int) -> list[v1.Batch]:
     ]
 
 
-async def stream(server: ServerProcess, events: Sequence[bytes], size: int, rounds: int) -> Figures:
+async def stream(
+    server: ServerProcess,
+    events: Sequence[bytes],
+    size: int,
+    rounds: int,
+    config: bytes = CONFIG,
+) -> Figures:
     """Send all events over one stream, with a few messages unanswered."""
     messages = [v1.TransformStreamRequest(batch=batch) for batch in batches(events, size)]
     async with aio.insecure_channel(server.address, options=OPTIONS) as channel:
         call = v1.SidecarServiceStub(channel).TransformStream()
         opening = v1.OpenStream(
-            destinations=[v1.Destination(reference_id=1, config_json=CONFIG)],
+            destinations=[v1.Destination(reference_id=1, config_json=config)],
             max_receive_bytes=1 << 26,
         )
         await call.write(v1.TransformStreamRequest(open=opening))

@@ -158,6 +158,7 @@ def test_a_killed_run_goes_on_where_it_ended(inputs: Path, whole: Path, tmp_path
     done = subprocess.run(words, capture_output=True, timeout=RUN_WITHIN_S, check=False)
     assert done.returncode == 0, done.stderr.decode()
     assert content(output) == content(whole)
+    assert not list(output.glob(".*"))
     assert not (output / "work").exists()
 
 

@@ -62,6 +62,10 @@ class MovedClock:
             timer.call()
         self._now = until
 
+    def next_timer_in(self, most: float) -> float:
+        """The seconds until the next timer, or `most` if there is none before."""
+        return min(most, max(0.0, self._timers[0][0] - self._now)) if self._timers else most
+
     async def timer_after(self, seconds: float) -> None:
         """Waits until something is to be called so much later or later."""
         async with asyncio.timeout(WITHIN_S):

@@ -6,10 +6,12 @@ import re
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import ProxyHandler, build_opener
 
@@ -57,16 +59,24 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(directory: Path, admin: str) -> Iterator[Prometheus]:
+def prometheus(
+    directory: Path, admin: str, path: str = "/metrics", **labels: str
+) -> Iterator[Prometheus]:
     """Run a Prometheus that scrapes an admin port twice a second.
 
     Args:
         directory: for its files.
         admin: host:port of the sidecar's admin port.
+        path: what is scraped there.
+        labels: of the sidecar, as the discovery of a cluster would add them.
     """
     program = need("prometheus")
     config = directory / "prometheus.yml"
-    scrape = {"job_name": "ciosidecar", "static_configs": [{"targets": [admin]}]}
+    scrape = {
+        "job_name": "ciosidecar",
+        "metrics_path": path,
+        "static_configs": [{"targets": [admin], "labels": labels}],
+    }
     limits = {"scrape_interval": "500ms", "scrape_timeout": "500ms"}
     config.write_text(json.dumps({"global": limits, "scrape_configs": [scrape]}))
     command = [
@@ -77,9 +87,24 @@ def prometheus(directory: Path, admin: str) -> Iterator[Prometheus]:
     ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
-            yield Prometheus(f"http://{_address(process)}")
+            url = f"http://{_address(process)}"
+            _wait_until_ready(url)
+            yield Prometheus(url)
         finally:
             process.kill()
+
+
+def _wait_until_ready(url: str) -> None:
+    """Wait until it answers queries: it listens before it has opened its files."""
+    deadline = time.monotonic() + WITHIN_S
+    while True:
+        try:
+            _OPENER.open(f"{url}/-/ready", timeout=10).close()
+        except HTTPError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _address(process: "subprocess.Popen[str]") -> str:

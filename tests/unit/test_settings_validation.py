@@ -19,6 +19,11 @@ COUNT = (0, -1, 2**31, 1.5, True, "5", None)
 SECONDS_OVER_0 = (0.0, -1.0, 86_401.0, NAN, INF, -INF, True, "5", None)
 FLAG = (0, 1, "true", None)
 FILE = ("a.pem", Path(), 5)
+REDIS_URL = (
+    *("", "127.0.0.1:6379", "http://a", "redis://", "redis:///0", "redis://a:0", "redis://a:70000", 5),
+    *("redis://a/x", "redis://:p/w@a", "redis://a/0#x", "redis://a b", "unix://", "unix:///", "redis://["),
+    *("redis://a?password=p", "redis://a?username=u", "rediss://a/0?db=1&password="),
+)
 URL = ("", "127.0.0.1:1", "http://a/path", "http://me:s3cret@a", "http://a:0", 5)
 
 WRONG: dict[str, tuple[Any, ...]] = {
@@ -41,6 +46,8 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "max_outstanding_bytes": (0, -1, 2**63, 1.5, True, "5", None),
     "delivery": FLAG,
     "delivery_rate": (0.0, -1.0, NAN, INF, 1_000_001.0, True, "5", None),
+    "rate_store": REDIS_URL,
+    "replicas": (0, -1, 100_001, 1.5, True, "5"),
     "delivery_concurrency": COUNT,
     "delivery_timeout_s": SECONDS_OVER_0,
     "request_timeout_s": SECONDS_OVER_0,
@@ -68,6 +75,9 @@ GOOD: list[dict[str, Any]] = [
     {"admin_listen": "none"},
     {"admin_listen": "[::1]:0"},
     {"delivery_rate": 0.001},
+    {"rate_store": "redis://a"},
+    {"rate_store": "rediss://user:p%2Fw@[::1]:6380/15?ssl_ca_certs=/ca.pem", "replicas": 4},
+    {"rate_store": "unix:///run/redis.sock?db=1"},
     {"max_event_bytes": 31, "max_message_bytes": 65_536},
     {"tls_cert": Path("c.pem"), "tls_key": Path("k.pem"), "tls_client_ca": Path("ca.pem")},
     {"customerio_url": "http://[::1]:8089/"},

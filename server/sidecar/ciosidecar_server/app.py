@@ -13,6 +13,7 @@ from . import __version__
 from .credentials import Credentials
 from .delivery.dispatcher import Dispatcher
 from .listening import listen
+from .rate_store.opening import open_rate_store
 from .rpc.authentication import TokenInterceptor
 from .rpc.health import HealthService
 from .rpc.message_bytes import MessageBytesInterceptor
@@ -71,7 +72,9 @@ class Sidecar:
             options=server_options(settings),
         )
         self._health = HealthService("", SERVICE_NAME)
-        self._dispatcher = Dispatcher(settings, observer=observer)
+        self._dispatcher = Dispatcher(
+            settings, observer=observer, rate_store=open_rate_store(settings)
+        )
         self._destinations = ServerDestinations(settings)
         self._servicer = Servicer(
             settings,
@@ -88,7 +91,11 @@ class Sidecar:
             enable_reflection(self._server, (SERVICE_NAME, health.SERVICE_NAME))
 
     def _snapshot(self) -> Snapshot:
-        return Snapshot(self._dispatcher.snapshots(), self._servicer.snapshot())
+        return Snapshot(
+            self._dispatcher.snapshots(),
+            self._servicer.snapshot(),
+            self._dispatcher.rate_store_snapshot(),
+        )
 
     async def start(self) -> list[str]:
         """Listen on the addresses of the settings.
@@ -104,6 +111,7 @@ class Sidecar:
         self._destinations.start()
         self._credentials.start()
         self._telemetry.loop_lag.start()
+        self._dispatcher.start()
         return bound
 
     async def start_admin(self) -> str | None:

@@ -86,7 +86,17 @@ class Settings:
     delivery_rate: float = 900.0
     """Limit of the requests a second that this sidecar sends to one Customer.io workspace, shared by its
     workers. Customer.io asks for at most 1,000, Pipelines and transactional messages included. Each
-    sidecar counts only its own requests: divide what other senders leave by the number of sidecars."""
+    sidecar counts only its own requests: divide what other senders leave by the number of sidecars. With
+    --rate-store it is the limit of all sidecars together."""
+
+    rate_store: str | None = None
+    """URL of the Redis in which several sidecars keep the rate of a workspace together: redis://host:port/0,
+    rediss://host:port/0 or unix:///path. Needs the extra rate-store. Set a URL with a password in the environment
+    or in the file of --settings: other users of a machine can read flags."""
+
+    replicas: int | None = None
+    """Number of sidecars that share --delivery-rate through --rate-store. While the store is away, each keeps to
+    its share. Defaults to the number that was last seen in the store. The greater of the two counts."""
 
     delivery_concurrency: int = 100
     """Limit of the concurrent requests to one workspace, shared by the workers."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
+from urllib.parse import parse_qs, urlsplit
 
 from .settings import Settings
 
@@ -30,6 +31,12 @@ NOT_A_HOST_URL = (
 
 _Reason = str | None
 _Rule = Callable[[Any], _Reason]
+
+NOT_A_REDIS_URL = (
+    "must be redis://host:port/database, rediss://host:port/database or unix:///path; write %2F, %3F, %23 and %40"
+    " for / ? # and @ in a password"
+)
+_DATABASE = re.compile(r"(/[0-9]{0,4})?", re.ASCII)
 
 
 class WrongSetting(NamedTuple):
@@ -168,6 +175,24 @@ def _host_url(value: Any) -> _Reason:
     return None if isinstance(value, str) and is_host_url(value) else NOT_A_HOST_URL
 
 
+def _redis_url(value: Any) -> _Reason:
+    """Return the reason against a URL of Redis. It never quotes the URL, which may hold a password."""
+    if not isinstance(value, str) or any(character <= " " for character in value):
+        return NOT_A_REDIS_URL
+    try:
+        url = urlsplit(value)
+        port = url.port
+    except ValueError:
+        return NOT_A_REDIS_URL
+    is_socket = url.scheme == "unix" and url.path.startswith("/") and url.path != "/"
+    is_host = url.scheme in ("redis", "rediss") and _DATABASE.fullmatch(url.path) is not None
+    if url.fragment or port == 0 or not (is_socket or (is_host and url.hostname)):
+        return NOT_A_REDIS_URL
+    if parse_qs(url.query, keep_blank_values=True).keys() & {"username", "password"}:
+        return "must have user and password before the host, where they are masked: redis://user:password@host"
+    return None
+
+
 def _text(value: Any) -> _Reason:
     """Return the reason against a value that is no text: what is in a text is checked where it is used."""
     return None if isinstance(value, str) else "must be a text"
@@ -193,6 +218,8 @@ RULES: dict[str, _Rule] = {
     "max_outstanding_bytes": _whole(1, _MAX_INT64),
     "delivery": _flag,
     "delivery_rate": _number(0, 1_000_000, above=True),
+    "rate_store": _optional(_redis_url),
+    "replicas": _optional(_whole(1, 100_000)),
     "delivery_concurrency": _whole(1, _MAX_INT32),
     "delivery_timeout_s": _seconds(above_zero=True),
     "request_timeout_s": _seconds(above_zero=True),

@@ -4,17 +4,30 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO
 
 from .errors import BackfillFailed
 
 WORK = "work"
 """The directory, in the output directory, of what is removed at the end."""
+_TEMPORARY = ".unfinished"
 
 
 def work_path(directory: str, name: str) -> Path:
     """Return the path of a file of the work directory."""
     return Path(directory, WORK, name)
+
+
+def temporary_path(path: Path) -> Path:
+    """Return where a file is written before it gets its name. Two tries of a task never share it."""
+    return path.with_name(f".{path.name}.{token_hex(4)}{_TEMPORARY}")
+
+
+def remove_temporary(directory: Path) -> None:
+    """Remove what killed tasks were writing. No task may be running."""
+    for path in directory.glob(f".*{_TEMPORARY}"):
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -24,7 +37,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     Raises:
         BackfillFailed: The file cannot be written, for example because the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = temporary_path(path)
     try:
         with temporary.open("wb") as opened:
             yield opened

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from .files import cannot_write
+from .files import cannot_write, temporary_path
 from .outcome_lines import encode_line
 
 
@@ -28,7 +28,7 @@ class Lines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        self._temporary = temporary_path(path)
         self._file: Any = None
 
     def write_line(self, line: bytes) -> None:

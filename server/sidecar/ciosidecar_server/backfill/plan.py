@@ -69,11 +69,13 @@ def make_output(directory: Path) -> None:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        foreign = sorted(path.name for path in directory.iterdir() if path.name != LOCK)
+        names = sorted(path.name for path in directory.iterdir())
     except OSError as problem:
         raise BackfillFailed(
             f"cannot use the output directory {directory}: {problem.strerror}", EXIT_USAGE
         ) from None
+    # Killed at its very start, a backfill leaves its lock and a manifest without its name.
+    foreign = [name for name in names if name != LOCK and not name.startswith(f".{NAME}.")]
     if foreign and NAME not in foreign:
         raise BackfillFailed(
             f"the output directory {directory} is not empty, and no backfill has made it: it has {foreign[0]}",

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from .checkpoint import Checkpoint
 from .components import join_links
 from .engines import Engine
-from .files import WORK, work_path
+from .files import WORK, remove_temporary, work_path
 from .guarded import Guarded
 from .keys import find_keys
 from .plan import Plan
@@ -76,15 +76,16 @@ class Run:
             BackfillFailed: The run cannot go on. The same command goes on where it ended.
         """
         began = time.monotonic()
+        earlier = sum(one.events for one in self._checkpoint.partitions.values())
         for warning in self._plan.warnings:
             self._report.warn(warning)
-        earlier = sum(one.events for one in self._checkpoint.partitions.values())
         try:
             if len(self._checkpoint.partitions) < self._job.partitions:
                 self._find_keys()
                 self._spill()
                 self._warn_of_large_partition()
                 self._finish_partitions()
+            remove_temporary(self._directory)
             shutil.rmtree(self._directory / WORK, ignore_errors=True)
         finally:
             self._checkpoint.close()

@@ -50,7 +50,8 @@ def serve(
         settings_file: TOML file with settings: the names of these options with _ for -.
         check: Do not start. Check the settings, and the files that they name, and print the settings
             in effect and where each comes from. The exit code is 2 if these keep the sidecar from
-            starting. Ports are not tried: a taken one is no error here.
+            starting. Ports are not tried: a taken one is no error here. The rate store is tried; if it
+            does not work now, that is said and is no error, because the sidecar would start.
         json: With --check, print one line of JSON.
     """
     del settings_file  # read before the command runs: it is the last source of the other options
@@ -70,6 +71,7 @@ def serve(
 
 async def _check(settings: Settings, *, json: bool) -> None:
     # As below.
+    from ..rate_store.opening import error_of  # noqa: PLC0415
     from .settings_check import check_files  # noqa: PLC0415
     from .settings_report import show_settings  # noqa: PLC0415
 
@@ -78,7 +80,14 @@ async def _check(settings: Settings, *, json: bool) -> None:
     notes = check_files(settings)
     for sentence in notes.sentences():
         say(sentence, "yellow")
-    show_settings(settings, SOURCES, notes, json=json)
+    store_error = await error_of(settings)
+    if store_error is not None:
+        say(
+            f"the rate store of --rate-store does not work now ({store_error}): the sidecar would start and keep to"
+            " its share of the rate",
+            "yellow",
+        )
+    show_settings(settings, SOURCES, notes, store_error, json=json)
 
 
 async def _serve(settings: Settings) -> None:

@@ -14,16 +14,26 @@ from ..settings import Settings
 from .output import print_json, printing
 from .settings_sources import SettingsSources
 
-_USER = re.compile(r"(?<=//)[^/@]*@")
+_USER = re.compile(r"(?<=//)[^/]*@")
 
 
 def show_settings(
-    settings: Settings, sources: SettingsSources, notes: Notes, *, json: bool
+    settings: Settings,
+    sources: SettingsSources,
+    notes: Notes,
+    store_error: str | None,
+    *,
+    json: bool,
 ) -> None:
-    """Print the settings in effect: as TOML, each with its source, or with the notes as one line of JSON."""
+    """Print the settings in effect: as TOML, each with its source, or with the notes as one line of JSON.
+
+    store_error: the kind of the error if the rate store does not work now.
+    """
     if json:
         noted = [{"ref": note.ref, "key": note.key, "message": note.text} for note in notes.shown]
         answer = {"settings": _as_json(settings, sources), "notes": noted, "more_notes": notes.more}
+        if settings.rate_store is not None:
+            answer["rate_store"] = {"works": store_error is None, "error": store_error}
         print_json(answer)
         return
     with printing():

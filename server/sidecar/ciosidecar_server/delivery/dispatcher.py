@@ -1,6 +1,9 @@
 """Delivery to every workspace: one dispatcher serves all streams of a process."""
 
-from collections.abc import Iterator
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Iterator
 
 from ciosidecar_transform.requests import RequestTemplate
 
@@ -9,7 +12,10 @@ from .clock import Clock, SystemClock
 from .endpoints import TrackApiEndpoints
 from .http_transport import HttpTransport
 from .observer import DeliveryObserver, NoDeliveryObserver, WorkspaceSnapshot
-from .rate_limiter import SendLimits
+from .rate_limiter import RateLimit, SendLimits
+from .rate_store import RateStore, RateStoreSnapshot
+from .shared_rate_limiter import SharedRateLimiter
+from .shared_rates import SharedRates
 from .slots import Slots
 from .workspace_queue import WorkspaceQueue
 
@@ -28,6 +34,7 @@ class Dispatcher:
         settings: Settings,
         clock: Clock | None = None,
         observer: DeliveryObserver | None = None,
+        rate_store: RateStore | None = None,
     ) -> None:
         """Begin without workspaces.
 
@@ -35,6 +42,7 @@ class Dispatcher:
             settings: the settings of the server.
             clock: the time that delivery goes by. Optional. Defaults to the event loop's.
             observer: receives the reports of all workspaces. Optional.
+            rate_store: keeps the rates that other sidecars share. Optional. Defaults to rates of this process alone.
         """
         self._clock = clock or SystemClock()
         self._observer = observer or NoDeliveryObserver()
@@ -50,10 +58,20 @@ class Dispatcher:
             request_timeout_s=settings.request_timeout_s,
             linger_s=_LINGER_S,
         )
+        self._rates = (
+            None
+            if rate_store is None
+            else SharedRates(rate_store, self._clock, self._observer, settings.replicas)
+        )
         self._slots = Slots(settings.max_connections)
         self._tidy_at = _FEW_WORKSPACES
         self._workspaces: dict[tuple[str, str], WorkspaceQueue] = {}
         self._draining = False
+
+    def start(self) -> None:
+        """Tell the rate store that this sidecar is there, if there is a store."""
+        if self._rates is not None:
+            self._rates.start()
 
     def workspace(self, template: RequestTemplate) -> WorkspaceQueue:
         """Return the workspace that requests of a template go to."""
@@ -71,10 +89,23 @@ class Dispatcher:
                 self._slots,
                 self._clock,
                 self._observer,
+                self._shared_rate(base_url, template),
             )
             if self._draining:
                 workspace.drain()
         return workspace
+
+    def _shared_rate(
+        self, base_url: str, template: RequestTemplate
+    ) -> Callable[[Callable[[], None]], RateLimit] | None:
+        """Return what makes the limit that other sidecars share; None without a rate store."""
+        rates = self._rates
+        if rates is None:
+            return None
+        name = shared_name(base_url, template)
+        return lambda wake: SharedRateLimiter(
+            rates, name, self._limits.rate_per_s, self._clock, wake
+        )
 
     def _tidy(self) -> None:
         """Drop the workspaces without jobs, trouble or redirects, whenever their number has doubled."""
@@ -90,6 +121,10 @@ class Dispatcher:
         """Yield the state of every workspace there is at the first one, each as it is when its turn comes."""
         for workspace in list(self._workspaces.values()):
             yield workspace.snapshot()
+
+    def rate_store_snapshot(self) -> RateStoreSnapshot | None:
+        """Return the state of the rate store; None without a store."""
+        return None if self._rates is None else self._rates.snapshot()
 
     @property
     def draining(self) -> bool:
@@ -113,9 +148,21 @@ class Dispatcher:
         """End everything at once."""
         for workspace in self._workspaces.values():
             await workspace.aclose()
+        if self._rates is not None:
+            await self._rates.aclose()
         await self.transport.aclose()
 
 
 def workspace_key(template: RequestTemplate) -> tuple[str, str]:
     """Return the key of a workspace: the base URL and the credentials of its requests."""
     return template.base_url, template.headers.get("Authorization", "")
+
+
+def shared_name(base_url: str, template: RequestTemplate) -> str:
+    """Return the name of a workspace for other sidecars: a hash of its address and site id, without the API key."""
+    credentials = template.headers.get("Authorization", "").removeprefix("Basic ")
+    try:
+        site_id = base64.b64decode(credentials, validate=True).partition(b":")[0]
+    except binascii.Error:
+        site_id = b""
+    return hashlib.sha256(base_url.encode() + b"\0" + site_id).hexdigest()[:32]

@@ -9,7 +9,7 @@ from .circuit_breaker import CircuitBreaker
 from .job import Job
 from .latency import Latency
 from .outcomes import DeliveryOutcome
-from .rate_limiter import RateLimiter
+from .rate_limiter import RateLimit
 from .responses import Failure
 
 _STALE_S = 600.0
@@ -19,15 +19,15 @@ _MAX_RETRY_AFTER_S = 60.0
 class Health:
     """The rate limiter, the circuit breaker and the latency of one workspace."""
 
-    def __init__(self, rate_per_s: float, clock: Callable[[], float]) -> None:
+    def __init__(self, rate_limiter: RateLimit, clock: Callable[[], float]) -> None:
         """Begin in good health.
 
         Args:
-            rate_per_s: the full rate, in requests a second.
+            rate_limiter: the limit of requests a second.
             clock: returns seconds that never go back.
         """
         self._clock = clock
-        self.rate_limiter = RateLimiter(rate_per_s, clock)
+        self.rate_limiter = rate_limiter
         self.circuit_breaker = CircuitBreaker(clock)
         self.latency = Latency(clock)
         self._changed_at = clock()
@@ -35,6 +35,11 @@ class Health:
     def wait_s(self) -> float:
         """Return how long until the next request may go."""
         return max(self.rate_limiter.wait_s(), self.circuit_breaker.wait_s())
+
+    def on_waiting(self) -> None:
+        """Note that a request waits, for a token unless the circuit breaker keeps it."""
+        if not self.circuit_breaker.wait_s():
+            self.rate_limiter.on_waiting()
 
     def on_success(self, sent_at: float) -> None:
         """Close the circuit breaker and raise a lowered rate. Customer.io accepted a request or refused its content."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from .job import Job
     from .outcomes import DeliveryOutcome
+    from .rate_store import RateStoreSnapshot
 
 
 class WorkspaceLabel(NamedTuple):
@@ -130,6 +131,9 @@ class DeliveryObserver(Protocol):
     ) -> None:
         """Note that a workspace accepts less, or more, than before."""
 
+    def rate_store_changed(self, snapshot: "RateStoreSnapshot") -> None:
+        """Note that the rate store went away, or is back."""
+
     def internal_fault(self, fault: BaseException) -> None:
         """Note a defect of the sidecar. The text of the exception may be personal data."""
 
@@ -148,6 +152,9 @@ class NoDeliveryObserver:
     def condition_changed(
         self, workspace: WorkspaceLabel, condition: Condition, snapshot: WorkspaceSnapshot
     ) -> None:
+        """Ignore the report."""
+
+    def rate_store_changed(self, snapshot: "RateStoreSnapshot") -> None:
         """Ignore the report."""
 
     def internal_fault(self, fault: BaseException) -> None:

@@ -141,6 +141,7 @@ class Sender:
                 return
             wait_s = max(wait_s, self._health.wait_s())
             if wait_s > 0.0:
+                self._health.on_waiting()
                 self._wake_at(now + wait_s)
                 return
             in_doubt = self._health.in_doubt(self.oldest_sent_at)

@@ -1,7 +1,7 @@
 """One Customer.io workspace: the jobs to send to it, in which order and how fast, and what becomes of them."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from . import outcomes
 from .accepted import accepted
@@ -13,7 +13,7 @@ from .job import UNSENT, Job, State
 from .observer import DeliveryObserver, NoDeliveryObserver, WorkspaceSnapshot
 from .ordering import OrderingGraph, dependents
 from .outcomes import DeliveryOutcome
-from .rate_limiter import SendLimits
+from .rate_limiter import RateLimit, RateLimiter, SendLimits
 from .redirects import RedirectingSender
 from .reporting import WorkspaceReporter
 from .request_batch import RequestBatch
@@ -39,6 +39,7 @@ class WorkspaceQueue:
         slots: Slots,
         clock: Clock,
         observer: DeliveryObserver | None = None,
+        shared_rate: Callable[[Callable[[], None]], RateLimit] | None = None,
     ) -> None:
         """Begin without jobs.
 
@@ -50,11 +51,18 @@ class WorkspaceQueue:
             slots: the connections that all workspaces share.
             clock: the time of deadlines, retries, rate and health.
             observer: receives the workspace's reports. Optional.
+            shared_rate: makes the limit of requests a second that other sidecars share. It takes what is to be called
+                when tokens have come. Optional. Defaults to a limit of this process alone.
         """
         self._clock = clock
         self._limits = limits
         self._ordering = OrderingGraph()
-        self._health = Health(limits.rate_per_s, clock.time)
+        rate_limiter = (
+            RateLimiter(limits.rate_per_s, clock.time)
+            if shared_rate is None
+            else shared_rate(self._tokens_came)
+        )
+        self._health = Health(rate_limiter, clock.time)
         self._sender = Sender(limits, slots, self._health, self._exchange, clock)
         self._jobs: dict[Job, None] = {}
         self._observer = observer or NoDeliveryObserver()
@@ -106,6 +114,9 @@ class WorkspaceQueue:
         elif self._ordering.enqueue(job):
             self._sender.add(job)
             self._sender.pump_soon()
+
+    def _tokens_came(self) -> None:
+        self._sender.pump_soon()
 
     def message_submitted(self) -> None:
         """Send what waited for the rest of its message, now that all of the message is submitted."""

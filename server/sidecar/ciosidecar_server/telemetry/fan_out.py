@@ -24,6 +24,7 @@ _REPORTS = (
     "attempt_ended",
     "job_settled",
     "condition_changed",
+    "rate_store_changed",
 )
 
 

@@ -43,7 +43,7 @@ def _shown(setting: Any) -> Any:
     if isinstance(setting, bool | int | float) or setting is None:
         return setting
     text = str(setting)
-    return _MASKED if "@" in text and "://" in text and urlsplit(text).username else text
+    return _MASKED if "://" in text and "@" in urlsplit(text).netloc else text
 
 
 def log_started(settings: Settings, addresses: Sequence[str]) -> None:

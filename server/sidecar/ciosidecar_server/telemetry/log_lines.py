@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from ..delivery.observer import Condition, WorkspaceLabel, WorkspaceSnapshot
+from ..delivery.rate_store import RateStoreSnapshot
 from ..rpc.observer import EventLabels, StreamCounts, StreamInfo, WarningLabels
 from .destination_names import operator_name
 from .faults import kind_and_place
@@ -16,6 +17,7 @@ FIRST_S = 1.0
 """How long the first refusals of a destination and code are gathered before their line."""
 _MAX_SUMMARISED = 100
 _FURTHER = "further changes of workspaces"
+_FURTHER_OF_STORE = "further changes of the rate store"
 _MAX_CHANGES = 20
 """Lines about one condition between two summaries. An outage may reach 10,000 workspaces in a second."""
 _REFUSED = ("rejected", "partly_refused", "retryable")
@@ -47,6 +49,8 @@ CONDITIONS = {
     ),
 }
 """The level and the message of each condition."""
+STORE_DOWN = ("warning", "rate store down: this sidecar keeps to its share of the rate")
+STORE_UP = ("info", "rate store up again: the rate is shared")
 
 
 class LogObserver(Observer):
@@ -55,7 +59,7 @@ class LogObserver(Observer):
     def __init__(self) -> None:
         self._refused: Counter[_RefusalKey] = Counter()
         self._announced: set[_RefusalKey] = set()
-        self._changes: Counter[Condition] = Counter()
+        self._changes: Counter[tuple[str, str]] = Counter()
         self._timer: asyncio.TimerHandle | None = None
         self._first_timer: asyncio.TimerHandle | None = None
 
@@ -108,11 +112,9 @@ class LogObserver(Observer):
         self, workspace: WorkspaceLabel, condition: Condition, snapshot: WorkspaceSnapshot
     ) -> None:
         """Log that a workspace accepts less, or more, than before; beyond twenty such lines, count it."""
-        self._changes[condition] += 1
-        self._summarise_soon()
-        if self._changes[condition] > _MAX_CHANGES:
-            return
         level, event = CONDITIONS[condition]
+        if not self._has_own_line(level, event):
+            return
         fields: dict[str, object] = {
             "destination_ref": operator_name(workspace.destination_ref),
             "base_url": workspace.base_url,
@@ -127,6 +129,21 @@ class LogObserver(Observer):
             fields["http_status"] = snapshot.last_failure.http_status
             fields["failure"] = snapshot.last_failure.text
         getattr(_log, level)(event, **fields)
+
+    def _has_own_line(self, level: str, event: str) -> bool:
+        """Count a change. Return whether it is one of the first since the last summary."""
+        self._changes[level, event] += 1
+        self._summarise_soon()
+        return self._changes[level, event] <= _MAX_CHANGES
+
+    def rate_store_changed(self, snapshot: RateStoreSnapshot) -> None:
+        """Log that the rate store went away, or is back; beyond twenty such lines, count it."""
+        level, event = STORE_UP if snapshot.up else STORE_DOWN
+        if self._has_own_line(level, event):
+            fields: dict[str, object] = {"sidecars": snapshot.sidecars}
+            if not snapshot.up:
+                fields["error"] = snapshot.last_error
+            getattr(_log, level)(event, **fields, fallback_s=round(snapshot.fallback_s, 1))
 
     def events_answered(
         self, events: Mapping[EventLabels, int], warnings: Mapping[WarningLabels, int]
@@ -167,10 +184,11 @@ class LogObserver(Observer):
                 timer.cancel()
         self._timer = self._first_timer = None
         changes, self._changes = self._changes, Counter()
-        for condition, number in changes.items():
+        for (level, event), number in changes.items():
             if number > _MAX_CHANGES:
-                level, event = CONDITIONS[condition]
-                getattr(_log, level)(_FURTHER, change=event, changes=number - _MAX_CHANGES)
+                of_store = (level, event) in (STORE_DOWN, STORE_UP)
+                message = _FURTHER_OF_STORE if of_store else _FURTHER
+                getattr(_log, level)(message, change=event, changes=number - _MAX_CHANGES)
         refused, self._refused = +self._refused, Counter()
         for key, number in refused.most_common():
             _log_refused(key, number)

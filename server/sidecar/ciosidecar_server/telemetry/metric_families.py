@@ -11,6 +11,7 @@ from prometheus_client.core import (
     Metric,
 )
 
+from ..delivery.rate_store import RateStoreSnapshot
 from ..rpc.observer import STALLED_S, StreamSnapshot
 from .histogram import Histogram
 from .lifecycle import build_info
@@ -82,6 +83,14 @@ DEFINITIONS = {
     "workspaces_in_other_region": Definition(
         "Workspaces that Customer.io has redirected to its other region.", ("destination_ref",)
     ),
+    "rate_store_up": Definition("Whether the rate store answers: 1 or 0."),
+    "rate_store_sidecars": Definition("Sidecars that share a rate, as last seen or configured."),
+    "rate_store_exchanges": Definition("Exchanges with the rate store that succeeded."),
+    "rate_store_tokens": Definition("Tokens for requests that the rate store leased."),
+    "rate_store_errors": Definition("Exchanges with the rate store that failed.", ("kind",)),
+    "rate_store_fallback_seconds": Definition(
+        "Time during which this sidecar kept to its share, because the rate store was away."
+    ),
 }
 """Every metric, without its prefix and without the ending of its type."""
 
@@ -147,3 +156,23 @@ def families_of_state(
         {(ref, state): found.states[state] for ref, found in by_ref for state in STATES},
     )
     yield gauge("workspaces_in_other_region", {(ref,): found.other_region for ref, found in by_ref})
+
+
+def families_of_rate_store(store: RateStoreSnapshot | None) -> Iterable[Metric]:
+    """Yield the families of the rate store, without values if there is no store."""
+    found: dict[str, float] = {}
+    errors: dict[tuple[str, ...], float] = {}
+    if store is not None:
+        found = {
+            "rate_store_exchanges": store.exchanges,
+            "rate_store_tokens": store.tokens,
+            "rate_store_fallback_seconds": store.fallback_s,
+            "rate_store_up": store.up,
+            "rate_store_sidecars": store.sidecars,
+        }
+        errors = {(kind,): number for kind, number in store.errors.items()}
+    for name in ("rate_store_up", "rate_store_sidecars"):
+        yield gauge(name, {(): found[name]} if found else {})
+    for name in ("rate_store_exchanges", "rate_store_tokens", "rate_store_fallback_seconds"):
+        yield counter(name, {(): found[name]} if found else {})
+    yield counter("rate_store_errors", errors)

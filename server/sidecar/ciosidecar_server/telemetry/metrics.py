@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from ..delivery.job import Job
 from ..delivery.observer import Attempt, WorkspaceLabel, WorkspaceSnapshot
 from ..delivery.outcomes import DeliveryOutcome
+from ..delivery.rate_store import RateStoreSnapshot
 from ..rpc.observer import (
     EventLabels,
     StreamCounts,
@@ -22,7 +23,14 @@ from ..rpc.observer import (
 )
 from .histogram import LONG_S, SHORT_S, Histogram
 from .logging import line_counts
-from .metric_families import counter, families_of_state, gauge, histogram, info
+from .metric_families import (
+    counter,
+    families_of_rate_store,
+    families_of_state,
+    gauge,
+    histogram,
+    info,
+)
 from .observer import Observer
 from .reconnects import Reconnects
 from .workspace_sums import Sums, WorkspaceReader
@@ -62,22 +70,29 @@ class Snapshot(NamedTuple):
     workspaces: Iterable[WorkspaceSnapshot]
     """To be iterated over once. There may be 100,000."""
     streams: list[StreamSnapshot]
+    rate_store: RateStoreSnapshot | None = None
+    """None without a rate store."""
 
 
 class Metrics(Observer, Collector):
     """A listener that counts, and the registry that Prometheus reads."""
 
     def __init__(
-        self, workspaces: WorkspaceReader, streams: Callable[[], Iterable[StreamSnapshot]]
+        self,
+        workspaces: WorkspaceReader,
+        streams: Callable[[], Iterable[StreamSnapshot]],
+        rate_store: Callable[[], RateStoreSnapshot | None] = lambda: None,
     ) -> None:
         """Begin with zeros.
 
         Args:
             workspaces: adds up the workspaces, and names the destinations.
             streams: returns the open streams. Called for each reading.
+            rate_store: returns the state of the rate store, if there is one. Called for each reading.
         """
         self._workspaces = workspaces
         self._streams = streams
+        self._rate_store = rate_store
         self._names = workspaces.names
         self._sums: Sums = {}
         self._one_encoding = asyncio.Lock()
@@ -197,6 +212,7 @@ class Metrics(Observer, Collector):
         yield histogram("request_seconds", {(path,): h for path, h in self._request.items()})
         yield histogram("event_loop_lag_seconds", {(): self.loop_lag})
         yield from families_of_state(self._sums, self._streams())
+        yield from families_of_rate_store(self._rate_store())
 
 
 def _status(http_status: int) -> str:

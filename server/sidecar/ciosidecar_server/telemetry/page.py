@@ -32,6 +32,7 @@ _PAGE = Template("""<!doctype html>
 <h1>ciosidecar $version</h1>
 <p>$readiness</p>
 <p>up $uptime, process $pid, event loop late by $lag ms at most$lost</p>
+$rate_store
 <p><a href="/api/state">JSON</a> <a href="/metrics">metrics</a></p>
 <p id="stale" class="stale" hidden>The sidecar does not answer: this is old.</p>
 </header>
@@ -61,6 +62,7 @@ def page(state: Row) -> str:
         lag=round(1000 * state["event_loop_lag_s"]),
         chart=chart(state["throughput"]),
         lost=_lost(state["log_lines_dropped"]),
+        rate_store=_rate_store(state["rate_store"]),
         throughput=(
             f"{state['events_per_s']:,.1f} events a second, of which {state['failed_per_s']:,.1f} failed;"
             " the last ten minutes"
@@ -83,6 +85,17 @@ def _readiness(state: Row) -> str:
 
 def _lost(lines: int) -> str:
     return f', <span class="failed">{lines:,} log lines dropped</span>' if lines else ""
+
+
+def _rate_store(store: Row | None) -> str:
+    if store is None:
+        return ""
+    if store["up"]:
+        return f"<p>rate shared by {store['sidecars']:,} sidecars</p>"
+    return (
+        f'<p><span class="failed">rate store down</span> ({escape(store["last_error"])}):'
+        f" this sidecar keeps to 1/{store['sidecars']:,} of the rate</p>"
+    )
 
 
 def _unread(row: Row) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from ..delivery.rate_store import RateStoreSnapshot
 from ..rpc.observer import StreamSnapshot
 from ..settings import Settings
 from .activity import Activity
@@ -45,7 +46,7 @@ class Telemetry:
         self._drain_timer: asyncio.TimerHandle | None = None
         names = DestinationNames(settings.metrics_destinations)
         self._workspaces = WorkspaceReader(names, lambda: snapshot().workspaces)
-        self.metrics = Metrics(self._workspaces, self._streams)
+        self.metrics = Metrics(self._workspaces, self._streams, self._rate_store)
         """`metrics.render(accept)` is the body of /metrics."""
         self.loop_lag = LoopLag(self.metrics.loop_lag.observe)
         self._activity = Activity(names)
@@ -58,9 +59,17 @@ class Telemetry:
         """Return what the admin port shows."""
         readiness = Readiness(self.loop_lag)
         state = StateReader(
-            self._activity, self._workspaces, self._streams, readiness, self.loop_lag
+            self._activity,
+            self._workspaces,
+            self._streams,
+            readiness,
+            self.loop_lag,
+            self._rate_store,
         )
         return AdminSources(readiness, self.metrics.render, state, self.tap)
+
+    def _rate_store(self) -> RateStoreSnapshot | None:
+        return self._snapshot().rate_store
 
     def _streams(self) -> list[StreamSnapshot]:
         return self._snapshot().streams

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import __version__
+from ..delivery.rate_store import RateStoreSnapshot
 from ..rpc.observer import StreamSnapshot
 from .activity import FAILED, Activity, DestinationActivity
 from .destination_names import operator_name
@@ -30,12 +31,14 @@ class StateReader:
         streams: Callable[[], Sequence[StreamSnapshot]],
         readiness: Readiness,
         loop_lag: LoopLag,
+        rate_store: Callable[[], RateStoreSnapshot | None] = lambda: None,
     ) -> None:
         self._activity = activity
         self._workspaces = workspaces
         self._streams = streams
         self._readiness = readiness
         self._loop_lag = loop_lag
+        self._rate_store = rate_store
         self._began_at = time.monotonic()
         self._read_at = float("-inf")
         self._state: State = {}
@@ -70,11 +73,23 @@ class StateReader:
             "events_per_s": round(events_per_s + failed_per_s, 1),
             "failed_per_s": failed_per_s,
             "throughput": {"interval_s": 5, "accepted_per_s": accepted, "failed_per_s": failed},
+            "rate_store": _rate_store_state(self._rate_store()),
             "destinations": _destinations(activity, workspaces),
             "streams_open": len(streams),
             "streams": [_stream(stream) for stream in streams[-MAX_STREAMS:]],
             "failures": _failures(activity),
         }
+
+
+def _rate_store_state(store: RateStoreSnapshot | None) -> State | None:
+    if store is None:
+        return None
+    return {
+        "up": store.up,
+        "sidecars": store.sidecars,
+        "last_error": store.last_error,
+        "fallback_s": round(store.fallback_s, 1),
+    }
 
 
 def _destinations(activity: Activity, workspaces: Sums) -> list[State]:

@@ -11,7 +11,7 @@ import msgspec
 
 from ..settings import Settings
 from .lifeline import NUMBER
-from .shares import flags, variables
+from .shares import flags, secrets, variables
 
 
 class ReadyLine(msgspec.Struct, frozen=True):
@@ -49,7 +49,7 @@ class WorkerProcess:
                 *(sys.executable, "-P", "-m", "ciosidecar_server", "serve", *flags(settings)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                env=environment | {NUMBER: str(number)},
+                env=environment | secrets(settings) | {NUMBER: str(number)},
                 # Ctrl-C in a terminal is for the parent alone, which forwards it once.
                 start_new_session=True,
             )

@@ -14,6 +14,7 @@ _SOCKETS = ("unix:", "unix-abstract:")
 _MAX_PORT = 65_535
 _PREFIX = "CIOSIDECAR_"
 _NO_ADMIN = "none"
+_SECRET = ("rate_store",)
 _ANY_LOOPBACK_PORT = "127.0.0.1:0"
 
 
@@ -47,7 +48,8 @@ def settings_of_workers(settings: Settings) -> list[Settings]:
     """Return the settings of each worker.
 
     Requests to a workspace and connections are limited for all workers together, so each worker gets a share. Limits of
-    one stream, call or message are the same in each worker.
+    one stream, call or message are the same in each worker. With a rate store each worker is a sidecar to it, which
+    shares the whole rate.
 
     Raises:
         CannotListen: Two workers, or a worker and the admin port, would have the same address.
@@ -57,13 +59,15 @@ def settings_of_workers(settings: Settings) -> list[Settings]:
         tuple(worker_address(address, number) for address in settings.listen) for number in numbers
     ]
     _check_different(listen, settings)
+    is_shared = settings.rate_store is not None
     return [
         replace(
             settings,
             listen=addresses,
             workers=1,
             admin_listen=_NO_ADMIN if settings.admin_listen == _NO_ADMIN else _ANY_LOOPBACK_PORT,
-            delivery_rate=settings.delivery_rate / settings.workers,
+            delivery_rate=settings.delivery_rate / (1 if is_shared else settings.workers),
+            replicas=settings.workers * (settings.replicas or 1) if is_shared else None,
             delivery_concurrency=_share(settings.delivery_concurrency, settings.workers),
             max_connections=_share(settings.max_connections, settings.workers),
         )
@@ -90,12 +94,18 @@ def _check_different(listen: Sequence[Sequence[str]], settings: Settings) -> Non
             )
 
 
+def secrets(settings: Settings) -> dict[str, str]:
+    """Return the environment variables of settings that may hold a password: all users of a machine can read flags."""
+    found = {name: getattr(settings, name) for name in _SECRET}
+    return {_PREFIX + name.upper(): value for name, value in found.items() if value is not None}
+
+
 def flags(settings: Settings) -> list[str]:
-    """Return the flags of `ciosidecar serve` that stand for settings; defaults are left out."""
+    """Return the flags of `ciosidecar serve` that stand for settings; defaults and secrets are left out."""
     words = []
     for field in fields(settings):
         value, name = getattr(settings, field.name), field.name.replace("_", "-")
-        if value is None or value == field.default:
+        if value is None or value == field.default or field.name in _SECRET:
             continue
         if isinstance(value, bool):
             words.append(f"--{name}" if value else f"--no-{name}")

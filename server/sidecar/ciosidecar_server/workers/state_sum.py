@@ -39,6 +39,7 @@ def sum_of_states(states: Mapping[int, State]) -> State:
             "accepted_per_s": _series(found, "accepted_per_s"),
             "failed_per_s": _series(found, "failed_per_s"),
         },
+        "rate_store": _rate_store([state["rate_store"] for state in found if state["rate_store"]]),
         "destinations": _destinations(row for state in found for row in state["destinations"]),
         "streams_open": sum(state["streams_open"] for state in found),
         "streams": streams[-_MAX_STREAMS:],
@@ -48,6 +49,18 @@ def sum_of_states(states: Mapping[int, State]) -> State:
 
 def _total(rows: Iterable[State], name: str) -> float:
     return round(float(sum(row[name] for row in rows)), 1)
+
+
+def _rate_store(stores: Sequence[State]) -> State | None:
+    """Join what the workers see of the rate store: it is up if all of them reach it."""
+    if not stores:
+        return None
+    return {
+        "up": all(store["up"] for store in stores),
+        "sidecars": max(store["sidecars"] for store in stores),
+        "last_error": max(store["last_error"] for store in stores),
+        "fallback_s": max(store["fallback_s"] for store in stores),
+    }
 
 
 def _series(states: Iterable[State], name: str) -> list[float]:

@@ -1,0 +1,126 @@
+"""deploy/nginx/nginx.conf, with addresses and paths replaced: long streams, a killed sidecar, and none at all."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engines.programs import need
+from tests.polyglot.languages import LANGUAGES
+
+from .callers import Caller, calling, finish
+from .certificates import Certificates
+from .fleet import Fleet, now
+from .judging import Faults, problems, too_long
+
+pytestmark = [pytest.mark.usefixtures("_drivers"), pytest.mark.timeout(900)]
+
+COMMITTED = Path(__file__).resolve().parents[3] / "deploy" / "nginx" / "nginx.conf"
+# With the default of client_max_body_size, a stream ends after 1 MiB.
+PADDING, EVENTS = 20_000, 170
+
+
+def replaced(fleet: Fleet, port: int, certificates: Certificates, directory: Path) -> str:
+    """Return the committed configuration for a fleet."""
+    text = COMMITTED.read_text()
+    changes = {
+        "/etc/nginx/tls/": f"{certificates.directory}/",
+        "/run/nginx.pid": f"{directory}/nginx.pid",
+        "0.0.0.0:50550": f"127.0.0.1:{port}",
+        # Debian's directories for temporary files belong to root.
+        "http {\n": "http {\n"
+        + "".join(
+            f"{kind}_temp_path {directory};\n"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        ),
+        **{f"sidecar-{n}:50550": sidecar.address for n, sidecar in enumerate(fleet.sidecars, 1)},
+    }
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    return text
+
+
+@contextlib.contextmanager
+def nginx(text: str, directory: Path) -> Iterator[None]:
+    """Run nginx with a configuration."""
+    program = need("nginx", "nginx")
+    file = directory / "nginx.conf"
+    file.write_text(text)
+    command = [program, "-p", str(directory), "-c", str(file)]
+    tested = subprocess.run([*command, "-t"], capture_output=True, timeout=30, check=False)
+    assert tested.returncode == 0, tested.stderr.decode()
+    with (
+        (directory / "log").open("wb") as log,
+        subprocess.Popen([*command, "-g", "daemon off;"], stdout=log, stderr=log) as process,
+    ):
+        try:
+            yield
+        finally:
+            # SIGTERM ends the workers too, SIGKILL would leave them.
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    """The files of the configuration."""
+    return Certificates(tmp_path / "tls")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def test_streams_of_many_megabytes_survive_a_killed_sidecar(
+    tmp_path: Path, certificates: Certificates
+) -> None:
+    """A stream goes on beyond 1 MiB. When its sidecar is killed, it continues on another one."""
+    need("nginx", "nginx")
+    port, faults = _free_port(), Faults()
+    opening = {"addresses": [f"127.0.0.1:{port}"], **certificates.caller_files()}
+    with Fleet.running(*certificates.sidecar_flags()) as fleet:
+        text = replaced(fleet, port, certificates, tmp_path)
+        with nginx(text, tmp_path), calling(opening, padding=PADDING) as callers:
+            for caller in callers:
+                caller.wait_for_answers(EVENTS)
+            # The log has a line for each stream that has ended.
+            assert "TransformStream" not in (tmp_path / "log").read_text()
+            undisturbed_until = now()
+            with faults.fault():
+                fleet.sidecars[0].end(signal.SIGKILL)
+            for caller in callers:
+                caller.wait_for_answers(30)
+            finish(callers)
+        found = problems(callers, fleet.arrivals(), faults)
+    assert not found, "\n".join(found[:20])
+    assert not (found := too_long(callers, undisturbed_until)), found
+
+
+def test_without_a_sidecar_callers_get_unavailable(
+    tmp_path: Path, certificates: Certificates
+) -> None:
+    """nginx says so in gRPC's words, and not with a page in HTML."""
+    need("nginx", "nginx")
+    port = _free_port()
+    opening = {
+        "addresses": [f"127.0.0.1:{port}"],
+        "connect_timeout_ms": 1000,
+        **certificates.caller_files(),
+    }
+    with Fleet.running(*certificates.sidecar_flags()) as fleet:
+        for sidecar in fleet.sidecars:
+            sidecar.end(signal.SIGKILL)
+        with nginx(replaced(fleet, port, certificates, tmp_path), tmp_path):
+            caller = Caller(LANGUAGES[0], opening)
+            try:
+                end = caller.wait_for_end()
+            finally:
+                caller.stop()
+    assert end["end"] == "UNAVAILABLE"
+    assert "no sidecar answers" in end["message"]
