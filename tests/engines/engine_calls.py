@@ -30,19 +30,21 @@ def die(_number: int) -> None:
 
 def main(name: str) -> None:
     """Print what becomes of some tasks."""
+    said = []
     with closing(make_engine(EngineOptions(engine=name, workers=2))) as engine:  # type: ignore[arg-type]
         assert sorted(engine.run(square, range(7))) == [0, 1, 4, 9, 16, 25, 36]
         try:
             list(engine.run(square, [7]))
         except BackfillFailed as failure:
-            print(f"failed: {failure}")
+            said.append(f"failed: {failure}")
         results = engine.run(last_long, range(4))
         assert next(results) == 0
         results.close()  # type: ignore[attr-defined]
         try:
             list(engine.run(die, [1]))
         except BackfillFailed as failure:
-            print(f"lost: {failure}")
+            said.append(f"lost: {failure}")
+    print("\n".join(said))
 
 
 if __name__ == "__main__":

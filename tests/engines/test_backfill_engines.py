@@ -3,6 +3,7 @@
 The long form, with a million events, is `python -m tests.scale backfill`.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.timeout(600)
 
 EVENTS = 20_000
 WITHIN_S = 300
+OPTIONS = ("--partitions", "12", "--workers", "2")
 ENGINES = ("ray", "spark")
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 # The processes that run tasks, by what is in their command lines.
@@ -62,8 +64,16 @@ class Run:
         for directory in (self.temporary, self.home):
             directory.mkdir(exist_ok=True)
         self.process = subprocess.Popen(
-            [*COMMAND, "backfill", str(events), "--output", str(self.output), "--engine", engine]
-            + ["--partitions", "12", "--workers", "2"],
+            [
+                *COMMAND,
+                "backfill",
+                str(events),
+                "--output",
+                str(self.output),
+                "--engine",
+                engine,
+                *OPTIONS,
+            ],
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             env=self.marked.environment(TMPDIR=str(self.temporary), HOME=str(self.home)),
@@ -80,7 +90,15 @@ class Run:
 
     def transforms(self) -> bool:
         """Whether the first partition is finished."""
-        return any(self.output.glob("requests-*.jsonl"))
+        return bool(self.finished())
+
+    def finished(self) -> dict[str, int]:
+        """The files of the partitions that are finished, with their times."""
+        checkpoint = self.output / "checkpoint.jsonl"
+        lines = checkpoint.read_bytes().splitlines(keepends=True) if checkpoint.exists() else []
+        whole = [json.loads(line) for line in lines if line.endswith(b"\n")]
+        names = [name for line in whole for name in line.get("partition", {}).get("files", ())]
+        return {name: (self.output / name).stat().st_mtime_ns for name in names}
 
     def workers(self, of: str) -> list[int]:
         """The processes that run tasks."""
@@ -169,11 +187,12 @@ def test_ctrl_c_leaves_nothing_and_another_engine_goes_on(
         assert "interrupted: run the same command again to go on" in run.errors()
         assert "Traceback" not in run.errors()
         assert run.left() == []
-        finished = {path.name: path.stat().st_mtime_ns for path in run.output.glob("requests-*")}
+        finished = run.finished()
     with running("local", events, tmp_path) as run:
         assert run.end() == 1, run.errors()
     assert expected.differences(backfilled(run.output)) == []
-    assert {name: (run.output / name).stat().st_mtime_ns for name in finished} == finished
+    assert finished
+    assert run.finished().items() >= finished.items()
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -189,7 +208,58 @@ def test_failures_of_tasks_arrive_as_they_are(engine: str) -> None:
         env=marked.environment(),
     )
     assert done.returncode == 0, done.stderr
-    failed, *_, lost = done.stdout.splitlines()
+    failed, lost = done.stdout.splitlines()
     assert failed == "failed: partition 7: KeyError: 'colour'"
     assert lost.startswith("lost: ")
     assert "run the same command again to go on" in lost
+
+
+def test_spark_without_java_says_what_to_install(events: Path, tmp_path: Path) -> None:
+    """Also if JAVA_HOME names a directory that is gone."""
+    for variables in ({"PATH": str(tmp_path), "JAVA_HOME": ""}, {"JAVA_HOME": str(tmp_path)}):
+        done = subprocess.run(
+            [
+                *COMMAND,
+                "backfill",
+                str(events),
+                "--output",
+                str(tmp_path / "out"),
+                "--engine",
+                "spark",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=WITHIN_S,
+            check=False,
+            env=os.environ | variables,
+        )
+        assert done.returncode == 2, done.stderr
+        assert "apt-get install openjdk-17-jre-headless" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        (("--engine", "ray", "--ray-address", "127.0.0.1:9"), "there is no Ray at 127.0.0.1:9"),
+        (
+            ("--engine", "spark", "--spark-master", "spark://127.0.0.1:9"),
+            "PYSPARK_PYTHON is not set",
+        ),
+    ],
+)
+def test_a_cluster_that_cannot_be_used_is_named(
+    option: tuple[str, ...], says: str, events: Path, tmp_path: Path
+) -> None:
+    """Before anything is read."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYSPARK_PYTHON"}
+    done = subprocess.run(
+        [*COMMAND, "backfill", str(events), "--output", str(tmp_path / "out"), *option],
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+        env=environment,
+    )
+    assert done.returncode in (1, 2), done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr

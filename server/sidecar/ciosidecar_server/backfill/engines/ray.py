@@ -4,10 +4,13 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, redirect_stdout, suppress
+from importlib import import_module
 from itertools import islice
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -20,10 +23,12 @@ Result = TypeVar("Result")
 MISSING = "the Ray engine needs the package ray: pip install 'ciosidecar-server[ray]'"
 _MAX_SUBMITTED = 1000
 _MAX_RETRIES = 3
+_MAX_STARTS = 3
+_CONNECT_S = 10
 # Results are small: what is large goes through files. Ray's default is a third of the memory.
 _OBJECT_STORE_BYTES = 100 << 20
 # Ray's sockets are in this directory, and the name of a socket has 107 bytes at most, of which Ray needs 70.
-_MAX_DIRECTORY_CHARACTERS = 36
+_MAX_DIRECTORY_CHARACTERS = 24
 
 
 class RayEngine:
@@ -43,6 +48,7 @@ class RayEngine:
         if not self._cluster:
             _keep_to_this_machine()
         self._ray = _import_ray()
+        self._quiet = ExitStack()
 
     def run(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
         """Yield the results of the tasks in any order. Ray repeats a task whose worker died."""
@@ -83,8 +89,12 @@ class RayEngine:
         if self._ray.is_initialized():
             return
         on_sigterm = signal.getsignal(signal.SIGTERM)
+        # Ray prints there when it tries a task again. Our stdout is for results.
+        devnull = self._quiet.enter_context(Path(os.devnull).open("w"))  # noqa: SIM115 - `close` does
+        self._quiet.enter_context(redirect_stdout(devnull))
         try:
             if self._cluster:
+                _ask(self._address)
                 self._ray.init(self._address, log_to_driver=False, logging_level="ERROR")
             else:
                 self._start_here()
@@ -96,33 +106,43 @@ class RayEngine:
 
     def _start_here(self) -> None:
         self._directory = _short_directory()
-        self._ray.init(
-            "local",
-            num_cpus=self._workers or len(os.sched_getaffinity(0)),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
-            object_store_memory=_OBJECT_STORE_BYTES,
-            _node_ip_address="127.0.0.1",
-            _temp_dir=self._directory,
-        )
+        for attempt_number in range(1, _MAX_STARTS + 1):
+            try:
+                self._ray.init(
+                    "local",
+                    num_cpus=self._workers or len(os.sched_getaffinity(0)),
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    _node_ip_address="127.0.0.1",
+                    _temp_dir=f"{self._directory}/{attempt_number}",
+                )
+            except Exception:
+                # Ray gives up a start after 30 seconds, which a busy machine may need. No setting is longer.
+                if attempt_number == _MAX_STARTS:
+                    raise
+                self._ray.shutdown()
+            else:
+                return
 
     def close(self) -> None:
         """End the Ray of this machine with its workers, or leave the cluster."""
         self._ray.shutdown()
+        self._quiet.close()
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
 
 
 def _import_ray() -> ModuleType:
+    """Import Ray: it is an extra, and reads the environment as it is imported."""
     try:
-        import ray  # noqa: PLC0415 - an extra, and it reads the environment
+        return import_module("ray")
     except ModuleNotFoundError as missing:
         if missing.name != "ray":
             raise
         raise BackfillFailed(MISSING, EXIT_USAGE) from None
-    return ray
 
 
 def _keep_to_this_machine() -> None:
@@ -133,6 +153,17 @@ def _keep_to_this_machine() -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     # Ray lowers the priority of its workers by 15, which starves them on a busy machine.
     os.environ.setdefault("RAY_worker_niceness", "0")
+
+
+def _ask(address: str) -> None:
+    """Connect to an address once: Ray itself tries for minutes.
+
+    Raises:
+        OSError: Nothing listens there.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
 
 
 def _short_directory() -> str:
