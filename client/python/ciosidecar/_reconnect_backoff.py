@@ -43,13 +43,16 @@ class ReconnectBackoff:
         """Return what is left of the stream's time limit, or None if it has none."""
         return None if self._ends_at is None else max(0.0, self._ends_at - time.monotonic())
 
-    def delay_s(self, lasted_s: float, reason: str, *, progress: bool) -> float:
+    def delay_s(
+        self, lasted_s: float, reason: str, *, progress: bool, connected_at: float = 0.0
+    ) -> float:
         """Return how long to wait before the next connection: a random time below a doubling limit.
 
         Args:
             lasted_s: How long the last connection lasted.
             reason: Why it ended, for the error.
             progress: True if any event was answered on it.
+            connected_at: When another lane of the stream last had a connection, on the monotonic clock.
 
         Raises:
             CallFailed: The stream's time limit has passed.
@@ -64,7 +67,9 @@ class ReconnectBackoff:
             self._failing_since, self._limit_s = None, _FIRST_DELAY_S
         if self._failing_since is None:
             self._failing_since = now
-        elif now - self._failing_since > self._reconnect_for_s:
+        # Only a stream without any connection gives up.
+        self._failing_since = max(self._failing_since, connected_at)
+        if now - self._failing_since > self._reconnect_for_s:
             raise self._no_answer(self._reconnect_for_s, reason)
         limit_s, self._limit_s = self._limit_s, min(self._limit_s * 2, _MAX_DELAY_S)
         delay_s = random.uniform(0, limit_s)  # noqa: S311 - not a secret
