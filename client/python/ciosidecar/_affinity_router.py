@@ -1,5 +1,6 @@
 """The routing of events by person: which lane of a stream an event joins, without I/O, clock or lock."""
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
@@ -94,6 +95,17 @@ class AffinityRouter:
         for entry in entries:
             slot = self._slots[entry.slot]
             slot.count -= 1
+            if not slot.count:
+                self._release(entry.slot)
+
+    def returned(self, lane: int, entries: Iterable[Entry]) -> None:
+        """Move events that a draining sidecar did not send, behind older ones that it still has."""
+        if self._phases[lane] is _Phase.UP:
+            self.draining(lane)
+        for entry in entries:
+            slot = self._slots[entry.slot]
+            slot.count -= 1
+            insort(slot.parked, entry, key=lambda parked: parked.position)
             if not slot.count:
                 self._release(entry.slot)
 

@@ -47,6 +47,15 @@ class Entry:
         self.result: Result | None = None
 
 
+class Answered(NamedTuple):
+    """What a message of results changed."""
+
+    answered: list[Entry]
+    """The events that have their results now."""
+    returned: list[Entry]
+    """The events that a draining sidecar did not send, which another one can."""
+
+
 class AnswerQueue:
     """All outstanding events of one stream, on whichever lane they are."""
 
@@ -94,9 +103,18 @@ class OutstandingEvents:
     """The unanswered events of one lane, a connection of a stream: waiting or sent."""
 
     def __init__(
-        self, answers: AnswerQueue, *, max_batch_events: int, max_batch_bytes: int
+        self,
+        answers: AnswerQueue,
+        *,
+        max_batch_events: int,
+        max_batch_bytes: int,
+        moves_events: bool = False,
     ) -> None:
         self._answers = answers
+        self._moves_events = moves_events
+        # By batch id, the positions of events that were returned; and where these are on the stream.
+        self._returned: dict[int, set[int]] = {}
+        self._returned_positions: set[int] = set()
         self._max_batch_events = max_batch_events
         self._max_batch_bytes = max_batch_bytes
         self._waiting: deque[Entry] = deque()
@@ -146,14 +164,20 @@ class OutstandingEvents:
 
     def take_unanswered(self) -> list[Entry]:
         """Return the events without a result, in order, and give them up. The call has ended."""
-        sent = self._sent_unanswered()
-        self._sent.clear()
-        return sent + self.take_waiting()
+        return self._take_sent() + self.take_waiting()
 
-    def _sent_unanswered(self) -> list[Entry]:
-        return [
-            entry for entries in self._sent.values() for entry in entries if entry.result is None
+    def _take_sent(self) -> list[Entry]:
+        """Return the sent events without a result, in order, and give them up."""
+        unanswered = [
+            entry
+            for batch_id, entries in self._sent.items()
+            for position, entry in enumerate(entries)
+            if entry.result is None and position not in self._returned.get(batch_id, ())
         ]
+        self._sent.clear()
+        self._returned.clear()
+        self._returned_positions.clear()
+        return unanswered
 
     def connect(self, limits: v1.Limits) -> None:
         """Start over on a new connection: queue the unanswered events again, in order."""
@@ -164,8 +188,7 @@ class OutstandingEvents:
         if limits.max_message_bytes:
             # The other half is room for the options of the events.
             self._max_batch_bytes = min(self._max_batch_bytes, limits.max_message_bytes // 2)
-        unanswered = self._sent_unanswered()
-        self._sent.clear()
+        unanswered = self._take_sent()
         self._waiting.extendleft(reversed(unanswered))
         self._waiting_bytes += sum(entry.outgoing.size for entry in unanswered)
 
@@ -229,38 +252,53 @@ class OutstandingEvents:
             upsert.connections.add(reference_id=reference_id, config_json=connection.config)
         return upsert
 
-    def answer(self, results: v1.Results) -> list[Entry]:
+    def answer(self, results: v1.Results) -> Answered:
         """Record results. A second result for the same event is ignored.
-
-        Returns:
-            The events that have their results now.
 
         Raises:
             ValueError: The results violate the contract.
             IndexError: A position is not in the batch.
         """
         entries = self._sent.get(results.batch_id)
-        answered: list[Entry] = []
+        answered = Answered([], [])
         if entries is None:
             return answered
+        returned = self._returned.get(results.batch_id, set())
         stream_positions = _compact([entry.position for entry in entries])
         decoded = read_results(results, stream_positions, self._position_of)
         for position, result in zip(answered_positions(results), decoded, strict=True):
             entry = entries[position]
-            if entry.result is not None:
+            if entry.result is not None or position in returned:
+                continue
+            if self._moves_events and self._may_move(result):
+                returned.add(position)
+                self._returned[results.batch_id] = returned
+                self._returned_positions.add(entry.position)
+                answered.returned.append(entry)
                 continue
             entry.result = result
             self.answered += 1
             self._answers.answered(entry)
-            answered.append(entry)
+            answered.answered.append(entry)
         if results.batch_complete:
-            if any(entry.result is None for entry in entries):
+            if any(
+                entry.result is None and position not in returned
+                for position, entry in enumerate(entries)
+            ):
                 raise ValueError("a complete batch has events without an answer")
             del self._sent[results.batch_id]
+            self._returned.pop(results.batch_id, None)
             self._answered_positions[results.batch_id] = stream_positions
             if len(self._answered_positions) > _MAX_REMEMBERED_BATCHES:
                 self._answered_positions.popitem(last=False)
         return answered
+
+    def _may_move(self, result: Result) -> bool:
+        """Return true if a draining sidecar did not send the event, nor the one that blocked it."""
+        error = result.error
+        if error is None:
+            return False
+        return error.code == "DRAINING" or error.blocked_by in self._returned_positions
 
     def _position_of(self, batch_id: int, position: int) -> int | None:
         """Return an event's position on the stream, or None if its batch is not remembered."""

@@ -151,7 +151,7 @@ class Sessions:
                     answered = self._lane.outstanding.answer(response.results)
                 except (ValueError, IndexError) as fault:
                     raise contract_broken(fault) from fault
-                state.note_answered(answered)
+                state.note_answered(self._lane, answered)
             elif kind == "opened":
                 self._settings.first_connection.made = True
                 self._lane.outstanding.connect(response.opened.limits)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ciosidecar._affinity_router import AffinityRouter
 from ciosidecar._options import StreamOptions
-from ciosidecar._outstanding import Answer, AnswerQueue, BatchGroup, Entry, OutstandingEvents
+from ciosidecar._outstanding import Answer, Answered, AnswerQueue, BatchGroup, OutstandingEvents
+from ciosidecar.affinity import Affinity
 from ciosidecar.errors import Closed, SidecarError
 from ciosidecar.events import Outgoing
 
@@ -26,6 +27,7 @@ class Lane:
             state.answers,
             max_batch_events=options.max_batch_events,
             max_batch_bytes=options.max_batch_bytes,
+            moves_events=options.affinity is Affinity.PERSON,
         )
         self.due_at: float | None = None
         """When the waiting events are sent although they fill no message."""
@@ -232,11 +234,14 @@ class StreamState:
         for lane in self.lanes:
             lane.send_now()
 
-    def note_answered(self, entries: Sequence[Entry]) -> None:
-        """Note that events have their results. The caller of this method holds the lock."""
+    def note_answered(self, lane: Lane, results: Answered) -> None:
+        """Note that events of a lane have their results. The caller of this method holds the lock."""
         self.answered.notify_all()
         if self.router is not None:
-            self.router.answered(entries)
+            self.router.answered(results.answered)
+            if results.returned:
+                self.router.returned(self.lanes.index(lane), results.returned)
+                self.send_now()
             if self.finished and not self.unanswered:
                 self.send_now()  # the lanes may send Finish
 
