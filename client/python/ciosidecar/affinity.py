@@ -86,10 +86,17 @@ class _NumberText(str):
 def _members(event: bytes) -> Mapping[str, Any]:
     """Return the members of a JSON object; none if the text is no JSON object."""
     try:
-        parsed = json.loads(event, parse_int=_NumberText, parse_float=_NumberText)
+        parsed = json.loads(
+            event.decode(), parse_int=_NumberText, parse_float=_NumberText, parse_constant=_refuse
+        )
     except (ValueError, RecursionError):
         return {}
     return parsed if isinstance(parsed, dict) else {}
+
+
+def _refuse(constant: str) -> None:
+    """Raise ValueError: NaN and Infinity are no JSON."""
+    raise ValueError(constant)
 
 
 def _id_text(value: object) -> str:
