@@ -40,16 +40,17 @@ export class ReconnectBackoff {
    * Return the delay after a connection that ended.
    *
    * lastedMs: how long the connection lasted. hadResults: whether the server answered any event on it.
+   * connectedAtMs: when another lane of the stream last had a connection; only a stream without any gives up.
    * Throws Unavailable if, for `reconnectForMs`, no connection had results or lasted over 5 s; or if no
    * first connection came within its own time limit.
    */
-  nextDelayMs(lastedMs: number, reason: string, hadResults: boolean): number {
+  nextDelayMs(lastedMs: number, reason: string, hadResults: boolean, connectedAtMs = 0): number {
     const nowMs = performance.now();
     if (hadResults || lastedMs > MAX_DELAY_MS) {
       this.#failingSinceMs = undefined;
       this.#backoff.reset();
     }
-    this.#failingSinceMs ??= nowMs;
+    this.#failingSinceMs = Math.max(this.#failingSinceMs ?? nowMs, connectedAtMs);
     if (nowMs - this.#failingSinceMs > this.reconnectForMs) {
       throw this.first.failure(reason, ` for ${this.reconnectForMs} ms`);
     }
