@@ -47,9 +47,10 @@ func newAffinityRouter(addresses []string, lanes []*outstandingItems, onEnqueue 
 	}
 }
 
-// isConnected reports whether a sidecar is connected, also if it drains.
+// isConnected reports whether a lane has a connection, also to a sidecar that drains, or its first attempt
+// goes on.
 func (r *affinityRouter) isConnected() bool {
-	return slices.Contains(r.phases, laneUp) || slices.Contains(r.phases, laneDraining)
+	return slices.ContainsFunc(r.phases, func(phase lanePhase) bool { return phase != laneDown })
 }
 
 // place puts an item onto its lane, behind all earlier items of its slot.

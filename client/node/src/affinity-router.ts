@@ -41,9 +41,9 @@ export class AffinityRouter<A> {
     return this.#outside.length > 0;
   }
 
-  /** True if a sidecar is connected, also if it drains. */
+  /** True if a lane has a connection, also to a sidecar that drains, or its first attempt goes on. */
   get isConnected(): boolean {
-    return this.#phases.includes("up") || this.#phases.includes("draining");
+    return this.#phases.some((phase) => phase !== "down");
   }
 
   /** Put an event onto its lane, behind all earlier events of its slot. */

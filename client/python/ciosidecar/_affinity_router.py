@@ -66,8 +66,8 @@ class AffinityRouter:
 
     @property
     def is_connected(self) -> bool:
-        """True if a sidecar is connected, also if it drains."""
-        return any(phase in (_Phase.UP, _Phase.DRAINING) for phase in self._phases)
+        """True if a lane has a connection, also to a sidecar that drains, or its first attempt goes on."""
+        return any(phase is not _Phase.DOWN for phase in self._phases)
 
     @property
     def settled(self) -> bool:
