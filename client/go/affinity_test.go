@@ -21,6 +21,7 @@ func fortyPeople(count int) []ciosidecar.BatchItem {
 	items := make([]ciosidecar.BatchItem, count)
 	for index := range items {
 		items[index].JSON = fmt.Appendf(nil, `{"type":"track","userId":"user-%d","event":"E%d"}`, index%40, index)
+		items[index].Attachment = index
 	}
 	return items
 }

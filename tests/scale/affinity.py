@@ -14,8 +14,8 @@ from ciosidecar.affinity import person_key, slot_of
 
 from tests.processes import server
 
-EVENTS = 20_000
-ROUNDS = 5
+EVENTS = 10_000
+ROUNDS = 3
 SIDECARS = 2
 CONFIG = b'{"siteID": "site", "apiKey": "key"}'
 
