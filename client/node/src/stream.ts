@@ -307,7 +307,12 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
     this.#first.made = true;
     if (this.#router === undefined) return;
     this.#router.opened(lane.index);
-    if (!this.#router.settled) this.#settling ??= setTimeout(() => this.#router?.settle(), SETTLE_MS);
+    const router = this.#router;
+    if (!router.settled) {
+      this.#settling ??= setTimeout(() => {
+        router.settle();
+      }, SETTLE_MS);
+    }
     this.#sendNow();
   }
 
