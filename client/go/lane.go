@@ -107,13 +107,14 @@ func (s *Stream) laneDraining(l *lane) {
 	l.batchDue.wake()
 }
 
-func (s *Stream) laneLost(l *lane) {
+// laneLost notes that a lane's connection has ended, and whether it answered anything or lasted.
+func (s *Stream) laneLost(l *lane, wasUseful bool) {
 	if s.router == nil {
 		return
 	}
 	wasConnected := s.router.isConnected()
 	s.router.lost(l.index)
-	if wasConnected && !s.router.isConnected() {
+	if wasUseful && wasConnected && !s.router.isConnected() {
 		s.connectedUntil = time.Now()
 	}
 	s.sendNow()

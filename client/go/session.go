@@ -72,7 +72,7 @@ func (l *lane) keepConnected() error {
 		sendFailure := s.sendFailure
 		progress := l.outstanding.answeredCount > answeredBefore
 		if !done {
-			s.laneLost(l)
+			s.laneLost(l, progress || time.Since(startedAt) > maxReconnectDelay)
 		}
 		connectedAt := s.connectedAt()
 		s.mu.Unlock()

@@ -215,6 +215,23 @@ def test_a_stream_without_any_sidecar_gives_up(run: Any) -> None:
 
 @both
 @pytest.mark.timeout(60)
+def test_an_event_that_ends_every_call_does_not_go_on_for_ever(run: Any) -> None:
+    """Sidecars that open and answer nothing count as none."""
+
+    def dies(connection: Connection) -> None:
+        connection.open()
+        connection.batch()
+        connection.fail(grpc.StatusCode.UNAVAILABLE)
+
+    with scripted(dies) as (first, _), server() as second:
+        second.stop()
+        options = StreamOptions(affinity=Affinity.PERSON, reconnect_for_s=0.3)
+        with pytest.raises(Unavailable, match=r"no answer for 0\.3 s"):
+            run([first, second.address], plain([track(0, "u1")]), options)
+
+
+@both
+@pytest.mark.timeout(60)
 def test_a_lasting_absence_of_one_sidecar_fails_nothing(run: Any) -> None:
     """The stream gives up only while it has no connection at all."""
     with sidecars(2) as fleet:

@@ -26,7 +26,7 @@ interface LaneOwner<A> {
   /** Handle that the lane's sidecar drains. */
   onDraining(lane: Lane<A>): void;
   /** Handle the end of a call that another one follows. Returns when a lane last had a connection. */
-  onLost(lane: Lane<A>): number;
+  onLost(lane: Lane<A>, useful: boolean): number;
   /** Handle that events cannot be sent. */
   onFault(lane: Lane<A>, fault: SidecarError): void;
 }
@@ -49,7 +49,7 @@ export class Lane<A> {
       answeredCount: () => outstanding.answeredCount,
       isDone: () => owner.isDone(),
       hasFault: () => owner.hasFault(),
-      onLost: () => owner.onLost(this),
+      onLost: (useful) => owner.onLost(this, useful),
       onResponse: (call, response) => {
         this.#onResponse(call, response);
       },

@@ -24,6 +24,11 @@ export class Backoff {
   }
 }
 
+/** Tell whether a connection had results or lasted: the next one need not wait as long. */
+export function wasUseful(lastedMs: number, hadResults: boolean): boolean {
+  return hadResults || lastedMs > MAX_DELAY_MS;
+}
+
 /** Decides when a stream connects again, and when it gives up. */
 export class ReconnectBackoff {
   readonly #backoff = new Backoff();
@@ -46,7 +51,7 @@ export class ReconnectBackoff {
    */
   nextDelayMs(lastedMs: number, reason: string, hadResults: boolean, connectedAtMs = 0): number {
     const nowMs = performance.now();
-    if (hadResults || lastedMs > MAX_DELAY_MS) {
+    if (wasUseful(lastedMs, hadResults)) {
       this.#failingSinceMs = undefined;
       this.#backoff.reset();
     }

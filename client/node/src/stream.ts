@@ -89,7 +89,7 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
         this.#router?.draining(lane.index);
         this.#sendNow();
       },
-      onLost: (lane: Lane<A>) => this.#onLost(lane),
+      onLost: (lane: Lane<A>, useful: boolean) => this.#onLost(lane, useful),
       onFault: (lane: Lane<A>, fault: SidecarError) => {
         this.#onFault(lane, fault);
       },
@@ -316,11 +316,11 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
     this.#sendNow();
   }
 
-  #onLost(lane: Lane<A>): number {
+  #onLost(lane: Lane<A>, useful: boolean): number {
     if (this.#router === undefined) return 0;
     const wasConnected = this.#router.isConnected;
     this.#router.lost(lane.index);
-    if (wasConnected && !this.#router.isConnected) this.#connectedUntilMs = performance.now();
+    if (useful && wasConnected && !this.#router.isConnected) this.#connectedUntilMs = performance.now();
     this.#sendNow();
     return this.#router.isConnected ? performance.now() : this.#connectedUntilMs;
   }

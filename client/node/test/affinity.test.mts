@@ -116,7 +116,14 @@ test("a refusal by one sidecar fails the stream", async () => {
 });
 
 test("a stream gives up only without any sidecar", async () => {
-  const good = await ScriptedSidecar.start(answering(() => undefined));
+  let isOver = false;
+  await using good = await ScriptedSidecar.start(async (server) => {
+    await server.accept();
+    for (let batch = await server.batch(); batch !== undefined; batch = await server.batch()) {
+      if (isOver) server.fail(14);
+      server.answer(batch);
+    }
+  });
   const gone = await ScriptedSidecar.start(answering(() => undefined));
   await gone[Symbol.asyncDispose]();
   using client = new Client([good.address, gone.address]);
@@ -126,7 +133,7 @@ test("a stream gives up only without any sidecar", async () => {
     await stream.send(tracks(1)[0] ?? "");
     assert.equal((await answers.next()).done, false);
   }
-  await good[Symbol.asyncDispose]();
+  isOver = true;
   await stream.send(tracks(1)[0] ?? "");
   await assert.rejects(answers.next(), Unavailable);
 });

@@ -11,7 +11,7 @@ from ciosidecar import v1
 from ciosidecar._async_stream_state import AsyncLane
 from ciosidecar._call_settings import CallSettings
 from ciosidecar._options import DeliveryOptions, StreamOptions, open_request
-from ciosidecar._reconnect_backoff import ReconnectBackoff
+from ciosidecar._reconnect_backoff import ReconnectBackoff, was_useful
 from ciosidecar.errors import (
     SidecarError,
     Unavailable,
@@ -93,9 +93,9 @@ class AsyncSessions:
                     raise state.fault
                 if state.finished:
                     return
-            state.lane_lost(lane)
             progress = outstanding.answered > answered
             lasted_s = time.monotonic() - began
+            state.lane_lost(lane, useful=was_useful(lasted_s, progress=progress))
             delay_s = self._backoff.delay_s(
                 lasted_s, reason, progress=progress, connected_at=state.connected_at()
             )

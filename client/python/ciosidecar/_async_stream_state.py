@@ -245,12 +245,12 @@ class AsyncStreamState:
             self.send_now()
         lane.to_send.set()
 
-    def lane_lost(self, lane: AsyncLane) -> None:
-        """Note that a lane's connection has ended."""
+    def lane_lost(self, lane: AsyncLane, *, useful: bool) -> None:
+        """Note that a lane's connection has ended, and whether it answered anything or lasted."""
         if self.router is not None and not self.over:
             was_connected = self.router.is_connected
             self.router.lost(self.lanes.index(lane))
-            if was_connected and not self.router.is_connected:
+            if useful and was_connected and not self.router.is_connected:
                 self._connected_until = time.monotonic()
             self.send_now()
 

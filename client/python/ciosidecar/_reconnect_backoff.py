@@ -13,6 +13,11 @@ _FIRST_DELAY_S = 0.1
 _MAX_DELAY_S = 5.0
 
 
+def was_useful(lasted_s: float, *, progress: bool) -> bool:
+    """Return true if a connection answered any event or lasted: the next one need not wait as long."""
+    return progress or lasted_s > _MAX_DELAY_S
+
+
 class FirstConnection:
     """The time limit for the first connection of a client.
 
@@ -63,7 +68,7 @@ class ReconnectBackoff:
         left_s = self.left_s()
         if left_s == 0:
             raise CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, reason)
-        if progress or lasted_s > _MAX_DELAY_S:
+        if was_useful(lasted_s, progress=progress):
             self._failing_since, self._limit_s = None, _FIRST_DELAY_S
         if self._failing_since is None:
             self._failing_since = now

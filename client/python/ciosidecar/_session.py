@@ -9,7 +9,7 @@ import grpc
 from ciosidecar import v1
 from ciosidecar._call_settings import CallSettings
 from ciosidecar._options import DeliveryOptions, StreamOptions, open_request
-from ciosidecar._reconnect_backoff import ReconnectBackoff
+from ciosidecar._reconnect_backoff import ReconnectBackoff, was_useful
 from ciosidecar._stream_state import Lane
 from ciosidecar.errors import (
     SidecarError,
@@ -94,9 +94,9 @@ class Sessions:
                     raise state.fault
                 if self._is_done:
                     return
-                state.lane_lost(lane)
                 progress = outstanding.answered > answered
                 lasted_s = time.monotonic() - began
+                state.lane_lost(lane, useful=was_useful(lasted_s, progress=progress))
                 delay_s = self._backoff.delay_s(
                     lasted_s, reason, progress=progress, connected_at=state.connected_at()
                 )

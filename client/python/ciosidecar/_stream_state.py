@@ -267,12 +267,12 @@ class StreamState:
             self.send_now()
         lane.to_send.notify_all()
 
-    def lane_lost(self, lane: Lane) -> None:
-        """Note that a lane's connection has ended. The caller of this method holds the lock."""
+    def lane_lost(self, lane: Lane, *, useful: bool) -> None:
+        """Note that a lane's connection has ended, and whether it answered anything or lasted. The caller of this method holds the lock."""
         if self.router is not None and not self.over:
             was_connected = self.router.is_connected
             self.router.lost(self.lanes.index(lane))
-            if was_connected and not self.router.is_connected:
+            if useful and was_connected and not self.router.is_connected:
                 self._connected_until = time.monotonic()
             self.send_now()
 
