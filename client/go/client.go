@@ -2,6 +2,7 @@ package ciosidecar
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"google.golang.org/grpc"
@@ -16,6 +17,7 @@ import (
 // a call takes at most 30 seconds.
 type Client struct {
 	conn     *grpc.ClientConn
+	fleet    fleet
 	stub     v1.SidecarServiceClient
 	first    firstConnection
 	lifetime context.Context
@@ -25,7 +27,7 @@ type Client struct {
 // Close ends every call and every stream of the client.
 func (c *Client) Close() error {
 	c.cancel()
-	return c.conn.Close()
+	return errors.Join(c.conn.Close(), c.fleet.close())
 }
 
 // defaultCallTimeout is the time limit of a call whose context has no deadline.
@@ -75,7 +77,18 @@ func (c *Client) check(
 // Stream returns at once and connects in the background. The stream ends with Close, with the
 // client's Close, with ctx, or, after CloseSend, with the last result.
 func (c *Client) Stream(ctx context.Context, destination Destination, options *StreamOptions) *Stream {
-	stream := newStream(ctx, c.stub, &c.first, destination, options.withDefaults())
+	options = options.withDefaults()
+	stubs, addresses := []v1.SidecarServiceClient{c.stub}, []string(nil)
+	var invalid error
+	if options.Affinity == AffinityPerson {
+		if stubs, invalid = c.fleet.stubs(); invalid == nil {
+			addresses = c.fleet.addresses
+		}
+	}
+	stream := newStream(ctx, stubs, addresses, &c.first, destination, options)
+	if invalid != nil {
+		stream.invalidOptions = invalid
+	}
 	stop := context.AfterFunc(c.lifetime, stream.end)
 	go func() {
 		defer stop()

@@ -108,20 +108,25 @@ func Dial(addresses []string, options *DialOptions) (*Client, error) {
 	if options.ConnectTimeout < 0 {
 		return nil, errors.New("ciosidecar: ConnectTimeout must not be negative")
 	}
+	var shared []grpc.DialOption // of connections to one address, too
 	source, err := options.tokenSource()
 	if err == nil && source != nil {
 		err = options.checkPlainToken(addresses)
-		dialOptions = append(dialOptions, tokenInterceptors(source)...)
+		shared = append(shared, tokenInterceptors(source)...)
 	}
 	if err != nil {
 		return nil, err
 	}
-	dialOptions = append(dialOptions, options.grpcOptions()...)
-	conn, err := grpc.NewClient(target, append(dialOptions, options.GRPC...)...)
+	shared = append(append(shared, options.grpcOptions()...), options.GRPC...)
+	conn, err := grpc.NewClient(target, append(dialOptions, shared...)...)
 	if err != nil {
 		return nil, fmt.Errorf("ciosidecar: %w", err)
 	}
 	client := &Client{conn: conn, stub: v1.NewSidecarServiceClient(conn)}
+	client.fleet.addresses = distinct(addresses)
+	client.fleet.dial = func(address string) (*grpc.ClientConn, error) {
+		return grpc.NewClient(address, shared...)
+	}
 	client.first.timeout = orDefault(options.ConnectTimeout, defaultConnectTimeout)
 	client.first.addresses = strings.Join(addresses, ", ")
 	if addresses == nil {
@@ -129,6 +134,17 @@ func Dial(addresses []string, options *DialOptions) (*Client, error) {
 	}
 	client.lifetime, client.cancel = context.WithCancel(context.Background())
 	return client, nil
+}
+
+// distinct returns the addresses without repetitions.
+func distinct(addresses []string) []string {
+	var different []string
+	for _, address := range addresses {
+		if !slices.Contains(different, address) {
+			different = append(different, address)
+		}
+	}
+	return different
 }
 
 func (o *DialOptions) grpcOptions() []grpc.DialOption {

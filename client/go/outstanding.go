@@ -9,12 +9,24 @@ import (
 	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 )
 
-// outstandingItems holds the items of a stream from Send until their results are received. It has no
-// I/O, no clock and no lock.
+// resultQueue holds the items of a stream from Send until their results are received, on whichever lane
+// they are. It has no I/O, no clock and no lock.
+type resultQueue struct {
+	unordered bool
+	inOrder   []*outstandingItem // with results in order: all outstanding items
+	ready     []*outstandingItem // with unordered results: the answered items
+	nextPos   int64
+	events    int // items whose results were not received
+	bytes     int
+}
+
+// outstandingItems holds the unanswered items of a lane, a connection of a stream. It has no I/O, no
+// clock and no lock.
 type outstandingItems struct {
+	results        *resultQueue
 	maxBatchEvents int
 	maxBatchBytes  int
-	unordered      bool
+	movesItems     bool // a draining sidecar's DRAINING is no result: another sidecar gets the item
 
 	// The limits and reference tables of the current session.
 	batchEvents  int
@@ -27,12 +39,9 @@ type outstandingItems struct {
 	sent        map[int64]*sentBatch
 	answered    *answeredBatches
 	lastBatchID int64
-	inOrder     []*outstandingItem // with results in order: all outstanding items
-	ready       []*outstandingItem // with unordered results: the answered items
-	nextPos     int64
+	// returned are the stream positions of items that a draining sidecar returned in this session.
+	returned map[int64]bool
 
-	events        int // items whose results were not received
-	bytes         int
 	answeredCount int64 // items that a server has answered
 }
 
@@ -41,6 +50,7 @@ type outstandingItem struct {
 	item       BatchItem
 	size       int
 	group      *batchGroup
+	slot       int // with affinity, the slot of the item's person
 	result     Result
 	isAnswered bool
 }
@@ -54,6 +64,7 @@ type sentBatch struct {
 	id         int64
 	items      []*outstandingItem
 	unanswered int
+	returned   map[int]bool // by position: items that were returned, and belong to another lane
 }
 
 // positions returns the stream positions of the batch's items.
@@ -70,11 +81,12 @@ func (b *sentBatch) positions() batchPositions {
 	return positions
 }
 
-func newOutstandingItems(options *StreamOptions) *outstandingItems {
+func newOutstandingItems(options *StreamOptions, results *resultQueue) *outstandingItems {
 	return &outstandingItems{
+		results:        results,
 		maxBatchEvents: options.MaxBatchEvents,
 		maxBatchBytes:  options.MaxBatchBytes,
-		unordered:      options.Unordered,
+		movesItems:     options.Affinity == AffinityPerson,
 		batchEvents:    options.MaxBatchEvents,
 		batchBytes:     options.MaxBatchBytes,
 		destinations:   newReferenceTable[Destination](1),
@@ -84,19 +96,36 @@ func newOutstandingItems(options *StreamOptions) *outstandingItems {
 	}
 }
 
-// add adds an item that was checked. A nil group means that the item may share its batch with any
-// other item without a group.
-func (o *outstandingItems) add(item BatchItem, size int, group *batchGroup) {
+// add returns a new outstanding item, which no lane has yet. The item was checked. A nil group means that
+// the item may share its batch with any other item without a group.
+func (q *resultQueue) add(item BatchItem, size int, group *batchGroup) *outstandingItem {
 	added := &outstandingItem{item: item, size: size, group: group}
-	added.result.Position = o.nextPos
-	o.nextPos++
-	o.unsent = append(o.unsent, added)
-	o.unsentBytes += size
-	if !o.unordered {
-		o.inOrder = append(o.inOrder, added)
+	added.result.Position = q.nextPos
+	q.nextPos++
+	if !q.unordered {
+		q.inOrder = append(q.inOrder, added)
 	}
-	o.events++
-	o.bytes += size
+	q.events++
+	q.bytes += size
+	return added
+}
+
+// enqueue adds an item to the lane.
+func (o *outstandingItems) enqueue(item *outstandingItem) {
+	o.unsent = append(o.unsent, item)
+	o.unsentBytes += item.size
+}
+
+// takeUnsent removes the items that are not sent, and returns them.
+func (o *outstandingItems) takeUnsent() []*outstandingItem {
+	items := o.unsent
+	o.unsent, o.unsentBytes = nil, 0
+	return items
+}
+
+// takeUnanswered removes all items without a result, and returns them in order.
+func (o *outstandingItems) takeUnanswered() []*outstandingItem {
+	return append(o.takeSent(), o.takeUnsent()...)
 }
 
 // startSession applies the limits of a new session. Sent items without a result are to be sent again,
@@ -113,8 +142,18 @@ func (o *outstandingItems) startSession(limits *v1.Limits) {
 		// The other half of a message is for the items' other fields.
 		o.batchBytes = int(min(limit/2, int64(o.maxBatchBytes)))
 	}
+	resend := o.takeSent()
+	for _, item := range resend {
+		o.unsentBytes += item.size
+	}
+	o.answered = newAnsweredBatches()
+	o.unsent = append(resend, o.unsent...)
+}
+
+// takeSent removes the sent items without a result, and returns them in order.
+func (o *outstandingItems) takeSent() []*outstandingItem {
 	// Batch ids ascend in the order in which the batches were sent.
-	var resend []*outstandingItem
+	var items []*outstandingItem
 	first := o.lastBatchID + 1
 	for id := range o.sent {
 		first = min(first, id)
@@ -124,16 +163,15 @@ func (o *outstandingItems) startSession(limits *v1.Limits) {
 		if batch == nil {
 			continue
 		}
-		for _, item := range batch.items {
-			if !item.isAnswered {
-				resend = append(resend, item)
-				o.unsentBytes += item.size
+		for position, item := range batch.items {
+			if !item.isAnswered && !batch.returned[position] {
+				items = append(items, item)
 			}
 		}
 	}
 	clear(o.sent)
-	o.answered = newAnsweredBatches()
-	o.unsent = append(resend, o.unsent...)
+	clear(o.returned)
+	return items
 }
 
 // dropUnsent removes the last batch and all items behind it: they will have no result.
@@ -178,7 +216,7 @@ func (o *outstandingItems) takeMessages() []*v1.TransformStreamRequest {
 	o.unsent = o.unsent[len(items):]
 	o.unsentBytes -= size
 	o.lastBatchID = id
-	o.sent[id] = &sentBatch{id, sent, len(sent)}
+	o.sent[id] = &sentBatch{id: id, items: sent, unanswered: len(sent)}
 
 	batch := &v1.Batch{BatchId: id, Items: items}
 	if group != nil && group.timeout > 0 {
@@ -212,44 +250,76 @@ func (o *outstandingItems) assignReferences(
 	return destination, connection, ok
 }
 
-// addResults adds the results of a message. A second result of an item is ignored. It returns an
-// error if the server broke the contract.
-func (o *outstandingItems) addResults(results *v1.Results) error {
+// addResults adds the results of a message. A second result of an item is ignored. It returns the items
+// that have their results now, and those that a draining sidecar did not send, which another one can. It
+// returns an error if the server broke the contract.
+func (o *outstandingItems) addResults(results *v1.Results) (answered, returned []*outstandingItem, err error) {
 	batch := o.sent[results.GetBatchId()]
 	if batch == nil {
-		return nil
+		return nil, nil, nil
 	}
 	decoder := resultsDecoder{
 		count:         len(batch.items),
 		positionOf:    func(batchPosition int) int64 { return batch.items[batchPosition].result.Position },
 		positionOfRef: o.positionOfRef,
-		store:         func(batchPosition int, result Result) { o.addResult(batch, batchPosition, result) },
+		store: func(batchPosition int, result Result) {
+			item := batch.items[batchPosition]
+			switch {
+			case item.isAnswered || batch.returned[batchPosition]:
+			case o.movesItems && o.mayMove(result):
+				o.giveUp(batch, batchPosition)
+				returned = append(returned, item)
+			default:
+				o.addResult(batch, item, result)
+				answered = append(answered, item)
+			}
+		},
 	}
 	if err := decoder.decode(results); err != nil {
-		return err
+		return nil, nil, err
 	}
 	if !results.GetBatchComplete() {
-		return nil
+		return answered, returned, nil
 	}
 	if batch.unanswered != 0 {
-		return fmt.Errorf("a complete batch with %d items unanswered", batch.unanswered)
+		return nil, nil, fmt.Errorf("a complete batch with %d items unanswered", batch.unanswered)
 	}
 	delete(o.sent, batch.id)
 	o.answered.add(batch.id, batch.positions())
-	return nil
+	return answered, returned, nil
 }
 
-func (o *outstandingItems) addResult(batch *sentBatch, batchPosition int, result Result) {
-	answered := batch.items[batchPosition]
-	if answered.isAnswered {
-		return
+// mayMove reports whether a draining sidecar did not send the item, nor the one that blocked it.
+func (o *outstandingItems) mayMove(result Result) bool {
+	switch {
+	case result.Error == nil:
+		return false
+	case result.Error.Code == "DRAINING":
+		return true
 	}
+	return result.Error.BlockedBy != nil && o.returned[*result.Error.BlockedBy]
+}
+
+// giveUp notes that an item of a batch was returned.
+func (o *outstandingItems) giveUp(batch *sentBatch, batchPosition int) {
+	if batch.returned == nil {
+		batch.returned = make(map[int]bool)
+	}
+	if o.returned == nil {
+		o.returned = make(map[int64]bool)
+	}
+	batch.returned[batchPosition] = true
+	o.returned[batch.items[batchPosition].result.Position] = true
+	batch.unanswered--
+}
+
+func (o *outstandingItems) addResult(batch *sentBatch, answered *outstandingItem, result Result) {
 	result.Attachment = answered.item.Attachment
 	answered.result, answered.isAnswered = result, true
 	batch.unanswered--
 	o.answeredCount++
-	if o.unordered {
-		o.ready = append(o.ready, answered)
+	if o.results.unordered {
+		o.results.ready = append(o.results.ready, answered)
 	}
 }
 
@@ -266,10 +336,10 @@ func (o *outstandingItems) positionOfRef(item *v1.ItemRef) *int64 {
 }
 
 // takeResult returns the next result to receive. It returns false if there is none yet.
-func (o *outstandingItems) takeResult() (Result, bool) {
-	queue := &o.inOrder
-	if o.unordered {
-		queue = &o.ready
+func (q *resultQueue) takeResult() (Result, bool) {
+	queue := &q.inOrder
+	if q.unordered {
+		queue = &q.ready
 	}
 	if len(*queue) == 0 || !(*queue)[0].isAnswered {
 		return Result{}, false
@@ -277,7 +347,7 @@ func (o *outstandingItems) takeResult() (Result, bool) {
 	next := (*queue)[0]
 	(*queue)[0] = nil
 	*queue = (*queue)[1:]
-	o.events--
-	o.bytes -= next.size
+	q.events--
+	q.bytes -= next.size
 	return next.result, true
 }

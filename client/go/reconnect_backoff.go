@@ -43,11 +43,16 @@ type reconnectBackoff struct {
 
 // next returns the delay before the next connection: a random time below a bound that doubles with
 // each failure. Or it returns the time limit that has passed: reconnectFor without any progress, and
-// without any session that lasted longer than maxReconnectDelay; or that of the first connection.
-func (b *reconnectBackoff) next(sessionLength time.Duration, progress bool) (delay, passed time.Duration) {
+// without any session that lasted longer than maxReconnectDelay; or that of the first connection. At
+// connectedAt, another lane of the stream last had a connection: only a stream without any gives up.
+func (b *reconnectBackoff) next(
+	sessionLength time.Duration, progress bool, connectedAt time.Time,
+) (delay, passed time.Duration) {
 	now := time.Now()
 	if progress || sessionLength > maxReconnectDelay || b.failingSince.IsZero() {
 		b.failingSince, b.maxDelay = now, initialReconnectDelay
+	} else if b.failingSince.Before(connectedAt) {
+		b.failingSince = connectedAt
 	} else if now.Sub(b.failingSince) > b.reconnectFor {
 		return 0, b.reconnectFor
 	}

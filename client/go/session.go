@@ -15,27 +15,34 @@ import (
 
 type transformStream = grpc.BidiStreamingClient[v1.TransformStreamRequest, v1.TransformStreamResponse]
 
-// sessionState is the state of a session: one TransformStream call. A stream that reconnects has
+// sessionState is the state of a session: one TransformStream call. A lane that reconnects has
 // several sessions, one after another.
 type sessionState struct {
 	opened   bool // StreamOpened has arrived
 	draining bool // Drain has arrived: nothing more may be sent in this session
 	ended    bool // the call has ended
+	cancel   context.CancelFunc
 }
 
-// run keeps the stream connected until all items have results, or the reconnect backoff gives up.
-func (s *Stream) run() {
-	defer close(s.stopped)
-	defer s.cancel()
-	failure := s.keepConnected()
+// run keeps the lane connected until all items have results, or the reconnect backoff gives up.
+func (l *lane) run() {
+	s := l.stream
+	failure := l.keepConnected()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.failure = failure
+	if failure != nil && s.failure == nil {
+		s.failure = failure
+	}
+	failed := s.failure != nil
 	s.resultsAdded.wake()
 	s.roomAvailable.wake()
+	s.mu.Unlock()
+	if failed {
+		s.cancel() // the other lanes end, too
+	}
 }
 
-func (s *Stream) keepConnected() error {
+func (l *lane) keepConnected() error {
+	s := l.stream
 	if s.invalidOptions != nil {
 		return s.invalidOptions
 	}
@@ -43,10 +50,13 @@ func (s *Stream) keepConnected() error {
 		reconnectFor: s.options.ReconnectFor, first: s.first, startedAt: time.Now(),
 	}
 	for {
-		answeredBefore, startedAt := s.outstanding.answeredCount, time.Now()
-		err := s.runSession()
+		answeredBefore, startedAt := l.outstanding.answeredCount, time.Now()
+		err := l.runSession()
 		if s.ctx.Err() != nil {
 			return callError(s.ctx.Err())
+		}
+		if s.isAllAnswered() {
+			return nil // a lane that still connected was told to end
 		}
 		reason := "the sidecar ended the stream"
 		if s.hasSendFailure() {
@@ -58,20 +68,26 @@ func (s *Stream) keepConnected() error {
 			reason = status.Convert(err).Message()
 		}
 		s.mu.Lock()
-		done := (s.finished || s.sendFailure != nil) && !s.outstanding.hasUnanswered()
+		done := (s.finished || s.sendFailure != nil) && !s.hasUnanswered()
 		sendFailure := s.sendFailure
-		progress := s.outstanding.answeredCount > answeredBefore
+		progress := l.outstanding.answeredCount > answeredBefore
+		if !done {
+			s.laneLost(l, progress || time.Since(startedAt) > maxReconnectDelay)
+		}
+		connectedAt := s.connectedAt()
 		s.mu.Unlock()
 		if done {
 			return sendFailure
 		}
-		delay, limit := backoff.next(time.Since(startedAt), progress)
+		delay, limit := backoff.next(time.Since(startedAt), progress, connectedAt)
 		if limit != 0 {
 			return callError(status.Errorf(codes.Unavailable,
 				"no answer for %s from %s: %s", limit, s.first.addresses, reason))
 		}
 		select {
 		case <-time.After(delay):
+		case <-s.allAnswered:
+			return nil
 		case <-s.ctx.Done():
 			return callError(s.ctx.Err())
 		}
@@ -82,13 +98,17 @@ func (s *Stream) keepConnected() error {
 }
 
 // runSession runs one session to its end. It returns the status of the call, nil for OK.
-func (s *Stream) runSession() error {
+func (l *lane) runSession() error {
+	s := l.stream
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	s.mu.Lock()
-	s.session = sessionState{}
+	l.session = sessionState{cancel: cancel}
 	s.mu.Unlock()
-	call, err := s.stub.TransformStream(ctx)
+	if s.isAllAnswered() {
+		return nil
+	}
+	call, err := l.stub.TransformStream(ctx)
 	if err != nil {
 		return err
 	}
@@ -98,21 +118,21 @@ func (s *Stream) runSession() error {
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
-		s.sendBatches(call)
+		l.sendBatches(call)
 	}()
-	err = s.receive(call)
+	err = l.receive(call)
 	// Cancelling unblocks a Send that waits for the server's flow control window.
 	cancel()
 	s.mu.Lock()
-	s.session.ended = true
-	s.batchDue.wake()
+	l.session.ended = true
+	l.batchDue.wake()
 	s.mu.Unlock()
 	<-sent
 	return err
 }
 
 // receive handles the server's messages until the call ends.
-func (s *Stream) receive(call transformStream) error {
+func (l *lane) receive(call transformStream) error {
 	for {
 		response, err := call.Recv()
 		if err == io.EOF {
@@ -121,39 +141,43 @@ func (s *Stream) receive(call transformStream) error {
 		if err != nil {
 			return err
 		}
-		if err := s.handleResponse(response); err != nil {
+		if err := l.handleResponse(response); err != nil {
 			return contractBroken(err)
 		}
 	}
 }
 
-func (s *Stream) handleResponse(response *v1.TransformStreamResponse) error {
+func (l *lane) handleResponse(response *v1.TransformStreamResponse) error {
+	s := l.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch message := response.GetMessage().(type) {
 	case *v1.TransformStreamResponse_Results:
-		s.resultsAdded.wake()
-		return s.outstanding.addResults(message.Results)
+		answered, returned, err := l.outstanding.addResults(message.Results)
+		if err != nil {
+			return err
+		}
+		s.addedResults(l, answered, returned)
 	case *v1.TransformStreamResponse_Opened:
-		if s.session.opened {
+		if l.session.opened {
 			return fmt.Errorf("opened twice")
 		}
 		s.first.made.Store(true)
-		s.outstanding.startSession(message.Opened.GetLimits())
-		s.session.opened = true
-		s.sendNow()
+		l.outstanding.startSession(message.Opened.GetLimits())
+		l.session.opened = true
+		s.laneOpened(l)
 	case *v1.TransformStreamResponse_Drain:
-		s.session.draining = true
-		s.batchDue.wake()
+		l.session.draining = true
+		s.laneDraining(l)
 	}
 	return nil
 }
 
 // sendBatches sends batches until the stream is finished or the session drains or ends. If a send
 // fails because of the call's end, receive returns the reason.
-func (s *Stream) sendBatches(call transformStream) {
+func (l *lane) sendBatches(call transformStream) {
 	for {
-		messages := s.nextMessages()
+		messages := l.nextMessages()
 		if messages == nil {
 			break
 		}
@@ -162,7 +186,7 @@ func (s *Stream) sendBatches(call transformStream) {
 				if !isSendFailure(err) {
 					return
 				}
-				s.stopSending(err)
+				l.stopSending(err)
 				break
 			}
 		}
@@ -187,11 +211,16 @@ func isSendFailure(err error) bool {
 
 // stopSending ends the stream with the error after all items that were sent before have results. The
 // batch that failed, and the items behind it, will have no result.
-func (s *Stream) stopSending(err error) {
+func (l *lane) stopSending(err error) {
+	s := l.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sendFailure = callError(err)
-	s.outstanding.dropUnsent()
+	l.outstanding.dropUnsent()
+	if s.router != nil {
+		s.router.drop()
+		s.endIfAllAnswered()
+	}
 	s.roomAvailable.wake()
 }
 
@@ -203,31 +232,32 @@ func (s *Stream) hasSendFailure() bool {
 
 // nextMessages waits for a batch that is full or has lingered. It returns nil if the session sends
 // nothing more.
-func (s *Stream) nextMessages() []*v1.TransformStreamRequest {
+func (l *lane) nextMessages() []*v1.TransformStreamRequest {
+	s := l.stream
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for {
-		hasUnsent := len(s.outstanding.unsent) != 0
+		hasUnsent := len(l.outstanding.unsent) != 0
 		now := time.Now()
 		switch {
-		case s.session.ended, s.session.draining:
+		case l.session.ended, l.session.draining:
 			return nil
-		case !s.session.opened:
-		case !hasUnsent && (s.finished || s.sendFailure != nil):
+		case !l.session.opened:
+		case l.hasSentAll():
 			return nil
-		case hasUnsent && (s.outstanding.fillsBatch() || !now.Before(s.dueAt)):
-			messages := s.outstanding.takeMessages()
-			if len(s.outstanding.unsent) == 0 {
-				s.dueAt = time.Time{}
+		case hasUnsent && (l.outstanding.fillsBatch() || !now.Before(l.dueAt)):
+			messages := l.outstanding.takeMessages()
+			if len(l.outstanding.unsent) == 0 {
+				l.dueAt = time.Time{}
 			}
 			return messages
 		}
 		lingering := s.ctx
 		cancel := func() {}
-		if s.session.opened && hasUnsent {
-			lingering, cancel = context.WithDeadline(s.ctx, s.dueAt)
+		if l.session.opened && hasUnsent {
+			lingering, cancel = context.WithDeadline(s.ctx, l.dueAt)
 		}
-		s.wait(lingering, &s.batchDue)
+		s.wait(lingering, &l.batchDue)
 		cancel()
 		if s.ctx.Err() != nil {
 			return nil

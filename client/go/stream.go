@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,7 +20,6 @@ import (
 // Send in one goroutine and receive in another; several goroutines may do either. Call CloseSend after
 // the last Send. Call Close at the end, also after a failure.
 type Stream struct {
-	stub           v1.SidecarServiceClient
 	first          *firstConnection
 	destination    Destination
 	options        *StreamOptions
@@ -28,34 +28,52 @@ type Stream struct {
 	cancel         context.CancelFunc
 	stopped        chan struct{} // closed when the stream has no goroutine left
 
-	mu          sync.Mutex // guards all fields below
-	outstanding *outstandingItems
-	finished    bool
-	closed      bool
-	sendFailure error // why nothing more is sent, although sent items still get results
-	failure     error // why no more results arrive
-	reconnects  int
-	session     sessionState
-	dueAt       time.Time // when the oldest unsent item has lingered enough; zero: none is unsent
+	mu             sync.Mutex // guards all fields below
+	outstanding    *resultQueue
+	lanes          []*lane
+	router         *affinityRouter // nil without affinity
+	finished       bool
+	closed         bool
+	sendFailure    error // why nothing more is sent, although sent items still get results
+	failure        error // why no more results arrive
+	reconnects     int
+	connectedUntil time.Time // with affinity, when the last lane lost its connection
+	settling       *time.Timer
+	// allAnswered is closed when a stream with affinity needs its lanes no longer.
+	allAnswered      chan struct{}
+	closeAllAnswered func()
 
 	// The events that goroutines wait for.
-	batchDue      broadcast
 	resultsAdded  broadcast
 	roomAvailable broadcast
 }
 
+// newStream returns a stream over one stub, or with affinity over the stubs of several addresses.
 func newStream(
-	ctx context.Context, stub v1.SidecarServiceClient, first *firstConnection, destination Destination,
-	options *StreamOptions,
+	ctx context.Context, stubs []v1.SidecarServiceClient, addresses []string, first *firstConnection,
+	destination Destination, options *StreamOptions,
 ) *Stream {
 	stream := &Stream{
-		stub:           stub,
 		first:          first,
 		destination:    destination,
 		options:        options,
 		invalidOptions: options.check(),
 		stopped:        make(chan struct{}),
-		outstanding:    newOutstandingItems(options),
+		outstanding:    &resultQueue{unordered: options.Unordered},
+		allAnswered:    make(chan struct{}),
+	}
+	stream.closeAllAnswered = sync.OnceFunc(func() { close(stream.allAnswered) })
+	outstanding := make([]*outstandingItems, len(stubs))
+	for index, stub := range stubs {
+		outstanding[index] = newOutstandingItems(options, stream.outstanding)
+		stream.lanes = append(stream.lanes, &lane{
+			stream: stream, index: index, stub: stub, outstanding: outstanding[index],
+		})
+	}
+	if options.Affinity == AffinityPerson {
+		stream.router = newAffinityRouter(addresses, outstanding, func(index int) {
+			stream.lanes[index].linger()
+		})
 	}
 	stream.ctx, stream.cancel = context.WithCancel(ctx)
 	return stream
@@ -71,19 +89,36 @@ func (s *Stream) Send(ctx context.Context, item BatchItem) error {
 	if err != nil {
 		return err
 	}
+	slot := s.slotOf(&item)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.waitForRoom(ctx); err != nil {
 		return err
 	}
-	s.outstanding.add(item, size, nil)
-	if s.dueAt.IsZero() {
-		s.dueAt = time.Now().Add(s.options.Linger)
-		s.batchDue.wake()
-	} else if s.outstanding.fillsBatch() {
-		s.batchDue.wake()
-	}
+	s.add(item, size, slot, nil)
 	return nil
+}
+
+// slotOf returns the slot of an item's person, 0 without affinity.
+func (s *Stream) slotOf(item *BatchItem) int {
+	if s.options.Affinity != AffinityPerson {
+		return 0
+	}
+	return slotOf(personKey(item))
+}
+
+// add queues an item. The caller holds the lock.
+func (s *Stream) add(item BatchItem, size, slot int, group *batchGroup) {
+	added := s.outstanding.add(item, size, group)
+	added.slot = slot
+	if s.router != nil {
+		s.router.place(added)
+		return
+	}
+	s.lanes[0].outstanding.enqueue(added)
+	if group == nil {
+		s.lanes[0].linger()
+	}
 }
 
 // SendBatch sends items at once, in messages that contain no other items. Only these items share
@@ -97,13 +132,14 @@ func (s *Stream) SendBatch(ctx context.Context, items []BatchItem, timeout time.
 	if timeout < 0 {
 		return errNegativeTimeout
 	}
-	sizes := make([]int, len(items))
+	sizes, slots := make([]int, len(items)), make([]int, len(items))
 	items = append([]BatchItem(nil), items...)
 	for index := range items {
 		var err error
 		if sizes[index], err = s.prepare(&items[index]); err != nil {
 			return err
 		}
+		slots[index] = s.slotOf(&items[index])
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,7 +148,7 @@ func (s *Stream) SendBatch(ctx context.Context, items []BatchItem, timeout time.
 	}
 	group := &batchGroup{timeout: timeout}
 	for index, item := range items {
-		s.outstanding.add(item, sizes[index], group)
+		s.add(item, sizes[index], slots[index], group)
 	}
 	s.sendNow()
 	return nil
@@ -143,7 +179,7 @@ func (s *Stream) waitForRoom(ctx context.Context) error {
 		case s.hasRoom():
 			return nil
 		}
-		if len(s.outstanding.sent) == 0 {
+		if !slices.ContainsFunc(s.lanes, func(l *lane) bool { return len(l.outstanding.sent) != 0 }) {
 			// No result is on its way that could make room, so the unsent items must not linger.
 			s.sendNow()
 		}
@@ -163,6 +199,9 @@ func (s *Stream) CloseSend() {
 	defer s.mu.Unlock()
 	s.finished = true
 	s.sendNow()
+	if s.router != nil {
+		s.endIfAllAnswered()
+	}
 	s.resultsAdded.wake()
 	s.roomAvailable.wake()
 }
@@ -212,7 +251,21 @@ func (s *Stream) Results(ctx context.Context) iter.Seq2[Result, error] {
 	}
 }
 
-// Reconnects returns the number of times that the stream has reconnected.
+// run keeps all lanes connected until all items have results, or the stream fails.
+func (s *Stream) run() {
+	defer close(s.stopped)
+	defer s.cancel()
+	var running sync.WaitGroup
+	for _, lane := range s.lanes {
+		running.Go(lane.run)
+	}
+	running.Wait()
+	if s.settling != nil {
+		s.settling.Stop()
+	}
+}
+
+// Reconnects returns the number of times that the stream has reconnected, with affinity at any address.
 func (s *Stream) Reconnects() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -222,10 +275,20 @@ func (s *Stream) Reconnects() int {
 // Close ends the stream and waits until its goroutines have ended. Results that were not received are
 // lost. To lose none, call CloseSend and receive until io.EOF first. Close always returns nil.
 func (s *Stream) Close() error {
+	if s.isAllAnswered() {
+		select {
+		case <-s.stopped: // the sidecars end their calls
+		case <-time.After(orderlyEnd):
+		}
+	}
 	s.end()
 	<-s.stopped
 	return nil
 }
+
+// orderlyEnd is how long Close waits for the sidecars of a stream with affinity to end their calls. They get
+// Finish only once all items have results, because any of them may have to take another's items.
+const orderlyEnd = 2 * time.Second
 
 // end ends the stream without waiting for its goroutines.
 func (s *Stream) end() {
@@ -235,14 +298,6 @@ func (s *Stream) end() {
 	s.roomAvailable.wake()
 	s.mu.Unlock()
 	s.cancel()
-}
-
-// sendNow makes the unsent items due. If there are none, the next item still lingers.
-func (s *Stream) sendNow() {
-	if len(s.outstanding.unsent) != 0 {
-		s.dueAt = time.Unix(0, 0)
-	}
-	s.batchDue.wake()
 }
 
 // wait returns when the event happens or ctx ends. The caller holds the lock; wait releases it while

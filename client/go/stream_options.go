@@ -35,6 +35,9 @@ type StreamOptions struct {
 	Unordered bool
 	// Delivery, if set, makes the sidecar deliver the requests. Nil: the sidecar only returns them.
 	Delivery *DeliveryOptions
+	// Affinity, if it is AffinityPerson, makes the stream connect to each address of the client, and send
+	// all items of a person to one of them. The client MUST have several addresses.
+	Affinity Affinity
 	// ClientName and ClientVersion are the name and the release of the caller's program. The sidecar
 	// logs them when the stream opens and closes. Default to "ciosidecar-go" and none.
 	ClientName, ClientVersion string

@@ -141,10 +141,12 @@ class ScriptedSidecar(v1.SidecarServiceServicer):
 
 
 @contextmanager
-def scripted(*scripts: Script) -> Iterator[tuple[str, ScriptedSidecar]]:
+def scripted(
+    *scripts: Script, listen: str = "127.0.0.1:0"
+) -> Iterator[tuple[str, ScriptedSidecar]]:
     """Run a scripted sidecar, and yield its address and the sidecar."""
     servicer = ScriptedSidecar(*scripts)
-    with serving(servicer) as address:
+    with serving(servicer, listen=listen) as address:
         yield address, servicer
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import grpc
 import pytest
 from ciosidecar import ApiRequest, Client, DeliveryOptions, DetailLevel, StreamOptions, v1
-from ciosidecar._outstanding import _MAX_REMEMBERED_BATCHES, OutstandingEvents
+from ciosidecar._outstanding import _MAX_REMEMBERED_BATCHES, AnswerQueue, OutstandingEvents
 from ciosidecar.events import Destination, outgoing_of
 from ciosidecar_sandbox.testing import running_sandbox
 from ciosidecar_server.testing import server
@@ -98,14 +98,15 @@ def test_a_position_is_the_streams_own_after_a_reconnect_too(run: Any) -> None:
 
 def test_answered_batches_are_remembered_for_a_while() -> None:
     """So many of them, and no more: a stream may run for months."""
-    outstanding = OutstandingEvents(max_batch_events=1, max_batch_bytes=1 << 20)
+    answers = AnswerQueue()
+    outstanding = OutstandingEvents(answers, max_batch_events=1, max_batch_bytes=1 << 20)
     outstanding.connect(v1.Limits(max_batch_events=1, max_destinations=1))
     destination = Destination(CONFIG)
     for number in range(_MAX_REMEMBERED_BATCHES + 10):
-        outstanding.add(outgoing_of(b"{}", destination))
+        outstanding.enqueue(answers.add(outgoing_of(b"{}", destination)))
         batch = outstanding.take_messages()[-1].batch
         outstanding.answer(v1.Results(batch_id=batch.batch_id, statuses=[200], batch_complete=True))
-        assert len(list(outstanding.take_answers())) == 1
+        assert len(list(answers.take())) == 1
         assert outstanding._position_of(batch.batch_id, 0) == number
     assert outstanding._position_of(11, 0) == 10
     assert outstanding._position_of(10, 0) is None

@@ -241,8 +241,8 @@ async def test_cancelling_ends_whoever_waits_in_asyncio(way: str) -> None:
         elif way == "close":
             await client.close()
         else:
-            assert stream._task is not None
-            stream._task.cancel()
+            assert stream._tasks
+            stream._tasks[0].cancel()
         with pytest.raises(Closed):
             await asyncio.wait_for(waiting, 20)
 

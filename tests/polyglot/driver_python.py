@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 from ciosidecar import (
+    Affinity,
     BatchEntry,
     CallFailed,
     Client,
@@ -198,7 +199,10 @@ def deliver(scenario: dict[str, Any]) -> int:
 
 def stream(scenario: dict[str, Any]) -> int:
     """Send all events on a stream, from a second thread."""
-    options = StreamOptions(**seconds(scenario.get("options", {})), **bounds(scenario))
+    chosen = seconds(scenario.get("options", {}))
+    if "affinity" in chosen:
+        chosen["affinity"] = Affinity(chosen["affinity"])
+    options = StreamOptions(**chosen, **bounds(scenario))
     with (
         client_of(scenario) as client,
         client.stream(options=options, deliver=delivery_options(scenario) or False) as open_stream,

@@ -115,6 +115,7 @@ async function playStream(client, scenario, entries, outcome) {
     maxReceiveBytes: options.max_receive_bytes,
     reconnectForMs: options.reconnect_for_ms,
     unordered: options.unordered,
+    affinity: options.affinity,
     clientName: options.client_name,
     clientVersion: options.client_version,
     delivery: deliveryOf(scenario.deliver),

@@ -161,7 +161,7 @@ export class Client implements Disposable {
    * Open a stream, which connects at once.
    *
    * destination: for events that name none themselves. A: the type of the attachments. Throws a
-   * TypeError or RangeError for options that cannot be used.
+   * TypeError or RangeError for options that cannot be used; affinity needs several addresses.
    */
   stream<A = Event>(destination?: AnyDestination, options: StreamOptions = {}): Stream<A> {
     if (this.#closed.signal.aborted) throw new Closed("the client was closed");

@@ -5,6 +5,7 @@
  */
 
 export * as v1 from "./gen/index.js";
+export type { Affinity } from "./affinity.js";
 export { Client } from "./client.js";
 export type { CallOptions, ClientOptions, DeliverOptions, TransformOptions } from "./client.js";
 export { Aborted, CallFailed, Closed, SidecarError, Unavailable } from "./errors.js";

@@ -1,5 +1,6 @@
-// The outstanding events of a stream: every event from sending until the caller takes its answer.
+// The outstanding events of a stream and of its lanes: from sending until the caller takes the answer.
 
+import type { Affinity } from "./affinity.js";
 import { connectionMessage, destinationMessage } from "./destinations.js";
 import type { Destination, SourceConnection } from "./destinations.js";
 import type { EncodedEvent } from "./events.js";
@@ -29,6 +30,8 @@ export interface Entry<A> {
   readonly connection: SourceConnection | undefined;
   /** A BatchItem with the further fields, if there are any. */
   readonly fields: BatchItem | undefined;
+  /** The slot of its person on a stream with affinity; else 0. */
+  readonly slot: number;
 }
 
 /** Marks the events of one `sendBatch`, which share messages with no other events. */
@@ -36,7 +39,8 @@ export interface BatchGroup {
   readonly timeoutMs: number | undefined;
 }
 
-interface OutstandingEvent<A> extends Entry<A> {
+/** An event from sending until its answer is taken. */
+export interface OutstandingEvent<A> extends Entry<A> {
   readonly position: number;
   readonly group: BatchGroup | undefined;
   result: Result | undefined;
@@ -47,33 +51,78 @@ type StreamPositionOf = (position: number) => number | undefined;
 
 const MAX_REMEMBERED_BATCHES = 10_000;
 
-/** The outstanding events of one stream: waiting, sent or answered. Does no I/O. */
-export class OutstandingEvents<A> {
+/** All outstanding events of one stream, on whichever lane they are. */
+export class AnswerQueue<A> {
   /** The size of the events whose answers the caller has not taken. Unit: bytes. */
   bytes = 0;
   /** The number of events whose answers the caller has not taken. */
   count = 0;
+  // Ordered: all outstanding events. Unordered: the answered ones.
+  readonly #answers = new Queue<OutstandingEvent<A>>();
+  #nextPosition = 0;
+
+  constructor(private readonly unordered: boolean) {}
+
+  /** Return a new event of the stream, which no lane has yet. group: set for an event of `sendBatch`. */
+  add(entry: Entry<A>, group?: BatchGroup): OutstandingEvent<A> {
+    const event = { ...entry, position: this.#nextPosition, group, result: undefined };
+    this.#nextPosition += 1;
+    this.count += 1;
+    this.bytes += entry.encoded.bytes;
+    if (!this.unordered) this.#answers.push(event);
+    return event;
+  }
+
+  /** Note that an event has its result. */
+  answered(event: OutstandingEvent<A>): void {
+    if (this.unordered) this.#answers.push(event);
+  }
+
+  /** Return the next answer: in the order of the events or, unordered, of the arrival. */
+  take(): Answer<A> | undefined {
+    const first = this.#answers.first;
+    if (first?.result === undefined) return undefined;
+    this.#answers.shift();
+    this.count -= 1;
+    this.bytes -= first.encoded.bytes;
+    return { attachment: first.attachment, result: first.result };
+  }
+}
+
+/** What a message of results changed. */
+export interface Answered<A> {
+  /** The events that have their results now. */
+  readonly answered: readonly OutstandingEvent<A>[];
+  /** The events that a draining sidecar did not send, which another one can. */
+  readonly returned: readonly OutstandingEvent<A>[];
+}
+
+/** The unanswered events of one lane, a connection of a stream: waiting or sent. Does no I/O. */
+export class OutstandingEvents<A> {
   /** The number of events that a server has answered so far. */
   answeredCount = 0;
   #maxBatchEvents: number;
   #maxBatchBytes: number;
-  readonly #unordered: boolean;
-  // Ordered: all outstanding events. Unordered: the answered ones.
-  readonly #answers = new Queue<OutstandingEvent<A>>();
+  readonly #movesEvents: boolean;
   readonly #waiting = new Queue<OutstandingEvent<A>>();
   #waitingBytes = 0;
   readonly #sent = new Map<bigint, OutstandingEvent<A>[]>();
+  // The events of a batch that were returned, and where these are on the stream.
+  readonly #returned = new Map<bigint, Set<OutstandingEvent<A>>>();
+  readonly #returnedPositions = new Set<number>();
   // Answered batches, because `EventError.blocked_by` may name an event of them.
   readonly #remembered = new Map<bigint, StreamPositionOf>();
   readonly #destinations = new ReferenceTable<Destination>();
   readonly #connections = new ReferenceTable<SourceConnection>();
   #nextBatchId = 1n;
-  #nextPosition = 0;
 
-  constructor(options: { maxBatchEvents: number; maxBatchBytes: number; unordered: boolean }) {
+  constructor(
+    private readonly answers: AnswerQueue<A>,
+    options: { maxBatchEvents: number; maxBatchBytes: number; affinity: Affinity },
+  ) {
     this.#maxBatchEvents = options.maxBatchEvents;
     this.#maxBatchBytes = options.maxBatchBytes;
-    this.#unordered = options.unordered;
+    this.#movesEvents = options.affinity === "person";
   }
 
   /** True if an event is waiting or sent, and not answered. */
@@ -96,15 +145,33 @@ export class OutstandingEvents<A> {
     return this.#waiting.length >= this.#maxBatchEvents || this.#waitingBytes >= this.#maxBatchBytes;
   }
 
-  /** Add an event. group: set for an event of `sendBatch`. */
-  add(entry: Entry<A>, group?: BatchGroup): void {
-    const event = { ...entry, position: this.#nextPosition, group, result: undefined };
-    this.#nextPosition += 1;
-    this.count += 1;
-    if (!this.#unordered) this.#answers.push(event);
+  /** Add an event to the lane. */
+  enqueue(event: OutstandingEvent<A>): void {
     this.#waiting.push(event);
-    this.#waitingBytes += entry.encoded.bytes;
-    this.bytes += entry.encoded.bytes;
+    this.#waitingBytes += event.encoded.bytes;
+  }
+
+  /** Return the events that are not sent, and give them up. */
+  takeWaiting(): OutstandingEvent<A>[] {
+    const events: OutstandingEvent<A>[] = [];
+    for (let event = this.#waiting.shift(); event !== undefined; event = this.#waiting.shift()) events.push(event);
+    this.#waitingBytes = 0;
+    return events;
+  }
+
+  /** Return the events without a result, in order, and give them up. The call has ended. */
+  takeUnanswered(): OutstandingEvent<A>[] {
+    return [...this.#takeSent(), ...this.takeWaiting()];
+  }
+
+  #takeSent(): OutstandingEvent<A>[] {
+    const events = [...this.#sent].flatMap(([id, batch]) =>
+      batch.filter((event) => event.result === undefined && !this.#returned.get(id)?.has(event)),
+    );
+    this.#sent.clear();
+    this.#returned.clear();
+    this.#returnedPositions.clear();
+    return events;
   }
 
   /** Start anew on another call: the events that the last server did not answer wait again, in order. */
@@ -115,8 +182,7 @@ export class OutstandingEvents<A> {
     this.#maxBatchEvents = Math.min(this.#maxBatchEvents, limits?.maxBatchEvents || Infinity);
     // Half of a message is kept for the fields of the items.
     this.#maxBatchBytes = Math.min(this.#maxBatchBytes, Number(limits?.maxMessageBytes || Infinity) / 2);
-    const unanswered = [...this.#sent.values()].flat().filter(({ result }) => result === undefined);
-    this.#sent.clear();
+    const unanswered = this.#takeSent();
     this.#waiting.putBack(unanswered);
     this.#waitingBytes += totalBytes(unanswered);
   }
@@ -124,12 +190,6 @@ export class OutstandingEvents<A> {
   /** Forget the last batch that was taken: it could not be sent, and gets no answer. */
   dropLastBatch(): void {
     this.#sent.delete(this.#nextBatchId - 1n);
-  }
-
-  /** Forget the waiting events: they get no answer. */
-  dropWaiting(): void {
-    while (this.#waiting.shift() !== undefined);
-    this.#waitingBytes = 0;
   }
 
   /** Return the next batch, after the declarations that it needs. Returns [] if no event waits. */
@@ -179,42 +239,51 @@ export class OutstandingEvents<A> {
   }
 
   /** Keep the results of a message; a second answer to an event is ignored. Throws if the contract is broken. */
-  answer(results: Results): void {
+  answer(results: Results): Answered<A> {
+    const answered: OutstandingEvent<A>[] = [];
+    const returned: OutstandingEvent<A>[] = [];
     const events = this.#sent.get(results.batchId);
-    if (events === undefined) return;
+    if (events === undefined) return { answered, returned };
+    const returnedBefore = this.#returned.get(results.batchId) ?? new Set();
     const read = readResults(results, (batchId, position) => this.#streamPosition(batchId, position));
     answeredPositions(results).forEach((position, index) => {
       const event = events[position];
-      if (event === undefined || event.result !== undefined) return;
-      event.result = read[index];
+      const result = read[index];
+      if (event === undefined || event.result !== undefined || returnedBefore.has(event)) return;
+      if (this.#movesEvents && result !== undefined && this.#mayMove(result)) {
+        returnedBefore.add(event);
+        this.#returned.set(results.batchId, returnedBefore);
+        this.#returnedPositions.add(event.position);
+        returned.push(event);
+        return;
+      }
+      event.result = result;
       this.answeredCount += 1;
-      if (this.#unordered) this.#answers.push(event);
+      this.answers.answered(event);
+      answered.push(event);
     });
-    if (!results.batchComplete) return;
-    if (events.some(({ result }) => result === undefined)) {
+    if (!results.batchComplete) return { answered, returned };
+    if (events.some((event) => event.result === undefined && !returnedBefore.has(event))) {
       throw new RangeError("a complete batch has events without an answer");
     }
     this.#sent.delete(results.batchId);
+    this.#returned.delete(results.batchId);
     this.#remembered.set(results.batchId, streamPositionOf(events));
-    if (this.#remembered.size <= MAX_REMEMBERED_BATCHES) return;
     const [oldest] = this.#remembered.keys();
-    if (oldest !== undefined) this.#remembered.delete(oldest);
+    if (this.#remembered.size > MAX_REMEMBERED_BATCHES && oldest !== undefined) this.#remembered.delete(oldest);
+    return { answered, returned };
+  }
+
+  /** Tell whether a draining sidecar did not send the event, nor the one that blocked it. */
+  #mayMove({ error }: Result): boolean {
+    if (error?.code === "DRAINING") return true;
+    return error?.blockedBy !== undefined && this.#returnedPositions.has(error.blockedBy);
   }
 
   /** Return the position on the stream of an event of a batch, or undefined if it is not remembered. */
   #streamPosition(batchId: bigint, position: number): number | undefined {
     const events = this.#sent.get(batchId);
     return events === undefined ? this.#remembered.get(batchId)?.(position) : events[position]?.position;
-  }
-
-  /** Return the next answer: in the order of the events or, unordered, of the arrival. */
-  takeAnswer(): Answer<A> | undefined {
-    const first = this.#answers.first;
-    if (first?.result === undefined) return undefined;
-    this.#answers.shift();
-    this.count -= 1;
-    this.bytes -= first.encoded.bytes;
-    return { attachment: first.attachment, result: first.result };
   }
 }
 

@@ -24,6 +24,11 @@ export class Backoff {
   }
 }
 
+/** Tell whether a connection had results or lasted: the next one need not wait as long. */
+export function wasUseful(lastedMs: number, hadResults: boolean): boolean {
+  return hadResults || lastedMs > MAX_DELAY_MS;
+}
+
 /** Decides when a stream connects again, and when it gives up. */
 export class ReconnectBackoff {
   readonly #backoff = new Backoff();
@@ -40,16 +45,17 @@ export class ReconnectBackoff {
    * Return the delay after a connection that ended.
    *
    * lastedMs: how long the connection lasted. hadResults: whether the server answered any event on it.
+   * connectedAtMs: when another lane of the stream last had a connection; only a stream without any gives up.
    * Throws Unavailable if, for `reconnectForMs`, no connection had results or lasted over 5 s; or if no
    * first connection came within its own time limit.
    */
-  nextDelayMs(lastedMs: number, reason: string, hadResults: boolean): number {
+  nextDelayMs(lastedMs: number, reason: string, hadResults: boolean, connectedAtMs = 0): number {
     const nowMs = performance.now();
-    if (hadResults || lastedMs > MAX_DELAY_MS) {
+    if (wasUseful(lastedMs, hadResults)) {
       this.#failingSinceMs = undefined;
       this.#backoff.reset();
     }
-    this.#failingSinceMs ??= nowMs;
+    this.#failingSinceMs = Math.max(this.#failingSinceMs ?? nowMs, connectedAtMs);
     if (nowMs - this.#failingSinceMs > this.reconnectForMs) {
       throw this.first.failure(reason, ` for ${this.reconnectForMs} ms`);
     }

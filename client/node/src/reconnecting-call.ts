@@ -10,8 +10,8 @@ import type { CallStatus } from "./call.js";
 import { CallFailed, Unavailable, callFailed, isRetryable } from "./errors.js";
 import { NOT_CONNECTED } from "./first-connection.js";
 import type { TransformStreamResponse } from "./gen/index.js";
-import { ReconnectBackoff } from "./reconnect-backoff.js";
-import type { Sidecars } from "./sidecars.js";
+import { ReconnectBackoff, wasUseful } from "./reconnect-backoff.js";
+import type { SidecarChoice } from "./sidecars.js";
 import { openMessage } from "./stream-options.js";
 import type { FilledOptions } from "./stream-options.js";
 
@@ -23,6 +23,12 @@ interface CallOwner {
   isDone(): boolean;
   /** Return true if the owner cancelled the call after an error of its own, and needs the answers due. */
   hasFault(): boolean;
+  /**
+   * Handle the end of a call that another one follows. Returns when a lane last had a connection.
+   *
+   * useful: whether the call answered anything or lasted.
+   */
+  onLost(useful: boolean): number;
   /** Handle a response of a call. */
   onResponse(call: Call, response: TransformStreamResponse): void;
 }
@@ -37,7 +43,7 @@ export class ReconnectingCall {
   readonly #end = new AbortController();
 
   constructor(
-    private readonly sidecars: Sidecars,
+    private readonly sidecars: SidecarChoice,
     private readonly options: FilledOptions,
     private readonly owner: CallOwner,
   ) {
@@ -57,9 +63,12 @@ export class ReconnectingCall {
       if (code !== Code.OK && !isRetryable(code) && !isCancelledByOwner) throw callFailed(code, details);
       const reason = code === Code.OK ? "the sidecar ended the stream" : details;
       const hadResults = this.owner.answeredCount() > answeredBefore;
-      const delayMs = backoff.nextDelayMs(performance.now() - startedMs, reason, hadResults);
+      const lastedMs = performance.now() - startedMs;
+      const connectedAtMs = this.owner.onLost(wasUseful(lastedMs, hadResults));
+      const delayMs = backoff.nextDelayMs(lastedMs, reason, hadResults, connectedAtMs);
       const leftMs = this.#deadlineMs - Date.now();
       await this.#sleep(Math.min(delayMs, leftMs));
+      if (this.owner.isDone()) return;
       if (delayMs >= leftMs) throw new CallFailed(Code.DEADLINE_EXCEEDED, reason);
       this.reconnects += 1;
     }

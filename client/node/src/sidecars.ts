@@ -13,6 +13,8 @@ import { BearerToken } from "./token.js";
 import type { TokenOptions } from "./token.js";
 
 const CONNECT_TIMEOUT_MS = 10_000;
+/** How long a new client, or a stream with affinity, waits for further sidecars once one is connected. */
+export const SETTLE_MS = 500;
 
 /** The size of the largest message in both directions. */
 export const MAX_MESSAGE_BYTES = 64 << 20;
@@ -82,10 +84,26 @@ function readPem(path: string): Buffer {
   return pem;
 }
 
+/** What a stream or lane may be connected to. */
+export interface SidecarChoice {
+  readonly token: BearerToken;
+  readonly first: FirstConnection;
+  /** Why no sidecar is healthy. */
+  readonly unhealthy: string;
+  /** Return a healthy sidecar, or undefined if none is healthy or the signal is aborted first. */
+  pick(signal?: AbortSignal): Promise<SidecarServiceClient | undefined>;
+}
+
 /** The sidecars of a client. The healthy ones are used in rotation. */
-export class Sidecars {
+export class Sidecars implements SidecarChoice {
+  /** The addresses, each once. */
+  readonly addresses: readonly string[];
   readonly #clients: readonly SidecarServiceClient[];
   readonly #watches: readonly HealthWatch[];
+  // True once every sidecar has answered or refused, or SETTLE_MS after the first is healthy. Streams wait for
+  // that, so that those that are opened at once are spread over all sidecars.
+  #isSettled = false;
+  #settling: NodeJS.Timeout | undefined;
   #next = 0;
   #waiting: (() => void)[] = [];
 
@@ -106,26 +124,59 @@ export class Sidecars {
       "grpc.keepalive_timeout_ms": keepAlive.timeoutMs ?? 10_000,
     };
     const channelOptions = { ...CHANNEL, ...keepAliveOptions, ...serverNameOptions(tls), ...options.grpc };
-    this.#clients = addresses.map(
+    this.addresses = [...new Set(addresses)];
+    this.#clients = this.addresses.map(
       (address) => new SidecarServiceClient(targetOf(address), channelCredentials(tls), channelOptions),
     );
     const onChange = (): void => {
+      if (this.#watches.every(({ health }) => health !== "unknown")) this.#isSettled = true;
+      else if (this.#watches.some(({ health }) => health === "serving")) {
+        this.#settling ??= setTimeout(() => {
+          this.#isSettled = true;
+          this.#wake();
+        }, SETTLE_MS);
+      }
       this.#wake();
     };
     // A single sidecar is called in any case, so its health is not watched.
     this.#watches = this.#clients.length < 2 ? [] : this.#clients.map((client) => new HealthWatch(client, onChange));
   }
 
+  /** Return the choice of a stream: any sidecar, or that of one address alone. */
+  forStream(only?: number): SidecarChoice {
+    const unhealthy = (): string => (only === undefined ? this.unhealthy : (this.#watches[only]?.reason ?? ""));
+    return {
+      token: this.token,
+      first: this.first,
+      get unhealthy() {
+        return unhealthy();
+      },
+      pick: (signal) => this.#pick(signal, only, true),
+    };
+  }
+
   /** Return the next healthy sidecar, or undefined if none is healthy or the signal is aborted first. */
-  async pick(signal?: AbortSignal): Promise<SidecarServiceClient | undefined> {
+  pick(signal?: AbortSignal): Promise<SidecarServiceClient | undefined> {
+    return this.#pick(signal, undefined, false);
+  }
+
+  async #pick(
+    signal: AbortSignal | undefined,
+    only: number | undefined,
+    spreads: boolean,
+  ): Promise<SidecarServiceClient | undefined> {
     if (this.#watches.length === 0) return this.#clients[0];
+    const isChoice = (_: unknown, index: number): boolean => only === undefined || index === only;
     while (!signal?.aborted) {
-      const healthy = this.#clients.filter((_, index) => this.#watches[index]?.health === "serving");
+      const mayChoose = this.#isSettled || !spreads || only !== undefined;
+      const healthy = this.#clients.filter(
+        (client, index) => mayChoose && isChoice(client, index) && this.#watches[index]?.health === "serving",
+      );
       if (healthy.length > 0) {
         this.#next += 1;
         return healthy[this.#next % healthy.length];
       }
-      if (this.#watches.every(({ health }) => health === "down")) return undefined;
+      if (this.#watches.filter(isChoice).every(({ health }) => health === "down")) return undefined;
       let wake = (): void => undefined;
       await new Promise<void>((resolve) => {
         wake = resolve;
@@ -145,6 +196,7 @@ export class Sidecars {
 
   /** Close all connections. */
   close(): void {
+    clearTimeout(this.#settling);
     for (const watch of this.#watches) watch.stop();
     for (const client of this.#clients) client.close();
     this.#wake();

@@ -2,6 +2,7 @@
 
 import * as v1 from "./gen/index.js";
 import type { Duration } from "./gen/google/protobuf/duration.js";
+import type { Affinity } from "./affinity.js";
 import { MAX_MESSAGE_BYTES } from "./sidecars.js";
 
 const MIN_RECEIVE_BYTES = 65_536;
@@ -46,6 +47,11 @@ export interface StreamOptions {
   reconnectForMs?: number;
   /** Optional. If true, answers come in the order of their arrival, not of the events. */
   unordered?: boolean;
+  /**
+   * Optional. "person": the stream connects to each address of the client, and sends all events of a person
+   * to one of them. Requires a client with several addresses. Defaults to "none".
+   */
+  affinity?: Affinity;
   /** Optional. The name of the caller's program, sent to the server. Defaults to "ciosidecar-node". */
   clientName?: string;
   /** Optional. The release of the caller's program, sent to the server. */
@@ -71,6 +77,7 @@ const DEFAULTS = {
   maxReceiveBytes: 16 << 20,
   reconnectForMs: 60_000,
   unordered: false,
+  affinity: "none",
   clientName: "ciosidecar-node",
   clientVersion: "",
   timeoutMs: Infinity,
@@ -95,6 +102,7 @@ export function filledOptions(options: StreamOptions): FilledOptions {
   if (!(filled.maxReceiveBytes >= MIN_RECEIVE_BYTES && filled.maxReceiveBytes <= MAX_MESSAGE_BYTES)) {
     throw new RangeError(`maxReceiveBytes must be ${MIN_RECEIVE_BYTES} to ${MAX_MESSAGE_BYTES}`);
   }
+  if (!["none", "person"].includes(filled.affinity)) throw new RangeError('affinity must be "none" or "person"');
   if (filled.delivery !== undefined) deliveryMessage(filled.delivery);
   return filled;
 }

@@ -1,22 +1,26 @@
 // A stream: events in one at a time, answers out in order.
 
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 
-import type { Call } from "./call.js";
-import { Aborted, Closed, asSidecarError, contractBroken } from "./errors.js";
+import { personKey, slotOf } from "./affinity.js";
+import { AffinityRouter } from "./affinity-router.js";
+import { Aborted, Closed, asSidecarError } from "./errors.js";
 import type { SidecarError } from "./errors.js";
 import { Destination, SourceConnection } from "./destinations.js";
 import { BatchEntry, encodeEvent, encodeFields } from "./events.js";
 import type { BatchOptions, Event, SendOptions } from "./events.js";
 import type { FirstConnection } from "./first-connection.js";
-import type { TransformStreamRequest, TransformStreamResponse } from "./gen/index.js";
-import { OutstandingEvents } from "./outstanding-events.js";
-import type { Answer, BatchGroup, Entry } from "./outstanding-events.js";
+import { Lane } from "./lane.js";
+import { AnswerQueue, OutstandingEvents } from "./outstanding-events.js";
+import type { Answer, Answered, BatchGroup, Entry } from "./outstanding-events.js";
 import { Queue } from "./queue.js";
-import { ReconnectingCall } from "./reconnecting-call.js";
+import { SETTLE_MS } from "./sidecars.js";
 import type { Sidecars } from "./sidecars.js";
 import { checkTimeout } from "./stream-options.js";
 import type { FilledOptions } from "./stream-options.js";
+
+/** How long closing a stream with affinity waits for the sidecars to end their calls. */
+const ORDERLY_END_MS = 2_000;
 
 /** Events whose sender waits for flow control. */
 interface WaitingSender<A> {
@@ -34,10 +38,12 @@ interface WaitingSender<A> {
  * attachments; without it, events come back as their own attachments.
  */
 export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposable {
-  readonly #outstanding: OutstandingEvents<A>;
+  readonly #answers: AnswerQueue<A>;
+  readonly #lanes: readonly Lane<A>[];
+  // undefined: without affinity.
+  readonly #router: AffinityRouter<A> | undefined;
   // In the order of their calls.
   readonly #senders = new Queue<WaitingSender<A>>();
-  readonly #call: ReconnectingCall;
   readonly #running: Promise<void>;
   readonly #first: FirstConnection;
   // The reason why no more answers come.
@@ -47,9 +53,9 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
   // True: the caller takes no more answers.
   #abandoned = false;
   #finished = false;
-  // True: waiting events are sent although they do not fill a message.
-  #due = false;
-  #linger: NodeJS.Timeout | undefined;
+  #settling: NodeJS.Timeout | undefined;
+  // When the last lane of several lost its connection.
+  #connectedUntilMs = 0;
   #readers: (() => void)[] = [];
 
   /** Internal. Callers use `Client.stream`. */
@@ -60,21 +66,46 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
     private readonly clientClosed: AbortSignal,
   ) {
     this.#first = sidecars.first;
-    this.#outstanding = new OutstandingEvents(options);
-    this.#call = new ReconnectingCall(sidecars, options, {
-      answeredCount: () => this.#outstanding.answeredCount,
+    this.#answers = new AnswerQueue(options.unordered);
+    const { addresses } = sidecars;
+    const hasAffinity = options.affinity === "person";
+    if (hasAffinity && addresses.length < 2) {
+      throw new TypeError("affinity needs a client with the addresses of several sidecars");
+    }
+    const choices = hasAffinity ? addresses.map((_, index) => sidecars.forStream(index)) : [sidecars.forStream()];
+    const outstanding = choices.map(() => new OutstandingEvents<A>(this.#answers, options));
+    const owner = {
+      hasSentAll: (lane: Lane<A>) => this.#hasSentAll(lane),
+      isFinished: () => this.#finished,
       isDone: () => this.#isDone(),
       hasFault: () => this.#fault !== undefined,
-      onResponse: (call, response) => {
-        this.#onResponse(call, response);
+      onAnswered: (lane: Lane<A>, answered: Answered<A>) => {
+        this.#onAnswered(lane, answered);
       },
-    });
+      onOpened: (lane: Lane<A>) => {
+        this.#onOpened(lane);
+      },
+      onDraining: (lane: Lane<A>) => {
+        this.#router?.draining(lane.index);
+        this.#sendNow();
+      },
+      onLost: (lane: Lane<A>, useful: boolean) => this.#onLost(lane, useful),
+      onFault: (lane: Lane<A>, fault: SidecarError) => {
+        this.#onFault(lane, fault);
+      },
+    };
+    this.#lanes = outstanding.map(
+      (events, index) => new Lane(index, events, choices[index] ?? sidecars, options, owner),
+    );
+    this.#router = hasAffinity
+      ? new AffinityRouter(addresses, outstanding, (index) => this.#lanes[index]?.linger())
+      : undefined;
     this.#running = this.#run();
   }
 
-  /** The number of calls that were opened after the first one. */
+  /** The number of calls that were opened after the first one, with affinity at any address. */
   get reconnects(): number {
-    return this.#call.reconnects;
+    return this.#lanes.reduce((reconnects, { call }) => reconnects + call.reconnects, 0);
   }
 
   /**
@@ -107,11 +138,10 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
     if (failure !== undefined) throw failure;
     if (this.#finished) throw new Closed("the stream is finished");
     if (!this.#hasCapacity()) {
-      if (!this.#outstanding.hasInFlight) {
+      if (!this.#lanes.some(({ outstanding }) => outstanding.hasInFlight)) {
         // No event can join the waiting ones, so they are sent. With events in flight, capacity
         // returns later, and more events share the next message.
-        this.#due = true;
-        this.#pump();
+        this.#sendNow();
       }
       await new Promise<void>((admit, reject) => {
         this.#senders.push({ entries, group, admit, reject });
@@ -120,14 +150,13 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
     }
     this.#add(entries, group);
     // A producer that never waits would keep the socket from sending its messages.
-    if (this.#outstanding.batchIsFull) await nextTurn();
+    if (this.#lanes.some(({ outstanding }) => outstanding.batchIsFull)) await nextTurn();
   }
 
   /** End the caller's events. Iteration ends after the last answer. */
   finish(): void {
     this.#finished = true;
-    this.#due = true;
-    this.#pump();
+    this.#sendNow();
     this.#wakeReaders();
   }
 
@@ -145,11 +174,11 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
       if (signal?.aborted) this.#abandon(new Aborted(signal));
       if (this.clientClosed.aborted) this.#abandon(new Closed("the client was closed"));
       if (this.#abandoned && this.#failure !== undefined) throw this.#failure;
-      const answer = this.#outstanding.takeAnswer();
+      const answer = this.#answers.take();
       if (answer !== undefined) {
         this.#admitSenders();
         yield answer;
-      } else if (this.#finished && this.#outstanding.count === 0) {
+      } else if (this.#finished && this.#answers.count === 0) {
         return;
       } else if (this.#failure !== undefined) {
         throw this.#failure;
@@ -188,6 +217,10 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
 
   /** End the stream at once. Answers that were not taken are lost: `finish` and iterate first. */
   async close(): Promise<void> {
+    if (this.#router !== undefined && this.#failure === undefined && this.#isDone()) {
+      // The sidecars get Finish only now: any of them could have had to take another's events.
+      await Promise.race([this.#running, sleep(ORDERLY_END_MS, undefined, { ref: false })]);
+    }
     this.#abandon(new Closed("the stream was closed"));
     await this.#running;
   }
@@ -216,8 +249,10 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
     if (destination === undefined && encoded.payload.$case !== "prepared") {
       throw new TypeError("name a destination for the event or for the stream");
     }
+    const hasAffinity = this.#router !== undefined;
     return {
       encoded,
+      slot: hasAffinity ? slotOf(personKey(encoded, fields.orderingKey)) : 0,
       attachment: attachment === undefined ? (event as A) : attachment,
       destination,
       connection: connection === undefined ? undefined : SourceConnection.of(connection),
@@ -227,7 +262,7 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
 
   /** Tell whether flow control admits another event. */
   #hasCapacity(): boolean {
-    const { count, bytes } = this.#outstanding;
+    const { count, bytes } = this.#answers;
     const { maxOutstandingEvents, maxOutstandingBytes } = this.options;
     return count < maxOutstandingEvents && (bytes < maxOutstandingBytes || count === 0);
   }
@@ -242,69 +277,85 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
   }
 
   #add(entries: readonly Entry<A>[], group: BatchGroup | undefined): void {
-    for (const entry of entries) this.#outstanding.add(entry, group);
-    if (group !== undefined) this.#due = true;
-    if (group !== undefined || this.#outstanding.batchIsFull) {
-      this.#pump();
-    } else {
-      this.#linger ??= setTimeout(() => {
-        this.#due = true;
-        this.#pump();
-      }, this.options.lingerMs);
+    for (const entry of entries) {
+      const event = this.#answers.add(entry, group);
+      if (this.#router !== undefined) this.#router.place(event);
+      else {
+        this.#lanes[0]?.outstanding.enqueue(event);
+        if (group === undefined) this.#lanes[0]?.linger();
+      }
+    }
+    if (group !== undefined) this.#sendNow();
+  }
+
+  /** Send the waiting events of all lanes, or Finish where nothing is left to send. */
+  #sendNow(): void {
+    for (const lane of this.#lanes) lane.sendNow();
+  }
+
+  #onAnswered(lane: Lane<A>, { answered, returned }: Answered<A>): void {
+    if (this.#router !== undefined) {
+      this.#router.answered(answered);
+      this.#router.returned(lane.index, returned);
+      if (returned.length > 0 || this.#isDone()) this.#sendNow();
+      if (this.#isDone()) this.#endUnopened();
+    }
+    this.#wakeReaders();
+  }
+
+  #onOpened(lane: Lane<A>): void {
+    this.#first.made = true;
+    if (this.#router === undefined) return;
+    this.#router.opened(lane.index);
+    const router = this.#router;
+    if (!router.settled) {
+      this.#settling ??= setTimeout(() => {
+        router.settle();
+      }, SETTLE_MS);
+    }
+    this.#sendNow();
+  }
+
+  #onLost(lane: Lane<A>, useful: boolean): number {
+    if (this.#router === undefined) return 0;
+    const wasConnected = this.#router.isConnected;
+    this.#router.lost(lane.index);
+    if (useful && wasConnected && !this.#router.isConnected) this.#connectedUntilMs = performance.now();
+    this.#sendNow();
+    return this.#router.isConnected ? performance.now() : this.#connectedUntilMs;
+  }
+
+  #onFault(lane: Lane<A>, fault: SidecarError): void {
+    this.#fault = fault;
+    if (this.#router === undefined) lane.outstanding.takeWaiting();
+    else this.#router.drop();
+    this.#rejectSenders(fault);
+  }
+
+  /** End the lanes that still connect: nothing is left for them to do. */
+  #endUnopened(): void {
+    for (const { call } of this.#lanes) {
+      if (call.current?.opened !== true) call.end();
     }
   }
 
-  /** Send the next message if it is due, or Finish if there is nothing to send any more. */
-  #pump(): void {
-    const outstanding = this.#outstanding;
-    const call = this.#call.current;
-    if (call === undefined || !call.opened || call.finished || call.writing) return;
-    if (!call.draining && (outstanding.batchIsFull || (this.#due && outstanding.hasWaiting))) {
-      this.#sendTo(call);
-    } else if (call.draining || (this.#hasSentAll() && this.#senders.length === 0)) {
-      call.finish();
-    } else if (!outstanding.hasWaiting) {
-      this.#stopLinger();
-    }
-  }
-
-  #sendTo(call: Call): void {
-    let messages: TransformStreamRequest[] | undefined;
-    try {
-      messages = this.#outstanding.takeMessages();
-      if (!this.#outstanding.hasWaiting) this.#stopLinger();
-      call.send(messages, () => {
-        this.#pump();
-      });
-    } catch (fault) {
-      // Only this handler sees the error. The events sent before get their answers on another call.
-      this.#fault = asSidecarError(fault);
-      if (messages !== undefined) this.#outstanding.dropLastBatch();
-      this.#outstanding.dropWaiting();
-      this.#rejectSenders(this.#fault);
-      call.cancel();
-    }
-  }
-
-  #hasSentAll(): boolean {
-    return (this.#finished || this.#fault !== undefined) && !this.#outstanding.hasWaiting;
+  #hasSentAll(lane: Lane<A>): boolean {
+    if (!this.#finished && this.#fault === undefined) return false;
+    if (this.#router === undefined) return !lane.outstanding.hasWaiting && this.#senders.length === 0;
+    // The lane may still get events of a lane whose sidecar goes away.
+    return this.#isDone();
   }
 
   #isDone(): boolean {
-    return this.#hasSentAll() && !this.#outstanding.hasUnanswered && this.#senders.length === 0;
+    if (!this.#finished && this.#fault === undefined) return false;
+    const hasUnanswered = this.#lanes.some(({ outstanding }) => outstanding.hasUnanswered);
+    return !hasUnanswered && this.#router?.holdsEvents !== true && this.#senders.length === 0;
   }
 
   #rejectSenders(failure: SidecarError): void {
     for (let sender = this.#senders.shift(); sender !== undefined; sender = this.#senders.shift()) {
       sender.reject(failure);
     }
-  }
-
-  /** Stop the timer: no event waits, and the next one starts it again. */
-  #stopLinger(): void {
-    this.#due = this.#finished;
-    clearTimeout(this.#linger);
-    this.#linger = undefined;
   }
 
   #wakeReaders(): void {
@@ -320,8 +371,8 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
 
   #end(failure: SidecarError): void {
     this.#failure ??= failure;
-    this.#call.end();
-    clearTimeout(this.#linger);
+    for (const lane of this.#lanes) lane.end();
+    clearTimeout(this.#settling);
     this.#rejectSenders(this.#failure);
     this.#wakeReaders();
   }
@@ -339,37 +390,20 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
     this.clientClosed.addEventListener("abort", close);
     try {
       if (signal?.aborted) abort();
-      await this.#call.run();
+      await Promise.all(this.#lanes.map((lane) => this.#runLane(lane)));
       if (this.#fault !== undefined) this.#end(this.#fault);
-    } catch (fault) {
-      this.#end(asSidecarError(fault));
     } finally {
+      clearTimeout(this.#settling);
       signal?.removeEventListener("abort", abort);
       this.clientClosed.removeEventListener("abort", close);
     }
   }
 
-  #onResponse(call: Call, { message }: TransformStreamResponse): void {
-    switch (message?.$case) {
-      case "results":
-        try {
-          this.#outstanding.answer(message.value);
-        } catch (fault) {
-          throw contractBroken(fault);
-        }
-        this.#wakeReaders();
-        break;
-      case "opened":
-        this.#first.made = true;
-        this.#outstanding.connect(message.value.limits);
-        call.opened = true;
-        this.#due = true;
-        this.#pump();
-        break;
-      case "drain":
-        call.draining = true;
-        this.#pump();
-        break;
+  async #runLane(lane: Lane<A>): Promise<void> {
+    try {
+      await lane.call.run();
+    } catch (fault) {
+      this.#end(asSidecarError(fault));
     }
   }
 }

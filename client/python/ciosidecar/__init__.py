@@ -7,6 +7,7 @@ from ciosidecar import v1
 from ciosidecar._channel import Tls
 from ciosidecar._options import DeliveryOptions, DetailLevel, StreamOptions
 from ciosidecar._outstanding import Answer
+from ciosidecar.affinity import Affinity
 from ciosidecar.async_client import AsyncClient
 from ciosidecar.async_stream import AsyncStream
 from ciosidecar.client import Client
@@ -26,6 +27,7 @@ from ciosidecar.stream import Stream
 __version__ = "0.1.0"
 
 __all__ = [
+    "Affinity",
     "Answer",
     "ApiRequest",
     "AsyncClient",

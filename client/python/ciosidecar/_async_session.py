@@ -1,4 +1,4 @@
-"""The sessions of a stream for asyncio: one TransformStream call after another."""
+"""The sessions of a lane for asyncio: one TransformStream call after another."""
 
 import asyncio
 import time
@@ -8,10 +8,10 @@ import grpc
 from grpc import aio
 
 from ciosidecar import v1
-from ciosidecar._async_stream_state import AsyncStreamState
+from ciosidecar._async_stream_state import AsyncLane
 from ciosidecar._call_settings import CallSettings
 from ciosidecar._options import DeliveryOptions, StreamOptions, open_request
-from ciosidecar._reconnect_backoff import ReconnectBackoff
+from ciosidecar._reconnect_backoff import ReconnectBackoff, was_useful
 from ciosidecar.errors import (
     SidecarError,
     Unavailable,
@@ -26,54 +26,55 @@ _Call = aio.StreamStreamCall[v1.TransformStreamRequest, v1.TransformStreamRespon
 
 
 class AsyncSessions:
-    """The sessions of one stream. A stream that reconnects has several, one after another."""
+    """The sessions of one lane. A lane that reconnects has several, one after another."""
 
     def __init__(
         self,
         stub: Any,
         settings: CallSettings,
-        state: AsyncStreamState,
+        lane: AsyncLane,
         options: StreamOptions,
         delivery: DeliveryOptions | None,
     ) -> None:
         self._stub = stub
         self._settings = settings
-        self._state = state
+        self._lane = lane
+        self._state = lane.state
         self._options = options
         self._delivery = delivery
         self._backoff: ReconnectBackoff  # its time limits start when the stream is entered
         self._opened = self._draining = False
         self.reconnects = 0
-        """The number of times that the stream was opened again."""
+        """The number of times that the lane was opened again."""
 
     async def run(self) -> None:
-        """Keep the stream connected until all events are answered or the backoff gives up."""
+        """Keep the lane connected until all events are answered or the backoff gives up."""
         state = self._state
         self._backoff = ReconnectBackoff(self._options, self._settings.first_connection)
+        failure: SidecarError | None = None
         try:
             await self._keep_connected()
-        except SidecarError as failure:
-            state.failure = failure
+        except SidecarError as reason:
+            failure = reason
         except BaseException as fault:
-            # The stream or the event loop is being closed.
-            state.closed |= isinstance(fault, asyncio.CancelledError)
+            # The stream or the event loop is being closed, or another lane has failed.
+            state.closed |= isinstance(fault, asyncio.CancelledError) and not state.failure
             # Without a failure, callers would wait forever.
-            state.failure = client_fault(fault)
+            failure = client_fault(fault)
             if not isinstance(fault, Exception):
                 raise
         finally:
-            state.answered.set()
-            state.room.set()
+            state.fail(failure)
 
     @property
     def may_end_in_order(self) -> bool:
         """True if the sidecar has answered everything and only waits for Finish."""
         state = self._state
-        idle = self._opened and not state.outstanding.unanswered
-        return idle and not state.closed and state.failure is None
+        return self._opened and not state.unanswered and not state.over
 
     async def _keep_connected(self) -> None:
-        state, outstanding = self._state, self._state.outstanding
+        state, lane = self._state, self._lane
+        outstanding = lane.outstanding
         while True:
             answered, began = outstanding.answered, time.monotonic()
             try:
@@ -87,14 +88,20 @@ class AsyncSessions:
                 reason = str(failure.details())
             except Unavailable as failure:
                 reason = str(failure)
-            if not outstanding.unanswered:
+            if not state.unanswered:
                 if state.fault is not None:
                     raise state.fault
                 if state.finished:
                     return
             progress = outstanding.answered > answered
             lasted_s = time.monotonic() - began
-            await asyncio.sleep(self._backoff.delay_s(lasted_s, reason, progress=progress))
+            state.lane_lost(lane, useful=was_useful(lasted_s, progress=progress))
+            delay_s = self._backoff.delay_s(
+                lasted_s, reason, progress=progress, connected_at=state.connected_at()
+            )
+            await asyncio.sleep(delay_s)
+            if state.finished and not state.unanswered:
+                return  # other lanes have answered everything meanwhile
             self.reconnects += 1
 
     async def _one_session(self) -> None:
@@ -124,19 +131,19 @@ class AsyncSessions:
             kind = response.WhichOneof("message")
             if kind == "results":
                 try:
-                    state.outstanding.answer(response.results)
+                    answered = self._lane.outstanding.answer(response.results)
                 except (ValueError, IndexError) as fault:
                     raise contract_broken(fault) from fault
-                state.answered.set()
+                state.note_answered(self._lane, answered)
             elif kind == "opened":
                 self._settings.first_connection.made = True
-                state.outstanding.connect(response.opened.limits)
-                state.due = state.outstanding.waiting
+                self._lane.outstanding.connect(response.opened.limits)
                 self._opened = True
+                state.lane_opened(self._lane)
                 opened.set()
             elif kind == "drain":
                 self._draining = True
-                state.to_send.set()
+                state.lane_draining(self._lane)
 
     async def _send(self, call: _Call, opened: asyncio.Event) -> None:
         """Send batches until the stream is finished or the sidecar drains."""
@@ -150,25 +157,25 @@ class AsyncSessions:
             return  # the receiving task raises the call's status
 
     async def _send_batches(self, call: _Call) -> None:
-        state, outstanding = self._state, self._state.outstanding
+        lane, outstanding = self._lane, self._lane.outstanding
         while not self._draining:
-            state.to_send.clear()
+            lane.to_send.clear()
             while not self._draining and (
-                outstanding.batch_is_full or (state.due and outstanding.waiting)
+                outstanding.batch_is_full or (lane.due and outstanding.waiting)
             ):
                 for message in self._take_messages():
                     await call.write(message)
-            state.due = False
-            if (state.finished or state.fault) and not outstanding.waiting:
+            lane.due = False
+            if lane.sent_all:
                 return
-            await state.to_send.wait()
+            await lane.to_send.wait()
 
     def _take_messages(self) -> list[v1.TransformStreamRequest]:
         """Return the next batch. If it cannot be made, return [] and let the stream end with an error."""
         try:
-            return self._state.outstanding.take_messages()
+            return self._lane.outstanding.take_messages()
         except Exception as fault:  # noqa: BLE001 - events that were sent still get answers
             error = client_fault(fault)
             error.__cause__ = fault
-            self._state.fail_sending(error)
+            self._state.fail_sending(self._lane, error)
             return []

@@ -5,6 +5,7 @@ from enum import Enum
 
 from ciosidecar import v1
 from ciosidecar._channel import MAX_MESSAGE_BYTES
+from ciosidecar.affinity import Affinity
 
 _MIN_RECEIVE_BYTES = 65_536
 # The default of `ciosidecar serve --delivery-timeout-s`.
@@ -35,6 +36,9 @@ class StreamOptions:
     none."""
     unordered: bool = False
     """True: answers are yielded as they arrive. False: in the order of their events."""
+    affinity: Affinity = Affinity.NONE
+    """PERSON: the stream has a connection to each address of the client, and all events of a person
+    go to one of them. Requires a client with several addresses or a name for several."""
     client_name: str = "ciosidecar-python"
     """The caller's name. The sidecar logs it when a stream opens and closes."""
     client_version: str = ""

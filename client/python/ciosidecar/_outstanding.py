@@ -1,4 +1,4 @@
-"""The outstanding events of one stream, without I/O, clock or lock."""
+"""The outstanding events of a stream and of its lanes, without I/O, clock or lock."""
 
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
@@ -31,42 +31,99 @@ class BatchGroup(NamedTuple):
     timeout_s: float | None
 
 
-class _Entry:
-    """An event between `add` and `take_answers`."""
+class Entry:
+    """An event from sending until its answer is taken."""
 
-    __slots__ = ("group", "outgoing", "position", "result")
+    __slots__ = ("group", "outgoing", "position", "result", "slot")
 
-    def __init__(self, position: int, outgoing: Outgoing, group: BatchGroup | None) -> None:
+    def __init__(
+        self, position: int, outgoing: Outgoing, group: BatchGroup | None, slot: int
+    ) -> None:
         self.position = position
         self.outgoing = outgoing
         self.group = group
+        self.slot = slot
+        """The slot of the event's person on a stream with affinity; else 0."""
         self.result: Result | None = None
 
 
-class OutstandingEvents:
-    """The outstanding events of one stream: waiting, sent, or answered and not taken."""
+class Answered(NamedTuple):
+    """What a message of results changed."""
 
-    def __init__(
-        self, *, max_batch_events: int, max_batch_bytes: int, unordered: bool = False
-    ) -> None:
-        self._max_batch_events = max_batch_events
-        self._max_batch_bytes = max_batch_bytes
+    answered: list[Entry]
+    """The events that have their results now."""
+    returned: list[Entry]
+    """The events that a draining sidecar did not send, which another one can."""
+
+
+class AnswerQueue:
+    """All outstanding events of one stream, on whichever lane they are."""
+
+    def __init__(self, *, unordered: bool = False) -> None:
         self._unordered = unordered
         # In order: all outstanding events. Unordered: the answered ones.
-        self._answers: deque[_Entry] = deque()
-        self._waiting: deque[_Entry] = deque()
-        self._waiting_bytes = 0
-        self._sent: dict[int, list[_Entry]] = {}
-        self._answered_positions: OrderedDict[int, Sequence[int]] = OrderedDict()
-        self._destinations = ReferenceTable[Destination]()
-        self._connections = ReferenceTable[SourceConnection]()
-        self._next_batch_id = 1
+        self._answers: deque[Entry] = deque()
         self._next_position = 0
         self._next_group = 0
         self.event_count = 0
         """Events whose answers the caller has not taken."""
         self.byte_count = 0
         """The size of those events in bytes."""
+
+    def add(self, outgoing: Outgoing, group: BatchGroup | None = None, slot: int = 0) -> Entry:
+        """Return a new event of the stream, which no lane has yet."""
+        entry = Entry(self._next_position, outgoing, group, slot)
+        self._next_position += 1
+        if not self._unordered:
+            self._answers.append(entry)
+        self.event_count += 1
+        self.byte_count += outgoing.size
+        return entry
+
+    def new_group(self, timeout_s: float | None) -> BatchGroup:
+        """Return a new group. timeout_s is the time limit of its delivery."""
+        self._next_group += 1
+        return BatchGroup(self._next_group, timeout_s)
+
+    def answered(self, entry: Entry) -> None:
+        """Note that an event has its result."""
+        if self._unordered:
+            self._answers.append(entry)
+
+    def take(self) -> Iterator[Answer]:
+        """Yield the answers that are ready: in the order of the events or, unordered, of arrival."""
+        while self._answers and (result := self._answers[0].result) is not None:
+            outgoing = self._answers.popleft().outgoing
+            self.event_count -= 1
+            self.byte_count -= outgoing.size
+            yield Answer(outgoing.attachment, result)
+
+
+class OutstandingEvents:
+    """The unanswered events of one lane, a connection of a stream: waiting or sent."""
+
+    def __init__(
+        self,
+        answers: AnswerQueue,
+        *,
+        max_batch_events: int,
+        max_batch_bytes: int,
+        moves_events: bool = False,
+    ) -> None:
+        self._answers = answers
+        self._moves_events = moves_events
+        # By batch id, the positions of events that were returned; and where these are on the stream.
+        self._returned: dict[int, set[int]] = {}
+        self._returned_positions: set[int] = set()
+        self._max_batch_events = max_batch_events
+        self._max_batch_bytes = max_batch_bytes
+        self._waiting: deque[Entry] = deque()
+        self._waiting_bytes = 0
+        self._sent: dict[int, list[Entry]] = {}
+        self._answered_positions: OrderedDict[int, Sequence[int]] = OrderedDict()
+        self._destinations = ReferenceTable[Destination]()
+        self._connections = ReferenceTable[SourceConnection]()
+        self._next_batch_id = 1
         self.answered = 0
         """Events that a sidecar has answered."""
 
@@ -93,26 +150,34 @@ class OutstandingEvents:
             or self._waiting_bytes >= self._max_batch_bytes
         )
 
-    def add(self, outgoing: Outgoing, group: BatchGroup | None = None) -> None:
+    def enqueue(self, entry: Entry) -> None:
         """Queue an event. Events with a group share messages only with each other."""
-        entry = _Entry(self._next_position, outgoing, group)
-        self._next_position += 1
-        if not self._unordered:
-            self._answers.append(entry)
         self._waiting.append(entry)
-        self._waiting_bytes += outgoing.size
-        self.event_count += 1
-        self.byte_count += outgoing.size
+        self._waiting_bytes += entry.outgoing.size
 
-    def new_group(self, timeout_s: float | None) -> BatchGroup:
-        """Return a new group. timeout_s is the time limit of its delivery."""
-        self._next_group += 1
-        return BatchGroup(self._next_group, timeout_s)
-
-    def drop_waiting(self) -> None:
-        """Forget the events that are not sent. They get no answer."""
+    def take_waiting(self) -> list[Entry]:
+        """Return the events that are not sent, and give them up."""
+        entries = list(self._waiting)
         self._waiting.clear()
         self._waiting_bytes = 0
+        return entries
+
+    def take_unanswered(self) -> list[Entry]:
+        """Return the events without a result, in order, and give them up. The call has ended."""
+        return self._take_sent() + self.take_waiting()
+
+    def _take_sent(self) -> list[Entry]:
+        """Return the sent events without a result, in order, and give them up."""
+        unanswered = [
+            entry
+            for batch_id, entries in self._sent.items()
+            for position, entry in enumerate(entries)
+            if entry.result is None and position not in self._returned.get(batch_id, ())
+        ]
+        self._sent.clear()
+        self._returned.clear()
+        self._returned_positions.clear()
+        return unanswered
 
     def connect(self, limits: v1.Limits) -> None:
         """Start over on a new connection: queue the unanswered events again, in order."""
@@ -123,10 +188,7 @@ class OutstandingEvents:
         if limits.max_message_bytes:
             # The other half is room for the options of the events.
             self._max_batch_bytes = min(self._max_batch_bytes, limits.max_message_bytes // 2)
-        unanswered = [
-            entry for entries in self._sent.values() for entry in entries if entry.result is None
-        ]
-        self._sent.clear()
+        unanswered = self._take_sent()
         self._waiting.extendleft(reversed(unanswered))
         self._waiting_bytes += sum(entry.outgoing.size for entry in unanswered)
 
@@ -152,9 +214,9 @@ class OutstandingEvents:
             return [message]
         return [v1.TransformStreamRequest(upsert_destinations=upsert), message]
 
-    def _fill(self, batch: v1.Batch) -> list[_Entry]:
+    def _fill(self, batch: v1.Batch) -> list[Entry]:
         """Move waiting events into a batch while they fit, and return them."""
-        entries: list[_Entry] = []
+        entries: list[Entry] = []
         destinations: set[int] = {_NO_REFERENCE}
         connections: set[int] = {_NO_REFERENCE}
         size = 0
@@ -190,7 +252,7 @@ class OutstandingEvents:
             upsert.connections.add(reference_id=reference_id, config_json=connection.config)
         return upsert
 
-    def answer(self, results: v1.Results) -> None:
+    def answer(self, results: v1.Results) -> Answered:
         """Record results. A second result for the same event is ignored.
 
         Raises:
@@ -198,25 +260,45 @@ class OutstandingEvents:
             IndexError: A position is not in the batch.
         """
         entries = self._sent.get(results.batch_id)
+        answered = Answered([], [])
         if entries is None:
-            return
+            return answered
+        returned = self._returned.get(results.batch_id, set())
         stream_positions = _compact([entry.position for entry in entries])
         decoded = read_results(results, stream_positions, self._position_of)
         for position, result in zip(answered_positions(results), decoded, strict=True):
             entry = entries[position]
-            if entry.result is not None:
+            if entry.result is not None or position in returned:
+                continue
+            if self._moves_events and self._may_move(result):
+                returned.add(position)
+                self._returned[results.batch_id] = returned
+                self._returned_positions.add(entry.position)
+                answered.returned.append(entry)
                 continue
             entry.result = result
             self.answered += 1
-            if self._unordered:
-                self._answers.append(entry)
+            self._answers.answered(entry)
+            answered.answered.append(entry)
         if results.batch_complete:
-            if any(entry.result is None for entry in entries):
+            if any(
+                entry.result is None and position not in returned
+                for position, entry in enumerate(entries)
+            ):
                 raise ValueError("a complete batch has events without an answer")
             del self._sent[results.batch_id]
+            self._returned.pop(results.batch_id, None)
             self._answered_positions[results.batch_id] = stream_positions
             if len(self._answered_positions) > _MAX_REMEMBERED_BATCHES:
                 self._answered_positions.popitem(last=False)
+        return answered
+
+    def _may_move(self, result: Result) -> bool:
+        """Return true if a draining sidecar did not send the event, nor the one that blocked it."""
+        error = result.error
+        if error is None:
+            return False
+        return error.code == "DRAINING" or error.blocked_by in self._returned_positions
 
     def _position_of(self, batch_id: int, position: int) -> int | None:
         """Return an event's position on the stream, or None if its batch is not remembered."""
@@ -225,14 +307,6 @@ class OutstandingEvents:
             return sent[position].position if position < len(sent) else None
         answered = self._answered_positions.get(batch_id, ())
         return answered[position] if position < len(answered) else None
-
-    def take_answers(self) -> Iterator[Answer]:
-        """Yield the answers that are ready: in the order of the events or, unordered, of arrival."""
-        while self._answers and (result := self._answers[0].result) is not None:
-            outgoing = self._answers.popleft().outgoing
-            self.event_count -= 1
-            self.byte_count -= outgoing.size
-            yield Answer(outgoing.attachment, result)
 
 
 def _reference_id(

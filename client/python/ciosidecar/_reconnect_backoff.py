@@ -13,6 +13,11 @@ _FIRST_DELAY_S = 0.1
 _MAX_DELAY_S = 5.0
 
 
+def was_useful(lasted_s: float, *, progress: bool) -> bool:
+    """Return true if a connection answered any event or lasted: the next one need not wait as long."""
+    return progress or lasted_s > _MAX_DELAY_S
+
+
 class FirstConnection:
     """The time limit for the first connection of a client.
 
@@ -43,13 +48,16 @@ class ReconnectBackoff:
         """Return what is left of the stream's time limit, or None if it has none."""
         return None if self._ends_at is None else max(0.0, self._ends_at - time.monotonic())
 
-    def delay_s(self, lasted_s: float, reason: str, *, progress: bool) -> float:
+    def delay_s(
+        self, lasted_s: float, reason: str, *, progress: bool, connected_at: float = 0.0
+    ) -> float:
         """Return how long to wait before the next connection: a random time below a doubling limit.
 
         Args:
             lasted_s: How long the last connection lasted.
             reason: Why it ended, for the error.
             progress: True if any event was answered on it.
+            connected_at: When another lane of the stream last had a connection, on the monotonic clock.
 
         Raises:
             CallFailed: The stream's time limit has passed.
@@ -60,11 +68,13 @@ class ReconnectBackoff:
         left_s = self.left_s()
         if left_s == 0:
             raise CallFailed(grpc.StatusCode.DEADLINE_EXCEEDED, reason)
-        if progress or lasted_s > _MAX_DELAY_S:
+        if was_useful(lasted_s, progress=progress):
             self._failing_since, self._limit_s = None, _FIRST_DELAY_S
         if self._failing_since is None:
             self._failing_since = now
-        elif now - self._failing_since > self._reconnect_for_s:
+        # Only a stream without any connection gives up.
+        self._failing_since = max(self._failing_since, connected_at)
+        if now - self._failing_since > self._reconnect_for_s:
             raise self._no_answer(self._reconnect_for_s, reason)
         limit_s, self._limit_s = self._limit_s, min(self._limit_s * 2, _MAX_DELAY_S)
         delay_s = random.uniform(0, limit_s)  # noqa: S311 - not a secret

@@ -1,4 +1,4 @@
-"""The sessions of a stream for threads: one TransformStream call after another."""
+"""The sessions of a lane for threads: one TransformStream call after another."""
 
 import time
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ import grpc
 from ciosidecar import v1
 from ciosidecar._call_settings import CallSettings
 from ciosidecar._options import DeliveryOptions, StreamOptions, open_request
-from ciosidecar._reconnect_backoff import ReconnectBackoff
-from ciosidecar._stream_state import StreamState
+from ciosidecar._reconnect_backoff import ReconnectBackoff, was_useful
+from ciosidecar._stream_state import Lane
 from ciosidecar.errors import (
     SidecarError,
     Unavailable,
@@ -26,31 +26,32 @@ class _Status(NamedTuple):
 
 
 class Sessions:
-    """The sessions of one stream. A stream that reconnects has several, one after another."""
+    """The sessions of one lane. A lane that reconnects has several, one after another."""
 
     def __init__(
         self,
         stub: Any,
         settings: CallSettings,
-        state: StreamState,
+        lane: Lane,
         options: StreamOptions,
         delivery: DeliveryOptions | None,
     ) -> None:
         self._stub = stub
         self._settings = settings
-        self._state = state
+        self._lane = lane
+        self._state = lane.state
         self._options = options
         self._delivery = delivery
         self._backoff: ReconnectBackoff  # its time limits start when the stream is entered
         # Changes when a session starts and when it ends: gRPC's sending thread may outlive its call.
         self._session = 0
-        self._opened = self._draining = False
+        self._opened = self._draining = self._cancelled = False
         self._call: Any = None
         self.reconnects = 0
-        """The number of times that the stream was opened again."""
+        """The number of times that the lane was opened again."""
 
     def run(self) -> None:
-        """Keep the stream connected until all events are answered or the backoff gives up."""
+        """Keep the lane connected until all events are answered or the backoff gives up."""
         failure: SidecarError | None = None
         self._backoff = ReconnectBackoff(self._options, self._settings.first_connection)
         try:
@@ -62,9 +63,10 @@ class Sessions:
         self._state.fail(failure)
 
     def cancel(self) -> None:
-        """Close the state and end the current call."""
+        """End the current call, and open no other."""
         with self._state.lock:
-            self._state.close()
+            self._cancelled = True
+            self._lane.to_send.notify_all()
             call = self._call
         if call is not None:
             call.cancel()
@@ -74,29 +76,41 @@ class Sessions:
         """True if the sidecar has answered everything and only waits for Finish."""
         state = self._state
         with state.lock:
-            idle = self._opened and not state.outstanding.unanswered
-            return idle and not state.closed and state.failure is None
+            return self._opened and not state.unanswered and not state.over
 
     def _keep_connected(self) -> None:
-        state, outstanding = self._state, self._state.outstanding
+        state, lane = self._state, self._lane
+        outstanding = lane.outstanding
         while True:
             answered, began = outstanding.answered, time.monotonic()
             status = self._one_session()
             reason = "the sidecar ended the stream"
             if status is not None:
                 reason = status.details
-                if not state.closed and not is_retryable(status.code):
+                if not state.over and not self._cancelled and not is_retryable(status.code):
                     raise self._settings.failure(status.code, reason)
             with state.lock:
-                if not state.closed and state.fault and not outstanding.unanswered:
+                if not state.over and state.fault and not state.unanswered:
                     raise state.fault
-                if state.closed or (state.finished and not outstanding.unanswered):
+                if self._is_done:
                     return
                 progress = outstanding.answered > answered
                 lasted_s = time.monotonic() - began
-                delay_s = self._backoff.delay_s(lasted_s, reason, progress=progress)
-                state.to_send.wait_for(lambda: state.closed, timeout=delay_s)
+                state.lane_lost(lane, useful=was_useful(lasted_s, progress=progress))
+                delay_s = self._backoff.delay_s(
+                    lasted_s, reason, progress=progress, connected_at=state.connected_at()
+                )
+                lane.to_send.wait_for(lambda: self._is_done, timeout=delay_s)
+                if self._is_done:
+                    return
                 self.reconnects += 1
+
+    @property
+    def _is_done(self) -> bool:
+        """True if the lane needs no other session. The caller holds the lock."""
+        state = self._state
+        done = state.finished and not state.unanswered
+        return done or state.over or self._cancelled
 
     def _one_session(self) -> _Status | None:
         """Run one call from open to end. Return the status that it failed with, if it failed."""
@@ -125,7 +139,7 @@ class Sessions:
             with state.lock:
                 self._call = None
                 self._session += 1
-                state.to_send.notify_all()
+                self._lane.to_send.notify_all()
         return None
 
     def _receive(self, response: v1.TransformStreamResponse) -> None:
@@ -134,30 +148,30 @@ class Sessions:
         with state.lock:
             if kind == "results":
                 try:
-                    state.outstanding.answer(response.results)
+                    answered = self._lane.outstanding.answer(response.results)
                 except (ValueError, IndexError) as fault:
                     raise contract_broken(fault) from fault
-                state.answered.notify_all()
+                state.note_answered(self._lane, answered)
             elif kind == "opened":
                 self._settings.first_connection.made = True
-                state.outstanding.connect(response.opened.limits)
+                self._lane.outstanding.connect(response.opened.limits)
                 self._opened = True
-                state.send_now()
+                state.lane_opened(self._lane)
             elif kind == "drain":
                 self._draining = True
-                state.to_send.notify_all()
+                state.lane_draining(self._lane)
 
     def _messages(self, session: int) -> Iterator[v1.TransformStreamRequest]:
         """Yield the messages of one session. gRPC iterates in a thread of its own."""
-        state = self._state
+        state, lane = self._state, self._lane
         yield open_request(self._options, self._delivery)
         while True:
             with state.lock:
                 while not self._may_send(session):
                     if self._is_over(session):
                         break
-                    state.to_send.wait(state.linger_left_s() if self._opened else None)
-                if session != self._session or state.closed:
+                    lane.to_send.wait(lane.linger_left_s() if self._opened else None)
+                if session != self._session or state.over:
                     return
                 messages = [] if self._is_over(session) else self._take_messages()
             if not messages:
@@ -167,36 +181,32 @@ class Sessions:
 
     def _take_messages(self) -> list[v1.TransformStreamRequest]:
         """Return the next batch. If it cannot be made, return [] and let the stream end with an error."""
-        state = self._state
+        state, lane = self._state, self._lane
         try:
-            return state.outstanding.take_messages()
+            return lane.outstanding.take_messages()
         except Exception as fault:  # noqa: BLE001 - gRPC's thread would swallow it
             error = client_fault(fault)
             error.__cause__ = fault
-            state.fail_sending(error)
+            state.fail_sending(lane, error)
             return []
         finally:
-            if not state.outstanding.waiting:
-                state.due_at = None
+            if not lane.outstanding.waiting:
+                lane.due_at = None
 
     def _may_send(self, session: int) -> bool:
         return (
             session == self._session
             and self._opened
             and not self._draining
-            and self._state.batch_is_due
+            and self._lane.batch_is_due
         )
 
     def _is_over(self, session: int) -> bool:
         """Return true if the session sends no more batches."""
-        state = self._state
         return (
             session != self._session
-            or state.closed
+            or self._state.over
+            or self._cancelled
             or self._draining
-            or (
-                self._opened
-                and (state.finished or state.fault is not None)
-                and not state.outstanding.waiting
-            )
+            or (self._opened and self._lane.sent_all)
         )

@@ -19,6 +19,7 @@ from ciosidecar._channel import (
     channel_options,
     checked_target,
 )
+from ciosidecar._fleet import Fleet, Sidecar
 from ciosidecar._options import DeliveryOptions, StreamOptions
 from ciosidecar._token import TokenFile, TokenSource
 from ciosidecar._unary_requests import (
@@ -29,6 +30,7 @@ from ciosidecar._unary_requests import (
     deliver_timeout_s,
     transform_request,
 )
+from ciosidecar.affinity import Affinity
 from ciosidecar.async_stream import AsyncStream
 from ciosidecar.events import AnyConnection, AnyDestination, BatchEntry, Destination, Event
 from ciosidecar.results import Result, read_results
@@ -89,15 +91,16 @@ class AsyncClient:
             connect_timeout_s=connect_timeout_s,
         )
         options = channel_options(tls, keepalive_time_s, keepalive_timeout_s, connect_timeout_s)
-        if channel is not None:
-            self._channel = channel
-        elif tls is None:
-            self._channel = aio.insecure_channel(checked_target(addresses, tls), options)
-        else:
-            self._channel = aio.secure_channel(
-                checked_target(addresses, tls), tls.credentials(), options
-            )
+
+        def channel_to(address: str | Sequence[str]) -> aio.Channel:
+            target = checked_target(address, tls)
+            if tls is None:
+                return aio.insecure_channel(target, options)
+            return aio.secure_channel(target, tls.credentials(), options)
+
+        self._channel = channel_to(addresses) if channel is None else channel
         self._stub = v1.SidecarServiceStub(self._channel)
+        self._fleet = Fleet(addresses, channel_to if channel is None else None)
         self._streams: WeakSet[AsyncStream] = WeakSet()
 
     async def __aenter__(self) -> Self:
@@ -117,7 +120,8 @@ class AsyncClient:
         for stream in list(self._streams):
             if stream.is_open:
                 stream.cancel()
-        await self._channel.close()
+        for channel in (self._channel, *self._fleet.channels):
+            await channel.close()
 
     async def capabilities(
         self, *, timeout_s: float | None = DEFAULT_TIMEOUT_S
@@ -232,12 +236,20 @@ class AsyncClient:
             options: The options of the stream.
             deliver: True or the options of the delivery: the sidecar delivers the requests, and
                 each result has a delivery report. False: the sidecar only returns the requests.
+
+        Raises:
+            ValueError: The options ask for affinity, and the client has only one address, or a channel
+                of the caller's own.
         """
         default = None if destination is None else Destination.of(destination)
         delivery = DeliveryOptions.of(deliver)
-        stream = AsyncStream(
-            self._stub, self._settings, default, options or StreamOptions(), delivery
+        options = options or StreamOptions()
+        sidecars = (
+            self._fleet.sidecars()
+            if options.affinity is Affinity.PERSON
+            else [Sidecar("", self._stub)]
         )
+        stream = AsyncStream(sidecars, self._settings, default, options, delivery)
         self._streams.add(stream)
         return stream
 

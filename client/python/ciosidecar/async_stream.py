@@ -1,21 +1,25 @@
 """A stream for asyncio."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from ciosidecar._async_session import AsyncSessions
 from ciosidecar._async_stream_state import AsyncStreamState
 from ciosidecar._call_settings import CallSettings
+from ciosidecar._fleet import Sidecar
 from ciosidecar._options import DeliveryOptions, StreamOptions, check_timeout
 from ciosidecar._outstanding import Answer
+from ciosidecar.affinity import Affinity, slots_of
 from ciosidecar.events import (
     AnyConnection,
     AnyDestination,
     BatchEntry,
     Destination,
     Event,
+    Outgoing,
+    bare_event,
     outgoing,
     outgoing_of,
 )
@@ -34,16 +38,21 @@ class AsyncStream:
 
     def __init__(
         self,
-        stub: Any,
+        sidecars: Sequence[Sidecar],
         settings: CallSettings,
         destination: Destination | None,
         options: StreamOptions,
         delivery: DeliveryOptions | None,
     ) -> None:
         self._destination = destination
-        self._state = AsyncStreamState(options)
-        self._sessions = AsyncSessions(stub, settings, self._state, options, delivery)
-        self._task: asyncio.Task[None] | None = None
+        self._has_affinity = options.affinity is Affinity.PERSON
+        addresses = [sidecar.address for sidecar in sidecars] if self._has_affinity else []
+        self._state = AsyncStreamState(options, addresses)
+        self._lanes = [
+            AsyncSessions(sidecar.stub, settings, lane, options, delivery)
+            for sidecar, lane in zip(sidecars, self._state.lanes, strict=True)
+        ]
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         """Start to connect. Events may be sent at once.
@@ -51,9 +60,9 @@ class AsyncStream:
         Raises:
             RuntimeError: The stream was entered before.
         """
-        if self._task is not None:
+        if self._tasks:
             raise RuntimeError(ENTERED_TWICE)
-        self._task = asyncio.create_task(self._run())
+        self._tasks = [asyncio.create_task(self._run(sessions)) for sessions in self._lanes]
         return self
 
     async def __aexit__(
@@ -67,28 +76,33 @@ class AsyncStream:
         If every event is answered, the stream is finished, and the sidecar may end the call. Otherwise
         the call is cancelled.
         """
-        if kind is None and self._task is not None and self._sessions.may_end_in_order:
+        orderly = [
+            task
+            for sessions, task in zip(self._lanes, self._tasks, strict=False)
+            if sessions.may_end_in_order
+        ]
+        if kind is None and orderly:
             self._state.finish()
-            await asyncio.wait((self._task,), timeout=ORDERLY_END_S)
+            await asyncio.wait(orderly, timeout=ORDERLY_END_S)
         self.cancel()
-        if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
     def is_open(self) -> bool:
         """True from entering the stream until it is left or cancelled."""
-        return self._task is not None and not self._state.closed
+        return bool(self._tasks) and not self._state.closed
 
     @property
     def reconnects(self) -> int:
-        """The number of times that the stream was opened again."""
-        return self._sessions.reconnects
+        """The number of times that the stream was opened again, with affinity at any address."""
+        return sum(sessions.reconnects for sessions in self._lanes)
 
     def cancel(self) -> None:
         """End the stream at once. Sending and iterating raise Closed then."""
-        task = self._require_entered()
+        self._require_entered()
         self._state.close()
-        task.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     async def send(
         self,
@@ -115,9 +129,8 @@ class AsyncStream:
             SidecarError: The stream has failed or is closed.
         """
         self._require_entered()
-        await self._state.add(
-            [outgoing(event, attachment, destination, connection, fields, self._destination)]
-        )
+        added = outgoing(event, attachment, destination, connection, fields, self._destination)
+        await self._state.add([added], self._slots([event], [added]))
 
     async def send_batch(
         self, entries: Iterable[Event | BatchEntry], *, timeout_s: float | None = None
@@ -138,8 +151,10 @@ class AsyncStream:
         """
         self._require_entered()
         check_timeout(timeout_s)
-        events = [outgoing_of(entry, self._destination) for entry in entries]
-        await self._state.add(events, self._state.outstanding.new_group(timeout_s))
+        batch = list(entries)
+        events = [outgoing_of(entry, self._destination) for entry in batch]
+        slots = self._slots([bare_event(entry) for entry in batch], events)
+        await self._state.add(events, slots, self._state.answers.new_group(timeout_s))
 
     def finish(self) -> None:
         """Declare that no more events will be sent. Iteration ends after the last answer."""
@@ -201,11 +216,22 @@ class AsyncStream:
         while (answer := await self._state.next_answer()) is not None:
             yield answer
 
-    async def _run(self) -> None:
-        # A method of the stream: its task keeps it alive, so that `AsyncClient.close` can cancel it.
-        await self._sessions.run()
+    def _slots(self, events: Sequence[Event], encoded: Sequence[Outgoing]) -> list[int]:
+        """Return the slot of each event; without affinity, none."""
+        if not self._has_affinity:
+            return []
+        return slots_of(events, encoded)
 
-    def _require_entered(self) -> asyncio.Task[None]:
-        if self._task is None:
+    async def _run(self, sessions: AsyncSessions) -> None:
+        # A method of the stream: its tasks keep it alive, so that `AsyncClient.close` can cancel it.
+        try:
+            await sessions.run()
+        finally:
+            if self._state.failure is not None:
+                for task in self._tasks:
+                    if task is not asyncio.current_task():
+                        task.cancel()
+
+    def _require_entered(self) -> None:
+        if not self._tasks:
             raise RuntimeError(NOT_ENTERED.replace("`with", "`async with"))
-        return self._task

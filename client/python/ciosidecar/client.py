@@ -18,6 +18,7 @@ from ciosidecar._channel import (
     channel_options,
     checked_target,
 )
+from ciosidecar._fleet import Fleet, Sidecar
 from ciosidecar._options import DeliveryOptions, StreamOptions
 from ciosidecar._token import TokenFile, TokenSource
 from ciosidecar._unary_requests import (
@@ -28,6 +29,7 @@ from ciosidecar._unary_requests import (
     deliver_timeout_s,
     transform_request,
 )
+from ciosidecar.affinity import Affinity
 from ciosidecar.events import AnyConnection, AnyDestination, BatchEntry, Destination, Event
 from ciosidecar.results import Result, read_results
 from ciosidecar.stream import Stream
@@ -88,15 +90,16 @@ class Client:
             connect_timeout_s=connect_timeout_s,
         )
         options = channel_options(tls, keepalive_time_s, keepalive_timeout_s, connect_timeout_s)
-        if channel is not None:
-            self._channel = channel
-        elif tls is None:
-            self._channel = grpc.insecure_channel(checked_target(addresses, tls), options)
-        else:
-            self._channel = grpc.secure_channel(
-                checked_target(addresses, tls), tls.credentials(), options
-            )
+
+        def channel_to(address: str | Sequence[str]) -> grpc.Channel:
+            target = checked_target(address, tls)
+            if tls is None:
+                return grpc.insecure_channel(target, options)
+            return grpc.secure_channel(target, tls.credentials(), options)
+
+        self._channel = channel_to(addresses) if channel is None else channel
         self._stub = v1.SidecarServiceStub(self._channel)
+        self._fleet = Fleet(addresses, channel_to if channel is None else None)
         self._streams: WeakSet[Stream] = WeakSet()
 
     def __enter__(self) -> Self:
@@ -116,7 +119,8 @@ class Client:
         for stream in list(self._streams):
             if stream.is_open:
                 stream.cancel()
-        self._channel.close()
+        for channel in (self._channel, *self._fleet.channels):
+            channel.close()
 
     def capabilities(
         self, *, timeout_s: float | None = DEFAULT_TIMEOUT_S
@@ -231,10 +235,20 @@ class Client:
             options: The options of the stream.
             deliver: True or the options of the delivery: the sidecar delivers the requests, and
                 each result has a delivery report. False: the sidecar only returns the requests.
+
+        Raises:
+            ValueError: The options ask for affinity, and the client has only one address, or a channel
+                of the caller's own.
         """
         default = None if destination is None else Destination.of(destination)
         delivery = DeliveryOptions.of(deliver)
-        stream = Stream(self._stub, self._settings, default, options or StreamOptions(), delivery)
+        options = options or StreamOptions()
+        sidecars = (
+            self._fleet.sidecars()
+            if options.affinity is Affinity.PERSON
+            else [Sidecar("", self._stub)]
+        )
+        stream = Stream(sidecars, self._settings, default, options, delivery)
         self._streams.add(stream)
         return stream
 

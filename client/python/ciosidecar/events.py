@@ -238,6 +238,11 @@ def outgoing_of(entry: Event | BatchEntry, default: Destination | None) -> Outgo
     return outgoing(entry, None, None, None, {}, default)
 
 
+def bare_event(entry: Event | BatchEntry) -> Event:
+    """Return the event of an entry, or the bare event."""
+    return entry.event if isinstance(entry, BatchEntry) else entry
+
+
 def payload(event: Encoded) -> dict[str, Any]:
     """Return the event as the name and value of a field of v1.BatchItem."""
     if isinstance(event, bytes):

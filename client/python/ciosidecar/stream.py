@@ -1,21 +1,26 @@
 """A stream for threads."""
 
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from ciosidecar._call_settings import CallSettings
+from ciosidecar._fleet import Sidecar
 from ciosidecar._options import DeliveryOptions, StreamOptions, check_timeout
 from ciosidecar._outstanding import Answer
 from ciosidecar._session import Sessions
 from ciosidecar._stream_state import StreamState
+from ciosidecar.affinity import Affinity, slots_of
 from ciosidecar.events import (
     AnyConnection,
     AnyDestination,
     BatchEntry,
     Destination,
     Event,
+    Outgoing,
+    bare_event,
     outgoing,
     outgoing_of,
 )
@@ -41,17 +46,27 @@ class Stream:
 
     def __init__(
         self,
-        stub: Any,
+        sidecars: Sequence[Sidecar],
         settings: CallSettings,
         destination: Destination | None,
         options: StreamOptions,
         delivery: DeliveryOptions | None,
     ) -> None:
         self._destination = destination
-        self._state = StreamState(options)
-        self._sessions = Sessions(stub, settings, self._state, options, delivery)
+        self._has_affinity = options.affinity is Affinity.PERSON
+        addresses = [sidecar.address for sidecar in sidecars] if self._has_affinity else []
+        self._state = StreamState(options, addresses)
+        self._lanes = [
+            Sessions(sidecar.stub, settings, lane, options, delivery)
+            for sidecar, lane in zip(sidecars, self._state.lanes, strict=True)
+        ]
         self._entered = False
-        self._thread = threading.Thread(target=self._run, name="ciosidecar-stream", daemon=True)
+        self._threads = [
+            threading.Thread(
+                target=self._run, args=(sessions,), name="ciosidecar-stream", daemon=True
+            )
+            for sessions in self._lanes
+        ]
 
     def __enter__(self) -> Self:
         """Start to connect. Events may be sent at once.
@@ -63,7 +78,8 @@ class Stream:
             if self._entered:
                 raise RuntimeError(ENTERED_TWICE)
             self._entered = True
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
@@ -77,11 +93,16 @@ class Stream:
         If every event is answered, the stream is finished, and the sidecar may end the call. Otherwise
         the call is cancelled.
         """
-        if kind is None and self._sessions.may_end_in_order:
+        if kind is None and any(sessions.may_end_in_order for sessions in self._lanes):
+            ends_at = time.monotonic() + ORDERLY_END_S
             self._state.finish()
-            self._thread.join(ORDERLY_END_S)
+            for sessions, thread in zip(self._lanes, self._threads, strict=True):
+                if not sessions.may_end_in_order:
+                    sessions.cancel()  # it still connects
+                thread.join(max(0.0, ends_at - time.monotonic()))
         self.cancel()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     @property
     def is_open(self) -> bool:
@@ -90,13 +111,16 @@ class Stream:
 
     @property
     def reconnects(self) -> int:
-        """The number of times that the stream was opened again."""
-        return self._sessions.reconnects
+        """The number of times that the stream was opened again, with affinity at any address."""
+        return sum(sessions.reconnects for sessions in self._lanes)
 
     def cancel(self) -> None:
         """End the stream at once, from any thread. Sending and iterating raise Closed then."""
         self._require_entered()
-        self._sessions.cancel()
+        with self._state.lock:
+            self._state.close()
+        for sessions in self._lanes:
+            sessions.cancel()
 
     def send(
         self,
@@ -123,9 +147,8 @@ class Stream:
             SidecarError: The stream has failed or is closed.
         """
         self._require_entered()
-        self._state.add(
-            [outgoing(event, attachment, destination, connection, fields, self._destination)]
-        )
+        added = outgoing(event, attachment, destination, connection, fields, self._destination)
+        self._state.add([added], self._slots([event], [added]))
 
     def send_batch(
         self, entries: Iterable[Event | BatchEntry], *, timeout_s: float | None = None
@@ -146,8 +169,10 @@ class Stream:
         """
         self._require_entered()
         check_timeout(timeout_s)
-        events = [outgoing_of(entry, self._destination) for entry in entries]
-        self._state.add(events, self._state.outstanding.new_group(timeout_s))
+        batch = list(entries)
+        events = [outgoing_of(entry, self._destination) for entry in batch]
+        slots = self._slots([bare_event(entry) for entry in batch], events)
+        self._state.add(events, slots, self._state.new_group(timeout_s))
 
     def finish(self) -> None:
         """Declare that no more events will be sent. Iteration ends after the last answer."""
@@ -207,9 +232,20 @@ class Stream:
         while (answer := self._state.next_answer()) is not None:
             yield answer
 
-    def _run(self) -> None:
-        # A method of the stream: its thread keeps it alive, so that `Client.close` can cancel it.
-        self._sessions.run()
+    def _slots(self, events: Sequence[Event], encoded: Sequence[Outgoing]) -> list[int]:
+        """Return the slot of each event; without affinity, none."""
+        if not self._has_affinity:
+            return []
+        return slots_of(events, encoded)
+
+    def _run(self, sessions: Sessions) -> None:
+        # A method of the stream: its threads keep it alive, so that `Client.close` can cancel it.
+        sessions.run()
+        with self._state.lock:
+            failed = self._state.failure is not None
+        if failed:
+            for other in self._lanes:
+                other.cancel()
 
     def _require_entered(self) -> None:
         if not self._entered:

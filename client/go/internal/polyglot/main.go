@@ -48,6 +48,7 @@ type scenario struct {
 		MaxOutstandingEvents int      `json:"max_outstanding_events"`
 		MaxOutstandingBytes  int      `json:"max_outstanding_bytes"`
 		Unordered            bool     `json:"unordered"`
+		Affinity             string   `json:"affinity"`
 		ClientName           string   `json:"client_name"`
 		ClientVersion        string   `json:"client_version"`
 		MaxReceiveBytes      int      `json:"max_receive_bytes"`
@@ -202,6 +203,10 @@ func deliver(
 	return writer.results(results, failure, lines.count())
 }
 
+var affinities = map[string]ciosidecar.Affinity{
+	"none": ciosidecar.AffinityNone, "person": ciosidecar.AffinityPerson,
+}
+
 // stream sends events in one goroutine and writes results in another.
 func stream(
 	ctx context.Context, client *ciosidecar.Client, played *scenario, lines *inputLines, writer *answerLines,
@@ -212,6 +217,7 @@ func stream(
 		MaxOutstandingEvents: played.Options.MaxOutstandingEvents,
 		MaxOutstandingBytes:  played.Options.MaxOutstandingBytes,
 		Unordered:            played.Options.Unordered,
+		Affinity:             affinities[played.Options.Affinity],
 		ClientName:           played.Options.ClientName,
 		ClientVersion:        played.Options.ClientVersion,
 		Delivery:             played.Deliver.DeliveryOptions,
