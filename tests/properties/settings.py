@@ -1,5 +1,7 @@
 """Configs of destinations and connections: every key of the table of settings, right and wrong."""
 
+import json
+
 from ciosidecar_transform.settings.table import SETTINGS, Setting
 from hypothesis import strategies as st
 
@@ -74,6 +76,11 @@ ANY_CONFIGS = st.one_of(_usable(), _any_config(), _any_config(), VALUES).map(
 def usable_configs(*leave_out: str) -> st.SearchStrategy[bytes]:
     """Return usable configs without some settings."""
     return _usable(leave_out=leave_out).map(str.encode)
+
+
+def clockless(config: bytes) -> bytes:
+    """Return the config without the fallback by which an identify holds the server's time (rule 4.5)."""
+    return json.dumps(json.loads(config) | {"createdAtFallback": "none"}).encode()
 
 
 _AUDIENCES = some(
