@@ -51,7 +51,9 @@ _CREDENTIALS = [('"siteID"', '"site"'), ('"apiKey"', '"key"')]
 @st.composite
 def _usable(draw: st.DrawFn, leave_out: tuple[str, ...] = ()) -> Json:
     names = [name for name in sorted(_VALID) if name not in leave_out]
-    chosen = draw(st.lists(st.sampled_from(names), unique=True, max_size=6))
+    chosen = draw(st.lists(st.sampled_from(names), unique=True, max_size=4))
+    if "apiVersion" in names and "apiVersion" not in chosen:
+        chosen.append("apiVersion")
     return joined([*_CREDENTIALS, *((text(name), draw(_VALID[name])) for name in chosen)])
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from .values import (
     ANYTHING,
+    ASSORTMENTS,
     DATES,
     NAMES,
     NUMBERS,
@@ -272,7 +273,13 @@ _PROPERTIES: dict[str, Strategy] = {
 
 
 def _crowded(fields: dict[str, Strategy]) -> Strategy:
-    usual = some(fields, VALUES)
+    usual = st.builds(
+        lambda members, more: (
+            members if not more else members[:-1] + ("," * (members != "{}")) + joined(more)[1:]
+        ),
+        some(fields, VALUES),
+        ASSORTMENTS,
+    )
     return seldom(12).flatmap(lambda crowded: _CROWDS if crowded else usual)
 
 
@@ -317,7 +324,7 @@ _ROWS: dict[str, Strategy] = {
     "anonymous_id": IDS,
     "cio_subscription_preferences": PREFERENCES,
 }
-ROWS = some(_ROWS, VALUES)
+ROWS = _crowded(_ROWS)
 FIELDS: dict[str, Strategy] = {
     "messageId": IDS,
     "userId": IDS,

@@ -63,7 +63,7 @@ def _singly(
 @examples(200)
 @given(
     events=st.lists(EVENTS, min_size=1, max_size=6),
-    copies=st.sampled_from([1, 1, 2, 17, 180]),
+    copies=st.sampled_from([1, 2, 17, 180, 500]),
     config=CONFIGS,
     connection=CONNECTIONS,
     alone=st.lists(st.booleans(), min_size=6, max_size=6),
@@ -105,8 +105,8 @@ def _of(user: str, members: list[Member]) -> bytes:
 
 @examples(150)
 @given(
-    mine=st.lists(event_members(), min_size=1, max_size=4),
-    others=st.lists(event_members(), min_size=1, max_size=4),
+    mine=st.lists(event_members(), min_size=3, max_size=6),
+    others=st.lists(event_members(), min_size=1, max_size=3),
     order=st.lists(st.booleans(), min_size=8, max_size=8),
     config=CONFIGS,
     connection=CONNECTIONS,

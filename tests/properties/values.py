@@ -142,6 +142,21 @@ VALUES = st.one_of(
 )
 ANYTHING = VALUES
 
+_POOL = [*_SIMPLE, *_ODD_TEXTS, *_NESTED]
+_ODD_POOL = [*_POOL, *_LONG_NUMBERS, *_VAST]
+
+
+def _assortment(pool: list[Json], start: int) -> list[tuple[Json, Json]]:
+    return [(text(f"p{n}"), pool[(start + n) % len(pool)]) for n in range(40)]
+
+
+ASSORTMENTS = st.one_of(
+    st.just([]),
+    st.integers(0, len(_POOL) - 1).map(lambda start: _assortment(_POOL, start)),
+    st.integers(0, len(_ODD_POOL) - 1).map(lambda start: _assortment(_ODD_POOL, start)),
+)
+"""Many values for the price of one draw: the members of an object, or none."""
+
 _DATES = (
     "2024|2024-01|2024-01-02|2024/1/2|2024-01-02T03:04|2024-01-02 03:04:05|2024-01-02T03:04:05.678Z"
     "|2024-01-02t03:04:05.123456789123z|2024-01-02T03:04:05+01|2024-01-02T03:04:05 +0100"
