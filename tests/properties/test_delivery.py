@@ -42,7 +42,7 @@ def _refused(results: Sequence[Result]) -> list[Result]:
     ]
 
 
-@examples(150)
+@examples(60)
 @given(events=_BATCHES, config=USABLE_CONFIGS, connection=CONNECTIONS)
 def test_no_good_request_breaks_a_limit_of_customer_io(
     engines: Engines, events: list[bytes], config: bytes, connection: bytes
@@ -110,7 +110,7 @@ _BOTH = usable_configs(
 )
 
 
-@examples(150)
+@examples(60)
 @given(events=st.lists(_EVENTS, min_size=1, max_size=8), config=_BOTH, connection=CONNECTIONS)
 def test_10_1_both_api_versions_leave_the_same_behind(
     engines: Engines, events: list[bytes], config: bytes, connection: bytes

@@ -14,7 +14,7 @@ from .transformed import destination_of, strict_json, transformed
 CONFIGS = usable_configs("convertDates", "emptyStrings", "reservedProperties")
 
 
-@examples(700)
+@examples(250)
 @given(event=EVENTS, config=CONFIGS, connection=CONNECTIONS)
 def test_1_3_values_are_passed_on_digit_for_digit(
     event: bytes, config: bytes, connection: bytes

@@ -65,7 +65,7 @@ def _both_forms(members: list[Member], seconds: int) -> tuple[v1.RudderEvent, by
     return typed, as_json([Member(name, value) for name, value in said.items()])
 
 
-@examples(120)
+@examples(60)
 @given(
     events=st.lists(event_members(), min_size=1, max_size=6),
     seconds=st.integers(-62135596800, 253402300799),
@@ -113,7 +113,7 @@ def _sorted(value: Any) -> Any:
     return value
 
 
-@examples(120)
+@examples(60)
 @given(
     kind=st.sampled_from(["identify", "track", "group", "record"]),
     objects=st.lists(_STRUCTS, min_size=3, max_size=3),

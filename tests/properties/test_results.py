@@ -24,7 +24,7 @@ def _is_a_result(result: Result) -> bool:
     return sum(found) == others == 1
 
 
-@examples(700)
+@examples(250)
 @given(event=ANY_EVENTS, config=ANY_CONFIGS, connection=CONNECTIONS, source_type=SOURCE_TYPES)
 def test_1_4_every_event_has_one_result_and_no_event_meets_a_fault(
     event: bytes, config: bytes, connection: bytes, source_type: str
@@ -45,7 +45,7 @@ def test_1_4_every_event_has_one_result_and_no_event_meets_a_fault(
         assert " " not in request.path
 
 
-@examples(300)
+@examples(120)
 @given(event=EVENTS, config=ANY_CONFIGS, connection=CONNECTIONS)
 def test_a_second_run_gives_the_same_bytes(event: bytes, config: bytes, connection: bytes) -> None:
     """The transform has no state: the same event for the same config, read anew, is the same request."""
