@@ -85,7 +85,9 @@ def kept(name: str, value: Any) -> tuple[bool, Any]:
 
 def sent_object(request: Request) -> tuple[str, Any] | None:
     """Return what a request does, and its attributes or data. None if it passes nothing on."""
-    body = strict_json(request.body) if request.body else None
+    if not request.body:
+        return None
+    body = strict_json(request.body)
     path = request.template.endpoint_path
     if path == "v1/customers" and request.template.method == "PUT":
         return "identify", body

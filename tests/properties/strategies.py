@@ -164,7 +164,7 @@ def some(fields: Mapping[str, Strategy], extra: Strategy | None = None) -> Strat
         if extra is not None:
             count = draw(st.sampled_from([0, 0, 1, 2]))
             members += [(draw(NAMES), draw(extra)) for _ in range(count)]
-        if members and draw(seldom(25)):
+        if draw(seldom(25)) and members:
             members.append((draw(st.sampled_from(members))[0], draw(VALUES)))
         return joined(members, draw(st.sampled_from(["", "", " "])))
 

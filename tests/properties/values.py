@@ -150,7 +150,7 @@ def _assortment(pool: list[Json], start: int) -> list[tuple[Json, Json]]:
     return [(text(f"p{n}"), pool[(start + n) % len(pool)]) for n in range(40)]
 
 
-ASSORTMENTS = st.one_of(
+ASSORTMENTS: st.SearchStrategy[list[tuple[Json, Json]]] = st.one_of(
     st.just([]),
     st.integers(0, len(_POOL) - 1).map(lambda start: _assortment(_POOL, start)),
     st.integers(0, len(_ODD_POOL) - 1).map(lambda start: _assortment(_ODD_POOL, start)),
