@@ -111,10 +111,12 @@ class Caller:
                     self.record.answers.append(answer)
                 self._answered.notify_all()
 
-    def wait_for_answers(self, more: int, within_s: float = STARTS_WITHIN_S) -> None:
-        """Wait until so many further events are answered, or until the stream ends."""
+    def wait_for_answers(self, more: int) -> None:
+        """Wait until so many further events are answered."""
+        self._wait_until_answered(len(self.record.answers) + more)
+
+    def _wait_until_answered(self, due: int, within_s: float = STARTS_WITHIN_S) -> None:
         with self._answered:
-            due = len(self.record.answers) + more
             self._answered.wait_for(
                 lambda: len(self.record.answers) >= due or self.record.end, within_s
             )
@@ -161,9 +163,15 @@ def calling(
         for language in LANGUAGES:
             callers.append(Caller(language, opening, pause_s=pause_s, padding=padding))
             stack.callback(callers[-1].stop)
-        for caller in callers:
-            caller.wait_for_answers(10)
+        stream_on(callers, 10)
         yield callers
+
+
+def stream_on(callers: Sequence[Caller], more: int) -> None:
+    """Wait until each caller has so many further answers."""
+    due = [len(caller.record.answers) + more for caller in callers]
+    for caller, number in zip(callers, due, strict=True):
+        caller._wait_until_answered(number)
 
 
 def finish(callers: Sequence[Caller]) -> None:

@@ -14,7 +14,7 @@ from ciosidecar import v1
 from tests.conftest import UNLIMITED
 from tests.polyglot.languages import LANGUAGES
 
-from .callers import Caller, calling, finish
+from .callers import Caller, calling, finish, stream_on
 from .fleet import CONFIG, now
 from .judging import Faults, problems
 from .standing import Standing, cluster, standing
@@ -88,8 +88,7 @@ def test_without_a_healthy_sidecar_calls_fail_at_once_and_streams_come_back(
                     sidecar.start()
                 stands.envoy.wait_until_healthy(3)
                 back = now()
-                for caller in callers:
-                    caller.wait_for_answers(20)
+                stream_on(callers, 20)
             finish(callers)
         found = problems(callers, stands.fleet.arrivals(), faults)
     assert not found, "\n".join(found[:20])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from . import proxy
-from .callers import Caller, calling, finish
+from .callers import Caller, calling, finish, stream_on
 from .fleet import now
 from .judging import Faults, problems, too_long
 from .standing import Standing, standing
@@ -32,7 +32,7 @@ def _played(
     with standing(directory, *options) as stands:
         faults = Faults()
         with calling(stands.opening()) as callers:
-            _stream_on(callers, 50)
+            stream_on(callers, 50)
             undisturbed_until = now()
             play(stands, callers, faults)
             finish(callers)
@@ -42,11 +42,6 @@ def _played(
     return callers
 
 
-def _stream_on(callers: list[Caller], events: int) -> None:
-    for caller in callers:
-        caller.wait_for_answers(events)
-
-
 def _ended_one_by_one(number: signal.Signals, *, drain: bool) -> Callable[..., None]:
     """Return what ends each sidecar and starts it again: no stream is left where it began."""
 
@@ -54,7 +49,7 @@ def _ended_one_by_one(number: signal.Signals, *, drain: bool) -> Callable[..., N
         for sidecar in stands.fleet.sidecars:
             with faults.fault(drain=drain):
                 sidecar.end(number)
-            _stream_on(callers, 20)
+            stream_on(callers, 20)
             sidecar.start()
             stands.envoy.wait_until_healthy(3)
 
@@ -84,11 +79,11 @@ def test_a_second_envoy_takes_over_from_one_that_drains(tmp_path: Path) -> None:
         with proxy.running(stands.configuration, stands.directory / "second") as second:
             second.wait_until_healthy(3)
             stands.envoy.post("/drain_listeners?graceful&skip_exit")
-            _stream_on(callers, 20)
+            stream_on(callers, 20)
             assert sum(second.active_calls().values()) == 0
             with faults.fault():
                 stands.envoy.end()
-            _stream_on(callers, 20)
+            stream_on(callers, 20)
             assert sum(second.active_calls().values()) == len(callers)
             # Before the second one ends.
             finish(callers)
@@ -105,7 +100,7 @@ def test_a_hot_restart_hands_the_listener_over(tmp_path: Path) -> None:
         with proxy.running(stands.configuration, stands.directory / "second", *options):
             with faults.fault():
                 assert stands.envoy.process.wait(proxy.ENDS_WITHIN_S) == 0
-            _stream_on(callers, 20)
+            stream_on(callers, 20)
             finish(callers)
 
     options = ("--use-dynamic-base-id", "--base-id-path", str(base_id), *HOT_RESTART)

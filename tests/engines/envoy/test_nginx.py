@@ -12,7 +12,7 @@ import pytest
 from tests.engines.programs import need
 from tests.polyglot.languages import LANGUAGES
 
-from .callers import Caller, calling, finish
+from .callers import Caller, calling, finish, stream_on
 from .certificates import Certificates
 from .fleet import Fleet, now
 from .judging import Faults, problems, too_long
@@ -87,15 +87,13 @@ def test_streams_of_many_megabytes_survive_a_killed_sidecar(
     with Fleet.running(*certificates.sidecar_flags()) as fleet:
         text = replaced(fleet, port, certificates, tmp_path)
         with nginx(text, tmp_path), calling(opening, padding=PADDING) as callers:
-            for caller in callers:
-                caller.wait_for_answers(EVENTS)
+            stream_on(callers, EVENTS)
             # The log has a line for each stream that has ended.
             assert "TransformStream" not in (tmp_path / "log").read_text()
             undisturbed_until = now()
             with faults.fault():
                 fleet.sidecars[0].end(signal.SIGKILL)
-            for caller in callers:
-                caller.wait_for_answers(30)
+            stream_on(callers, 30)
             finish(callers)
         found = problems(callers, fleet.arrivals(), faults)
     assert not found, "\n".join(found[:20])

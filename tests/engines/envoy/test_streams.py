@@ -14,7 +14,7 @@ from ciosidecar import v1
 from tests.polyglot.languages import LANGUAGES
 
 from . import proxy
-from .callers import Caller, finish
+from .callers import Caller, finish, stream_on
 from .certificates import Certificates
 from .configuration import committed
 from .judging import Faults, problems
@@ -37,8 +37,7 @@ def test_a_stream_that_envoy_ends_as_idle_is_opened_anew(tmp_path: Path) -> None
         callers = [Caller(language, stands.opening(), pause_s=3 * IDLE_S) for language in LANGUAGES]
         for caller in callers:
             stack.callback(caller.stop)
-        for caller in callers:
-            caller.wait_for_answers(3)
+        stream_on(callers, 3)
         finish(callers)
         found = problems(callers, stands.fleet.arrivals(), Faults())
         lines = stands.envoy.access_log()
