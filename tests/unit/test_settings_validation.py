@@ -20,25 +20,8 @@ SECONDS_OVER_0 = (0.0, -1.0, 86_401.0, NAN, INF, -INF, True, "5", None)
 FLAG = (0, 1, "true", None)
 FILE = ("a.pem", Path(), 5)
 REDIS_URL = (
-    *(
-        "",
-        "127.0.0.1:6379",
-        "http://a",
-        "redis://",
-        "redis:///0",
-        "redis://a:0",
-        "redis://a:70000",
-        5,
-    ),
-    *(
-        "redis://a/x",
-        "redis://:p/w@a",
-        "redis://a/0#x",
-        "redis://a b",
-        "unix://",
-        "unix:///",
-        "redis://[",
-    ),
+    *("", "127.0.0.1:6379", "http://a", "redis://", "redis:///0", "redis://a:0", "redis://a:70000", 5),
+    *("redis://a/x", "redis://:p/w@a", "redis://a/0#x", "redis://a b", "unix://", "unix:///", "redis://["),
     *("redis://a?password=p", "redis://a?username=u", "rediss://a/0?db=1&password="),
 )
 URL = ("", "127.0.0.1:1", "http://a/path", "http://me:s3cret@a", "http://a:0", 5)
