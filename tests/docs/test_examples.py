@@ -20,6 +20,7 @@ PAGES = (
     "README.md",
     "docs/python.md",
     "docs/architecture.md",
+    "docs/scaling/affinity.md",
     "client/python/README.md",
     "server/transform/README.md",
     "server/sandbox/README.md",

@@ -42,7 +42,7 @@ export class AffinityRouter<A> {
   }
 
   /** True if a lane has a connection, also to a sidecar that drains, or its first attempt goes on. */
-  get isConnected(): boolean {
+  isConnected(): boolean {
     return this.#phases.some((phase) => phase !== "down");
   }
 

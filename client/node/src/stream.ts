@@ -318,11 +318,11 @@ export class Stream<A = Event> implements AsyncIterable<Answer<A>>, AsyncDisposa
 
   #onLost(lane: Lane<A>, useful: boolean): number {
     if (this.#router === undefined) return 0;
-    const wasConnected = this.#router.isConnected;
+    const wasConnected = this.#router.isConnected();
     this.#router.lost(lane.index);
-    if (useful && wasConnected && !this.#router.isConnected) this.#connectedUntilMs = performance.now();
+    if (useful && wasConnected && !this.#router.isConnected()) this.#connectedUntilMs = performance.now();
     this.#sendNow();
-    return this.#router.isConnected ? performance.now() : this.#connectedUntilMs;
+    return this.#router.isConnected() ? performance.now() : this.#connectedUntilMs;
   }
 
   #onFault(lane: Lane<A>, fault: SidecarError): void {

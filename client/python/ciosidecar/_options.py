@@ -36,9 +36,9 @@ class StreamOptions:
     none."""
     unordered: bool = False
     """True: answers are yielded as they arrive. False: in the order of their events."""
-    affinity: Affinity = Affinity.NONE
+    affinity: Affinity | None = None
     """PERSON: the stream has a connection to each address of the client, and all events of a person
-    go to one of them. Requires a client with several addresses or a name for several."""
+    go to one of them. Requires a client with several addresses. None: the stream is at one sidecar."""
     client_name: str = "ciosidecar-python"
     """The caller's name. The sidecar logs it when a stream opens and closes."""
     client_version: str = ""

@@ -22,8 +22,6 @@ _ID_MEMBERS = ("userId", "anonymousId")
 class Affinity(Enum):
     """What decides which sidecar of several an event goes to."""
 
-    NONE = "none"
-    """The stream: all its events go to one sidecar, until that one goes away."""
     PERSON = "person"
     """The event's person: all events of a person go to one sidecar, from all streams."""
 
