@@ -19,7 +19,8 @@ def square(number: int) -> int:
 
 def last_long(number: int) -> int:
     """A task that lasts, but for the first one."""
-    time.sleep(600 if number else 0)
+    for _ in range(6000 if number else 0):
+        time.sleep(0.1)
     return number
 
 

@@ -5,8 +5,10 @@ The long form, with a million events, is `python -m tests.scale backfill`.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,7 +61,8 @@ class Run:
     def __init__(self, engine: str, events: Path, folder: Path) -> None:
         self.output = folder / "out"
         self.marked = Marked()
-        self.temporary, self.home = (folder / name for name in ("tmp", "home"))
+        # Ray's sockets need a short path.
+        self.temporary, self.home = Path(tempfile.mkdtemp(prefix="b")), folder / "home"
         self._errors = (folder / "errors").open("w+b")
         for directory in (self.temporary, self.home):
             directory.mkdir(exist_ok=True)
@@ -135,6 +138,7 @@ class Run:
                 continue
         self.process.wait(WITHIN_S)
         self._errors.close()
+        shutil.rmtree(self.temporary)
 
 
 def _parent(pid: int) -> int:

@@ -71,7 +71,8 @@ class RayEngine:
         finally:
             for reference in running:
                 with suppress(Exception):
-                    ray.cancel(reference, force=True)
+                    # Forced, Ray 2.60 aborts this process if the task is just being completed.
+                    ray.cancel(reference)
 
     def _result(self, reference: Any) -> Any:
         try:
@@ -128,7 +129,8 @@ class RayEngine:
 
     def close(self) -> None:
         """End the Ray of this machine with its workers, or leave the cluster."""
-        self._ray.shutdown()
+        # What still ends would write to the directory again.
+        self._ray.shutdown(wait_for_processes=True)
         self._quiet.close()
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
