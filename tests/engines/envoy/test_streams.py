@@ -37,7 +37,9 @@ def test_a_stream_that_envoy_ends_as_idle_is_opened_anew(tmp_path: Path) -> None
         callers = [Caller(language, stands.opening(), pause_s=3 * IDLE_S) for language in LANGUAGES]
         for caller in callers:
             stack.callback(caller.stop)
-        stream_on(callers, 3)
+        # What was sent while a program started is read without pauses.
+        stream_on(callers, 1)
+        stream_on(callers, 4)
         finish(callers)
         found = problems(callers, stands.fleet.arrivals(), Faults())
         lines = stands.envoy.access_log()
