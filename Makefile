@@ -107,19 +107,19 @@ format: $(VENV)/dev ## Put the code into its usual form
 
 gen: $(VENV)/dev node-modules ## Write everything anew that is made from protos/ and from the code
 	$(BIN)/python protos/generate.py
-	$(BIN)/python docs/generate/destination.py docs/destination.md
-	$(BIN)/python docs/generate/contract.py docs/contract.md
-	$(BIN)/python docs/generate/settings.py docs/operations/settings.md
-	$(BIN)/python docs/generate/alerts.py deploy/kubernetes/components/monitoring/prometheusrule.yaml
+	$(BIN)/python -m docs.generate.destination docs/destination.md
+	$(BIN)/python -m docs.generate.contract docs/contract.md
+	$(BIN)/python -m docs.generate.settings docs/operations/settings.md
+	$(BIN)/python -m docs.generate.alerts deploy/kubernetes/components/monitoring/prometheusrule.yaml
 	@$(for_go); client/go/generate.sh
 	@$(for_node); cd client/node && npm run gen --silent
 
 check-gen: $(VENV)/dev node-modules ## Fail if any of that is stale
 	$(BIN)/python protos/generate.py --check
-	$(BIN)/python docs/generate/destination.py --check docs/destination.md
-	$(BIN)/python docs/generate/contract.py --check docs/contract.md
-	$(BIN)/python docs/generate/settings.py --check docs/operations/settings.md
-	$(BIN)/python docs/generate/alerts.py --check deploy/kubernetes/components/monitoring/prometheusrule.yaml
+	$(BIN)/python -m docs.generate.destination --check docs/destination.md
+	$(BIN)/python -m docs.generate.contract --check docs/contract.md
+	$(BIN)/python -m docs.generate.settings --check docs/operations/settings.md
+	$(BIN)/python -m docs.generate.alerts --check deploy/kubernetes/components/monitoring/prometheusrule.yaml
 	@$(for_go); client/go/generate.sh --check
 	@$(for_node); cd client/node && npm run check-gen --silent
 

@@ -1,11 +1,11 @@
 """Write the PrometheusRule of deploy/kubernetes from the alerts of deploy/prometheus.
 
-python docs/generate/alerts.py deploy/kubernetes/components/monitoring/prometheusrule.yaml
+python -m docs.generate.alerts deploy/kubernetes/components/monitoring/prometheusrule.yaml
 """
 
-import argparse
-import sys
 from pathlib import Path
+
+from . import command
 
 ALERTS = Path(__file__).parents[2] / "deploy" / "prometheus" / "alerts.yaml"
 _HEAD = """\
@@ -25,19 +25,5 @@ def resource() -> str:
     return _HEAD + "".join(f"  {line}".rstrip() + "\n" for line in rules)
 
 
-def main() -> None:
-    """Write the resource, or with --check fail if the file is not up to date."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("file", type=Path)
-    options.add_argument(
-        "--check", action="store_true", help="write nothing; fail if the file is stale"
-    )
-    arguments = options.parse_args()
-    if not arguments.check:
-        arguments.file.write_text(resource(), encoding="utf-8")
-    elif arguments.file.read_text(encoding="utf-8") != resource():
-        sys.exit(f"{arguments.file} is stale; run make gen")
-
-
 if __name__ == "__main__":
-    main()
+    command.run(__doc__, resource)

@@ -1,9 +1,8 @@
 """Write docs/contract.md from the descriptors of the contract.
 
-python docs/generate/contract.py docs/contract.md
+python -m docs.generate.contract docs/contract.md
 """
 
-import argparse
 import re
 import subprocess
 import sys
@@ -25,6 +24,8 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorSet,
     ServiceDescriptorProto,
 )
+
+from . import command
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "ciosidecar.v1"
@@ -247,17 +248,5 @@ def _section(name: str, *parts: str) -> str:
     return "\n\n".join([f"### {name}", *(part.rstrip("\n") for part in parts if part)]) + "\n"
 
 
-def main() -> None:
-    """Write the page, or with --check fail if the page is stale."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("file", type=Path)
-    options.add_argument("--check", action="store_true", help="write nothing; fail if it is stale")
-    chosen = options.parse_args()
-    if not chosen.check:
-        chosen.file.write_text(page(), encoding="utf-8")
-    elif chosen.file.read_text(encoding="utf-8") != page():
-        sys.exit(f"{chosen.file} is stale; run make gen")
-
-
 if __name__ == "__main__":
-    main()
+    command.run(__doc__, page)

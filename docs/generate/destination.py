@@ -1,15 +1,14 @@
 """Write docs/destination.md from the table of settings.
 
-python docs/generate/destination.py docs/destination.md
+python -m docs.generate.destination docs/destination.md
 """
 
-import argparse
-import sys
-from pathlib import Path
 from textwrap import fill
 
 from ciosidecar_transform.settings.dynamic import MAX_CACHED, MAX_VALUE_BYTES
 from ciosidecar_transform.settings.table import SETTINGS, Setting
+
+from . import command
 
 _WIDTH = 110
 _INTRODUCTION = """\
@@ -102,19 +101,5 @@ def _section(setting: Setting) -> str:
     return f"## {setting.key}\n\n{meaning}\n\n{reason}\n\n" + "\n".join(facts) + "\n"
 
 
-def main() -> None:
-    """Write the page, or with --check fail if the file is not up to date."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("file", type=Path)
-    options.add_argument(
-        "--check", action="store_true", help="write nothing; fail if the file is stale"
-    )
-    arguments = options.parse_args()
-    if not arguments.check:
-        arguments.file.write_text(page(), encoding="utf-8")
-    elif arguments.file.read_text(encoding="utf-8") != page():
-        sys.exit(f"{arguments.file} is stale; run make gen")
-
-
 if __name__ == "__main__":
-    main()
+    command.run(__doc__, page)

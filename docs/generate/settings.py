@@ -1,18 +1,17 @@
 """Write docs/operations/settings.md from the settings of `ciosidecar serve`.
 
-python docs/generate/settings.py docs/operations/settings.md
+python -m docs.generate.settings docs/operations/settings.md
 """
 
-import argparse
-import sys
 from dataclasses import fields
-from pathlib import Path
 
 from ciosidecar_server.cli.commands import app
 from ciosidecar_server.cli.settings_report import shown_default
 from ciosidecar_server.cli.settings_sources import keys, variables
 from ciosidecar_server.settings import Settings
 from cyclopts.argument import Argument
+
+from . import command
 
 _INTRODUCTION = """\
 # Settings
@@ -196,19 +195,5 @@ def _row(argument: Argument) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def main() -> None:
-    """Write the page, or with --check fail if the file is not up to date."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("file", type=Path)
-    options.add_argument(
-        "--check", action="store_true", help="write nothing; fail if the file is stale"
-    )
-    arguments = options.parse_args()
-    if not arguments.check:
-        arguments.file.write_text(page(), encoding="utf-8")
-    elif arguments.file.read_text(encoding="utf-8") != page():
-        sys.exit(f"{arguments.file} is stale; run make gen")
-
-
 if __name__ == "__main__":
-    main()
+    command.run(__doc__, page)
