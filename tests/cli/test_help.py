@@ -58,6 +58,13 @@ def test_examples_are_given_once(name: str) -> None:
 
 
 @COMMANDS
+def test_an_option_without_a_default_shows_none(name: str) -> None:
+    """Nothing such as `[default: ]`."""
+    words = " ".join(help_of(name).replace("│", " ").split())
+    assert "[default: ]" not in words
+
+
+@COMMANDS
 def test_each_command_has_its_exit_codes_in_the_docs(name: str) -> None:
     """A row of docs/operations/commands.md."""
     page = Path(__file__).parents[2] / "docs" / "operations" / "commands.md"

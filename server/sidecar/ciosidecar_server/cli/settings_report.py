@@ -58,10 +58,10 @@ def _toml_line(name: str, value: Any) -> str:
     return f"# {name} =" if value is None else f"{name} = {encode(_plain(value)).decode()}"
 
 
-def shown_default(value: Any) -> str:
-    """Return a default for the help: as a flag or a variable would have it, "" for none."""
-    if value is None:
-        return ""
+def shown_default(value: Any) -> str | None:
+    """Return a default for the help: as a flag or a variable would have it, None if there is nothing to show."""
+    if value in (None, (), ""):
+        return None
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
