@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from .conftest import Engines
 from .examples import examples
+from .relationships import all_are_readable
 from .settings import CONNECTIONS, USABLE_CONFIGS, usable_configs
 from .state import state_of
 from .strategies import EVENTS
@@ -30,7 +31,10 @@ PREVENTED = (
 )
 # Rule 1.3: a number that no double holds is passed on as any other, and Customer.io refuses it.
 _VAST_NUMBER = re.compile(rb"[0-9]{300}|[eE][+]?[0-9]{3}")
-_EVENTS = EVENTS.filter(lambda event: _VAST_NUMBER.search(event) is None)
+# Rule 4.8b: a relationship with an object `identifiers` is passed on, whatever it identifies.
+_EVENTS = EVENTS.filter(
+    lambda event: _VAST_NUMBER.search(event) is None and all_are_readable(event)
+)
 _BATCHES = st.lists(_EVENTS, min_size=1, max_size=6)
 
 

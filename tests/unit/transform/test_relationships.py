@@ -151,8 +151,7 @@ def test_4_8b_what_is_no_relationships_is_left_out_with_a_warning(written: objec
 
 def test_4_8b_relationships_are_left_as_they_were_written() -> None:
     """Digits and escapes of what stands in an element (1.3)."""
-    identifiers = b'{"object_type_id":"1","object_id": 12345678901234567890,"t":"\\u00e9"}'
-    raw = b'[{"identifiers":%b,"relationship_attributes":{"n":1.0},"x":1e2}]' % identifiers
+    raw = b'[{"identifiers":{"object_id": 1.0,"n":12345678901234567890,"t":"\\u00e9"},"x":1e2}]'
     event = b'{"type":"identify","userId":"u","traits":{"cio_relationships":' + raw + b"}}"
     for api_version in ("v1", "v2"):
         assert raw[1:-1] in request_of(event, apiVersion=api_version)["raw"]
@@ -260,67 +259,3 @@ def test_4_8b_a_text_is_no_relationships_even_if_it_is_the_json_of_some() -> Non
     """Only preferences may be a text."""
     event = of_type("identify", userId="u", traits={"cio_relationships": json.dumps(LISTED)})
     assert "cio_relationships" not in v1_body(event, "WRONG_TYPE")
-
-
-WRONG_IDENTIFIERS: list[Any] = [
-    {},
-    {"object_id": "acme"},
-    {"object_type_id": "1"},
-    {"object_type_id": "0", "object_id": "acme"},
-    {"object_type_id": "x", "object_id": "acme"},
-    {"object_type_id": 1.5, "object_id": "acme"},
-    {"object_type_id": "1", "object_id": " "},
-    {"object_type_id": "1", "object_id": None},
-    {"object_type_id": "1", "object_id": "é" * 76},
-    {"object_type_id": "1", "object_id": True},
-    {"object_type_id": "1", "object_id": {}},
-    {"cio_object_id": "ob1", "object_id": "acme"},
-    {"cio_object_id": ""},
-]
-
-
-@pytest.mark.parametrize("identifiers", WRONG_IDENTIFIERS)
-def test_4_8b_a_relationship_that_names_no_object_does_not_lose_the_person(
-    identifiers: dict[str, Any],
-) -> None:
-    """Customer.io refuses the whole update for it: it is left out with a warning, the rest is sent."""
-    for event in related([{"identifiers": identifiers}, ACME]):
-        kept = {"action": ADD, "relationships": [ACME]}
-        assert v1_body(event, "RELATIONSHIP_LEFT_OUT")["cio_relationships"] == kept
-        assert v2_item(event, "RELATIONSHIP_LEFT_OUT")["cio_relationships"] == [ACME]
-
-
-@pytest.mark.parametrize(
-    ("attributes", "kept", "warnings"),
-    [
-        ({"a": "é" * 501, "b": 1}, {"a": "é" * 500, "b": 1}, ["TEXT_CUT"]),
-        ({"x" * 151: 1, "b": 1}, {"b": 1}, ["ATTRIBUTE_NAME_TOO_LONG"]),
-        ({"a": ["é" * 500], "b": 1}, {"b": 1}, ["VALUE_TOO_LARGE"]),
-        (
-            {f"a{n}": n for n in range(301)},
-            {f"a{n}": n for n in range(300)},
-            ["TOO_MANY_ATTRIBUTES"],
-        ),
-        (None, None, []),
-        ({}, {}, []),
-    ],
-)
-def test_4_9_the_limits_hold_for_the_attributes_of_a_relationship(
-    attributes: object, kept: object, warnings: list[str]
-) -> None:
-    """Customer.io refuses the whole update beyond them."""
-    written = ACME | {"relationship_attributes": attributes}
-    wanted = [ACME | {"relationship_attributes": kept}]
-    for event in related([written]):
-        assert v1_body(event, *warnings)["cio_relationships"]["relationships"] == wanted
-        assert v2_item(event, *warnings)["cio_relationships"] == wanted
-
-
-@pytest.mark.parametrize("attributes", ["x", 7, True, []])
-def test_4_8b_attributes_of_a_relationship_that_are_no_object_are_ignored(
-    attributes: object,
-) -> None:
-    """The relationship itself is sent."""
-    for event in related([ACME | {"relationship_attributes": attributes}]):
-        sent_ones = v1_body(event, "WRONG_TYPE")["cio_relationships"]["relationships"]
-        assert sent_ones == [ACME]

@@ -1,5 +1,7 @@
 """group: an object and its relationship to a person. Rule 8."""
 
+import re
+
 from .. import identity
 from ..event import Event
 from ..identifiers import addressed, is_phone, nested_id, top_level_id, within_limit
@@ -8,8 +10,8 @@ from ..limits import within_limits
 from ..operations import Attributes, UpdateObject
 from ..outcomes import ErrorCode, EventRejected, WarningCode
 from .context import RuleContext
-from .relationships import OBJECT_TYPE
 
+_OBJECT_TYPE = re.compile(r"[1-9][0-9]{0,17}")
 _RELATIONSHIP = "relationshipAttributes"
 _ACTIONS = frozenset(("identify", "delete", "add_relationships", "delete_relationships"))
 
@@ -81,7 +83,7 @@ def object_type(context: RuleContext, fields: Attributes, place: str) -> str:
     for name in ("objectTypeId", "object_type_id"):
         type_id = nested_id(fields.get(name, ABSENT), f"{place}.{name}", context.warnings)
         if type_id is not None:
-            if OBJECT_TYPE.fullmatch(type_id):
+            if _OBJECT_TYPE.fullmatch(type_id):
                 return type_id
             raise EventRejected(
                 ErrorCode.INVALID_ID,

@@ -11,7 +11,6 @@ from ..outcomes import WarningCode
 from ..times import UnusableTime, attribute_seconds
 from .context import RuleContext
 from .event_times import unless_ahead
-from .relationships import readable as readable_relationship
 
 _RELATIONSHIP_ACTIONS = (ADD_RELATIONSHIPS, DELETE_RELATIONSHIPS)
 _CIO = "cio_"
@@ -192,19 +191,22 @@ def _relationships(context: RuleContext, raw: Raw) -> Raw | None:
         _warn_left_out(context, name, "no list of relationships")
         return None
     relationships = elements(listed)
-    readable = [readable_relationship(context, raw) for raw in relationships]
-    usable = [raw for raw in readable if raw is not None]
+    usable = [raw for raw in relationships if _has_identifiers(raw)]
     if len(usable) < len(relationships):
         context.warn(
             WarningCode.RELATIONSHIP_LEFT_OUT,
             f"{len(relationships) - len(usable)} of the relationships in attribute '{name}'"
-            " name no object as Customer.io requires and were left out (rule 4.8b)",
+            " have no object identifiers and were left out (rule 4.8b)",
         )
     if not usable:
         if not relationships:
             _warn_left_out(context, name, "an empty list")
         return None
     return Raw(encode({"action": action, "relationships": usable}))
+
+
+def _has_identifiers(relationship: Raw) -> bool:
+    return first_byte(members(relationship).get("identifiers", ABSENT)) == b"{"
 
 
 def _warn_left_out(
