@@ -300,8 +300,8 @@ class AffinityTest {
   /** A stream does not give up while one sidecar is there, and does when none is. */
   @Test
   void aStreamGivesUpOnlyWithoutAnySidecar() throws Exception {
-    ScriptedSidecar good = new ScriptedSidecar(ScriptedSidecar.ANSWERING);
-    try (CiosidecarClient client = client(good.address(), "127.0.0.1:1");
+    try (SidecarProcess good = SidecarProcess.start();
+        CiosidecarClient client = client(good.address(), "127.0.0.1:1");
         EventStream<CompletableFuture<Void>> stream =
             client.stream(DESTINATION, person().reconnectFor(Duration.ofMillis(200)).build())) {
       CompletableFuture<Void> done = stream.consume(answer -> answer.attachment().complete(null));
@@ -312,12 +312,10 @@ class AffinityTest {
         await(answered);
       }
       assertFalse(done.isDone());
-      good.close();
+      good.kill();
       ExecutionException failure = assertThrows(ExecutionException.class, () -> await(done));
       SidecarException reason = assertInstanceOf(SidecarException.class, failure.getCause());
       assertEquals(Status.Code.UNAVAILABLE, reason.code());
-    } finally {
-      good.close();
     }
   }
 
