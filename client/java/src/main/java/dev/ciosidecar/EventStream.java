@@ -215,7 +215,7 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
     return subscriber.done;
   }
 
-  /** {@return how many times the stream had to open another call} */
+  /** {@return how many times the stream had to open another call; with affinity, at all addresses together} */
   public int reconnects() {
     state.lock.lock();
     try {

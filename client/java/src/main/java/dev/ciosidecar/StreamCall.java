@@ -111,20 +111,24 @@ final class StreamCall<T>
   }
 
   private boolean sendsNoMore() {
-    return isOverLocked() || draining || (opened && state.hasSentAll(lane));
+    endIfUnneeded();
+    return ended != null
+        || state.isOver()
+        || draining
+        || (opened && state.hasSentAll(lane));
   }
 
-  /** Returns whether the call has ended or the stream needs it no more. Under the lock. */
-  private boolean isOverLocked() {
-    // A lane that still connects has nothing to do once all events are answered.
-    boolean unneeded = state.hasAffinity() && !opened && state.isDone();
-    return ended != null || state.isOver() || unneeded;
+  /** Ends a call that still connects once all events are answered: nothing is left for it to do. */
+  private void endIfUnneeded() {
+    if (ended == null && !opened && state.hasAffinity() && state.isDone()) {
+      ended = Status.CANCELLED;
+    }
   }
 
   private boolean isOver() {
     state.lock.lock();
     try {
-      return isOverLocked();
+      return ended != null || state.isOver();
     } finally {
       state.lock.unlock();
     }
@@ -133,8 +137,10 @@ final class StreamCall<T>
   private Status awaitEnd() throws InterruptedException {
     state.lock.lock();
     try {
-      while (!isOverLocked()) {
+      endIfUnneeded();
+      while (ended == null && !state.isOver()) {
         lane.toSend.await();
+        endIfUnneeded();
       }
       if (ended == null) {
         // From here on, the responses of this call are ignored.

@@ -319,6 +319,30 @@ class AffinityTest {
     }
   }
 
+  /** An event that ends every call, at whichever sidecar, is not sent for ever. */
+  @Test
+  void sidecarsThatAnswerNothingAreGivenUp() throws Exception {
+    ScriptedSidecar.Script failing =
+        caller -> {
+          caller.open();
+          if (caller.batch().isPresent()) {
+            throw caller.fail(Status.INTERNAL);
+          }
+        };
+    try (ScriptedSidecar first = new ScriptedSidecar(failing);
+        ScriptedSidecar second = new ScriptedSidecar(failing);
+        CiosidecarClient client = client(first, second);
+        EventStream<Integer> stream =
+            client.stream(DESTINATION, person().reconnectFor(Duration.ofMillis(300)).build())) {
+      CompletableFuture<Void> done = stream.consume(answer -> {});
+      stream.send(track("u1"), 1);
+      ExecutionException failure = assertThrows(ExecutionException.class, () -> await(done));
+      SidecarException reason = assertInstanceOf(SidecarException.class, failure.getCause());
+      assertEquals(Status.Code.UNAVAILABLE, reason.code());
+      assertTrue(count(first) > 0 && count(second) > 0);
+    }
+  }
+
   /** While no sidecar is there, events wait; a sidecar that returns gets them in order. */
   @Test
   void eventsWaitWhileNoSidecarIsThere() throws Exception {
