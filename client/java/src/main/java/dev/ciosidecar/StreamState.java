@@ -122,7 +122,6 @@ final class StreamState<T> {
     lock.lock();
     try {
       router.settle();
-      sendNow();
     } finally {
       lock.unlock();
     }
