@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -285,6 +286,65 @@ def test_inputs_that_cannot_be_read_are_usage_errors(
     done = backfill(*words, "--config", config_file(tmp_path), "--output", tmp_path / "out")
     assert done.returncode == 2
     assert text in said(done)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (b"pipe.jsonl", "twice, as a backfill does: write it to a regular file first"),
+        (b"\xff.jsonl", "its name is not UTF-8: rename it"),
+        (b"dangling.jsonl", "No such file or directory"),
+    ],
+)
+def test_a_directory_with_a_file_that_cannot_be_read_is_a_usage_error(
+    name: bytes, text: str, tmp_path: Path
+) -> None:
+    """Exit code 2, and a sentence that names the file: without its events the others would not be whole."""
+    folder = tmp_path / "events"
+    folder.mkdir()
+    path = os.path.join(os.fsencode(folder), name)  # noqa: PTH118 - a Path has no bytes
+    if name.startswith(b"pipe"):
+        os.mkfifo(path)
+    elif name.startswith(b"dangling"):
+        os.symlink("not-dangling.jsonl", path)  # noqa: PTH211 - a Path has no bytes
+    else:
+        Path(os.fsdecode(path)).write_bytes(b"")
+    write_lines(folder / "good.jsonl", event(1, "u1"))
+    done = backfill(folder, "--config", config_file(tmp_path), "--output", tmp_path / "out")
+    assert done.returncode == 2
+    assert text in said(done)
+    assert name.decode(errors="backslashreplace") in said(done)
+
+
+def test_a_directory_that_cannot_be_listed_is_a_usage_error(tmp_path: Path) -> None:
+    """Its events would be missing without a word."""
+    setpriv = shutil.which("setpriv")
+    if os.geteuid() == 0 and setpriv is None:
+        pytest.skip("root may list every directory, and setpriv is missing")
+    # Without capabilities, root is bound by modes too.
+    prefix = [setpriv, "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    write_lines(tmp_path / "good.jsonl", event(1, "u1"))
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    words = command(tmp_path, "--config", config_file(tmp_path), "--output", tmp_path / "out")
+    done = subprocess.run(
+        [*map(str, prefix), *words], capture_output=True, timeout=RUN_WITHIN_S, check=False
+    )
+    assert done.returncode == 2
+    assert f"cannot read {closed}: Permission denied" in said(done)
+
+
+@pytest.mark.parametrize("pattern", ["", "**/*.jsonl"])
+def test_an_output_directory_among_the_inputs_is_no_input(pattern: str, tmp_path: Path) -> None:
+    """The second start finds the inputs of the first one, and goes on."""
+    write_lines(tmp_path / "events.jsonl", event(1, "u1"), b"no json\n")
+    arguments: list[str | Path] = [
+        *(tmp_path / pattern, "--config", config_file(tmp_path)),
+        *("--output", tmp_path / "out", "--workers", "1"),
+    ]
+    first, second = backfill(*arguments), backfill(*arguments)
+    assert first.returncode == second.returncode == 1, said(second)
+    assert json.loads(first.stdout)["events"] == json.loads(second.stdout)["events"] == 2
 
 
 def test_settings_that_cannot_work_are_a_usage_error(
