@@ -226,6 +226,21 @@ def test_bad_lines_are_refused_with_their_place_and_can_be_mended(tmp_path: Path
     assert row["requests"][0]["body"]["name"] == "Mended"
 
 
+@pytest.mark.parametrize("name", ["config", "connection"])
+def test_a_refused_line_whose_settings_are_no_text_is_text(name: str, tmp_path: Path) -> None:
+    """The file of refused events has nothing that a reader of JSON cannot read."""
+    line = {"event": event(1, "u1", userId=""), "config": CONFIG, name: CONFIG | {"siteID": "no"}}
+    text = json.dumps(line).encode().replace(b'"no"', b'"\xff"') + b"\n"
+    lines = write_lines(tmp_path / "events.jsonl", text)
+    done = backfill(lines, "--output", tmp_path / "out", "--workers", "1")
+    assert done.returncode == 1
+    (refused,) = rows(tmp_path / "out", "refused-*.jsonl")
+    assert refused["text"] == text.strip().decode(errors="replace")
+    (file,) = (tmp_path / "out").glob("refused-*.jsonl")
+    again = backfill(file, "--output", tmp_path / "again", "--workers", "1")
+    assert json.loads(again.stdout)["refused"] == 1
+
+
 def test_an_empty_input_is_a_backfill_without_events(tmp_path: Path) -> None:
     """Exit code 0 and no files of requests."""
     empty = write_lines(tmp_path / "empty.jsonl")
