@@ -413,6 +413,35 @@ def locked(output: Path) -> Iterator[None]:
             process.kill()
 
 
+def test_a_checkpoint_that_cannot_grow_ends_the_run(tmp_path: Path) -> None:
+    """As on a full disk: exit code 1 and a sentence. The same command goes on."""
+    folder = tmp_path / "events"
+    folder.mkdir()
+    for number in range(60):
+        write_lines(folder / f"{number:03}.jsonl", event(number, f"u{number}"))
+    words = (folder, "--config", config_file(tmp_path), "--output", tmp_path / "out")
+    limit = 18_000  # less than the checkpoint has, and more than every other file
+    done = subprocess.run(
+        ["prlimit", f"--fsize={limit}", *command(*words, "--partitions", "60", "--workers", "1")],
+        capture_output=True,
+        timeout=RUN_WITHIN_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    assert "checkpoint.jsonl: File too large; once that is mended" in said(done)
+    done = backfill(*words, "--partitions", "60", "--workers", "1")
+    assert (done.returncode, json.loads(done.stdout)["events"]) == (0, 60)
+    assert len(rows(tmp_path / "out")) == 60
+
+
+def test_too_many_partitions_are_a_usage_error(small: list[str | Path]) -> None:
+    """Before memory is taken for each of them."""
+    done = backfill(*small, "--partitions", "1000000000")
+    assert done.returncode == 2
+    assert "--partitions" in said(done)
+
+
 def test_a_truncated_compressed_file_ends_the_run(small: list[str | Path], tmp_path: Path) -> None:
     """Exit code 1; the file is named. With the whole file in its place, another output is needed."""
     compressed = tmp_path / "events.jsonl.gz"
