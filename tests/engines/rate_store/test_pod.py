@@ -1,18 +1,25 @@
 """A pod of the component deploy/kubernetes/components/rate-store, with a real Redis."""
 
 import json
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.deploy.kustomize import BUILD_LIMIT_S, build_with
 from tests.deploy.pod import Secrets, running, translate
 from tests.engines.rate_store.redis_server import redis_server
-from tests.processes import run
+from tests.processes import Server, run
 from tests.security.watching import wait_until
-from tests.top import state_of
 
 pytestmark = pytest.mark.timeout(BUILD_LIMIT_S + 120)
+
+
+def store_of(process: Server) -> Any:
+    """What the admin port says of the rate store."""
+    with urllib.request.urlopen(f"{process.admin}/api/state", timeout=20) as answer:
+        return json.load(answer)["rate_store"]
 
 
 @pytest.mark.parametrize(("variant", "replicas"), [("service", 7), ("sidecar", 3)])
@@ -33,5 +40,5 @@ def test_the_pod_shares_its_rate(variant: str, replicas: int, tmp_path: Path) ->
         assert answer["settings"]["delivery_rate"]["value"] == 900
         assert b"s3cret" not in done.stdout
         with running(container) as process:
-            wait_until(lambda: state_of(process)["rate_store"]["up"])
-            assert state_of(process)["rate_store"]["sidecars"] == replicas
+            wait_until(lambda: store_of(process)["up"])
+            assert store_of(process)["sidecars"] == replicas
