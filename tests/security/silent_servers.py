@@ -60,13 +60,13 @@ def answer_no_healthy_upstream(connection: ssl.SSLSocket) -> None:
 
     deploy/envoy/envoy.yaml answers Health/Watch with UNIMPLEMENTED, and so does this server.
     """
-    http2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
+    http2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
     while received := connection.recv(65_536):
         if http2.state_machine.state.name == "IDLE":
             http2.initiate_connection()
         for event in http2.receive_data(received):
             if isinstance(event, RequestReceived):
-                is_watch = (":path", "/grpc.health.v1.Health/Watch") in event.headers
+                is_watch = (b":path", b"/grpc.health.v1.Health/Watch") in event.headers
                 trailers = [
                     (":status", "200"),
                     ("content-type", "application/grpc"),
