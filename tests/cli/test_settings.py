@@ -273,3 +273,9 @@ def test_help_of_check_says_that_ports_are_not_tried() -> None:
     """A taken port ends a start with exit code 1, and no check."""
     text = " ".join(run("serve", "--help").stdout.decode().replace("│", " ").split())
     assert "Ports are not tried" in text
+
+
+def test_replicas_without_a_rate_store() -> None:
+    """Nothing else reads the number, so that it would be ignored."""
+    assert "--replicas needs --rate-store" in refusal("--replicas", "4")
+    assert "(environment CIOSIDECAR_REPLICAS) needs --rate-store" in refusal(REPLICAS="4")

@@ -78,6 +78,19 @@ def build(folder: Path) -> list[Resource]:
     return list(yaml.safe_load_all(done.stdout))
 
 
+def build_with(variant: str, component: str, folder: Path) -> list[Resource]:
+    """Return the resources of a variant with a component more, from a kustomization that is written to a folder."""
+    near = Path(os.path.relpath(KUBERNETES, folder.resolve()))
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [str(near / variant)],
+        "components": [str(near / "components" / component)],
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    return build(folder)
+
+
 def the_only(resources: list[Resource], kind: str) -> Resource:
     """Return the resource of a kind, of which there is one."""
     (found,) = (resource for resource in resources if resource["kind"] == kind)

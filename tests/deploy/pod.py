@@ -43,6 +43,7 @@ class Secrets:
         self._authority = trustme.CA()
         self.root_certificates = self._authority.cert_pem.bytes()
         self.caller = self._authority.issue_cert("a-caller")
+        self.rate_store = "redis://127.0.0.1:1/0"
 
     def files(self, name: str) -> Mapping[str, bytes]:
         """Return the files of a Secret."""
@@ -54,6 +55,7 @@ class Secrets:
                 "ca.crt": self.root_certificates,
             },
             "ciosidecar-tokens": {"tokens": f"{TOKEN}\n".encode()},
+            "ciosidecar-rate-store": {"url": self.rate_store.encode()},
             "ciosidecar-destinations": {
                 "destinations.toml": b'[destinations.shop]\nsiteID = "s"\napiKey = "file:shop"\n',
                 "shop": b"an-api-key",
@@ -99,7 +101,14 @@ def translate(resources: list[Resource], folder: Path, secrets: Secrets) -> Cont
             _as_kubernetes_does(place, secrets.files(volume["secret"]["secretName"]))
         else:
             place.mkdir()
-    own = {each["name"]: here(each["value"]) for each in container.get("env", ())}
+
+    def value_of(variable: Any) -> str:
+        if "value" in variable:
+            return here(variable["value"])
+        source = variable["valueFrom"]["secretKeyRef"]
+        return secrets.files(source["name"])[source["key"]].decode()
+
+    own = {each["name"]: value_of(each) for each in container.get("env", ())}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CIOSIDECAR_")}
     return Container([here(each) for each in container["args"]], kept | own, mounts)
 

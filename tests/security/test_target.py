@@ -13,6 +13,7 @@ import trustme
 
 from tests.processes import Server, run, server
 from tests.security.pem import DAY, NAMES, Files, ca_file, expiring, one_line
+from tests.security.silent_servers import answer_no_healthy_upstream, say_nothing, tls_server
 
 TOKEN = "a-secret-0123456789"
 TRACK = b'{"type": "track", "userId": "u1", "event": "Paid"}\n'
@@ -119,6 +120,24 @@ def test_something_else_listens(place: Place) -> None:
         silent.listen()
         said = what_check_says(place, f"127.0.0.1:{silent.getsockname()[1]}")
     assert "something accepts the connection and says nothing" in said
+
+
+def test_something_else_speaks_tls_and_nothing_more(place: Place) -> None:
+    """It is connected, so no firewall is in between: gRPC's own words are shown."""
+    with tls_server(place.authority, say_nothing) as address:
+        said = what_check_says(place, address, "--tls-ca", str(place.ca))
+    assert "no answer from the sidecar at" in said
+    assert "firewall" not in said
+
+
+@pytest.mark.parametrize("command", ["check", "deliver"])
+def test_a_proxy_without_a_healthy_sidecar(command: str, place: Place) -> None:
+    """The proxy's own words are shown. Like Envoy, it waits for the preface of HTTP/2."""
+    with tls_server(place.authority, answer_no_healthy_upstream) as address:
+        options = ("--config", place.config, "--target", address, "--tls-ca", str(place.ca))
+        done = run(command, *options, stdin=TRACK)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert "no healthy upstream" in done.stderr.decode()
 
 
 def test_tls_where_there_is_none_and_none_where_it_is(place: Place) -> None:

@@ -83,6 +83,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
 }
 TOGETHER: dict[str, dict[str, Any]] = {
     "max_event_bytes": {"max_event_bytes": 70_000, "max_message_bytes": 70_000},
+    "replicas": {"replicas": 4},
 }
 GOOD: list[dict[str, Any]] = [
     {},

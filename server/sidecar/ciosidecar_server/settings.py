@@ -96,7 +96,8 @@ class Settings:
 
     replicas: int | None = None
     """Number of sidecars that share --delivery-rate through --rate-store. While the store is away, each keeps to
-    its share. Defaults to the number that was last seen in the store. The greater of the two counts."""
+    its share. Needs --rate-store. Defaults to the number that was last seen in the store. The greater of the two
+    counts."""
 
     delivery_concurrency: int = 100
     """Limit of the concurrent requests to one workspace, shared by the workers."""

@@ -87,6 +87,8 @@ def _contradictions(settings: Settings) -> list[WrongSetting]:
             f" needs {_BESIDE_EVENT_BYTES} bytes beside an event"
         )
         wrong.append(WrongSetting("max_event_bytes", reason))
+    if settings.replicas is not None and settings.rate_store is None:
+        wrong.append(WrongSetting("replicas", "needs --rate-store"))
     return wrong
 
 

@@ -121,7 +121,9 @@ def _why_no_tls(address: str, tls: Tls) -> str | None:
     with _connect(address) as connection:
         try:
             with context.wrap_socket(connection, server_hostname=name) as secured:
-                # A server with HTTP/2 speaks first. One that refuses the client's certificate ends the connection.
+                # A sidecar speaks first, Envoy only after the client's preface. A server that refuses the client's
+                # certificate ends the connection.
+                secured.sendall(_PREFACE)
                 if not secured.recv(1):
                     return _why_refused(None, tls)
         except ssl.SSLCertVerificationError as problem:
@@ -130,6 +132,8 @@ def _why_no_tls(address: str, tls: Tls) -> str | None:
             return _why_refused(problem, tls)
         except ConnectionError:
             return _why_refused(None, tls)
+        except TimeoutError:
+            return None  # The server is connected and slow. gRPC's own words say more.
     return None
 
 
