@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -225,6 +226,21 @@ def test_bad_lines_are_refused_with_their_place_and_can_be_mended(tmp_path: Path
     assert row["requests"][0]["body"]["name"] == "Mended"
 
 
+@pytest.mark.parametrize("name", ["config", "connection"])
+def test_a_refused_line_whose_settings_are_no_text_is_text(name: str, tmp_path: Path) -> None:
+    """The file of refused events has nothing that a reader of JSON cannot read."""
+    line = {"event": event(1, "u1", userId=""), "config": CONFIG, name: CONFIG | {"siteID": "no"}}
+    text = json.dumps(line).encode().replace(b'"no"', b'"\xff"') + b"\n"
+    lines = write_lines(tmp_path / "events.jsonl", text)
+    done = backfill(lines, "--output", tmp_path / "out", "--workers", "1")
+    assert done.returncode == 1
+    (refused,) = rows(tmp_path / "out", "refused-*.jsonl")
+    assert refused["text"] == text.strip().decode(errors="replace")
+    (file,) = (tmp_path / "out").glob("refused-*.jsonl")
+    again = backfill(file, "--output", tmp_path / "again", "--workers", "1")
+    assert json.loads(again.stdout)["refused"] == 1
+
+
 def test_an_empty_input_is_a_backfill_without_events(tmp_path: Path) -> None:
     """Exit code 0 and no files of requests."""
     empty = write_lines(tmp_path / "empty.jsonl")
@@ -287,6 +303,65 @@ def test_inputs_that_cannot_be_read_are_usage_errors(
     assert text in said(done)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (b"pipe.jsonl", "twice, as a backfill does: write it to a regular file first"),
+        (b"\xff.jsonl", "its name is not UTF-8: rename it"),
+        (b"dangling.jsonl", "No such file or directory"),
+    ],
+)
+def test_a_directory_with_a_file_that_cannot_be_read_is_a_usage_error(
+    name: bytes, text: str, tmp_path: Path
+) -> None:
+    """Exit code 2, and a sentence that names the file: without its events the others would not be whole."""
+    folder = tmp_path / "events"
+    folder.mkdir()
+    path = os.path.join(os.fsencode(folder), name)  # noqa: PTH118 - a Path has no bytes
+    if name.startswith(b"pipe"):
+        os.mkfifo(path)
+    elif name.startswith(b"dangling"):
+        os.symlink("not-dangling.jsonl", path)  # noqa: PTH211 - a Path has no bytes
+    else:
+        Path(os.fsdecode(path)).write_bytes(b"")
+    write_lines(folder / "good.jsonl", event(1, "u1"))
+    done = backfill(folder, "--config", config_file(tmp_path), "--output", tmp_path / "out")
+    assert done.returncode == 2
+    assert text in said(done)
+    assert name.decode(errors="backslashreplace") in said(done)
+
+
+def test_a_directory_that_cannot_be_listed_is_a_usage_error(tmp_path: Path) -> None:
+    """Its events would be missing without a word."""
+    setpriv = shutil.which("setpriv")
+    if os.geteuid() == 0 and setpriv is None:
+        pytest.skip("root may list every directory, and setpriv is missing")
+    # Without capabilities, root is bound by modes too.
+    prefix = [setpriv, "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+    write_lines(tmp_path / "good.jsonl", event(1, "u1"))
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    words = command(tmp_path, "--config", config_file(tmp_path), "--output", tmp_path / "out")
+    done = subprocess.run(
+        [*map(str, prefix), *words], capture_output=True, timeout=RUN_WITHIN_S, check=False
+    )
+    assert done.returncode == 2
+    assert f"cannot read {closed}: Permission denied" in said(done)
+
+
+@pytest.mark.parametrize("pattern", ["", "**/*.jsonl"])
+def test_an_output_directory_among_the_inputs_is_no_input(pattern: str, tmp_path: Path) -> None:
+    """The second start finds the inputs of the first one, and goes on."""
+    write_lines(tmp_path / "events.jsonl", event(1, "u1"), b"no json\n")
+    arguments: list[str | Path] = [
+        *(tmp_path / pattern, "--config", config_file(tmp_path)),
+        *("--output", tmp_path / "out", "--workers", "1"),
+    ]
+    first, second = backfill(*arguments), backfill(*arguments)
+    assert first.returncode == second.returncode == 1, said(second)
+    assert json.loads(first.stdout)["events"] == json.loads(second.stdout)["events"] == 2
+
+
 def test_settings_that_cannot_work_are_a_usage_error(
     small: list[str | Path], tmp_path: Path
 ) -> None:
@@ -336,6 +411,35 @@ def locked(output: Path) -> Iterator[None]:
             yield
         finally:
             process.kill()
+
+
+def test_a_checkpoint_that_cannot_grow_ends_the_run(tmp_path: Path) -> None:
+    """As on a full disk: exit code 1 and a sentence. The same command goes on."""
+    folder = tmp_path / "events"
+    folder.mkdir()
+    for number in range(60):
+        write_lines(folder / f"{number:03}.jsonl", event(number, f"u{number}"))
+    words = (folder, "--config", config_file(tmp_path), "--output", tmp_path / "out")
+    limit = 18_000  # less than the checkpoint has, and more than every other file
+    done = subprocess.run(
+        ["prlimit", f"--fsize={limit}", *command(*words, "--partitions", "60", "--workers", "1")],
+        capture_output=True,
+        timeout=RUN_WITHIN_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    assert "checkpoint.jsonl: File too large; once that is mended" in said(done)
+    done = backfill(*words, "--partitions", "60", "--workers", "1")
+    assert (done.returncode, json.loads(done.stdout)["events"]) == (0, 60)
+    assert len(rows(tmp_path / "out")) == 60
+
+
+def test_too_many_partitions_are_a_usage_error(small: list[str | Path]) -> None:
+    """Before memory is taken for each of them."""
+    done = backfill(*small, "--partitions", "1000000000")
+    assert done.returncode == 2
+    assert "--partitions" in said(done)
 
 
 def test_a_truncated_compressed_file_ends_the_run(small: list[str | Path], tmp_path: Path) -> None:

@@ -214,6 +214,47 @@ def test_refused_credentials_end_the_run_and_nothing_is_given_up(tmp_path: Path)
         assert names(sandbox) == ["E0", "E1", "E2"]
 
 
+def test_an_event_before_unreadable_lines_survives_refused_credentials(tmp_path: Path) -> None:
+    """The run that goes on sends the event, although the line after it was refused already."""
+    too_long = b"x" * ((16 << 20) + 1) + b"\n"
+    lines = write_lines(tmp_path / "events.jsonl", event(0, "u1"), too_long, event(1, "u1"))
+    arguments: list[str | Path] = [
+        *(lines, "--config", config_file(tmp_path), "--output", tmp_path / "out"),
+        *("--deliver", "--workers", "1", "--partitions", "1", "--address"),
+    ]
+    for fault, code in (("401=1", 1), ("", 1)):
+        with (
+            running_sandbox(fault=fault) as sandbox,
+            server("--listen", "127.0.0.1:0", "--customerio-url", sandbox.url) as sidecar,
+        ):
+            done = backfill(*arguments, sidecar.addresses[0], "--timeout-s", "1")
+            assert done.returncode == code
+            delivered = names(sandbox)
+    assert delivered == ["E0", "E1"]
+    assert json.loads(done.stdout)["events"] == 3
+    (refused,) = rows(tmp_path / "out", "refused-*.jsonl")
+    assert (refused["failure"]["code"], refused["failure"]["line"]) == ("TOO_LARGE", 2)
+
+
+def test_an_event_that_no_message_can_carry_is_refused(tmp_path: Path) -> None:
+    """And not the end of every start: the other events go on."""
+    large = event(1, "u1", properties={"text": "x" * ((16 << 20) - 400)})
+    lines = write_lines(tmp_path / "events.jsonl", event(0, "u1"), large, event(2, "u1"))
+    with (
+        running_sandbox() as sandbox,
+        server("--listen", "127.0.0.1:0", "--customerio-url", sandbox.url) as sidecar,
+    ):
+        done = backfill(
+            *(lines, "--config", config_file(tmp_path), "--output", tmp_path / "out"),
+            *("--deliver", "--workers", "1", "--address", sidecar.addresses[0]),
+        )
+        assert names(sandbox) == ["E0", "E2"]
+    assert done.returncode == 1, said(done)
+    (refused,) = rows(tmp_path / "out", "refused-*.jsonl")
+    assert (refused["failure"]["code"], refused["failure"]["line"]) == ("TOO_LARGE", 2)
+    assert refused["event"] == large
+
+
 def test_without_a_sidecar_nothing_is_read(no_listener: str, tmp_path: Path) -> None:
     """Exit code 1 and no output; without an address at all, exit code 2."""
     lines = write_lines(tmp_path / "events.jsonl", event(1, "u1"))

@@ -51,6 +51,8 @@ def test_check_reaches_the_store(tmp_path: Path) -> None:
         f"redis://127.0.0.1:1/0?password={SECRET}",
         f"redis://:{SECRET}@127.0.0.1:1/0?no_option=1",
         f"redis://:{SECRET}@127.0.0.1:1/0?max_connections=many",
+        f"redis://:{SECRET}@127.0.0.1:1/0?retry=3",
+        f"rediss://:{SECRET}@127.0.0.1:1/0?ssl_cert_reqs=sometimes",
     ],
 )
 def test_a_url_that_cannot_work_is_refused(url: str) -> None:

@@ -30,7 +30,7 @@ def test_splits_of_any_size_have_every_line_once(size: int, tmp_path: Path) -> N
     """With its number in the file; blank lines are counted and left out."""
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"\n".join(LINES))
-    (file,) = find_inputs([str(path)])
+    (file,) = find_inputs([str(path)], tmp_path / "out")
     splits = [Split(0, file, start, end) for start, end in lines_splits(file, size)]
     assert splits[0].start == 0
     assert splits[-1].end == file.size
@@ -42,7 +42,7 @@ def test_a_compressed_file_has_the_same_rows(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl.gz"
     whole = b"\n".join(LINES)
     path.write_bytes(gzip.compress(whole[:500]) + gzip.compress(whole[500:]))
-    splits = split_inputs(find_inputs([str(path)]))
+    splits = split_inputs(find_inputs([str(path)], tmp_path / "out"))
     assert len(splits) == 1
     assert rows_of(splits) == EXPECTED
 
@@ -51,7 +51,7 @@ def test_a_file_that_changes_is_not_read_on(tmp_path: Path) -> None:
     """A line is appended between the plan and the end of the read."""
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"one\ntwo\n")
-    (split,) = split_inputs(find_inputs([str(path)]))
+    (split,) = split_inputs(find_inputs([str(path)], tmp_path / "out"))
     rows = iter(Rows(split))
     assert next(rows).event == b"one"
     with path.open("ab") as opened:
@@ -72,7 +72,8 @@ def test_inputs_are_in_order_and_each_is_read_once(tmp_path: Path) -> None:
             str(tmp_path),
             str(tmp_path / "*.jsonl"),
             str(tmp_path / "b.jsonl"),
-        ]
+        ],
+        tmp_path / "out",
     )
     names = [os.path.relpath(file.path, tmp_path) for file in found]
     assert names == ["e.txt", "a.ndjson", "b.jsonl", "sub/c.jsonl.gz"]

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.json import Decoder, encode
 
 from .errors import EXIT_USAGE, BackfillFailed
-from .files import cannot_write
+from .files import cannot_write, write_all
 from .tasks import KeysResult, PartitionResult, SpillResult
 
 NAME = "checkpoint.jsonl"
@@ -66,7 +66,8 @@ class Checkpoint:
         self.spills: dict[int, SpillResult] = {}
         self.partitions: dict[int, PartitionResult] = {}
         try:
-            self._file = self._path.open("a+b")
+            # Without a buffer: it would keep a line that does not fit on the disk, and fail again when it closes.
+            self._file = self._path.open("a+b", buffering=0)
             self._read()
         except OSError as problem:
             raise cannot_write(self._path, problem) from None
@@ -74,7 +75,7 @@ class Checkpoint:
     def _read(self) -> None:
         self._file.seek(0)
         whole = 0
-        for line in self._file:
+        for line in self._file.readall().splitlines(keepends=True):
             if not line.endswith(b"\n"):
                 break  # half-written when the process ended: its task runs again
             whole += len(line)
@@ -94,8 +95,7 @@ class Checkpoint:
             partition=result if isinstance(result, PartitionResult) else None,
         )
         try:
-            self._file.write(encode(line) + b"\n")
-            self._file.flush()
+            write_all(self._file.fileno(), encode(line) + b"\n")
             os.fsync(self._file.fileno())
         except OSError as problem:
             raise cannot_write(self._path, problem) from None

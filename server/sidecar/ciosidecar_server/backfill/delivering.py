@@ -173,7 +173,7 @@ class _Delivery:
                 try:
                     for answer in stream:
                         self._take_unreadable()
-                        self._settle(self._sent.popleft(), answer.result, stopping)
+                        self._settle(answer.result, stopping)
                     feeding.join()
                 finally:
                     stopping.set()
@@ -223,10 +223,10 @@ class _Delivery:
     def _take_unreadable(self) -> None:
         """Settle the rows that cannot be read and are next."""
         while self._sent and isinstance(self._sent[0].line, Outcome):
+            self._settling = True
             item = self._sent.popleft()
             error = item.line.error  # type: ignore[union-attr]
             assert error is not None  # noqa: S101 - only failures stand in place of a line
-            self._settling = True
             failure = {
                 "code": str(error.code),
                 "message": error.text,
@@ -239,10 +239,12 @@ class _Delivery:
             self._keep("refused", item, failure)
             self._advance(item)
 
-    def _settle(self, item: _Item, result: Result, stopping: threading.Event) -> None:
-        error, report = result.error, result.delivery
+    def _settle(self, result: Result, stopping: threading.Event) -> None:
+        """Note what became of the next event. If that ends the run, the event stays the next one."""
+        item, error, report = self._sent[0], result.error, result.delivery
         self._check_credentials(error)
         self._settling = True
+        self._sent.popleft()
         if report is not None:
             item.attempts += report.attempts
         if error is not None and error.retryable and not self._is_given_up(item, error):

@@ -18,7 +18,7 @@ import msgspec
 from msgspec.json import Decoder, encode
 
 from .errors import BackfillFailed
-from .files import cannot_write, work_path
+from .files import cannot_write, work_path, write_all
 
 _SYNC_EVERY_S = 1.0
 _LOCK_WITHIN_S = 10.0
@@ -115,7 +115,7 @@ class DeliveryProgress:
         # A half-written line of a killed process must not become a part of the next line.
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
-            _write_all(self._file, b"\n")
+            write_all(self._file, b"\n")
         self.outcomes = Counter(self.state.outcomes)
         self.warnings = Counter(self.state.warnings)
 
@@ -137,7 +137,7 @@ class DeliveryProgress:
             BackfillFailed: The file cannot be written.
         """
         try:
-            _write_all(self._files[kind], line)
+            write_all(self._files[kind], line)
         except OSError as problem:
             raise cannot_write(self._parts[kind], problem) from None
         self.state.bytes[kind] = self.state.bytes.get(kind, 0) + len(line)
@@ -160,7 +160,7 @@ class DeliveryProgress:
             for kind in self._unsynced:
                 os.fsync(self._files[kind])
             self._unsynced.clear()
-            _write_all(self._file, encode(state) + b"\n")
+            write_all(self._file, encode(state) + b"\n")
             now = time.monotonic()
             if now - self._synced_at >= _SYNC_EVERY_S:
                 os.fsync(self._file)
@@ -198,8 +198,3 @@ def last_state(descriptor: int) -> State:
         if not start:
             return State()
         tail_bytes *= 2
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]

@@ -50,6 +50,12 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write data, in several writes if need be."""
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
 def cannot_write(path: Path, problem: OSError) -> BackfillFailed:
     """Return the error for a file that cannot be written."""
     return BackfillFailed(

@@ -3,9 +3,11 @@
 import glob
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from .errors import EXIT_USAGE, BackfillFailed
 
@@ -94,47 +96,65 @@ SUFFIXES = {
 """By suffix, the kind of the files that are read in a directory."""
 
 
-def find_inputs(arguments: Sequence[str]) -> list[InputFile]:
+def find_inputs(arguments: Sequence[str], output: Path) -> list[InputFile]:
     """Return the input files of some paths, directories and patterns, in order and each once.
 
     A directory stands for the files in it, at any depth, whose suffix is in SUFFIXES, by name.
+
+    Args:
+        arguments: The paths, directories and patterns.
+        output: The output directory. It may be in an input directory: its own files are no inputs.
 
     Raises:
         BackfillFailed: A path does not exist or cannot be read, or there is no file at all.
     """
     paths: dict[str, None] = {}
     for argument in arguments:
-        paths.update(dict.fromkeys(map(os.path.realpath, _expanded(argument))))
+        paths.update(dict.fromkeys(_expanded(argument, os.path.realpath(output))))
     return [_describe(path) for path in paths]
 
 
-def _expanded(argument: str) -> list[str]:
+def _expanded(argument: str, output: str) -> list[str]:
+    """Return the real paths of the files that an argument names."""
     if argument == "-":
         raise BackfillFailed(
             "standard input cannot be read twice, as a backfill does: write it to a file first",
             EXIT_USAGE,
         )
     if Path(argument).is_dir():
-        found = sorted(map(str, _files_in(Path(argument))))
+        found = _outside(output, _files_in(argument))
         if not found:
             raise BackfillFailed(
                 f"{argument} has no file of events ({', '.join(sorted(SUFFIXES))})", EXIT_USAGE
             )
         return found
     if Path(argument).exists() or not glob.has_magic(argument):
-        return [argument]
+        return [os.path.realpath(argument)]
     matches = glob.glob(argument, recursive=True)  # noqa: PTH207 - Path.glob has no absolute patterns
-    found = sorted(path for path in matches if Path(path).is_file())
+    found = _outside(output, (path for path in matches if Path(path).is_file()))
     if not found:
         raise BackfillFailed(f"no file matches {argument}", EXIT_USAGE)
     return found
 
 
-def _files_in(directory: Path) -> Iterator[Path]:
-    for path in directory.rglob("*"):
-        hidden = any(part.startswith((".", "_")) for part in path.relative_to(directory).parts)
-        if not hidden and path.is_file() and _kind_of(path.name) is not None:
-            yield path
+def _outside(directory: str, paths: Iterable[str]) -> list[str]:
+    """Return the real paths of files that are not in a directory, by name."""
+    real = (os.path.realpath(path) for path in sorted(paths))
+    return [path for path in real if not Path(path).is_relative_to(directory)]
+
+
+def _files_in(directory: str) -> Iterator[str]:
+    """Yield the files of events in a directory. Links to other directories are not followed."""
+    for parent, directories, names in os.walk(directory, onerror=_cannot_list):
+        directories[:] = [name for name in directories if not name.startswith((".", "_"))]
+        for name in names:
+            if not name.startswith((".", "_")) and _kind_of(name) is not None:
+                yield os.path.join(parent, name)  # noqa: PTH118 - 100,000 files are usual
+
+
+def _cannot_list(problem: OSError) -> NoReturn:
+    """Raise an error: without the events of a directory, the others are not in order."""
+    raise BackfillFailed(f"cannot read {problem.filename}: {problem.strerror}", EXIT_USAGE)
 
 
 def _kind_of(name: str) -> str | None:
@@ -146,7 +166,13 @@ def _kind_of(name: str) -> str | None:
 
 def _describe(path: str) -> InputFile:
     kind = _kind_of(path) or ("gzip" if path.endswith(".gz") else "lines")
+    _check_name(path)
     try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):  # to open a pipe would wait for its writer
+            raise BackfillFailed(
+                f"cannot read {path} twice, as a backfill does: write it to a regular file first",
+                EXIT_USAGE,
+            )
         with Path(path).open("rb") as opened:
             status = os.fstat(opened.fileno())
             start = opened.read(_END_BYTES)
@@ -164,6 +190,21 @@ def _describe(path: str) -> InputFile:
         mtime_ns=status.st_mtime_ns,
         ends=ends.hexdigest()[:16],
     )
+
+
+def _check_name(path: str) -> None:
+    """Check that a path can stand in the manifest and in positions, which are JSON.
+
+    Raises:
+        BackfillFailed: The path is not UTF-8.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise BackfillFailed(
+            f"cannot read {shown}: its name is not UTF-8: rename it", EXIT_USAGE
+        ) from None
 
 
 def check_unchanged(file: InputFile) -> None:

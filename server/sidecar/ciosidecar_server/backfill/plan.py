@@ -90,7 +90,7 @@ def plan(options: BackfillOptions) -> Plan:
         BackfillFailed: The inputs cannot be read, or the output belongs to another backfill.
     """
     _check_config(options.config)
-    inputs = find_inputs(options.inputs)
+    inputs = find_inputs(options.inputs, options.output)
     warnings = check_parquet(
         inputs,
         options.columns,

@@ -104,9 +104,11 @@ class Run:
             for number, split in enumerate(splits)
             if number not in done
         ]
+        events = sum(one.events for one in done.values())
         for result in self._results(find_keys, tasks):
             self._checkpoint.add(result)
-            self._report.progress(len(done), sum(one.events for one in done.values()))
+            events += result.events
+            self._report.progress(len(done), events)
         join_links(self._job.directory, len(splits))
         self._checkpoint.add(None)
 
@@ -117,9 +119,11 @@ class Run:
             return
         self._report.step("partitioning", len(done), len(splits))
         tasks = [task for task in self._spill_tasks() if task.number not in done]
+        events = sum(sum(one.events) for one in done.values())
         for result in self._results(spill, tasks):
             self._checkpoint.add(result)
-            self._report.progress(len(done), sum(sum(one.events) for one in done.values()))
+            events += sum(result.events)
+            self._report.progress(len(done), events)
 
     def _spill_tasks(self) -> Iterator[SpillTask]:
         first_row, file = 1, 0

@@ -25,7 +25,8 @@ from .sidecar_access import SidecarAccess
 if TYPE_CHECKING:
     from ..backfill.delivering import Sidecars
 
-_Positive = Annotated[int | None, Parameter(validator=validators.Number(gte=1))]
+# Each task has a buffer and a place in an index for every partition.
+_Partitions = Annotated[int | None, Parameter(validator=validators.Number(gte=1, lte=10_000))]
 _ANSWER_WITHIN_S = 10.0
 
 
@@ -36,7 +37,7 @@ def backfill(
     connection: Path | None = None,
     engine: Annotated[EngineOptions, Parameter(name="*")] = EngineOptions(),  # noqa: B008 - frozen
     columns: Annotated[ColumnOptions, Parameter(name="*")] = ColumnOptions(),  # noqa: B008 - frozen
-    partitions: _Positive = None,
+    partitions: _Partitions = None,
     format: Literal["jsonl", "parquet"] = "jsonl",  # noqa: A002 - the name of the option
     pack: bool = False,
     show_secrets: bool = False,
@@ -70,7 +71,7 @@ def backfill(
         engine: Where the workers run.
         columns: How the rows of Parquet files become events.
         partitions: Number of parts in which people are processed. Defaults to one for each 4 MB of
-            input, at most 512.
+            input, at most 512. At most 10,000.
         format: Format of the files of requests.
         pack: Let events share requests, as in a delivery. A shared request is on the last of its events.
         show_secrets: Write Authorization headers instead of masking them.

@@ -23,7 +23,11 @@ def failed_line(
         failure: The code, the message and the place of the failure.
         has_config: Whether the line of the input had a config of its own.
     """
-    if line is None or not _is_object(line.event):
+    if line is None or not (
+        _is_object(line.event)
+        and _is_utf8(line.connection)
+        and (not has_config or _is_utf8(line.config))
+    ):
         text = original_text(row).decode(errors="replace")
         return encode({"text": text, "failure": failure}) + b"\n"
     members: dict[str, Any] = {"event": Raw(line.event)}
@@ -40,3 +44,11 @@ def _is_object(event: bytes) -> bool:
         return event.lstrip()[:1] == b"{" and b"\n" not in event and isinstance(decode(event), dict)
     except (DecodeError, RecursionError, UnicodeDecodeError):
         return False
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

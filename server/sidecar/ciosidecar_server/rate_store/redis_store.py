@@ -83,6 +83,9 @@ class RedisRateStore:
         except TypeError as problem:
             option = str(problem).rpartition("argument ")[2]
             raise ValueError(f"redis-py does not take the option {option}") from None
+        except (AttributeError, exceptions.RedisError):
+            # Not with its own words, which may repeat what the URL has.
+            raise ValueError("redis-py does not take the value of an option") from None
         self._sidecar = uuid.uuid4().hex[:16]
         self._scripts = {name: _text(name) for name in ("lease", "register")}
         self._shas: dict[str, str] = {}
