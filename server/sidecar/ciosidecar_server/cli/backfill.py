@@ -10,6 +10,7 @@ from cyclopts import Parameter, validators
 from ..backfill.checkpoint import Lock
 from ..backfill.engines.choice import EngineOptions, make_engine
 from ..backfill.errors import BackfillFailed
+from ..backfill.interruption import DEFAULT_WAIT_S, Interrupted
 from ..backfill.plan import BackfillOptions, make_output, plan
 from ..backfill.run import PartitionFunction, Run
 from ..backfill.summary import Summary
@@ -108,8 +109,8 @@ def backfill(
             raise Failed("--address is for --deliver: without it nothing is sent", EXIT_USAGE)
         else:
             partition = transform_partition
-        summary = _run(options, engine, partition)
-    except KeyboardInterrupt:
+        summary = _run(options, engine, partition, timeout_s)
+    except (KeyboardInterrupt, Interrupted):
         say("interrupted: run the same command again to go on")
         raise SystemExit(EXIT_INTERRUPTED) from None
     except (Failed, BackfillFailed) as problem:
@@ -157,12 +158,17 @@ def _ask(sidecars: "Sidecars") -> None:
         raise Failed(f"no answer from a sidecar at --address: {problem}") from None
 
 
-def _run(options: BackfillOptions, engine: EngineOptions, partition: PartitionFunction) -> Summary:
+def _run(
+    options: BackfillOptions,
+    engine: EngineOptions,
+    partition: PartitionFunction,
+    timeout_s: float | None,
+) -> Summary:
     make_output(options.output)
     with (
         Lock(options.output),
         closing(make_engine(engine)) as running,
-        ProgressReport() as report,
+        ProgressReport(DEFAULT_WAIT_S if timeout_s is None else timeout_s) as report,
     ):
         return Run(plan(options), running, report, partition).run()
 
