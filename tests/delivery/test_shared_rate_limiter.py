@@ -370,3 +370,17 @@ async def test_the_end_is_told_to_the_store() -> None:
     await fleet.sidecars[1].rates.aclose()
     assert fleet.sidecars[1].store.closed
     assert len(fleet.shared.sidecars) == 1
+
+
+async def test_after_the_end_nothing_is_asked_any_more() -> None:
+    """A limit whose timers go on would connect again, and a failure would begin probes that never end."""
+    fleet = Fleet(1)
+    (sidecar,) = fleet.sidecars
+    sidecar.want(3)
+    await settled()
+    await sidecar.rates.aclose()
+    asked = len(fleet.shared.asked[0])
+    fleet.fail(AWAY)
+    await fleet.go_on(3 * KEPT_S)
+    assert len(fleet.shared.asked[0]) == asked
+    assert sidecar.log.changes == []

@@ -19,8 +19,6 @@ from .languages import LANGUAGES, Language
 from .playing import Driver
 from .test_polyglot import built
 
-# The Java client has no affinity yet: docs/scaling/affinity.md says so.
-HAVE_IT = [language for language in LANGUAGES if language.name != "java"]
 EVENTS = 3000
 PEOPLE = 100
 CONNECTED_WITHIN_S = 60
@@ -70,7 +68,7 @@ def free_address() -> str:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("language", HAVE_IT, ids=lambda found: found.name)
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda found: found.name)
 def test_order_holds_while_the_fleet_changes(language: Language) -> None:
     """One sidecar is killed, one is added, one drains, the killed one returns. Every event is answered exactly
     once, and Customer.io gets the events of each person in order."""

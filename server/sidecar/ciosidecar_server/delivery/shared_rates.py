@@ -78,7 +78,10 @@ class SharedRates:
         self.run(self._beat())
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something beside the requests."""
+        """Run something beside the requests. After the end, do not: timers of limits may still come."""
+        if self._closed:
+            work.close()
+            return
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)

@@ -112,9 +112,9 @@ final class AnswerSubscription<T> implements Flow.Subscription, Runnable {
         over = true;
         return last;
       }
-      if (demand > 0 && state.outstanding.hasAnswer()) {
+      if (demand > 0 && state.answers.hasAnswer()) {
         demand--;
-        Answer<T> answer = state.outstanding.takeAnswer();
+        Answer<T> answer = state.answers.takeAnswer();
         state.capacity.signalAll();
         return () -> subscriber.onNext(answer);
       }
@@ -132,11 +132,11 @@ final class AnswerSubscription<T> implements Flow.Subscription, Runnable {
       state.close();
       return () -> subscriber.onError(new IllegalArgumentException("a demand below 1"));
     }
-    if (!state.closed && state.finished && state.outstanding.count() == 0) {
+    if (!state.closed && state.finished && state.answers.count() == 0) {
       return subscriber::onComplete;
     }
     // Answers that precede a failure are still passed on. After the caller closed the stream, none is.
-    if (state.failure != null && (state.closed || !state.outstanding.hasAnswer())) {
+    if (state.failure != null && (state.closed || !state.answers.hasAnswer())) {
       SidecarException failure = state.failure;
       return () -> subscriber.onError(failure);
     }

@@ -264,6 +264,7 @@ public final class CiosidecarClient implements AutoCloseable {
    * @param destination the destination of the events that name none
    * @param options the options of the stream
    * @return the stream; it connects in the background, and events may be sent at once
+   * @throws IllegalArgumentException if the options have an affinity and the client has not several addresses
    * @throws IllegalStateException if the client is closed
    */
   public <T> EventStream<T> stream(Destination destination, StreamOptions options) {
@@ -276,6 +277,7 @@ public final class CiosidecarClient implements AutoCloseable {
    * @param <T> the type of the attachments
    * @param options the options of the stream
    * @return the stream; it connects in the background, and events may be sent at once
+   * @throws IllegalArgumentException if the options have an affinity and the client has not several addresses
    * @throws IllegalStateException if the client is closed
    */
   public <T> EventStream<T> stream(StreamOptions options) {
@@ -310,7 +312,7 @@ public final class CiosidecarClient implements AutoCloseable {
             .authorized(SidecarServiceGrpc.newBlockingStub(channel.channel()))
             .withDeadlineAfter(deadline.toNanos(), TimeUnit.NANOSECONDS);
     FirstConnection first = channel.firstConnection();
-    ConnectLimit limit = channel.connectLimit();
+    ConnectLimit limit = channel.connectLimit(channel.channel());
     try {
       R response = limit.apply(() -> method.apply(stub));
       first.answered();

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Flow;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
 /**
@@ -21,11 +22,14 @@ import java.util.function.Consumer;
  * @param <T> the type of the attachments
  */
 public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoCloseable {
+  /** How long closing a stream with affinity waits for the sidecars to end their calls. */
+  private static final Duration ORDERLY_END = Duration.ofSeconds(2);
+
   private final SidecarChannel channel;
   private final Destination destination;
   private final Consumer<EventStream<?>> onClose;
   private final StreamState<T> state;
-  private final Thread thread;
+  private final List<Thread> threads;
 
   EventStream(
       SidecarChannel channel,
@@ -35,13 +39,18 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
     this.channel = channel;
     this.destination = destination;
     this.onClose = onClose;
-    this.state = new StreamState<>(options);
-    this.thread = new Thread(new StreamLoop<>(channel, state), "ciosidecar-stream");
-    this.thread.setDaemon(true);
+    this.state = new StreamState<>(channel, options);
+    this.threads = state.lanes.stream().map(this::thread).toList();
+  }
+
+  private Thread thread(Lane<T> lane) {
+    Thread thread = new Thread(new StreamLoop<>(channel, state, lane), "ciosidecar-stream");
+    thread.setDaemon(true);
+    return thread;
   }
 
   void start() {
-    thread.start();
+    threads.forEach(Thread::start);
   }
 
   /**
@@ -58,10 +67,11 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
    */
   public void send(Event event, T attachment) throws InterruptedException {
     Destination eventDestination = event.destinationOr(destination);
+    int slot = slot(event);
     state.lock.lockInterruptibly();
     try {
       awaitCapacity();
-      state.add(event, eventDestination, attachment);
+      state.add(state.answers.add(event, eventDestination, attachment, null, slot));
     } finally {
       state.lock.unlock();
     }
@@ -94,18 +104,26 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
       throws InterruptedException {
     List<BatchEntry<T>> batch = List.copyOf(entries);
     batch.forEach(entry -> entry.event().destinationOr(destination));
+    int[] slots = batch.stream().mapToInt(entry -> slot(entry.event())).toArray();
     state.lock.lockInterruptibly();
     try {
       awaitCapacity();
-      for (BatchEntry<T> entry : batch) {
+      for (int index = 0; index < slots.length; index++) {
+        BatchEntry<T> entry = batch.get(index);
         Event event = entry.event();
-        state.outstanding.add(
-            event, event.destinationOr(destination), entry.attachment(), group);
+        state.add(
+            state.answers.add(
+                event, event.destinationOr(destination), entry.attachment(), group, slots[index]));
       }
       state.sendNow();
     } finally {
       state.lock.unlock();
     }
+  }
+
+  /** Returns the slot of the event's person on a stream with affinity; otherwise 0. */
+  private int slot(Event event) {
+    return state.hasAffinity() ? PersonSlots.slot(PersonKey.of(event.item())) : 0;
   }
 
   /** Waits until flow control admits an event. Under the lock. */
@@ -127,7 +145,7 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
         throw new IllegalStateException(
             "too many outstanding events: a subscriber that sends would wait for itself");
       }
-      if (!state.outstanding.hasSent()) {
+      if (!state.hasSent()) {
         // Only an answer admits another event, and no event was sent yet.
         state.sendNow();
       }
@@ -197,7 +215,7 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
     return subscriber.done;
   }
 
-  /** {@return how many times the stream had to open another call} */
+  /** {@return how many times the stream had to open another call; with affinity, at all addresses together} */
   public int reconnects() {
     state.lock.lock();
     try {
@@ -227,20 +245,51 @@ public final class EventStream<T> implements Flow.Publisher<Answer<T>>, AutoClos
    */
   @Override
   public void close() {
+    boolean interrupted = !awaitOrderlyEnd();
     cancel();
-    boolean interrupted = false;
-    while (thread.isAlive()) {
-      try {
-        // Once the stream is closed, the thread waits for the lock only.
-        thread.join();
-      } catch (InterruptedException signal) {
-        interrupted = true;
+    for (Thread thread : threads) {
+      while (thread.isAlive()) {
+        try {
+          // Once the stream is closed, the thread waits for the lock only.
+          thread.join();
+        } catch (InterruptedException signal) {
+          interrupted = true;
+        }
       }
     }
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
     onClose.accept(this);
+  }
+
+  /** Waits for the sidecars of a complete stream to end their calls. Returns false if interrupted. */
+  private boolean awaitOrderlyEnd() {
+    if (!state.hasAffinity() || !isComplete()) {
+      return true;
+    }
+    // The sidecars get Finish only now: any of them could have had to take another's events.
+    long endsNanos = System.nanoTime() + ORDERLY_END.toNanos();
+    try {
+      for (Thread thread : threads) {
+        long leftMs = TimeUnit.NANOSECONDS.toMillis(endsNanos - System.nanoTime());
+        if (leftMs > 0) {
+          thread.join(leftMs);
+        }
+      }
+      return true;
+    } catch (InterruptedException signal) {
+      return false;
+    }
+  }
+
+  private boolean isComplete() {
+    state.lock.lock();
+    try {
+      return state.isDone() && !state.isOver();
+    } finally {
+      state.lock.unlock();
+    }
   }
 
   private static <T> void reject(Flow.Subscriber<? super Answer<T>> subscriber) {

@@ -11,12 +11,14 @@ final class OutstandingEvent<T> {
   final SourceConnection connection;
   final T attachment;
   final BatchGroup group;
+  /** The slot of the event's person on a stream with affinity; otherwise 0. */
+  final int slot;
   int destinationId;
   int connectionId;
   Result result;
 
   OutstandingEvent(
-      long position, Event event, Destination destination, T attachment, BatchGroup group) {
+      long position, Event event, Destination destination, T attachment, BatchGroup group, int slot) {
     this.position = position;
     this.item = event.item();
     this.sizeBytes = event.sizeBytes();
@@ -24,6 +26,7 @@ final class OutstandingEvent<T> {
     this.connection = event.connection().orElse(null);
     this.attachment = attachment;
     this.group = group;
+    this.slot = slot;
   }
 
   /** Returns whether both events have the same destination and the same connection. */

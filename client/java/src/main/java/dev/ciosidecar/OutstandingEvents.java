@@ -8,44 +8,39 @@ import dev.ciosidecar.v1.UpsertDestinations;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
-/** The events of a stream whose answers are not taken yet. Has no I/O, no clock and no lock. */
+/**
+ * The unanswered events of one lane, a connection of a stream: waiting or sent. Has no I/O, no clock and no
+ * lock.
+ */
 final class OutstandingEvents<T> {
-  private final boolean unordered;
+  private final AnswerQueue<T> answers;
+  // True: a draining sidecar's DRAINING is no result, because another sidecar can take the event.
+  private final boolean movesEvents;
   private long maxBatchBytes;
   private int maxBatchEvents;
-  // Ordered: all outstanding events. Unordered: those that have a result.
-  private final Deque<OutstandingEvent<T>> answers = new ArrayDeque<>();
   private final Deque<OutstandingEvent<T>> waiting = new ArrayDeque<>();
   private long waitingBytes;
   // By batch id, in the order of sending, which is also the order of resending.
-  private final Map<Long, List<OutstandingEvent<T>>> sent = new LinkedHashMap<>();
+  private final Map<Long, SentBatch<T>> sent = new LinkedHashMap<>();
+  // The positions on the stream of the events that were returned on this call.
+  private final Set<Long> returnedPositions = new HashSet<>();
   private final SentPositions positions = new SentPositions();
   private final ReferenceTable<Destination> destinations = new ReferenceTable<>(1);
   private final ReferenceTable<SourceConnection> connections = new ReferenceTable<>(1);
   private long nextBatchId = 1;
-  private long nextPosition;
-  private int count;
-  private long bytes;
   private long answered;
 
-  OutstandingEvents(int maxBatchEvents, int maxBatchBytes, boolean unordered) {
-    this.unordered = unordered;
-    this.maxBatchEvents = maxBatchEvents;
-    this.maxBatchBytes = maxBatchBytes;
-  }
-
-  /** Returns the number of outstanding events. */
-  int count() {
-    return count;
-  }
-
-  /** Returns the size of the outstanding events. */
-  long bytes() {
-    return bytes;
+  OutstandingEvents(AnswerQueue<T> answers, StreamOptions options) {
+    this.answers = answers;
+    this.movesEvents = options.affinity() == Affinity.PERSON;
+    this.maxBatchEvents = options.maxBatchEvents();
+    this.maxBatchBytes = options.maxBatchBytes();
   }
 
   /** Returns how many events sidecars have answered since the stream was opened. */
@@ -68,22 +63,20 @@ final class OutstandingEvents<T> {
     return !waiting.isEmpty();
   }
 
+  /** Returns how many events are not sent yet. */
+  int waitingCount() {
+    return waiting.size();
+  }
+
   /** Returns whether the waiting events fill a batch. */
   boolean batchIsFull() {
     return waiting.size() >= maxBatchEvents || waitingBytes >= maxBatchBytes;
   }
 
-  /** Adds an event. A null group stands for an event that may share a batch with any other. */
-  void add(Event event, Destination destination, T attachment, BatchGroup group) {
-    OutstandingEvent<T> added =
-        new OutstandingEvent<>(nextPosition++, event, destination, attachment, group);
-    count++;
-    if (!unordered) {
-      answers.add(added);
-    }
-    waiting.add(added);
-    waitingBytes += added.sizeBytes;
-    bytes += added.sizeBytes;
+  /** Adds an event to the lane. */
+  void enqueue(OutstandingEvent<T> event) {
+    waiting.add(event);
+    waitingBytes += event.sizeBytes;
   }
 
   /** Drops the last batch that was taken: it could not be sent and will have no answer. */
@@ -91,10 +84,27 @@ final class OutstandingEvents<T> {
     sent.remove(nextBatchId - 1);
   }
 
-  /** Drops the events that are not sent: they will have no answer. */
-  void dropWaiting() {
+  /** Returns the events that are not sent, and gives them up. */
+  List<OutstandingEvent<T>> takeWaiting() {
+    List<OutstandingEvent<T>> events = List.copyOf(waiting);
     waiting.clear();
     waitingBytes = 0;
+    return events;
+  }
+
+  /** Returns all events without an answer, in order, and gives them up. The call has ended. */
+  List<OutstandingEvent<T>> takeUnanswered() {
+    List<OutstandingEvent<T>> events = new ArrayList<>(takeSent());
+    events.addAll(takeWaiting());
+    return events;
+  }
+
+  private List<OutstandingEvent<T>> takeSent() {
+    List<OutstandingEvent<T>> events =
+        sent.values().stream().flatMap(batch -> batch.unanswered().stream()).toList();
+    sent.clear();
+    returnedPositions.clear();
+    return events;
   }
 
   /** Starts over with another call: the events that were sent and have no result wait again, in order. */
@@ -108,9 +118,7 @@ final class OutstandingEvents<T> {
       // The other half of a message is for the options of the events.
       maxBatchBytes = Math.min(maxBatchBytes, limits.getMaxMessageBytes() / 2);
     }
-    List<OutstandingEvent<T>> resent =
-        sent.values().stream().flatMap(List::stream).filter(event -> event.result == null).toList();
-    sent.clear();
+    List<OutstandingEvent<T>> resent = takeSent();
     for (int index = resent.size() - 1; index >= 0; index--) {
       waiting.addFirst(resent.get(index));
       waitingBytes += resent.get(index).sizeBytes;
@@ -124,7 +132,7 @@ final class OutstandingEvents<T> {
       return List.of();
     }
     long batchId = nextBatchId++;
-    sent.put(batchId, events);
+    sent.put(batchId, new SentBatch<>(events));
     positions.add(batchId, events.stream().mapToLong(event -> event.position).toArray());
     TransformStreamRequest message =
         TransformStreamRequest.newBuilder().setBatch(batch(events).setBatchId(batchId)).build();
@@ -189,45 +197,51 @@ final class OutstandingEvents<T> {
    *
    * @throws IndexOutOfBoundsException or another unchecked exception if the sidecar violates the contract
    */
-  void record(Results results) {
-    List<OutstandingEvent<T>> events = sent.get(results.getBatchId());
-    if (events == null) {
-      return;
+  RecordedResults<T> record(Results results) {
+    List<OutstandingEvent<T>> nowAnswered = new ArrayList<>();
+    List<OutstandingEvent<T>> nowReturned = new ArrayList<>();
+    SentBatch<T> batch = sent.get(results.getBatchId());
+    if (batch == null) {
+      return new RecordedResults<>(nowAnswered, nowReturned);
     }
     int[] batchPositions = ResultReader.positions(results);
     List<Result> read =
-        ResultReader.read(results, position -> events.get(position).position, positions::find);
+        ResultReader.read(
+            results, position -> batch.events().get(position).position, positions::find);
     for (int index = 0; index < batchPositions.length; index++) {
-      OutstandingEvent<T> event = events.get(batchPositions[index]);
-      if (event.result == null) {
+      int position = batchPositions[index];
+      if (!batch.isUnanswered(position)) {
+        continue;
+      }
+      OutstandingEvent<T> event = batch.events().get(position);
+      if (movesEvents && mayMove(read.get(index))) {
+        batch.returned().set(position);
+        returnedPositions.add(event.position);
+        nowReturned.add(event);
+      } else {
         event.result = read.get(index);
         answered++;
-        if (unordered) {
-          answers.add(event);
-        }
+        answers.answered(event);
+        nowAnswered.add(event);
       }
     }
     if (results.getBatchComplete()) {
-      if (events.stream().anyMatch(event -> event.result == null)) {
+      if (!batch.unanswered().isEmpty()) {
         throw new IllegalStateException("a complete batch has events without an answer");
       }
       sent.remove(results.getBatchId());
     }
+    return new RecordedResults<>(nowAnswered, nowReturned);
   }
 
-  /** Returns whether an answer can be taken. */
-  boolean hasAnswer() {
-    return !answers.isEmpty() && answers.peek().result != null;
-  }
-
-  /**
-   * Takes the next answer: in the order of the events or, unordered, in the order of arrival. MUST NOT be
-   * called unless {@link #hasAnswer}.
-   */
-  Answer<T> takeAnswer() {
-    OutstandingEvent<T> event = answers.remove();
-    count--;
-    bytes -= event.sizeBytes;
-    return new Answer<>(event.attachment, event.result);
+  /** Returns whether a draining sidecar did not send the event, nor the one that blocked it. */
+  private boolean mayMove(Result result) {
+    return result
+        .error()
+        .filter(
+            error ->
+                error.code().equals("DRAINING")
+                    || error.blockedBy().stream().anyMatch(returnedPositions::contains))
+        .isPresent();
   }
 }

@@ -24,6 +24,18 @@ final class ReconnectBackoff {
     this.beganNanos = beganNanos;
   }
 
+  /** Returns whether a connection had answers or lasted: the next one need not wait as long. */
+  static boolean wasUseful(long lastedNanos, boolean progress) {
+    return progress || lastedNanos > MAX_DELAY_MS * 1_000_000;
+  }
+
+  /** Notes that another lane of the stream had a connection: only a stream without any gives up. */
+  void connectedAt(long nanos) {
+    if (failing && nanos - failingSinceNanos > 0) {
+      failingSinceNanos = nanos;
+    }
+  }
+
   /**
    * Returns the delay before the next connection, in milliseconds: random, up to a limit that doubles.
    *
@@ -35,7 +47,7 @@ final class ReconnectBackoff {
    *     or if no first connection came within its own time limit
    */
   long nextDelayMs(long nowNanos, long lastedNanos, boolean progress, String reason) {
-    if (progress || lastedNanos > MAX_DELAY_MS * 1_000_000) {
+    if (wasUseful(lastedNanos, progress)) {
       failing = false;
       limitMs = FIRST_DELAY_MS;
     }

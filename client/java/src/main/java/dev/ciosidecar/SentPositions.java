@@ -4,6 +4,7 @@ import dev.ciosidecar.v1.ItemRef;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.stream.IntStream;
 
 /**
  * The positions on the stream of the events in sent batches. An error may refer to an event that is answered.
@@ -14,9 +15,11 @@ final class SentPositions {
   /** One batch. `listed` is null if the positions are consecutive, as they are unless events were resent. */
   private record Positions(long first, int count, long[] listed) {
     static Positions of(long[] positions) {
-      int count = positions.length;
-      boolean consecutive = positions[count - 1] - positions[0] == count - 1;
-      return new Positions(positions[0], count, consecutive ? null : positions);
+      long first = positions[0];
+      // Of a lane, the last position may be right by chance: events of other lanes join it in any order.
+      boolean consecutive =
+          IntStream.range(0, positions.length).allMatch(index -> positions[index] == first + index);
+      return new Positions(first, positions.length, consecutive ? null : positions);
     }
 
     long at(int index) {

@@ -21,15 +21,19 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
- * A gRPC channel with threads of its own.
+ * The connections to the sidecars, with threads of their own: a channel for all addresses and, for streams
+ * with affinity, one for each.
  *
  * <p>gRPC would share its threads among all channels of the process and keep them for a while afterwards. The
- * threads of this channel end when it is closed.
+ * threads of these channels end when they are closed.
  */
 final class SidecarChannel implements AutoCloseable {
   private static final String SERVICE = "ciosidecar.v1.SidecarService";
@@ -58,7 +62,13 @@ final class SidecarChannel implements AutoCloseable {
 
   private final ExecutorService executor = Executors.newCachedThreadPool(threads("ciosidecar-"));
   private final EventLoopGroup eventLoop;
+  // Different ones.
+  private final List<String> addresses;
+  private final Function<List<String>, ManagedChannel> newChannel;
   private final ManagedChannel channel;
+  // Under the lock of this object. Made when a stream with affinity first needs them.
+  private List<ManagedChannel> byAddress = List.of();
+  private boolean closed;
   private final FirstConnection first;
   private final CallCredentials token;
 
@@ -78,7 +88,9 @@ final class SidecarChannel implements AutoCloseable {
     if (unix && !(credentials instanceof InsecureChannelCredentials)) {
       throw new IllegalArgumentException("a sidecar has no TLS on its unix sockets");
     }
-    String target = target(addresses);
+    this.addresses = addresses.stream().distinct().toList();
+    // Refuses addresses of different kinds before any thread is started.
+    target(this.addresses);
     if (unix) {
       // The exception says why this platform has no unix sockets.
       Epoll.ensureAvailability();
@@ -89,32 +101,62 @@ final class SidecarChannel implements AutoCloseable {
             1,
             threads("ciosidecar-io-"),
             unix ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
-    NettyChannelBuilder builder =
-        NettyChannelBuilder.forTarget(target, credentials)
-            .channelType(kind, null)
-            .eventLoopGroup(eventLoop)
-            .executor(executor)
-            .offloadExecutor(executor)
-            .maxInboundMessageSize(MAX_MESSAGE_BYTES)
-            .keepAliveTime(keepAliveTime.toMillis(), TimeUnit.MILLISECONDS)
-            .keepAliveTimeout(keepAliveTimeout.toMillis(), TimeUnit.MILLISECONDS)
-            // A sidecar is near; the proxies of the environment are for distant servers.
-            .proxyDetector(address -> null)
-            .disableServiceConfigLookUp()
-            .defaultServiceConfig(SERVICE_CONFIG)
-            .intercept(interceptors);
-    if (unix) {
-      // gRPC sets TCP's keep-alive on every socket; netty would log a warning for each unix socket.
-      builder.withOption(ChannelOption.SO_KEEPALIVE, null);
-    }
-    if (serverName != null) {
-      builder.overrideAuthority(serverName);
-    }
-    channel = builder.build();
+    newChannel =
+        called -> {
+          NettyChannelBuilder builder =
+              NettyChannelBuilder.forTarget(target(called), credentials)
+                  .channelType(kind, null)
+                  .eventLoopGroup(eventLoop)
+                  .executor(executor)
+                  .offloadExecutor(executor)
+                  .maxInboundMessageSize(MAX_MESSAGE_BYTES)
+                  .keepAliveTime(keepAliveTime.toMillis(), TimeUnit.MILLISECONDS)
+                  .keepAliveTimeout(keepAliveTimeout.toMillis(), TimeUnit.MILLISECONDS)
+                  // A sidecar is near; the proxies of the environment are for distant servers.
+                  .proxyDetector(address -> null)
+                  .disableServiceConfigLookUp()
+                  .defaultServiceConfig(SERVICE_CONFIG)
+                  .intercept(interceptors);
+          if (unix) {
+            // gRPC sets TCP's keep-alive on every socket; netty would log a warning for each unix socket.
+            builder.withOption(ChannelOption.SO_KEEPALIVE, null);
+          }
+          if (serverName != null) {
+            builder.overrideAuthority(serverName);
+          }
+          return builder.build();
+        };
+    channel = newChannel.apply(this.addresses);
   }
 
+  /** Returns the channel for all addresses. */
   ManagedChannel channel() {
     return channel;
+  }
+
+  /** Returns the addresses, each once. */
+  List<String> addresses() {
+    return addresses;
+  }
+
+  /**
+   * Returns a channel for each address, in the order of {@link #addresses}.
+   *
+   * @throws IllegalArgumentException if there are not several addresses
+   * @throws IllegalStateException if the client is closed
+   */
+  synchronized List<ManagedChannel> channelsByAddress() {
+    if (addresses.size() < 2) {
+      throw new IllegalArgumentException(
+          "affinity needs a client with the addresses of several sidecars");
+    }
+    if (closed) {
+      throw new IllegalStateException("the client is closed");
+    }
+    if (byAddress.isEmpty()) {
+      byAddress = addresses.stream().map(List::of).map(newChannel).toList();
+    }
+    return byAddress;
   }
 
   /** Returns the stub with the token of this channel. */
@@ -126,8 +168,12 @@ final class SidecarChannel implements AutoCloseable {
     return first;
   }
 
-  ConnectLimit connectLimit() {
-    return new ConnectLimit(channel, first, eventLoop);
+  ConnectLimit connectLimit(ManagedChannel called) {
+    return new ConnectLimit(called, first, eventLoop);
+  }
+
+  ScheduledExecutorService timers() {
+    return eventLoop;
   }
 
   ExecutorService executor() {
@@ -137,10 +183,13 @@ final class SidecarChannel implements AutoCloseable {
   /** Ends all calls and threads. Waits for the threads, except those in a caller's own code. */
   @Override
   public void close() {
-    channel.shutdownNow();
+    List<ManagedChannel> channels = allChannels();
+    channels.forEach(ManagedChannel::shutdownNow);
     boolean interrupted = false;
     try {
-      channel.awaitTermination(CLOSING_SECONDS, TimeUnit.SECONDS);
+      for (ManagedChannel each : channels) {
+        each.awaitTermination(CLOSING_SECONDS, TimeUnit.SECONDS);
+      }
     } catch (InterruptedException signal) {
       interrupted = true;
     }
@@ -156,6 +205,12 @@ final class SidecarChannel implements AutoCloseable {
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  /** Returns all channels, and lets no other be made. */
+  private synchronized List<ManagedChannel> allChannels() {
+    closed = true;
+    return Stream.concat(Stream.of(channel), byAddress.stream()).toList();
   }
 
   /** Returns one gRPC target for all addresses. */

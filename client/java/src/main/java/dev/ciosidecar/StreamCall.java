@@ -12,11 +12,12 @@ import io.grpc.stub.ClientResponseObserver;
 import java.util.List;
 
 /**
- * One call of a stream, from OpenStream to its end. {@link #run} sends; gRPC's threads pass on the responses.
+ * One call of a lane, from OpenStream to its end. {@link #run} sends; gRPC's threads pass on the responses.
  */
 final class StreamCall<T>
     implements ClientResponseObserver<TransformStreamRequest, TransformStreamResponse> {
   private final StreamState<T> state;
+  private final Lane<T> lane;
   private final FirstConnection first;
   private ClientCallStreamObserver<TransformStreamRequest> requests;
 
@@ -25,12 +26,13 @@ final class StreamCall<T>
   private boolean draining;
   private Status ended;
 
-  StreamCall(StreamState<T> state, FirstConnection first) {
+  StreamCall(StreamState<T> state, Lane<T> lane, FirstConnection first) {
     this.state = state;
+    this.lane = lane;
     this.first = first;
   }
 
-  /** Makes the call and returns the status it ended with; CANCELLED if the caller closed the stream. */
+  /** Makes the call and returns the status it ended with; CANCELLED if the stream needs it no more. */
   Status run(SidecarServiceStub stub) throws InterruptedException {
     stub.transformStream(this);
     try {
@@ -58,8 +60,8 @@ final class StreamCall<T>
       state.lock.lock();
       try {
         if (ended == null) {
-          state.outstanding.dropLastBatch();
-          state.stopSending(fault);
+          lane.outstanding.dropLastBatch();
+          state.stopSending(lane, fault);
           ended = Status.CANCELLED;
         }
       } finally {
@@ -83,15 +85,15 @@ final class StreamCall<T>
     state.lock.lock();
     try {
       while (!sendsNoMore()) {
-        if (!opened || !state.outstanding.hasWaiting() || !requests.isReady()) {
-          state.toSend.await();
+        if (!opened || !lane.outstanding.hasWaiting() || !requests.isReady()) {
+          lane.toSend.await();
           continue;
         }
-        long lingerNanos = state.remainingLingerNanos();
+        long lingerNanos = lane.remainingLingerNanos();
         if (lingerNanos == 0) {
           return takeMessages();
         }
-        state.toSend.awaitNanos(lingerNanos);
+        lane.toSend.awaitNanos(lingerNanos);
       }
       return List.of();
     } finally {
@@ -101,26 +103,32 @@ final class StreamCall<T>
 
   private List<TransformStreamRequest> takeMessages() {
     try {
-      return state.takeMessages();
+      return lane.outstanding.takeMessages();
     } catch (RuntimeException | Error fault) {
-      state.stopSending(fault);
+      state.stopSending(lane, fault);
       return List.of();
     }
   }
 
   private boolean sendsNoMore() {
+    endIfUnneeded();
     return ended != null
-        || state.closed
+        || state.isOver()
         || draining
-        || (opened
-            && (state.finished || state.fault != null)
-            && !state.outstanding.hasWaiting());
+        || (opened && state.hasSentAll(lane));
+  }
+
+  /** Ends a call that still connects once all events are answered: nothing is left for it to do. */
+  private void endIfUnneeded() {
+    if (ended == null && !opened && state.hasAffinity() && state.isDone()) {
+      ended = Status.CANCELLED;
+    }
   }
 
   private boolean isOver() {
     state.lock.lock();
     try {
-      return ended != null || state.closed;
+      return ended != null || state.isOver();
     } finally {
       state.lock.unlock();
     }
@@ -129,8 +137,10 @@ final class StreamCall<T>
   private Status awaitEnd() throws InterruptedException {
     state.lock.lock();
     try {
-      while (ended == null && !state.closed) {
-        state.toSend.await();
+      endIfUnneeded();
+      while (ended == null && !state.isOver()) {
+        lane.toSend.await();
+        endIfUnneeded();
       }
       if (ended == null) {
         // From here on, the responses of this call are ignored.
@@ -151,7 +161,7 @@ final class StreamCall<T>
   private void wakeSender() {
     state.lock.lock();
     try {
-      state.toSend.signalAll();
+      lane.toSend.signalAll();
     } finally {
       state.lock.unlock();
     }
@@ -166,18 +176,14 @@ final class StreamCall<T>
       }
       switch (response.getMessageCase()) {
         case OPENED -> {
-          state.outstanding.connect(response.getOpened().getLimits());
           opened = true;
           first.answered();
-          state.sendNow();
+          state.opened(lane, response.getOpened().getLimits());
         }
-        case RESULTS -> {
-          record(response.getResults());
-          state.wakeSubscriber();
-        }
+        case RESULTS -> record(response.getResults());
         case DRAIN -> {
           draining = true;
-          state.toSend.signalAll();
+          state.draining(lane);
         }
         case MESSAGE_NOT_SET -> {
           // A message of a newer contract is ignored.
@@ -190,11 +196,11 @@ final class StreamCall<T>
 
   private void record(Results results) {
     try {
-      state.outstanding.record(results);
+      state.recorded(lane, lane.outstanding.record(results));
     } catch (RuntimeException fault) {
       // Another call would get the same answer.
       ended = Status.UNKNOWN.withDescription("the sidecar broke the contract: " + fault);
-      state.toSend.signalAll();
+      lane.toSend.signalAll();
     }
   }
 
@@ -214,7 +220,7 @@ final class StreamCall<T>
       if (ended == null) {
         ended = status;
       }
-      state.toSend.signalAll();
+      lane.toSend.signalAll();
     } finally {
       state.lock.unlock();
     }

@@ -8,22 +8,24 @@ import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
-/** Keeps a stream connected until all its events are answered or the stream fails. */
+/** Keeps a lane connected until all events of its stream are answered or the stream fails. */
 final class StreamLoop<T> implements Runnable {
   // A broken connection may end in INTERNAL too.
   private static final Set<Status.Code> RETRYABLE =
       Set.of(Status.Code.OK, Status.Code.UNAVAILABLE, Status.Code.ABORTED, Status.Code.INTERNAL);
 
-  private final SidecarChannel channel;
+  private final SidecarChannel sidecars;
   private final StreamState<T> state;
+  private final Lane<T> lane;
   private final ReconnectBackoff backoff;
   private final Deadline deadline;
 
-  StreamLoop(SidecarChannel channel, StreamState<T> state) {
-    this.channel = channel;
+  StreamLoop(SidecarChannel sidecars, StreamState<T> state, Lane<T> lane) {
+    this.sidecars = sidecars;
     this.state = state;
+    this.lane = lane;
     this.backoff = new ReconnectBackoff(
-            state.options.reconnectFor(), new Random(), channel.firstConnection(), System.nanoTime());
+            state.options.reconnectFor(), new Random(), sidecars.firstConnection(), System.nanoTime());
     this.deadline =
         state.options.deadline()
             .map(limit -> Deadline.after(limit.toNanos(), TimeUnit.NANOSECONDS))
@@ -51,7 +53,7 @@ final class StreamLoop<T> implements Runnable {
   }
 
   private void keepConnected() throws InterruptedException {
-    SidecarServiceStub stub = channel.authorized(SidecarServiceGrpc.newStub(channel.channel()));
+    SidecarServiceStub stub = sidecars.authorized(SidecarServiceGrpc.newStub(lane.channel));
     if (deadline != null) {
       stub = stub.withDeadline(deadline);
     }
@@ -63,13 +65,13 @@ final class StreamLoop<T> implements Runnable {
         return;
       }
       // gRPC's own backoff would be added to this one, and grow to two minutes.
-      channel.channel().resetConnectBackoff();
+      lane.channel.resetConnectBackoff();
     }
   }
 
   private Status oneCall(SidecarServiceStub stub) throws InterruptedException {
-    ConnectLimit limit = channel.connectLimit();
-    StreamCall<T> call = new StreamCall<>(state, channel.firstConnection());
+    ConnectLimit limit = sidecars.connectLimit(lane.channel);
+    StreamCall<T> call = new StreamCall<>(state, lane, sidecars.firstConnection());
     try {
       return limit.statusOr(limit.apply(() -> call.run(stub)));
     } catch (InterruptedException | RuntimeException failure) {
@@ -82,7 +84,7 @@ final class StreamLoop<T> implements Runnable {
   private long answered() {
     state.lock.lock();
     try {
-      return state.outstanding.answered();
+      return lane.outstanding.answered();
     } finally {
       state.lock.unlock();
     }
@@ -93,37 +95,49 @@ final class StreamLoop<T> implements Runnable {
       throws InterruptedException {
     state.lock.lock();
     try {
-      if (state.closed) {
-        return false;
-      }
-      if (state.isDone()) {
-        if (state.fault != null) {
-          throw state.fault;
-        }
+      if (!needsCall()) {
         return false;
       }
       boolean cancelled = state.fault != null && status.getCode() == Status.Code.CANCELLED;
       if (!cancelled && !RETRYABLE.contains(status.getCode())) {
         throw SidecarException.of(status, null);
       }
-      long nowNanos = System.nanoTime();
+      long lastedNanos = System.nanoTime() - beganNanos;
+      boolean progress = lane.outstanding.answered() > answeredBefore;
+      state
+          .lost(lane, ReconnectBackoff.wasUseful(lastedNanos, progress))
+          .ifPresent(backoff::connectedAt);
       long delayMs =
           backoff.nextDelayMs(
-              nowNanos,
-              nowNanos - beganNanos,
-              state.outstanding.answered() > answeredBefore,
+              System.nanoTime(),
+              lastedNanos,
+              progress,
               status.isOk() ? "the sidecar ended the stream" : SidecarException.describe(status));
       long leftNanos = TimeUnit.MILLISECONDS.toNanos(delayMs);
       if (deadline != null) {
         leftNanos = Math.min(leftNanos, deadline.timeRemaining(TimeUnit.NANOSECONDS));
       }
-      while (leftNanos > 0 && !state.closed) {
-        leftNanos = state.toSend.awaitNanos(leftNanos);
+      while (leftNanos > 0 && needsCall()) {
+        leftNanos = lane.toSend.awaitNanos(leftNanos);
+      }
+      if (!needsCall()) {
+        return false;
       }
       state.reconnects++;
-      return !state.closed;
+      return true;
     } finally {
       state.lock.unlock();
     }
+  }
+
+  /** Returns whether the lane is to have another call. Throws the fault that ends the stream, if any does. */
+  private boolean needsCall() {
+    if (state.isOver() || !state.isDone()) {
+      return !state.isOver();
+    }
+    if (state.fault != null) {
+      throw state.fault;
+    }
+    return false;
   }
 }

@@ -16,6 +16,7 @@ public final class StreamOptions {
   private final Optional<Duration> deadline;
   private final Optional<DeliveryOptions> delivery;
   private final boolean unordered;
+  private final Affinity affinity;
   private final String clientName;
   private final String clientVersion;
 
@@ -30,6 +31,7 @@ public final class StreamOptions {
     deadline = Optional.ofNullable(builder.deadline);
     delivery = Optional.ofNullable(builder.delivery);
     unordered = builder.unordered;
+    affinity = builder.affinity;
     clientName = builder.clientName;
     clientVersion = builder.clientVersion;
   }
@@ -94,6 +96,11 @@ public final class StreamOptions {
     return unordered;
   }
 
+  /** {@return the choice of the sidecar that an event goes to} */
+  public Affinity affinity() {
+    return affinity;
+  }
+
   /** {@return the name of the caller's program} */
   public String clientName() {
     return clientName;
@@ -118,6 +125,7 @@ public final class StreamOptions {
     private Duration deadline;
     private DeliveryOptions delivery;
     private boolean unordered;
+    private Affinity affinity = Affinity.NONE;
     private String clientName = "ciosidecar-java";
     private String clientVersion = "";
 
@@ -242,6 +250,19 @@ public final class StreamOptions {
      */
     public Builder unordered(boolean unordered) {
       this.unordered = unordered;
+      return this;
+    }
+
+    /**
+     * Sets what chooses the sidecar that an event goes to, of several.
+     *
+     * @param affinity {@link Affinity#PERSON}: all events of a person go to one sidecar, from all streams and
+     *     clients with the same addresses. Needs a client with several addresses. Defaults to
+     *     {@link Affinity#NONE}
+     * @return this
+     */
+    public Builder affinity(Affinity affinity) {
+      this.affinity = Objects.requireNonNull(affinity, "affinity");
       return this;
     }
 

@@ -143,6 +143,42 @@ class FaultsTest {
     }
   }
 
+  /** With affinity, a fault while sending leaves the results of all other events too. */
+  @Test
+  void aSenderThatFailsEndsAStreamWithAffinity() throws Exception {
+    try (ScriptedSidecar first = new ScriptedSidecar(ScriptedSidecar.ANSWERING);
+        ScriptedSidecar second = new ScriptedSidecar(ScriptedSidecar.ANSWERING);
+        CiosidecarClient client =
+            CiosidecarClient.builder()
+                .addresses(first.address(), second.address())
+                .intercept(new Failing(new CountDownLatch(1)))
+                .build();
+        EventStream<Integer> stream =
+            client.stream(
+                DESTINATION,
+                StreamOptions.builder().maxBatchEvents(1).affinity(Affinity.PERSON).build())) {
+      List<Integer> answered = new ArrayList<>();
+      CompletableFuture<Void> done = stream.consume(answer -> answered.add(answer.attachment()));
+      List<BatchEntry<Integer>> entries = new ArrayList<>();
+      for (int index = 0; index < 40; index++) {
+        entries.add(new BatchEntry<>(Played.track("u" + index), index));
+      }
+      stream.sendBatch(entries);
+      while (answersOf(first) + answersOf(second) < 40) { // the test's time limit bounds it
+        Thread.onSpinWait();
+      }
+      stream.send(BAD, 40);
+      SidecarException reason =
+          (SidecarException) assertThrows(ExecutionException.class, () -> await(done)).getCause();
+      assertEquals(Status.Code.INTERNAL, reason.code());
+      assertEquals(Played.upTo(40), answered);
+    }
+  }
+
+  private static int answersOf(ScriptedSidecar sidecar) {
+    return sidecar.callers.stream().mapToInt(caller -> caller.batches.size()).sum();
+  }
+
   /** If an incomplete batch is declared complete, the stream fails with UNKNOWN and does not reconnect. */
   @Test
   void anAnswerThatMakesNoSenseEndsTheStream() throws Exception {

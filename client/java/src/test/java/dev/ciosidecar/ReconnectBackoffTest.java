@@ -72,6 +72,16 @@ class ReconnectBackoffTest {
     assertEquals(100, nextDelayMs(118 * SECOND, 6 * SECOND, false));
   }
 
+  /** The configured time begins no earlier than the last connection of another lane. */
+  @Test
+  void anotherConnectionPostponesTheFailure() {
+    nextDelayMs(0, 0, false);
+    backoff.connectedAt(50 * SECOND);
+    backoff.connectedAt(20 * SECOND);
+    nextDelayMs(110 * SECOND, 0, false);
+    assertThrows(SidecarException.class, () -> nextDelayMs(110 * SECOND + 1, 0, false));
+  }
+
   /** Without progress, the backoff fails after the configured time. */
   @Test
   void theBackoffFailsInTheEnd() {

@@ -21,6 +21,8 @@ class SentPositionsTest {
     positions.add(2, new long[] {3, 9});
     assertEquals(OptionalLong.of(7), find(1, 2));
     assertEquals(OptionalLong.of(9), find(2, 1));
+    positions.add(4, new long[] {5, 1, 7});
+    assertEquals(OptionalLong.of(1), find(4, 1));
     assertEquals(OptionalLong.empty(), find(1, 3));
     assertEquals(OptionalLong.empty(), find(2, -1));
     assertEquals(OptionalLong.empty(), find(3, 0));

@@ -6,6 +6,7 @@ import com.google.protobuf.ByteString;
 import com.google.protobuf.ListValue;
 import com.google.protobuf.Struct;
 import com.google.protobuf.Value;
+import dev.ciosidecar.Affinity;
 import dev.ciosidecar.CiosidecarClient;
 import dev.ciosidecar.DeliveryOptions;
 import dev.ciosidecar.Destination;
@@ -22,6 +23,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
@@ -163,6 +165,9 @@ final class Scenario {
     option("max_batch_bytes", option -> builder.maxBatchBytes(option.asInt()));
     option("max_outstanding_bytes", option -> builder.maxOutstandingBytes(option.asLong()));
     option("unordered", option -> builder.unordered(option.asBoolean()));
+    option(
+        "affinity",
+        option -> builder.affinity(Affinity.valueOf(option.asText().toUpperCase(Locale.ROOT))));
     option("client_name", option -> builder.clientName(option.asText()));
     option("client_version", option -> builder.clientVersion(option.asText()));
     option("max_outstanding_events", option -> builder.maxOutstandingEvents(option.asInt()));
