@@ -34,6 +34,7 @@ from tests.cli.backfills import (
     write_lines,
 )
 from tests.cli.lines import CONFIG
+from tests.processes import COMMAND
 
 SETTINGS = json.dumps(CONFIG).encode()
 
@@ -558,3 +559,59 @@ def test_packed_events_share_requests(tmp_path: Path) -> None:
     assert {place["messageId"] for place in request["events"]} == {
         row["messageId"] for row in found
     }
+
+
+def test_a_misspelled_option_is_no_file(tmp_path: Path) -> None:
+    """Exit code 2 with the option that was meant; after --, a name with hyphens is a file."""
+    lines = write_lines(tmp_path / "--events.jsonl", event(1, "u1"))
+    config = config_file(tmp_path)
+    done = subprocess.run(
+        [*COMMAND, "backfill", str(lines), "--confg", str(config), "--output", str(tmp_path / "o")],
+        capture_output=True,
+        timeout=RUN_WITHIN_S,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "Unknown option: --confg. Did you mean --config?" in said(done)
+    assert not (tmp_path / "o").exists()
+    done = subprocess.run(
+        [*COMMAND, "backfill", "--config", str(config), "--output", "o", "--", "--events.jsonl"],
+        capture_output=True,
+        timeout=RUN_WITHIN_S,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, said(done)
+
+
+def test_a_usage_error_leaves_nothing_in_a_new_output(tmp_path: Path) -> None:
+    """And the next start with the same output works."""
+    output = tmp_path / "out"
+    config = config_file(tmp_path)
+    done = backfill(tmp_path / "missing.jsonl", "--config", config, "--output", output)
+    assert done.returncode == 2
+    assert not output.exists() or not list(output.iterdir())
+    lines = write_lines(tmp_path / "events.jsonl", event(1, "u1"))
+    assert backfill(lines, "--config", config, "--output", output).returncode == 0
+    assert (output / "lock").exists()
+
+
+def test_a_refused_event_keeps_the_place_where_it_first_stood(tmp_path: Path) -> None:
+    """Also after its file was read again; lines without a place get that of the file."""
+    bad = {"type": "track", "userId": "u1"}
+    lines = write_lines(tmp_path / "events.jsonl", event(0, "u1"), b"no json\n", bad)
+    config = config_file(tmp_path)
+    backfill(lines, "--config", config, "--output", tmp_path / "one")
+    (refused,) = (tmp_path / "one").glob("refused-*.jsonl")
+    backfill(refused, "--config", config, "--output", tmp_path / "two")
+    places = [
+        (row["failure"]["file"], row["failure"]["line"])
+        for row in rows(tmp_path / "two", "refused-*")
+    ]
+    assert sorted(places) == [(str(lines), 2), (str(lines), 3)]
+    bare = write_lines(
+        tmp_path / "bare.jsonl", {"event": bad, "failure": {"code": "X", "line": "?"}}
+    )
+    backfill(bare, "--config", config, "--output", tmp_path / "three")
+    (row,) = rows(tmp_path / "three", "refused-*")
+    assert (row["failure"]["file"], row["failure"]["line"]) == (str(bare), 1)

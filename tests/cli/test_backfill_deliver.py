@@ -297,3 +297,97 @@ def test_ctrl_c_ends_a_delivery_which_can_go_on(tmp_path: Path) -> None:
         done = subprocess.run(words, capture_output=True, timeout=RUN_WITHIN_S, check=False)
         assert done.returncode == 0, done.stderr.decode()
         assert sorted(names(sandbox)) == sorted(f"E{number}" for number in range(400))
+
+
+def test_events_without_a_turn_are_not_given_up(tmp_path: Path) -> None:
+    """A sidecar's rate lets few events through within the timeout; all arrive, however small --max-tries is."""
+    lines = write_lines(tmp_path / "events.jsonl", *(event(n, f"u{n}") for n in range(300)))
+    with (
+        running_sandbox() as sandbox,
+        server(
+            *("--listen", "127.0.0.1:0", "--customerio-url", sandbox.url),
+            *("--delivery-rate", "60"),
+        ) as sidecar,
+    ):
+        done = backfill(
+            *(lines, "--config", config_file(tmp_path, eventIds="none"), "--output"),
+            *(tmp_path / "out", "--deliver", "--address", sidecar.addresses[0], "--workers", "1"),
+            *("--timeout-s", "1", "--max-tries", "2"),
+        )
+        counts = requests_of(sandbox)
+    assert done.returncode == 0, said(done)
+    assert json.loads(done.stdout)["outcomes"] == {"200 delivered": 300}
+    assert sorted(counts) == sorted(f"E{number}" for number in range(300))
+
+
+def _interrupted(words: list[str], progress: Path, *, answered: int) -> tuple[int, str]:
+    """Start a command, interrupt it after some answers, and return its exit code and what it said."""
+    with subprocess.Popen(words, stderr=subprocess.PIPE) as process:
+        try:
+            give_up_at = time.monotonic() + RUN_WITHIN_S
+            while process.poll() is None and _final_answers(progress) < answered:
+                assert time.monotonic() < give_up_at
+                time.sleep(0.001)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=RUN_WITHIN_S)
+        finally:
+            process.kill()
+    return process.returncode, " ".join(errors.decode().split())
+
+
+def _final_answers(progress: Path) -> int:
+    return int(_state(progress).get("events", 0))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_waits_for_answers_and_nothing_is_sent_twice(tmp_path: Path, workers: str) -> None:
+    """With 10,000 events on their way, a tenth of whose requests is slow: each arrives in a single request."""
+    lines = write_lines(tmp_path / "events.jsonl", *(event(n, f"u{n}") for n in range(12_000)))
+    progress = tmp_path / "out" / "work" / "progress-00000"
+    with (
+        running_sandbox(fault="slow=0.1:100ms", seed=2) as sandbox,
+        server("--listen", "127.0.0.1:0", "--customerio-url", sandbox.url) as sidecar,
+    ):
+        words = command(
+            *(lines, "--config", config_file(tmp_path), "--output", tmp_path / "out"),
+            *("--deliver", "--address", sidecar.addresses[0], "--workers", workers),
+            *("--partitions", "1", "--timeout-s", "40"),
+        )
+        code, errors = _interrupted(words, progress, answered=200)
+        assert code == 130, errors
+        assert "waiting for the answers to what was sent, at most 40 s" in errors
+        assert "run the same command again" in errors
+        assert 0 < sum(requests_of(sandbox).values()) < 12_000
+        done = subprocess.run(words, capture_output=True, timeout=RUN_WITHIN_S, check=False)
+        counts = requests_of(sandbox)
+    assert done.returncode == 0, done.stderr.decode()
+    assert sorted(counts) == sorted(f"E{number}" for number in range(12_000))
+    assert max(counts.values()) == 1
+
+
+def test_a_second_ctrl_c_ends_a_delivery_at_once(tmp_path: Path) -> None:
+    """Although Customer.io does not answer, and the time limit is far away."""
+    lines = write_lines(tmp_path / "events.jsonl", *(event(n, f"u{n}") for n in range(20)))
+    with (
+        running_sandbox(fault="slow=1:60s") as sandbox,
+        server("--listen", "127.0.0.1:0", "--customerio-url", sandbox.url) as sidecar,
+    ):
+        words = command(
+            *(lines, "--config", config_file(tmp_path), "--output", tmp_path / "out"),
+            *("--deliver", "--address", sidecar.addresses[0], "--workers", "2"),
+            *("--timeout-s", "600"),
+        )
+        with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            try:
+                give_up_at = time.monotonic() + RUN_WITHIN_S
+                while not sandbox.workspace.log.requests and process.poll() is None:
+                    assert time.monotonic() < give_up_at
+                    time.sleep(0.001)
+                process.send_signal(signal.SIGINT)
+                assert "interrupted: nothing more is sent" in process.stderr.readline()
+                process.send_signal(signal.SIGINT)
+                process.communicate(timeout=RUN_WITHIN_S)
+            finally:
+                process.kill()
+        assert process.returncode == 130

@@ -13,7 +13,7 @@ from ciosidecar_sandbox.testing import running_sandbox
 
 from tests.cli.lines import CONFIG, deliver, lines_of, names, track
 from tests.fake_customerio import nobody
-from tests.processes import COMMAND, TIMEOUT_S, run
+from tests.processes import COMMAND, TIMEOUT_S, run, server
 
 
 def lines_in(path: Path) -> list[dict[str, Any]]:
@@ -187,3 +187,35 @@ def test_a_full_disk_ends_the_delivery_with_a_whole_file() -> None:
     assert (
         b"cannot write /dev/full: No space left on device; line 1 failed and is not in it" in errors
     )
+
+
+def test_the_summary_says_what_failed_and_where_it_is(tmp_path: Path) -> None:
+    """Events without a turn are named beside the option, and --failed has the file and first line of each."""
+    config, failed, again = (tmp_path / name for name in ("config.json", "failed", "again"))
+    config.write_text(json.dumps(CONFIG))
+    source = tmp_path / "events.jsonl"
+    source.write_bytes(
+        lines_of(*(track(number)["event"] | {"userId": f"u{number}"} for number in range(200)))
+    )
+    with (
+        running_sandbox() as sandbox,
+        server(
+            *("--listen", "127.0.0.1:0", "--customerio-url", sandbox.url, "--delivery-rate", "20")
+        ) as sidecar,
+    ):
+        target = ["--target", sidecar.addresses[0], "--timeout-s", "1"]
+        common = ["--config", str(config), *target]
+        done = run("deliver", str(source), *common, "--failed", str(failed))
+        kept = lines_in(failed)
+        said = " ".join(done.stderr.decode().split())
+        assert done.returncode == 1
+        assert f"{len(kept)} events were written to {failed} (--failed)" in said
+        unsent = sum(line["failure"]["attempts"] == 0 for line in kept)
+        assert unsent > 100
+        assert f"{unsent} events were not sent within --timeout-s: raise it, or use" in said
+        assert {line["failure"]["file"] for line in kept} == {str(source)}
+        run("deliver", str(failed), *common, "--failed", str(again))
+        places = [line["failure"]["line"] for line in kept]
+        assert {line["failure"]["file"] for line in lines_in(again)} == {str(source)}
+        assert {line["failure"]["line"] for line in lines_in(again)} <= set(places)
+        assert lines_in(again)[-1]["failure"]["line"] == places[-1]

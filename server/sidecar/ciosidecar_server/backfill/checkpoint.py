@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,6 +12,7 @@ from msgspec.json import Decoder, encode
 
 from .errors import EXIT_USAGE, BackfillFailed
 from .files import cannot_write, write_all
+from .manifest import NAME as MANIFEST
 from .tasks import KeysResult, PartitionResult, SpillResult
 
 NAME = "checkpoint.jsonl"
@@ -34,18 +36,28 @@ class Lock:
         self._path = directory / LOCK
 
     def __enter__(self) -> Self:
-        try:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as problem:
-            raise cannot_write(self._path, problem) from None
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        while True:
+            try:
+                self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            except OSError as problem:
+                raise cannot_write(self._path, problem) from None
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(self._descriptor)
+                raise BackfillFailed(
+                    f"another backfill is running in {self._path.parent}", EXIT_USAGE
+                ) from None
+            if self._is_in_place():
+                return self
             os.close(self._descriptor)
-            raise BackfillFailed(
-                f"another backfill is running in {self._path.parent}", EXIT_USAGE
-            ) from None
-        return self
+
+    def _is_in_place(self) -> bool:
+        """Return False if the backfill that ended in between has removed the file."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False
 
     def __exit__(
         self,
@@ -53,6 +65,10 @@ class Lock:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if not (self._path.parent / MANIFEST).exists():
+            # Nothing has begun, as after a usage error.
+            with suppress(OSError):
+                self._path.unlink()
         os.close(self._descriptor)
 
 

@@ -2,16 +2,15 @@
 
 A stream sends until an event fails retryably. Then it sends nothing more until all events that are on their way are
 answered, and sends the failed ones again, in their order, before newer events. So the order of each person holds.
+Answers are recorded as they come, so that a later start knows of all of them.
 """
 
 import random
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, field
 from typing import Any
 
 from ciosidecar import (
@@ -32,15 +31,21 @@ from ciosidecar_transform import Outcome
 from ..jsonl.failures import failed_line
 from ..jsonl.reading import Line
 from .delivery_progress import DeliveryProgress
+from .delivery_window import MAX_EVENTS, DeliveryWindow
 from .errors import BackfillFailed
 from .events import LineReader
+from .interruption import StopRequest, StopWatch
 from .spills import SpilledEvent, read_partition
 from .tasks import PartitionResult, PartitionTask
 
-_STREAM = StreamOptions(client_name="ciosidecar backfill")
+_STREAM = StreamOptions(
+    client_name="ciosidecar backfill", unordered=True, max_outstanding_events=MAX_EVENTS
+)
 _FIRST_DELAY_S, _MAX_DELAY_S = 0.1, 60.0
 _WRITE_EVERY_S = 0.02
 _WRITE_EVERY_EVENTS = 100
+# A state with thousands of positions takes milliseconds: at most a tenth of the time goes there.
+_WRITE_SHARE = 10
 _MAX_KNOWN_DESTINATIONS = 1000
 
 
@@ -69,10 +74,11 @@ class DeliverPartition:
     timeout_s: float | None = None
     """As `DeliveryOptions.timeout_s`."""
     max_tries: int = 20
-    """How often an event with retryable failures is sent. BLOCKED does not count."""
+    """How often an event with retryable failures is sent. Answers to events that were not sent do not count,
+    unless no event of their round was delivered. BLOCKED never counts."""
 
-    def __call__(self, task: PartitionTask) -> PartitionResult:
-        """Deliver what an earlier start did not.
+    def __call__(self, task: PartitionTask) -> PartitionResult | None:
+        """Deliver what an earlier start did not. Return None if Ctrl-C ended the delivery before its end.
 
         Raises:
             BackfillFailed: No sidecar can be used, or Customer.io does not accept the credentials.
@@ -82,7 +88,8 @@ class DeliverPartition:
             DeliveryProgress(task.job.directory, task.number) as progress,
             self.sidecars.client() as client,
         ):
-            _Delivery(self, task, progress).run(client)
+            if not _Delivery(self, task, progress).run(client):
+                return None
             files = progress.finish()
             state = progress.state
             return PartitionResult(
@@ -106,8 +113,21 @@ class _Item:
     line: Line | Outcome
     """What was read from the row, or why it cannot be read."""
     tries: int = 0
+    """Failures that count for `max_tries`."""
+    resends: int = 0
+    """Failures of its own, also before it was sent: no BLOCKED."""
     attempts: int = 0
     """Requests to Customer.io so far."""
+
+
+@dataclass(slots=True)
+class _Round:
+    """What is known of the events of a stream."""
+
+    delivered: int = 0
+    """Events with a final answer that is no failure, or a permanent one."""
+    unsent: list[tuple[_Item, Result, EventError]] = field(default_factory=list)
+    """Events that failed retryably before they were sent. BLOCKED ones are not among them."""
 
 
 class _Delivery:
@@ -127,29 +147,54 @@ class _Delivery:
         )
         self._open: dict[int, _Item] = {}
         """Events before `state.next` that must be sent again."""
-        self._sent: deque[_Item] = deque()
-        """Events on the stream without an answer, with unreadable rows among them."""
+        self._unreadable: deque[_Item] = deque()
+        """Rows that cannot be read, whose turn has come."""
+        self._answered = {
+            number for first, end in self._state.answered for number in range(first, end)
+        }
+        """Events from `state.next` on that have an answer, also those that must be sent again."""
+        self._answered_before = frozenset(self._answered)
+        self._window = DeliveryWindow()
+        self._stream: Stream | None = None
         self._exhausted = False
+        self._held: _Item | None = None
+        """An event of the source that was not sent, because its round was to end."""
+        self._end_number = 0
+        """The number after that of the last event of the source so far."""
         self._retry_after_s = 0.0
         self._destinations: dict[bytes, Destination] = {}
         self._written_at = time.monotonic()
+        self._write_took_s = 0.0
         self._unwritten = 0
         self._settling = False
         """Whether the state is being changed. It is not written then, if Ctrl-C ends this process."""
 
-    def run(self, client: Client) -> None:
-        """Deliver all events."""
-        self._skip_answered()
-        delay_s = _FIRST_DELAY_S
-        while self._open or not self._exhausted:
-            before = self._state.events
-            self._round(client)
-            if self._open:
-                if self._state.events > before:
-                    delay_s = _FIRST_DELAY_S
-                pause_s = random.uniform(delay_s / 2, delay_s)  # noqa: S311 - no secret
-                time.sleep(max(pause_s, self._retry_after_s))
-                delay_s = min(delay_s * 2, _MAX_DELAY_S)
+    def run(self, client: Client) -> bool:
+        """Deliver all events. Return False if Ctrl-C ended that early."""
+        watch = StopWatch(
+            StopRequest(self._task.job.directory),
+            wait_s=self._options.timeout_s,
+            stop=self._window.stop,
+            give_up=self._give_up_answers,
+        )
+        with watch:
+            self._skip_answered()
+            delay_s = _FIRST_DELAY_S
+            while (self._open or not self._exhausted) and not watch.is_requested:
+                before = self._state.events
+                self._round(client, watch)
+                if self._open:
+                    if self._state.events > before:
+                        delay_s = _FIRST_DELAY_S
+                    pause_s = random.uniform(delay_s / 2, delay_s)  # noqa: S311 - no secret
+                    watch.sleep(max(pause_s, self._retry_after_s))
+                    delay_s = min(delay_s * 2, _MAX_DELAY_S)
+        return self._exhausted and not self._open and self._state.next == self._end_number
+
+    def _give_up_answers(self) -> None:
+        stream = self._stream
+        if stream is not None:
+            stream.cancel()
 
     def _skip_answered(self) -> None:
         opened = frozenset(self._state.open)
@@ -157,60 +202,96 @@ class _Delivery:
             item = next(self._source)
             if item.number in opened:
                 self._open[item.number] = item
+        self._end_number = self._state.next
 
-    def _round(self, client: Client) -> None:
+    def _round(self, client: Client, watch: StopWatch) -> None:
         """Send until the events end or one fails, and take all answers."""
         options = DeliveryOptions(
             timeout_s=self._options.timeout_s, detail_level=DetailLevel.NOTABLE
         )
         retries = [self._open[number] for number in sorted(self._open)]
         self._retry_after_s = 0.0
-        stopping = threading.Event()
+        self._window.begin()
         try:
             with client.stream(options=_STREAM, deliver=options) as stream:
-                feeding = _Feeding(self, stream, retries, stopping)
+                self._stream = stream
+                round_ = _Round()
+                feeding = _Feeding(self, stream, retries, self._window)
                 feeding.start()
                 try:
                     for answer in stream:
                         self._take_unreadable()
-                        self._settle(answer.result, stopping)
+                        self._settle(answer.attachment, answer.result, round_)
                     feeding.join()
                 finally:
-                    stopping.set()
+                    self._window.stop()
                     if not feeding.is_done:
                         stream.cancel()
                         feeding.join()
                 if feeding.fault is not None:
                     raise feeding.fault
+                self._finish_round(round_)
         except SidecarError as problem:
-            raise BackfillFailed(
-                f"no answer from a sidecar: {problem}; run the same command again to go on"
-            ) from None
+            if not watch.is_requested:
+                raise BackfillFailed(
+                    f"no answer from a sidecar: {problem}; run the same command again to go on"
+                ) from None
         finally:
+            self._stream = None
             if not self._settling:
                 self._take_unreadable()
                 self._write()
 
+    def _finish_round(self, round_: _Round) -> None:
+        """Count a try of events that were not sent, if no other event of the round was delivered."""
+        if not round_.unsent:
+            return
+        self._window.shrink()
+        if round_.delivered:
+            return
+        for item, result, error in round_.unsent:
+            item.tries += 1
+            if item.tries >= self._options.max_tries:
+                self._settling = True
+                self._end(item, result, error)
+                self._settling = False
+
     def next_item(self) -> _Item | None:
         """Return the next event of the partition, or None at its end."""
-        item = next(self._source, None)
-        self._exhausted = item is None
+        item, self._held = self._held, None
+        if item is None:
+            item = self._next_of_source()
+            self._exhausted = item is None
         return item
 
-    def send(self, stream: Stream, item: _Item) -> None:
-        """Send an event. A row that cannot be read takes its place among the answers."""
-        self._sent.append(item)
+    def hold(self, item: _Item) -> None:
+        """Take back an event that was not sent. It is the next one again."""
+        self._held = item
+
+    def _next_of_source(self) -> _Item | None:
+        for item in self._source:
+            self._end_number = item.number + 1
+            if item.number not in self._answered_before:
+                return item
+        return None
+
+    def send(self, stream: Stream, item: _Item) -> bool:
+        """Send an event, or put a row that cannot be read aside. Return False if no more shall be sent."""
         line = item.line
         if isinstance(line, Outcome):
-            return
-        fields: dict[str, Any] = {"attempt": item.tries} if item.tries else {}
+            self._unreadable.append(item)
+            return True
+        if not self._window.enter():
+            return False
+        fields: dict[str, Any] = {"attempt": item.resends} if item.resends else {}
         stream.send(
             line.event,
-            item.number,
+            item,
             destination=self._destination(line.config),
             connection=SourceConnection(line.connection) if line.connection else None,
             **fields,
         )
+        return True
 
     def _destination(self, config: bytes) -> Destination:
         destination = self._destinations.get(config)
@@ -221,10 +302,10 @@ class _Delivery:
         return destination
 
     def _take_unreadable(self) -> None:
-        """Settle the rows that cannot be read and are next."""
-        while self._sent and isinstance(self._sent[0].line, Outcome):
+        """Settle the rows that cannot be read."""
+        while self._unreadable:
             self._settling = True
-            item = self._sent.popleft()
+            item = self._unreadable.popleft()
             error = item.line.error  # type: ignore[union-attr]
             assert error is not None  # noqa: S101 - only failures stand in place of a line
             failure = {
@@ -239,32 +320,45 @@ class _Delivery:
             self._keep("refused", item, failure)
             self._advance(item)
 
-    def _settle(self, result: Result, stopping: threading.Event) -> None:
-        """Note what became of the next event. If that ends the run, the event stays the next one."""
-        item, error, report = self._sent[0], result.error, result.delivery
+    def _settle(self, item: _Item, result: Result, round_: _Round) -> None:
+        """Note what became of an event. If that ends the run, the event stays without an answer."""
+        error, report = result.error, result.delivery
         self._check_credentials(error)
         self._settling = True
-        self._sent.popleft()
-        if report is not None:
-            item.attempts += report.attempts
-        if error is not None and error.retryable and not self._is_given_up(item, error):
+        attempts = 0 if report is None else report.attempts
+        item.attempts += attempts
+        is_final = error is None or not error.retryable or self._is_given_up(item, error, attempts)
+        if is_final:
+            round_.delivered += error is None or not error.retryable
+            self._end(item, result, error)
+        elif error is not None:
             self._open[item.number] = item
             self._retry_after_s = max(self._retry_after_s, error.retry_after_s or 0.0)
-            stopping.set()
-        else:
-            name = error.code if error else result.filter_reason or "delivered"
-            self._finish(item, f"{result.status} {name}")
-            self._progress.warnings.update({warning.code for warning in result.warnings})
-            if error is not None:
-                kind = "failed" if error.retryable else "refused"
-                self._state.failed += error.retryable
-                self._state.refused += not error.retryable
-                self._keep(kind, item, _failure(item, result, error))
+            if error.code != "BLOCKED":
+                item.resends += 1
+                if not attempts:
+                    round_.unsent.append((item, result, error))
+            self._window.stop()
+        self._window.leave(is_final=is_final)
         self._advance(item)
         self._unwritten += 1
         now = time.monotonic()
-        if self._unwritten >= _WRITE_EVERY_EVENTS or now - self._written_at >= _WRITE_EVERY_S:
+        waited_s = now - self._written_at
+        if (
+            self._unwritten >= _WRITE_EVERY_EVENTS or waited_s >= _WRITE_EVERY_S
+        ) and waited_s >= self._write_took_s * _WRITE_SHARE:
             self._write()
+
+    def _end(self, item: _Item, result: Result, error: EventError | None) -> None:
+        """Note the final answer of an event."""
+        name = error.code if error else result.filter_reason or "delivered"
+        self._finish(item, f"{result.status} {name}")
+        self._progress.warnings.update({warning.code for warning in result.warnings})
+        if error is not None:
+            kind = "failed" if error.retryable else "refused"
+            self._state.failed += error.retryable
+            self._state.refused += not error.retryable
+            self._keep(kind, item, _failure(item, result, error))
 
     def _check_credentials(self, error: EventError | None) -> None:
         """End the run if no event can be delivered: trying all of them would make all of them fail."""
@@ -276,13 +370,18 @@ class _Delivery:
                 " command again to go on"
             )
 
-    def _is_given_up(self, item: _Item, error: EventError) -> bool:
-        if error.code != "BLOCKED":
+    def _is_given_up(self, item: _Item, error: EventError, attempts: int) -> bool:
+        if attempts and error.code != "BLOCKED":
             item.tries += 1
         return item.tries >= self._options.max_tries
 
     def _advance(self, item: _Item) -> None:
-        self._state.next = max(self._state.next, item.number + 1)
+        state, answered = self._state, self._answered
+        if item.number >= state.next:
+            answered.add(item.number)
+        while state.next in answered:
+            answered.remove(state.next)
+            state.next += 1
         self._settling = False
 
     def _finish(self, item: _Item, outcome: str) -> None:
@@ -299,29 +398,31 @@ class _Delivery:
         )
 
     def _write(self) -> None:
-        self._progress.write(self._open)
+        began = time.monotonic()
+        self._progress.write(self._open, self._answered)
         self._written_at, self._unwritten = time.monotonic(), 0
+        self._write_took_s = self._written_at - began
 
 
 class _Feeding(threading.Thread):
     """The thread that sends. Sending waits while too many events are outstanding."""
 
     def __init__(
-        self, delivery: _Delivery, stream: Stream, retries: list[_Item], stopping: threading.Event
+        self, delivery: _Delivery, stream: Stream, retries: list[_Item], window: DeliveryWindow
     ) -> None:
         super().__init__(name="ciosidecar-backfill", daemon=True)
         self._delivery = delivery
         self._stream = stream
         self._retries = retries
-        self._stopping = stopping
+        self._window = window
         self.is_done = False
         self.fault: BaseException | None = None
 
     def run(self) -> None:
         """Send all that must be sent again, and then newer events until it shall stop."""
         try:
-            for item in chain(self._retries, self._new_items()):
-                self._delivery.send(self._stream, item)
+            if all(self._delivery.send(self._stream, item) for item in self._retries):
+                self._send_new()
         except BaseException as fault:  # noqa: BLE001 - raised by the thread that takes the answers
             self.fault = fault
         finally:
@@ -330,9 +431,12 @@ class _Feeding(threading.Thread):
                 self._stream.finish()
             self.is_done = True
 
-    def _new_items(self) -> Iterator[_Item]:
-        while not self._stopping.is_set() and (item := self._delivery.next_item()) is not None:
-            yield item
+    def _send_new(self) -> None:
+        delivery = self._delivery
+        while not self._window.is_stopped and (item := delivery.next_item()) is not None:
+            if not delivery.send(self._stream, item):
+                delivery.hold(item)
+                return
 
 
 def _failure(item: _Item, result: Result, error: EventError) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import fcntl
 import os
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,8 @@ class State(msgspec.Struct):
     """The first event that was not answered yet. All before it are, except the open ones."""
     open: list[int] = []
     """Events before `next` that must be sent again."""
+    answered: list[tuple[int, int]] = []
+    """Events after `next` with a final answer: each first one of a row of them, and the event after the last one."""
     events: int = 0
     """Events with a final answer."""
     outcomes: dict[str, int] = {}
@@ -143,17 +145,19 @@ class DeliveryProgress:
         self.state.bytes[kind] = self.state.bytes.get(kind, 0) + len(line)
         self._unsynced.add(kind)
 
-    def write(self, open_events: Collection[int]) -> None:
+    def write(self, open_events: Collection[int], answered: Collection[int]) -> None:
         """Write the state.
 
         Args:
-            open_events: The events before `next` that must be sent again.
+            open_events: The events that must be sent again.
+            answered: The events after `next` with an answer.
 
         Raises:
             BackfillFailed: The file cannot be written.
         """
         state = self.state
-        state.open = sorted(open_events)
+        state.open = sorted(number for number in open_events if number < state.next)
+        state.answered = _rows(number for number in answered if number not in open_events)
         state.outcomes, state.warnings = dict(self.outcomes), dict(self.warnings)
         try:
             # The state must not know of lines that a power failure would take away.
@@ -182,6 +186,19 @@ class DeliveryProgress:
         except OSError as problem:
             raise cannot_write(self._path, problem) from None
         return names
+
+
+def _rows(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the rows of consecutive numbers, each as its first number and the one after its last."""
+    rows: list[tuple[int, int]] = []
+    first = end = -1
+    for number in sorted(numbers):
+        if number != end:
+            if end >= 0:
+                rows.append((first, end))
+            first = number
+        end = number + 1
+    return [*rows, (first, end)] if end >= 0 else rows
 
 
 def last_state(descriptor: int) -> State:

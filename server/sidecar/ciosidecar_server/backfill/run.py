@@ -11,6 +11,7 @@ from .components import join_links
 from .engines import Engine
 from .files import WORK, remove_temporary, work_path
 from .guarded import Guarded
+from .interruption import StopRequest, stopping_on_ctrl_c
 from .keys import find_keys
 from .plan import Plan
 from .spills import spill
@@ -38,9 +39,12 @@ class Report(Protocol):
     def warn(self, text: str) -> None:
         """Take a sentence for the user."""
 
+    def interrupted(self) -> None:
+        """Take the first Ctrl-C: the run ends once everything that was sent is answered, or a time is over."""
 
-PartitionFunction = Callable[[PartitionTask], PartitionResult]
-"""A function of a module, or a dataclass of one with `__call__`: workers get it pickled."""
+
+PartitionFunction = Callable[[PartitionTask], PartitionResult | None]
+"""A function of a module, or a dataclass of one with `__call__`: workers get it pickled. None: Ctrl-C ended the task."""
 
 
 class Run:
@@ -74,6 +78,7 @@ class Run:
 
         Raises:
             BackfillFailed: The run cannot go on. The same command goes on where it ended.
+            Interrupted: Ctrl-C ended a delivery.
         """
         began = time.monotonic()
         earlier = sum(one.events for one in self._checkpoint.partitions.values())
@@ -166,12 +171,17 @@ class Run:
         if self._partition is transform_partition:
             self._take(tasks)
             return
-        with watching(self._job.directory, self._report_delivery):
+        with (
+            stopping_on_ctrl_c(StopRequest(self._job.directory), self._report.interrupted),
+            watching(self._job.directory, self._report_delivery),
+        ):
             self._take(tasks)
 
     def _take(self, tasks: Sequence[PartitionTask]) -> None:
         done = self._checkpoint.partitions
         for result in self._results(self._partition, tasks):
+            if result is None:
+                continue  # after Ctrl-C
             self._checkpoint.add(result)
             work_path(self._job.directory, f"progress-{result.number:05}").unlink(missing_ok=True)
             self._report.progress(len(done), sum(one.events for one in done.values()))

@@ -10,6 +10,7 @@ from cyclopts import Parameter, validators
 from ..backfill.checkpoint import Lock
 from ..backfill.engines.choice import EngineOptions, make_engine
 from ..backfill.errors import BackfillFailed
+from ..backfill.interruption import DEFAULT_WAIT_S, Interrupted
 from ..backfill.plan import BackfillOptions, make_output, plan
 from ..backfill.run import PartitionFunction, Run
 from ..backfill.summary import Summary
@@ -31,7 +32,7 @@ _ANSWER_WITHIN_S = 10.0
 
 
 def backfill(
-    *inputs: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    *inputs: str,
     output: Path,
     config: Path | None = None,
     connection: Path | None = None,
@@ -43,11 +44,12 @@ def backfill(
     show_secrets: bool = False,
     now: Annotated[int | None, Parameter(validator=validators.Number(gte=0))] = None,
     deliver: bool = False,
-    address: list[str] | None = None,
+    address: Annotated[list[str] | None, Parameter(alias="--target")] = None,
     access: Annotated[SidecarAccess, Parameter(name="*")] = SidecarAccess(),  # noqa: B008 - frozen
     timeout_s: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
     max_tries: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 20,
     json: bool = False,
+    standard_input: Annotated[bool, Parameter(name="-", negative=(), show=False)] = False,
 ) -> None:
     """Transform or deliver the events of large files on many workers, in order for each person.
 
@@ -76,7 +78,7 @@ def backfill(
         pack: Let events share requests, as in a delivery. A shared request is on the last of its events.
         show_secrets: Write Authorization headers instead of masking them.
         deliver: Deliver the events. Events that were answered are not sent again by a later start.
-        address: Address of a running sidecar; may be given several times. Each worker uses one of them.
+        address: Address of a running sidecar, also named --target as for other commands; may be given several times. Each worker uses one of them.
         access: How to reach the sidecars.
         timeout_s: Seconds that one try of the delivery of an event may take. Defaults to the
             sidecar's --delivery-timeout-s.
@@ -84,9 +86,12 @@ def backfill(
         now: The time by which events are judged, in seconds since 1970. Defaults to that of the first
             start.
         json: Print the summary as a line of JSON on stdout.
+        standard_input: An input that cannot be read.
     """
     interrupt_on_ctrl_c()
     try:
+        if standard_input:
+            inputs = (*inputs, "-")
         if not inputs:
             raise Failed("name the files of events to read", EXIT_USAGE)
         options = BackfillOptions(
@@ -108,8 +113,8 @@ def backfill(
             raise Failed("--address is for --deliver: without it nothing is sent", EXIT_USAGE)
         else:
             partition = transform_partition
-        summary = _run(options, engine, partition)
-    except KeyboardInterrupt:
+        summary = _run(options, engine, partition, timeout_s)
+    except (KeyboardInterrupt, Interrupted):
         say("interrupted: run the same command again to go on")
         raise SystemExit(EXIT_INTERRUPTED) from None
     except (Failed, BackfillFailed) as problem:
@@ -157,12 +162,17 @@ def _ask(sidecars: "Sidecars") -> None:
         raise Failed(f"no answer from a sidecar at --address: {problem}") from None
 
 
-def _run(options: BackfillOptions, engine: EngineOptions, partition: PartitionFunction) -> Summary:
+def _run(
+    options: BackfillOptions,
+    engine: EngineOptions,
+    partition: PartitionFunction,
+    timeout_s: float | None,
+) -> Summary:
     make_output(options.output)
     with (
         Lock(options.output),
         closing(make_engine(engine)) as running,
-        ProgressReport() as report,
+        ProgressReport(DEFAULT_WAIT_S if timeout_s is None else timeout_s) as report,
     ):
         return Run(plan(options), running, report, partition).run()
 

@@ -14,7 +14,9 @@ _LINE_EVERY_S = 10.0
 class ProgressReport:
     """Shows the steps of a run, the events so far and their rate."""
 
-    def __init__(self) -> None:
+    def __init__(self, answers_within_s: float) -> None:
+        """Create the report. answers_within_s: how long answers are awaited after Ctrl-C."""
+        self._answers_within_s = answers_within_s
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -65,3 +67,10 @@ class ProgressReport:
     def warn(self, text: str) -> None:
         """Show a sentence."""
         say(text, "yellow")
+
+    def interrupted(self) -> None:
+        """Say what the command waits for after Ctrl-C."""
+        self.warn(
+            "interrupted: nothing more is sent; waiting for the answers to what was sent, at most"
+            f" {self._answers_within_s:g} s. Ctrl-C again ends the command at once"
+        )

@@ -99,7 +99,7 @@ async def _deliver(
 
     with (
         open_input(file) as lines,
-        FailedFile(failed, has_config=config is None) as failed_file,
+        FailedFile(failed, source=file, has_config=config is None) as failed_file,
         delivering(summary) as progress,
     ):
         progress.add_task("events", total=None)
@@ -116,8 +116,22 @@ async def _deliver(
         finally:
             progress.stop()
             summary.show(stderr)
+            _say_what_failed(summary, failed, failed_file)
     if summary.permanent_failures or summary.retryable_failures:
         raise SystemExit(EXIT_FAILED)
+
+
+def _say_what_failed(summary: Summary, failed: Path | None, failed_file: FailedFile) -> None:
+    if summary.unsent:
+        say(
+            f"{_events(summary.unsent)} not sent within --timeout-s: raise it, or use `ciosidecar backfill`"
+        )
+    if failed is not None:
+        say(f"{_events(failed_file.events)} written to {failed} (--failed)")
+
+
+def _events(count: int) -> str:
+    return f"{count:,} event was" if count == 1 else f"{count:,} events were"
 
 
 async def _run(line_stream: LineStream, chunks: Iterator[list[bytes | None]]) -> None:

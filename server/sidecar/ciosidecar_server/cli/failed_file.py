@@ -23,17 +23,21 @@ _UNANSWERED: dict[str, Any] = {
 class FailedFile:
     """A file of failed events. Each line is written at once, so that the file is whole whenever the command ends."""
 
-    def __init__(self, path: Path | None, *, has_config: bool) -> None:
+    def __init__(self, path: Path | None, *, source: str, has_config: bool) -> None:
         """Open the file.
 
         Args:
             path: The path, or None for no file.
+            source: The file of the input; - for standard input.
             has_config: Whether each line of the input has a config of its own.
 
         Raises:
             Failed: The file cannot be written, or has events already.
         """
         self._path = path
+        self._source = None if source == "-" else os.path.realpath(source)
+        self.events = 0
+        """The number of events in the file."""
         self._has_config = has_config
         self._descriptor = -1 if path is None else _opened(path)
 
@@ -71,6 +75,8 @@ class FailedFile:
                     self.add(line, result)
 
     def _write(self, line: InputLine, failure: dict[str, Any]) -> None:
+        if self._source is not None:
+            failure["file"] = _shown(self._source)
         failure["line"] = line.number
         data = failed_line(line.text, line.parsed, failure, has_config=self._has_config)
         size = os.fstat(self._descriptor).st_size
@@ -83,6 +89,12 @@ class FailedFile:
             raise Failed(
                 f"cannot write {self._path}: {reason(problem)}; line {line.number} failed and is not in it"
             ) from None
+        self.events += 1
+
+
+def _shown(path: str) -> str:
+    """Return a path as text that can stand in JSON."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _opened(path: Path) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import DecodeError, Raw
 from msgspec.json import decode, encode
 
-from .reading import Line, original_text
+from .reading import Line, first_place, original_text
 
 
 def failed_line(
@@ -20,9 +20,11 @@ def failed_line(
     Args:
         row: The line of the input.
         line: What was read from it, or None if it could not be read.
-        failure: The code, the message and the place of the failure.
+        failure: The code, the message and the place of the failure. If the row is a line of a failed event
+            already, its first place is kept.
         has_config: Whether the line of the input had a config of its own.
     """
+    failure = failure | first_place(row)
     if line is None or not (
         _is_object(line.event)
         and _is_utf8(line.connection)

@@ -47,6 +47,12 @@ class _Failed(_Wrapped):
     failure: Raw = Raw()
 
 
+class _Place(Struct):
+    file: str = ""
+    line: int = 0
+
+
+_decode_place = Decoder(_Place).decode
 _decode_wrapped = Decoder(_Wrapped).decode
 _decode_failed = Decoder(_Failed).decode
 _decode_event = Decoder(_Event).decode
@@ -161,6 +167,18 @@ def original_text(line: bytes) -> bytes:
     """Return the text in a line for a text that had no event, or any other line as it is."""
     failed = _failed_line(line)
     return failed.text.encode() if failed is not None and failed.text else line
+
+
+def first_place(line: bytes) -> dict[str, Any]:
+    """Return the file and the line where a failed event first stood; nothing for any other line."""
+    failed = _failed_line(line)
+    if failed is None:
+        return {}
+    with suppress(DecodeError):
+        place = _decode_place(failed.failure)
+        if place.file and place.line > 0:
+            return {"file": place.file, "line": place.line}
+    return {}
 
 
 def _failed_line(line: bytes) -> _Failed | None:

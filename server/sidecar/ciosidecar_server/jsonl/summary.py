@@ -40,6 +40,8 @@ class Summary:
         """Number of lines with an error that is not retryable."""
         self.retryable_failures = 0
         """Number of lines with a retryable error."""
+        self.unsent = 0
+        """Number of lines whose turn did not come within the time limit."""
         self.retried = 0
         """Number of lines with more than one attempt, with any result."""
         self._types: Counter[str] = Counter()
@@ -66,6 +68,9 @@ class Summary:
             self._outcomes[f"{result.status} {error.code}"] += 1
         if delivery is not None:
             self.retried += delivery.attempts > 1
+            self.unsent += (
+                error is not None and error.code == "UPSTREAM_TIMEOUT" and not delivery.attempts
+            )
             if error is not None and delivery.reason:
                 self._count_reason(f"{error.code}: {delivery.reason}")
         self._warnings.update({warning.code for warning in result.warnings})
