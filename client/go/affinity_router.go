@@ -130,7 +130,10 @@ func (r *affinityRouter) lost(lane int) {
 			delete(r.slots, item.slot)
 		}
 	}
-	for _, item := range append(items, parked...) {
+	// An item that the sidecar returned is parked, and may be older than one that it still had.
+	items = append(items, parked...)
+	slices.SortFunc(items, comparePositions)
+	for _, item := range items {
 		r.place(item)
 	}
 	r.settleIfKnown()

@@ -9,22 +9,35 @@ import (
 	v1 "github.com/ciosidecar/ciosidecar/client/go/ciosidecarv1"
 )
 
+// flight is a batch that a sidecar has, and the positions that are not answered yet.
+type flight struct {
+	id         int64
+	items      []*outstandingItem
+	unanswered []int32
+}
+
 // routedFleet is sidecars as a stream sees them, moved by a test.
 type routedFleet struct {
 	t          *testing.T
+	chance     *rand.Rand
 	queue      *resultQueue
 	lanes      []*outstandingItems
 	router     *affinityRouter
+	tried      [3]bool
 	up         [3]bool
-	batches    [3][]int64
+	flights    [3][]*flight
 	sent       [3][]*outstandingItem
+	returned   [3]map[int]*v1.ItemRef // by slot, an item that the sidecar returned since the call began
 	unanswered map[int][]*outstandingItem
 }
 
-func newRoutedFleet(t *testing.T) *routedFleet {
+func newRoutedFleet(t *testing.T, chance *rand.Rand) *routedFleet {
 	options := (&StreamOptions{MaxBatchEvents: 3, Affinity: AffinityPerson}).withDefaults()
-	fleet := &routedFleet{t: t, queue: &resultQueue{}, unanswered: make(map[int][]*outstandingItem)}
-	for range 3 {
+	fleet := &routedFleet{
+		t: t, chance: chance, queue: &resultQueue{}, unanswered: make(map[int][]*outstandingItem),
+	}
+	for lane := range 3 {
+		fleet.returned[lane] = make(map[int]*v1.ItemRef)
 		fleet.lanes = append(fleet.lanes, newOutstandingItems(options, fleet.queue))
 	}
 	fleet.router = newAffinityRouter([]string{"a:1", "b:1", "c:1"}, fleet.lanes, func(int) {})
@@ -39,13 +52,17 @@ func (f *routedFleet) add(slot int) {
 }
 
 func (f *routedFleet) open(lane int) {
-	f.up[lane] = true
+	if f.tried[lane] {
+		f.lose(lane)
+	}
+	f.tried[lane], f.up[lane] = true, true
 	f.lanes[lane].startSession(&v1.Limits{MaxBatchEvents: 3, MaxDestinations: 9})
 	f.router.opened(lane)
 }
 
 func (f *routedFleet) lose(lane int) {
-	f.up[lane], f.batches[lane], f.sent[lane] = false, nil, nil
+	f.tried[lane], f.up[lane], f.flights[lane], f.sent[lane] = true, false, nil, nil
+	clear(f.returned[lane])
 	f.router.lost(lane)
 }
 
@@ -55,7 +72,9 @@ func (f *routedFleet) send(lane int) {
 		return
 	}
 	id := f.lanes[lane].lastBatchID
-	for _, item := range f.lanes[lane].sent[id].items {
+	added := &flight{id: id, items: f.lanes[lane].sent[id].items}
+	for position, item := range added.items {
+		added.unanswered = append(added.unanswered, int32(position))
 		for _, older := range f.unanswered[item.slot] {
 			if older == item {
 				break
@@ -66,30 +85,39 @@ func (f *routedFleet) send(lane int) {
 		}
 		f.sent[lane] = append(f.sent[lane], item)
 	}
-	f.batches[lane] = append(f.batches[lane], id)
+	f.flights[lane] = append(f.flights[lane], added)
 }
 
-// answer answers the oldest batch of a lane: all of it, or as a sidecar that drains.
+// answer answers some items of the oldest batch. A sidecar that drains returns some of them.
 func (f *routedFleet) answer(lane int, drains bool) {
-	if len(f.batches[lane]) == 0 {
+	if len(f.flights[lane]) == 0 {
 		return
 	}
-	results := &v1.Results{BatchId: f.batches[lane][0], BatchComplete: true}
-	f.batches[lane] = f.batches[lane][1:]
-	batch := f.lanes[lane].sent[results.GetBatchId()]
-	for position, item := range batch.items {
-		status := int32(200)
-		if drains && len(f.batches[lane]) == 0 && position >= len(batch.items)/2 {
-			status = 503
-			results.Details = append(results.Details, &v1.EventDetail{
-				Position: int32(position), Error: &v1.EventError{Code: v1.ErrorCode_ERROR_CODE_DRAINING},
-			})
-			f.up[lane] = false
-		} else {
-			f.unanswered[item.slot] = remove(f.unanswered[item.slot], item)
-		}
+	oldest := f.flights[lane][0]
+	count := 1 + f.chance.IntN(len(oldest.unanswered))
+	results := &v1.Results{BatchId: oldest.id, Positions: oldest.unanswered[:count]}
+	oldest.unanswered = oldest.unanswered[count:]
+	for _, position := range results.GetPositions() {
+		item := oldest.items[position]
 		f.sent[lane] = remove(f.sent[lane], item)
-		results.Statuses = append(results.Statuses, status)
+		failure := &v1.EventError{Code: v1.ErrorCode_ERROR_CODE_BLOCKED, BlockedBy: f.returned[lane][item.slot]}
+		switch {
+		case failure.GetBlockedBy() != nil:
+		case drains && f.chance.IntN(2) == 0:
+			f.up[lane] = false
+			f.returned[lane][item.slot] = &v1.ItemRef{BatchId: oldest.id, Position: position}
+			failure.Code = v1.ErrorCode_ERROR_CODE_DRAINING
+		default:
+			f.unanswered[item.slot] = remove(f.unanswered[item.slot], item)
+			results.Statuses = append(results.Statuses, 200)
+			continue
+		}
+		results.Statuses = append(results.Statuses, 503)
+		results.Details = append(results.Details, &v1.EventDetail{Position: position, Error: failure})
+	}
+	if len(oldest.unanswered) == 0 {
+		results.BatchComplete = true
+		f.flights[lane] = f.flights[lane][1:]
 	}
 	answered, returned, err := f.lanes[lane].addResults(results)
 	if err != nil {
@@ -103,11 +131,32 @@ func remove(items []*outstandingItem, item *outstandingItem) []*outstandingItem 
 	return slices.DeleteFunc(slices.Clone(items), func(other *outstandingItem) bool { return other == item })
 }
 
+func TestABatchKnowsThePositionOfEachItem(t *testing.T) {
+	for _, streamPositions := range [][]int64{{1, 7, 3}, {4, 5, 6}, {4, 6, 5, 7}, {3, 1}, {9}} {
+		batch := &sentBatch{}
+		for _, position := range streamPositions {
+			batch.items = append(batch.items, &outstandingItem{result: Result{Position: position}})
+		}
+		positions := batch.positions()
+		for index, want := range streamPositions {
+			position := positions.at(int32(index))
+			if position == nil {
+				t.Errorf("%v: there is no item %d", streamPositions, index)
+			} else if *position != want {
+				t.Errorf("%v: item %d is at %d", streamPositions, index, *position)
+			}
+		}
+		if positions.at(int32(len(streamPositions))) != nil || positions.at(-1) != nil {
+			t.Errorf("%v: there is an item beside the batch", streamPositions)
+		}
+	}
+}
+
 func TestNoItemOvertakesAnotherOfItsSlot(t *testing.T) {
 	for seed := range uint64(200) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			chance := rand.New(rand.NewPCG(seed, 1))
-			fleet := newRoutedFleet(t)
+			fleet := newRoutedFleet(t, chance)
 			for range 400 {
 				lane := chance.IntN(3)
 				switch step := chance.IntN(330); {
@@ -117,7 +166,7 @@ func TestNoItemOvertakesAnotherOfItsSlot(t *testing.T) {
 					fleet.send(lane)
 				case step < 280:
 					fleet.answer(lane, false)
-				case step < 300 && !fleet.up[lane] && len(fleet.batches[lane]) == 0:
+				case step < 300 && !fleet.up[lane]:
 					fleet.open(lane)
 				case step < 305 && fleet.up[lane]:
 					fleet.up[lane] = false
@@ -134,13 +183,14 @@ func TestNoItemOvertakesAnotherOfItsSlot(t *testing.T) {
 				fleet.lose(lane)
 			}
 			fleet.open(1)
-			for len(fleet.lanes[1].unsent) != 0 {
+			for fleet.lanes[1].hasUnanswered() {
 				fleet.send(1)
 				fleet.answer(1, false)
 			}
-			for range fleet.queue.nextPos {
-				if _, ok := fleet.queue.takeResult(); !ok {
-					t.Fatal("an item has no result")
+			for position := range fleet.queue.nextPos {
+				result, ok := fleet.queue.takeResult()
+				if !ok || result.Position != position || result.Status != 200 {
+					t.Fatalf("result %d is %+v, there is one: %t", position, result, ok)
 				}
 			}
 			if len(fleet.router.slots) != 0 || len(fleet.router.outside) != 0 {

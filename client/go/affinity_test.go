@@ -2,6 +2,7 @@ package ciosidecar_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -45,6 +46,12 @@ func (r *recorder) script(s *scriptedStream) error {
 			r.persons[event.UserID] = true
 		}
 	})
+}
+
+func (r *recorder) hasHeard() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.persons) != 0
 }
 
 func TestEachPersonIsOnOneSidecarWhicheverStreamSends(t *testing.T) {
@@ -109,6 +116,56 @@ func TestAKilledAndADrainedSidecarLoseNothing(t *testing.T) {
 		}
 	}
 	atEnd(t, stream)
+}
+
+// trackAt returns an event of a person whose items go to one of the addresses.
+func trackAt(address string, addresses ...string) ciosidecar.BatchItem {
+	for number := 0; ; number++ {
+		person := fmt.Sprintf("user-%d", number)
+		if ciosidecar.AddressOf(person, addresses) == address {
+			return ciosidecar.BatchItem{JSON: fmt.Appendf(nil, `{"type":"track","userId":%q,"event":"E"}`, person)}
+		}
+	}
+}
+
+// No other signal than the item itself may be needed to use a sidecar whose items were taken away.
+func TestAReturnedSidecarGetsASingleItem(t *testing.T) {
+	drain := make(chan struct{})
+	returned := &recorder{persons: map[string]bool{}}
+	first, sidecar := startScripted(t, func(s *scriptedStream) error {
+		if err := s.open(nil); err != nil {
+			return err
+		}
+		select {
+		case <-drain:
+		case <-s.stream.Context().Done():
+		}
+		if err := s.drain(); err != nil {
+			return err
+		}
+		if _, err := s.batch(); !errors.Is(err, errFinished) {
+			t.Error("the sidecar got items although it drained")
+		}
+		return nil
+	}, returned.script)
+	second, _ := startScripted(t, (&recorder{persons: map[string]bool{}}).script)
+	stream := dial(t, nil, first, second).Stream(within(t), shop, &ciosidecar.StreamOptions{
+		Affinity: ciosidecar.AffinityPerson, Linger: 400 * time.Millisecond,
+	})
+	defer func() { _ = stream.Close() }()
+	sendAll(t, stream, trackAt(second, first, second))
+	receive(t, stream)
+	own := trackAt(first, first, second)
+	sendAll(t, stream, own)
+	close(drain)
+	receive(t, stream)
+	for !returned.hasHeard() { // until the client is connected again; the test's time limit bounds it
+		sendAll(t, stream, own)
+		receive(t, stream)
+	}
+	if sidecar.count() != 2 {
+		t.Errorf("the client opened %d streams at the sidecar", sidecar.count())
+	}
 }
 
 func TestARefusalByOneSidecarFailsAStreamWithAffinity(t *testing.T) {

@@ -11,7 +11,7 @@ type answeredBatches struct {
 }
 
 // batchPositions holds the stream positions of one batch's items. They are consecutive, unless the
-// batch contains items that were sent again.
+// batch contains items that were sent again, or only those of some persons.
 type batchPositions struct {
 	first     int64
 	count     int

@@ -17,13 +17,13 @@ type lane struct {
 	stub        v1.SidecarServiceClient
 	outstanding *outstandingItems
 	session     sessionState
-	dueAt       time.Time // when the oldest unsent item has lingered enough; zero: none is unsent
+	dueAt       time.Time // when the oldest unsent item has lingered enough; meaningless if none is unsent
 	batchDue    broadcast
 }
 
 // linger notes that an item was added, which waits for others to share its message.
 func (l *lane) linger() {
-	if l.dueAt.IsZero() {
+	if len(l.outstanding.unsent) == 1 {
 		l.dueAt = time.Now().Add(l.stream.options.Linger)
 		l.batchDue.wake()
 	} else if l.outstanding.fillsBatch() {

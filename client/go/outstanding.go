@@ -71,7 +71,12 @@ type sentBatch struct {
 func (b *sentBatch) positions() batchPositions {
 	first := b.items[0].result.Position
 	positions := batchPositions{first: first, count: len(b.items)}
-	if last := b.items[len(b.items)-1].result.Position; last-first == int64(len(b.items)-1) {
+	// The last position may be right by chance: items of other lanes join a lane in any order.
+	isConsecutive := true
+	for index, item := range b.items {
+		isConsecutive = isConsecutive && item.result.Position == first+int64(index)
+	}
+	if isConsecutive {
 		return positions
 	}
 	positions.scattered = make([]int64, len(b.items))
@@ -328,11 +333,16 @@ func (o *outstandingItems) positionOfRef(item *v1.ItemRef) *int64 {
 	if item == nil {
 		return nil
 	}
-	positions := o.answered.positions[item.GetBatchId()]
-	if batch := o.sent[item.GetBatchId()]; batch != nil {
-		positions = batch.positions()
+	batch := o.sent[item.GetBatchId()]
+	if batch == nil {
+		return o.answered.positions[item.GetBatchId()].at(item.GetPosition())
 	}
-	return positions.at(item.GetPosition())
+	batchPosition := int(item.GetPosition())
+	if batchPosition < 0 || batchPosition >= len(batch.items) {
+		return nil
+	}
+	streamPosition := batch.items[batchPosition].result.Position
+	return &streamPosition
 }
 
 // takeResult returns the next result to receive. It returns false if there is none yet.

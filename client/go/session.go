@@ -246,11 +246,7 @@ func (l *lane) nextMessages() []*v1.TransformStreamRequest {
 		case l.hasSentAll():
 			return nil
 		case hasUnsent && (l.outstanding.fillsBatch() || !now.Before(l.dueAt)):
-			messages := l.outstanding.takeMessages()
-			if len(l.outstanding.unsent) == 0 {
-				l.dueAt = time.Time{}
-			}
-			return messages
+			return l.outstanding.takeMessages()
 		}
 		lingering := s.ctx
 		cancel := func() {}

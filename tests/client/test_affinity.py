@@ -1,11 +1,12 @@
 """Streams whose persons stay on one sidecar, with real sidecars and real sockets."""
 
+import asyncio
 import json
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from typing import Any
 
 import grpc
@@ -13,10 +14,12 @@ import pytest
 from ciosidecar import (
     Affinity,
     AsyncClient,
+    AsyncStream,
     CallFailed,
     Client,
     StreamOptions,
     Unavailable,
+    v1,
 )
 from ciosidecar.affinity import address_order, slot_of
 from ciosidecar_sandbox.testing import Running, running_sandbox
@@ -191,6 +194,78 @@ def test_a_sidecar_that_comes_late_gets_its_persons(run: Any) -> None:
             answers, _ = run(addresses, plain(sends()), options)
     assert heard
     assert [answer.result.status for answer in answers] == [200] * len(answers)
+
+
+async def send(stream: Any, event: bytes) -> None:
+    """Send an event, with either client."""
+    if isinstance(stream, AsyncStream):
+        await stream.send(event)
+    else:
+        stream.send(event)
+
+
+async def receive(stream: Any) -> None:
+    """Wait for the next answer, with either client."""
+    if isinstance(stream, AsyncStream):
+        await anext(aiter(stream))
+    else:
+        next(iter(stream))
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.timeout(60)
+def test_a_sidecar_that_returned_gets_a_single_event(kind: Any) -> None:
+    """A sidecar whose events were taken away is used at once when it returns, without another signal."""
+    drain = threading.Event()
+    heard: list[v1.Batch] = []
+
+    def drains(connection: Connection) -> None:
+        connection.open()
+        drain.wait(60)
+        connection.drain()
+        assert connection.batch() is None
+
+    def answers(connection: Connection) -> None:
+        connection.open()
+        connection.answer_everything()
+
+    def returned(connection: Connection) -> None:
+        connection.open()
+        while (batch := connection.batch()) is not None:
+            heard.append(batch)
+            connection.answer(batch)
+
+    async def play(addresses: list[str]) -> None:
+        people = [f"user-{number}" for number in range(99)]
+        own, other = (
+            next(track(0, person) for person in people if home(person, addresses) == address)
+            for address in addresses
+        )
+        async with AsyncExitStack() as stack:
+
+            async def entered(context: Any) -> Any:
+                if hasattr(context, "__aenter__"):
+                    return await stack.enter_async_context(context)
+                return stack.enter_context(context)
+
+            client = await entered(kind(addresses))
+            options = StreamOptions(affinity=Affinity.PERSON, linger_s=0.4)
+            stream = await entered(client.stream(CONFIG, options))
+            await send(stream, other)
+            await receive(stream)
+            await send(stream, own)
+            drain.set()
+            await receive(stream)
+            while not heard:  # until the client is connected again; the test's time limit bounds it
+                await send(stream, own)
+                await receive(stream)
+
+    with (
+        scripted(drains, returned) as (first, sidecar),
+        scripted(answers) as (second, _),
+    ):
+        asyncio.run(play([first, second]))
+        assert len(sidecar.connections) == 2
 
 
 @both

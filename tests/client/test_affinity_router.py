@@ -1,11 +1,12 @@
 """Routing by person, without I/O: whatever happens to the sidecars, no event overtakes another of its slot."""
 
 import random
+from typing import NamedTuple
 
 import pytest
 from ciosidecar import Destination, v1
 from ciosidecar._affinity_router import AffinityRouter
-from ciosidecar._outstanding import AnswerQueue, Entry, OutstandingEvents
+from ciosidecar._outstanding import AnswerQueue, Entry, OutstandingEvents, _compact
 from ciosidecar.affinity import SLOTS, address_order
 from ciosidecar.events import outgoing_of
 
@@ -13,10 +14,19 @@ ADDRESSES = ["10.0.0.1:50550", "10.0.0.2:50550", "10.0.0.3:50550"]
 EVENT = outgoing_of(b"{}", Destination(b"{}"))
 
 
+class Flight(NamedTuple):
+    """A batch that a sidecar has, and the positions that are not answered yet."""
+
+    batch_id: int
+    entries: list[Entry]
+    unanswered: list[int]
+
+
 class Fleet:
     """Sidecars as a stream sees them, moved by a test."""
 
-    def __init__(self) -> None:
+    def __init__(self, chance: random.Random | None = None) -> None:
+        self.chance = chance or random.Random(0)
         self.answers = AnswerQueue()
         self.lanes = [
             OutstandingEvents(
@@ -26,7 +36,10 @@ class Fleet:
         ]
         self.router = AffinityRouter(ADDRESSES, self.lanes, lambda _lane: None)
         self.up: set[int] = set()
-        self.batches: list[list[int]] = [[] for _ in ADDRESSES]
+        self.tried: set[int] = set()
+        self.flights: list[list[Flight]] = [[] for _ in ADDRESSES]
+        # By slot, an event that the sidecar returned since the lane's call began.
+        self.returned: list[dict[int, v1.ItemRef]] = [{} for _ in ADDRESSES]
         self.unanswered: dict[int, list[Entry]] = {}
         self.sent: list[list[Entry]] = [[] for _ in ADDRESSES]
 
@@ -39,6 +52,9 @@ class Fleet:
 
     def open(self, lane: int) -> None:
         """Connect a lane."""
+        if lane in self.tried:
+            self.lose(lane)
+        self.tried.add(lane)
         self.up.add(lane)
         self.lanes[lane].connect(v1.Limits(max_batch_events=3, max_destinations=9))
         self.router.opened(lane)
@@ -51,7 +67,8 @@ class Fleet:
     def lose(self, lane: int) -> None:
         """End the connection of a lane."""
         self.up.discard(lane)
-        self.batches[lane], self.sent[lane] = [], []
+        self.tried.add(lane)
+        self.flights[lane], self.sent[lane], self.returned[lane] = [], [], {}
         self.router.lost(lane)
 
     def send(self, lane: int) -> None:
@@ -60,65 +77,54 @@ class Fleet:
         if not taken:
             return
         number = taken[-1].batch.batch_id
-        for entry in self.lanes[lane]._sent[number]:
+        entries = self.lanes[lane]._sent[number]
+        for entry in entries:
             for older in self.unanswered[entry.slot]:
                 if older is entry:
                     break
                 assert older in self.sent[lane], "an event overtakes an older one of its slot"
             self.sent[lane].append(entry)
-        self.batches[lane].append(number)
+        self.flights[lane].append(Flight(number, entries, list(range(len(entries)))))
 
-    def send_back(self, lane: int) -> None:
-        """Let a draining sidecar return the newest half of its oldest batch: not sent, or blocked by such."""
-        if not self.batches[lane]:
+    def answer(self, lane: int, *, drains: bool = False, whole: bool = False) -> None:
+        """Answer some events of the oldest batch, or all. A sidecar that drains returns some of them."""
+        if not self.flights[lane]:
             return
-        number = self.batches[lane][0]
-        entries = self.lanes[lane]._sent[number]
-        first = len(entries) // 2
-        results = v1.Results(batch_id=number, first_position=first)
-        for position, entry in list(enumerate(entries))[first:]:
-            if entry not in self.sent[lane]:
-                return  # it came back before
+        batch_id, entries, unanswered = self.flights[lane][0]
+        count = len(unanswered) if whole else self.chance.randint(1, len(unanswered))
+        results = v1.Results(batch_id=batch_id, positions=unanswered[:count])
+        del unanswered[:count]
+        for position in results.positions:
+            entry = entries[position]
+            self.sent[lane].remove(entry)
+            blocked_by = self.returned[lane].get(entry.slot)
+            if blocked_by is None and not (drains and self.chance.random() < 0.5):
+                self.unanswered[entry.slot].remove(entry)
+                results.statuses.append(200)
+                continue
             results.statuses.append(503)
             error = results.details.add(position=position).error
-            error.code = v1.ErrorCode.ERROR_CODE_DRAINING
-            if position > first and entry.slot == entries[first].slot:
-                error.code = v1.ErrorCode.ERROR_CODE_BLOCKED
-                error.blocked_by.batch_id = number
-                error.blocked_by.position = first
-        for entry in entries[first:]:
-            newer = [other for other in self.sent[lane] if other.slot == entry.slot]
-            if any(other.position > entries[-1].position for other in newer):
-                return  # a sidecar returns the newer events of a person first, or together
-        for entry in entries[first:]:
-            self.sent[lane].remove(entry)
+            error.code = v1.ErrorCode.ERROR_CODE_BLOCKED
+            if blocked_by is not None:
+                error.blocked_by.CopyFrom(blocked_by)
+            else:
+                error.code = v1.ErrorCode.ERROR_CODE_DRAINING
+                self.up.discard(lane)
+                self.returned[lane][entry.slot] = v1.ItemRef(batch_id=batch_id, position=position)
+        if not unanswered:
+            results.batch_complete = True
+            del self.flights[lane][0]
         answered, returned = self.lanes[lane].answer(results)
-        assert not answered
-        assert returned == entries[first:]
-        self.up.discard(lane)
-        self.router.returned(lane, returned)
-
-    def answer(self, lane: int) -> None:
-        """Answer the oldest batch of a lane."""
-        if not self.batches[lane]:
-            return
-        number = self.batches[lane].pop(0)
-        entries = self.lanes[lane]._sent[number]
-        for entry in entries:
-            if entry not in self.sent[lane]:
-                continue  # it was returned
-            assert entry.result is None, "an event is answered twice"
-            self.unanswered[entry.slot].remove(entry)
-            self.sent[lane].remove(entry)
-        results = v1.Results(batch_id=number, statuses=[200] * len(entries), batch_complete=True)
-        self.router.answered(self.lanes[lane].answer(results).answered)
+        self.router.answered(answered)
+        if returned:
+            self.router.returned(lane, returned)
 
 
 @pytest.mark.parametrize("seed", range(300))
 def test_no_event_overtakes_another_and_none_is_lost(seed: int) -> None:
     """Sidecars open, drain and die at random; then each event was answered once, in the order of its slot."""
     chance = random.Random(seed)
-    fleet = Fleet()
+    fleet = Fleet(chance)
     for _ in range(400):
         lane = chance.randrange(len(ADDRESSES))
         step = chance.choices("asrodltb", weights=(12, 8, 8, 2, 0.5, 0.7, 0.1, 0.5))[0]
@@ -128,12 +134,12 @@ def test_no_event_overtakes_another_and_none_is_lost(seed: int) -> None:
             fleet.send(lane)
         elif step == "r":
             fleet.answer(lane)
-        elif step == "o" and lane not in fleet.up and not fleet.batches[lane]:
+        elif step == "o" and lane not in fleet.up:
             fleet.open(lane)
         elif step == "d" and lane in fleet.up:
             fleet.drain(lane)
         elif step == "b":
-            fleet.send_back(lane)
+            fleet.answer(lane, drains=True)
         elif step == "l":
             fleet.lose(lane)
         elif step == "t":
@@ -143,11 +149,13 @@ def test_no_event_overtakes_another_and_none_is_lost(seed: int) -> None:
     fleet.open(1)
     while any(fleet.unanswered.values()):
         fleet.send(1)
-        assert fleet.batches[1], "an event is never sent"
+        assert fleet.flights[1], "an event is never sent"
         fleet.answer(1)
     assert not fleet.router._slots
     assert not fleet.router.holds_events
-    assert len(list(fleet.answers.take())) == fleet.answers._next_position
+    results = [answer.result for answer in fleet.answers.take()]
+    assert [result.position for result in results] == list(range(fleet.answers._next_position))
+    assert {result.status for result in results} == {200}
 
 
 def test_only_the_slots_of_a_lost_sidecar_move() -> None:
@@ -185,7 +193,7 @@ def test_a_person_returns_once_the_substitute_has_answered() -> None:
     fleet.add(other)
     fleet.send(home)
     assert [entry.slot for entry in fleet.sent[home]] == [other]
-    fleet.answer(substitute)
+    fleet.answer(substitute, whole=True)
     fleet.send(home)
     assert [entry.slot for entry in fleet.sent[home]] == [other, 0]
 
@@ -205,6 +213,12 @@ def test_behind_a_drain_only_the_persons_with_sent_events_wait() -> None:
     assert not fleet.lanes[home].waiting
     waiting = [entry.slot for lane in fleet.lanes for entry in lane._waiting]
     assert waiting == [other]
-    fleet.answer(home)
+    fleet.answer(home, whole=True)
     waiting = [entry.slot for lane in fleet.lanes for entry in lane._waiting]
     assert sorted(waiting) == [0, other]
+
+
+@pytest.mark.parametrize("positions", [[1, 7, 3], [4, 5, 6], [4, 6, 5, 7], [3, 1], [9], []])
+def test_a_batch_knows_the_position_of_each_event(positions: list[int]) -> None:
+    """The last position may be right by chance: events of other lanes join a lane in any order."""
+    assert list(_compact(positions)) == positions

@@ -118,8 +118,9 @@ export class AffinityRouter<A> {
       for (const event of slot.parked) parked.push(event);
       this.#slots.delete(number);
     }
-    for (const event of events) this.place(event);
-    for (const event of parked) this.place(event);
+    // An event that the sidecar returned is parked, and may be older than one that it still had.
+    const unplaced = [...events, ...parked].sort((left, right) => left.position - right.position);
+    for (const event of unplaced) this.place(event);
     this.#settleIfKnown();
   }
 

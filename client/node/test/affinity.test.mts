@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 import { CallFailed, Client, Unavailable } from "ciosidecar";
+import * as v1 from "ciosidecar/v1";
 
 import { ScriptedSidecar } from "./scripted.mjs";
 import type { Script } from "./scripted.mjs";
@@ -102,6 +103,91 @@ test("a killed and a drained sidecar lose nothing", { skip }, async () => {
     if (count === 3000) second.drain();
   }
   assert.equal(count, events.length);
+});
+
+/** Return an event of a person whose events go to one of the addresses. */
+async function trackAt(address: string, addresses: string[], name: string): Promise<string> {
+  const { slotOf, addressOrder } = (await import(
+    pathToFileURL(join(PACKAGE, "dist/affinity.js")).href
+  )) as AffinityModule;
+  for (let number = 0; ; number += 1) {
+    const [first] = addressOrder(slotOf(Buffer.from(`user-${number}`)), addresses);
+    if (addresses[first ?? 0] === address) return `{"type":"track","userId":"user-${number}","event":"${name}"}`;
+  }
+}
+
+test("a returned sidecar gets a single event without another signal", async () => {
+  let drain: () => void = () => undefined;
+  const drained = new Promise<void>((resolve) => (drain = resolve));
+  const heard: v1.Batch[] = [];
+  await using first = await ScriptedSidecar.start(
+    async (server) => {
+      await server.accept();
+      await drained;
+      server.drain();
+      assert.equal(await server.batch(), undefined);
+    },
+    answering((batch) => heard.push(batch)),
+  );
+  await using second = await ScriptedSidecar.start(answering(() => undefined));
+  const addresses = [first.address, second.address];
+  using client = new Client(addresses);
+  await using stream = client.stream(CONFIG, { affinity: "person", lingerMs: 400 });
+  const answers = stream[Symbol.asyncIterator]();
+  await stream.send(await trackAt(second.address, addresses, "E"));
+  await answers.next();
+  const own = await trackAt(first.address, addresses, "E");
+  await stream.send(own);
+  drain();
+  await answers.next();
+  // The client connects again; the test's time limit bounds how long that takes.
+  while (heard.length === 0) {
+    await stream.send(own);
+    await answers.next();
+  }
+  assert.equal(first.streams.length, 2);
+});
+
+test("an event that a draining sidecar returned stays before those that it still had", async () => {
+  const heard: string[] = [];
+  await using first = await ScriptedSidecar.start(
+    async (server) => {
+      await server.accept();
+      const batch = await server.batch();
+      server.drain();
+      const error = { code: v1.ErrorCode.DRAINING, retryable: true };
+      const results = v1.Results.fromPartial({
+        batchId: batch?.batchId ?? 0n,
+        statuses: [503],
+        details: [{ position: 0, error }],
+      });
+      server.write({ $case: "results", value: results });
+      server.fail(14);
+    },
+    async (server) => {
+      await server.readOpen();
+      server.fail(14);
+    },
+  );
+  await using second = await ScriptedSidecar.start(
+    answering(({ items }) => {
+      for (const { payload } of items) {
+        if (payload?.$case !== "json") continue;
+        heard.push((JSON.parse(Buffer.from(payload.value).toString()) as { event: string }).event);
+      }
+    }),
+  );
+  const addresses = [first.address, second.address];
+  using client = new Client(addresses);
+  await using stream = client.stream(CONFIG, { affinity: "person" });
+  const names = ["E0", "E1", "E2"];
+  await stream.sendBatch(await Promise.all(names.map((name) => trackAt(first.address, addresses, name))));
+  stream.finish();
+  assert.deepEqual(
+    (await all(stream)).map(({ result }) => result.status),
+    [200, 200, 200],
+  );
+  assert.deepEqual(heard, names);
 });
 
 test("a refusal by one sidecar fails the stream", async () => {

@@ -140,7 +140,8 @@ class AffinityRouter:
         for entry in entries:
             if slot := self._slots.pop(entry.slot, None):
                 parked += slot.parked
-        for entry in entries + parked:
+        # An event that the sidecar returned is parked, and may be older than one that it still had.
+        for entry in sorted(entries + parked, key=lambda unplaced: unplaced.position):
             self.place(entry)
         self._settle_if_known()
 

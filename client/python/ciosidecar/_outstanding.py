@@ -143,6 +143,11 @@ class OutstandingEvents:
         return bool(self._waiting)
 
     @property
+    def waiting_count(self) -> int:
+        """The number of events that are not sent yet."""
+        return len(self._waiting)
+
+    @property
     def batch_is_full(self) -> bool:
         """True if the waiting events fill a message."""
         return (
@@ -325,7 +330,9 @@ def _add_item(batch: v1.Batch, outgoing: Outgoing, destination: int, connection:
 
 
 def _compact(positions: list[int]) -> Sequence[int]:
-    """Return the positions as a range if they are consecutive, as all but resent events are."""
-    if positions and positions[-1] - positions[0] + 1 == len(positions):
-        return range(positions[0], positions[-1] + 1)
-    return positions
+    """Return the positions as a range if they are consecutive, as most are on a stream without affinity."""
+    if not positions:
+        return positions
+    # The last position may be right by chance: events of other lanes join a lane in any order.
+    consecutive = range(positions[0], positions[0] + len(positions))
+    return consecutive if positions == list(consecutive) else positions

@@ -189,9 +189,6 @@ class Sessions:
             error.__cause__ = fault
             state.fail_sending(lane, error)
             return []
-        finally:
-            if not lane.outstanding.waiting:
-                lane.due_at = None
 
     def _may_send(self, session: int) -> bool:
         return (

@@ -29,14 +29,14 @@ class Lane:
             max_batch_bytes=options.max_batch_bytes,
             moves_events=options.affinity is Affinity.PERSON,
         )
-        self.due_at: float | None = None
-        """When the waiting events are sent although they fill no message."""
+        self.due_at = 0.0
+        """When the waiting events are sent although they fill no message. Meaningless if none waits."""
         self.to_send = threading.Condition(state.lock)
         self._linger_s = options.linger_s
 
     def linger(self) -> None:
         """Note that an event was added, which waits for others to share its message."""
-        if self.due_at is None:
+        if self.outstanding.waiting_count == 1:
             self.due_at = time.monotonic() + self._linger_s
             self.to_send.notify()
         elif self.outstanding.batch_is_full:
@@ -50,7 +50,7 @@ class Lane:
 
     def linger_left_s(self) -> float | None:
         """Return how long the oldest waiting event may still linger, or None if no event waits."""
-        if self.due_at is None or not self.outstanding.waiting:
+        if not self.outstanding.waiting:
             return None
         return max(0.0, self.due_at - time.monotonic())
 
@@ -58,8 +58,7 @@ class Lane:
     def batch_is_due(self) -> bool:
         """True if the waiting events fill a message or are due."""
         return self.outstanding.waiting and (
-            self.outstanding.batch_is_full
-            or (self.due_at is not None and time.monotonic() >= self.due_at)
+            self.outstanding.batch_is_full or time.monotonic() >= self.due_at
         )
 
     @property
