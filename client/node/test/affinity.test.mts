@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
+import { status } from "@grpc/grpc-js";
 import { CallFailed, Client, Unavailable } from "ciosidecar";
 import * as v1 from "ciosidecar/v1";
 
@@ -23,9 +24,12 @@ interface Vectors {
 
 /** The module of the package that is not exported. */
 interface AffinityModule {
-  personKey(event: { payload: { $case: "json"; value: Uint8Array }; bytes: number }, orderingKey?: string): Uint8Array;
-  slotOf(key: Uint8Array): number;
-  addressOrder(slot: number, addresses: readonly string[]): number[];
+  personKey: (
+    event: { payload: { $case: "json"; value: Uint8Array }; bytes: number },
+    orderingKey?: string,
+  ) => Uint8Array;
+  slotOf: (key: Uint8Array) => number;
+  addressOrder: (slot: number, addresses: readonly string[]) => number[];
 }
 
 const PACKAGE = process.env.CIOSIDECAR_NODE ?? "";
@@ -162,11 +166,11 @@ test("an event that a draining sidecar returned stays before those that it still
         details: [{ position: 0, error }],
       });
       server.write({ $case: "results", value: results });
-      server.fail(14);
+      server.fail(status.UNAVAILABLE);
     },
     async (server) => {
       await server.readOpen();
-      server.fail(14);
+      server.fail(status.UNAVAILABLE);
     },
   );
   await using second = await ScriptedSidecar.start(
@@ -194,7 +198,7 @@ test("a refusal by one sidecar fails the stream", async () => {
   await using good = await ScriptedSidecar.start(answering(() => undefined));
   await using bad = await ScriptedSidecar.start(async (server) => {
     await server.readOpen();
-    server.fail(7, "not you");
+    server.fail(status.PERMISSION_DENIED, "not you");
   });
   using client = new Client([good.address, bad.address]);
   await using stream = client.stream(CONFIG, { affinity: "person" });
@@ -206,7 +210,7 @@ test("a stream gives up only without any sidecar", async () => {
   await using good = await ScriptedSidecar.start(async (server) => {
     await server.accept();
     for (let batch = await server.batch(); batch !== undefined; batch = await server.batch()) {
-      if (isOver) server.fail(14);
+      if (isOver) server.fail(status.UNAVAILABLE);
       server.answer(batch);
     }
   });
