@@ -121,6 +121,8 @@ class Sessions:
         except Unavailable as failure:
             return _Status(grpc.StatusCode.UNAVAILABLE, str(failure))
         with state.lock:
+            if self._cancelled or state.over:
+                return None  # `cancel` saw no call, so nothing would end the call that begins here
             self._session += 1
             self._opened = self._draining = False
             call = self._call = self._stub.TransformStream(
