@@ -14,7 +14,7 @@ class Record:
     offset: int
     value: bytes
     tries: int = 0
-    """How often its delivery has had a retryable failure of its own."""
+    """The number of retryable failures of its own that its delivery has had."""
     is_refused: bool = False
     """True from a permanent failure until the dead-letter topic has the record."""
 

@@ -10,7 +10,7 @@ from ciosidecar.affinity import address_order
 
 
 class _Phase(Enum):
-    """How far the connection of a lane is."""
+    """The progress of a lane's connection."""
 
     CONNECTING = auto()
     """No attempt has ended yet."""

@@ -48,7 +48,7 @@ class Entry:
 
 
 class Answered(NamedTuple):
-    """What a message of results changed."""
+    """The changes that a message of results made."""
 
     answered: list[Entry]
     """The events that have their results now."""

@@ -12,7 +12,7 @@ from ciosidecar.errors import Closed, SidecarError
 from ciosidecar.events import Outgoing
 
 SETTLE_S = 0.5
-"""How long a stream with affinity waits for its other lanes once the first one is connected."""
+"""The time that a stream with affinity waits for its other lanes once the first one is connected."""
 
 
 class Lane:

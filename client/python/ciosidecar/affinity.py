@@ -20,7 +20,7 @@ _ID_MEMBERS = ("userId", "anonymousId")
 
 
 class Affinity(Enum):
-    """What decides which sidecar of several an event goes to."""
+    """The rule by which an event goes to one sidecar of several."""
 
     PERSON = "person"
     """The event's person: all events of a person go to one sidecar, from all streams."""

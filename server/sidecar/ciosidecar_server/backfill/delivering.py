@@ -74,7 +74,7 @@ class DeliverPartition:
     timeout_s: float | None = None
     """As `DeliveryOptions.timeout_s`."""
     max_tries: int = 20
-    """How often an event with retryable failures is sent. Answers to events that were not sent do not count,
+    """Limit of the times that an event with retryable failures is sent. Answers to unsent events do not count,
     unless no event of their round was delivered. BLOCKED never counts."""
 
     def __call__(self, task: PartitionTask) -> PartitionResult | None:
@@ -111,7 +111,7 @@ class _Item:
     number: int
     event: SpilledEvent
     line: Line | Outcome
-    """What was read from the row, or why it cannot be read."""
+    """The event of the row, or the reason why the row cannot be read."""
     tries: int = 0
     """Failures that count for `max_tries`."""
     resends: int = 0
@@ -122,7 +122,7 @@ class _Item:
 
 @dataclass(slots=True)
 class _Round:
-    """What is known of the events of a stream."""
+    """The events of one stream that decide about tries and the window."""
 
     delivered: int = 0
     """Events with a final answer that is no failure, or a permanent one."""
@@ -167,7 +167,7 @@ class _Delivery:
         self._write_took_s = 0.0
         self._unwritten = 0
         self._settling = False
-        """Whether the state is being changed. It is not written then, if Ctrl-C ends this process."""
+        """True while the state is being changed: Ctrl-C then ends this process without writing it."""
 
     def run(self, client: Client) -> bool:
         """Deliver all events. Return False if Ctrl-C ended that early."""

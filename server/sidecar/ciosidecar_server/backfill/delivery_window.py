@@ -1,4 +1,4 @@
-"""How many events of a partition may be outstanding: as many as its sidecar answers in time."""
+"""The bound of outstanding events of a partition: as many as its sidecar answers in time."""
 
 from threading import Condition
 
@@ -35,7 +35,7 @@ class DeliveryWindow:
         """Take the answer of an event.
 
         Args:
-            is_final: Whether the event is not sent again.
+            is_final: True if the event is not sent again.
         """
         with self._changed:
             self._outstanding -= 1
@@ -50,7 +50,7 @@ class DeliveryWindow:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether no more events shall be sent in this round."""
+        """True if no more events shall be sent in this round."""
         return self._stopped
 
     def stop(self) -> None:
