@@ -116,6 +116,8 @@ final class SidecarChannel implements AutoCloseable {
                   .proxyDetector(address -> null)
                   .disableServiceConfigLookUp()
                   .defaultServiceConfig(SERVICE_CONFIG)
+                  // The last one is called first.
+                  .intercept(new DetachedContext())
                   .intercept(interceptors);
           if (unix) {
             // gRPC sets TCP's keep-alive on every socket; netty would log a warning for each unix socket.

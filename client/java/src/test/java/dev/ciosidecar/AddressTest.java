@@ -75,6 +75,27 @@ class AddressTest {
     }
   }
 
+  /**
+   * The end of a call ends no health check that the thread of the call has started for the channel. Threads
+   * decide by chance who starts it, hence the number of clients.
+   */
+  @Test
+  void healthChecksOutliveTheCallThatStartedThem() throws Exception {
+    try (SidecarProcess first = listening("unix", "a", "--max-batch-events", "1");
+        SidecarProcess second = listening("unix", "b", "--max-batch-events", "2")) {
+      for (int clients = 0; clients < 100; clients++) {
+        try (CiosidecarClient client =
+            CiosidecarClient.builder().addresses(first.address(), second.address()).build()) {
+          Set<Integer> seen = new HashSet<>();
+          while (seen.size() < 2) { // until both are connected; the test's time limit bounds it
+            seen.add(answeringSidecar(client));
+          }
+          assertEquals(3, answeringSidecar(client) + answeringSidecar(client));
+        }
+      }
+    }
+  }
+
   /** A sidecar whose health is not SERVING gets no calls, although it would answer. */
   @Test
   void anUnhealthySidecarGetsNoCalls() throws Exception {
