@@ -23,7 +23,7 @@ for_node = $(call for,npm,TypeScript,nodejs npm)
 for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
 
 .PHONY: help setup demo test test-python test-go test-node test-java test-polyglot
-.PHONY: test-side-by-side test-serial test-engines scale engines-left-out
+.PHONY: test-side-by-side test-serial test-engines test-built left-out scale
 .PHONY: dashboard-picture coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak fuzz dist clean
 
 help: ## Say what there is
@@ -34,9 +34,21 @@ setup: $(VENV)/runtime ## Install the command at .venv/bin/ciosidecar
 demo: $(VENV)/runtime ## Deliver a hundred events through the sidecar to a sandbox; KEEP=1 to look at them
 	$(BIN)/python examples/demo.py
 
-test: test-go test-node test-java test-python engines-left-out ## Run every test that needs no engine, in every language that is here
+# How many targets `make test` runs at a time, and further targets that run beside the last of them.
+LANES ?= 1
+BESIDE ?=
+IN_LANES = $(MAKE) --no-print-directory --keep-going --jobs=$(LANES) --output-sync=$(if $(filter 1,$(LANES)),none,target)
 
-test-python: coverage test-side-by-side test-serial ## Run the server's and the Python client's tests, and the contract suite of all clients
+# In two steps, because the Python tests of the second build the clients too. All that fails is shown in one run.
+test: $(VENV)/dev node-modules ## Run every test that needs no engine, in every language that is here
+	@failed=; for step in "coverage test-node test-java test-go" "test-built $(BESIDE)"; do \
+	  $(IN_LANES) $$step || failed=1; done; $(MAKE) --no-print-directory left-out; test -z "$$failed"
+
+test-python: coverage test-built ## Run the server's and the Python client's tests, and the contract suite of all clients
+
+test-built:
+	@failed=; for part in test-side-by-side test-serial; do \
+	  $(MAKE) --no-print-directory $$part || failed=1; done; test -z "$$failed"
 
 test-side-by-side: $(VENV)/dev node-modules
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not serial" --ignore tests/unit --ignore tests/engines
@@ -44,7 +56,7 @@ test-side-by-side: $(VENV)/dev node-modules
 test-serial: $(VENV)/dev node-modules
 	$(BIN)/pytest -m serial --ignore tests/delivery --ignore tests/engines
 
-engines-left-out:
+left-out:
 	@echo "LEFT OUT: tests/engines, which needs Redis, Envoy, Kafka, Ray and Spark. make test-engines sets them up and runs it"
 
 test-engines: $(VENV)/engines $(VENV)/kafka/installed node-modules ## Set up Redis, Envoy, Kafka, Ray and Spark, and run the short tests with them
@@ -65,8 +77,8 @@ coverage: $(VENV)/dev ## Run the tests of the transform and of delivery; fail be
 MEASURED := --cov --cov-report= --cov-fail-under=0
 SIDE_BY_SIDE := --numprocesses auto --dist loadfile
 
-test-versions: $(VENV)/dev ## Run the unit tests with Python 3.11, 3.12 and 3.13, those that are here
-	$(BIN)/nox
+test-versions: $(VENV)/dev ## Run the unit tests with the other versions of Python, 3.11 to 3.13, that are here
+	nice $(BIN)/nox
 
 test-go: $(VENV)/dev ## Run the Go client's tests
 	@$(for_go); cd client/go && skipped=$$(mktemp) && \
