@@ -164,6 +164,28 @@ async def test_a_client_with_two_addresses_moves_on_at_once(kind: str) -> None:
         assert first.process.poll() is None
 
 
+async def test_no_call_fails_while_a_sidecar_drains() -> None:
+    """A client calls a sidecar until it has read that the sidecar drains; these calls are answered."""
+    with ExitStack() as stack:
+        flags = (*LOOPBACK, "--grace", str(LONG_GRACE_S))
+        first, second = (stack.enter_context(server(*flags)) for _ in range(2))
+        stack.enter_context(BusyStream(first.addresses[0]))
+        async with AsyncClient([first.addresses[0], second.addresses[0]]) as client:
+            answered = 0
+
+            async def call(times: int) -> None:
+                nonlocal answered
+                for _ in range(times):
+                    (answer,) = await client.transform([EVENT], CONFIG)
+                    assert answer.status == 200
+                    answered += 1
+                    if answered == 100:
+                        first.signal(signal.SIGTERM)
+
+            await asyncio.gather(*(call(20) for _ in range(30)))
+        assert first.process.poll() is None
+
+
 async def _calls_of_threads(addresses: list[str], first: Server) -> float:
     def run() -> float:
         with Client(addresses) as client:

@@ -32,6 +32,10 @@ from .telemetry.tracing_setup import tracing_observer
 
 SERVICE_NAME = service_pb2.DESCRIPTOR.services_by_name["SidecarService"].full_name
 
+# How long a draining server takes new calls from clients that watch its health. gRPC cancels the calls that reach a
+# server which is being stopped, and a client goes on calling it until it has read NOT_SERVING.
+_MOVING_ON_S = 0.5
+
 
 def server_options(settings: Settings) -> list[tuple[str, int]]:
     """Return gRPC's options for a server with these settings."""
@@ -134,13 +138,15 @@ class Sidecar:
         self._destinations.reload()
 
     async def drain(self) -> None:
-        """Reject new calls, finish what was received, and end within the grace period."""
+        """Let clients move on, then reject new calls, finish what was received, and end within the grace period."""
         self._telemetry.drain_began()
         self._admin.readiness.drain()
+        moving_on_s = min(_MOVING_ON_S, self._settings.grace_s) if self._health.is_watched else 0
         self._health.drain()
         self._draining.begin(self._settings.grace_s)
         self._dispatcher.drain(self._settings.grace_s)
-        await self._server.stop(self._settings.grace_s)
+        await asyncio.sleep(moving_on_s)
+        await self._server.stop(self._settings.grace_s - moving_on_s)
         await self._end()
 
     async def stop_at_once(self) -> None:

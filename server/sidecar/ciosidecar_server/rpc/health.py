@@ -19,6 +19,12 @@ class HealthService(health_pb2_grpc.HealthServicer):
         """Begin as SERVING. services: the names to know; "" stands for the whole server."""
         self._services = frozenset(services)
         self._drained = asyncio.Event()
+        self._watches = 0
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a client will learn at once that the server drains."""
+        return self._watches > 0
 
     def drain(self) -> None:
         """Say NOT_SERVING to every watcher, and end their calls."""
@@ -38,7 +44,11 @@ class HealthService(health_pb2_grpc.HealthServicer):
         """Write the status of a service, and its change when the server drains. Then the call ends."""
         if not self._drained.is_set():
             await context.write(HealthCheckResponse(status=self._status(request.service)))
-            await self._drained.wait()
+            self._watches += 1
+            try:
+                await self._drained.wait()
+            finally:
+                self._watches -= 1
         await context.write(HealthCheckResponse(status=self._status(request.service)))
 
     def _status(self, service: str) -> Any:
