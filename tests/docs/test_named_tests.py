@@ -29,7 +29,9 @@ def rows(text: str) -> list[tuple[str, str]]:
     found = []
     inside = False
     for line in text.splitlines():
-        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        cells = (
+            [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        )
         if not cells:
             inside = False
         elif cells[-1] == _SHOWN_BY:

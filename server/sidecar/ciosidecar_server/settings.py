@@ -144,3 +144,7 @@ class Settings:
 
     tap_bodies: bool = False
     """Let `ciosidecar tap` show the bodies of requests, which are personal data."""
+
+    core_dumps: bool = False
+    """Leave to the system whether a crash writes a core file. Such a file has events and keys in it. Without this,
+    the limit of core files is 0."""
