@@ -24,17 +24,26 @@ Apache-2.0. Licences are as the packages declare them; those of Go modules are r
 # The tool takes the text of Go's own modules for this relative of it.
 _MISTAKEN = {"BSD-Source-Code": "BSD-3-Clause"}
 _UNKNOWN = "not declared"
+_CLASSIFIER = "License :: OSI Approved :: "
+# It declares a name that is no identifier, which the tool drops.
+_READ = {"pkg:pypi/protobuf": "BSD-3-Clause"}
+# Python 3.11 puts them into each environment. The image removes pip, and its Python brings no setuptools.
+_NOT_IN_THE_IMAGE = ("pip", "setuptools")
 
 
 def _licences(component: dict[str, Any]) -> str:
     listed = component.get("licenses") or component.get("evidence", {}).get("licenses") or []
-    names = []
+    names = set()
     for entry in listed:
         licence = entry.get("license", {})
-        name = entry.get("expression") or licence.get("id") or licence.get("name") or _UNKNOWN
+        name = entry.get("expression") or licence.get("id") or licence.get("name") or ""
         # A package may declare a whole text: its first line names it.
-        names.append(_MISTAKEN.get(name, name.strip().splitlines()[0]))
-    return " and ".join(sorted(set(names))) or _UNKNOWN
+        names.update(name.strip("() \n").splitlines()[:1])
+    identifiers = {name for name in names if not name.startswith(_CLASSIFIER)}
+    plain = {name.removeprefix(_CLASSIFIER) for name in names}
+    shown = sorted(_MISTAKEN.get(name, name) for name in identifiers or plain)
+    read = _READ.get(component.get("purl", "").partition("@")[0], _UNKNOWN)
+    return " and ".join(shown) or read
 
 
 def _name(component: dict[str, Any]) -> str:
@@ -57,7 +66,7 @@ def rows(sbom: dict[str, Any]) -> list[str]:
     found = {
         f"| {_name(part)} | {part['version'].removeprefix('v')} | {_licences(part)} |"
         for part in _nested(sbom["components"])
-        if part["name"] != "pip"  # the image removes pip
+        if part["name"] not in _NOT_IN_THE_IMAGE
     }
     return sorted(found, key=str.lower)
 
