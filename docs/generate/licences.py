@@ -33,7 +33,7 @@ _NOT_IN_THE_IMAGE = ("pip", "setuptools")
 
 def _licences(component: dict[str, Any]) -> str:
     listed = component.get("licenses") or component.get("evidence", {}).get("licenses") or []
-    names = set()
+    names: set[str] = set()
     for entry in listed:
         licence = entry.get("license", {})
         name = entry.get("expression") or licence.get("id") or licence.get("name") or ""

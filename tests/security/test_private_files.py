@@ -11,7 +11,7 @@ import pytest
 from ciosidecar_sandbox.testing import running_sandbox
 
 from tests.cli.backfills import command, config_file, event, write_lines
-from tests.processes import TIMEOUT_S, server
+from tests.processes import TIMEOUT_S, run, server
 
 pytestmark = pytest.mark.serial
 EVENTS = [event(number, f"u{number % 7}") for number in range(60)]
@@ -90,8 +90,7 @@ def test_failed_events_of_a_delivery(tmp_path: Path) -> None:
     failed = tmp_path / "new" / "failed.jsonl"
     failed.parent.mkdir()
     with running_sandbox(fault="400=1") as sandbox:
-        words = command()[:-3]
-        words = [*words, "deliver", lines, "--failed", failed, "--customerio-url", sandbox.url]
-        subprocess.run([*map(str, words)], capture_output=True, timeout=TIMEOUT_S, check=False)
+        flags = ("--failed", str(failed), "--customerio-url", sandbox.url)
+        run("deliver", str(lines), *flags)
     assert json.loads(failed.read_text().splitlines()[0])["config"]["apiKey"] == "a-secret-key"
     assert readable_by_others(failed.parent) == []

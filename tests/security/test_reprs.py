@@ -26,6 +26,7 @@ def _destination(_directory: Path) -> Any:
 
 def _requests(_directory: Path) -> Any:
     destination, _ = read_destination(CONFIG)
+    assert destination is not None
     outcome = transform(EVENT, destination, now=0)
     assert outcome[1]
     return outcome
