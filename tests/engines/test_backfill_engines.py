@@ -213,7 +213,7 @@ def test_failures_of_tasks_arrive_as_they_are(engine: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     failed, lost = done.stdout.splitlines()
-    assert failed == "failed: partition 7: KeyError"
+    assert failed == "failed: partition 7: KeyError: 'colour'"
     assert lost.startswith("lost: ")
     assert "run the same command again to go on" in lost
 
