@@ -30,8 +30,8 @@ class Finding(NamedTuple):
     """The number of packages that the source knows."""
 
 
-def _run(*words: str, directory: str = ".") -> str:
-    """Return what a command prints; "" if it takes too long."""
+def _run(*words: str, directory: str = ".", must_succeed: bool = False) -> str:
+    """Return what a command prints; "" if it takes too long, or fails and must not."""
     try:
         done = subprocess.run(
             words,
@@ -43,7 +43,7 @@ def _run(*words: str, directory: str = ".") -> str:
         )
     except subprocess.TimeoutExpired:
         return ""
-    return done.stdout
+    return "" if must_succeed and done.returncode else done.stdout
 
 
 def _json(text: str) -> Any:
@@ -76,17 +76,23 @@ def read_npm_audit(text: str) -> Finding:
 
 
 def read_govulncheck(text: str) -> Finding:
-    """Return what govulncheck says: a stream of JSON objects, one of which describes the database."""
-    decoder, reached, found, at = json.JSONDecoder(), False, set(), 0
-    while (at := text.find("{", at)) >= 0:
+    """Return what govulncheck says: a stream of JSON objects.
+
+    It prints what it would look up before it fails to reach its database. So the text MUST be that of a run that
+    succeeded, which it does with vulnerabilities too.
+    """
+    decoder = json.JSONDecoder()
+    modules, found = 0, set()
+    while text := text.lstrip():
         try:
-            message, at = decoder.raw_decode(text, at)
+            message, end = decoder.raw_decode(text)
         except ValueError:
-            break
-        reached = reached or "SBOM" in message
+            return Finding(reached=False)
+        text = text[end:]
+        modules += len(message.get("SBOM", {}).get("modules", []))
         if finding := message.get("finding"):
             found.add(finding["osv"])
-    return Finding(reached, len(found))
+    return Finding(bool(modules), len(found), modules)
 
 
 def _pip_audit(service: str) -> Finding:
@@ -109,7 +115,7 @@ def _npm() -> Finding:
 
 def _go() -> Finding:
     words = ("go", "run", _GOVULNCHECK, "-format", "json", "./...")
-    return read_govulncheck(_run(*words, directory="client/go"))
+    return read_govulncheck(_run(*words, directory="client/go", must_succeed=True))
 
 
 def _maven() -> Finding:

@@ -1,8 +1,9 @@
 """`make audit` tells a source that knows of no vulnerability from a source that could not be reached."""
 
 import json
+import sys
 
-from docs.generate.audit import line, read_govulncheck, read_npm_audit, read_pip_audit
+from docs.generate.audit import _run, line, read_govulncheck, read_npm_audit, read_pip_audit
 
 
 def _pip(*dependencies: object) -> str:
@@ -16,7 +17,8 @@ def test_a_source_that_knew_no_package_was_not_reached() -> None:
         assert not read_pip_audit(text).reached, text
     for text in ("", '{"message": "405 Method Not Allowed", "error": {}}'):
         assert not read_npm_audit(text).reached, text
-    assert not read_govulncheck('{"config": {"db": "the database"}}').reached
+    for text in ("", '{"config": {"db": "the database"}}', '{"SBOM": {"modules": [{}]}} cut of'):
+        assert not read_govulncheck(text).reached, text
     assert line("a source", read_pip_audit("")).startswith("NOT REACHED: a source")
 
 
@@ -35,3 +37,10 @@ def test_a_source_that_was_reached_is_counted() -> None:
     found = read_govulncheck("\n".join(map(json.dumps, messages)))
     assert (found.reached, found.vulnerabilities) == (True, 1)
     assert line("a source", found) == "a source: 1 known vulnerabilities"
+
+
+def test_a_run_that_failed_says_nothing() -> None:
+    """govulncheck prints the modules first, and fails when its database cannot be reached."""
+    prints = (sys.executable, "-c", "print(1); raise SystemExit(1)")
+    assert _run(*prints, must_succeed=True) == ""
+    assert _run(*prints) == "1\n"
