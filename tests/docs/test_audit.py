@@ -30,12 +30,12 @@ def test_a_source_that_was_reached_is_counted() -> None:
     report = {"metadata": {"vulnerabilities": {"total": 1}, "dependencies": {"total": 30}}}
     assert read_npm_audit(json.dumps(report)) == (True, 1, 30)
     messages: tuple[object, ...] = (
-        {"SBOM": {}},
+        {"SBOM": {"modules": [{}]}},
         {"finding": {"osv": "GO-1"}},
         {"finding": {"osv": "GO-1"}},
     )
     found = read_govulncheck("\n".join(map(json.dumps, messages)))
-    assert (found.reached, found.vulnerabilities) == (True, 1)
+    assert found == (True, 1, 1)
     assert line("a source", found) == "a source: 1 known vulnerabilities"
 
 
