@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.generate.hashes import build_requirements, runtime_requirements
 from tests.deploy.contained import command, signal_first_process
 from tests.deploy.dockerfile import DOCKERFILE, ROOT, Image, stages, the_only
 from tests.packages.isolated import give_up, require_index
@@ -123,6 +124,16 @@ def test_every_download_has_a_hash(name: str) -> None:
     found = hashed(name)
     assert found.keys() <= pins, "run make hashes"
     assert all(found.values())
+
+
+def test_nothing_that_the_packages_require_is_missing() -> None:
+    """A new dependency of a package needs `make hashes`."""
+    for name, required in (
+        ("requirements.txt", runtime_requirements()),
+        ("requirements-build.txt", build_requirements()),
+    ):
+        pinned = {pin.partition("==")[0] for pin in hashed(name)}
+        assert {re.split(r"[^a-z0-9-]", each)[0] for each in required} <= pinned
 
 
 def test_pip_installs_nothing_without_a_hash() -> None:
