@@ -132,18 +132,18 @@ async def test_a_prepared_request_goes_to_customerio_or_nowhere(
     assert elsewhere.requests == []
 
 
-@pytest.mark.parametrize("key", ["a\r\nHost: evil.example", "a\x00b", "a\u0085b"])
 async def test_credentials_cannot_split_a_header(
-    key: str, both: tuple[FakeCustomerio, FakeCustomerio]
+    both: tuple[FakeCustomerio, FakeCustomerio],
 ) -> None:
     """They are encoded as the Basic scheme has it, or refused."""
     customerio, _ = both
-    config = json.dumps(CONFIG | {"apiKey": key, "siteID": key}).encode()
     with server("--listen", "127.0.0.1:0", "--customerio-url", customerio.url) as running:
-        async with stream_of(running, ("", config)) as caller:
-            await caller.send(1, track("E", "u1"))
-            (told,) = await caller.told_all(1)
-    assert told.status in (200, 400)
+        for key in ("a\r\nHost: evil.example", "a\x00b", "a\u0085b"):
+            config = json.dumps(CONFIG | {"apiKey": key, "siteID": key}).encode()
+            async with stream_of(running, ("", config)) as caller:
+                await caller.send(1, track("E", "u1"))
+                (told,) = await caller.told_all(1)
+            assert told.status in (200, 400)
     for request in customerio.requests:
         assert re.fullmatch(r"Basic [A-Za-z0-9+/=]+", request.headers["authorization"])
         assert request.headers["host"] == customerio.url.partition("//")[2]
