@@ -24,7 +24,7 @@ for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
 
 .PHONY: help setup demo test test-python test-go test-node test-java test-polyglot
 .PHONY: test-side-by-side test-serial test-engines test-built left-out scale
-.PHONY: dashboard-picture coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak fuzz dist clean
+.PHONY: dashboard-picture hashes sbom licences audit coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak fuzz dist clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -152,6 +152,18 @@ dashboard-picture: $(VENV)/dev ## Draw docs/images/dashboard.png: the dashboard'
 
 DIST := dist
 
+hashes: $(VENV)/supply/installed ## Renew the hashes of what the image installs
+	$(BIN)/python -m docs.generate.hashes $(VENV)/supply/bin/uv
+
+sbom: $(VENV)/supply/installed $(VENV)/image/installed node-modules ## Write an SBOM of each language to dist/, and check it
+	$(VENV)/supply/bin/python -m docs.generate.sbom $(DIST)
+
+licences: sbom ## Write docs/licences.md anew; needs every toolchain
+	$(BIN)/python -m docs.generate.licences $(DIST) docs/licences.md
+
+audit: $(VENV)/supply/installed node-modules ## Look for known vulnerabilities; says which source cannot be reached
+	$(VENV)/supply/bin/python -m docs.generate.audit
+
 dist: $(VENV)/dev ## Build the wheels and sdists of the Python packages in dist/, and check them
 	rm -rf $(DIST)
 	for package in $(PACKAGES); do $(BIN)/python -m build --outdir $(DIST) $$package || exit 1; done
@@ -183,6 +195,18 @@ $(VENV)/kafka/installed: tests/engines/kafka/pom.xml
 $(VENV)/protoc/installed: $(VENV)/runtime protos/requirements.txt
 	test -x $(VENV)/protoc/bin/python || $(BIN)/python -m venv $(VENV)/protoc
 	PIP_CONSTRAINT= $(VENV)/protoc/bin/pip install --quiet --requirement protos/requirements.txt
+	@touch $@
+
+$(VENV)/supply/installed: $(VENV)/runtime requirements-supply.txt
+	test -x $(VENV)/supply/bin/python || $(BIN)/python -m venv $(VENV)/supply
+	$(VENV)/supply/bin/pip install --quiet --requirement requirements-supply.txt
+	! command -v npm >/dev/null || npm install --prefix $(VENV)/supply --silent --no-audit --no-fund --omit=optional @cyclonedx/cyclonedx-npm@6.0.1
+	@touch $@
+
+# What the image has, for its SBOM and its licences.
+$(VENV)/image/installed: $(VENV)/runtime deploy/docker/requirements.txt
+	rm -rf $(VENV)/image && $(BIN)/python -m venv $(VENV)/image
+	PIP_CONSTRAINT= $(VENV)/image/bin/pip install --quiet --require-hashes --requirement deploy/docker/requirements.txt
 	@touch $@
 
 .PHONY: node-modules

@@ -36,6 +36,7 @@ SERVICE: dict[str, Any] = {
         "read_only": {"type": "boolean"},
         "cap_drop": TEXTS,
         "security_opt": TEXTS,
+        "ulimits": {"type": "object", "additionalProperties": {"type": "integer"}},
         "restart": {"enum": ["no", "always", "on-failure", "unless-stopped"]},
         "stop_grace_period": DURATION,
         "healthcheck": {
@@ -99,6 +100,7 @@ def test_a_service_is_as_closed_as_can_be(compose: dict[str, Any]) -> None:
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["ulimits"] == {"core": 0}
         for port in service["ports"]:
             assert re.fullmatch(r"127\.0\.0\.1:(\d+):\1", port), name
         for volume in service.get("volumes", []):

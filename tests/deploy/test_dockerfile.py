@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from docs.generate.hashes import build_requirements, runtime_requirements
 from tests.deploy.contained import command, signal_first_process
 from tests.deploy.dockerfile import DOCKERFILE, ROOT, Image, stages, the_only
 from tests.packages.isolated import give_up, require_index
@@ -100,6 +101,74 @@ def test_what_is_installed_is_pinned(image: Image) -> None:
         name: pins[name] for name in found.keys() - OWN
     }
     assert not found.keys() & {"pip", "pytest", "twine", "grpcio-tools"}
+
+
+def hashed(name: str) -> dict[str, list[str]]:
+    """The hashes of a committed file of requirements, by distribution and version."""
+    found: dict[str, list[str]] = {}
+    for line in (ROOT / "deploy" / "docker" / name).read_text().splitlines():
+        if pin := re.match(r"([a-z0-9.-]+==[^ ]+)", line):
+            found[pin[1]] = []
+        elif digest := re.fullmatch(r"    --hash=(sha256:[0-9a-f]{64})(?: \\)?", line):
+            found[next(reversed(found))].append(digest[1])
+        else:
+            assert line.startswith("#"), line
+    return found
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-build.txt"])
+def test_every_download_has_a_hash(name: str) -> None:
+    """Of the version in constraints.txt, for every file of it, and from no index that the file would name."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = {line.lower().replace("_", "-") for line in lines}
+    found = hashed(name)
+    assert found.keys() <= pins, "run make hashes"
+    assert all(found.values())
+
+
+def test_nothing_that_the_packages_require_is_missing() -> None:
+    """A new dependency of a package needs `make hashes`."""
+    for name, required in (
+        ("requirements.txt", runtime_requirements()),
+        ("requirements-build.txt", build_requirements()),
+    ):
+        pinned = {pin.partition("==")[0] for pin in hashed(name)}
+        assert {re.split(r"[^a-z0-9-]", each)[0] for each in required} <= pinned
+
+
+def test_pip_installs_nothing_without_a_hash() -> None:
+    """Each `pip install` takes hashes, or only the wheels that the stage built itself."""
+    installs = [
+        words
+        for each in BUILD
+        if each.name == "RUN"
+        for words in each.value.split("&&")
+        if "pip install" in words or "pip wheel" in words
+    ]
+    assert len(installs) == 4
+    for words in installs:
+        assert "--require-hashes" in words or "--no-deps" in words, words
+    (own,) = (words for words in installs if "wheels/" in words)
+    assert "--no-index" in own
+
+
+def test_another_file_than_the_hashed_one_is_refused(tmp_path: Path) -> None:
+    """A package whose hash is none of the committed ones is not installed."""
+    require_index()
+    lines = f"msgspec==0.22.0 --hash=sha256:{'0' * 64}\n"
+    (tmp_path / "requirements.txt").write_text(lines)
+    words = ("download", "--no-deps", "--require-hashes", "-r", "requirements.txt")
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in done.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "requirements.txt"]
 
 
 def test_modules_are_compiled(image: Image) -> None:

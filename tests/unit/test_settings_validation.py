@@ -80,6 +80,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "log_format": ("", "xml", None),
     "metrics_destinations": COUNT,
     "tap_bodies": FLAG,
+    "core_dumps": FLAG,
 }
 TOGETHER: dict[str, dict[str, Any]] = {
     "max_event_bytes": {"max_event_bytes": 70_000, "max_message_bytes": 70_000},

@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class Certificates:
     """The certificate chain of the server, its key, and the authorities of its callers, as PEM."""
 
     chain: bytes
-    key: bytes
+    key: bytes = field(repr=False)
     client_ca: bytes | None
     not_before: datetime
     """The time at which the server's certificate becomes valid."""

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import tomllib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,11 +31,12 @@ class InvalidFile(Exception):
         """The files that it refers to, as far as they were read."""
 
 
-class FileDestination(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FileDestination:
     """A destination of the file."""
 
     ref: str
-    config_json: bytes
+    config_json: bytes = field(repr=False)
     """The settings as the dashboard's JSON, with the values of variables and files. Holds the credentials."""
     deliver_only: bool
     problems: list[SettingProblem]

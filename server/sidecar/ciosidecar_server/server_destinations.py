@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,11 +22,12 @@ _MAX_PROBLEMS = 10
 _MAX_NOTES = 20
 
 
-class ServerDestination(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ServerDestination:
     """A destination that callers name by ref."""
 
     destination: AnyDestination
-    config_json: bytes
+    config_json: bytes = field(repr=False)
     """The settings as the dashboard's JSON, with defaults. Holds the credentials."""
     deliver_only: bool
     """Whether callers may only have requests delivered, and never see its credentials."""

@@ -1,6 +1,6 @@
 """Settings of the sidecar, with the same names as flags, in the environment and in a file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -89,7 +89,7 @@ class Settings:
     sidecar counts only its own requests: divide what other senders leave by the number of sidecars. With
     --rate-store it is the limit of all sidecars together."""
 
-    rate_store: str | None = None
+    rate_store: str | None = field(default=None, repr=False)
     """URL of the Redis in which several sidecars keep the rate of a workspace together: redis://host:port/0,
     rediss://host:port/0 or unix:///path. Needs the extra rate-store. Set a URL with a password in the environment
     or in the file of --settings: other users of a machine can read flags."""
@@ -144,3 +144,7 @@ class Settings:
 
     tap_bodies: bool = False
     """Let `ciosidecar tap` show the bodies of requests, which are personal data."""
+
+    core_dumps: bool = False
+    """Leave to the system whether a crash writes a core file. Such a file has events and keys in it. Without this,
+    the limit of core files is 0."""

@@ -237,5 +237,6 @@ RULES: dict[str, _Rule] = {
     "log_format": _choice("log_format"),
     "metrics_destinations": _whole(1, _MAX_INT32),
     "tap_bodies": _flag,
+    "core_dumps": _flag,
 }
 """The rule of each setting. It returns the reason why a value cannot work, or None."""

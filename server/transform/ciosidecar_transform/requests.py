@@ -27,6 +27,12 @@ class RequestTemplate(Struct, frozen=True, eq=False, gc=False):
     headers: dict[str, str]
     """All headers. Authorization is among them: a secret."""
 
+    def __repr__(self) -> str:
+        """Return the template without its headers, so that a traceback shows no secret."""
+        return (
+            f"{type(self).__name__}(method={self.method!r}, endpoint_path={self.endpoint_path!r})"
+        )
+
 
 class BatchTemplate(RequestTemplate, frozen=True, eq=False, gc=False):
     """A template for an endpoint whose requests carry the items of many operations."""

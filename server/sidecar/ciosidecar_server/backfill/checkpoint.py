@@ -11,7 +11,7 @@ import msgspec
 from msgspec.json import Decoder, encode
 
 from .errors import EXIT_USAGE, BackfillFailed
-from .files import cannot_write, write_all
+from .files import cannot_write, open_private, write_all
 from .manifest import NAME as MANIFEST
 from .tasks import KeysResult, PartitionResult, SpillResult
 
@@ -83,7 +83,7 @@ class Checkpoint:
         self.partitions: dict[int, PartitionResult] = {}
         try:
             # Without a buffer: it would keep a line that does not fit on the disk, and fail again when it closes.
-            self._file = self._path.open("a+b", buffering=0)
+            self._file = open(self._path, "a+b", buffering=0, opener=open_private)  # noqa: SIM115 - closed by `close`
             self._read()
         except OSError as problem:
             raise cannot_write(self._path, problem) from None

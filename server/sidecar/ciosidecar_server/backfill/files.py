@@ -39,7 +39,7 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     """
     temporary = temporary_path(path)
     try:
-        with temporary.open("wb") as opened:
+        with open(temporary, "wb", opener=open_private) as opened:
             yield opened
             opened.flush()
             os.fsync(opened.fileno())
@@ -48,6 +48,11 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         raise cannot_write(path, problem) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def open_private(path: str, flags: int) -> int:
+    """Open a file that only its owner may read, if it is new: events are personal data, and lines may have credentials."""
+    return os.open(path, flags, 0o600)
 
 
 def write_all(descriptor: int, data: bytes) -> None:

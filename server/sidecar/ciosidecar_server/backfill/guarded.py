@@ -26,11 +26,11 @@ class Guarded:
             return self.function(task)
         except BackfillFailed:
             raise
-        except Exception as fault:
+        except Exception as fault:  # noqa: BLE001 - whatever it is, its text may quote an event
             frame = traceback.extract_tb(fault.__traceback__)[-1]
             raise BackfillFailed(
-                f"{_name(task)}: {type(fault).__name__}: {fault} ({Path(frame.filename).name}, line {frame.lineno})"
-            ) from fault
+                f"{_name(task)}: {type(fault).__name__} ({Path(frame.filename).name}, line {frame.lineno})"
+            ) from None
 
 
 def _name(task: object) -> str:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .files import cannot_write, temporary_path
+from .files import cannot_write, open_private, temporary_path
 
 
 class Lines:
@@ -20,9 +20,7 @@ class Lines:
         """Write a line that ends with a newline."""
         try:
             if self._file is None:
-                self._file = os.fdopen(
-                    os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
-                )
+                self._file = open(self._temporary, "wb", opener=open_private)  # noqa: SIM115
             self._file.write(line)
         except OSError as problem:
             raise cannot_write(self._path, problem) from None

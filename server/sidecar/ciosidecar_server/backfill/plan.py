@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ciosidecar_transform import read_destination
@@ -32,9 +32,9 @@ class BackfillOptions:
     inputs: Sequence[str]
     """Files, directories and patterns."""
     output: Path
-    config: bytes | None
+    config: bytes | None = field(repr=False)
     """The destination's settings for all events, or None if each line has its own."""
-    connection: bytes = b""
+    connection: bytes = field(default=b"", repr=False)
     """The config of the source connection of records."""
     columns: ColumnMap | None = None
     """As in `Job`."""

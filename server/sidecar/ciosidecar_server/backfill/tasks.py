@@ -15,9 +15,9 @@ class Job:
 
     directory: str
     """The output directory. Every worker MUST reach it under this path."""
-    config: bytes | None
+    config: bytes | None = field(repr=False)
     """The destination's settings for all events, or None if each line has its own."""
-    connection: bytes = b""
+    connection: bytes = field(default=b"", repr=False)
     """The config of the source connection of records, for lines that have none of their own."""
     columns: ColumnMap | None = None
     """How the rows of Parquet files become events. Inputs of lines have none."""

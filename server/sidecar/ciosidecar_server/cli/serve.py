@@ -12,6 +12,7 @@ from .. import PROTOCOL_VERSION, __version__
 from ..settings import Settings
 from ..telemetry import logging
 from ..workers.lifeline import end_with_parent, worker_number
+from . import core_dumps
 from .interrupts import end_on_ctrl_c
 from .outcome import run, say
 from .output import print_ready
@@ -59,6 +60,8 @@ def serve(
     if check:
         run(_check(settings, json=json))
         return
+    if settings.core_dumps:
+        core_dumps.allow()
     # Until the files can be read again, SIGHUP would end the process. They are read later than this.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if settings.workers > 1:
