@@ -16,15 +16,22 @@ class FileWatch:
     symbolic links that Kubernetes exchanges in a mounted secret.
     """
 
-    def __init__(self, paths: Iterable[Path], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        changed: Callable[[], None],
+        looked: Callable[[], None] | None = None,
+    ) -> None:
         """Remember the files as they are now.
 
         Args:
             paths: the files. One that is missing counts as changed once it appears.
             changed: called after a change, once the files have been the same for a second. It MUST NOT raise.
+            looked: called every second, for what changes with time alone. Optional. It MUST NOT raise.
         """
         self._paths = tuple(paths)
         self._changed = changed
+        self._looked = looked
         self._reported = self._seen = self._stamps()
         self._task: asyncio.Task[None] | None = None
 
@@ -56,6 +63,8 @@ class FileWatch:
         if settled and stamps != self._reported:
             self._reported = stamps
             self._changed()
+        if self._looked is not None:
+            self._looked()
 
     async def _watch(self) -> None:
         while True:
