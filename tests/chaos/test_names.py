@@ -82,7 +82,12 @@ async def until_the_name_is_the_cause(caller: Caller) -> None:
     raise AssertionError("no event named the cause")
 
 
-async def test_a_server_ends_while_a_name_is_looked_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "store", [(), ("--rate-store", "redis://us.chaos.test:1")], ids=["alone", "rate store"]
+)
+async def test_a_server_ends_while_a_name_is_looked_up(
+    tmp_path: Path, store: tuple[str, ...]
+) -> None:
     """SIGTERM does not wait for a silent name server longer than for a silent Customer.io."""
     async with (
         name_server(tmp_path) as names,
@@ -90,7 +95,7 @@ async def test_a_server_ends_while_a_name_is_looked_up(tmp_path: Path) -> None:
         fake_customerio() as other,
     ):
         names.silent = {b"us"}
-        arguments = (*LOOPBACK, *urls(customerio, other), "--grace-s", str(GRACE_S))
+        arguments = (*LOOPBACK, *urls(customerio, other), "--grace-s", str(GRACE_S), *store)
         with server(*arguments, before=names.before) as running:
             (address,) = running.addresses
             async with stream_to(address) as caller:
