@@ -1,6 +1,7 @@
 """The event loop of the commands: uvloop, with look-ups of names that hold nothing up."""
 
 import asyncio
+import ipaddress
 import socket
 import threading
 from contextlib import suppress
@@ -43,6 +44,24 @@ class Loop(uvloop.Loop):
         # A caller that gives up leaves the look-up to the others.
         return await asyncio.shield(found)
 
+    async def create_connection(
+        self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
+    ) -> Any:
+        """Connect as asyncio does. uvloop would look the name up by itself."""
+        if not host or _is_ip_address(host):
+            return await super().create_connection(protocol_factory, host, port, **options)
+        if options.get("ssl") and options.get("server_hostname") is None:
+            options["server_hostname"] = host
+        family = options.get("family", 0)
+        addresses = await self.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+        problem: OSError | None = None
+        for *_, (address, *_) in addresses:
+            try:
+                return await super().create_connection(protocol_factory, address, port, **options)
+            except OSError as fault:
+                problem = fault
+        raise problem or OSError(f"no address of {host} can be connected to")
+
     def _look_up(self, lookup: _Lookup) -> None:
         host, port, *options = lookup
         addresses: Any = None
@@ -61,3 +80,11 @@ class Loop(uvloop.Loop):
         else:
             found.set_exception(problem)
             found.exception()  # perhaps no caller is left to hear of it
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
