@@ -68,8 +68,8 @@ async def name_server(directory: Path) -> AsyncIterator[NameServer]:
     try:
         bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         bound.bind((address, _PORT))
-    except PermissionError as problem:
-        _skip(f"port 53 of loopback cannot be bound: {problem}")
+    except PermissionError as refused:
+        _skip(f"port 53 of loopback cannot be bound: {refused}")
     with bound:
         if problem := _problem(before):
             _skip(f"no namespace can have a name server of its own here: {problem}")

@@ -41,7 +41,7 @@ class Book:
 async def test_a_sidecar_is_killed_and_ended_in_turns() -> None:
     """All arrives. Only what was unanswered at a kill is sent again, with the same event id, and nothing that was told."""
     address = free_address()
-    arguments = ("--listen", address, "--grace-s", "5")
+    arguments = ("--listen", address, "--grace-s", "2")
     book = Book()
     explained: set[str] = set()
     async with fake_customerio() as customerio:
