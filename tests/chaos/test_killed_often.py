@@ -6,7 +6,8 @@ import signal
 import socket
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,7 +49,7 @@ async def test_a_sidecar_is_killed_and_ended_in_turns() -> None:
         urls = ("--customerio-url", customerio.url)
         with server(*LOOPBACK, *urls) as other:
             async with healthy_beside(other.addresses[0]):
-                with server(*arguments, *urls) as first:
+                async with started(*arguments, *urls) as first:
                     prepared = await asyncio.to_thread(prepared_requests, address)
                     hold(customerio)
                     thread = threading.Thread(
@@ -57,13 +58,20 @@ async def test_a_sidecar_is_killed_and_ended_in_turns() -> None:
                     thread.start()
                     await end(first, ENDS[0], customerio, book, explained)
                 for number in ENDS[1:]:
-                    with server(*arguments, *urls) as running:
+                    async with started(*arguments, *urls) as running:
                         await end(running, number, customerio, book, explained)
-                with server(*arguments, *urls):
+                async with started(*arguments, *urls):
                     await asyncio.to_thread(thread.join, WITHIN_S)
     assert not thread.is_alive()
     assert book.problems == []
     check(customerio, book, explained)
+
+
+@asynccontextmanager
+async def started(*arguments: str) -> AsyncIterator[Server]:
+    """Start a sidecar in a thread: its start takes seconds, in which the healthy caller goes on."""
+    with ExitStack() as stack:
+        yield await asyncio.to_thread(stack.enter_context, server(*arguments))
 
 
 def free_address() -> str:
