@@ -169,6 +169,11 @@ class FakeCustomerio:
         """The names of the events that came, in order."""
         return [request.name for request in self.requests]
 
+    @property
+    def unanswered(self) -> list[Received]:
+        """The requests without an answer, where a rule answers them."""
+        return list(self._unanswered)
+
     def answers(self, *answers: Answer, then: Answer = OK) -> None:
         """Answer the next requests so, in order of arrival, and all later ones with `then`."""
         left = list(answers)

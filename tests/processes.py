@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -51,13 +51,18 @@ class Server:
 
 
 @contextmanager
-def server(*arguments: str, env: dict[str, str] | None = None) -> Iterator[Server]:
-    """A server with the given arguments; ended at the latest with the block."""
+def server(
+    *arguments: str, env: dict[str, str] | None = None, before: Sequence[str] = ()
+) -> Iterator[Server]:
+    """A server with the given arguments; ended at the latest with the block.
+
+    before: a command that becomes the server, with the server's own command as its last arguments.
+    """
     # A file takes any number of lines; a pipe that nobody reads would hold the server up.
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(
-            [*COMMAND, "serve", *arguments],
+            [*before, *COMMAND, "serve", *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

@@ -72,6 +72,20 @@ def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | N
     assert retry_after_s(header, NOW) == seconds
 
 
+@pytest.mark.parametrize("date", [None, "", "soon", dated(0), "Sun, 99 Mar 2026 12:00:00 GMT"])
+def test_an_unusable_date_of_the_response_is_ignored(date: str | None) -> None:
+    """The clock of this machine counts then."""
+    assert retry_after_s(dated(30), NOW, date) == 30
+
+
+@pytest.mark.parametrize("wrong_by_s", [-86_400, -3_600, 3_600, 86_400])
+def test_both_dates_of_a_response_are_of_one_clock(wrong_by_s: float) -> None:
+    """Customer.io's, whatever this machine's says."""
+    then = dated(wrong_by_s + 30)
+    assert retry_after_s(then, NOW, dated(wrong_by_s)) == 30
+    assert retry_after_s("30", NOW, dated(wrong_by_s)) == 30
+
+
 class Message:
     """A message of one job, and what becomes of it."""
 

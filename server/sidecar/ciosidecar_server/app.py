@@ -115,6 +115,7 @@ class Sidecar:
         self._destinations.start()
         self._credentials.start()
         self._telemetry.loop_lag.start()
+        self._telemetry.descriptors.start()
         self._dispatcher.start()
         return bound
 

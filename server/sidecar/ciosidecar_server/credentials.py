@@ -26,8 +26,9 @@ class TlsFiles:
         """
         self._files = (cert, key, client_ca)
         paths = [path for path in self._files if path is not None]
-        self.watch = FileWatch(paths, self._read_again)
+        self.watch = FileWatch(paths, self._read_again, self._warn)
         self._current = read_certificates(*self._files)
+        self._problem: str | None = None
         self._warn()
 
     def server_credentials(self) -> grpc.ServerCredentials:
@@ -63,11 +64,14 @@ class TlsFiles:
             "the TLS files were read again: new connections get the certificate that is valid until %s",
             day(self._current.not_after),
         )
+        self._problem = None
         self._warn()
 
     def _warn(self) -> None:
-        if problem := self._current.problem():
-            _log.warning("the certificate in --tls-cert %s %s", self._files[0], problem)
+        """Log why callers do not trust the certificate, once. It may expire at any time."""
+        problem, self._problem = self._problem, self._current.problem()
+        if self._problem and self._problem != problem:
+            _log.warning("the certificate in --tls-cert %s %s", self._files[0], self._problem)
 
 
 class TokenFile:

@@ -89,6 +89,7 @@ def _bind(
         return _bind_tcp(server, address, credentials)
     if isinstance(address, UnixAddress):
         with socket_file(address, access):
+            _probe_unix(address)
             _add(address, lambda: server.add_insecure_port(f"unix:{address.path}"))
     else:
         _probe_abstract(address)
@@ -183,6 +184,19 @@ def _bind_problem(ip: str, port: int) -> OSError | None:
             return _bind_problem(_ANY_IPV4, port)  # a machine without IPv6, as gRPC does
         return problem
     return None
+
+
+def _probe_unix(address: UnixAddress) -> None:
+    """Raise CannotListen if a socket's file cannot be made, for example because the disk is full."""
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.bind(str(address.path))
+    except OSError as problem:
+        room = "make room there, or " if problem.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise CannotListen(
+            f"cannot listen on {address.text}: {problem.strerror}: {room}give another path with --listen"
+        ) from None
+    address.path.unlink()
 
 
 def _probe_abstract(address: AbstractAddress) -> None:

@@ -2,11 +2,15 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _LOOK_S = 1.0
-_Stamp = tuple[int, int, int] | None
+_Stamp = tuple[int, int, int, int] | None
+_NOT_FOR_LONG = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
+"""Why a file cannot be opened at the moment, although nothing is wrong with it."""
 
 
 class FileWatch:
@@ -16,15 +20,23 @@ class FileWatch:
     symbolic links that Kubernetes exchanges in a mounted secret.
     """
 
-    def __init__(self, paths: Iterable[Path], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        paths: Iterable[Path],
+        changed: Callable[[], None],
+        looked: Callable[[], None] | None = None,
+    ) -> None:
         """Remember the files as they are now.
 
         Args:
             paths: the files. One that is missing counts as changed once it appears.
-            changed: called after a change, once the files have been the same for a second. It MUST NOT raise.
+            changed: called after a change, once the files have been the same for a second and can be opened. It MUST
+                NOT raise.
+            looked: called every second, for what changes with time alone. Optional. It MUST NOT raise.
         """
         self._paths = tuple(paths)
         self._changed = changed
+        self._looked = looked
         self._reported = self._seen = self._stamps()
         self._task: asyncio.Task[None] | None = None
 
@@ -53,9 +65,11 @@ class FileWatch:
         stamps = self._stamps()
         # A key and its certificate are two files: their writer gets a second for the second one.
         settled, self._seen = stamps == self._seen, stamps
-        if settled and stamps != self._reported:
+        if settled and stamps != self._reported and all(map(_can_be_opened, self._paths)):
             self._reported = stamps
             self._changed()
+        if self._looked is not None:
+            self._looked()
 
     async def _watch(self) -> None:
         while True:
@@ -80,4 +94,15 @@ def _stamp(path: Path) -> _Stamp:
         status = path.stat()
     except (OSError, ValueError):  # ValueError: a null byte in the path
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    # A file that could not be read for its permissions has another change time once they are mended.
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+
+
+def _can_be_opened(path: Path) -> bool:
+    """Return False if a file cannot be opened at the moment, for example because no descriptor is left."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as problem:
+        return not (isinstance(problem, OSError) and problem.errno in _NOT_FOR_LONG)
+    os.close(descriptor)
+    return True

@@ -15,7 +15,7 @@ from ..jsonl.writing import delivered_line
 from .failed_file import FailedFile
 from .files import open_input, read_file
 from .outcome import EXIT_FAILED, EXIT_USAGE, Failed, drop_output, run, say, stderr
-from .output import CannotWrite, Lines
+from .output import Lines
 from .progress import delivering
 from .sidecar import check_destined, client_of
 from .target import Target
@@ -144,7 +144,7 @@ async def _run(line_stream: LineStream, chunks: Iterator[list[bytes | None]]) ->
         drop_output()
         say(_unanswered(line_stream))
         raise Failed("the reader of standard output is gone, so delivery stopped") from None
-    except (asyncio.CancelledError, CannotWrite, SidecarError):
+    except (asyncio.CancelledError, Failed, SidecarError):
         say(_unanswered(line_stream))
         raise
 

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from ..addresses import CannotListen, Exposed
 from ..destinations_file import InvalidFile
+from ..event_loop import Loop
 from .interrupts import EXIT_INTERRUPTED, interrupt_on_ctrl_c
 
 EXIT_FAILED = 1
@@ -32,7 +33,7 @@ def run(command: Coroutine[Any, Any, None]) -> None:
     """Run a command. A failure becomes a sentence on stderr and an exit code."""
     interrupt_on_ctrl_c()
     try:
-        uvloop.run(command)
+        uvloop.run(command, loop_factory=Loop)
     except Exposed as problem:
         give_up(str(problem), EXIT_USAGE)
     except InvalidFile as problem:

@@ -14,22 +14,30 @@ def jittered_delay_s(attempts: int) -> float:
     return random.uniform(0.0, min(MAX_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempts - 1, 10)))  # noqa: S311 - not a secret
 
 
-def retry_after_s(header: str | None, now: datetime) -> float | None:
+def retry_after_s(header: str | None, now: datetime, date: str | None = None) -> float | None:
     """Return the seconds a Retry-After header asks for, 300 at most; None if it is neither number nor date. RFC 9110.
 
     Args:
         header: whole seconds, or a date.
         now: the date, in UTC.
+        date: the Date header of the response. Optional. It counts instead of `now`: both dates are then of one clock.
     """
     if header is None:
         return None
     text = header.strip()
     if text.isdecimal() and text.isascii():
         return min(float(text[:9]), MAX_RETRY_AFTER_S)
+    until = _date(text)
+    if until is None:
+        return None
+    sent_at = _date(date or "") or now
+    return min(max(0.0, (until - sent_at).total_seconds()), MAX_RETRY_AFTER_S)
+
+
+def _date(text: str) -> datetime | None:
+    """Return the date of a header; None if it is none."""
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, IndexError, OverflowError):
         return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return min(max(0.0, (date - now).total_seconds()), MAX_RETRY_AFTER_S)
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date

@@ -207,7 +207,11 @@ class WorkspaceQueue:
         disposition, failures, _ = classification
         status = response.status
         if disposition is Disposition.TRY_AGAIN:
-            after_s = retry_after_s(response.headers.get("retry-after"), self._clock.date())
+            after_s = retry_after_s(
+                response.headers.get("retry-after"),
+                self._clock.date(),
+                response.headers.get("date"),
+            )
             # Redirects of proxies and of login pages have no error of Customer.io's.
             other_region = status in REDIRECTS and (batch.redirected or bool(failures))
             failure = outcomes.failed(status, failures, after_s, other_region=other_region)

@@ -199,6 +199,7 @@ class ThreadedHandler(logging.Handler):
         self._no_room = 0
         self._not_written = 0
         self._reported = 0
+        self._torn = False
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
 
@@ -233,13 +234,16 @@ class ThreadedHandler(logging.Handler):
     def _write_line(self, line: str) -> bool:
         """Write a line. Return whether stderr took it."""
         left = line.encode("utf-8", "backslashreplace") + b"\n"
+        if self._torn:  # a full disk took a part of a line: the next line must not be glued to it
+            left = b"\n" + left
         try:
             while left:
                 written = self._file.write(left)
                 if written is None:  # a full pipe that does not block
                     select.select([], [self._file], [])
-                else:
+                elif written:
                     left = left[written:]
+                    self._torn = bool(left)
         except OSError:
             return False  # a closed pipe or a full disk: the server goes on without this line
         return True

@@ -9,6 +9,7 @@ from ..rpc.observer import StreamSnapshot
 from ..settings import Settings
 from .activity import Activity
 from .admin import AdminSources
+from .descriptors import Descriptors
 from .destination_names import DestinationNames
 from .fan_out import FanOut
 from .lifecycle import log_drain_began, log_drain_ended, log_drain_waits, log_started
@@ -49,6 +50,7 @@ class Telemetry:
         self.metrics = Metrics(self._workspaces, self._streams, self._rate_store)
         """`metrics.render(accept)` is the body of /metrics."""
         self.loop_lag = LoopLag(self.metrics.loop_lag.observe)
+        self.descriptors = Descriptors()
         self._activity = Activity(names)
         self.tap = TapHub()
         """Receives each answered item, while a tap is open."""
@@ -97,6 +99,7 @@ class Telemetry:
     def ended(self, *, cut: bool) -> None:
         """Log the last summary, and the end of a drain. cut: whether a second signal ended it."""
         self.loop_lag.stop()
+        self.descriptors.stop()
         if self._drain_timer is not None:
             self._drain_timer.cancel()
         self._log.summarise()
