@@ -1,0 +1,37 @@
+"""`make chaos`: faults of every kind for some minutes, and the checker's verdict.
+
+    python -m tests.chaos --minutes 60 --seed 7
+
+Ctrl-C ends the run in order, with what it has.
+"""
+
+import argparse
+import secrets
+import signal
+import sys
+import time
+
+from tests.chaos.report import print_outcome, progress_printer
+from tests.chaos.run import Run
+
+
+def main() -> None:
+    """Run, print the table, and exit with 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
+    parser.add_argument("--events-a-second", type=float, default=120)
+    chosen = parser.parse_args()
+    print(f"SEED={chosen.seed}, {chosen.minutes:g} minutes", flush=True)
+    run = Run(chosen.minutes * 60, chosen.seed, chosen.events_a_second, progress_printer())
+    signal.signal(signal.SIGINT, lambda *_: run.enough.set())
+    start = time.monotonic()
+    outcome = run.go()
+    is_good = print_outcome(outcome, time.monotonic() - start)
+    if not is_good:
+        print(f"replay the schedule with: make chaos MINUTES={chosen.minutes:g} SEED={chosen.seed}")
+    sys.exit(not is_good)
+
+
+if __name__ == "__main__":
+    main()

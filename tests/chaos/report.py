@@ -1,0 +1,64 @@
+"""What a run of chaos prints: a line while it goes, and a table at its end."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from tests.chaos.run import Outcome, Progress
+
+_MAX_SHOWN = 30
+
+
+def progress_printer() -> Callable[[Progress], None]:
+    """Return a function that prints progress every few seconds: on one line of a terminal."""
+    is_terminal = sys.stdout.isatty()
+    every_s = 2.0 if is_terminal else 30.0
+    last = time.monotonic()
+
+    def show(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last < every_s:
+            return
+        last = time.monotonic()
+        line = (
+            f"{progress.left_s:5.0f} s left: {progress.events:,} events, {progress.results:,} results,"
+            f" {progress.arrivals:,} arrivals, {progress.faults:,} faults"
+        )
+        print(
+            f"\r{line}\033[K" if is_terminal else line, end="" if is_terminal else "\n", flush=True
+        )
+
+    return show
+
+
+def print_outcome(outcome: Outcome, took_s: float) -> bool:
+    """Print the table of a run. Return True if no promise was broken."""
+    verdict = outcome.verdict
+    print(f"\n{took_s:.0f} s")
+    for name, number in (
+        ("events", outcome.events),
+        ("sent, repeats of the callers included", outcome.sent),
+        ("results", outcome.results.total()),
+        ("arrivals", outcome.arrivals),
+        ("arrivals that repeat an earlier one", verdict.repeats),
+        ("reconnects of streams", outcome.reconnects),
+        ("events that a lost connection let pass an earlier one", verdict.reordered),
+    ):
+        print(f"  {number:>9,}  {name}")
+    _print_counts("faults injected", outcome.injected)
+    _print_counts("results by code", outcome.results)
+    _print_counts("why arrivals were repeated", verdict.explanations)
+    _print_counts("broken rules", Counter(violation.rule for violation in verdict.violations))
+    broken = outcome.problems + [str(violation) for violation in verdict.violations]
+    for text in broken[:_MAX_SHOWN]:
+        print(f"  {text}", file=sys.stderr)
+    if len(broken) > _MAX_SHOWN:
+        print(f"  and {len(broken) - _MAX_SHOWN:,} more", file=sys.stderr)
+    return not broken
+
+
+def _print_counts(title: str, counts: Counter[str]) -> None:
+    print(f"{title}:")
+    for name, number in counts.most_common():
+        print(f"  {number:>9,}  {name}")
