@@ -51,8 +51,13 @@ class Server:
 
 
 @contextmanager
-def server(*arguments: str, env: dict[str, str] | None = None) -> Iterator[Server]:
-    """A server with the given arguments; ended at the latest with the block."""
+def server(
+    *arguments: str, env: dict[str, str] | None = None, process_group: int | None = None
+) -> Iterator[Server]:
+    """A server with the given arguments; ended at the latest with the block.
+
+    With process_group=0, Ctrl-C on the terminal does not reach it.
+    """
     # A file takes any number of lines; a pipe that nobody reads would hold the server up.
     with (
         tempfile.TemporaryFile() as errors,
@@ -62,6 +67,7 @@ def server(*arguments: str, env: dict[str, str] | None = None) -> Iterator[Serve
             stderr=errors,
             text=True,
             env=env,
+            process_group=process_group,
         ) as process,
     ):
         try:

@@ -24,7 +24,13 @@ def main() -> None:
     chosen = parser.parse_args()
     print(f"SEED={chosen.seed}, {chosen.minutes:g} minutes", flush=True)
     run = Run(chosen.minutes * 60, chosen.seed, chosen.events_a_second, progress_printer())
-    signal.signal(signal.SIGINT, lambda *_: run.enough.set())
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        print("\nending: the callers finish what they sent; Ctrl-C again stops at once", flush=True)
+        run.enough.set()
+
+    signal.signal(signal.SIGINT, end)
     start = time.monotonic()
     outcome = run.go()
     is_good = print_outcome(outcome, time.monotonic() - start)

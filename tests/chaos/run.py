@@ -100,7 +100,7 @@ class Run:
             authority.cert_pem.write_to_path(str(ca))
             files = Files(directory).write(authority.issue_cert("localhost", "127.0.0.1"))
             flags = ("--arrivals", "--keep", "50000", "--seed", str(self.seed), *files.flags)
-            sandbox = stack.enter_context(sandbox_process(*flags))
+            sandbox = stack.enter_context(sandbox_process(*flags, process_group=0))
             admin = stack.enter_context(
                 httpx.Client(
                     base_url=sandbox.url,

@@ -65,7 +65,7 @@ class Sidecars:
 
     def _start(self) -> Server:
         return self._stack.enter_context(
-            server("--listen", "127.0.0.1:0", *self._flags, env=dict(self._env))
+            server("--listen", "127.0.0.1:0", *self._flags, env=dict(self._env), process_group=0)
         )
 
     def _point(self) -> None:
