@@ -24,6 +24,8 @@ from tests.chaos.books import Sent, Told
 from tests.chaos.events import Plan, Planned, encoded
 
 MAX_ROUND_EVENTS = 60
+TIMEOUTS_S = (0.3, 1.0, 3.0, 10.0)
+"""Time limits of deliveries. The short ones let events fail that would be delivered later."""
 LAST_ROUNDS_S = 120.0
 """Time in which every event must have its last result, once there are no more faults."""
 _UNKNOWN = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
@@ -37,6 +39,8 @@ class _Pending:
     book: Sent
     event: bytes | ApiRequest
     tries: int = 0
+    stream: Any = None
+    """The stream on which the event failed last: only that one knows of the failure."""
 
 
 @dataclass(slots=True)
@@ -76,7 +80,7 @@ class Caller:
                 max_batch_events=self.dice.choice((1, 5, 20, 200)),
                 reconnect_for_s=60,
             )
-            delivery = DeliveryOptions(timeout_s=self.dice.choice((1.0, 3.0, 10.0)))
+            delivery = DeliveryOptions(timeout_s=self.dice.choice(TIMEOUTS_S))
             with_attempt = self.dice.random() < 0.5
             with client.stream(options=options, deliver=delivery) as stream:
                 answers = iter(stream)
@@ -99,8 +103,14 @@ class Caller:
     def _stream_round(
         self, stream: Any, answers: Iterator[Any], pending: list[_Pending], *, with_attempt: bool
     ) -> list[_Pending]:
+        # Sent slowly, later events of a person arrive after an earlier one has failed again.
+        pause_s = self.dice.choice((0.0, 0.0, 0.02))
         for entry in pending:
-            fields = {"attempt": entry.tries} if with_attempt else {}
+            is_known = with_attempt and entry.stream is stream
+            fields = {"attempt": len(entry.book.sent)} if is_known else {}
+            entry.stream = stream
+            if pause_s:
+                time.sleep(pause_s)
             entry.book.sent.append(time.time())
             prepared = isinstance(entry.event, ApiRequest)
             stream.send(
@@ -138,7 +148,7 @@ class Caller:
                         fields={"attempt": entry.tries},
                     )
                 )
-            options = DeliveryOptions(timeout_s=self.dice.choice((1.0, 3.0, 10.0)))
+            options = DeliveryOptions(timeout_s=self.dice.choice(TIMEOUTS_S))
             results: list[Result] | None = None
             try:
                 results = client.deliver(entries, options=options, timeout_s=20)

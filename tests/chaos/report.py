@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from tests.chaos.books import Books
 from tests.chaos.run import Outcome, Progress
 
 _MAX_SHOWN = 30
@@ -56,6 +57,39 @@ def print_outcome(outcome: Outcome, took_s: float) -> bool:
     if len(broken) > _MAX_SHOWN:
         print(f"  and {len(broken) - _MAX_SHOWN:,} more", file=sys.stderr)
     return not broken
+
+
+def print_history(books: Books, marks: set[str]) -> None:
+    """Print what became of some events, in the order of time, with the faults around it."""
+    lines: list[tuple[float, str]] = []
+    links = {"sidecar"}
+    peers = set()
+    for event in books.sent:
+        if event.mark in marks:
+            links.add(event.stream)
+            lines += [(at, f"{event.mark} sent") for at in event.sent]
+            lines += [
+                (told.at, f"{event.mark} told {told.status} {told.code}") for told in event.told
+            ]
+    for arrival in books.arrivals:
+        if marks.intersection(arrival.marks):
+            peers.add(arrival.peer)
+            shown = f"{'+'.join(arrival.marks)} arrives as {arrival.number}: {arrival.result}"
+            lines.append(
+                (arrival.received_at, f"{shown} {arrival.fault} {arrival.answer} {arrival.peer}")
+            )
+            lines.append((arrival.answered_at, f"  {arrival.number} answered {arrival.status}"))
+    first, last = min(lines, default=(0.0, ""))[0] - 10, max(lines, default=(0.0, ""))[0] + 10
+    for fault in books.faults:
+        if (
+            first < fault.end
+            and fault.start < last
+            and (fault.link in links or fault.peer in peers)
+        ):
+            shown = f"{fault.link} {fault.kind} for {fault.end - fault.start:.3f} s {fault.peer}"
+            lines.append((fault.start, f"    FAULT {shown}"))
+    for at, line in sorted(lines):
+        print(f"    {at - first:8.3f} {line}")
 
 
 def _print_counts(title: str, counts: Counter[str]) -> None:

@@ -58,6 +58,7 @@ CALLERS = (
 class Outcome:
     """Everything that a run found."""
 
+    books: Books
     verdict: Verdict
     problems: list[str]
     injected: Counter[str]
@@ -132,6 +133,7 @@ class Run:
         books = Books(events, self._arrivals, faults, REQUEST_TIMEOUT_S)
         problems = [problem for caller in callers for problem in caller.problems]
         return Outcome(
+            books=books,
             verdict=check(books),
             problems=problems + serving.bad_ends,
             injected=injected,
