@@ -20,6 +20,8 @@ class Told:
     code: str = ""
     """The error's code; "" if there was no error."""
     retryable: bool = False
+    attempts: int = 0
+    """The number of times that the sidecar says it sent the event."""
 
     @property
     def delivered(self) -> bool:

@@ -173,7 +173,8 @@ class Caller:
         told = Told(time.time(), 0, "UNAVAILABLE", retryable=True)
         if result is not None:
             code, retryable = (error.code, error.retryable) if error is not None else ("", False)
-            told = Told(time.time(), result.status, code, retryable)
+            attempts = result.delivery.attempts if result.delivery is not None else 0
+            told = Told(time.time(), result.status, code, retryable, attempts)
         entry.book.told.append(told)
         self.results[told.code or str(told.status)] += 1
         if told.retryable and told.code != "BLOCKED":

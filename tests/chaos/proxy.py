@@ -14,12 +14,22 @@ from tests.chaos.books import Fault
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-KINDS = ("delay", "cut", "cut before", "cut after", "half-open", "throttle", "corrupt")
+KINDS = (
+    "delay",
+    "cut",
+    "cut before",
+    "cut after",
+    "half-open",
+    "throttle",
+    "corrupt before",
+    "corrupt after",
+)
 """Faults of one connection.
 
 cut: both sides are closed at once. cut before: the next bytes of the client are thrown away, then cut.
 cut after: the next bytes of the server are thrown away, then cut. half-open: bytes stop, and the
-connection is cut later. corrupt: one bit of the next bytes is changed, which TLS notices.
+connection is cut later. corrupt before, corrupt after: one bit of the next bytes of the client, or of
+the server, is changed, which TLS notices.
 """
 _CHUNK_BYTES = 65_536
 _THROTTLED_BYTES_A_SECOND = 2_000
@@ -41,6 +51,7 @@ class _Connection:
         self._until = 0.0
         self._began = 0.0
         self._delay_s = 0.0
+        self._corrupted = False
         self._over = asyncio.Event()
 
     @property
@@ -87,7 +98,7 @@ class _Connection:
 
     async def _through_fault(self, chunk: bytes, *, to_server: bool) -> bytes:
         kind = self._kind
-        if not kind:
+        if not kind or self._corrupted:
             return chunk
         if kind in ("delay", "throttle") and time.monotonic() > self._until:
             self.note()
@@ -100,9 +111,9 @@ class _Connection:
             raise _Cut
         elif kind == ("cut before" if to_server else "cut after"):
             raise _Cut
-        elif kind == "corrupt" and len(chunk) > 8:
+        elif kind == ("corrupt before" if to_server else "corrupt after") and len(chunk) > 8:
             middle = len(chunk) // 2
-            self._kind = "corrupted"
+            self._corrupted = True
             return chunk[:middle] + bytes((chunk[middle] ^ 4,)) + chunk[middle + 1 :]
         return chunk
 

@@ -174,7 +174,7 @@ def test_a_repeat_that_a_fault_explains(
     "fault",
     [
         Fault("cut", "customerio", 5.05, 5.05, "proxy:2"),
-        Fault("cut", "customerio", 1.0, 2.0, "proxy:1"),
+        Fault("cut", "customerio", 1.0, 2.5, "proxy:1"),
         Fault("cut", "b", 5.5, 5.5),
         Fault("kill", "sidecar", 11.0, 11.0),
     ],
@@ -201,7 +201,10 @@ def test_an_arrival_after_it_was_told_delivered() -> None:
 def test_blocked_is_not_sent() -> None:
     """An arrival between sending and BLOCKED; one of an earlier time is none of that."""
     assert rules([sent(1, BLOCKED)], [arrival()]) == ["blocked"]
+    failed = arrival(result="fault", fault="503", status=503)
+    assert rules([sent(1, BLOCKED)], [failed]) == ["blocked"]
     assert rules([sent(1, BLOCKED, at=6.0)], [arrival()]) == []
+    assert rules([sent(1, replace(BLOCKED, attempts=1))], [arrival()]) == []
 
 
 def test_another_event_id() -> None:
