@@ -7,7 +7,7 @@ Each rule has a name, which the report shows:
   a permanent failure that nothing at Customer.io stands for; or a good event told filtered.
 * not rejected: an event that must be rejected was told otherwise, or arrived.
 * results: not exactly one result for each time that the event was sent.
-* order: accepted for the first time before an earlier event that shares an identifier with it.
+* order: accepted, or refused alone, for the first time before an earlier event that shares an identifier with it.
 * at once: in flight beside an earlier event that shares an identifier with it.
 * repeat: arrived again although nothing kept the earlier answer back.
 * late: arrived after a result that is final.
@@ -182,9 +182,7 @@ class _Check:
     def _check_first_acceptances(self, queue: list[Sent], reported: set[tuple[str, str]]) -> None:
         latest: tuple[Arrival, Sent] | None = None
         for event in queue:
-            first = next(
-                (one for one in self._arrivals[event.mark] if one.result == "accepted"), None
-            )
+            first = next((one for one in self._arrivals[event.mark] if _is_decided(one)), None)
             if first is None:
                 continue
             if latest is not None and first.number < latest[0].number:
@@ -301,6 +299,12 @@ def _told_after(event: Sent, at: float) -> float:
 
 def _is_confirmed(arrival: Arrival) -> bool:
     return arrival.result == "accepted" and arrival.answer == "written"
+
+
+def _is_decided(arrival: Arrival) -> bool:
+    """Return True if Customer.io accepted the operation, or refused it alone: that blocks nothing."""
+    is_alone = arrival.operations == 1 or arrival.status == 207
+    return arrival.result == "accepted" or (is_alone and _is_final_refusal(arrival))
 
 
 def _is_final_refusal(arrival: Arrival) -> bool:

@@ -113,6 +113,16 @@ def test_out_of_order() -> None:
     assert rules(events, [arrival(1, of=2), arrival(2, of=1, at=6.0)]) == []
 
 
+def test_a_refusal_blocks_nothing() -> None:
+    """The earlier event was refused, its answer was lost, and both are accepted later."""
+    events = [sent(1, OK), sent(2, OK)]
+    refused = arrival(1, fault="207", result="fault", status=207, operations=2, answer="cut")
+    beside = arrival(2, of=2, request=1, operations=2, answer="cut")
+    again = [arrival(3, at=6.0), arrival(4, of=2, request=3, at=6.0)]
+    assert rules(events, [refused, beside, *again]) == []
+    assert rules(events, [replace(refused, fault="503", status=503), beside, *again]) == ["order"]
+
+
 def test_a_failed_event_is_passed_only_over_a_new_connection() -> None:
     """The caller was told of the failure; the client's resend of the later event may be first then."""
     failed = sent(1, Told(4.0, 503, "UPSTREAM_FAILED", retryable=True), OK)
