@@ -14,6 +14,7 @@ SECONDS = 230
 
 
 @pytest.mark.serial
+@pytest.mark.timeout(900)  # A bound for a run that hangs, not a measure.
 def test_every_promise_is_kept_under_faults(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing lost, nothing told wrongly, one result each, in order, and each repeat explained."""
     seed = int(os.environ.get("SEED") or secrets.randbelow(1_000_000))
