@@ -9,7 +9,6 @@ import argparse
 import secrets
 import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import msgspec
 
 from tests.chaos.books import MARK, Books
 from tests.chaos.checker import check
-from tests.chaos.report import print_history, print_outcome, progress_printer
+from tests.chaos.report import print_history, print_outcome, progress_printer, write_books
 from tests.chaos.run import Run
 
 
@@ -44,8 +43,7 @@ def main() -> None:
     outcome = run.go()
     is_good = print_outcome(outcome, time.monotonic() - start)
     if not is_good:
-        file = Path(tempfile.gettempdir()) / f"chaos-{chosen.seed}.json"
-        file.write_bytes(msgspec.json.encode(outcome.books))
+        file = write_books(outcome, chosen.seed)
         print(
             f"the books are in {file}; check them again with: python -m tests.chaos --check {file}"
         )

@@ -71,6 +71,7 @@ BREAKS = (
         _QUEUE,
         "            job.failure = outcome\n            if self._draining or job.forgotten or at",
         "            job.failure = outcome\n"
+        "            batch._request = None\n"
         "            body = job.request.body\n"
         '            start = body.find(b\'"id":"0\') + 8\n'
         "            if start > 8:\n"

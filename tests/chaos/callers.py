@@ -79,6 +79,8 @@ class Caller:
                 client_name=f"chaos-{self.plan.stream}",
                 max_batch_events=self.dice.choice((1, 5, 20, 200)),
                 reconnect_for_s=60,
+                # In order, a result is read only after those before it: the book's times would be late.
+                unordered=True,
             )
             delivery = DeliveryOptions(timeout_s=self.dice.choice(TIMEOUTS_S))
             with_attempt = self.dice.random() < 0.5
@@ -120,16 +122,17 @@ class Caller:
                 connection=None if prepared else entry.planned.connection,
                 **fields,
             )
-        kept = []
-        for entry in pending:
+        failed: set[str] = set()
+        waiting = {entry.book.mark for entry in pending}
+        while waiting:
             answer = next(answers)
-            if answer.attachment is not entry:
-                self.problems.append(
-                    f"answer to {answer.attachment.book.mark} where {entry.book.mark} was due"
-                )
-            if self._note(answer.attachment, answer.result):
-                kept.append(answer.attachment)
-        return kept
+            entry = answer.attachment
+            if entry.book.mark not in waiting:
+                self.problems.append(f"{entry.book.mark} was answered, and was not due")
+            waiting.discard(entry.book.mark)
+            if self._note(entry, answer.result):
+                failed.add(entry.book.mark)
+        return [entry for entry in pending if entry.book.mark in failed]
 
     def _run_calls(self, client: Client) -> None:
         pending: list[_Pending] = []

@@ -28,7 +28,7 @@ CLOCK_MARGIN_S = 0.05
 GRACE_S = 5.0
 """Time in which the sidecar finds out that a caller is gone, or reads what it was sent."""
 LATE_READ_S = 2.0
-"""Time in which a busy sandbox reads bytes that were sent before."""
+"""Time in which a busy sandbox reads bytes, or a busy caller results, that were sent before."""
 FINAL_FAULTS = frozenset(
     ("400", "402", "404", "405", "406", "409", "410", "411", "413", "422", "207")
 )
@@ -215,7 +215,7 @@ class _Check:
         are sent twice"): a caller that was told of the failure decides the order then.
         """
         for told in earlier.told:
-            if not told.retryable or told.at > passed.received_at:
+            if not told.retryable or told.at - LATE_READ_S > passed.received_at:
                 continue
             for fault in self._of_caller(later):
                 if fault.end >= told.at - GRACE_S and fault.start <= passed.received_at:

@@ -1,9 +1,13 @@
 """What a run of chaos prints: a line while it goes, and a table at its end."""
 
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
 
 from tests.chaos.books import Books
 from tests.chaos.run import Outcome, Progress
@@ -57,6 +61,13 @@ def print_outcome(outcome: Outcome, took_s: float) -> bool:
     if len(broken) > _MAX_SHOWN:
         print(f"  and {len(broken) - _MAX_SHOWN:,} more", file=sys.stderr)
     return not broken
+
+
+def write_books(outcome: Outcome, seed: int) -> Path:
+    """Write the books of a run into a file, and return its path."""
+    file = Path(tempfile.gettempdir()) / f"chaos-{seed}.json"
+    file.write_bytes(msgspec.json.encode(outcome.books))
+    return file
 
 
 def print_history(books: Books, marks: set[str]) -> None:

@@ -6,7 +6,7 @@ import secrets
 import pytest
 
 from tests.chaos import proxy, sidecars
-from tests.chaos.report import print_outcome
+from tests.chaos.report import print_outcome, write_books
 from tests.chaos.run import Run
 
 SECONDS = 230
@@ -21,7 +21,8 @@ def test_every_promise_is_kept_under_faults(capsys: pytest.CaptureFixture[str]) 
     outcome = Run(SECONDS, seed).go()
     is_good = print_outcome(outcome, SECONDS)
     shown = "".join(capsys.readouterr())
-    assert is_good, f"SEED={seed}\n{shown}"
+    books = "" if is_good else f"; the books are in {write_books(outcome, seed)}"
+    assert is_good, f"SEED={seed}{books}\n{shown}"
     # A run without faults, or without repeats, would prove nothing.
     assert outcome.verdict.repeats > 0, shown
     assert outcome.results["200"] > 0, shown
