@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 PEOPLE = 10
+# User id, email and anonymous id: one of them, or two.
+_IDENTIFIERS = (("u", "a"), ("u", "e"), ("e", "a"), ("u",), ("e",), ("a",))
 WORKSPACES = 3
 TIME = "2026-03-04T05:06:07.890Z"
 AUDIENCE = {"audienceId": 7, "identifierMappings": [{"to": "id"}]}
@@ -75,7 +77,7 @@ def _track(mark: str, person: str, dice: random.Random) -> Planned:
         "name": "Order",
         "properties": {"mark": mark, "padding": "x" * dice.choice((0, 0, 100, 3000))},
     }
-    kinds = dice.choice(("ua", "ue", "ea", "u", "e", "a"))
+    kinds = dice.choice(_IDENTIFIERS)
     if "u" in kinds:
         event["userId"] = f"user-{person}"
     if "e" in kinds:
