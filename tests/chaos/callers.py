@@ -78,7 +78,8 @@ class Caller:
             options = StreamOptions(
                 client_name=f"chaos-{self.plan.stream}",
                 max_batch_events=self.dice.choice((1, 5, 20, 200)),
-                reconnect_for_s=60,
+                # On a busy machine, a sidecar may take 20 s to start, and be killed again.
+                reconnect_for_s=300,
                 # In order, a result is read only after those before it: the book's times would be late.
                 unordered=True,
             )

@@ -27,7 +27,7 @@ CLOCK_MARGIN_S = 0.05
 """Two processes of one machine read one clock, but not at one moment."""
 GRACE_S = 5.0
 """Time in which the sidecar finds out that a caller is gone, or reads what it was sent."""
-LATE_READ_S = 2.0
+LATE_READ_S = 3.0
 """Time in which a busy sandbox reads bytes, or a busy caller results, that were sent before."""
 FINAL_FAULTS = frozenset(
     ("400", "402", "404", "405", "406", "409", "410", "411", "413", "422", "207")
@@ -281,7 +281,10 @@ class _Check:
     def _told_excuse(self, event: Sent, arrival: Arrival) -> str:
         """Return "deadline" if a retryable failure was told while the request was in flight."""
         for told in event.told:
-            in_time = arrival.received_at <= told.at + 1 and arrival.answered_at >= told.at - 1
+            in_time = (
+                arrival.received_at <= told.at + LATE_READ_S
+                and arrival.answered_at >= told.at - LATE_READ_S
+            )
             was_sent = told.code != "BLOCKED" or told.attempts
             if told.retryable and was_sent and in_time:
                 return "deadline"
