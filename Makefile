@@ -24,7 +24,7 @@ for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
 
 .PHONY: help setup demo test test-python test-go test-node test-java test-polyglot
 .PHONY: test-side-by-side test-serial test-engines test-built left-out scale
-.PHONY: dashboard-picture hashes sbom licences audit coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak fuzz dist clean
+.PHONY: dashboard-picture hashes sbom licences audit coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak chaos fuzz dist clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -142,6 +142,9 @@ soak: $(VENV)/dev ## Callers and servers that come and go, and 100,000 events to
 	$(BIN)/python -m tests.soak.delivery
 	$(BIN)/python -m tests.soak.delivery --kill
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
+
+chaos: $(VENV)/dev ## Faults of every kind, and a checker that is independent; MINUTES=10 unless given; SEED=N repeats a schedule
+	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 fuzz: $(VENV)/dev ## Try the properties with new examples; MINUTES=20 unless given; prints how to replay a failure
 	$(BIN)/python -m tests.properties --minutes $(or $(MINUTES),20)

@@ -52,11 +52,15 @@ class Server:
 
 @contextmanager
 def server(
-    *arguments: str, env: dict[str, str] | None = None, before: Sequence[str] = ()
+    *arguments: str,
+    env: dict[str, str] | None = None,
+    before: Sequence[str] = (),
+    process_group: int | None = None,
 ) -> Iterator[Server]:
     """A server with the given arguments; ended at the latest with the block.
 
     before: a command that becomes the server, with the server's own command as its last arguments.
+    With process_group=0, Ctrl-C on the terminal does not reach it.
     """
     # A file takes any number of lines; a pipe that nobody reads would hold the server up.
     with (
@@ -67,6 +71,7 @@ def server(
             stderr=errors,
             text=True,
             env=env,
+            process_group=process_group,
         ) as process,
     ):
         try:

@@ -51,6 +51,8 @@ async def test_what_follows_it_in_the_same_request_comes_back_with_it(connect: C
         assert (await one.told(2)).code == "UPSTREAM_TIMEOUT"
         told = await one.told(3)
         assert (told.code, told.blocked_by) == ("BLOCKED", (2, 0))
+        assert told.delivery.attempts == 1
+        assert "Customer.io may have received it" in told.detail.error.message
         customerio.rule = lambda _request: OK
         # Sent again, both wait for the request that is still out.
         await one.send(4, item(identify("u1", step=1), attempt=1), timeout_s=15)

@@ -130,13 +130,19 @@ class Process:
 
 
 @contextmanager
-def sandbox_process(*arguments: str, listen: str = "127.0.0.1:0") -> Iterator[Process]:
-    """A sandbox with the given arguments; ended at the latest with the block."""
+def sandbox_process(
+    *arguments: str, listen: str = "127.0.0.1:0", process_group: int | None = None
+) -> Iterator[Process]:
+    """A sandbox with the given arguments; ended at the latest with the block.
+
+    With process_group=0, Ctrl-C on the terminal does not reach it.
+    """
     with subprocess.Popen(
         [*COMMAND, "sandbox", "--listen", listen, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        process_group=process_group,
     ) as process:
         try:
             yield Process(process)

@@ -5,7 +5,8 @@
 A sandbox with faults, a sidecar, a client that sends again what may be sent again. With `--kill`
 the sidecar is killed (SIGKILL) and started again while it works. What is checked: every event has
 exactly one result; what is reported delivered is in the sandbox, once, in each person's order;
-nothing is there twice, whatever was sent twice.
+nothing is there twice, whatever was sent twice; and what arrived twice did so because of a fault, with
+the same event id. The checker of chaos (tests/chaos/checker.py) judges the arrivals.
 """
 
 import argparse
@@ -22,11 +23,17 @@ from typing import Any, Self
 import httpx
 from ciosidecar import Answer, Client, DeliveryOptions, StreamOptions
 
+from tests.chaos.books import Arrival, Books, Fault, Sent, Told
+from tests.chaos.checker import check
 from tests.processes import server
 from tests.sandbox.support import sandbox_process
 
 FAULTS = "429=0.05,503=0.025,500=0.025,reset=0.005,reset-after=0.005,slow=0.01:300ms"
 CONFIG = {"siteID": "site", "apiKey": "key"}
+
+
+def _mark(index: int) -> str:
+    return f"chaos-soak-{index}"
 
 
 def event(index: int, people: int, dice: random.Random) -> bytes:
@@ -38,7 +45,7 @@ def event(index: int, people: int, dice: random.Random) -> bytes:
         "event": "Order",
         "messageId": f"message-{index}",
         "originalTimestamp": "2026-03-04T05:06:07.890Z",
-        "properties": {"person": person, "index": index},
+        "properties": {"person": person, "index": index, "mark": _mark(index)},
     }
     if "user" in known_by:
         found["userId"] = f"user-{person}"
@@ -60,6 +67,12 @@ class Book:
         self.reconnects = 0
         self.kills = 0
         self.faults: list[str] = []
+        # Each event names two of three identifiers of its person: any two events share one.
+        self.sent = [
+            Sent(_mark(index), "soak", (str(json.loads(text)["properties"]["person"]),))
+            for index, text in enumerate(self.events)
+        ]
+        self.arrivals = self.repeats = 0
 
     def take(self, wanted: list[int], answers: Iterator[Answer]) -> list[int]:
         """Check the answers to events, in order; return the events to send again."""
@@ -68,6 +81,16 @@ class Book:
             if answer.attachment != index:
                 self.faults.append(f"answer to {answer.attachment} where {index} was due")
             result = answer.result
+            error = result.error
+            self.sent[index].told.append(
+                Told(
+                    time.time(),
+                    result.status,
+                    error.code if error else "",
+                    retryable=error is not None and error.retryable,
+                    attempts=result.delivery.attempts if result.delivery else 0,
+                )
+            )
             self.results[result.error.code if result.error else str(result.status)] += 1
             if result.error is not None and result.error.retryable:
                 again.append(index)
@@ -76,6 +99,12 @@ class Book:
             else:
                 self.faults.append(f"event {index} came back with {result.status}: {result.error}")
         return again
+
+    def judge(self, arrivals: list[Arrival], kills: list[Fault]) -> None:
+        """Let the checker judge what arrived."""
+        verdict = check(Books(self.sent, arrivals, kills))
+        self.arrivals, self.repeats = len(arrivals), verdict.repeats
+        self.faults += map(str, verdict.violations)
 
     def compare(self, found: list[dict[str, Any]]) -> None:
         """Compare with the events of the sandbox, in order of arrival."""
@@ -113,12 +142,28 @@ def events_of(sandbox_url: str) -> list[dict[str, Any]]:
             query["before"] = page["next_before"]
 
 
+def arrivals_of(sandbox_url: str) -> list[Arrival]:
+    """Return every arrival, once each request has its answer."""
+    found: list[Arrival] = []
+    after, is_open = 0, True
+    with httpx.Client(base_url=sandbox_url, timeout=30) as client:
+        while True:
+            query = {"limit": 1000, "after": after}
+            page = client.get("/sandbox/arrivals", params=query).json()
+            assert not page["forgotten"], "the sandbox keeps too few arrivals"
+            found += map(Arrival.read, page["arrivals"])
+            after = page["next_after"]
+            if not page["arrivals"] and not is_open:
+                return found
+            is_open = page["open"] > 0
+
+
 def run(number: int, people: int, seed: int, faults: str, *, kill: bool) -> Book:
     """Deliver all events, and resend retryable failures in the order of each person."""
     book = Book(number, people, seed)
     options = StreamOptions(client_name="soak", reconnect_for_s=60)
     with sandbox_process(
-        "--fault", faults, "--seed", str(seed), "--keep", str(2 * number)
+        "--fault", faults, "--seed", str(seed), "--keep", str(4 * number), "--arrivals"
     ) as customerio:
         flags = ("--customerio-url", customerio.url, "--delivery-rate", "5000")
         servers = _Servers(flags)
@@ -139,13 +184,15 @@ def run(number: int, people: int, seed: int, faults: str, *, kill: bool) -> Book
             servers.enough.set()
             if kill:
                 killer.join()
-                book.kills = servers.killed
+                book.kills = len(servers.kills)
         book.compare(events_of(customerio.url))
+        book.judge(arrivals_of(customerio.url), servers.kills)
     return book
 
 
 def _feed(stream: Any, book: Book, wanted: list[int]) -> None:
     for index in wanted:
+        book.sent[index].sent.append(time.time())
         stream.send(book.events[index], index)
     stream.finish()
 
@@ -157,7 +204,7 @@ class _Servers:
         self._flags = flags
         self._running = server("--listen", "127.0.0.1:0", *flags)
         self.enough = threading.Event()
-        self.killed = 0
+        self.kills: list[Fault] = []
 
     def __enter__(self) -> Self:
         self._server = self._running.__enter__()
@@ -173,12 +220,13 @@ class _Servers:
             while sum(book.results.values()) < due:
                 if self.enough.wait(0.05):
                     return
+            began = time.time()
             self._server.signal(signal.SIGKILL)
             self._server.end()
             self._running.__exit__(None, None, None)
             self._running = server("--listen", self.address, *self._flags)
             self._server = self._running.__enter__()
-            self.killed += 1
+            self.kills.append(Fault("kill", "sidecar", began, time.time()))
 
 
 def main() -> None:
@@ -194,7 +242,8 @@ def main() -> None:
     book = run(chosen.events, chosen.people, chosen.seed, chosen.faults, kill=chosen.kill)
     print(
         f"{chosen.events:,} events of {chosen.people:,} people in {time.monotonic() - start:.0f} s,"
-        f" {book.kills} kills, {book.reconnects} reconnects; results: {dict(book.results)}"
+        f" {book.kills} kills, {book.reconnects} reconnects; {book.arrivals:,} arrivals, of which"
+        f" {book.repeats:,} repeat an earlier one; results: {dict(book.results)}"
     )
     for fault in book.faults[:20]:
         print(fault, file=sys.stderr)

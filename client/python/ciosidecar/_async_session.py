@@ -81,11 +81,9 @@ class AsyncSessions:
                 await self._one_session()
                 reason = "the sidecar ended the stream"
             except aio.AioRpcError as failure:
-                if not is_retryable(failure.code()):
-                    raise self._settings.failure(
-                        failure.code(), failure.details() or ""
-                    ) from failure
-                reason = str(failure.details())
+                reason = failure.details() or ""
+                if not is_retryable(failure.code(), reason):
+                    raise self._settings.failure(failure.code(), reason) from failure
             except Unavailable as failure:
                 reason = str(failure)
             if not state.unanswered:

@@ -87,7 +87,8 @@ class Sessions:
             reason = "the sidecar ended the stream"
             if status is not None:
                 reason = status.details
-                if not state.over and not self._cancelled and not is_retryable(status.code):
+                is_final = not is_retryable(status.code, reason)
+                if not state.over and not self._cancelled and is_final:
                     raise self._settings.failure(status.code, reason)
             with state.lock:
                 if not state.over and state.fault and not state.unanswered:

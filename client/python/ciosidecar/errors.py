@@ -43,9 +43,14 @@ _GIVE_ONE = " (the client sent no token: give it token or token_file)"
 _COMPARE_IT = " (the sidecar does not accept the client's token: compare it with the sidecar's --auth-token-file)"
 
 
-def is_retryable(code: grpc.StatusCode) -> bool:
-    """Return true if a stream that ended with this code may be opened again."""
-    return code in _RETRYABLE_CODES
+def is_retryable(code: grpc.StatusCode, details: str) -> bool:
+    """Return true if a stream that ended with this status may be opened again."""
+    return code in _RETRYABLE_CODES or _is_connection_lost(code, details)
+
+
+def _is_connection_lost(code: grpc.StatusCode, details: str) -> bool:
+    """Return true for the status that gRPC makes up if a connection breaks in the middle of a record of TLS."""
+    return code == grpc.StatusCode.UNKNOWN and details.startswith("Stream removed")
 
 
 def call_failed(code: grpc.StatusCode, details: str, *, token_given: bool = False) -> SidecarError:
@@ -56,7 +61,7 @@ def call_failed(code: grpc.StatusCode, details: str, *, token_given: bool = Fals
         details: The status message.
         token_given: True if the call had a bearer token.
     """
-    if code == grpc.StatusCode.UNAVAILABLE:
+    if code == grpc.StatusCode.UNAVAILABLE or _is_connection_lost(code, details):
         return Unavailable(details)
     if code == grpc.StatusCode.UNAUTHENTICATED:
         details += _COMPARE_IT if token_given else _GIVE_ONE

@@ -39,6 +39,7 @@ class AdminApi:
             Route("/sandbox/objects", self.objects),
             Route("/sandbox/object", self.object),
             Route("/sandbox/requests", self.requests),
+            Route("/sandbox/arrivals", self.arrivals),
             Route("/sandbox/counters", self.counters),
             Route("/sandbox/reset", self.reset, methods=["POST"]),
             Route("/sandbox/faults", self.faults, methods=["GET", "PUT"]),
@@ -148,6 +149,28 @@ class AdminApi:
             {
                 "requests": page[:limit],
                 "next_before": page[limit - 1].number if len(page) > limit else None,
+            }
+        )
+
+    async def arrivals(self, request: Request) -> Response:
+        """Answer with arrivals in the order of their answers; ?after= and ?limit= page.
+
+        `open` is the number of requests that have no answer yet. `forgotten` is the number of
+        arrivals that are kept no more.
+        """
+        store = self._workspace.arrivals
+        if store is None:
+            raise HTTPException(404, "start the sandbox with --arrivals to keep every arrival")
+        after, limit = _number(request, "after", 0), _limit(request)
+        forgotten = store.total - len(store.answered)
+        page = list(islice(store.after(after), limit))
+        return _json(
+            {
+                "arrivals": page,
+                "next_after": max(after, forgotten) + len(page),
+                "total": store.total,
+                "open": store.open,
+                "forgotten": forgotten,
             }
         )
 

@@ -11,7 +11,7 @@ from msgspec.json import encode
 
 from .api_v1 import Endpoint, route
 from .calls import BATCH, ENTITY, V2, Request, run
-from .connection import RESET
+from .connection import CONNECTION, RESET
 from .faults import REDIRECTS, Faults, InjectedFault
 from .http import (
     Answer,
@@ -64,20 +64,35 @@ class TrackApi:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        workspace = self._workspace
+        request = Request(
+            workspace, workspace.clock(), scope["method"], scope["raw_path"], scope["query_string"]
+        )
+        connection = scope[CONNECTION]
+        request.keep_arrivals(connection.number, "{}:{}".format(*scope["client"]))
         try:
-            answer = await self._answer(scope, receive)
+            answer = await self._answer_or_fail(request, scope, receive)
+            written = answer is not None and not connection.lost
+            if answer is not None:
+                await send_answer(send, answer)
+        finally:
+            if request.arrivals is not None:
+                request.arrivals.answer(workspace.clock(), written=written)
+
+    async def _answer_or_fail(
+        self, request: Request, scope: Scope, receive: Receive
+    ) -> Answer | None:
+        """Return the answer to a request; None if there is none."""
+        try:
+            return await self._answer(request, scope, receive)
         except (Gone, _NoAnswer):
-            return
+            return None
         except Exception:  # noqa: BLE001 - every failure gets a response
             _log.exception("a call failed")
-            answer = error(500, "internal error; see the sandbox's log on stderr")
-        await send_answer(send, answer)
+            return error(500, "internal error; see the sandbox's log on stderr")
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        method, path = scope["method"], scope["raw_path"]
-        workspace = self._workspace
-        at = workspace.clock()
-        request = Request(workspace, at, method, path, scope["query_string"])
+    async def _answer(self, request: Request, scope: Scope, receive: Receive) -> Answer:
+        method, path = request.method, request.raw_path
         try:
             if path == _REGION:
                 return self._answer_region(request, scope)
@@ -116,6 +131,8 @@ class TrackApi:
             self._check_credentials(scope)
         fault = self._faults.inject()
         request.body = await read_body(scope, receive)
+        if request.arrivals is not None:
+            request.arrivals.received_at = self._workspace.clock()
         if fault.delay_s:
             await self._wait(fault.delay_s)
         if fault.name not in ("", "207", "reset-after"):
@@ -124,7 +141,7 @@ class TrackApi:
             check_content_type(scope)
         answer = run(request, endpoint, fault)
         if fault.name == "reset-after":
-            request.injected("reset-after", "accepted, then the connection was reset", 0)
+            request.injected_after("reset-after", "accepted, then the connection was reset")
             await _reset(scope, receive)
         return answer
 

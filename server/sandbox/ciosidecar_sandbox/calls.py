@@ -5,6 +5,7 @@ from msgspec.json import encode
 
 from . import api_v2
 from .api_v1 import Endpoint
+from .arrivals import RequestArrivals
 from .faults import InjectedFault
 from .http import Answer, Call, error
 from .limits import MAX_BATCH_BYTES
@@ -28,7 +29,19 @@ class Request:
         self.path = (path + b"?" + query if query else path)[:2000].decode("latin-1")
         self.body = b""
         self.call = "unknown"
-        workspace.log.next_request()
+        self.fault = ""
+        """The injected fault; "" if there is none."""
+        self.number = workspace.log.next_request()
+        self.arrivals: RequestArrivals | None = None
+        """The arrivals of the request's operations; None unless the sandbox keeps them."""
+
+    def keep_arrivals(self, connection: int, peer: str) -> None:
+        """Begin to keep the arrivals of this request, if the sandbox keeps any."""
+        store = self.workspace.arrivals
+        if store is not None:
+            self.arrivals = RequestArrivals(
+                store, self.number, connection, peer, self.method, self.path
+            )
 
     def add(
         self, effect: Effect, status: int, call: str, who: str, body: bytes, index: int | None
@@ -45,6 +58,30 @@ class Request:
             body=body,
             batch_index=index,
         )
+        if self.arrivals is None or call == "region":
+            return
+        for item_index, item in self._operations(body, index):
+            self.arrivals.add(
+                effect.outcome,
+                at=self.workspace.clock(),
+                status=status,
+                call=call if item_index == index else api_v2.name_of(item),
+                who=who,
+                body=item,
+                batch_index=item_index,
+                fault=self.fault,
+            )
+
+    def _operations(self, body: bytes, index: int | None) -> list[tuple[int | None, bytes]]:
+        """Return the operations of a row: each item of a batch that failed or was refused whole."""
+        if index is not None or self.raw_path != BATCH or self.arrivals is None:
+            return [(index, body)]
+        try:
+            items = api_v2.read_batch(body)
+        except Refusal:
+            return [(None, body)]
+        self.arrivals.operations = len(items)
+        return [(position, bytes(item)) for position, item in enumerate(items)] or [(None, body)]
 
     def count(self, answer: Answer) -> Answer:
         """Count an answer by its status, and return it."""
@@ -64,7 +101,16 @@ class Request:
     def injected(self, name: str, reason: str, status: int) -> None:
         """Log and count an injected fault."""
         self.workspace.log.by_fault[name] += 1
+        self.fault = name
         self.note(Outcome.FAULT, f"{reason} (fault)", status)
+
+    def injected_after(self, name: str, reason: str) -> None:
+        """Log and count a fault that was injected after the request was accepted."""
+        arrivals, self.arrivals = self.arrivals, None
+        self.injected(name, reason, 0)
+        self.arrivals = arrivals
+        if arrivals is not None:
+            arrivals.fault_after(name)
 
     def refuse(self, refusal: Refusal, *headers: tuple[bytes, bytes]) -> Answer:
         """Log a request that is refused as a whole, and return its answer."""
@@ -111,6 +157,8 @@ def _run_v2(request: Request, fault: InjectedFault) -> Answer:
     if not items:
         request.add(dropped("the batch is empty"), 200, "batch", "", request.body, None)
         return request.count(Answer(200))
+    if request.arrivals is not None:
+        request.arrivals.operations = len(items)
     injected_index = int(fault.pick * len(items)) if fault.name == "207" else None
     errors = []
     for index, item in enumerate(items):
@@ -127,11 +175,13 @@ def _run_item(request: Request, item: Raw, index: int, *, injected: bool) -> Ref
     try:
         if injected:
             request.workspace.log.by_fault["207"] += 1
+            request.fault = "207"
             raise Refusal("refused by an injected fault")
         call, effect, who = api_v2.run(request.workspace, body)
     except Refusal as refusal:
         outcome = Outcome.FAULT if injected else Outcome.REFUSED
         request.add(Effect(outcome, _reason(refusal)), 207, api_v2.name_of(body), "", body, index)
+        request.fault = ""
         return refusal
     request.add(effect, 200, call, who, body, index)
     return None

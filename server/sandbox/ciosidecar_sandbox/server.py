@@ -45,7 +45,7 @@ class Sandbox:
             raise CannotStart("--tls-cert and --tls-key must be given together")
         self.settings = settings
         self._callers = Callers(_host_and_port(settings.listen)[0], settings.allow_host)
-        self.workspace = Workspace(settings.keep)
+        self.workspace = Workspace(settings.keep, arrivals=settings.arrivals)
         try:
             self.faults = Faults(settings.fault, settings.seed, settings.retry_after_s)
         except BadFaults as problem:

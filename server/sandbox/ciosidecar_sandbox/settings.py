@@ -26,6 +26,9 @@ class SandboxSettings:
     keep: int = 100_000
     """Number of people, of objects, of events and of log rows to keep. The oldest are removed."""
 
+    arrivals: bool = False
+    """Keep every arrival of an operation, repeats included, for GET /sandbox/arrivals."""
+
     fault: str = ""
     """Faults to inject, each with its probability: 429=0.05,slow=0.01:2s,reset=0.01."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from .arrivals import Arrivals
 from .events import Event, Events
 from .identifiers import Identifier
 from .limits import usable_time
@@ -51,9 +52,16 @@ class Metric(Struct, frozen=True, gc=False):
 class Workspace:
     """One workspace in memory. Only one event loop may use it."""
 
-    def __init__(self, keep: int = DEFAULT_KEEP, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        keep: int = DEFAULT_KEEP,
+        clock: Callable[[], float] = time.time,
+        *,
+        arrivals: bool = False,
+    ) -> None:
         self.keep = keep
         self.clock = clock
+        self._keep_arrivals = arrivals
         self.log = RequestLog(keep)
         self._begin()
 
@@ -67,6 +75,8 @@ class Workspace:
         """Manual segments by id, each with the cio_ids of its people."""
         self.forms: OrderedDict[str, Form] = OrderedDict()
         self.metrics: deque[Metric] = deque(maxlen=self.keep)
+        self.arrivals = Arrivals(self.keep) if self._keep_arrivals else None
+        """Every arrival of an operation; None unless the sandbox keeps them."""
         self.forgotten = 0
         """Number of people that were removed because there were more than `keep`."""
 

@@ -62,12 +62,8 @@ _UNUSABLE = _error(
     503,
     retryable=True,
 )
-_BLOCKED_ELSEWHERE = _error(
-    ErrorCode.BLOCKED,
-    "not sent: an earlier event of the same person, of another stream, failed and may be tried again",
-    503,
-    retryable=True,
-)
+_NOT_SENT = "not sent"
+_NOT_SENT_AGAIN = "Customer.io may have received it, and it is not sent again"
 DRAINED = DeliveryOutcome(
     503,
     _error(ErrorCode.DRAINING, "not delivered: the sidecar is going away", 503, retryable=True),
@@ -209,29 +205,34 @@ def not_known(http_status: int) -> DeliveryOutcome:
     return DeliveryOutcome(503, error, http_status=http_status)
 
 
-def blocked_by_item(item_ref: ItemRef) -> DeliveryOutcome:
-    """Return the outcome of a job behind a retryable failure of the same stream or call, that of item_ref."""
-    error = _error(
-        ErrorCode.BLOCKED,
-        f"not sent: item {item_ref.position} of batch {item_ref.batch_id}, which concerns the same"
-        " person, failed and may be tried again",
-        503,
-        retryable=True,
+def blocked(item_ref: ItemRef | None, attempts: int = 0) -> DeliveryOutcome:
+    """Return the outcome of a job behind a retryable failure.
+
+    Args:
+        item_ref: names the item of the failed job; None if it came from another stream or call.
+        attempts: the number of requests sent that cover the job. A job that shared a request with the
+            failed job has some.
+    """
+    before = (
+        "an earlier event of the same person, of another stream,"
+        if item_ref is None
+        else f"item {item_ref.position} of batch {item_ref.batch_id}, which concerns the same person,"
     )
+    text = f"{_NOT_SENT_AGAIN if attempts else _NOT_SENT}: {before} failed and may be tried again"
+    error = _error(ErrorCode.BLOCKED, text, 503, retryable=True)
     return DeliveryOutcome(503, error, blocked_by=item_ref)
 
 
-def following(cause: DeliveryOutcome, item_ref: ItemRef | None) -> DeliveryOutcome:
+def following(cause: DeliveryOutcome, item_ref: ItemRef | None, attempts: int) -> DeliveryOutcome:
     """Return the outcome of a job that waited for a job that failed.
 
     Args:
         cause: the outcome of the failed job.
         item_ref: names the item of the failed job; None if it came from another stream or call.
+        attempts: the number of requests sent that cover the job that waited.
     """
     if cause.error is _UNUSABLE:
         return cause._replace(http_status=0)
     if cause.error is DRAINED.error:
         return cause
-    return (
-        DeliveryOutcome(503, _BLOCKED_ELSEWHERE) if item_ref is None else blocked_by_item(item_ref)
-    )
+    return blocked(item_ref, attempts)

@@ -324,7 +324,10 @@ class WorkspaceQueue:
         finished = [(job, outcome)]
         if outcome.error is not None and outcome.error.retryable and not job.forgotten:
             finished += (
-                (dependent, outcomes.following(outcome, dependent.owner.item_ref(job)))
+                (
+                    dependent,
+                    outcomes.following(outcome, dependent.owner.item_ref(job), dependent.attempts),
+                )
                 for dependent in dependents(job)
                 if dependent.state is not State.SETTLED
             )

@@ -172,7 +172,7 @@ class DeliveryWorker(Generic[Response]):
         )
         self._flow_control.add(0, job.size)
         if cause is not None:
-            batch.settled(job, outcomes.blocked_by_item(cause))
+            batch.settled(job, outcomes.blocked(cause))
             return
         workspace = self._dispatcher.workspace(template)
         if self._flow_control.share_used(workspace):

@@ -1,0 +1,185 @@
+"""Break delivery on purpose, one way after another, and show which breaks the checker sees.
+
+    python -m tests.chaos.breaks [--seconds 120] [NAME ...]
+
+Each break changes a copy of the server's package, in a directory of its own: the sidecars of the run
+import the copy. The checkout stays as it is.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import ciosidecar_server
+
+from tests.chaos.run import Outcome, Run
+
+_QUEUE = "delivery/workspace_queue.py"
+
+
+@dataclass(slots=True, frozen=True)
+class Break:
+    """A change of one place in the server."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+BREAKS = (
+    Break(
+        "send twice",
+        _QUEUE,
+        "            response = await self._redirecting.send(",
+        "            await self._redirecting.send("
+        "batch, batch.sent_at + self._limits.request_timeout_s)\n"
+        "            response = await self._redirecting.send(",
+    ),
+    Break(
+        "drop a retry",
+        _QUEUE,
+        "            self._sender.resend_at(batch, at)",
+        "            for job in list(batch.jobs):\n                self._close(job)",
+    ),
+    Break(
+        "200 before the answer",
+        _QUEUE,
+        "        jobs, status = batch.jobs, 0\n",
+        "        jobs, status = batch.jobs, 0\n"
+        "        for job in jobs:\n"
+        "            if not job.forgotten:\n"
+        "                job.forgotten = True\n"
+        "                job.owner.settled(job, outcomes.DELIVERED)\n",
+    ),
+    Break(
+        "retry after a refusal",
+        _QUEUE,
+        "        failure = outcomes.refused(status, failures)\n",
+        "        failure = outcomes.refused(status, failures)\n"
+        "        if batch.jobs[0].attempts < 2:\n"
+        "            self._try_again(batch, failure)\n"
+        "            return failure\n",
+    ),
+    Break(
+        "another event id on a retry",
+        _QUEUE,
+        "            job.failure = outcome\n            if self._draining or job.forgotten or at",
+        "            job.failure = outcome\n"
+        "            batch._request = None\n"
+        "            body = job.request.body\n"
+        '            start = body.find(b\'"id":"0\') + 8\n'
+        "            if start > 8:\n"
+        '                body = body[:start] + b"ZZZZ" + body[start + 4 :]\n'
+        "                job.request = type(job.request)(job.request.template, job.request.path, body)\n"
+        "            if self._draining or job.forgotten or at",
+    ),
+    Break(
+        "two of one person at once",
+        "delivery/ordering.py",
+        "            if before is not None:",
+        "            if before is not None and len(job.keys) > 1:",
+    ),
+    Break(
+        "a failure does not block the jobs behind it",
+        _QUEUE,
+        "outcome.error.retryable and not job.forgotten:",
+        "False:",
+    ),
+    Break(
+        "the resend gate lets everything pass",
+        "rpc/resend_gate.py",
+        "        if not self._failed:\n",
+        "        if True:\n",
+    ),
+    Break(
+        "answer from another item",
+        "rpc/delivery_batch.py",
+        "        answers, self._answers = sorted(self._answers, key=_position), []\n",
+        "        answers, self._answers = sorted(self._answers, key=_position), []\n"
+        "        if len(answers) > 1:\n"
+        "            one, two = answers[:2]\n"
+        "            answers[0] = one._replace(outcome=two.outcome, delivered=two.delivered)\n"
+        "            answers[1] = two._replace(outcome=one.outcome, delivered=one.delivered)\n",
+    ),
+    Break(
+        "attempt above 0 passes every hold",
+        "rpc/resend_gate.py",
+        "        if not self._failed:\n",
+        "        if again or not self._failed:\n",
+    ),
+    Break(
+        "a failed write is swallowed",
+        "rpc/session.py",
+        "                raise _PeerGone from fault",
+        "                del fault",
+    ),
+    Break(
+        "BLOCKED across streams is not retryable",
+        "delivery/outcomes.py",
+        "    error = _error(ErrorCode.BLOCKED, text, 503, retryable=True)",
+        "    error = _error(ErrorCode.BLOCKED, text, 503, retryable=item_ref is not None)",
+    ),
+    Break(
+        "a prepared or slow request is reported delivered when it times out",
+        _QUEUE,
+        "            failure = outcomes.unanswered(no_response.text, timed_out=no_response.timed_out)\n",
+        "            failure = outcomes.unanswered(no_response.text, timed_out=no_response.timed_out)\n"
+        "            if no_response.timed_out:\n"
+        "                failure = outcomes.DELIVERED\n",
+    ),
+    Break(
+        "a lost request is reported as a permanent failure",
+        "delivery/outcomes.py",
+        '    error = _error(code, f"Customer.io did not answer: {text}", 504, retryable=True)',
+        '    error = _error(code, f"Customer.io did not answer: {text}", 504, retryable=False)',
+    ),
+)
+
+
+def run_broken(broken: Break, seconds: float, seed: int) -> Outcome:
+    """Run chaos with a broken server."""
+    source = Path(ciosidecar_server.__file__).parent
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory) / source.name
+        shutil.copytree(source, copy)
+        changed = copy / broken.file
+        text = changed.read_text()
+        if text.count(broken.old) != 1:
+            raise ValueError(f"{broken.name}: {broken.file} has changed: adapt the break")
+        changed.write_text(text.replace(broken.old, broken.new))
+        os.environ["PYTHONPATH"] = directory
+        try:
+            return Run(seconds, seed).go()
+        finally:
+            del os.environ["PYTHONPATH"]
+
+
+def main() -> None:
+    """Run each break, and print what the checker saw of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="the breaks to run; all unless given")
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args()
+    unseen = 0
+    for broken in BREAKS:
+        if chosen.names and broken.name not in chosen.names:
+            continue
+        outcome = run_broken(broken, chosen.seconds, chosen.seed)
+        rules = Counter(violation.rule for violation in outcome.verdict.violations)
+        seen = [f"{rule} ({number:,})" for rule, number in rules.most_common()]
+        if outcome.problems:
+            seen.append(f"problems ({len(outcome.problems)}): {outcome.problems[0][:150]}")
+        unseen += not seen
+        print(f"{broken.name}: {', '.join(seen) or 'NOT SEEN'}", flush=True)
+    sys.exit(bool(unseen))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""What a run of chaos prints: a line while it goes, and a table at its end."""
+
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from tests.chaos.books import Books
+from tests.chaos.run import Outcome, Progress
+
+_MAX_SHOWN = 30
+
+
+def progress_printer() -> Callable[[Progress], None]:
+    """Return a function that prints progress every few seconds: on one line of a terminal."""
+    is_terminal = sys.stdout.isatty()
+    every_s = 2.0 if is_terminal else 30.0
+    last = time.monotonic()
+
+    def show(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last < every_s:
+            return
+        last = time.monotonic()
+        line = (
+            f"{progress.left_s:5.0f} s left: {progress.events:,} events, {progress.results:,} results,"
+            f" {progress.arrivals:,} arrivals, {progress.faults:,} faults"
+        )
+        print(
+            f"\r{line}\033[K" if is_terminal else line, end="" if is_terminal else "\n", flush=True
+        )
+
+    return show
+
+
+def print_outcome(outcome: Outcome, took_s: float) -> bool:
+    """Print the table of a run. Return True if no promise was broken."""
+    verdict = outcome.verdict
+    print(f"\n{took_s:.0f} s")
+    for name, number in (
+        ("events", outcome.events),
+        ("sent, repeats of the callers included", outcome.sent),
+        ("results", outcome.results.total()),
+        ("arrivals", outcome.arrivals),
+        ("arrivals that repeat an earlier one", verdict.repeats),
+        ("reconnects of streams", outcome.reconnects),
+        ("events that a lost connection let pass an earlier one", verdict.reordered),
+    ):
+        print(f"  {number:>9,}  {name}")
+    _print_counts("faults injected", outcome.injected)
+    _print_counts("results by code", outcome.results)
+    _print_counts("why arrivals were repeated", verdict.explanations)
+    _print_counts("broken rules", Counter(violation.rule for violation in verdict.violations))
+    broken = outcome.problems + [str(violation) for violation in verdict.violations]
+    for text in broken[:_MAX_SHOWN]:
+        print(f"  {text}", file=sys.stderr)
+    if len(broken) > _MAX_SHOWN:
+        print(f"  and {len(broken) - _MAX_SHOWN:,} more", file=sys.stderr)
+    return not broken
+
+
+def write_books(outcome: Outcome, seed: int) -> Path:
+    """Write the books of a run into a file, and return its path."""
+    file = Path(tempfile.gettempdir()) / f"chaos-{seed}.json"
+    file.write_bytes(msgspec.json.encode(outcome.books))
+    return file
+
+
+def print_history(books: Books, marks: set[str]) -> None:
+    """Print what became of some events, in the order of time, with the faults around it."""
+    lines: list[tuple[float, str]] = []
+    links = {"sidecar"}
+    peers = set()
+    for event in books.sent:
+        if event.mark in marks:
+            links.add(event.stream)
+            lines += [(at, f"{event.mark} sent") for at in event.sent]
+            lines += [
+                (told.at, f"{event.mark} told {told.status} {told.code}") for told in event.told
+            ]
+    for arrival in books.arrivals:
+        if marks.intersection(arrival.marks):
+            peers.add(arrival.peer)
+            shown = f"{'+'.join(arrival.marks)} arrives as {arrival.number}: {arrival.result}"
+            lines.append(
+                (arrival.received_at, f"{shown} {arrival.fault} {arrival.answer} {arrival.peer}")
+            )
+            lines.append((arrival.answered_at, f"  {arrival.number} answered {arrival.status}"))
+    first, last = min(lines, default=(0.0, ""))[0] - 10, max(lines, default=(0.0, ""))[0] + 10
+    for fault in books.faults:
+        if (
+            first < fault.end
+            and fault.start < last
+            and (fault.link in links or fault.peer in peers)
+        ):
+            shown = f"{fault.link} {fault.kind} for {fault.end - fault.start:.3f} s {fault.peer}"
+            lines.append((fault.start, f"    FAULT {shown}"))
+    for at, line in sorted(lines):
+        print(f"    {at - first:8.3f} {line}")
+
+
+def _print_counts(title: str, counts: Counter[str]) -> None:
+    print(f"{title}:")
+    for name, number in counts.most_common():
+        print(f"  {number:>9,}  {name}")

@@ -1,0 +1,31 @@
+"""Some minutes of chaos: whatever fails, no promise of delivery is broken."""
+
+import os
+import secrets
+
+import pytest
+
+from tests.chaos import proxy, sidecars
+from tests.chaos.report import print_outcome, write_books
+from tests.chaos.run import Run
+
+SECONDS = 230
+"""With its start and its last rounds, about five minutes beside other programs."""
+
+
+@pytest.mark.serial
+@pytest.mark.timeout(900)  # A bound for a run that hangs, not a measure.
+def test_every_promise_is_kept_under_faults(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing lost, nothing told wrongly, one result each, in order, and each repeat explained."""
+    seed = int(os.environ.get("SEED") or secrets.randbelow(1_000_000))
+    outcome = Run(SECONDS, seed).go()
+    is_good = print_outcome(outcome, SECONDS)
+    shown = "".join(capsys.readouterr())
+    books = "" if is_good else f"; the books are in {write_books(outcome, seed)}"
+    assert is_good, f"SEED={seed}{books}\n{shown}"
+    # A run without faults, or without repeats, would prove nothing.
+    assert outcome.verdict.repeats > 0, shown
+    assert outcome.results["200"] > 0, shown
+    kinds = set(outcome.injected)
+    assert {f"customerio: {kind}" for kind in proxy.KINDS} & kinds, shown
+    assert {f"sidecar: {kind}" for kind in sidecars.KINDS} & kinds, shown
