@@ -16,7 +16,6 @@ import random
 import signal
 import sys
 import threading
-import time
 from typing import NamedTuple
 
 from tests.processes import server
@@ -70,11 +69,11 @@ def main() -> None:
     arguments = parser.parse_args()
     dice = random.Random(arguments.seed)
     tally = Tally()
-    until = time.monotonic() + arguments.minutes * 60
     address = f"unix:/tmp/ciosidecar-soak-{os.getpid()}.sock"
     ended: list[ShortLife] = []
     lives_dice, *callers_dice = (random.Random(dice.random()) for _ in range(CALLERS + 1))
-    callers_done = threading.Event()
+    ended_calls, callers_done = threading.Event(), threading.Event()
+    threading.Timer(arguments.minutes * 60, ended_calls.set).start()
     serving = threading.Thread(
         target=lambda: ended.extend(lives(address, lives_dice, callers_done))
     )
@@ -85,7 +84,7 @@ def main() -> None:
     serving.start()
     watching.start()
     callers = [
-        threading.Thread(target=sync_caller, args=(address, one, until, tally))
+        threading.Thread(target=sync_caller, args=(address, one, ended_calls, tally))
         for one in callers_dice[: CALLERS // 2]
     ]
     for caller in callers:
@@ -93,7 +92,10 @@ def main() -> None:
 
     async def async_callers() -> None:
         await asyncio.gather(
-            *(async_caller(address, one, until, tally) for one in callers_dice[CALLERS // 2 :])
+            *(
+                async_caller(address, one, ended_calls, tally)
+                for one in callers_dice[CALLERS // 2 :]
+            )
         )
 
     asyncio.run(async_callers())

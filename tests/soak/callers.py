@@ -4,7 +4,6 @@ import asyncio
 import json
 import random
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -91,10 +90,10 @@ class Plan:
 
 
 def sync_caller(
-    address: str, dice: random.Random, until: float, tally: Tally, **planning: Any
+    address: str, dice: random.Random, ended: threading.Event, tally: Tally, **planning: Any
 ) -> None:
     """Run streams of the synchronous client, one after another. planning: as `Plan` takes it."""
-    while time.monotonic() < until:
+    while not ended.is_set():
         plan = Plan(dice, **planning)
         with (
             Client(address) as client,
@@ -126,10 +125,10 @@ def _send_all(stream: Any, plan: Plan) -> None:
 
 
 async def async_caller(
-    address: str, dice: random.Random, until: float, tally: Tally, **planning: Any
+    address: str, dice: random.Random, ended: threading.Event, tally: Tally, **planning: Any
 ) -> None:
     """Run streams of the asynchronous client, one after another. planning: as `Plan` takes it."""
-    while time.monotonic() < until:
+    while not ended.is_set():
         plan = Plan(dice, **planning)
         seen = 0
         async with (

@@ -19,7 +19,7 @@ class Tolerance(NamedTuple):
 
 
 TOLERANCES = (
-    Tolerance("memory_bytes", "events", 64.0),
+    Tolerance("memory_bytes", "events", 128.0),
     Tolerance("memory_bytes", "streams", 16_384.0),
     Tolerance("memory_bytes", "hours", 48e6),
     Tolerance("descriptors", "streams", 0.05),

@@ -19,11 +19,15 @@ from tests.soak.log_lines import unexplained
 from tests.soak.samples import Sample, sample
 from tests.soak.strays import strays
 
-NUMBERS = (1, 7, 100, 300)
+NUMBERS = (1, 7, 100, 1000)
 """Events of a stream: streams are short, so that many of them come and go."""
 FAULTS = "429=0.01,503=0.01,reset=0.002"
 _SAMPLES = 240
+_FEWEST_SAMPLES = 80
 _SHORTEST_S = 0.1
+WARM_EVENTS = 40_000
+"""A life is watched from so many events on: until then glibc's arenas reach their size (docs/testing/soak.md)."""
+_WARM_WITHIN_S = 90.0
 _STRAY_PAUSE_S = 0.1
 _INJECTED = Path(__file__).parent / "injected"
 Work = Callable[[], None]
@@ -56,12 +60,13 @@ class Life:
         return found
 
 
-def steady_life(seconds: float, seed: int, **leak: str) -> Life:
+def steady_life(seconds: float, seed: int, *, warm_events: int = WARM_EVENTS, **leak: str) -> Life:
     """Run a server and its callers for a time.
 
     Args:
-        seconds: how long.
+        seconds: how long the server is watched.
         seed: of what the callers do.
+        warm_events: how many events are answered before.
         leak: the leak to inject, as environment variables of tests/soak/injected.
     """
     life = Life()
@@ -76,41 +81,56 @@ def steady_life(seconds: float, seed: int, **leak: str) -> Life:
             env=environment,
         ) as running,
     ):
-        _call_and_watch(life, running, random.Random(seed), seconds)
+        _call_and_watch(life, running, random.Random(seed), seconds, warm_events)
         running.signal(signal.SIGTERM)
         life.exit_code, log = running.end()
         life.unexplained = unexplained(log)
     return life
 
 
-def _call_and_watch(life: Life, running: Server, dice: random.Random, seconds: float) -> None:
-    until = time.monotonic() + seconds
+def _call_and_watch(
+    life: Life, running: Server, dice: random.Random, seconds: float, warm_events: int
+) -> None:
+    ended = threading.Event()
     callers = [
         threading.Thread(target=_call, args=(life.tally, work))
-        for work in _works(life.tally, running, dice, until)
+        for work in _works(life.tally, running, dice, ended)
     ]
     for caller in callers:
         caller.start()
-    every_s = max(_SHORTEST_S, seconds / _SAMPLES)
-    while time.monotonic() < until:
-        life.samples.append(sample(running))
-        time.sleep(every_s)
-    for caller in callers:
-        caller.join()
+    try:
+        _until_warm(running, warm_events)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until or len(life.samples) < _FEWEST_SAMPLES:
+            life.samples.append(sample(running))
+            time.sleep(max(_SHORTEST_S, seconds / _SAMPLES))
+    finally:
+        ended.set()
+        for caller in callers:
+            caller.join()
 
 
-def _works(tally: Tally, running: Server, dice: random.Random, until: float) -> list[Work]:
+def _until_warm(running: Server, events: int) -> None:
+    """Wait until so many events are answered, or until that takes too long."""
+    give_up_at = time.monotonic() + _WARM_WITHIN_S
+    while events and sample(running).events < events and time.monotonic() < give_up_at:
+        time.sleep(_SHORTEST_S)
+
+
+def _works(
+    tally: Tally, running: Server, dice: random.Random, ended: threading.Event
+) -> list[Work]:
     """Return what each caller does."""
     address = running.addresses[0]
 
     def sync_streams(*, deliver: bool) -> Work:
         own = random.Random(dice.random())
-        return lambda: sync_caller(address, own, until, tally, numbers=NUMBERS, deliver=deliver)
+        return lambda: sync_caller(address, own, ended, tally, numbers=NUMBERS, deliver=deliver)
 
     def async_streams(*, deliver: bool) -> Work:
         own = random.Random(dice.random())
         return lambda: asyncio.run(
-            async_caller(address, own, until, tally, numbers=NUMBERS, deliver=deliver)
+            async_caller(address, own, ended, tally, numbers=NUMBERS, deliver=deliver)
         )
 
     return [
@@ -118,7 +138,7 @@ def _works(tally: Tally, running: Server, dice: random.Random, until: float) -> 
         sync_streams(deliver=True),
         async_streams(deliver=False),
         async_streams(deliver=True),
-        lambda: strays(address, running.admin, dice, until, tally, _STRAY_PAUSE_S),
+        lambda: strays(address, running.admin, dice, ended, tally, _STRAY_PAUSE_S),
     ]
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import random
 import socket
-import time
+import threading
 import urllib.request
 from typing import Any
 
@@ -18,7 +18,12 @@ _EVENT = b'{"type":"track","userId":"u%d","event":"E","properties":{"p":"%s"}}'
 
 
 def strays(
-    address: str, admin: str, dice: random.Random, until: float, tally: Tally, pause_s: float
+    address: str,
+    admin: str,
+    dice: random.Random,
+    ended: threading.Event,
+    tally: Tally,
+    pause_s: float,
 ) -> None:
     """Do one of it after another. pause_s: the time between two of them."""
     with grpc.insecure_channel(address) as channel:
@@ -31,13 +36,13 @@ def strays(
             lambda: _tap(admin),
             lambda: _half_a_sentence(address, dice),
         )
-        while time.monotonic() < until:
+        while not ended.is_set():
             try:
                 dice.choice(doings)()
                 tally.add(strays=1)
             except Exception as failure:  # noqa: BLE001 - each kind is told in the report
                 tally.fault(f"stray: {type(failure).__name__}: {failure}")
-            time.sleep(pause_s)
+            ended.wait(pause_s)
 
 
 def _unary(call: Any, request: Any) -> None:

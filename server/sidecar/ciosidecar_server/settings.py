@@ -79,6 +79,10 @@ class Settings:
     max_outstanding_bytes: int = 67_108_864
     """Bytes of unanswered events at which the server stops reading a delivering stream."""
 
+    max_unary_bytes: int = 67_108_864
+    """Bytes of the unary calls Transform and Deliver that the server works on at a time, with 512 more for each
+    event. A call beyond it fails with RESOURCE_EXHAUSTED, and nothing of it is sent. A call alone is always accepted."""
+
     delivery: bool = True
     """Deliver requests, and ask Customer.io about credentials, for callers that want it. Without it
     the server connects to no other machine."""

@@ -1,6 +1,6 @@
 """A leak in a server under test: Python imports this module by its name, from PYTHONPATH, at its start.
 
-LEAK names what leaks: memory (LEAK_BYTES for each event), descriptor, task or thread (one for each
+LEAK names what leaks, separated by blanks: memory (LEAK_BYTES for each event), descriptor, task or thread (one for each
 stream). The server itself knows nothing of this.
 """
 
@@ -49,8 +49,8 @@ def _leak_for_each_event(size: int) -> None:
 
 
 _BY_STREAM = {"descriptor": _descriptor, "task": _task, "thread": _thread}
-_leak = os.environ.get("LEAK", "")
-if _leak == "memory":
-    _leak_for_each_event(int(os.environ["LEAK_BYTES"]))
-elif _leak:
-    _leak_for_each_stream(_BY_STREAM[_leak])
+for _leak in os.environ.get("LEAK", "").split():
+    if _leak == "memory":
+        _leak_for_each_event(int(os.environ["LEAK_BYTES"]))
+    else:
+        _leak_for_each_stream(_BY_STREAM[_leak])
