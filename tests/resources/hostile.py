@@ -84,7 +84,7 @@ KINDS: dict[str, MakeWork] = {
         **_DATES,
     ),
     "brackets beside a date": _event(
-        lambda size: '["2024-05-06",%s]' % ",".join(["[]"] * (size // 3)), _TRACK, **_SOME_DATES
+        lambda size: '["2024-05-06"%s]' % (",[]" * (size // 3)), _TRACK, **_SOME_DATES
     ),
     "nested brackets beside a date": _event(
         lambda size: '["2024-05-06"%s]' % (",[[[[1]]]]" * (size // 10)), _TRACK, **_SOME_DATES

@@ -40,7 +40,7 @@ def sample(running: Server) -> Sample:
         OSError: the server does not answer, or is gone.
     """
     process = Path(f"/proc/{running.process.pid}")
-    metrics = _metrics(running.admin)
+    metrics = metrics_of(running.admin)
     return Sample(
         time.monotonic(),
         int((process / "statm").read_text().split()[1]) * _PAGE_BYTES,
@@ -52,7 +52,7 @@ def sample(running: Server) -> Sample:
     )
 
 
-def _metrics(admin: str) -> dict[str, float]:
+def metrics_of(admin: str) -> dict[str, float]:
     """Return the metrics of a server, each added up over its labels."""
     with urllib.request.urlopen(f"{admin}/metrics", timeout=_TIMEOUT_S) as answer:
         text = answer.read().decode()
