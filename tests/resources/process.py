@@ -1,7 +1,9 @@
 """What a server process holds and has used, by /proc, and how long others wait meanwhile."""
 
 import asyncio
+import json
 import os
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,11 +13,10 @@ from typing import Any
 from ciosidecar import v1
 from grpc import aio
 
-from tests.conftest import UNLIMITED, batch, destination
+from tests.conftest import UNLIMITED
 from tests.processes import Server
 
 MB = 1_000_000
-TRACK = b'{"type":"track","userId":"u1","event":"Order"}'
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _EVERY_S = 0.02
@@ -71,24 +72,33 @@ class Others:
 
 @asynccontextmanager
 async def others_of(running: Server) -> AsyncIterator[Others]:
-    """Call the server all the while, fifty times a second at most."""
+    """Let another process call the server all the while. Its waits are known at the end of the block."""
     others = Others()
-    ended = asyncio.Event()
-
-    async def call() -> None:
-        request = v1.TransformRequest(destinations=[destination()], batch=batch(TRACK))
-        async with stub_of(running, "others") as stub:
-            while not ended.is_set() or not others.waits_s:
-                begun_at = time.perf_counter()
-                response = await stub.Transform(request, timeout=60)
-                others.waits_s.append(time.perf_counter() - begun_at)
-                assert list(response.results.statuses) == [200]
-                others.peak_bytes = max(others.peak_bytes, memory_bytes(running))
-                await asyncio.sleep(_EVERY_S)
-
-    calling = asyncio.create_task(call())
+    calling = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.resources.others", running.addresses[0]),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=1 << 24,
+    )
+    assert calling.stdin is not None
+    assert calling.stdout is not None
+    watching = asyncio.create_task(_watch(running, others))
     try:
+        assert await calling.stdout.readline() == b"ready\n"
         yield others
+        # Once more, with everything in place or just gone.
+        await asyncio.sleep(_EVERY_S)
+        calling.stdin.close()
+        others.waits_s = json.loads(await calling.stdout.readline())
+        assert await calling.wait() == 0
     finally:
-        ended.set()
-        await calling
+        watching.cancel()
+        if calling.returncode is None:
+            calling.kill()
+            await calling.wait()
+
+
+async def _watch(running: Server, others: Others) -> None:
+    while True:
+        others.peak_bytes = max(others.peak_bytes, memory_bytes(running))
+        await asyncio.sleep(_EVERY_S)

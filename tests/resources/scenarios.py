@@ -14,7 +14,7 @@ from tests.conftest import CONFIG, batch, destination, opened
 from tests.contract.test_bad_peers import PREFACE, SETTINGS
 from tests.fake_customerio import HOLD, fake_customerio
 from tests.processes import Server, server
-from tests.resources.process import Others, cpu_s, memory_bytes, others_of, stub_of
+from tests.resources.process import cpu_s, memory_bytes, others_of, stub_of
 from tests.soak.samples import metrics_of
 
 LARGE_EVENTS = ("--max-event-bytes", "50000000")
@@ -41,8 +41,6 @@ async def _figures(running: Server, into: list[Figures]) -> AsyncIterator[None]:
     before, used_s = memory_bytes(running), cpu_s(running)
     async with others_of(running) as others:
         yield
-        # The others are asked at least for a moment while everything is in place.
-        await _once_more(others)
     into.append(
         Figures(
             others.peak_bytes - before,
@@ -51,13 +49,6 @@ async def _figures(running: Server, into: list[Figures]) -> AsyncIterator[None]:
             cpu_s(running) - used_s,
         )
     )
-
-
-async def _once_more(others: Others) -> None:
-    number = len(others.waits_s)
-    async with asyncio.timeout(60):
-        while len(others.waits_s) < number + 10:  # noqa: ASYNC110 - counted by another task
-            await asyncio.sleep(0.01)
 
 
 async def _with_server(work: Callable[[Server], Awaitable[None]], *arguments: str) -> Figures:
@@ -178,7 +169,10 @@ async def _declared(stub: Any, begin: int, number: int) -> aio.StreamStreamCall[
         destination(one, CONFIG.replace(b'"site"', b'"site-%d"' % (begin + one)))
         for one in range(1, number + 1)
     ]
-    call, _ = await opened(stub, destinations=declared, delivery=v1.DeliveryOptions())
+    call = stub.TransformStream()
+    opening = v1.OpenStream(destinations=declared, delivery=v1.DeliveryOptions())
+    await call.write(v1.TransformStreamRequest(open=opening))
+    assert (await call.read()).WhichOneof("message") == "opened"
     event = b'{"type":"track","userId":"u","event":"E"}'
     items = [v1.BatchItem(json=event, destination=one) for one in range(1, number + 1)]
     await call.write(v1.TransformStreamRequest(batch=v1.Batch(batch_id=1, items=items)))

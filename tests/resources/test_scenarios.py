@@ -13,7 +13,8 @@ from tests.conftest import CONFIG, batch, destination
 from tests.fake_customerio import Reply, fake_customerio
 from tests.processes import server
 from tests.resources import scenarios
-from tests.resources.process import MB, TRACK, memory_bytes, others_of, stub_of
+from tests.resources.others import TRACK
+from tests.resources.process import MB, memory_bytes, others_of, stub_of
 from tests.resources.scenarios import Figures
 
 WAIT_S = 5.0

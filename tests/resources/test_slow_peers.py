@@ -9,7 +9,8 @@ from ciosidecar import v1
 from tests.conftest import batch, destination, opened, results_of
 from tests.contract.test_bad_peers import PREFACE, SETTINGS
 from tests.processes import server
-from tests.resources.process import TRACK, descriptors, others_of, stub_of
+from tests.resources.others import TRACK
+from tests.resources.process import descriptors, others_of, stub_of
 from tests.sandbox.support import sandbox_process
 
 # The documented times are 10, 5 and 10 seconds; a machine may be busy.

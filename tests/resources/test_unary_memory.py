@@ -11,7 +11,8 @@ from grpc import aio
 from tests.conftest import batch, destination
 from tests.fake_customerio import HOLD, fake_customerio
 from tests.processes import server
-from tests.resources.process import MB, TRACK, memory_bytes, stub_of, until_below
+from tests.resources.others import TRACK
+from tests.resources.process import MB, memory_bytes, stub_of, until_below
 
 CALLS = 6
 EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
