@@ -1,6 +1,8 @@
 """The long form: `python -m tests.resources` prints the tables of docs/testing/resources.md."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from tests.resources import scenarios
 from tests.resources.growth import growth, table
@@ -8,7 +10,7 @@ from tests.resources.hostile import KINDS
 
 SIZE = 131_072
 
-SCENARIOS = {
+SCENARIOS: dict[str, Callable[[], Coroutine[Any, Any, scenarios.Figures]]] = {
     "20 events nested 100,000 deep": lambda: scenarios.nested(100_000),
     "an event of a million keys": lambda: scenarios.keys(1_000_000),
     "a Struct of a million keys": lambda: scenarios.struct_keys(1_000_000),

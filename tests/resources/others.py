@@ -25,7 +25,12 @@ def main() -> None:
     ended = threading.Event()
     waits_s: list[float] = []
     request = v1.TransformRequest(destinations=[destination()], batch=batch(TRACK))
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def until_stdin_ends() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=until_stdin_ends, daemon=True).start()
     with grpc.insecure_channel(sys.argv[1]) as channel:
         stub: Any = v1.SidecarServiceStub(channel)
         stub.Transform(request, timeout=_TIMEOUT_S)

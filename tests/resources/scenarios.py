@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from ciosidecar import v1
-from grpc import aio
 
-from tests.conftest import CONFIG, batch, destination, opened
+from tests.conftest import CONFIG, batch, destination
 from tests.contract.test_bad_peers import PREFACE, SETTINGS
 from tests.fake_customerio import HOLD, fake_customerio
 from tests.processes import Server, server
@@ -102,7 +101,7 @@ async def idle_streams(number: int) -> Figures:
             for _ in range(0, number, _A_CONNECTION):
                 stub = await stack.enter_async_context(stub_of(running))
                 for _ in range(min(number, _A_CONNECTION)):
-                    call, _ = await opened(stub)
+                    call = await _open(stub, destinations=[destination()])
                     stack.callback(call.cancel)
             await asyncio.sleep(_ONCE_S)
 
@@ -115,7 +114,7 @@ async def readers_that_never_read(number: int) -> Figures:
     flood = v1.TransformStreamRequest(batch=batch(*[event] * 100))
 
     async def write_on(stub: Any) -> None:
-        call, _ = await opened(stub)
+        call = await _open(stub, destinations=[destination()])
         with contextlib.suppress(TimeoutError):
             while True:
                 await asyncio.wait_for(call.write(flood), 3)
@@ -163,16 +162,21 @@ async def destinations(streams: int, of_each: int) -> Figures:
         return await _with_server(hold, "--customerio-url", customerio.url)
 
 
-async def _declared(stub: Any, begin: int, number: int) -> aio.StreamStreamCall[Any, Any]:
+async def _open(stub: Any, **opening: Any) -> Any:
+    """Open a stream, however long that takes on a busy machine."""
+    call = stub.TransformStream()
+    await call.write(v1.TransformStreamRequest(open=v1.OpenStream(**opening)))
+    assert (await call.read()).WhichOneof("message") == "opened"
+    return call
+
+
+async def _declared(stub: Any, begin: int, number: int) -> Any:
     """Return a delivering stream with an event for each of its destinations."""
     declared = [
         destination(one, CONFIG.replace(b'"site"', b'"site-%d"' % (begin + one)))
         for one in range(1, number + 1)
     ]
-    call = stub.TransformStream()
-    opening = v1.OpenStream(destinations=declared, delivery=v1.DeliveryOptions())
-    await call.write(v1.TransformStreamRequest(open=opening))
-    assert (await call.read()).WhichOneof("message") == "opened"
+    call = await _open(stub, destinations=declared, delivery=v1.DeliveryOptions())
     event = b'{"type":"track","userId":"u","event":"E"}'
     items = [v1.BatchItem(json=event, destination=one) for one in range(1, number + 1)]
     await call.write(v1.TransformStreamRequest(batch=v1.Batch(batch_id=1, items=items)))

@@ -16,10 +16,11 @@ import random
 import signal
 import sys
 import threading
+from functools import partial
 from typing import NamedTuple
 
 from tests.processes import server
-from tests.soak.callers import Tally, async_caller, sync_caller
+from tests.soak.callers import Tally, async_caller, guarded, sync_caller
 from tests.soak.leaks import Growth, growths
 from tests.soak.log_lines import unexplained
 from tests.soak.samples import Sample, sample
@@ -83,22 +84,21 @@ def main() -> None:
     )
     serving.start()
     watching.start()
+
+    def sync_work(own: random.Random) -> None:
+        sync_caller(address, own, ended_calls, tally)
+
+    def async_work(own: random.Random) -> None:
+        asyncio.run(async_caller(address, own, ended_calls, tally))
+
     callers = [
-        threading.Thread(target=sync_caller, args=(address, one, ended_calls, tally))
-        for one in callers_dice[: CALLERS // 2]
+        threading.Thread(
+            target=guarded, args=(tally, partial(async_work if number % 2 else sync_work, own))
+        )
+        for number, own in enumerate(callers_dice)
     ]
     for caller in callers:
         caller.start()
-
-    async def async_callers() -> None:
-        await asyncio.gather(
-            *(
-                async_caller(address, one, ended_calls, tally)
-                for one in callers_dice[CALLERS // 2 :]
-            )
-        )
-
-    asyncio.run(async_callers())
     for caller in callers:
         caller.join()
     callers_done.set()
@@ -120,7 +120,8 @@ def report(tally: Tally, ended: list[ShortLife], steady: list[Life]) -> None:
     faults += [fault for life in steady for fault in life.faults]
     if not steady or tally.answered == 0:
         faults.append("a part of the run did not run")
-    memory = [one.memory_bytes for life in (*ended, *steady) for one in life.samples]
+    samples = [one for short in ended for one in short.samples]
+    samples += [one for life in steady for one in life.samples]
     print(
         json.dumps(
             {
@@ -130,7 +131,9 @@ def report(tally: Tally, ended: list[ShortLife], steady: list[Life]) -> None:
                 "reconnects": tally.reconnects,
                 "servers": len(ended),
                 "killed": sum(life.end == "SIGKILL" for life in ended),
-                "peak_memory_mb": round(max(memory, default=0) / 1e6),
+                "peak_memory_mb": round(
+                    max((one.memory_bytes for one in samples), default=0) / 1e6
+                ),
                 "steady": [
                     {
                         "answered": life.tally.answered,

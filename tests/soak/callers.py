@@ -4,12 +4,15 @@ import asyncio
 import json
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ciosidecar import AsyncClient, Client, StreamOptions
 
+Work = Callable[[], None]
+_CONNECT_WITHIN_S = 60.0
+"""A server that was killed needs some time to be there again, on a busy machine more."""
 _CONFIG = {"siteID": "site", "apiKey": "key"}
 CONFIG_JSON = json.dumps(_CONFIG).encode()
 NUMBERS = (1, 7, 100, 1000, 5000, 20_000)
@@ -96,7 +99,7 @@ def sync_caller(
     while not ended.is_set():
         plan = Plan(dice, **planning)
         with (
-            Client(address) as client,
+            Client(address, connect_timeout_s=_CONNECT_WITHIN_S) as client,
             client.stream(options=plan.options, deliver=plan.deliver) as stream,
         ):
             sending = threading.Thread(target=_send_all, args=(stream, plan))
@@ -132,7 +135,7 @@ async def async_caller(
         plan = Plan(dice, **planning)
         seen = 0
         async with (
-            AsyncClient(address) as client,
+            AsyncClient(address, connect_timeout_s=_CONNECT_WITHIN_S) as client,
             client.stream(options=plan.options, deliver=plan.deliver) as stream,
         ):
 
@@ -162,3 +165,11 @@ def _conclude(plan: Plan, kind: str, seen: int, tally: Tally, *, whole: bool) ->
         tally.add(cancelled=1)
     else:
         tally.fault(f"{kind} {plan.name}: {seen} answers to {plan.number} events")
+
+
+def guarded(tally: Tally, work: Work) -> None:
+    """Do the work of a caller. Its failure is a fault of the run."""
+    try:
+        work()
+    except Exception as failure:  # noqa: BLE001 - whatever it is
+        tally.fault(f"caller: {type(failure).__name__}: {failure}")

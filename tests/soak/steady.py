@@ -7,13 +7,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.processes import Server, server
 from tests.sandbox.support import sandbox_process
-from tests.soak.callers import Tally, async_caller, sync_caller
+from tests.soak.callers import Tally, Work, async_caller, guarded, sync_caller
 from tests.soak.leaks import Growth, growths
 from tests.soak.log_lines import unexplained
 from tests.soak.samples import Sample, sample
@@ -30,7 +30,6 @@ WARM_EVENTS = 40_000
 _WARM_WITHIN_S = 90.0
 _STRAY_PAUSE_S = 0.1
 _INJECTED = Path(__file__).parent / "injected"
-Work = Callable[[], None]
 
 
 @dataclass
@@ -93,7 +92,7 @@ def _call_and_watch(
 ) -> None:
     ended = threading.Event()
     callers = [
-        threading.Thread(target=_call, args=(life.tally, work))
+        threading.Thread(target=guarded, args=(life.tally, work))
         for work in _works(life.tally, running, dice, ended)
     ]
     for caller in callers:
@@ -142,17 +141,10 @@ def _works(
     ]
 
 
-def _call(tally: Tally, work: Work) -> None:
-    try:
-        work()
-    except Exception as failure:  # noqa: BLE001 - a caller that fails is a fault of the run
-        tally.fault(f"caller: {type(failure).__name__}: {failure}")
-
-
 def main() -> None:
     """Run one life: `python -m tests.soak.steady SECONDS [NAME=VALUE…]`."""
     leak = dict(argument.split("=", 1) for argument in sys.argv[2:])
-    life = steady_life(float(sys.argv[1]), 1, **leak)
+    life = steady_life(float(sys.argv[1]), 1, leak=leak)
     first, last = life.samples[0], life.samples[-1]
     print(first, last, life.tally, *life.growths, *life.faults, sep="\n")
     sys.exit(bool(life.faults))

@@ -12,13 +12,13 @@ def told(faults: list[str], leak: str) -> bool:
 
 def test_a_leak_of_a_kilobyte_an_event_is_found() -> None:
     """By the memory of each event."""
-    faults = steady_life(SECONDS, 1, LEAK="memory", LEAK_BYTES="1024").faults
+    faults = steady_life(SECONDS, 1, leak={"LEAK": "memory", "LEAK_BYTES": "1024"}).faults
     assert told(faults, "memory_bytes by events"), faults
 
 
 def test_a_descriptor_a_task_and_a_thread_for_each_stream_are_found() -> None:
     """Each by its own slope."""
-    faults = steady_life(SECONDS, 1, warm_events=0, LEAK="descriptor task thread").faults
+    faults = steady_life(SECONDS, 1, warm_events=0, leak={"LEAK": "descriptor task thread"}).faults
     assert told(faults, "descriptors by streams"), faults
     assert told(faults, "tasks by streams"), faults
     assert told(faults, "threads by streams"), faults

@@ -39,13 +39,14 @@ def _leak_for_each_stream(leak: Any) -> None:
 
 
 def _leak_for_each_event(size: int) -> None:
-    process = session.process_batch
+    module: Any = session  # it imports the function by name
+    process = module.process_batch
 
     async def leaking(batch: Any, *others: Any) -> None:
         _held.extend(bytearray(b"x" * size) for _ in batch.items)
         await process(batch, *others)
 
-    session.process_batch = leaking
+    module.process_batch = leaking
 
 
 _BY_STREAM = {"descriptor": _descriptor, "task": _task, "thread": _thread}
