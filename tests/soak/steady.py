@@ -59,7 +59,13 @@ class Life:
         return found
 
 
-def steady_life(seconds: float, seed: int, *, warm_events: int = WARM_EVENTS, **leak: str) -> Life:
+def steady_life(
+    seconds: float,
+    seed: int,
+    *,
+    warm_events: int = WARM_EVENTS,
+    leak: Mapping[str, str] | None = None,
+) -> Life:
     """Run a server and its callers for a time.
 
     Args:
