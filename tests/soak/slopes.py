@@ -46,7 +46,12 @@ def floor_slope(at: Sequence[float], values: Sequence[float]) -> Slope | None:
     kept = slice(len(values) - length * BLOCKS, None)
     minima = np.asarray(values, float)[kept].reshape(BLOCKS, length).min(axis=1)
     positions = np.asarray(at, float)[kept].reshape(BLOCKS, length).mean(axis=1)
-    if np.unique(positions).size < BLOCKS // 2:
+    # The interval's formula fails for equal positions and for values that are all equal.
+    positions, first = np.unique(positions, return_index=True)
+    minima = minima[first]
+    if positions.size < BLOCKS // 2:
         return None
+    if np.ptp(minima) == 0.0:
+        return Slope(0.0, 0.0, 0.0)
     found = theilslopes(minima, positions, alpha=CONFIDENCE)
     return Slope(float(found.slope), float(found.low_slope), float(found.high_slope))

@@ -79,3 +79,16 @@ def test_memory_that_grows_2_35_times_is_a_leak(minutes: float) -> None:
     leaking = [growth for growth in growths(life(minutes, 2.35 * 40e6)) if growth.leaks]
     assert leaking
     assert not [growth for growth in growths(life(minutes, 41e6)) if growth.leaks]
+
+
+def test_a_resource_that_never_changes_has_no_slope() -> None:
+    """Also if some samples were taken at the same number of events, with a warning an error."""
+    at = [float(index // 30) for index in range(SAMPLES)]
+    assert floor_slope([index + at[index] for index in range(SAMPLES)], [13.0] * SAMPLES) == (
+        0,
+        0,
+        0,
+    )
+    steps = [13.0] * (SAMPLES - 12) + [14.0] * 12
+    slope = floor_slope([float(index // 15) for index in range(SAMPLES)], steps)
+    assert slope is not None
