@@ -51,6 +51,19 @@ async def test_a_reading_of_many_workspaces_lets_others_have_their_turns() -> No
     assert workspaces.readings == 1
 
 
+async def test_who_asks_again_does_not_wait_for_the_next_reading() -> None:
+    """The sums of the reading before are there at once: a scrape must not take as long as 100,000 workspaces."""
+    workspaces = Workspaces()
+    reader = WorkspaceReader(DestinationNames(100), workspaces)
+    first = await reader.read()
+    while workspaces.readings == 1:
+        asking = reader.read()
+        with pytest.raises(StopIteration) as answer:
+            asking.send(None)
+        assert answer.value.value is first
+        await asyncio.sleep(0)
+
+
 async def test_every_destination_of_a_workspace_shows_its_state() -> None:
     """Three destinations with the same credentials: each is refused, and an event in flight is counted once."""
     async with (

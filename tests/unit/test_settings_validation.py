@@ -61,6 +61,8 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "max_destinations": COUNT,
     "max_outstanding_events": COUNT,
     "max_outstanding_bytes": (0, -1, 2**63, 1.5, True, "5", None),
+    "connection_idle_s": SECONDS_OVER_0,
+    "max_unary_bytes": (0, -1, 2**63, 1.5, True, "5", None),
     "delivery": FLAG,
     "delivery_rate": (0.0, -1.0, NAN, INF, 1_000_001.0, True, "5", None),
     "rate_store": REDIS_URL,

@@ -40,9 +40,17 @@ type SidecarServiceClient interface {
 	// Check the settings of a destination and, with `probe`, its credentials and region.
 	CheckDestination(ctx context.Context, in *CheckDestinationRequest, opts ...grpc.CallOption) (*CheckDestinationResponse, error)
 	// Transform one batch. The server keeps no state; the call is safe to retry.
+	//
+	// The call fails with RESOURCE_EXHAUSTED if its results do not fit one message: send fewer events a
+	// batch, or use TransformStream. It also fails with RESOURCE_EXHAUSTED while other unary calls use
+	// the memory that the server has for them (--max-unary-bytes): call again later.
 	Transform(ctx context.Context, in *TransformRequest, opts ...grpc.CallOption) (*TransformResponse, error)
 	// Transform one batch and deliver its requests. Results have the meaning that they have on a
 	// stream with delivery.
+	//
+	// The call fails with RESOURCE_EXHAUSTED while other unary calls use the memory that the server has
+	// for them (--max-unary-bytes). Nothing of the batch was sent then: call again later, or use
+	// TransformStream.
 	Deliver(ctx context.Context, in *DeliverRequest, opts ...grpc.CallOption) (*DeliverResponse, error)
 	// Transform any number of batches, and deliver them if `OpenStream.delivery` is set. If the caller
 	// violates the protocol, the call fails with INVALID_ARGUMENT and a google.rpc.BadRequest.
@@ -121,9 +129,17 @@ type SidecarServiceServer interface {
 	// Check the settings of a destination and, with `probe`, its credentials and region.
 	CheckDestination(context.Context, *CheckDestinationRequest) (*CheckDestinationResponse, error)
 	// Transform one batch. The server keeps no state; the call is safe to retry.
+	//
+	// The call fails with RESOURCE_EXHAUSTED if its results do not fit one message: send fewer events a
+	// batch, or use TransformStream. It also fails with RESOURCE_EXHAUSTED while other unary calls use
+	// the memory that the server has for them (--max-unary-bytes): call again later.
 	Transform(context.Context, *TransformRequest) (*TransformResponse, error)
 	// Transform one batch and deliver its requests. Results have the meaning that they have on a
 	// stream with delivery.
+	//
+	// The call fails with RESOURCE_EXHAUSTED while other unary calls use the memory that the server has
+	// for them (--max-unary-bytes). Nothing of the batch was sent then: call again later, or use
+	// TransformStream.
 	Deliver(context.Context, *DeliverRequest) (*DeliverResponse, error)
 	// Transform any number of batches, and deliver them if `OpenStream.delivery` is set. If the caller
 	// violates the protocol, the call fails with INVALID_ARGUMENT and a google.rpc.BadRequest.

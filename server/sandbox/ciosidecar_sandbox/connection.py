@@ -1,9 +1,9 @@
-"""A uvicorn protocol that can reset its connection; ASGI alone has no means for that."""
+"""A uvicorn protocol that can reset its connection, and that bounds a slow sender; ASGI has no means for either."""
 
+import asyncio
 import itertools
 import socket
 import struct
-from asyncio import Transport
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -11,31 +11,53 @@ RESET = "ciosidecar.reset"
 """Key of the reset function in a request's scope."""
 CONNECTION = "ciosidecar.connection"
 """Key of the connection in a request's scope."""
-_numbers = itertools.count(1)
+REQUEST_WITHIN_S = 10.0
+"""Seconds that a client has to send a whole request, from the start of the connection or of a further request."""
 _LINGER_NOT_AT_ALL = struct.pack("ii", 1, 0)
+_numbers = itertools.count(1)
 
 
 class ResettableProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol, with itself and a reset function in the scope of each request."""
+    """uvicorn's HTTP protocol with a time limit for requests; itself and a reset function are in each request's scope."""
 
     number = 0
     """Number of the connection, from 1, among all connections of this process."""
     lost = False
     """True once the connection is closed."""
+    _due: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """Give the connection its number."""
+    def connection_made(  # type: ignore[override]
+        self, transport: asyncio.Transport
+    ) -> None:
+        """Give the connection its number, and the client its time for the first request."""
         super().connection_made(transport)
         self.number = next(_numbers)
+        self._expect_request()
 
     def on_message_begin(self) -> None:
-        """Put the reset function into the scope of a new request."""
+        """Put the reset function and the connection into the scope of a new request."""
         super().on_message_begin()
         self.scope[RESET] = self.reset  # type: ignore[literal-required]
         self.scope[CONNECTION] = self  # type: ignore[literal-required]
+        if self._due is None:
+            self._expect_request()
+
+    def on_message_complete(self) -> None:
+        """Stop the time: the request is there."""
+        super().on_message_complete()
+        self._stop_waiting()
+
+    def _expect_request(self) -> None:
+        self._due = self.loop.call_later(REQUEST_WITHIN_S, self.transport.abort)
+
+    def _stop_waiting(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the keep-alive timer, which would keep a reset connection in memory for 75 s."""
+        """Cancel the timers, which would keep a reset connection in memory for 75 s."""
+        self._stop_waiting()
         super().connection_lost(exc)
         self.lost = True
         if self.timeout_keep_alive_task is not None:

@@ -50,6 +50,9 @@ def server_options(settings: Settings) -> list[tuple[str, int]]:
         # A caller that vanished without closing its connection is noticed within a minute.
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
+        # TLS and the HTTP/2 preface. gRPC would wait for two minutes.
+        ("grpc.server_handshake_timeout_ms", 10_000),
+        ("grpc.max_connection_idle_ms", int(settings.connection_idle_s * 1000)),
     ]
 
 

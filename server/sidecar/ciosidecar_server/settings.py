@@ -79,6 +79,14 @@ class Settings:
     max_outstanding_bytes: int = 67_108_864
     """Bytes of unanswered events at which the server stops reading a delivering stream."""
 
+    connection_idle_s: float = 600.0
+    """Seconds after which a caller's connection without a call is closed. gRPC's clients connect again by
+    themselves. A connection whose HTTP/2 preface is not there within 10 seconds is closed in any case."""
+
+    max_unary_bytes: int = 67_108_864
+    """Bytes of the unary calls Transform and Deliver that the server works on at a time, with 512 more for each
+    event. A call beyond it fails with RESOURCE_EXHAUSTED, and nothing of it is sent. A call alone is always accepted."""
+
     delivery: bool = True
     """Deliver requests, and ask Customer.io about credentials, for callers that want it. Without it
     the server connects to no other machine."""

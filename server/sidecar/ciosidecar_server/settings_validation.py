@@ -218,6 +218,8 @@ RULES: dict[str, _Rule] = {
     "max_destinations": _whole(1, _MAX_INT32),
     "max_outstanding_events": _whole(1, _MAX_INT32),
     "max_outstanding_bytes": _whole(1, _MAX_INT64),
+    "connection_idle_s": _seconds(above_zero=True),
+    "max_unary_bytes": _whole(1, _MAX_INT64),
     "delivery": _flag,
     "delivery_rate": _number(0, 1_000_000, above=True),
     "rate_store": _optional(_redis_url),

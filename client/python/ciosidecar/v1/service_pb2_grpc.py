@@ -82,6 +82,10 @@ class SidecarServiceServicer(object):
 
     def Transform(self, request, context):
         """Transform one batch. The server keeps no state; the call is safe to retry.
+
+        The call fails with RESOURCE_EXHAUSTED if its results do not fit one message: send fewer events a
+        batch, or use TransformStream. It also fails with RESOURCE_EXHAUSTED while other unary calls use
+        the memory that the server has for them (--max-unary-bytes): call again later.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -90,6 +94,10 @@ class SidecarServiceServicer(object):
     def Deliver(self, request, context):
         """Transform one batch and deliver its requests. Results have the meaning that they have on a
         stream with delivery.
+
+        The call fails with RESOURCE_EXHAUSTED while other unary calls use the memory that the server has
+        for them (--max-unary-bytes). Nothing of the batch was sent then: call again later, or use
+        TransformStream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,10 +40,19 @@ class SidecarServiceStub:
     CheckDestination: _grpc.UnaryUnaryMultiCallable[_service_pb2.CheckDestinationRequest, _service_pb2.CheckDestinationResponse]
     """Check the settings of a destination and, with `probe`, its credentials and region."""
     Transform: _grpc.UnaryUnaryMultiCallable[_service_pb2.TransformRequest, _service_pb2.TransformResponse]
-    """Transform one batch. The server keeps no state; the call is safe to retry."""
+    """Transform one batch. The server keeps no state; the call is safe to retry.
+
+    The call fails with RESOURCE_EXHAUSTED if its results do not fit one message: send fewer events a
+    batch, or use TransformStream. It also fails with RESOURCE_EXHAUSTED while other unary calls use
+    the memory that the server has for them (--max-unary-bytes): call again later.
+    """
     Deliver: _grpc.UnaryUnaryMultiCallable[_service_pb2.DeliverRequest, _service_pb2.DeliverResponse]
     """Transform one batch and deliver its requests. Results have the meaning that they have on a
     stream with delivery.
+
+    The call fails with RESOURCE_EXHAUSTED while other unary calls use the memory that the server has
+    for them (--max-unary-bytes). Nothing of the batch was sent then: call again later, or use
+    TransformStream.
     """
     TransformStream: _grpc.StreamStreamMultiCallable[_service_pb2.TransformStreamRequest, _service_pb2.TransformStreamResponse]
     """Transform any number of batches, and deliver them if `OpenStream.delivery` is set. If the caller
@@ -60,10 +69,19 @@ class SidecarServiceAsyncStub(SidecarServiceStub):
     CheckDestination: _aio.UnaryUnaryMultiCallable[_service_pb2.CheckDestinationRequest, _service_pb2.CheckDestinationResponse]  # type: ignore[assignment]
     """Check the settings of a destination and, with `probe`, its credentials and region."""
     Transform: _aio.UnaryUnaryMultiCallable[_service_pb2.TransformRequest, _service_pb2.TransformResponse]  # type: ignore[assignment]
-    """Transform one batch. The server keeps no state; the call is safe to retry."""
+    """Transform one batch. The server keeps no state; the call is safe to retry.
+
+    The call fails with RESOURCE_EXHAUSTED if its results do not fit one message: send fewer events a
+    batch, or use TransformStream. It also fails with RESOURCE_EXHAUSTED while other unary calls use
+    the memory that the server has for them (--max-unary-bytes): call again later.
+    """
     Deliver: _aio.UnaryUnaryMultiCallable[_service_pb2.DeliverRequest, _service_pb2.DeliverResponse]  # type: ignore[assignment]
     """Transform one batch and deliver its requests. Results have the meaning that they have on a
     stream with delivery.
+
+    The call fails with RESOURCE_EXHAUSTED while other unary calls use the memory that the server has
+    for them (--max-unary-bytes). Nothing of the batch was sent then: call again later, or use
+    TransformStream.
     """
     TransformStream: _aio.StreamStreamMultiCallable[_service_pb2.TransformStreamRequest, _service_pb2.TransformStreamResponse]  # type: ignore[assignment]
     """Transform any number of batches, and deliver them if `OpenStream.delivery` is set. If the caller
@@ -95,7 +113,12 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _service_pb2.TransformRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_service_pb2.TransformResponse, _abc.Awaitable[_service_pb2.TransformResponse]]:
-        """Transform one batch. The server keeps no state; the call is safe to retry."""
+        """Transform one batch. The server keeps no state; the call is safe to retry.
+
+        The call fails with RESOURCE_EXHAUSTED if its results do not fit one message: send fewer events a
+        batch, or use TransformStream. It also fails with RESOURCE_EXHAUSTED while other unary calls use
+        the memory that the server has for them (--max-unary-bytes): call again later.
+        """
 
     @_abc_1.abstractmethod
     def Deliver(
@@ -105,6 +128,10 @@ class SidecarServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_service_pb2.DeliverResponse, _abc.Awaitable[_service_pb2.DeliverResponse]]:
         """Transform one batch and deliver its requests. Results have the meaning that they have on a
         stream with delivery.
+
+        The call fails with RESOURCE_EXHAUSTED while other unary calls use the memory that the server has
+        for them (--max-unary-bytes). Nothing of the batch was sent then: call again later, or use
+        TransformStream.
         """
 
     @_abc_1.abstractmethod

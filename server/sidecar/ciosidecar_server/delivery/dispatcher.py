@@ -1,9 +1,12 @@
 """Delivery to every workspace: one dispatcher serves all streams of a process."""
 
+import asyncio
 import base64
 import binascii
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from time import perf_counter
 
 from ciosidecar_transform.requests import RequestTemplate
 
@@ -17,6 +20,7 @@ from .rate_store import RateStore, RateStoreSnapshot
 from .shared_rate_limiter import SharedRateLimiter
 from .shared_rates import SharedRates
 from .slots import Slots
+from .walk import TURN_S, Walk
 from .workspace_queue import WorkspaceQueue
 
 _LINGER_S = 0.005
@@ -24,6 +28,8 @@ _LINGER_S = 0.005
 _TO_REPORT_S = 0.6
 _FEW_WORKSPACES = 1_000
 _MOST_REMEMBERED = 100_000
+# For each new workspace, so that the number of the others falls if they are not worth keeping.
+_LOOKED_AT = 2
 
 
 class Dispatcher:
@@ -64,8 +70,8 @@ class Dispatcher:
             else SharedRates(rate_store, self._clock, self._observer, settings.replicas)
         )
         self._slots = Slots(settings.max_connections)
-        self._tidy_at = _FEW_WORKSPACES
-        self._workspaces: dict[tuple[str, str], WorkspaceQueue] = {}
+        # The next one to look at first.
+        self._workspaces: OrderedDict[tuple[str, str], WorkspaceQueue] = OrderedDict()
         self._draining = False
 
     def start(self) -> None:
@@ -78,7 +84,7 @@ class Dispatcher:
         key = workspace_key(template)
         workspace = self._workspaces.get(key)
         if workspace is None:
-            if len(self._workspaces) >= self._tidy_at:
+            if len(self._workspaces) >= _FEW_WORKSPACES:
                 self._tidy()
             base_url = self.endpoints.real(template.base_url)
             workspace = self._workspaces[key] = WorkspaceQueue(
@@ -108,14 +114,12 @@ class Dispatcher:
         )
 
     def _tidy(self) -> None:
-        """Drop the workspaces without jobs, trouble or redirects, whenever their number has doubled."""
-        kept = {
-            key: workspace for key, workspace in self._workspaces.items() if workspace.worth_keeping
-        }
-        if len(kept) > _MOST_REMEMBERED:
-            kept = {key: workspace for key, workspace in kept.items() if not workspace.idle}
-        self._workspaces = kept
-        self._tidy_at = max(_FEW_WORKSPACES, 2 * len(kept))
+        """Look at two workspaces, in turn. Drop those without jobs, trouble or redirects."""
+        for _ in range(_LOOKED_AT):
+            key, workspace = self._workspaces.popitem(last=False)
+            remembered = len(self._workspaces) < _MOST_REMEMBERED
+            if workspace.worth_keeping if remembered else not workspace.idle:
+                self._workspaces[key] = workspace
 
     def snapshots(self) -> Iterator[WorkspaceSnapshot]:
         """Yield the state of every workspace there is at the first one, each as it is when its turn comes."""
@@ -134,20 +138,22 @@ class Dispatcher:
     def drain(self, grace_s: float) -> None:
         """Send nothing more. Requests under way have until shortly before the grace is over."""
         self._draining = True
-        for workspace in self._workspaces.values():
-            workspace.drain()
+        Walk(list(self._workspaces.values()), WorkspaceQueue.drain)
         reporting_s = max(_TO_REPORT_S, 0.2 * grace_s)
         give_up_at = self._clock.time() + max(0.0, grace_s - reporting_s)
         self._clock.call_at(give_up_at, self._give_up)
 
     def _give_up(self) -> None:
-        for workspace in self._workspaces.values():
-            workspace.give_up()
+        Walk(list(self._workspaces.values()), WorkspaceQueue.give_up)
 
     async def aclose(self) -> None:
         """End everything at once."""
-        for workspace in self._workspaces.values():
+        turn_ends_at = perf_counter() + TURN_S
+        for workspace in list(self._workspaces.values()):
             await workspace.aclose()
+            if perf_counter() > turn_ends_at:
+                await asyncio.sleep(0)
+                turn_ends_at = perf_counter() + TURN_S
         if self._rates is not None:
             await self._rates.aclose()
         await self.transport.aclose()

@@ -42,6 +42,7 @@ from .required import (
 from .session import Draining, Session
 from .tap import ItemTap, NoItemTap, StreamTap
 from .transform_worker import TransformWorker
+from .unary_room import UnaryRoom
 from .worker import Collected, process_batch
 
 _FEATURES = (pb.FEATURE_DELIVERY, pb.FEATURE_PROBE)
@@ -102,6 +103,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         self._dispatcher = delivery
         self._destinations = destinations
         self._calls: set[asyncio.Task[Any]] = set()
+        self._room = UnaryRoom(settings.max_unary_bytes)
 
     async def calls_end(self) -> None:
         """Wait until no stream and no delivery is left; gRPC's own stop returns a moment before."""
@@ -180,8 +182,14 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
     ) -> pb.TransformResponse:
         """Transform one batch."""
         check_transform(request)
+        with self._room.take(request):
+            return await self._transform(request, context)
+
+    async def _transform(self, request: pb.TransformRequest, context: Any) -> pb.TransformResponse:
         known = await self._declared(request, delivering=False)
-        collected = Collected(pb.TransformResponse)
+        collected = Collected(
+            pb.TransformResponse, self._settings.max_message_bytes, one_response=False
+        )
         worker = TransformWorker(collected.output, self._observer, self._tap)
         caller = unary_caller(context, delivery=False)
         await process_batch(request.batch, known, self._settings, worker, self._observer, caller)
@@ -196,6 +204,10 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         check_delivery_offered(self._settings, "delivery")
         check_deliver(request)
         self._note_task()
+        with self._room.take(request):
+            return await self._deliver(request, context)
+
+    async def _deliver(self, request: pb.DeliverRequest, context: Any) -> pb.DeliverResponse:
         known = await self._declared(request, delivering=True)
         collected = Collected(pb.DeliverResponse, self._settings.max_message_bytes)
         worker = DeliveryWorker(

@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ciosidecar.v1 import event_pb2 as pb
+from grpc import StatusCode
 
 from ..delivery.observer import MessageTrace
 from ..settings import Settings
@@ -33,21 +34,38 @@ class Output(NamedTuple, Generic[Response]):
 
 
 class Collected(Generic[Response]):
-    """The responses of a unary call."""
+    """The response of a unary call."""
 
-    def __init__(self, new_response: Callable[[], Response], max_bytes: int | None = None) -> None:
-        """Begin without a response. max_bytes: as in `Output`."""
-        self._responses: list[Response] = []
-        self.output = Output(new_response, self._write, max_bytes, one_response=True)
+    def __init__(
+        self, new_response: Callable[[], Response], max_bytes: int, *, one_response: bool = True
+    ) -> None:
+        """Begin without a response.
+
+        Args:
+            new_response: makes an empty response.
+            max_bytes: as in `Output`.
+            one_response: as in `Output`. Without it, results that do not fit one response fail the call.
+        """
+        self._response: Response | None = None
+        self._max_bytes = max_bytes
+        self.output = Output(new_response, self._write, max_bytes, one_response=one_response)
 
     async def _write(self, response: Response) -> None:
-        self._responses.append(response)
+        if self._response is not None:
+            raise ProtocolError(
+                "batch",
+                f"its results have more than {self._max_bytes} bytes (--max-message-bytes): send fewer events a"
+                " batch, or use a stream, which splits results",
+                StatusCode.RESOURCE_EXHAUSTED,
+            )
+        self._response = response
 
     @property
     def response(self) -> Response:
         """The only response."""
-        (response,) = self._responses
-        return response
+        if self._response is None:
+            raise RuntimeError("there is no response")
+        return self._response
 
 
 class BatchWork(Protocol[Processed]):

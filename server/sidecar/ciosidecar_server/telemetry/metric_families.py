@@ -58,6 +58,7 @@ DEFINITIONS = {
     ),
     "request_seconds": Definition("Time of a request to Customer.io.", ("endpoint_path",)),
     "event_loop_lag_seconds": Definition("Delay of a timer in the event loop."),
+    "event_loop_tasks": Definition("Tasks of the event loop that have not ended."),
     "build_info": Definition(
         "Versions; the value is 1.", ("version", "protocol", "python", "grpc", "protobuf")
     ),

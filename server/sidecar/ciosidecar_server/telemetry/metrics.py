@@ -95,6 +95,7 @@ class Metrics(Observer, Collector):
         self._rate_store = rate_store
         self._names = workspaces.names
         self._sums: Sums = {}
+        self._tasks = 0
         self._one_encoding = asyncio.Lock()
         self._reconnects = Reconnects()
         self._events: Counter[tuple[str, ...]] = Counter()
@@ -125,7 +126,7 @@ class Metrics(Observer, Collector):
         encode, content_type = choose_encoder(accept)
         # Of several readings at once, each has a turn of the event loop for itself.
         async with self._one_encoding:
-            self._sums = sums
+            self._sums, self._tasks = sums, len(asyncio.all_tasks())
             return encode(self.registry), content_type
 
     def stream_opened(self, stream: StreamInfo) -> None:
@@ -211,6 +212,7 @@ class Metrics(Observer, Collector):
         yield histogram("queue_seconds", {(): self._queue})
         yield histogram("request_seconds", {(path,): h for path, h in self._request.items()})
         yield histogram("event_loop_lag_seconds", {(): self.loop_lag})
+        yield gauge("event_loop_tasks", {(): self._tasks})
         yield from families_of_state(self._sums, self._streams())
         yield from families_of_rate_store(self._rate_store())
 

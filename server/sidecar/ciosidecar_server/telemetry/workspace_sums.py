@@ -11,6 +11,8 @@ from .destination_names import DestinationNames
 
 _TURN_S = 0.001
 _KEPT_S = 0.5
+_STALE_S = 60.0
+"""How old sums may be that are returned while newer ones are read. 100,000 workspaces take seconds beside other work."""
 _MAX_URLS = 3
 
 
@@ -84,14 +86,17 @@ class WorkspaceReader:
         self._workspaces = workspaces
         self._reading: asyncio.Task[Sums] | None = None
         self._kept: Sums = {}
-        self._kept_until = float("-inf")
+        self._kept_at = float("-inf")
 
     async def read(self) -> Sums:
-        """Return the sums. They are up to half a second old if there are many workspaces."""
-        if time.monotonic() < self._kept_until:
+        """Return the sums. If there are many workspaces, they may be those of the reading before, up to a minute old."""
+        age_s = time.monotonic() - self._kept_at
+        if age_s < _KEPT_S:
             return self._kept
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
+        if age_s < _STALE_S:
+            return self._kept
         # A reader that goes away must not end the reading of the others.
         return await asyncio.shield(self._reading)
 
@@ -105,8 +110,8 @@ class WorkspaceReader:
                 await asyncio.sleep(0)
                 turns += 1
                 turn_ends_at = time.perf_counter() + _TURN_S
-        if turns:
-            self._kept, self._kept_until = sums, time.monotonic() + _KEPT_S
+        # Of few workspaces the sums are read anew each time.
+        self._kept, self._kept_at = sums, time.monotonic() if turns else float("-inf")
         return sums
 
     def _add(self, sums: Sums, workspace: WorkspaceSnapshot) -> None:

@@ -1910,7 +1910,13 @@ export const SidecarServiceService = {
       Buffer.from(CheckDestinationResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CheckDestinationResponse => CheckDestinationResponse.decode(value),
   },
-  /** Transform one batch. The server keeps no state; the call is safe to retry. */
+  /**
+   * Transform one batch. The server keeps no state; the call is safe to retry.
+   *
+   * The call fails with RESOURCE_EXHAUSTED if its results do not fit one message: send fewer events a
+   * batch, or use TransformStream. It also fails with RESOURCE_EXHAUSTED while other unary calls use
+   * the memory that the server has for them (--max-unary-bytes): call again later.
+   */
   transform: {
     path: "/ciosidecar.v1.SidecarService/Transform" as const,
     requestStream: false as const,
@@ -1923,6 +1929,10 @@ export const SidecarServiceService = {
   /**
    * Transform one batch and deliver its requests. Results have the meaning that they have on a
    * stream with delivery.
+   *
+   * The call fails with RESOURCE_EXHAUSTED while other unary calls use the memory that the server has
+   * for them (--max-unary-bytes). Nothing of the batch was sent then: call again later, or use
+   * TransformStream.
    */
   deliver: {
     path: "/ciosidecar.v1.SidecarService/Deliver" as const,
@@ -1955,11 +1965,21 @@ export interface SidecarServiceServer extends UntypedServiceImplementation {
   getCapabilities: handleUnaryCall<GetCapabilitiesRequest, GetCapabilitiesResponse>;
   /** Check the settings of a destination and, with `probe`, its credentials and region. */
   checkDestination: handleUnaryCall<CheckDestinationRequest, CheckDestinationResponse>;
-  /** Transform one batch. The server keeps no state; the call is safe to retry. */
+  /**
+   * Transform one batch. The server keeps no state; the call is safe to retry.
+   *
+   * The call fails with RESOURCE_EXHAUSTED if its results do not fit one message: send fewer events a
+   * batch, or use TransformStream. It also fails with RESOURCE_EXHAUSTED while other unary calls use
+   * the memory that the server has for them (--max-unary-bytes): call again later.
+   */
   transform: handleUnaryCall<TransformRequest, TransformResponse>;
   /**
    * Transform one batch and deliver its requests. Results have the meaning that they have on a
    * stream with delivery.
+   *
+   * The call fails with RESOURCE_EXHAUSTED while other unary calls use the memory that the server has
+   * for them (--max-unary-bytes). Nothing of the batch was sent then: call again later, or use
+   * TransformStream.
    */
   deliver: handleUnaryCall<DeliverRequest, DeliverResponse>;
   /**
@@ -2002,7 +2022,13 @@ export interface SidecarServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CheckDestinationResponse) => void,
   ): ClientUnaryCall;
-  /** Transform one batch. The server keeps no state; the call is safe to retry. */
+  /**
+   * Transform one batch. The server keeps no state; the call is safe to retry.
+   *
+   * The call fails with RESOURCE_EXHAUSTED if its results do not fit one message: send fewer events a
+   * batch, or use TransformStream. It also fails with RESOURCE_EXHAUSTED while other unary calls use
+   * the memory that the server has for them (--max-unary-bytes): call again later.
+   */
   transform(
     request: TransformRequest,
     callback: (error: ServiceError | null, response: TransformResponse) => void,
@@ -2021,6 +2047,10 @@ export interface SidecarServiceClient extends Client {
   /**
    * Transform one batch and deliver its requests. Results have the meaning that they have on a
    * stream with delivery.
+   *
+   * The call fails with RESOURCE_EXHAUSTED while other unary calls use the memory that the server has
+   * for them (--max-unary-bytes). Nothing of the batch was sent then: call again later, or use
+   * TransformStream.
    */
   deliver(
     request: DeliverRequest,

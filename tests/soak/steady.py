@@ -1,0 +1,160 @@
+"""One long life of a server under steady load, watched: nothing it holds may grow."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.processes import Server, server
+from tests.sandbox.support import sandbox_process
+from tests.soak.callers import Tally, Work, async_caller, guarded, sync_caller
+from tests.soak.leaks import Growth, growths
+from tests.soak.log_lines import unexplained
+from tests.soak.samples import Sample, sample
+from tests.soak.strays import strays
+
+NUMBERS = (1, 7, 100, 1000)
+"""Events of a stream: streams are short, so that many of them come and go."""
+FAULTS = "429=0.01,503=0.01,reset=0.002"
+_SAMPLES = 240
+_FEWEST_SAMPLES = 80
+_SHORTEST_S = 0.1
+WARM_EVENTS = 40_000
+"""A life is watched from so many events on: until then glibc's arenas reach their size (docs/testing/soak.md)."""
+_WARM_WITHIN_S = 90.0
+_STRAY_PAUSE_S = 0.1
+_INJECTED = Path(__file__).parent / "injected"
+
+
+@dataclass
+class Life:
+    """What was seen of the server."""
+
+    tally: Tally = field(default_factory=Tally)
+    samples: list[Sample] = field(default_factory=list)
+    exit_code: int = -1
+    unexplained: list[str] = field(default_factory=list)
+
+    @property
+    def growths(self) -> list[Growth]:
+        """The slopes of all resources."""
+        return growths(self.samples)
+
+    @property
+    def faults(self) -> list[str]:
+        """What went wrong."""
+        found = [f"leak: {growth}" for growth in self.growths if growth.leaks]
+        found += [f"log: {line}" for line in self.unexplained]
+        found += self.tally.faults
+        if self.exit_code != 0:
+            found.append(f"exit code {self.exit_code}")
+        if not self.growths:
+            found.append("the life was too short to say anything")
+        return found
+
+
+def steady_life(
+    seconds: float,
+    seed: int,
+    *,
+    warm_events: int = WARM_EVENTS,
+    leak: Mapping[str, str] | None = None,
+) -> Life:
+    """Run a server and its callers for a time.
+
+    Args:
+        seconds: how long the server is watched.
+        seed: of what the callers do.
+        warm_events: how many events are answered before.
+        leak: the leak to inject, as environment variables of tests/soak/injected.
+    """
+    life = Life()
+    environment = dict(os.environ)
+    if leak:
+        environment |= {"PYTHONPATH": str(_INJECTED), **leak}
+    with (
+        sandbox_process("--keep", "100", "--fault", FAULTS, "--seed", str(seed)) as customerio,
+        server(
+            *("--listen", "127.0.0.1:0", "--customerio-url", customerio.url),
+            *("--delivery-rate", "100000", "--log-level", "warning", "--log-format", "json"),
+            env=environment,
+        ) as running,
+    ):
+        _call_and_watch(life, running, random.Random(seed), seconds, warm_events)
+        running.signal(signal.SIGTERM)
+        life.exit_code, log = running.end()
+        life.unexplained = unexplained(log)
+    return life
+
+
+def _call_and_watch(
+    life: Life, running: Server, dice: random.Random, seconds: float, warm_events: int
+) -> None:
+    ended = threading.Event()
+    callers = [
+        threading.Thread(target=guarded, args=(life.tally, work))
+        for work in _works(life.tally, running, dice, ended)
+    ]
+    for caller in callers:
+        caller.start()
+    try:
+        _until_warm(running, warm_events)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until or len(life.samples) < _FEWEST_SAMPLES:
+            life.samples.append(sample(running))
+            time.sleep(max(_SHORTEST_S, seconds / _SAMPLES))
+    finally:
+        ended.set()
+        for caller in callers:
+            caller.join()
+
+
+def _until_warm(running: Server, events: int) -> None:
+    """Wait until so many events are answered, or until that takes too long."""
+    give_up_at = time.monotonic() + _WARM_WITHIN_S
+    while events and sample(running).events < events and time.monotonic() < give_up_at:
+        time.sleep(_SHORTEST_S)
+
+
+def _works(
+    tally: Tally, running: Server, dice: random.Random, ended: threading.Event
+) -> list[Work]:
+    """Return what each caller does."""
+    address = running.addresses[0]
+
+    def sync_streams(*, deliver: bool) -> Work:
+        own = random.Random(dice.random())
+        return lambda: sync_caller(address, own, ended, tally, numbers=NUMBERS, deliver=deliver)
+
+    def async_streams(*, deliver: bool) -> Work:
+        own = random.Random(dice.random())
+        return lambda: asyncio.run(
+            async_caller(address, own, ended, tally, numbers=NUMBERS, deliver=deliver)
+        )
+
+    return [
+        sync_streams(deliver=False),
+        sync_streams(deliver=True),
+        async_streams(deliver=False),
+        async_streams(deliver=True),
+        lambda: strays(address, running.admin, dice, ended, tally, _STRAY_PAUSE_S),
+    ]
+
+
+def main() -> None:
+    """Run one life: `python -m tests.soak.steady SECONDS [NAME=VALUE…]`."""
+    leak = dict(argument.split("=", 1) for argument in sys.argv[2:])
+    life = steady_life(float(sys.argv[1]), 1, leak=leak)
+    first, last = life.samples[0], life.samples[-1]
+    print(first, last, life.tally, *life.growths, *life.faults, sep="\n")
+    sys.exit(bool(life.faults))
+
+
+if __name__ == "__main__":
+    main()

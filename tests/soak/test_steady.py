@@ -1,0 +1,31 @@
+"""A short soak: a sound server passes, and a server that leaks on purpose fails."""
+
+from tests.soak.steady import steady_life
+
+SECONDS = 12
+
+
+def told(faults: list[str], leak: str) -> bool:
+    """Whether the faults name a leak."""
+    return any(fault.startswith(f"leak: {leak}") for fault in faults)
+
+
+def test_a_leak_of_a_kilobyte_an_event_is_found() -> None:
+    """By the memory of each event."""
+    faults = steady_life(SECONDS, 1, leak={"LEAK": "memory", "LEAK_BYTES": "1024"}).faults
+    assert told(faults, "memory_bytes by events"), faults
+
+
+def test_a_descriptor_a_task_and_a_thread_for_each_stream_are_found() -> None:
+    """Each by its own slope."""
+    faults = steady_life(SECONDS, 1, warm_events=0, leak={"LEAK": "descriptor task thread"}).faults
+    assert told(faults, "descriptors by streams"), faults
+    assert told(faults, "tasks by streams"), faults
+    assert told(faults, "threads by streams"), faults
+
+
+def test_a_sound_server_does_not_leak() -> None:
+    """Transforms, deliveries, broken streams and strays leave nothing, and no line in the log."""
+    life = steady_life(SECONDS, 1)
+    assert not life.faults
+    assert life.tally.answered > 1_000
