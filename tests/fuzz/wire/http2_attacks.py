@@ -27,7 +27,7 @@ from .peer import (
 Attack = Callable[[Peer, Random], None]
 _INITIAL_WINDOW_SIZE, _HEADER_TABLE_SIZE = 4, 1
 _REFUSED = struct.pack(">I", 8)
-_MANY = 3_000
+_MANY = 1_500
 
 
 def wrong_preface(peer: Peer, random: Random) -> None:
@@ -254,8 +254,16 @@ def streams_without_end(peer: Peer, random: Random) -> None:
     """Calls that begin, and say nothing more."""
     peer.greet()
     path = random.choice([h2.TRANSFORM, f"{h2.TRANSFORM}Stream", "/grpc.health.v1.Health/Watch"])
-    for _ in range(_MANY):
+    for _ in range(_MANY // 2):
         peer.begin(path)
+
+
+def calls_without_a_message(peer: Peer, random: Random) -> None:
+    """Calls that end before their message does, or without one. gRPC answers none of them."""
+    peer.greet()
+    for _ in range(_MANY // 5):
+        stream = peer.begin(random.choice([h2.TRANSFORM, f"{h2.TRANSFORM}Stream"]))
+        peer.write(frame(DATA, END_STREAM, stream, random.choice([b"", b"\0", b"\0\0\0\0\5ab"])))
 
 
 def odd_calls(peer: Peer, random: Random) -> None:
@@ -291,7 +299,7 @@ ATTACKS: dict[str, Attack] = {
         *(header_flood, table_bomb, broken_header_blocks, continuation_flood, interrupted_headers),
         *(settings_flood, odd_settings, ping_flood, data_before_headers, bad_padding),
         *(wrong_streams, goaway_flood, unknown_frames, empty_data_flood, streams_without_end),
-        odd_calls,
+        *(calls_without_a_message, odd_calls),
     )
 }
 """The attacks by their names."""

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from random import Random
 from typing import Any
 
 import grpc
@@ -13,6 +14,9 @@ from ciosidecar_sandbox.testing import running_sandbox
 
 from tests.contract.test_bad_peers import memory_bytes, open_files
 from tests.processes import Server, server
+
+from .messages import call, good_message
+from .peer import TRANSFORM, message
 
 _CONFIG = b'{"siteID":"site","apiKey":"key"}'
 # With times of their own: the server's clock would be in the requests otherwise.
@@ -24,6 +28,8 @@ _EVENTS = (
 _STATUSES = [200, 200, 400]
 _WITHIN_S = 30.0
 _MAX_GROWTH_BYTES = 300_000_000
+# Connections to the sandbox that are kept for the next request.
+_KEPT_CONNECTIONS = 8
 
 
 class Bystander:
@@ -109,17 +115,24 @@ class Watched:
         """Attack inside: others are served meanwhile and afterwards, and the server is as it was."""
         yield
         self.bystander.is_served()
+        self._newcomers_are_served()
         assert self._running.process.poll() is None, "the server has ended"
         grown = memory_bytes(self._running) - self._memory_bytes
         assert grown < _MAX_GROWTH_BYTES, f"the server's memory grew by {grown} bytes"
         assert "Traceback" not in self._running.errors()
         self._until_freed()
 
+    def _newcomers_are_served(self) -> None:
+        """Calls on new connections are answered: some wait behind those of the attack."""
+        good = message(good_message(TRANSFORM, Random(0)))
+        statuses = [call(self.address, TRANSFORM, good).status for _ in range(10)]
+        assert statuses == [0] * 10, statuses
+
     def _until_freed(self) -> None:
         """Wait until the connections of the attack have left no descriptor."""
         gc.collect()
         end = time.monotonic() + _WITHIN_S
-        while (files := open_files(self._running)) > self._files:
+        while (files := open_files(self._running)) > self._files + _KEPT_CONNECTIONS:
             assert time.monotonic() < end, f"{files} descriptors, {self._files} before the attack"
             time.sleep(0.02)
 
