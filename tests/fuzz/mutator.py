@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from random import Random
 from typing import Any
 
-_ODD_VALUES = (
+_ODD_VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, -0.0, 1, 1.5, -1, 2**53 + 1, 2**63, 2**64, 1e308, 1e21, 1_400_687_660_123),
     *("", " ", "true", "é", "\ud83d", "\u0000", "x" * 151, "é" * 501, ".", "..", "a/b", "%2e", "cio_1"),
     *([], {}, [[]], [{}]),

@@ -141,9 +141,7 @@ def _check_with_sandbox(request: Request) -> None:
         workspace, float(NOW), request.template.method, path.encode(), query.encode()
     )
     call.body = request.body
-    endpoints = (
-        {"POST": calls.V2} if path == "/api/v2/batch" else api_v1.route(path.encode()) or {}
-    )
+    endpoints = {"POST": calls.V2} if path == "/api/v2/batch" else api_v1.route(path.encode()) or {}
     answer = calls.run(call, endpoints[request.template.method], _NO_FAULT.inject())
     refused = [(row.status, row.reason) for row in workspace.log.rows if row.status != 200]
     assert answer.status == 200, (answer, request.path, request.body)

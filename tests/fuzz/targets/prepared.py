@@ -11,7 +11,7 @@ import httpx
 from ciosidecar_server.delivery.endpoints import TrackApiEndpoints
 from ciosidecar_server.delivery.idempotence import is_idempotent
 from ciosidecar_server.delivery.prepared_requests import items_of, prepared_request
-from ciosidecar_transform import ErrorCode, EventRejected
+from ciosidecar_transform import EventRejected
 from ciosidecar_transform.ordering import request_keys
 from yarl import URL
 
@@ -24,8 +24,7 @@ def try_prepared(data: bytes) -> None:
     method, url, endpoint_path, headers, body = _read(data)
     try:
         request = prepared_request(method, url, endpoint_path, headers, body, _ENDPOINTS)
-    except EventRejected as rejection:
-        assert rejection.code is ErrorCode.INVALID_ITEM
+    except EventRejected:
         return
     template = request.template
     assert template.method in ("PUT", "POST", "DELETE")

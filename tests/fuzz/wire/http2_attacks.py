@@ -110,7 +110,9 @@ def window_updates_of_zero(peer: Peer, random: Random) -> None:
     peer.greet()
     stream = random.choice([0, peer.begin()])
     for _ in range(_MANY):
-        peer.write(frame(WINDOW_UPDATE, 0, stream, random.choice([bytes(4), bytes(3), b"\0\0\0\1"])))
+        peer.write(
+            frame(WINDOW_UPDATE, 0, stream, random.choice([bytes(4), bytes(3), b"\0\0\0\1"]))
+        )
 
 
 def ignored_windows(peer: Peer, random: Random) -> None:
@@ -133,7 +135,9 @@ def header_flood(peer: Peer, random: Random) -> None:
 def table_bomb(peer: Peer, random: Random) -> None:
     """A field of 4 kB in HPACK's table, named thousands of times by a byte each."""
     peer.greet()
-    block = peer.block(h2.TRANSFORM, ("x-bomb", "z" * 3000)) + b"\xbe" * random.choice([100, 16_000])
+    block = peer.block(h2.TRANSFORM, ("x-bomb", "z" * 3000)) + b"\xbe" * random.choice(
+        [100, 16_000]
+    )
     for _ in range(20):
         _in_frames(peer, block, peer.stream())
 
@@ -209,7 +213,9 @@ def bad_padding(peer: Peer, random: Random) -> None:
     peer.greet()
     stream = peer.begin()
     kind = random.choice([DATA, HEADERS])
-    peer.write(frame(kind, PADDED | END_HEADERS, stream, b"\xff" + bytes(random.choice([0, 3, 254]))))
+    peer.write(
+        frame(kind, PADDED | END_HEADERS, stream, b"\xff" + bytes(random.choice([0, 3, 254])))
+    )
 
 
 def wrong_streams(peer: Peer, random: Random) -> None:

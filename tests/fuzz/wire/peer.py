@@ -4,6 +4,7 @@ import select
 import socket
 import struct
 from collections.abc import Iterable
+from typing import Self
 
 from hpack import Encoder
 
@@ -40,7 +41,7 @@ class Peer:
         self._encoder = Encoder()
         self._next_stream = -1
 
-    def __enter__(self) -> "Peer":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -48,7 +49,9 @@ class Peer:
 
     def greet(self, settings: Iterable[tuple[int, int]] = ()) -> None:
         """Write the preface and settings."""
-        self.write(PREFACE + frame(SETTINGS, 0, 0, b"".join(struct.pack(">HI", *s) for s in settings)))
+        self.write(
+            PREFACE + frame(SETTINGS, 0, 0, b"".join(struct.pack(">HI", *s) for s in settings))
+        )
 
     def write(self, data: bytes) -> None:
         """Write bytes, and throw away what the server answers meanwhile.
