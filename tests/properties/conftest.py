@@ -1,13 +1,8 @@
-"""Profiles: `ci` tries the same examples in every run, `fuzz` tries new ones (`make fuzz`).
-
-Shrinking takes up to five minutes, and hypothesis documents no setting for less: longer than a test may take. So `ci`
-shows a failing example as it was drawn, and `shrink` makes the smallest of it:
-
-    HYPOTHESIS_PROFILE=shrink .venv/bin/pytest --timeout 0 tests/properties -k NAME
-"""
+"""Profiles: `ci` tries the same examples in every run, `fuzz` tries new ones (`make fuzz`)."""
 
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from ciosidecar import Client, DeliveryOptions
@@ -20,21 +15,17 @@ from hypothesis import HealthCheck, Phase, settings
 
 from .transformed import NOW
 
+# hypothesis shrinks a failing example for five minutes at most, and documents no setting for less.
+_TIMEOUT_S = 420
 _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
-_WITHOUT_SHRINKING = (Phase.explicit, Phase.generate, Phase.target)
-for _name, _phases in (
-    ("ci", _WITHOUT_SHRINKING),
-    ("shrink", (*_WITHOUT_SHRINKING, Phase.shrink)),
-):
-    settings.register_profile(
-        _name,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        print_blob=True,
-        suppress_health_check=_SLOW,
-        phases=_phases,
-    )
+settings.register_profile(
+    "ci",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=_SLOW,
+)
 settings.register_profile(
     "fuzz",
     derandomize=False,
@@ -43,9 +34,16 @@ settings.register_profile(
     print_blob=True,
     max_examples=int(os.environ.get("FUZZ_EXAMPLES", "1000")),
     suppress_health_check=_SLOW,
-    phases=(*_WITHOUT_SHRINKING, Phase.shrink),
+    phases=(Phase.explicit, Phase.generate, Phase.target, Phase.shrink),
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give a property that fails the time to shrink its example."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
 
 
 class Engines:

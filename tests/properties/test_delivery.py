@@ -31,10 +31,9 @@ PREVENTED = (
 )
 # Rule 1.3: a number that no double holds is passed on as any other, and Customer.io refuses it.
 _VAST_NUMBER = re.compile(rb"[0-9]{300}|[eE][+]?[0-9]{3}")
+# Replaced, not left out: most events with many values have such a number.
 # Rule 4.8b: a relationship with an object `identifiers` is passed on, whatever it identifies.
-_EVENTS = EVENTS.filter(
-    lambda event: _VAST_NUMBER.search(event) is None and all_are_readable(event)
-)
+_EVENTS = EVENTS.map(lambda event: _VAST_NUMBER.sub(b"7", event)).filter(all_are_readable)
 _BATCHES = st.lists(_EVENTS, min_size=1, max_size=6)
 
 
