@@ -29,6 +29,8 @@ PREVENTED = (
     "the cio_id is not that of the person",
     "an id cannot be removed",
 )
+# Rule 9.4: rule 4.8 does not hold for rows, whose columns are sent as they were written.
+_NOT_OF_ROWS = "means subscribed"
 # Rule 1.3: a number that no double holds is passed on as any other, and Customer.io refuses it.
 _VAST_NUMBER = re.compile(rb"[0-9]{300}|[eE][+]?[0-9]{3}")
 # Replaced, not left out: most events with many values have such a number.
@@ -53,6 +55,8 @@ def test_no_good_request_breaks_a_limit_of_customer_io(
     """The sandbox accepts each request, and reads each value that a rule put into a readable form."""
     assume(destination_of(config) is not None)
     engines.reset()
+    has_rows = any(b'"record"' in event.lower() for event in events)
+    prevented = [text for text in PREVENTED if not (has_rows and text == _NOT_OF_ROWS)]
     results = engines.deliver(events, config, connection)
     assert [result.position for result in results] == list(range(len(events)))
     log = engines.sandbox.workspace.log
@@ -62,7 +66,7 @@ def test_no_good_request_breaks_a_limit_of_customer_io(
         assert row.status == 200, row
         # Only people have attributes that Customer.io reads.
         if row.call == "identify":
-            assert not any(text in row.reason for text in PREVENTED), row
+            assert not any(text in row.reason for text in prevented), row
 
 
 def _config(config: bytes, api_version: str) -> bytes:
