@@ -8,7 +8,7 @@ from typing import Any
 from ciosidecar.results import Result
 from ciosidecar_sandbox.identifiers import from_path
 from ciosidecar_transform import Request
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from .conftest import Engines
@@ -111,6 +111,11 @@ def _means_the_same(event: bytes, configs: Sequence[bytes], connection: bytes) -
     return _addresses_alike(one.requests[0], two.requests[0])
 
 
+# Few of CI's examples have a device.
+_DEVICE = (
+    b'{"type":"track","userId":"u-1","event":"Application Opened","timestamp":"2024-01-02",'
+    b'"context":{"device":{"token":"t","type":"ios"}}}'
+)
 # Rules 3.8 and 13.4: v1 has neither kinds of user ids nor phone numbers.
 _BOTH = usable_configs(
     "userIdIdentifierType", "phoneAsIdentifier", "apiVersion", "createdAtFallback"
@@ -119,6 +124,7 @@ _BOTH = usable_configs(
 
 @examples(60)
 @given(events=st.lists(_EVENTS, min_size=1, max_size=8), config=_BOTH, connection=CONNECTIONS)
+@example(events=[_DEVICE], config=b'{"siteID":"site","apiKey":"key"}', connection=b"{}")
 def test_10_1_both_api_versions_leave_the_same_behind(
     engines: Engines, events: list[bytes], config: bytes, connection: bytes
 ) -> None:
