@@ -146,8 +146,8 @@ soak: $(VENV)/dev ## Callers and servers that come and go, and 100,000 events to
 chaos: $(VENV)/dev ## Faults of every kind, and a checker that is independent; MINUTES=10 unless given; SEED=N repeats a schedule
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
-fuzz: $(VENV)/dev ## Try the properties with new examples; MINUTES=20 unless given; prints how to replay a failure
-	$(BIN)/python -m tests.properties --minutes $(or $(MINUTES),20)
+fuzz: $(VENV)/dev ## Fuzz for MINUTES=20 in all: half of it properties, a quarter the wire, the rest bytes; prints how to replay a failure
+	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),20)
 
 dashboard-picture: $(VENV)/dev ## Draw docs/images/dashboard.png: the dashboard's queries, as a real Prometheus answers them
 	$(BIN)/pip install --quiet matplotlib

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from ciosidecar_server.delivery.endpoints import TrackApiEndpoints, sendable_headers, split_url
-from ciosidecar_server.delivery.prepared_requests import prepared_request
+from ciosidecar_server.delivery.prepared_requests import items_of, prepared_request
 from ciosidecar_transform.ordering import request_keys
 from ciosidecar_transform.outcomes import ErrorCode, EventRejected
 
@@ -65,10 +65,11 @@ def test_a_call_of_the_track_api_is_sent_byte_for_byte(url: str) -> None:
     [
         "https://TRACK.customer.io/api/v1/customers/u1",
         "HTTPS://track.customer.io:443/api/v1/customers/u1",
+        f"{US}/api/v1/customers/u1?",
     ],
 )
 def test_an_address_has_several_spellings(url: str) -> None:
-    """Case and the usual port make no other host."""
+    """Case and the usual port make no other host, and an empty query is none."""
     assert prepared(url) == f"{US}/api/v1/customers/u1"
 
 
@@ -126,6 +127,10 @@ def test_an_address_has_several_spellings(url: str) -> None:
         f"{US}/api/v1/customers/u1\t",
         f"{US}/api/v1/customers/u\x7f",
         f"{US}/api/v1/customers/ü",
+        *(f"{US}/api/v1/customers/a{letter}b" for letter in '"<>^`{|}[]'),
+        f'{US}/api/v1/segments/1/add_customers?id_type="id"',
+        f"{US}/api/v1/customers/100%",
+        f"{US}/api/v1/customers/%zz",
         "https://track。customer.io/api/v1/customers/u1",
         "https://tr\u0430ck.customer.io/api/v1/customers/u1",
     ],
@@ -257,3 +262,12 @@ def test_a_prepared_request_says_whom_it_concerns(path: str, body: bytes, keys: 
     """By its path and its body, as the events' own keys are written; what cannot be read says nobody."""
     request = prepared_request("POST", US + path, "", HEADERS, body, TrackApiEndpoints())
     assert request_keys(request) == keys
+
+
+@pytest.mark.parametrize("query", ["", "?x=1"])
+def test_the_items_of_a_batch_are_counted_whatever_its_query_is(query: str) -> None:
+    """Customer.io names refused items by their index: they are looked up among so many."""
+    url = f"{US}/api/v2/batch{query}"
+    body = b'{"batch":[{},{}]}'
+    request = prepared_request("POST", url, "", HEADERS, body, TrackApiEndpoints())
+    assert items_of(request) == 2

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 from ciosidecar import Client, DeliveryOptions
@@ -11,12 +12,11 @@ from ciosidecar_sandbox.identifiers import Identifier
 from ciosidecar_sandbox.testing import Running, running_sandbox
 from ciosidecar_server.testing import server
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.internal.conjecture import engine
 
 from .transformed import NOW
 
-# hypothesis has no setting for it. Five minutes, its own bound, are longer than a test may take.
-engine.MAX_SHRINKING_SECONDS = 15
+# hypothesis shrinks a failing example for five minutes at most, and documents no setting for less.
+_TIMEOUT_S = 420
 _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 settings.register_profile(
     "ci",
@@ -37,6 +37,13 @@ settings.register_profile(
     phases=(Phase.explicit, Phase.generate, Phase.target, Phase.shrink),
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give a property that fails the time to shrink its example."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
 
 
 class Engines:

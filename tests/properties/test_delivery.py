@@ -8,7 +8,7 @@ from typing import Any
 from ciosidecar.results import Result
 from ciosidecar_sandbox.identifiers import from_path
 from ciosidecar_transform import Request
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from .conftest import Engines
@@ -29,12 +29,13 @@ PREVENTED = (
     "the cio_id is not that of the person",
     "an id cannot be removed",
 )
+# Rule 9.4: rule 4.8 does not hold for rows, whose columns are sent as they were written.
+_NOT_OF_ROWS = "means subscribed"
 # Rule 1.3: a number that no double holds is passed on as any other, and Customer.io refuses it.
 _VAST_NUMBER = re.compile(rb"[0-9]{300}|[eE][+]?[0-9]{3}")
+# Replaced, not left out: most events with many values have such a number.
 # Rule 4.8b: a relationship with an object `identifiers` is passed on, whatever it identifies.
-_EVENTS = EVENTS.filter(
-    lambda event: _VAST_NUMBER.search(event) is None and all_are_readable(event)
-)
+_EVENTS = EVENTS.map(lambda event: _VAST_NUMBER.sub(b"7", event)).filter(all_are_readable)
 _BATCHES = st.lists(_EVENTS, min_size=1, max_size=6)
 
 
@@ -54,6 +55,8 @@ def test_no_good_request_breaks_a_limit_of_customer_io(
     """The sandbox accepts each request, and reads each value that a rule put into a readable form."""
     assume(destination_of(config) is not None)
     engines.reset()
+    has_rows = any(b'"record"' in event.lower() for event in events)
+    prevented = [text for text in PREVENTED if not (has_rows and text == _NOT_OF_ROWS)]
     results = engines.deliver(events, config, connection)
     assert [result.position for result in results] == list(range(len(events)))
     log = engines.sandbox.workspace.log
@@ -63,7 +66,7 @@ def test_no_good_request_breaks_a_limit_of_customer_io(
         assert row.status == 200, row
         # Only people have attributes that Customer.io reads.
         if row.call == "identify":
-            assert not any(text in row.reason for text in PREVENTED), row
+            assert not any(text in row.reason for text in prevented), row
 
 
 def _config(config: bytes, api_version: str) -> bytes:
@@ -108,6 +111,11 @@ def _means_the_same(event: bytes, configs: Sequence[bytes], connection: bytes) -
     return _addresses_alike(one.requests[0], two.requests[0])
 
 
+# Few of CI's examples have a device.
+_DEVICE = (
+    b'{"type":"track","userId":"u-1","event":"Application Opened","timestamp":"2024-01-02",'
+    b'"context":{"device":{"token":"t","type":"ios"}}}'
+)
 # Rules 3.8 and 13.4: v1 has neither kinds of user ids nor phone numbers.
 _BOTH = usable_configs(
     "userIdIdentifierType", "phoneAsIdentifier", "apiVersion", "createdAtFallback"
@@ -116,6 +124,7 @@ _BOTH = usable_configs(
 
 @examples(60)
 @given(events=st.lists(_EVENTS, min_size=1, max_size=8), config=_BOTH, connection=CONNECTIONS)
+@example(events=[_DEVICE], config=b'{"siteID":"site","apiKey":"key"}', connection=b"{}")
 def test_10_1_both_api_versions_leave_the_same_behind(
     engines: Engines, events: list[bytes], config: bytes, connection: bytes
 ) -> None:

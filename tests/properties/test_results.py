@@ -1,5 +1,6 @@
 """Whatever an event and a config are: one result, never INTERNAL, strict JSON, the same bytes again."""
 
+import pytest
 from ciosidecar_transform import ErrorCode
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +44,28 @@ def test_1_4_every_event_has_one_result_and_no_event_meets_a_fault(
         assert request.path.isascii()
         assert request.path.isprintable()
         assert " " not in request.path
+
+
+# At 2,000 calls Python stops (event.py). Decoding needs some of them, and so does each rule afterwards.
+_DEPTHS = range(1_700, 2_010)
+
+
+@pytest.mark.parametrize("level", ["[]", '{"a":}'])
+@pytest.mark.parametrize("kind", ["identify", "track", "group"])
+def test_1_1_no_depth_of_nesting_is_a_fault(kind: str, level: str) -> None:
+    """Where the decoder just manages and a rule does not, too: a result, and never INTERNAL."""
+    template = '{"type":"%s","userId":"u","event":"E","groupId":"g","traits":{"a":%s},"properties":{"a":%s}}'
+    destination = destination_of(
+        b'{"siteID":"s","apiKey":"k","apiVersion":"{{ properties.b || v2 }}"}'
+    )
+    assert destination is not None
+    codes = set()
+    for depth in _DEPTHS:
+        value = level[:-1] * depth + ("" if level == "[]" else "1") + level[-1] * depth
+        event = (template % (kind, value, value)).encode()
+        error = transformed(event, destination, None).outcome.error
+        codes.add(None if error is None else error.code)
+    assert codes <= {None, ErrorCode.INVALID_JSON}
 
 
 @examples(120)

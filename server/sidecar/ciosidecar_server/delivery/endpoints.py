@@ -11,6 +11,8 @@ _PARAMETERS = re.compile("[;?#\\0]")
 # No id is escaped more often; each round costs as much as the path is long.
 _MAX_DECODINGS = 8
 _API_PATHS = ("/api/v1/", "/api/v2/")
+# RFC 3986. HTTP clients escape other characters, each in its own way, so that another path would be sent.
+_PATH_AND_QUERY = re.compile(r"(?:[A-Za-z0-9._~:@!$&'()*+,;=/?-]|%[0-9A-Fa-f]{2})*")
 
 
 class TrackApiEndpoints:
@@ -55,23 +57,26 @@ def _base(url: str) -> str:
 def split_url(url: str) -> tuple[str, str] | None:
     """Return the base URL and the path of a Track API call, or None if the URL is not such a call.
 
-    The path is returned byte for byte. A path that leaves /api/v1/ or /api/v2/ when it is decoded, however often, is
-    not such a call; an id with an escaped slash or percent sign is allowed.
+    The path is returned byte for byte, without the question mark of an empty query: HTTP clients leave that out. A path
+    that leaves /api/v1/ or /api/v2/ when it is decoded, however often, is not such a call; an id with an escaped slash
+    or percent sign is allowed.
     """
     base = _base(url)
     if not base or any(not "!" <= letter <= "~" for letter in url):
         return None
     scheme, _, rest = url.partition("://")
-    path = rest[rest.find("/") :] if "/" in rest else ""
+    path_and_query = rest[rest.find("/") :] if "/" in rest else ""
+    path, _, query = path_and_query.partition("?")
     if (
         not path.startswith(_API_PATHS)
         or "#" in url
         or "\\" in url
-        or _climbs(path.partition("?")[0])
+        or not _PATH_AND_QUERY.fullmatch(path_and_query)
+        or _climbs(path)
         or scheme.lower() not in ("http", "https")
     ):
         return None
-    return base, path
+    return base, path_and_query if query else path
 
 
 def _climbs(path: str) -> bool:

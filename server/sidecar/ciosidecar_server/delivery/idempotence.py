@@ -43,7 +43,8 @@ def is_idempotent(request: Request | SharedItem) -> bool:
 def _item_is_idempotent(item: Any) -> bool:
     if not isinstance(item, dict) or item.get("type") == "delivery":
         return False
-    return item.get("action") in _STATES or bool(item.get("id"))
+    action = item.get("action")
+    return (isinstance(action, str) and action in _STATES) or bool(item.get("id"))
 
 
 def _decoded(body: bytes) -> dict[str, Any]:

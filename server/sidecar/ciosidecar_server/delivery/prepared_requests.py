@@ -46,7 +46,7 @@ def prepared_request(
 
 def items_of(request: Request) -> int | None:
     """Return how many items a prepared request to /api/v2/batch has; None if it is another request."""
-    if request.path != BATCH_PATH:
+    if request.path.partition("?")[0] != BATCH_PATH:
         return None
     try:
         body: Any = decode(request.body)

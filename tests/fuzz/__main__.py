@@ -1,0 +1,89 @@
+"""The long form of the fuzzer: new inputs for each target, for so many minutes, until one breaks a promise.
+
+python -m tests.fuzz [TARGET ...] [--minutes 20] [--seed N]
+
+Targets: event, config, connection, prepared, response, exchange (bytes, tried by libFuzzer), wire (broken protobuf and
+broken HTTP/2 at a real server), properties (tests/properties). The targets that are named share the minutes
+equally. Without a name, the properties have half of them, the wire a quarter, and the others share the rest.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from .corpus import FOUND, inputs
+from .targets import TARGETS
+from .wire import rounds
+
+# The most bytes of an input; tests/resources has longer ones.
+_MAX_BYTES = 8_192
+_RUNS = re.compile(r"Done (\d+) runs in (\d+) second")
+_SHARES = {"properties": 0.5, "wire": 0.25} | dict.fromkeys(TARGETS, 0.25 / len(TARGETS))
+
+
+def main() -> int:
+    """Fuzz the targets. Return 1 if an input broke a promise."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(_SHARES))
+    parser.add_argument("--minutes", type=float, default=20, help="of all targets together")
+    parser.add_argument(
+        "--seed", type=int, help="run one round of wire with this seed: replays a failure"
+    )
+    options = parser.parse_args()
+    unknown = [target for target in options.targets if target not in _SHARES]
+    if unknown:
+        parser.error(f"there is no target {unknown[0]}")
+    shares = dict.fromkeys(options.targets, 1 / max(1, len(options.targets))) or _SHARES
+    return max(
+        [
+            _fuzz(target, options.minutes * 60 * share, options.seed)
+            for target, share in shares.items()
+        ]
+    )
+
+
+def _fuzz(target: str, seconds: float, seed: int | None) -> int:
+    if target == "wire":
+        return rounds.run(seconds, seed)
+    if target == "properties":
+        command = [sys.executable, "-m", "tests.properties", "--minutes", str(seconds / 60)]
+        return subprocess.run(command, check=False).returncode
+    return _fuzz_bytes(target, max(1, round(seconds)))
+
+
+def _fuzz_bytes(target: str, seconds: int) -> int:
+    if find_spec("atheris") is None:
+        print(f"SKIPPED: {target}: there is no atheris for this Python on this machine")
+        return 0
+    found = FOUND / target
+    found.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as grown:
+        for path in inputs(target):
+            (Path(grown) / path.name).write_bytes(path.read_bytes())
+        command = [sys.executable, "-m", "tests.fuzz.engine", target, grown]
+        command += [f"-max_total_time={seconds}", f"-max_len={_MAX_BYTES}", "-timeout=30"]
+        command += [f"-artifact_prefix={found}/"]
+        run = subprocess.run(command, check=False, stderr=subprocess.PIPE)
+        kept = len(list(Path(grown).iterdir()))
+    report = run.stderr.decode("utf-8", "replace")
+    if run.returncode:
+        print(report[-8_000:])
+        print(f"{target}: an input broke a promise. To replay it:")
+        print(f"  .venv/bin/pytest tests/fuzz/test_corpus.py -k {target}", flush=True)
+        return 1
+    runs = _RUNS.search(report)
+    print(f"{target}: {runs[1] if runs else '?'} inputs in {seconds} s, {kept} kept, none failed")
+    sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
