@@ -63,7 +63,8 @@ const (
 	ErrorCode_ERROR_CODE_INTERNAL ErrorCode = 15
 	// Customer.io refused the event. The failure is permanent (rule 12.1).
 	ErrorCode_ERROR_CODE_REFUSED ErrorCode = 16
-	// Not sent: an earlier event of the same person has a retryable failure (rule 12.1).
+	// Not delivered: an earlier event of the same person has a retryable failure (rule 12.1). The event was not sent,
+	// unless DeliveryReport.attempts is above 0: then it shared a request with the event that failed.
 	ErrorCode_ERROR_CODE_BLOCKED ErrorCode = 17
 	// Not sent: the server is shutting down (rule 12.1).
 	ErrorCode_ERROR_CODE_DRAINING ErrorCode = 18

@@ -64,7 +64,9 @@ class _ErrorCodeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorCode.V
     ERROR_CODE_REFUSED: _ErrorCode.ValueType  # 16
     """Customer.io refused the event. The failure is permanent (rule 12.1)."""
     ERROR_CODE_BLOCKED: _ErrorCode.ValueType  # 17
-    """Not sent: an earlier event of the same person has a retryable failure (rule 12.1)."""
+    """Not delivered: an earlier event of the same person has a retryable failure (rule 12.1). The event was not sent,
+    unless DeliveryReport.attempts is above 0: then it shared a request with the event that failed.
+    """
     ERROR_CODE_DRAINING: _ErrorCode.ValueType  # 18
     """Not sent: the server is shutting down (rule 12.1)."""
     ERROR_CODE_CREDENTIALS_REFUSED: _ErrorCode.ValueType  # 19
@@ -118,7 +120,9 @@ ERROR_CODE_INTERNAL: ErrorCode.ValueType  # 15
 ERROR_CODE_REFUSED: ErrorCode.ValueType  # 16
 """Customer.io refused the event. The failure is permanent (rule 12.1)."""
 ERROR_CODE_BLOCKED: ErrorCode.ValueType  # 17
-"""Not sent: an earlier event of the same person has a retryable failure (rule 12.1)."""
+"""Not delivered: an earlier event of the same person has a retryable failure (rule 12.1). The event was not sent,
+unless DeliveryReport.attempts is above 0: then it shared a request with the event that failed.
+"""
 ERROR_CODE_DRAINING: ErrorCode.ValueType  # 18
 """Not sent: the server is shutting down (rule 12.1)."""
 ERROR_CODE_CREDENTIALS_REFUSED: ErrorCode.ValueType  # 19

@@ -52,7 +52,10 @@ export enum ErrorCode {
   INTERNAL = 15,
   /** REFUSED - Customer.io refused the event. The failure is permanent (rule 12.1). */
   REFUSED = 16,
-  /** BLOCKED - Not sent: an earlier event of the same person has a retryable failure (rule 12.1). */
+  /**
+   * BLOCKED - Not delivered: an earlier event of the same person has a retryable failure (rule 12.1). The event was not sent,
+   * unless DeliveryReport.attempts is above 0: then it shared a request with the event that failed.
+   */
   BLOCKED = 17,
   /** DRAINING - Not sent: the server is shutting down (rule 12.1). */
   DRAINING = 18,
