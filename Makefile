@@ -23,7 +23,7 @@ for_node = $(call for,npm,TypeScript,nodejs npm)
 for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
 
 .PHONY: help setup demo test test-python test-go test-node test-java test-polyglot
-.PHONY: test-side-by-side test-serial test-engines test-built left-out scale
+.PHONY: test-side-by-side test-serial test-engines test-built test-chaos left-out scale
 .PHONY: dashboard-picture hashes sbom licences audit coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak chaos fuzz dist clean
 
 help: ## Say what there is
@@ -54,13 +54,18 @@ test-side-by-side: $(VENV)/dev node-modules
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not serial" --ignore tests/unit --ignore tests/engines
 
 test-serial: $(VENV)/dev node-modules
-	$(BIN)/pytest -m serial --ignore tests/delivery --ignore tests/engines
+	$(BIN)/pytest -m serial --durations 40 --ignore tests/delivery --ignore tests/engines --ignore tests/chaos/test_chaos.py
+
+# Five minutes of chaos bound no time, so anything may run beside them.
+test-chaos: $(VENV)/dev
+	$(BIN)/pytest tests/chaos/test_chaos.py
 
 left-out:
 	@echo "LEFT OUT: tests/engines, which needs Redis, Envoy, Kafka, Ray and Spark. make test-engines sets them up and runs it"
+	@case "$(BESIDE)" in *test-chaos*) ;; *) echo "LEFT OUT: five minutes of chaos. make test-chaos runs them" ;; esac
 
 test-engines: $(VENV)/engines $(VENV)/kafka/installed node-modules ## Set up Redis, Envoy, Kafka, Ray and Spark, and run the short tests with them
-	$(BIN)/pytest tests/engines
+	$(BIN)/pytest --durations 15 tests/engines
 
 scale: $(VENV)/engines $(VENV)/kafka/installed node-modules ## Run the long forms with the engines, and print the figures of docs/scaling.md
 	$(BIN)/python -m tests.scale
@@ -68,14 +73,14 @@ scale: $(VENV)/engines $(VENV)/kafka/installed node-modules ## Run the long form
 coverage: $(VENV)/dev ## Run the tests of the transform and of delivery; fail below 95 % of the branches of either
 	rm -f .coverage
 	$(BIN)/pytest $(MEASURED) $(SIDE_BY_SIDE) tests/unit
-	$(BIN)/pytest $(MEASURED) --cov-append tests/delivery
+	$(BIN)/pytest $(MEASURED) --cov-append --durations 15 tests/delivery
 	$(BIN)/coverage report --include '*/ciosidecar_transform/*'
 	$(BIN)/coverage report --include '*/ciosidecar_server/delivery/*'
 	$(BIN)/coverage report --format total
 
 # What is too little is said by the reports, once all is run.
 MEASURED := --cov --cov-report= --cov-fail-under=0
-SIDE_BY_SIDE := --numprocesses auto --dist loadfile
+SIDE_BY_SIDE := --numprocesses auto --dist loadfile --durations 15
 
 test-versions: $(VENV)/dev ## Run the unit tests with the other versions of Python, 3.11 to 3.13, that are here
 	nice $(BIN)/nox
