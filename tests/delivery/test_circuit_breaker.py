@@ -50,6 +50,19 @@ def test_five_failures_open_it_and_one_success_closes_it() -> None:
     assert (circuit.open, circuit.half_open, circuit.failing) == (False, False, False)
 
 
+def test_however_long_it_fails_it_is_asked_every_ten_seconds() -> None:
+    """The interval between two probes has a bound, and so has what a caller is told to wait."""
+    now = 100.0
+    circuit = CircuitBreaker(lambda: now)
+    for _ in range(300):
+        circuit.on_failure(unanswered("no", timed_out=False), sent_at=now)
+        assert circuit.wait_s() <= 10
+        trouble = circuit.trouble()
+        assert trouble is not None
+        assert (trouble.status, trouble.retry_after_s) == (504, circuit.wait_s())
+        now += circuit.wait_s()
+
+
 def test_refused_credentials_are_tried_by_one_job_after_ever_longer_pauses() -> None:
     """1 s, 2 s, 4 s, up to a minute; meanwhile every job comes back, and after a success none."""
     now = 100.0
