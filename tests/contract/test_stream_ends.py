@@ -181,6 +181,22 @@ async def test_a_fault_in_writing_ends_a_delivering_stream(
     assert "secret" not in text
 
 
+async def test_a_fault_in_writing_ends_the_call_deliver(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T1: the unary call ends as INTERNAL, too, and does not wait for what is never written."""
+
+    def broken(*_: Any) -> None:
+        raise ValueError("secret")
+
+    monkeypatch.setattr(ResultsEncoder, "answer", broken)
+    request = v1.DeliverRequest(destinations=[destination()], batch=batch(b"no event"))
+    with pytest.raises(aio.AioRpcError) as failure:
+        await stub.Deliver(request, timeout=10)
+    assert failure.value.code() == grpc.StatusCode.INTERNAL
+    assert "secret" not in str(failure.value.details())
+
+
 async def test_draining_after_a_breach_does_not_take_the_grace() -> None:
     """T13: an aborted call is over; the server does not wait for it."""
     async with (
