@@ -41,7 +41,11 @@ def main() -> int:
             shutil.rmtree(KEPT, ignore_errors=True)
         KEPT.mkdir(exist_ok=True)
         tried = results.read(options.seed)
-        again = {name for name, one in tried.items() if one.outcome == "survived"} if options.again else set()
+        again = (
+            {name for name, one in tried.items() if one.outcome == "survived"}
+            if options.again
+            else set()
+        )
         left = [
             mutant
             for mutant in mutants
@@ -80,8 +84,14 @@ class _Trials:
             began = time.monotonic()
             outcome, test = _tried(session, functions, lines, mutant)
             seconds = time.monotonic() - began
-            results.append(self._seed, results.Result(mutant.name, mutant.operator, outcome, test, round(seconds, 1)))
-            print(f"{number}/{len(self._mutants)} {outcome} in {seconds:.1f} s: {mutant.name} [{test}]", flush=True)
+            results.append(
+                self._seed,
+                results.Result(mutant.name, mutant.operator, outcome, test, round(seconds, 1)),
+            )
+            print(
+                f"{number}/{len(self._mutants)} {outcome} in {seconds:.1f} s: {mutant.name} [{test}]",
+                flush=True,
+            )
         return True
 
 

@@ -45,9 +45,7 @@ def _functions(code: CodeType) -> Iterator[tuple[_Key, CodeType]]:
 
 def _own(code: CodeType) -> tuple[object, ...]:
     """Return what a code does, without what is in the functions in it."""
-    constants = tuple(
-        repr(value) for value in code.co_consts if not isinstance(value, CodeType)
-    )
+    constants = tuple(repr(value) for value in code.co_consts if not isinstance(value, CodeType))
     return code.co_code, constants, code.co_names, code.co_varnames, code.co_freevars
 
 

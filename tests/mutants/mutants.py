@@ -40,9 +40,13 @@ class Mutant(NamedTuple):
         return f"{self.file}: {self.old} → {self.new}"
 
 
+_Position = tuple[int, int]
+"""Line and column."""
+
+
 class _Place(NamedTuple):
-    start: tuple[int, int]
-    end: tuple[int, int]
+    start: _Position
+    end: _Position
     operator: type[Any]
     occurrence: int
 
@@ -76,10 +80,10 @@ def _order(choice: _Choice) -> bytes:
 def _choices(file: str, seed: int) -> Iterator[_Choice]:
     """Yield one choice for each place of a file. A statement, and what it begins with, are two places."""
     source = (ROOT / file).read_text()
-    lines, idle = source.splitlines(), _lines_without_effect(source)
-    groups: dict[tuple[tuple[int, int], bool], list[_Place]] = {}
+    lines, idle = source.splitlines(), _without_effect(source)
+    groups: dict[tuple[_Position, bool], list[_Place]] = {}
     for place in _places(source):
-        if place.start[0] not in idle:
+        if not any(start <= place.start < end for start, end in idle):
             groups.setdefault((place.start, place.operator in OPERATORS), []).append(place)
     seen: Counter[str] = Counter()
     for ((line, column), is_statement), places in sorted(groups.items()):
@@ -97,7 +101,10 @@ def _mutant(choice: _Choice) -> Mutant | None:
         mutated = str(mutate_code(source, place.operator(), place.occurrence))
         if ast.dump(ast.parse(mutated)) == ast.dump(ast.parse(source)):
             return None
-    except (SyntaxError, AttributeError):  # cosmic-ray cannot replace an exception with a dotted name
+    except (
+        SyntaxError,
+        AttributeError,
+    ):  # cosmic-ray cannot replace an exception with a dotted name
         return None
     return Mutant(
         choice.file,
@@ -125,26 +132,26 @@ def _operators() -> list[type[Any]]:
     return [*of_cosmic_ray, *OPERATORS]
 
 
-def _lines_without_effect(source: str) -> set[int]:
-    """Return the lines of annotations, of protocols' bodies and of what only a type checker reads."""
-    lines: set[int] = set()
+def _without_effect(source: str) -> list[tuple[_Position, _Position]]:
+    """Return where annotations, protocols' bodies and what only a type checker reads begin and end."""
+    nodes: list[ast.expr | ast.stmt] = []
     for node in ast.walk(ast.parse(source)):
-        for annotation in _annotations(node):
-            lines.update(_lines(annotation))
-        if isinstance(node, ast.ClassDef) and any("Protocol" in ast.dump(base) for base in node.bases):
-            lines.update(_lines(node))
+        nodes.extend(_annotations(node))
+        if isinstance(node, ast.ClassDef) and any("Protocol" in ast.dump(b) for b in node.bases):
+            nodes.append(node)
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            lines.update(_lines(node))
-    return lines
+            nodes.append(node)
+    return [
+        ((node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0))
+        for node in nodes
+    ]
 
 
 def _annotations(node: ast.AST) -> Iterator[ast.expr]:
-    if isinstance(node, ast.arg) and node.annotation is not None:
+    if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation is not None:
         yield node.annotation
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is not None:
         yield node.returns
-    if isinstance(node, ast.AnnAssign) and node.value is None:
-        yield node.annotation
     if isinstance(node, ast.Assign) and _is_type(node.value):
         yield node.value
 
@@ -152,13 +159,9 @@ def _annotations(node: ast.AST) -> Iterator[ast.expr]:
 def _is_type(value: ast.expr) -> bool:
     """Return whether a value is a type that only a type checker reads, such as `A | B`."""
     if isinstance(value, ast.BinOp) and isinstance(value.op, ast.BitOr):
-        return all(isinstance(name, ast.Name | ast.Subscript | ast.BinOp) for name in (value.left, value.right))
-    return isinstance(value, ast.Subscript) and "Callable" in ast.unparse(value.value)
-
-
-def _lines(node: ast.AST) -> range:
-    last = getattr(node, "end_lineno", 0)
-    return range(getattr(node, "lineno", 0), last + 1)
+        sides = (value.left, value.right)
+        return all(isinstance(side, ast.Name | ast.Subscript | ast.BinOp) for side in sides)
+    return isinstance(value, ast.Subscript) and "Callable" in ast.unparse(value)
 
 
 def _difference(source: str, mutated: str) -> tuple[str, str]:
@@ -166,4 +169,3 @@ def _difference(source: str, mutated: str) -> tuple[str, str]:
     before, after = source.splitlines(), mutated.splitlines()
     same = next(n for n, (old, new) in enumerate(zip(before, after, strict=False)) if old != new)
     return before[same].strip(), after[same].strip()
-

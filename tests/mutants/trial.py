@@ -32,7 +32,9 @@ class Ending(NamedTuple):
     """The test that failed, or that ran when the time was over."""
 
 
-def try_mutant(session: pytest.Session, tests: list[str], functions: Functions, mutant: Mutant) -> Ending:
+def try_mutant(
+    session: pytest.Session, tests: list[str], functions: Functions, mutant: Mutant
+) -> Ending:
     """Run the test functions on a mutant, in their order."""
 
     def run(report: "_Report") -> None:
@@ -114,7 +116,9 @@ class _Chosen:
         return item.nodeid.partition("[")[0]
 
 
-def in_child(run: Callable[["_Report"], None], *, wall_s: float = _WALL_S, goes_on: bool = False) -> Ending:
+def in_child(
+    run: Callable[["_Report"], None], *, wall_s: float = _WALL_S, goes_on: bool = False
+) -> Ending:
     """Fork, run, and return how that ended. Whatever the child started ends with it."""
     reading, writing = os.pipe()
     child = os.fork()
