@@ -2,8 +2,8 @@
 
 python -m tests.mutants [--sample 300] [--seed 15] [--part transform|delivery] [--again] [--map] [--report]
 
-The results are appended to .mutants/, so that a run that was ended goes on where it was. `--again` tries once more what
-survived, and `--map` renews the map of lines and tests.
+The results are appended to .mutants/, so that a run that was ended goes on where it was. `--again` tries once more those
+that survived, and `--map` renews the map of lines and tests.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from .parts import KEPT, TESTS, mutated_files, part
 from .trial import in_child, passes, run_items, try_mutant
 
 _BUDGET_CPU_S = 6.0
-"""The tests of one mutant take so much CPU time at most, in the quickest first."""
+"""The CPU time of one mutant's tests at most. Tests that do not fit are left out, not those after them."""
 _FALSE_KILLS = 3
 SEED = 15
 
@@ -41,16 +41,15 @@ def main() -> int:
             shutil.rmtree(KEPT, ignore_errors=True)
         KEPT.mkdir(exist_ok=True)
         tried = results.read(options.seed)
-        again = (
-            {name for name, one in tried.items() if one.outcome == "survived"}
-            if options.again
-            else set()
-        )
         left = [
             mutant
             for mutant in mutants
-            if (mutant.name not in tried or mutant.name in again)
-            and options.part in (None, part(mutant.file))
+            if options.part in (None, part(mutant.file))
+            and (
+                mutant.name in tried and tried[mutant.name].outcome not in results.DEAD
+                if options.again
+                else mutant.name not in tried
+            )
         ]
         pytest.main(
             ["-q", "-s", "-p", "no:cacheprovider", *TESTS], plugins=[_Trials(left, options.seed)]
@@ -110,8 +109,6 @@ def _tried(
         ending = try_mutant(session, tests, functions, mutant)
         if ending.outcome == "passed":
             return "survived", ""
-        if ending.outcome == "fault":
-            return "undecided", ending.test
         imported = ending.test.partition("[")[0] not in functions
         if imported or passes(session, ending.test, functions):
             return ("killed" if ending.outcome == "failed" else "timed out"), ending.test
@@ -124,10 +121,9 @@ def _within_budget(tests: list[str], lines: line_map.LineMap, functions: Any) ->
     chosen: list[str] = []
     cpu_s = 0.0
     for test in tests:
-        cpu_s += lines.cpu_s.get(test, 0.0)
-        if chosen and cpu_s > _BUDGET_CPU_S:
-            break
-        if test in functions:
+        its_s = lines.cpu_s.get(test, 0.0)
+        if test in functions and (not chosen or cpu_s + its_s <= _BUDGET_CPU_S):
+            cpu_s += its_s
             chosen.append(test)
     return chosen
 

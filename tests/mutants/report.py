@@ -10,21 +10,20 @@ from pathlib import Path
 
 from .mutants import Mutant
 from .parts import ROOT, part
-from .results import Result
+from .results import DEAD, Result
 
 _PAGE = ROOT / "docs/testing/mutants.md"
 _DATA = ROOT / "docs/testing/mutants.json"
 _EXPLAINED = Path(__file__).with_name("explained.json")
 _BEGIN, _END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
 _OUTCOMES = ("killed", "timed out", "survived", "no test", "undecided")
-_DEAD = ("killed", "timed out")
 
 
 def write(mutants: list[Mutant], results: dict[str, Result], seed: int) -> int:
     """Write both files. Return 1 if a mutant survived without an explanation, or under 90 % of those tried were killed."""
     explained: dict[str, list[str]] = json.loads(_EXPLAINED.read_text())
     tried = [mutant for mutant in mutants if mutant.name in results]
-    alive = [mutant for mutant in tried if results[mutant.name].outcome not in _DEAD]
+    alive = [mutant for mutant in tried if results[mutant.name].outcome not in DEAD]
     rows = [_row(mutant, results.get(mutant.name), explained) for mutant in mutants]
     _DATA.write_text(
         json.dumps({"seed": seed, "mutants": rows}, indent=1, ensure_ascii=False) + "\n"
@@ -72,7 +71,7 @@ def _table(tried: list[Mutant], size: int, results: dict[str, Result], seed: int
     ]
     for name, count in counts.items():
         total = count.total()
-        share = f"{sum(count[outcome] for outcome in _DEAD) / total:.1%}" if total else "none"
+        share = f"{sum(count[outcome] for outcome in DEAD) / total:.1%}" if total else "none"
         cells = " | ".join(str(count[outcome]) for outcome in _OUTCOMES)
         lines.append(f"| {name} | {total} | {cells} | {share} |")
     return [*lines, ""]

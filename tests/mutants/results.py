@@ -7,6 +7,10 @@ from typing import NamedTuple
 from .parts import KEPT
 
 
+DEAD = ("killed", "timed out")
+"""The outcomes of mutants that tests notice."""
+
+
 class Result(NamedTuple):
     """What became of one mutant."""
 

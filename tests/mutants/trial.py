@@ -164,8 +164,10 @@ def _ending(pipe: int, wall_s: float, *, goes_on: bool) -> Ending:
         for kind, test in map(json.loads, lines):
             if kind == "done":
                 return Ending("passed", "")
-            if kind == "fault" or (kind == "failed" and not goes_on):
-                return Ending(kind, test)
+            if kind == "fault":
+                return Ending("failed", running)
+            if kind == "failed" and not goes_on:
+                return Ending("failed", test)
             if kind == "runs":
                 running = test
                 now = time.monotonic()
