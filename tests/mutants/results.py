@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from .parts import KEPT
 
-
 DEAD = ("killed", "timed out")
 """The outcomes of mutants that tests notice."""
 
