@@ -156,7 +156,9 @@ async def test_refused_credentials_and_their_end_are_reported_once() -> None:
             Condition.CREDENTIALS_ACCEPTED,
         ]
         assert one.observer.states == ["credentials_refused", "ok"]
-        assert len(one.observer.attempts) == 2
+        refused, accepted = one.observer.attempts
+        assert refused.failure.startswith("not delivered: Customer.io does not accept")
+        assert (accepted.http_status, accepted.failure) == (200, "")
 
 
 async def test_a_pause_a_lowered_rate_and_their_ends_are_reported() -> None:
@@ -188,6 +190,10 @@ async def test_a_workspace_that_is_down_is_reported_once() -> None:
         assert await one.send("u6") == 200
         assert one.observer.conditions == [Condition.DOWN, Condition.UP]
         assert one.observer.states == ["down", "ok"]
+        assert [attempt.failure for attempt in one.observer.attempts] == [
+            *["Customer.io answered 500"] * 5,
+            "",
+        ]
 
 
 async def test_redirects_that_lead_nowhere_are_reported_once() -> None:

@@ -320,11 +320,13 @@ async def test_probes_come_with_growing_delays() -> None:
     await settled()
     fleet.fail(AWAY)
     fleet.sidecars[0].want(1)
+    away_at = fleet.clock.time()
     await fleet.go_on(0.1)
     begin = len(fleet.shared.registrations)
     await fleet.go_on(20.0)
     probes = fleet.shared.registrations[begin:]
     assert 10 <= len(probes) <= 30
+    assert 0.1 < probes[0] - away_at <= 0.26
     assert max(later - earlier for earlier, later in itertools.pairwise(probes)) <= 2.01
     fleet.fail(None)
     await fleet.go_on(2.1)
