@@ -67,16 +67,15 @@ class _Trials:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         functions = line_map.by_function(session.items)
-        if not line_map.recorded():
-            print(f"the map of lines and tests: {len(functions)} functions run once", flush=True)
+        new = line_map.missing(functions)
+        if new:
+            print(f"the map of lines and tests: {len(new)} functions run once", flush=True)
             ending = in_child(
-                lambda child: line_map.record(
-                    functions, lambda items: run_items(session, items, child)
-                ),
+                lambda child: line_map.record(new, lambda items: run_items(session, items, child)),
                 wall_s=7200,
                 goes_on=True,
             )
-            if not line_map.recorded():
+            if line_map.missing(new):
                 raise SystemExit(f"no map of lines and tests: {ending}")
         lines = line_map.read()
         for number, mutant in enumerate(self._mutants, 1):

@@ -50,12 +50,14 @@ def by_function(items: Iterable[pytest.Item]) -> Functions:
 
 
 def record(functions: Functions, run: Callable[[list[pytest.Item]], None]) -> None:
-    """Run some cases of each function, unmutated, and keep which lines they run."""
+    """Run some cases of each function, unmutated, and keep which lines they run, beside what was kept before."""
     coverage = Coverage(
         data_file=str(_DATA),
         config_file=False,
         include=[str(ROOT / file) for file in mutated_files()],
     )
+    if recorded():
+        coverage.load()
     coverage.start()
     times = []
     for function, items in functions.items():
@@ -67,12 +69,19 @@ def record(functions: Functions, run: Callable[[list[pytest.Item]], None]) -> No
         times.append(f"{cpu_s:.4f} {function}\n")
     coverage.stop()
     coverage.save()
-    _TIMES.write_text("".join(times))
+    with _TIMES.open("a") as file:
+        file.writelines(times)
 
 
 def recorded() -> bool:
     """Return whether there is a map of an earlier run."""
     return _TIMES.exists()
+
+
+def missing(functions: Functions) -> Functions:
+    """Return the functions that the map does not know."""
+    known = read().cpu_s if recorded() else {}
+    return {function: items for function, items in functions.items() if function not in known}
 
 
 def read() -> LineMap:
