@@ -232,6 +232,22 @@ async def test_successes_raise_the_rate_of_all() -> None:
     assert not any(sidecar.limit.lowered for sidecar in fleet.sidecars)
 
 
+async def test_successes_are_told_four_times_a_second() -> None:
+    """However many there are: a lowered rate is no reason to ask the store for each request."""
+    fleet = Fleet(1)
+    (sidecar,) = fleet.sidecars
+    sidecar.want(1)
+    await settled()
+    sidecar.limit.on_throttled(fleet.clock.time())
+    await fleet.go_on(0.5)
+    begin = len(fleet.shared.asked[0])
+    for _ in range(200):
+        sidecar.limit.on_success()
+        await fleet.go_on(0.01)
+    assert sidecar.limit.lowered
+    assert 6 <= len(fleet.shared.asked[0]) - begin <= 10
+
+
 async def test_an_idle_sidecar_learns_that_the_rate_is_full_again() -> None:
     """Within two seconds: its state must not say for ever that the workspace is throttled."""
     fleet = Fleet(2)
