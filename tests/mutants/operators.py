@@ -12,7 +12,7 @@ from cosmic_ray.operators.operator import Example, Operator
 _Position = tuple[tuple[int, int], tuple[int, int]]
 
 
-class LeaveOutStatement(Operator):
+class LeaveOutStatement(Operator):  # type: ignore[misc]  # cosmic-ray ships no types
     """Replaces an assignment, a call or another simple statement with `pass`."""
 
     def mutation_positions(self, node: Any) -> Iterator[_Position]:
@@ -30,7 +30,7 @@ class LeaveOutStatement(Operator):
         return (Example("def f():\n    x()", "def f():\n    pass"),)
 
 
-class ReturnNothing(Operator):
+class ReturnNothing(Operator):  # type: ignore[misc]  # as above
     """Replaces a returned value with None."""
 
     def mutation_positions(self, node: Any) -> Iterator[_Position]:
@@ -55,7 +55,7 @@ def _is_simple(node: Any) -> bool:
         return False
     if node.type in {"return_stmt", "import_from", "import_name", "string", "strings", "keyword"}:
         return False
-    return node.get_code().strip() != "..."
+    return bool(node.get_code().strip() != "...")
 
 
 def _in_function(node: Any) -> bool:
