@@ -3,7 +3,7 @@
 python -m tests.mutants [--sample 300] [--seed 15] [--part transform|delivery] [--again] [--map] [--report]
 
 The results are appended to .mutants/, so that a run that was ended goes on where it was. `--again` tries once more those
-that survived, and `--map` renews the map of lines and tests.
+that survived without an explanation, and `--map` renews the map of lines and tests.
 """
 
 import argparse
@@ -46,7 +46,9 @@ def main() -> int:
             for mutant in mutants
             if options.part in (None, part(mutant.file))
             and (
-                mutant.name in tried and tried[mutant.name].outcome not in results.DEAD
+                mutant.name in tried
+                and tried[mutant.name].outcome not in results.DEAD
+                and mutant.name not in report.explained()
                 if options.again
                 else mutant.name not in tried
             )

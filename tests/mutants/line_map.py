@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -20,23 +21,26 @@ Functions = Mapping[str, list[pytest.Item]]
 
 
 class LineMap(NamedTuple):
-    """The test functions of each line, and the CPU time of each function."""
+    """The test functions of each line, the lines that each function runs, and its CPU time."""
 
     lines: Mapping[str, Mapping[int, frozenset[str]]]
+    sizes: Mapping[str, int]
     cpu_s: Mapping[str, float]
 
     def tests(self, file: str, lines: Iterable[int]) -> list[str]:
-        """Return the functions that run one of the lines, the quickest first; then the other functions of the file.
+        """Return the functions that run one of the lines; then the other functions of the file.
 
-        The others stand in for lines that run only while modules are imported, and for cases that the map left out.
+        Those that run little but this file are first. The others stand in for lines that run only while modules are
+        imported, and for cases that the map left out.
         """
         by_line = self.lines.get(file, {})
         nearest = {test for line in lines for test in by_line.get(line, ())}
-        others = {test for tests in by_line.values() for test in tests} - nearest
-        return [*sorted(nearest, key=self._cost), *sorted(others, key=self._cost)]
+        in_file = Counter(test for tests in by_line.values() for test in tests)
 
-    def _cost(self, test: str) -> tuple[float, str]:
-        return self.cpu_s.get(test, 0.0), test
+        def order(test: str) -> tuple[bool, float, str]:
+            return test not in nearest, -in_file[test] / self.sizes[test], test
+
+        return sorted(in_file, key=order)
 
 
 def by_function(items: Iterable[pytest.Item]) -> Functions:
@@ -96,4 +100,5 @@ def read() -> LineMap:
         for path in data.measured_files()
     }
     rows = (row.split(" ", 1) for row in Path(_TIMES).read_text().splitlines())
-    return LineMap(lines, {test: float(cpu_s) for cpu_s, test in rows})
+    sizes = Counter(t for by_line in lines.values() for tests in by_line.values() for t in tests)
+    return LineMap(lines, sizes, {test: float(cpu_s) for cpu_s, test in rows})

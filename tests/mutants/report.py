@@ -19,20 +19,26 @@ _BEGIN, _END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
 _OUTCOMES = ("killed", "timed out", "survived", "no test", "undecided")
 
 
+def explained() -> dict[str, list[str]]:
+    """Return the kind and the reason of each mutant of which no test need fail, by its name."""
+    reasons: dict[str, list[str]] = json.loads(_EXPLAINED.read_text())
+    return reasons
+
+
 def write(mutants: list[Mutant], results: dict[str, Result], seed: int) -> int:
     """Write both files. Return 1 if a mutant survived without an explanation, or under 90 % of those tried were killed."""
-    explained: dict[str, list[str]] = json.loads(_EXPLAINED.read_text())
+    reasons = explained()
     tried = [mutant for mutant in mutants if mutant.name in results]
     alive = [mutant for mutant in tried if results[mutant.name].outcome not in DEAD]
-    rows = [_row(mutant, results.get(mutant.name), explained) for mutant in mutants]
+    rows = [_row(mutant, results.get(mutant.name), reasons) for mutant in mutants]
     _DATA.write_text(
         json.dumps({"seed": seed, "mutants": rows}, indent=1, ensure_ascii=False) + "\n"
     )
-    generated = [*_table(tried, len(mutants), results, seed), *_survivors(alive, explained)]
+    generated = [*_table(tried, len(mutants), results, seed), *_survivors(alive, reasons)]
     head, _, rest = _PAGE.read_text().partition(_BEGIN)
     tail = rest.partition(_END)[2]
     _PAGE.write_text(head + _BEGIN + "".join(f"{line}\n" for line in generated) + _END + tail)
-    unexplained = [mutant.name for mutant in alive if mutant.name not in explained]
+    unexplained = [mutant.name for mutant in alive if mutant.name not in reasons]
     for name in unexplained:
         print("not explained:", name)
     killed = len(tried) - len(alive)
@@ -40,10 +46,8 @@ def write(mutants: list[Mutant], results: dict[str, Result], seed: int) -> int:
     return int(bool(unexplained) or 10 * killed < 9 * len(tried))
 
 
-def _row(
-    mutant: Mutant, result: Result | None, explained: dict[str, list[str]]
-) -> dict[str, object]:
-    kind, reason = explained.get(mutant.name, ["", ""])
+def _row(mutant: Mutant, result: Result | None, reasons: dict[str, list[str]]) -> dict[str, object]:
+    kind, reason = reasons.get(mutant.name, ["", ""])
     return {
         "file": mutant.file,
         "line": mutant.lines[0],
@@ -77,11 +81,11 @@ def _table(tried: list[Mutant], size: int, results: dict[str, Result], seed: int
     return [*lines, ""]
 
 
-def _survivors(alive: list[Mutant], explained: dict[str, list[str]]) -> list[str]:
+def _survivors(alive: list[Mutant], reasons: dict[str, list[str]]) -> list[str]:
     """Return the lines of the table of mutants that survived."""
     lines = ["| file, line | mutant | kind | why no test fails |", "|---|---|---|---|"]
     for mutant in sorted(alive, key=lambda mutant: (mutant.file, mutant.lines[0])):
-        kind, reason = explained.get(mutant.name, ["", "not explained yet"])
+        kind, reason = reasons.get(mutant.name, ["", "not explained yet"])
         place = f"{mutant.file.split('/', 2)[2]}:{mutant.lines[0]}"
         lines.append(f"| {place} | {_code(mutant.old)} → {_code(mutant.new)} | {kind} | {reason} |")
     return lines if alive else ["None survived."]
