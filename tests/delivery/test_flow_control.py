@@ -122,6 +122,22 @@ async def test_a_workspace_that_is_down_keeps_no_caller_waiting(connect: Connect
         assert not any(one.knows(2, position) for position in range(5))
 
 
+async def test_what_waits_when_a_workspace_goes_down_makes_room(connect: Connect) -> None:
+    """A stream that reads no further sends back the latest events beyond the share, and reads again."""
+    async with (
+        fake_customerio() as customerio,
+        delivering(connect, customerio, max_outstanding_events=50, delivery_concurrency=5) as one,
+    ):
+        customerio.rule = lambda _request: HOLD
+        await one.send(1, *(track("1", f"u{number}") for number in range(60)), timeout_s=600)
+        await one.send(2, {"type": "unknown"})
+        for request in await customerio.arrived(5):
+            request.release(Reply(503))
+        told = [await one.told(1, position) for position in range(10, 60)]
+        assert {(each.status, each.code) for each in told} == {(503, "UPSTREAM_FAILED")}
+        assert (await one.told(2)).status == 400
+
+
 async def test_failures_that_came_together_count_as_one(connect: Connect) -> None:
     """Sixty requests that fail at once do not make for a pause of ten seconds."""
     async with fake_customerio() as customerio, delivering(connect, customerio) as one:
