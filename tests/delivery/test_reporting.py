@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ciosidecar_server.delivery.dispatcher import Dispatcher
+import pytest
+from ciosidecar_server.delivery.dispatcher import Dispatcher, shared_name
 from ciosidecar_server.delivery.endpoints import TrackApiEndpoints
 from ciosidecar_server.delivery.job import Job
 from ciosidecar_server.delivery.observer import (
@@ -209,6 +210,16 @@ async def test_redirects_that_lead_nowhere_are_reported_once() -> None:
         assert not one.queue.snapshot().other_region
         assert await one.send("u4") == 503
         assert one.observer.conditions == [Condition.OTHER_REGION] * 2
+
+
+@pytest.mark.parametrize("authorization", ["Bearer a-token!", "Basic ?", ""])
+def test_any_credentials_have_a_name_for_other_sidecars(authorization: str) -> None:
+    """Prepared requests bring whatever they like: what has no site id goes by the address."""
+    headers = {"Authorization": authorization} if authorization else {}
+    template = RequestTemplate("PUT", BASE_URLS["US"], "v1/customers", headers)
+    nameless = RequestTemplate("PUT", BASE_URLS["US"], "v1/customers", {})
+    assert shared_name("https://a.example", template) == shared_name("https://a.example", nameless)
+    assert shared_name("https://a.example", template) != shared_name("https://b.example", template)
 
 
 async def test_a_dispatcher_with_a_rate_store_shares_the_rate() -> None:
