@@ -24,7 +24,7 @@ for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
 
 .PHONY: help setup demo test test-python test-go test-node test-java test-polyglot
 .PHONY: test-side-by-side test-serial test-engines test-built test-chaos left-out scale
-.PHONY: dashboard-picture hashes sbom licences audit coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak chaos fuzz dist clean
+.PHONY: dashboard-picture hashes sbom licences audit coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak chaos fuzz mutants dist clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -154,6 +154,9 @@ chaos: $(VENV)/dev ## Faults of every kind, and a checker that is independent; M
 fuzz: $(VENV)/dev ## Fuzz for MINUTES=20 in all: half of it properties, a quarter the wire, the rest bytes; prints how to replay a failure
 	$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),20)
 
+mutants: $(VENV)/mutants ## Try SAMPLE=300 mutants of the transform and of delivery, chosen by SEED; goes on where it was ended
+	nice -n 10 $(BIN)/python -m tests.mutants --sample $(or $(SAMPLE),300) --seed $(or $(SEED),15)
+
 dashboard-picture: $(VENV)/dev ## Draw docs/images/dashboard.png: the dashboard's queries, as a real Prometheus answers them
 	$(BIN)/pip install --quiet matplotlib
 	$(BIN)/python -m tests.deploy.picture docs/images/dashboard.png
@@ -178,7 +181,7 @@ dist: $(VENV)/dev ## Build the wheels and sdists of the Python packages in dist/
 	$(BIN)/twine check --strict $(DIST)/*
 
 clean: ## Remove what was set up
-	rm -rf $(VENV) .nox .coverage $(DIST) client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target
+	rm -rf $(VENV) .nox .mutants .coverage $(DIST) client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target
 
 $(VENV)/runtime: constraints.txt $(PACKAGES:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ciosidecar needs Python 3.11 or later; name one with make PYTHON=python3.12"; exit 1; }
@@ -193,6 +196,10 @@ $(VENV)/dev: $(VENV)/runtime requirements-dev.txt $(VENV)/protoc/installed
 
 $(VENV)/engines: $(VENV)/dev requirements-engines.txt server/sidecar/pyproject.toml
 	$(BIN)/pip install --quiet --requirement requirements-engines.txt
+	@touch $@
+
+$(VENV)/mutants: $(VENV)/dev requirements-mutants.txt
+	$(BIN)/pip install --quiet --requirement requirements-mutants.txt
 	@touch $@
 
 $(VENV)/kafka/installed: tests/engines/kafka/pom.xml

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from ciosidecar import v1
 from ciosidecar_server.rpc import destinations
+from ciosidecar_server.rpc.results_encoder import ResultsEncoder
 from ciosidecar_server.testing import async_server
 from ciosidecar_transform import pipeline
 from ciosidecar_transform.operations import Operation
@@ -159,6 +160,41 @@ async def test_a_fault_in_a_call_tells_its_caller_nothing(
         assert said.rpartition(" ")[2] in caplog.text
         assert text_of_the_fault not in said
     assert text_of_the_fault not in caplog.text
+
+
+@pytest.mark.parametrize("said_before", [False, True], ids=["it waits", "it has finished"])
+async def test_a_fault_in_writing_ends_a_delivering_stream(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch, said_before: bool
+) -> None:
+    """T1: results that cannot be written are no silence: the stream ends as INTERNAL, whatever the caller does."""
+
+    def broken(*_: Any) -> None:
+        raise ValueError("secret")
+
+    monkeypatch.setattr(ResultsEncoder, "answer", broken)
+    call, _ = await opened(stub, delivery=v1.DeliveryOptions())
+    await call.write(message(batch=batch(b"no event")))
+    if said_before:
+        await call.write(message(finish=v1.Finish()))
+    code, text = await end_of(call)
+    assert code == grpc.StatusCode.INTERNAL
+    assert "secret" not in text
+
+
+async def test_a_fault_in_writing_ends_the_call_deliver(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T1: the unary call ends as INTERNAL, too, and does not wait for what is never written."""
+
+    def broken(*_: Any) -> None:
+        raise ValueError("secret")
+
+    monkeypatch.setattr(ResultsEncoder, "answer", broken)
+    request = v1.DeliverRequest(destinations=[destination()], batch=batch(b"no event"))
+    with pytest.raises(aio.AioRpcError) as failure:
+        await stub.Deliver(request, timeout=10)
+    assert failure.value.code() == grpc.StatusCode.INTERNAL
+    assert "secret" not in str(failure.value.details())
 
 
 async def test_draining_after_a_breach_does_not_take_the_grace() -> None:

@@ -1,5 +1,6 @@
 """When a workspace turns jobs away, with a clock set by hand."""
 
+import pytest
 from ciosidecar_server.delivery.circuit_breaker import CircuitBreaker
 from ciosidecar_server.delivery.job import Job
 from ciosidecar_server.delivery.outcomes import DeliveryOutcome, ItemRef, unanswered
@@ -48,6 +49,48 @@ def test_five_failures_open_it_and_one_success_closes_it() -> None:
     assert circuit.wait_s() == 0
     circuit.on_success(sent_at=now)
     assert (circuit.open, circuit.half_open, circuit.failing) == (False, False, False)
+
+
+@pytest.mark.parametrize(("failures", "bound_s"), [(5, 0.2), (6, 0.4), (8, 1.6), (20, 10.0)])
+def test_the_bound_of_the_pause_before_a_probe_doubles(failures: int, bound_s: float) -> None:
+    """Any time up to 0.2 s after the fifth failure, up to 10 s in the end."""
+    waits = []
+    for _ in range(300):
+        circuit = CircuitBreaker(lambda: 100.0)
+        for _ in range(failures):
+            circuit.on_failure(unanswered("no", timed_out=False), sent_at=100.0)
+        waits.append(circuit.wait_s())
+    assert 0.9 * bound_s < max(waits) <= bound_s
+
+
+def test_what_was_under_way_at_a_failure_counts_no_second_time() -> None:
+    """Of a hundred requests that fail together, five open the circuit; one sent afterwards is the sixth failure."""
+    now = 100.0
+    circuit = CircuitBreaker(lambda: now)
+    for _ in range(100):
+        now += 0.001
+        circuit.on_failure(unanswered("no", timed_out=False), sent_at=100.0)
+    assert circuit.wait_s() <= 0.2
+    last = unanswered("the last one", timed_out=True)
+    circuit.on_failure(last, sent_at=now)
+    outcome = circuit.trouble()
+    assert outcome is not None
+    assert outcome.error is not None
+    assert outcome.error.code == "UPSTREAM_TIMEOUT"
+    assert circuit.wait_s() <= 0.4
+
+
+def test_however_long_it_fails_it_is_asked_every_ten_seconds() -> None:
+    """The interval between two probes has a bound, and so has what a caller is told to wait."""
+    now = 100.0
+    circuit = CircuitBreaker(lambda: now)
+    for _ in range(300):
+        circuit.on_failure(unanswered("no", timed_out=False), sent_at=now)
+        assert circuit.wait_s() <= 10
+        trouble = circuit.trouble()
+        assert trouble is not None
+        assert (trouble.status, trouble.retry_after_s) == (504, circuit.wait_s())
+        now += circuit.wait_s()
 
 
 def test_refused_credentials_are_tried_by_one_job_after_ever_longer_pauses() -> None:

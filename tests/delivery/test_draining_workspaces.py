@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from ciosidecar import v1
 from ciosidecar_server.app import Sidecar
+from ciosidecar_server.delivery.dispatcher import Dispatcher
 from ciosidecar_server.settings import Settings
 from grpc import aio
 
 from tests.delivery.caller import Caller, caller, track
+from tests.delivery.moved_clock import MovedClock
 from tests.fake_customerio import HOLD, WITHIN_S, FakeCustomerio, fake_customerio
 
 KNOWN = b'{"siteID": "known", "apiKey": "key"}'
@@ -72,3 +75,18 @@ async def test_what_no_grace_is_left_for_comes_back_as_not_answered() -> None:
         await asyncio.wait_for(draining, WITHIN_S)
         request.release()
         await asyncio.wait_for(customerio.all_closed(), WITHIN_S)
+
+
+@pytest.mark.parametrize(
+    ("grace_s", "until_s"), [(100.0, 80.0), (5.0, 4.0), (2.0, 1.4), (0.6, 0.0), (0.0, 0.0)]
+)
+async def test_what_is_in_flight_is_given_up_before_the_grace_is_over(
+    grace_s: float, until_s: float
+) -> None:
+    """A fifth of the grace is for the results, and 0.6 s at least."""
+    clock = MovedClock()
+    dispatcher = Dispatcher(Settings(), clock)
+    dispatcher.drain(grace_s)
+    assert dispatcher.draining
+    assert clock.next_timer_in(1_000) == pytest.approx(until_s)
+    await dispatcher.aclose()

@@ -13,7 +13,7 @@ from ciosidecar_server.settings import Settings
 from grpc import aio
 
 from tests.conftest import Connect, opened
-from tests.delivery.caller import caller, delivering, track
+from tests.delivery.caller import CONFIG, caller, delivering, track
 from tests.fake_customerio import HOLD, OK, Reply, fake_customerio
 
 
@@ -77,16 +77,65 @@ async def test_a_destination_that_is_down_holds_its_own_events_back_only(connect
 
 async def test_a_workspace_that_fails_is_asked_one_request_at_a_time(connect: Connect) -> None:
     """After five failures in a row; once one is taken, all go again."""
-    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
-        customerio.rule = lambda _request: HOLD
+    other = b'{"siteID": "other", "apiKey": "key"}'
+    async with (
+        fake_customerio() as customerio,
+        delivering(connect, customerio, CONFIG, other) as one,
+    ):
+        customerio.rule = lambda request: (
+            OK if request.headers["authorization"] == "Basic b3RoZXI6a2V5" else HOLD
+        )
         await one.send(1, *(track("1", f"u{number}") for number in range(30)))
         for request in await customerio.arrived(30):
             request.release(Reply(503))
         probe = (await customerio.arrived(31))[30]
         assert probe.beside == []
+        # Events that need not wait for a retry: another stream's are answered after them, and none of them is sent.
+        await one.send(2, *(track("1", f"v{number}") for number in range(5)), {"type": "unknown"})
+        assert (await one.told(2, 5)).status == 400
+        await one.send(3, track("1", "u1"), number=2)
+        assert (await one.told(3)).status == 200
+        assert len(customerio.requests) == 32
         customerio.rule = lambda _request: OK
         probe.release()
         assert {told.status for told in await one.told_all(1)} == {200}
+        assert {told.status for told in (await one.told_all(2))[:5]} == {200}
+
+
+async def test_a_workspace_that_is_down_keeps_no_caller_waiting(connect: Connect) -> None:
+    """Alone on its stream, too: what is beyond its share comes back at once, with the failure and when to try again."""
+    async with (
+        fake_customerio() as customerio,
+        delivering(connect, customerio, max_outstanding_events=100) as one,
+    ):
+        customerio.rule = lambda _request: HOLD
+        await one.send(1, *(track("1", f"u{number}") for number in range(5)), timeout_s=600)
+        for request in await customerio.arrived(5):
+            request.release(Reply(503))
+        await customerio.arrived(6)
+        await one.send(2, *(track("1", f"v{number}") for number in range(50)), timeout_s=600)
+        told = [await one.told(2, position) for position in range(5, 50)]
+        assert {(each.status, each.code) for each in told} == {(503, "UPSTREAM_FAILED")}
+        assert all(each.detail.error.retryable for each in told)
+        assert {each.delivery.attempts for each in told} == {0}
+        assert max(each.retry_after_s or 0 for each in told) <= 10
+        assert not any(one.knows(2, position) for position in range(5))
+
+
+async def test_what_waits_when_a_workspace_goes_down_makes_room(connect: Connect) -> None:
+    """A stream that reads no further sends back the latest events beyond the share, and reads again."""
+    async with (
+        fake_customerio() as customerio,
+        delivering(connect, customerio, max_outstanding_events=50, delivery_concurrency=5) as one,
+    ):
+        customerio.rule = lambda _request: HOLD
+        await one.send(1, *(track("1", f"u{number}") for number in range(60)), timeout_s=600)
+        await one.send(2, {"type": "unknown"})
+        for request in await customerio.arrived(5):
+            request.release(Reply(503))
+        told = [await one.told(1, position) for position in range(10, 60)]
+        assert {(each.status, each.code) for each in told} == {(503, "UPSTREAM_FAILED")}
+        assert (await one.told(2)).status == 400
 
 
 async def test_failures_that_came_together_count_as_one(connect: Connect) -> None:

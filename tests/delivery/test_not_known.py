@@ -44,6 +44,22 @@ async def test_what_is_refused_is_found_by_halves(connect: Connect) -> None:
         assert sizes.count(10) == 1
 
 
+@pytest.mark.parametrize("status", [201, 206, 208, 226])
+async def test_what_no_customerio_answers_is_sent_again_as_it_was(
+    connect: Connect, status: int
+) -> None:
+    """Only a 207 says that some item was refused: any other request is not taken apart."""
+    async with (
+        fake_customerio() as customerio,
+        delivering(connect, customerio, CONFIG_V2) as one,
+    ):
+        customerio.answers(Reply(status))
+        await one.send(1, *(track(str(n), f"u{n}", messageId=f"m{n}") for n in range(4)))
+        told = await one.told_all(1)
+        assert [(each.status, each.delivery.attempts) for each in told] == [(200, 2)] * 4
+        assert [len(request.items) for request in customerio.requests] == [4, 4]
+
+
 async def test_events_without_an_id_are_not_repeated(connect: Connect) -> None:
     """They are told that they may not have been taken, while what they shared a request with is sent again."""
     async with (

@@ -204,6 +204,7 @@ async def test_two_streams_keep_one_order(connect: Connect) -> None:
             assert (await one.told(1)).code == "UPSTREAM_FAILED"
             blocked = await other.told(1)
             assert (blocked.code, blocked.blocked_by) == ("BLOCKED", None)
+            assert (blocked.status, blocked.detail.error.retryable) == (503, True)
             assert "2" not in customerio.names
 
 

@@ -102,6 +102,24 @@ def test_time_alone_does_not_raise_it() -> None:
     assert workspace.limit.rate_per_s == pytest.approx(80)
 
 
+def test_a_success_raises_the_rate_from_then_on() -> None:
+    """The tokens of the time before come at the rate that held then."""
+    workspace = Workspace(1000)
+    limit = workspace.limit
+    limit.on_throttled(workspace.clock.now)
+    workspace.clock.now += 0.95
+    while limit.wait_s() == 0:
+        limit.reserve()
+    workspace.clock.now += 0.05
+    limit.on_success()
+    assert limit.rate_per_s == pytest.approx(800)
+    number = 0
+    while limit.wait_s() == 0:
+        limit.reserve()
+        number += 1
+    assert 34 <= number <= 36
+
+
 @pytest.mark.parametrize("rate_per_s", [20, 100, 900])
 def test_ten_seconds_of_successes_raise_it_to_the_full_rate(rate_per_s: float) -> None:
     """From the floor: halfway in five seconds, all the way in ten, and no further."""

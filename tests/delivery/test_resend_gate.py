@@ -74,6 +74,15 @@ def test_a_second_failure_blocks_what_came_too_early(stream: Stream) -> None:
     assert [stream.send("a1"), stream.send("a2")] == [None, None]
 
 
+def test_who_says_again_is_blocked_by_what_it_cannot_know_of(stream: Stream) -> None:
+    """An event that is recognised knows of failures up to its own, whatever the caller says of earlier attempts."""
+    assert stream.send("a2") == 1
+    assert stream.send("a1", again=True) is None
+    stream.fail("a1")
+    assert stream.send("a2", again=True) == 3
+    assert [stream.send("a1", again=True), stream.send("a2", again=True)] == [None, None]
+
+
 def test_what_is_given_up_blocks_nobody_for_long(stream: Stream) -> None:
     """An event that comes again without the one it was blocked by passes, and all after it."""
     assert stream.send("a2") == 1

@@ -130,6 +130,28 @@ async def test_retry_after_is_obeyed(header: str) -> None:
         await queue.aclose()
 
 
+async def test_a_429_lowers_the_workspaces_rate() -> None:
+    """By 30 %, without Retry-After too; the request itself goes again and is delivered."""
+    clock = MovedClock()
+    async with fake_customerio() as customerio, transport() as to:
+        customerio.answers(Reply(429))
+        queue = WorkspaceQueue(
+            customerio.url, to, TrackApiEndpoints(customerio.url), LIMITS, Slots(10), clock
+        )
+        message = Message()
+        job = Job(
+            Request(TEMPLATE, "/api/v1/customers/u1", b"{}"), ("u1",), clock.time() + 60, message, 0
+        )
+        queue.submit(job)
+        async with asyncio.timeout(10):
+            while job.state is not State.WAITING_FOR_RETRY:  # noqa: ASYNC110 - the queue's state
+                await asyncio.sleep(0)
+        assert queue.snapshot().rate_per_s == pytest.approx(0.7 * LIMITS.rate_per_s)
+        clock.move(FIRST_DELAY_S)
+        assert (await asyncio.wait_for(message.outcome, 10)).status == 200
+        await queue.aclose()
+
+
 @pytest.mark.parametrize("asked", ["2", "301", "9" * 40])
 async def test_beyond_the_deadline_it_comes_back_at_once(connect: Connect, asked: str) -> None:
     """With the status and the time asked for, without waiting the deadline out."""

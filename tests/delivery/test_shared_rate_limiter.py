@@ -232,6 +232,22 @@ async def test_successes_raise_the_rate_of_all() -> None:
     assert not any(sidecar.limit.lowered for sidecar in fleet.sidecars)
 
 
+async def test_successes_are_told_four_times_a_second() -> None:
+    """However many there are: a lowered rate is no reason to ask the store for each request."""
+    fleet = Fleet(1)
+    (sidecar,) = fleet.sidecars
+    sidecar.want(1)
+    await settled()
+    sidecar.limit.on_throttled(fleet.clock.time())
+    await fleet.go_on(0.5)
+    begin = len(fleet.shared.asked[0])
+    for _ in range(200):
+        sidecar.limit.on_success()
+        await fleet.go_on(0.01)
+    assert sidecar.limit.lowered
+    assert 6 <= len(fleet.shared.asked[0]) - begin <= 10
+
+
 async def test_an_idle_sidecar_learns_that_the_rate_is_full_again() -> None:
     """Within two seconds: its state must not say for ever that the workspace is throttled."""
     fleet = Fleet(2)
@@ -320,11 +336,13 @@ async def test_probes_come_with_growing_delays() -> None:
     await settled()
     fleet.fail(AWAY)
     fleet.sidecars[0].want(1)
+    away_at = fleet.clock.time()
     await fleet.go_on(0.1)
     begin = len(fleet.shared.registrations)
     await fleet.go_on(20.0)
     probes = fleet.shared.registrations[begin:]
     assert 10 <= len(probes) <= 30
+    assert 0.1 < probes[0] - away_at <= 0.26
     assert max(later - earlier for earlier, later in itertools.pairwise(probes)) <= 2.01
     fleet.fail(None)
     await fleet.go_on(2.1)

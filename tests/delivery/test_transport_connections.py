@@ -321,3 +321,16 @@ def test_a_session_gets_its_connections_by_connect() -> None:
     """The method that is overridden has the parameters that it had when this was written; else look at the override."""
     parameters = inspect.signature(aiohttp.TCPConnector.connect).parameters
     assert list(parameters) == ["self", "req", "traces", "timeout"]
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["http1", "http2"])
+@pytest.mark.parametrize("sent_before", [0, 1])
+async def test_after_the_end_nothing_is_sent(http2: bool, sent_before: int) -> None:
+    """Not to a server that was sent to before, and to no other one: no connection is opened any more."""
+    async with fake_customerio() as server:
+        async with transport(http2=http2) as to:
+            for _ in range(sent_before):
+                await send(to, server.url + PATH)
+        with pytest.raises(NoResponse, match="closed"):
+            await send(to, server.url + PATH)
+        assert server.connections == sent_before

@@ -48,7 +48,7 @@ class OpenRequest:
 class SharedRequest(OpenRequest):
     """An open request that knows which events of a batch it covers, and what they concern."""
 
-    def __init__(self, template: BatchTemplate, path: str, *, by_phone: bool = False) -> None:
+    def __init__(self, template: BatchTemplate, path: str, *, by_phone: bool) -> None:
         """Open the request. by_phone: whether phone numbers address people (rule 13.4)."""
         super().__init__(template, path)
         self.positions: list[int] = []

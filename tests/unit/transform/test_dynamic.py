@@ -68,6 +68,9 @@ def error_of(event: Any, **config: Any) -> str:
         ("{{ userId.x || d }}", "d"),
         ("k-{{ context.site || d }}-{{ name }}", "k-found-n"),
         ("{{ properties.number }}/{{ properties.flag }}", "12345678901234567890/true"),
+        ("{{ context.site }} }}", "found }}"),
+        ("k{{", "k{{"),
+        ("}}k", "}}k"),
     ],
 )
 def test_13_1_a_template_becomes_what_the_event_has_or_its_default(

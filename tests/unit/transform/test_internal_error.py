@@ -46,6 +46,7 @@ def test_a_fault_is_the_outcome_of_its_event_only(
         batch.flush()
     assert first.error is not None
     assert (first.status, first.error.code) == (500, ErrorCode.INTERNAL)
+    assert (first.error.status, first.error.retryable) == (500, True)
     assert (second.status, second.error) == (200, None)
     assert [positions for _, positions in writer.requests] in ([1], [[1]])
     (record,) = caplog.records

@@ -119,11 +119,9 @@ class _SharedQueue:
         self.jobs.append(job)
         self._bytes += len(job.request.body)
 
-    def popleft(self) -> Job:
-        """Remove and return the oldest job."""
-        job = self.jobs.popleft()
-        self._bytes -= len(job.request.body)
-        return job
+    def popleft(self) -> None:
+        """Remove the oldest job."""
+        self._bytes -= len(self.jobs.popleft().request.body)
 
 
 def _share(job: Job) -> _Share | None:

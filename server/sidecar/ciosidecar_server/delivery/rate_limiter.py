@@ -154,7 +154,6 @@ class RateLimiter:
         self._fill()
         self._lowered_at = self._raised_at = now
         self._rate = max(self._floor, self._rate * LOWERING)
-        self._tokens = min(self._tokens, self._burst(self._rate))
 
     def _tokens_at(self, now: float) -> float:
         return min(self._burst(self._rate), self._tokens + (now - self._filled_at) * self._rate)

@@ -81,7 +81,8 @@ class DeliveryWorker(Generic[Response]):
         self._something_to_write = asyncio.Event()
         self._gathering: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
-        self._writing = self._loop.create_task(self._write_results())
+        self.writing = self._loop.create_task(self._write_results())
+        """The task that writes results. It ends only with the worker, or with an exception."""
 
     @property
     def draining(self) -> bool:
@@ -143,8 +144,8 @@ class DeliveryWorker(Generic[Response]):
         self._batches.clear()
         if self._gathering is not None:
             self._gathering.cancel()
-        self._writing.cancel()
-        return (self._writing,)
+        self.writing.cancel()
+        return (self.writing,)
 
     async def _until(self, condition: Callable[[], bool], timeout_s: float | None = None) -> None:
         """Wait for a condition, or until the time is over. Raise what the writing failed with."""
@@ -157,12 +158,12 @@ class DeliveryWorker(Generic[Response]):
             changed = self._loop.create_task(self._changed.wait())
             try:
                 await asyncio.wait(
-                    (changed, self._writing), timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                    (changed, self.writing), timeout=left_s, return_when=asyncio.FIRST_COMPLETED
                 )
             finally:
                 changed.cancel()
-            if self._writing.done():
-                self._writing.result()
+            if self.writing.done():
+                self.writing.result()
 
     def submit(self, batch: DeliveryBatch, job: Job, *, again: bool) -> None:
         """Queue a job of a batch. again: whether the caller has sent the item before."""

@@ -118,6 +118,22 @@ class Session:
         worker = await self._begin()
         if worker is None:
             return
+        if worker.writing is None:
+            await self._serve_all(worker)
+            return
+        serving = asyncio.ensure_future(self._serve_all(worker))
+        try:
+            # A caller that waits for results sends nothing, and reading alone would wait with the caller.
+            await asyncio.wait((serving, worker.writing), return_when=asyncio.FIRST_COMPLETED)
+            if not serving.done():
+                worker.writing.result()
+            await serving
+        finally:
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+
+    async def _serve_all(self, worker: Worker) -> None:
+        """Read and serve messages until the caller has sent the last one and has all results."""
         while (kind := await self._serve_one(worker)) not in (_FINISH, _HALF_CLOSE):
             await worker.ready()
         if kind == _FINISH:

@@ -30,6 +30,8 @@ class TransformWorker(Generic[Response]):
 
     idle = True
     """Whether every batch is answered."""
+    writing = None
+    """No task writes beside the reading."""
 
     def __init__(self, output: Output[Response], observer: RpcObserver, stream: StreamTap) -> None:
         self._output = output

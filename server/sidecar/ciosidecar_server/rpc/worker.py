@@ -88,6 +88,10 @@ class Worker(Protocol):
     """The part of a stream or call that turns decoded items into outcomes."""
 
     @property
+    def writing(self) -> asyncio.Future[None] | None:
+        """The task that writes results beside the reading. It ends only with the worker, or with an exception."""
+
+    @property
     def idle(self) -> bool:
         """Whether every batch is answered."""
 
