@@ -130,6 +130,12 @@ MAIL_AND_JAVASCRIPT = [
     ("Tue, 02 Jan 2024 03:04:05 UT", TIME_S),
     ("Tue, 02 Jan 2024 03:04:05 EST", TIME_S + 18000),
     ("Tue, 02 Jan 2024 03:04:05 PDT", TIME_S + 25200),
+    ("Tue, 02 Jan 2024 03:04:05 EDT", TIME_S + 14400),
+    ("Tue, 02 Jan 2024 03:04:05 CST", TIME_S + 21600),
+    ("Tue, 02 Jan 2024 03:04:05 CDT", TIME_S + 18000),
+    ("Tue, 02 Jan 2024 03:04:05 MST", TIME_S + 25200),
+    ("Tue, 02 Jan 2024 03:04:05 MDT", TIME_S + 21600),
+    ("Tue, 02 Jan 2024 03:04:05 PST", TIME_S + 28800),
     ("Tue, 02 Jan 2024 03:04:05 +0000 (UTC)", TIME_S),
     # The date counts, the name of its day does not.
     ("Mon, 02 Jan 2024 03:04:05 GMT", TIME_S),
