@@ -146,3 +146,12 @@ async def test_problems_of_ten_thousand_destinations_fit(stub: Stub) -> None:
     assert sorted(set(fatal)) == list(range(9_991, 10_001))
     assert len(answer.problems) > 100
     call.cancel()
+
+
+async def test_the_path_and_the_body_of_a_request_both_count(connect: Connect) -> None:
+    """Bodies that fill several messages are split between messages."""
+    event = {"type": "track", "userId": "u1", "event": "Order", "properties": {"text": "x" * 5_000}}
+    items = [v1.BatchItem(json=json.dumps(event).encode(), destination=1) for _ in range(50)]
+    statuses, messages = await answered(await connect(), [config(3)], items)
+    assert statuses == [200] * 50
+    assert len(messages) >= 50 * 5_000 / LIMIT

@@ -13,7 +13,7 @@ from ciosidecar_server.settings import Settings
 from grpc import aio
 
 from tests.conftest import Connect, opened
-from tests.delivery.caller import CONFIG, caller, delivering, track
+from tests.delivery.caller import CONFIG, caller, delivering, item, track
 from tests.fake_customerio import HOLD, OK, Reply, fake_customerio
 
 
@@ -55,6 +55,20 @@ async def test_outstanding_bytes_are_limited_too(connect: Connect) -> None:
         assert not one.knows(2)
         request.release()
         assert (await one.told(2)).status == 400
+
+
+async def test_an_answered_batch_is_outstanding_no_more(connect: Connect) -> None:
+    """Neither its tags nor its requests: a stream carries any number of batches, one after another."""
+    tags = [b"t" * 1_000] * 10
+    async with (
+        fake_customerio() as customerio,
+        delivering(connect, customerio, max_outstanding_bytes=50_000) as one,
+    ):
+        for batch_id in range(1, 11):
+            unknown = [item({"type": "unknown"}, tag=tag) for tag in tags]
+            await one.send(batch_id, *unknown, item(track("1", f"u{batch_id}")))
+            statuses = [told.status for told in await one.told_all(batch_id)]
+            assert statuses == [400] * 10 + [200]
 
 
 async def test_a_destination_that_is_down_holds_its_own_events_back_only(connect: Connect) -> None:
@@ -233,7 +247,7 @@ async def test_a_batch_without_events_is_outstanding_too() -> None:
             call, _ = await opened(stub, delivery=v1.DeliveryOptions())
             for batch_id in range(1, 20_001):
                 batch = v1.Batch(batch_id=batch_id, destination=1)
-                await asyncio.wait_for(call.write(v1.TransformStreamRequest(batch=batch)), 10)
+                await asyncio.wait_for(call.write(v1.TransformStreamRequest(batch=batch)), 60)
             gc.collect()
             kept = [found for found in gc.get_objects() if type(found) is DeliveryBatch]
             call.cancel()
