@@ -1,6 +1,5 @@
 """Every claim of the pages about security and guarantees names tests, and every named test exists."""
 
-import ast
 import re
 from pathlib import Path
 
@@ -47,9 +46,8 @@ def exists(path: Path, name: str) -> bool:
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
         return re.search(rf"^func {name}\(t \*testing\.T\)", text, re.MULTILINE) is not None
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    names = {each.name for each in ast.parse(text).body if isinstance(each, functions)}
-    return path.name.startswith("test_") and name.startswith("test_") and name in names
+    is_there = re.search(rf"^(?:async )?def {name}\(", text, re.MULTILINE) is not None
+    return path.name.startswith("test_") and name.startswith("test_") and is_there
 
 
 @pytest.mark.parametrize("page", PAGES)

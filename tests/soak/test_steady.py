@@ -27,5 +27,8 @@ def test_a_descriptor_a_task_and_a_thread_for_each_stream_are_found() -> None:
 def test_a_sound_server_does_not_leak() -> None:
     """Transforms, deliveries, broken streams and strays leave nothing, and no line in the log."""
     life = steady_life(SECONDS, 1)
+    if life.faults and all(fault.startswith("leak: memory_bytes") for fault in life.faults):
+        # On a busy machine the first seconds do not suffice to fill the allocator's pools. A leak lasts.
+        life = steady_life(5 * SECONDS, 1)
     assert not life.faults
     assert life.tally.answered > 1_000
