@@ -1,5 +1,7 @@
 """A short soak: a sound server passes, and a server that leaks on purpose fails."""
 
+import pytest
+
 from tests.soak.steady import steady_life
 
 SECONDS = 12
@@ -24,6 +26,7 @@ def test_a_descriptor_a_task_and_a_thread_for_each_stream_are_found() -> None:
     assert told(faults, "threads by streams"), faults
 
 
+@pytest.mark.timeout(400)  # A bound for a life that hangs, not a measure.
 def test_a_sound_server_does_not_leak() -> None:
     """Transforms, deliveries, broken streams and strays leave nothing, and no line in the log."""
     life = steady_life(SECONDS, 1)
