@@ -188,9 +188,11 @@ def test_a_sidecar_that_comes_late_gets_its_persons(run: Any) -> None:
                 while not heard and time.monotonic() < ends_at:
                     yield track(number, person)
                     number += 1
-                    time.sleep(0.01)
 
-            options = StreamOptions(affinity=Affinity.PERSON, max_batch_events=1)
+            # Few events at a time, so that sending waits for answers and the event loop goes on.
+            options = StreamOptions(
+                affinity=Affinity.PERSON, max_batch_events=1, max_outstanding_events=2
+            )
             answers, _ = run(addresses, plain(sends()), options)
     assert heard
     assert [answer.result.status for answer in answers] == [200] * len(answers)
