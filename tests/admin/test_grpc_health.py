@@ -118,15 +118,19 @@ async def serving(service: Any) -> AsyncIterator[Any]:
         await health_server.stop(None)
 
 
-async def test_a_watch_that_comes_during_the_drain_is_told_and_ends() -> None:
-    """A call that was on its way when the drain began: NOT_SERVING, once, and the end."""
+async def test_a_watch_that_comes_during_the_drain_is_told_and_ends_with_the_server() -> None:
+    """A call that was on its way when the drain began: NOT_SERVING, once, and the end when no more calls are taken."""
     service = HealthService("", SERVICE_NAME)
     async with serving(service) as stub:
         assert (await stub.Check(request())).status == SERVING
         service.drain()
         assert (await stub.Check(request())).status == NOT_SERVING
         watch = stub.Watch(request(), timeout=TIMEOUT_S)
-        assert [answer.status async for answer in watch] == [NOT_SERVING]
+        assert (await watch.read()).status == NOT_SERVING
+        assert (await stub.Check(request())).status == NOT_SERVING
+        assert not watch.done()
+        service.stop()
+        assert await watch.read() is aio.EOF
         assert await watch.code() == grpc.StatusCode.OK
 
 

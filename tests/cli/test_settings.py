@@ -206,6 +206,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | 
         (("--max-message-bytes", "10"), "--max-message-bytes must be at least 65536"),
         (("--max-event-bytes", "99999999"), "--max-event-bytes must be at most 67100672"),
         (("--grace", "-1"), "--grace-s must be at least 0"),
+        (("--connection-idle-s", "0.99"), "--connection-idle-s must be at least 1"),
         (("--grace=nan",), "--grace-s must be a finite number"),
         (("--delivery-rate", "inf"), "--delivery-rate must be a finite number"),
         (("--delivery-rate", "0"), "--delivery-rate must be greater than 0"),

@@ -11,13 +11,11 @@ from ciosidecar_server.delivery.job import Job
 from ciosidecar_server.delivery.observer import (
     Attempt,
     Condition,
-    MessageTrace,
     NoDeliveryObserver,
     WorkspaceLabel,
     WorkspaceSnapshot,
 )
-from ciosidecar_server.delivery.outcomes import DeliveryOutcome, ItemRef
-from ciosidecar_server.delivery.rate_limiter import SendLimits
+from ciosidecar_server.delivery.outcomes import DeliveryOutcome
 from ciosidecar_server.delivery.slots import Slots
 from ciosidecar_server.delivery.workspace_queue import WorkspaceQueue
 from ciosidecar_server.settings import Settings
@@ -25,10 +23,9 @@ from ciosidecar_transform.requests import BASE_URLS, Request, RequestTemplate
 
 from tests.delivery.memory_rate_store import MemoryRates, MemoryRateStore
 from tests.delivery.moved_clock import MovedClock
-from tests.delivery.sending import transport
+from tests.delivery.sending import LIMITS, Message, transport
 from tests.fake_customerio import FakeCustomerio, Reply, fake_customerio
 
-LIMITS = SendLimits(rate_per_s=100, concurrency=10, request_timeout_s=10, linger_s=0.005)
 KEY = "Basic c2l0ZTphLXNlY3JldC1rZXk="
 TEMPLATE = RequestTemplate("PUT", BASE_URLS["US"], "v1/customers", {"Authorization": KEY})
 
@@ -55,22 +52,6 @@ class Observer(NoDeliveryObserver):
     ) -> None:
         self.conditions.append(condition)
         self.states.append(snapshot.state)
-
-
-class Message:
-    """The owner of one job."""
-
-    submitting = False
-    trace = MessageTrace()
-
-    def __init__(self) -> None:
-        self.outcome: asyncio.Future[DeliveryOutcome] = asyncio.get_running_loop().create_future()
-
-    def item_ref(self, job: Job) -> ItemRef | None:
-        return None
-
-    def settled(self, job: Job, outcome: DeliveryOutcome) -> None:
-        self.outcome.set_result(outcome)
 
 
 class Watched:

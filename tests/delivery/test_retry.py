@@ -6,9 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from ciosidecar_server.delivery.endpoints import TrackApiEndpoints
 from ciosidecar_server.delivery.job import Job, State
-from ciosidecar_server.delivery.observer import MessageTrace
-from ciosidecar_server.delivery.outcomes import DeliveryOutcome, ItemRef
-from ciosidecar_server.delivery.rate_limiter import SendLimits
 from ciosidecar_server.delivery.retry import (
     FIRST_DELAY_S,
     MAX_DELAY_S,
@@ -22,7 +19,7 @@ from ciosidecar_transform.requests import BASE_URLS, Request, RequestTemplate
 from tests.conftest import Connect
 from tests.delivery.caller import delivering, track
 from tests.delivery.moved_clock import MovedClock
-from tests.delivery.sending import transport
+from tests.delivery.sending import LIMITS, Message, transport
 from tests.fake_customerio import Reply, fake_customerio
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -89,23 +86,6 @@ def test_both_dates_of_a_response_are_of_one_clock(wrong_by_s: float) -> None:
     assert retry_after_s("30", NOW, dated(wrong_by_s)) == 30
 
 
-class Message:
-    """A message of one job, and what becomes of it."""
-
-    submitting = False
-    trace = MessageTrace()
-
-    def __init__(self) -> None:
-        self.outcome: asyncio.Future[DeliveryOutcome] = asyncio.get_running_loop().create_future()
-
-    def item_ref(self, job: Job) -> ItemRef | None:
-        return None
-
-    def settled(self, job: Job, outcome: DeliveryOutcome) -> None:
-        self.outcome.set_result(outcome)
-
-
-LIMITS = SendLimits(rate_per_s=100, concurrency=10, request_timeout_s=10, linger_s=0.005)
 TEMPLATE = RequestTemplate("PUT", BASE_URLS["US"], "v1/customers", {"Authorization": "Basic eA=="})
 
 

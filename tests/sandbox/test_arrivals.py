@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from ciosidecar_sandbox.settings import CannotStart
 from ciosidecar_sandbox.testing import running_sandbox
 
 from tests.sandbox.support import Track, sandbox_process
@@ -151,6 +152,40 @@ def test_forgotten_arrivals_are_counted() -> None:
             page = track.get("/sandbox/arrivals")
     assert [arrival["number"] for arrival in page["arrivals"]] == [4, 5]
     assert (page["forgotten"], page["next_after"]) == (3, 5)
+
+
+def test_arrivals_are_bounded_in_bytes() -> None:
+    """However large operations are, `--arrivals-bytes` holds; a text that is not ASCII takes more than its length."""
+    most = 100_000
+    with running_sandbox(arrivals=True, arrivals_bytes=most) as running:
+        track = Track(running)
+        with track.http:
+            for number in range(60):
+                track.put(f"/api/v1/customers/u{number}", {"a": "😀" * 250})
+            page = track.get("/sandbox/arrivals", limit="1000")
+            assert page["total"] == 60
+            assert page["forgotten"] == 60 - len(page["arrivals"]) > 0
+            # Nearly full, with four bytes for each character and again for its UTF-8.
+            assert 0.9 * most < page["bytes"] <= most
+            assert page["bytes"] > len(page["arrivals"]) * 2_000
+            assert page["arrivals"][-1]["who"] == "id u59"
+            track.http.post("/sandbox/reset")
+            assert track.get("/sandbox/arrivals")["bytes"] == 0
+
+
+def test_no_arrival_at_all_fits() -> None:
+    """It is forgotten at once, and counted; a limit below 1 is refused."""
+    with running_sandbox(arrivals=True, arrivals_bytes=1) as running:
+        track = Track(running)
+        with track.http:
+            track.identify("u1")
+            page = track.get("/sandbox/arrivals")
+    assert (page["arrivals"], page["total"], page["forgotten"], page["bytes"]) == ([], 1, 1, 0)
+    with (
+        pytest.raises(CannotStart, match="--arrivals-bytes must be at least 1"),
+        running_sandbox(arrivals_bytes=0),
+    ):
+        pass
 
 
 def test_without_the_option_there_are_none(track: Track) -> None:

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 import trustme
-from ciosidecar_server.event_loop import Loop
+from ciosidecar_server.event_loop import MAX_LOOKUPS, Loop
 
 
 @pytest.mark.parametrize("is_secure", [False, True])
@@ -74,3 +74,59 @@ def test_a_look_up_whose_thread_cannot_start_blocks_no_later_one(
 
     with asyncio.Runner(loop_factory=Loop) as runner:
         runner.run(go())
+
+
+class SilentNames:
+    """A resolver that answers for silent names only when it is told to, and that counts its threads."""
+
+    def __init__(self) -> None:
+        self.ends = threading.Semaphore(0)
+        self.silent_at_most = 0
+        self.asked: list[str] = []
+        self._silent = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, host: str, *_options: object) -> list[str]:
+        """Stand in for socket.getaddrinfo."""
+        with self._lock:
+            self.asked.append(host)
+            self._silent += 1
+            self.silent_at_most = max(self.silent_at_most, self._silent)
+        if host.startswith("silent"):
+            assert self.ends.acquire(timeout=60)
+        with self._lock:
+            self._silent -= 1
+        return [host]
+
+
+def test_look_ups_that_hang_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below the bound, another name is found at once. Beyond it, it has its turn; who gave up has none."""
+    names = SilentNames()
+    monkeypatch.setattr(socket, "getaddrinfo", names)
+
+    async def go() -> None:
+        loop = asyncio.get_running_loop()
+
+        def ask(host: str) -> "asyncio.Task[object]":
+            return asyncio.create_task(loop.getaddrinfo(host, 80))
+
+        hanging = [ask(f"silent{number}") for number in range(MAX_LOOKUPS - 1)]
+        assert await asyncio.wait_for(ask("first"), 30) == ["first"]
+        hanging += [ask(f"silent{number}") for number in range(MAX_LOOKUPS - 1, 5 * MAX_LOOKUPS)]
+        given_up, late = ask("given up"), [ask("late"), ask("late")]
+        await asyncio.sleep(0)
+        for task in (given_up, *hanging[MAX_LOOKUPS:]):
+            task.cancel()
+        await asyncio.wait((given_up, *hanging[MAX_LOOKUPS:]))
+        assert not late[0].done()
+        names.ends.release()
+        assert await asyncio.wait_for(asyncio.gather(*late), 30) == [["late"]] * 2
+        names.ends.release(MAX_LOOKUPS)
+        await asyncio.wait_for(asyncio.gather(*hanging[:MAX_LOOKUPS]), 30)
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(go())
+    assert names.silent_at_most <= MAX_LOOKUPS
+    assert names.asked.count("late") == 1
+    assert "given up" not in names.asked
+    assert len(names.asked) == MAX_LOOKUPS + 2

@@ -156,7 +156,7 @@ class AdminApi:
         """Answer with arrivals in the order of their answers; ?after= and ?limit= page.
 
         `open` is the number of requests that have no answer yet. `forgotten` is the number of
-        arrivals that are kept no more.
+        arrivals that are kept no more, and `bytes` the memory that the others take.
         """
         store = self._workspace.arrivals
         if store is None:
@@ -171,6 +171,7 @@ class AdminApi:
                 "total": store.total,
                 "open": store.open,
                 "forgotten": forgotten,
+                "bytes": store.bytes,
             }
         )
 

@@ -1,6 +1,7 @@
 """Every arrival of an operation, repeats included, with what was answered and whether the answer was written."""
 
 import hashlib
+import sys
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
@@ -55,6 +56,10 @@ class Arrival(Struct, gc=False):
     """Unix seconds at which the answer was written, or the connection was found cut."""
 
 
+_NUMBERS_BYTES = 256
+"""The numbers of an arrival, the address of its peer and its places in the store."""
+
+
 class _Identified(Struct):
     id: Any = None
 
@@ -72,11 +77,28 @@ def _event_id(body: bytes, call: str) -> str:
     return event_id if type(event_id) is str else ""
 
 
-class Arrivals:
-    """The arrivals whose requests are answered, in the order of the answers."""
+def _bytes_of(arrival: Arrival) -> int:
+    """Return the bytes of memory that an arrival takes, or somewhat more."""
+    texts = (arrival.path, arrival.who, arrival.event_id, arrival.body_sha256, arrival.body)
+    return sys.getsizeof(arrival) + sum(map(_bytes_of_text, texts)) + _NUMBERS_BYTES
 
-    def __init__(self, keep: int) -> None:
-        self.answered: deque[Arrival] = deque(maxlen=keep)
+
+def _bytes_of_text(text: str) -> int:
+    # A text that is not ASCII keeps its UTF-8, once that was read.
+    return sys.getsizeof(text) + (0 if text.isascii() else len(text.encode()))
+
+
+class Arrivals:
+    """The latest arrivals whose requests are answered, in the order of the answers."""
+
+    def __init__(self, keep: int, most_bytes: int) -> None:
+        """Create an empty store. keep, most_bytes: limits of the arrivals, and of the memory that they take."""
+        self.answered: deque[Arrival] = deque()
+        self.bytes = 0
+        """Bytes of memory that the kept arrivals take."""
+        self._sizes: deque[int] = deque()
+        self._keep = keep
+        self._most_bytes = most_bytes
         self.total = 0
         """Number of arrivals whose requests are answered, the forgotten ones included."""
         self.open = 0
@@ -92,7 +114,13 @@ class Arrivals:
         """Keep the arrivals of one request, which was answered or cut."""
         for arrival in arrivals:
             arrival.answer, arrival.answered_at = how, at
+            size = _bytes_of(arrival)
             self.answered.append(arrival)
+            self._sizes.append(size)
+            self.bytes += size
+            while self.bytes > self._most_bytes or len(self.answered) > self._keep:
+                self.answered.popleft()
+                self.bytes -= self._sizes.popleft()
         self.total += len(arrivals)
 
     def after(self, position: int) -> Iterator[Arrival]:

@@ -12,7 +12,10 @@ RESET = "ciosidecar.reset"
 CONNECTION = "ciosidecar.connection"
 """Key of the connection in a request's scope."""
 REQUEST_WITHIN_S = 10.0
-"""Seconds that a client has to send a whole request, from the start of the connection or of a further request."""
+"""Seconds that a client has to send a whole request, from the start of the connection or of a further request.
+
+The time in which an earlier request of the connection has no answer is not counted: the sandbox may delay answers, and
+reads nothing further meanwhile."""
 _LINGER_NOT_AT_ALL = struct.pack("ii", 1, 0)
 _numbers = itertools.count(1)
 
@@ -24,6 +27,10 @@ class ResettableProtocol(HttpToolsProtocol):
     """Number of the connection, from 1, among all connections of this process."""
     lost = False
     """True once the connection is closed."""
+    _owes_request = True
+    """True until the client has sent the whole of its next, or first, request."""
+    _has_head = False
+    """True if the head of that request is there."""
     _due: asyncio.TimerHandle | None = None
 
     def connection_made(  # type: ignore[override]
@@ -39,16 +46,34 @@ class ResettableProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope[RESET] = self.reset  # type: ignore[literal-required]
         self.scope[CONNECTION] = self  # type: ignore[literal-required]
-        if self._due is None:
-            self._expect_request()
+        self._owes_request, self._has_head = True, False
+        self._expect_request()
+
+    def on_headers_complete(self) -> None:
+        """Note that the head of the request is there."""
+        super().on_headers_complete()
+        self._has_head = True
 
     def on_message_complete(self) -> None:
         """Stop the time: the request is there."""
         super().on_message_complete()
+        self._owes_request = False
         self._stop_waiting()
 
+    def on_response_complete(self) -> None:
+        """Give the client its time for a request that it began while this one was answered."""
+        super().on_response_complete()
+        self._expect_request()
+
     def _expect_request(self) -> None:
-        self._due = self.loop.call_later(REQUEST_WITHIN_S, self.transport.abort)
+        if self._owes_request and self._due is None and not self.lost and not self._is_behind():
+            self._due = self.loop.call_later(REQUEST_WITHIN_S, self.transport.abort)
+
+    def _is_behind(self) -> bool:
+        """Return whether an earlier request has no answer yet."""
+        if self._has_head:
+            return bool(self.pipeline)
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _stop_waiting(self) -> None:
         if self._due is not None:

@@ -39,13 +39,17 @@ class Sandbox:
         """
         if settings.keep < 1:
             raise CannotStart("--keep must be at least 1")
+        if settings.arrivals_bytes < 1:
+            raise CannotStart("--arrivals-bytes must be at least 1")
         if (settings.site_id is None) != (settings.api_key is None):
             raise CannotStart("--site-id and --api-key must be given together")
         if (settings.tls_cert is None) != (settings.tls_key is None):
             raise CannotStart("--tls-cert and --tls-key must be given together")
         self.settings = settings
         self._callers = Callers(_host_and_port(settings.listen)[0], settings.allow_host)
-        self.workspace = Workspace(settings.keep, arrivals=settings.arrivals)
+        self.workspace = Workspace(
+            settings.keep, arrivals_bytes=settings.arrivals_bytes if settings.arrivals else None
+        )
         try:
             self.faults = Faults(settings.fault, settings.seed, settings.retry_after_s)
         except BadFaults as problem:

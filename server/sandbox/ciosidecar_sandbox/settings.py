@@ -27,7 +27,11 @@ class SandboxSettings:
     """Number of people, of objects, of events and of log rows to keep. The oldest are removed."""
 
     arrivals: bool = False
-    """Keep every arrival of an operation, repeats included, for GET /sandbox/arrivals."""
+    """Keep every arrival of an operation, repeats included, for GET /sandbox/arrivals. --keep and --arrivals-bytes
+    bound them."""
+
+    arrivals_bytes: int = 268_435_456
+    """Bytes of memory that the arrivals may take. The oldest are removed."""
 
     fault: str = ""
     """Faults to inject, each with its probability: 429=0.05,slow=0.01:2s,reset=0.01."""

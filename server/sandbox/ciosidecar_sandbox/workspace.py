@@ -57,11 +57,11 @@ class Workspace:
         keep: int = DEFAULT_KEEP,
         clock: Callable[[], float] = time.time,
         *,
-        arrivals: bool = False,
+        arrivals_bytes: int | None = None,
     ) -> None:
         self.keep = keep
         self.clock = clock
-        self._keep_arrivals = arrivals
+        self._arrivals_bytes = arrivals_bytes
         self.log = RequestLog(keep)
         self._begin()
 
@@ -75,7 +75,8 @@ class Workspace:
         """Manual segments by id, each with the cio_ids of its people."""
         self.forms: OrderedDict[str, Form] = OrderedDict()
         self.metrics: deque[Metric] = deque(maxlen=self.keep)
-        self.arrivals = Arrivals(self.keep) if self._keep_arrivals else None
+        most = self._arrivals_bytes
+        self.arrivals = None if most is None else Arrivals(self.keep, most)
         """Every arrival of an operation; None unless the sandbox keeps them."""
         self.forgotten = 0
         """Number of people that were removed because there were more than `keep`."""

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from ciosidecar.v1 import service_pb2, service_pb2_grpc
 from grpc import aio
@@ -69,7 +70,8 @@ class Sidecar:
         """Prepare a server. observers: listen to its calls and its delivery, beside the log."""
         self._settings = settings
         self._draining = Draining()
-        self._cut = False
+        self._cut = asyncio.Event()
+        self._ending: asyncio.Task[None] | None = None
         self._telemetry = Telemetry(settings, self._snapshot, observers)
         observer = self._telemetry.observer
         self._credentials = Credentials(settings)
@@ -155,23 +157,32 @@ class Sidecar:
         self._health.drain()
         self._draining.begin(self._settings.grace_s)
         self._dispatcher.drain(self._settings.grace_s)
-        await asyncio.sleep(moving_on_s)
-        await self._server.stop(self._settings.grace_s - moving_on_s)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._cut.wait(), moving_on_s)
+        self._health.stop()
+        if not self._cut.is_set():
+            await self._server.stop(self._settings.grace_s - moving_on_s)
         await self._end()
 
     async def stop_at_once(self) -> None:
-        """End every call at once."""
-        self._cut = True
+        """End every call at once, also those of a server that drains."""
+        self._cut.set()
         await self._server.stop(None)
         await self._end()
 
     async def _end(self) -> None:
+        """Close everything once, whichever of `drain` and `stop_at_once` comes here first."""
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._close())
+        await self._ending
+
+    async def _close(self) -> None:
         await self._credentials.aclose()
         await self._servicer.calls_end()
         await self._dispatcher.aclose()
         await self._destinations.aclose()
         await self._admin.aclose()
-        self._telemetry.ended(cut=self._cut)
+        self._telemetry.ended(cut=self._cut.is_set())
 
 
 async def serve(settings: Settings, ready: Callable[[list[str], str | None], None]) -> None:

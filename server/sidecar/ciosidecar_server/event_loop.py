@@ -10,10 +10,23 @@ from typing import Any
 import uvloop
 
 _Lookup = tuple[Any, Any, int, int, int, int]
+# A thread of a silent name server takes 130 kB, and ends after 10 s with the defaults of resolv.conf.
+MAX_LOOKUPS = 64
+
+
+class _Found:
+    """The addresses of a name, once they are looked up, and the number of callers that wait for them."""
+
+    def __init__(self, addresses: asyncio.Future[Any]) -> None:
+        self.addresses = addresses
+        self.callers = 0
 
 
 class Loop(uvloop.Loop):
     """uvloop that looks each name up once at a time, in a thread that nothing waits for.
+
+    At most 64 names are looked up at a time. If a name server is silent to that many, further names wait until a
+    look-up ends, in the order in which callers asked, or until their callers give up.
 
     uvloop's own look-ups share two threads. While a name server is silent, the look-ups of one host would keep those
     of every other host waiting, and the process would wait for these threads when it ends.
@@ -21,7 +34,9 @@ class Loop(uvloop.Loop):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lookups: dict[_Lookup, asyncio.Future[Any]] = {}
+        self._lookups: dict[_Lookup, _Found] = {}
+        self._waiting: dict[_Lookup, None] = {}
+        self._threads = 0
 
     async def getaddrinfo(
         self,
@@ -37,13 +52,20 @@ class Loop(uvloop.Loop):
         lookup = (host, port, family, type, proto, flags)
         found = self._lookups.get(lookup)
         if found is None:
-            # A thread that cannot be started raises here, and leaves no look-up behind.
-            threading.Thread(
-                target=self._look_up, args=(lookup,), name="name look-up", daemon=True
-            ).start()
-            found = self._lookups[lookup] = self.create_future()
-        # A caller that gives up leaves the look-up to the others.
-        return await asyncio.shield(found)
+            if self._threads < MAX_LOOKUPS:
+                # A thread that cannot be started raises here, and leaves no look-up behind.
+                self._start(lookup)
+            else:
+                self._waiting[lookup] = None
+            found = self._lookups[lookup] = _Found(self.create_future())
+        found.callers += 1
+        try:
+            # A caller that gives up leaves the look-up to the others.
+            return await asyncio.shield(found.addresses)
+        finally:
+            found.callers -= 1
+            if found.callers == 0 and lookup in self._waiting:
+                del self._waiting[lookup], self._lookups[lookup]
 
     async def create_connection(
         self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any
@@ -63,6 +85,12 @@ class Loop(uvloop.Loop):
                 problem = fault
         raise problem or OSError(f"no address of {host} can be connected to")
 
+    def _start(self, lookup: _Lookup) -> None:
+        threading.Thread(
+            target=self._look_up, args=(lookup,), name="name look-up", daemon=True
+        ).start()
+        self._threads += 1
+
     def _look_up(self, lookup: _Lookup) -> None:
         host, port, *options = lookup
         addresses: Any = None
@@ -75,7 +103,18 @@ class Loop(uvloop.Loop):
             self.call_soon_threadsafe(self._looked_up, lookup, addresses, problem)
 
     def _looked_up(self, lookup: _Lookup, addresses: Any, problem: Exception | None) -> None:
-        found = self._lookups.pop(lookup)
+        self._threads -= 1
+        self._settle(lookup, addresses, problem)
+        while self._waiting and self._threads < MAX_LOOKUPS:
+            waiting = next(iter(self._waiting))
+            del self._waiting[waiting]
+            try:
+                self._start(waiting)
+            except RuntimeError as no_thread:
+                self._settle(waiting, None, no_thread)
+
+    def _settle(self, lookup: _Lookup, addresses: Any, problem: Exception | None) -> None:
+        found = self._lookups.pop(lookup).addresses
         if problem is None:
             found.set_result(addresses)
         else:

@@ -80,7 +80,7 @@ class Settings:
     """Bytes of unanswered events at which the server stops reading a delivering stream."""
 
     connection_idle_s: float = 600.0
-    """Seconds after which a caller's connection without a call is closed. gRPC's clients connect again by
+    """Seconds after which a caller's connection without a call is closed, 1 or more. gRPC's clients connect again by
     themselves. A connection whose HTTP/2 preface is not there within 10 seconds is closed in any case."""
 
     max_unary_bytes: int = 67_108_864

@@ -20,6 +20,8 @@ _BESIDE_EVENT_BYTES = 8_192
 # The shortest event that becomes a request: {"type":"identify","userId":"1"}
 _MIN_EVENT_BYTES = 31
 _DAY_S = 86_400
+# A new connection is idle until its first call is there: with less, a slow network lets no call work.
+_MIN_IDLE_S = 1
 _HOST_URL = re.compile(
     r"https?://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[(?P<ipv6>[0-9a-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?/?",
     re.ASCII | re.IGNORECASE,
@@ -218,7 +220,7 @@ RULES: dict[str, _Rule] = {
     "max_destinations": _whole(1, _MAX_INT32),
     "max_outstanding_events": _whole(1, _MAX_INT32),
     "max_outstanding_bytes": _whole(1, _MAX_INT64),
-    "connection_idle_s": _seconds(above_zero=True),
+    "connection_idle_s": _number(_MIN_IDLE_S, _DAY_S, above=False),
     "max_unary_bytes": _whole(1, _MAX_INT64),
     "delivery": _flag,
     "delivery_rate": _number(0, 1_000_000, above=True),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from ..jsonl.reading import MAX_LINE_BYTES
+from ..jsonl.reading import BYTE_ORDER_MARK, MAX_LINE_BYTES
 from .errors import BackfillFailed
 from .inputs import Split, check_unchanged
 from .parquet.mapping import ColumnMap
@@ -72,12 +72,21 @@ _Event = bytes | None | BadRow
 def _lines(split: Split, _columns: ColumnMap | None) -> Iterator[tuple[int, _Event]]:
     with Path(split.input.path).open("rb", buffering=0) as opened:
         opened.seek(split.start)
-        yield from _lines_of(_limited(opened, split.end - split.start))
+        lines = _lines_of(_limited(opened, split.end - split.start))
+        yield from lines if split.start else _without_mark(lines)
 
 
 def _gzip_lines(split: Split, _columns: ColumnMap | None) -> Iterator[tuple[int, _Event]]:
     with gzip.open(split.input.path, "rb") as opened:
-        yield from _lines_of(iter(lambda: opened.read(_CHUNK_BYTES), b""))
+        yield from _without_mark(_lines_of(iter(lambda: opened.read(_CHUNK_BYTES), b"")))
+
+
+def _without_mark(lines: Iterator[tuple[int, bytes | None]]) -> Iterator[tuple[int, bytes | None]]:
+    """Yield the lines of a file, the first one without a byte order mark."""
+    for index, line in lines:
+        yield index, line and line.removeprefix(BYTE_ORDER_MARK)
+        break
+    yield from lines
 
 
 def _limited(file: BinaryIO, size: int) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from ..backfill.summary import Summary
 from ..backfill.transforming import transform_partition
 from .backfill_columns import ColumnOptions
 from .backfill_report import ProgressReport
-from .files import read_file
+from .files import StandardInput, read_file
 from .interrupts import EXIT_INTERRUPTED, interrupt_on_ctrl_c
 from .outcome import EXIT_FAILED, EXIT_USAGE, Failed, give_up, say, stderr
 from .output import print_json
@@ -49,7 +49,7 @@ def backfill(
     timeout_s: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
     max_tries: Annotated[int, Parameter(validator=validators.Number(gte=1))] = 20,
     json: bool = False,
-    standard_input: Annotated[bool, Parameter(name="-", negative=(), show=False)] = False,
+    standard_input: StandardInput = False,
 ) -> None:
     """Transform or deliver the events of large files on many workers, in order for each person.
 

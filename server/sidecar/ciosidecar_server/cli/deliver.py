@@ -13,7 +13,7 @@ from ..jsonl.streaming import InputLine, LineStream
 from ..jsonl.summary import Summary
 from ..jsonl.writing import delivered_line
 from .failed_file import FailedFile
-from .files import open_input, read_file
+from .files import StandardInput, check_one_input, open_input, read_file
 from .outcome import EXIT_FAILED, EXIT_USAGE, Failed, drop_output, run, say, stderr
 from .output import Lines
 from .progress import delivering
@@ -24,7 +24,7 @@ _STREAM = StreamOptions(client_name="ciosidecar deliver", reconnect_for_s=5)
 
 
 def deliver(
-    file: Annotated[str, Parameter(allow_leading_hyphen=True)] = "-",
+    file: str = "-",
     *,
     config: Path | None = None,
     target: Annotated[Target, Parameter(name="*")] = Target(),  # noqa: B008 - frozen
@@ -33,6 +33,7 @@ def deliver(
     timeout_s: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
     with_requests: bool = False,
     show_secrets: bool = False,
+    standard_input: StandardInput = False,
 ) -> None:
     """Deliver events to Customer.io. Prints one result for each line of input, in the same order.
 
@@ -62,7 +63,9 @@ def deliver(
         with_requests: Also print the requests. A request for several events is on the last of their
             lines.
         show_secrets: Print Authorization headers instead of masking them.
+        standard_input: Read standard input, as without a file.
     """
+    check_one_input(file, standard_input=standard_input)
     options = DeliveryOptions(timeout_s=timeout_s, include_requests=with_requests)
     run(_deliver(file, config, target, customerio_url, options, failed, show_secrets=show_secrets))
 

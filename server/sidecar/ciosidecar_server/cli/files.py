@@ -4,21 +4,33 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO
 
-from .outcome import EXIT_USAGE, Failed, reason, stderr
+from cyclopts import Parameter
+
+from ..jsonl.reading import BYTE_ORDER_MARK
+from .outcome import EXIT_USAGE, Failed, give_up, reason, stderr
+
+StandardInput = Annotated[bool, Parameter(name="-", negative=(), show=False)]
+"""An argument - as a hidden option. As a file, it would let a misspelled option be a file too."""
 
 
 def read_file(path: Path) -> bytes:
-    """Return the content of a file.
+    """Return the content of a file of text, without a byte order mark.
 
     Raises:
         Failed: The file cannot be read.
     """
     try:
-        return path.read_bytes()
+        return path.read_bytes().removeprefix(BYTE_ORDER_MARK)
     except OSError as problem:
         raise Failed(f"cannot read {path}: {reason(problem)}", EXIT_USAGE) from None
+
+
+def check_one_input(file: str, *, standard_input: bool) -> None:
+    """End the command if its command line has both a file and -."""
+    if standard_input and file != "-":
+        give_up("name a file of events, or - for standard input, not both", EXIT_USAGE)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from ..jsonl.reading import NoConfig, chunks_of_lines
 from ..jsonl.streaming import InputLine, LineStream
 from ..jsonl.summary import Summary
 from ..jsonl.writing import result_line
-from .files import open_input, read_file
+from .files import StandardInput, check_one_input, open_input, read_file
 from .outcome import EXIT_USAGE, Failed, run, stderr
 from .output import Lines
 from .progress import counting
@@ -22,12 +22,13 @@ _STREAM = StreamOptions(client_name="ciosidecar transform", reconnect_for_s=5)
 
 
 def transform(
-    file: Annotated[str, Parameter(allow_leading_hyphen=True)] = "-",
+    file: str = "-",
     *,
     config: Path | None = None,
     target: Annotated[Target, Parameter(name="*")] = Target(),  # noqa: B008 - frozen
     pack: bool = False,
     show_secrets: bool = False,
+    standard_input: StandardInput = False,
 ) -> None:
     """Print the Customer.io requests of events, one line for each line of input, in the same order.
 
@@ -46,7 +47,9 @@ def transform(
         pack: Let events share requests, as in a delivery. A shared request is on the last of its
             lines, with the numbers of all of them.
         show_secrets: Print Authorization headers instead of masking them.
+        standard_input: Read standard input, as without a file.
     """
+    check_one_input(file, standard_input=standard_input)
     run(_transform(file, config, target, pack=pack, show_secrets=show_secrets))
 
 

@@ -12,6 +12,8 @@ from msgspec.json import Decoder
 
 CHUNK_BYTES = 1 << 18
 MAX_LINE_BYTES = 1 << 24
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+"""What some editors write at the start of a file in UTF-8. It is no part of the text."""
 
 
 class Line(NamedTuple):
@@ -67,6 +69,15 @@ def chunks_of_lines(file: BinaryIO) -> Iterator[list[bytes | None]]:
     Args:
         file: A file without a buffer. With a buffer, `read` would wait until the buffer is full.
     """
+    chunks = _chunks_of_lines(file)
+    for lines in chunks:
+        lines[0] = lines[0] and lines[0].removeprefix(BYTE_ORDER_MARK)
+        yield lines
+        break
+    yield from chunks
+
+
+def _chunks_of_lines(file: BinaryIO) -> Iterator[list[bytes | None]]:
     rest, too_long = b"", False
     while chunk := file.read(CHUNK_BYTES):
         lines: list[bytes | None] = [*(rest + chunk).split(b"\n")]

@@ -19,6 +19,7 @@ class HealthService(health_pb2_grpc.HealthServicer):
         """Begin as SERVING. services: the names to know; "" stands for the whole server."""
         self._services = frozenset(services)
         self._drained = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._watches = 0
 
     @property
@@ -29,6 +30,10 @@ class HealthService(health_pb2_grpc.HealthServicer):
     def drain(self) -> None:
         """Say NOT_SERVING to every watcher, and end their calls."""
         self._drained.set()
+
+    def stop(self) -> None:
+        """End the calls of those that began to watch a draining server."""
+        self._stopping.set()
 
     async def Check(  # noqa: N802 - the contract's name
         self, request: health_pb2.HealthCheckRequest, context: Any
@@ -41,14 +46,22 @@ class HealthService(health_pb2_grpc.HealthServicer):
     async def Watch(  # noqa: N802 - the contract's name
         self, request: health_pb2.HealthCheckRequest, context: Any
     ) -> None:
-        """Write the status of a service, and its change when the server drains. Then the call ends."""
-        if not self._drained.is_set():
+        """Write the status of a service, and its change when the server drains. Then the call ends.
+
+        A Watch of a draining server stays open until the server takes no more calls: a client whose Watch ends
+        watches anew at once.
+        """
+        if self._drained.is_set():
             await context.write(HealthCheckResponse(status=self._status(request.service)))
-            self._watches += 1
-            try:
-                await self._drained.wait()
-            finally:
-                self._watches -= 1
+            await self._stopping.wait()
+            return
+        # Counted before the write: its reader may know of SERVING before the write returns here.
+        self._watches += 1
+        try:
+            await context.write(HealthCheckResponse(status=self._status(request.service)))
+            await self._drained.wait()
+        finally:
+            self._watches -= 1
         await context.write(HealthCheckResponse(status=self._status(request.service)))
 
     def _status(self, service: str) -> Any:

@@ -1,0 +1,89 @@
+"""What is an input file and what an option; and files that begin with a byte order mark, as editors write them."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.lines import CONFIG, lines_of, track
+from tests.processes import run
+
+MARK = b"\xef\xbb\xbf"
+DEAD = ("--customerio-url", "http://127.0.0.1:9", "--timeout-s", "0.1")
+COMMANDS = [("transform",), ("deliver", *DEAD), ("check",)]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+@pytest.mark.parametrize("value", [["X"], []], ids=["with a value", "alone"])
+def test_a_misspelled_option_is_no_file(command: tuple[str, ...], value: list[str]) -> None:
+    """Exit code 2 with the option that was meant."""
+    done = run(*command, "--confg", *value)
+    assert done.returncode == 2
+    said = " ".join(done.stderr.decode().split())
+    assert "Unknown option: --confg. Did you mean --config?" in said
+    assert done.stdout == b""
+
+
+@pytest.mark.parametrize("command", ["transform", "deliver"])
+def test_a_name_with_a_hyphen_is_a_file_after_two(command: str) -> None:
+    """`--` ends the options."""
+    done = run(command, "--", "--events.jsonl")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"cannot read --events.jsonl" in done.stderr
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_hyphen_is_standard_input(place: str) -> None:
+    """Before and after the options; with a file beside it, it is a usage error."""
+    options = ["--pack"]
+    arguments = ["-", *options] if place == "first" else [*options, "-"]
+    done = run("transform", *arguments, stdin=lines_of(track(1)))
+    assert [json.loads(line)["status"] for line in done.stdout.splitlines()] == [200]
+    done = run("transform", *arguments, "events.jsonl")
+    assert done.returncode == 2
+    assert b"not both" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["wrapped", "bare"])
+def test_the_first_event_after_a_byte_order_mark_is_read(kind: str, tmp_path: Path) -> None:
+    """Also in the file of the config; a mark elsewhere is no JSON, as before."""
+    config = tmp_path / "config.json"
+    config.write_bytes(MARK + json.dumps(CONFIG).encode())
+    line = track(1) if kind == "wrapped" else track(1)["event"]
+    arguments = () if kind == "wrapped" else ("--config", str(config))
+    lines = lines_of(line)
+    done = run("transform", *arguments, stdin=MARK + lines + lines + MARK + lines)
+    statuses = [json.loads(line)["status"] for line in done.stdout.splitlines()]
+    assert statuses == [200, 200, 400]
+
+
+def test_deliver_sends_the_first_event_after_a_byte_order_mark() -> None:
+    """It is given up because Customer.io is not there, and not refused as a line that is no JSON."""
+    done = run("deliver", *DEAD, stdin=MARK + lines_of(track(1)))
+    (line,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert line["messageId"] == "m1"
+    assert line["error"]["code"] != "INVALID_JSON"
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+def test_backfill_reads_the_first_event_after_a_byte_order_mark(
+    compressed: bool,
+    tmp_path: Path,
+) -> None:
+    """In each of the files, at its start."""
+    for number in range(2):
+        lines = MARK + lines_of(track(number), track(number + 10))
+        name = tmp_path / (f"{number}.jsonl" + (".gz" if compressed else ""))
+        name.write_bytes(gzip.compress(lines) if compressed else lines)
+    inputs = [str(path) for path in sorted(tmp_path.iterdir())]
+    output = tmp_path / "output"
+    done = run("backfill", *inputs, "--output", str(output), "--partitions", "1")
+    assert done.returncode == 0, done.stderr.decode()
+    rows = [
+        json.loads(line)
+        for path in output.glob("requests-*.jsonl")
+        for line in path.read_bytes().splitlines()
+    ]
+    assert sorted(row["messageId"] for row in rows) == ["m0", "m1", "m10", "m11"]
+    assert not list(output.glob("refused-*.jsonl"))
