@@ -62,7 +62,7 @@ async def half_calls(running: Server) -> AsyncIterator[H2Connection]:
 
 
 async def test_half_messages_keep_no_other_caller_from_its_answer() -> None:
-    """5,000 from one client: others are answered, the memory is bounded, and a drain ends them with the grace."""
+    """5,000 from one client: others are answered, and the memory is bounded."""
     request = v1.TransformRequest(destinations=[destination()], batch=batch(TRACK))
     with server("--listen", "127.0.0.1:0", "--grace-s", "1") as running:
         before = memory_bytes(running)
