@@ -1,14 +1,7 @@
-"""Try a seeded sample of mutants of the transform and of delivery (`make mutants`).
-
-python -m tests.mutants [--sample 300] [--seed 15] [--part transform|delivery] [--again] [--map] [--report]
-
-The results are appended to .mutants/, so that a run that was ended goes on where it was. `--again` tries once more those
-that survived without an explanation, and `--map` renews the map of lines and tests.
-"""
+"""One run: the mutants of the sample that are not tried yet, each with the tests that reach its lines."""
 
 import argparse
 import shutil
-import sys
 import time
 from typing import Any
 
@@ -22,19 +15,10 @@ from .trial import in_child, passes, run_items, try_mutant
 _BUDGET_CPU_S = 6.0
 """The CPU time of one mutant's tests at most. Tests that do not fit are left out, not those after them."""
 _FALSE_KILLS = 3
-SEED = 15
 
 
-def main() -> int:
+def run(options: argparse.Namespace) -> int:
     """Try what is left of the sample, and write the report."""
-    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
-    parser.add_argument("--sample", type=int, default=300)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--part", choices=("transform", "delivery"))
-    parser.add_argument("--again", action="store_true")
-    parser.add_argument("--map", action="store_true")
-    parser.add_argument("--report", action="store_true", help="write the report of what was tried")
-    options = parser.parse_args()
     mutants = sample(mutated_files(), options.sample, options.seed)
     if not options.report:
         if options.map:
@@ -127,7 +111,3 @@ def _within_budget(tests: list[str], lines: line_map.LineMap, functions: Any) ->
             cpu_s += its_s
             chosen.append(test)
     return chosen
-
-
-if __name__ == "__main__":
-    sys.exit(main())
