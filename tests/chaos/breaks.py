@@ -1,6 +1,6 @@
 """Break delivery on purpose, one way after another, and show which breaks the checker sees.
 
-    python -m tests.chaos.breaks [--seconds 120] [NAME ...]
+    .venv/bin/python -m tests.chaos.breaks [--seconds 120] [NAME ...]
 
 Each break changes a copy of the server's package, in a directory of its own: the sidecars of the run
 import the copy. The checkout stays as it is.
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import ciosidecar_server
 
+from tests.arguments import positive, require_known
 from tests.chaos.run import Outcome, Run
 
 _QUEUE = "delivery/workspace_queue.py"
@@ -162,11 +163,14 @@ def run_broken(broken: Break, seconds: float, seed: int) -> Outcome:
 
 def main() -> None:
     """Run each break, and print what the checker saw of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=".venv/bin/python -m tests.chaos.breaks", description=__doc__
+    )
     parser.add_argument("names", nargs="*", help="the breaks to run; all unless given")
-    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--seconds", type=positive, default=120)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
+    require_known(parser, "break", chosen.names, (broken.name for broken in BREAKS))
     unseen = 0
     for broken in BREAKS:
         if chosen.names and broken.name not in chosen.names:

@@ -1,6 +1,6 @@
 """The long form of the fuzzer: new inputs for each target, for so many minutes, until one breaks a promise.
 
-python -m tests.fuzz [TARGET ...] [--minutes 20] [--seed N]
+.venv/bin/python -m tests.fuzz [TARGET ...] [--minutes 20] [--seed N]
 
 Targets: event, config, connection, prepared, response, exchange (bytes, tried by libFuzzer), wire (broken protobuf and
 broken HTTP/2 at a real server), properties (tests/properties). The targets that are named share the minutes
@@ -15,6 +15,8 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.arguments import positive, require_known
+
 from .corpus import FOUND, inputs
 from .targets import TARGETS
 from .wire import rounds
@@ -28,19 +30,17 @@ _SHARES = {"properties": 0.5, "wire": 0.25} | dict.fromkeys(TARGETS, 0.25 / len(
 def main() -> int:
     """Fuzz the targets. Return 1 if an input broke a promise."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.fuzz",
+        prog=".venv/bin/python -m tests.fuzz",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(_SHARES))
-    parser.add_argument("--minutes", type=float, default=20, help="of all targets together")
+    parser.add_argument("--minutes", type=positive, default=20, help="of all targets together")
     parser.add_argument(
         "--seed", type=int, help="run one round of wire with this seed: replays a failure"
     )
     options = parser.parse_args()
-    unknown = [target for target in options.targets if target not in _SHARES]
-    if unknown:
-        parser.error(f"there is no target {unknown[0]}")
+    require_known(parser, "target", options.targets, _SHARES)
     shares = dict.fromkeys(options.targets, 1 / max(1, len(options.targets))) or _SHARES
     return max(
         [

@@ -1,9 +1,16 @@
-"""The long form: `python -m tests.resources` prints the tables of docs/testing/resources.md."""
+"""The long form: print the tables of docs/testing/resources.md.
 
+    .venv/bin/python -m tests.resources ["100 readers that never read" ...]
+
+With the names of scenarios, only those run, and the growth of CPU time is not measured.
+"""
+
+import argparse
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from tests.arguments import require_known
 from tests.resources import scenarios
 from tests.resources.growth import growth, table
 from tests.resources.hostile import KINDS
@@ -25,18 +32,27 @@ SCENARIOS: dict[str, Callable[[], Coroutine[Any, Any, scenarios.Figures]]] = {
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print both tables, or what the named scenarios take."""
+    parser = argparse.ArgumentParser(
+        prog=".venv/bin/python -m tests.resources",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="SCENARIO", help="; ".join(SCENARIOS))
+    names = parser.parse_args().names
+    require_known(parser, "scenario", names, SCENARIOS)
     print("| scenario | memory | others' p99 | others' longest | CPU time |")
     print("|---|---|---|---|---|")
-    for name, run in SCENARIOS.items():
-        found = asyncio.run(run())
+    for name in names or SCENARIOS:
+        found = asyncio.run(SCENARIOS[name]())
         print(
             f"| {name} | {found.grown_bytes / 1e6:,.0f} MB | {found.p99_s * 1e3:,.0f} ms"
             f" | {found.longest_s * 1e3:,.0f} ms | {found.cpu_s:.1f} s |",
             flush=True,
         )
-    print()
-    print(table([growth(name, make, SIZE) for name, make in KINDS.items()]))
+    if not names:
+        print()
+        print(table([growth(name, make, SIZE) for name, make in KINDS.items()]))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import threading
 from functools import partial
 from typing import NamedTuple
 
+from tests.arguments import positive
 from tests.processes import server
 from tests.soak.callers import Tally, async_caller, guarded, sync_caller
 from tests.soak.leaks import Growth, growths
@@ -64,8 +65,8 @@ def lives(address: str, dice: random.Random, callers_done: threading.Event) -> l
 
 def main() -> None:
     """Run the soak, print its results as one line of JSON, and fail if anything was wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m tests.soak", description=__doc__)
+    parser.add_argument("--minutes", type=positive, default=10)
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
     dice = random.Random(arguments.seed)

@@ -1,6 +1,6 @@
 """Delivery to a sandbox that injects faults: each event once, in each person's order.
 
-    python -m tests.soak.delivery --events 100000 --people 5000 [--kill]
+    .venv/bin/python -m tests.soak.delivery --events 100000 --people 5000 [--kill]
 
 A sandbox with faults, a sidecar, a client that sends again what may be sent again. With `--kill`
 the sidecar is killed (SIGKILL) and started again while it works. What is checked: every event has
@@ -231,7 +231,9 @@ class _Servers:
 
 def main() -> None:
     """Run the soak and return its results."""
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(
+        prog=".venv/bin/python -m tests.soak.delivery", description=__doc__
+    )
     options.add_argument("--events", type=int, default=100_000)
     options.add_argument("--people", type=int, default=5_000)
     options.add_argument("--seed", type=int, default=1)

@@ -1,5 +1,6 @@
 """One long life of a server under steady load, watched: nothing it holds may grow."""
 
+import argparse
 import asyncio
 import os
 import random
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.arguments import positive
 from tests.processes import Server, server
 from tests.sandbox.support import sandbox_process
 from tests.soak.callers import Tally, Work, async_caller, guarded, sync_caller
@@ -148,12 +150,31 @@ def _works(
 
 
 def main() -> None:
-    """Run one life: `python -m tests.soak.steady SECONDS [NAME=VALUE…]`."""
-    leak = dict(argument.split("=", 1) for argument in sys.argv[2:])
-    life = steady_life(float(sys.argv[1]), 1, leak=leak)
+    """Run one life: `.venv/bin/python -m tests.soak.steady SECONDS [NAME=VALUE…]`."""
+    parser = argparse.ArgumentParser(
+        prog=".venv/bin/python -m tests.soak.steady", description=__doc__
+    )
+    parser.add_argument("seconds", type=positive, help="how long the server is watched")
+    parser.add_argument(
+        "leak",
+        nargs="*",
+        type=_name_and_value,
+        metavar="NAME=VALUE",
+        help="a leak to inject, as tests/soak/injected reads it: LEAK=memory LEAK_BYTES=1024",
+    )
+    options = parser.parse_args()
+    life = steady_life(options.seconds, 1, leak=dict(options.leak))
     first, last = life.samples[0], life.samples[-1]
     print(first, last, life.tally, *life.growths, *life.faults, sep="\n")
     sys.exit(bool(life.faults))
+
+
+def _name_and_value(text: str) -> tuple[str, str]:
+    """Return both sides of NAME=VALUE."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    return name, value
 
 
 if __name__ == "__main__":
