@@ -200,6 +200,8 @@ def test_a_url_splits_where_its_path_begins() -> None:
     """The path comes back as it is, query included."""
     assert split_url(f"{US}/api/v1/customers/a%20b?x=1") == (US, "/api/v1/customers/a%20b?x=1")
     assert split_url(f"{US}/api/v9/customers") is None
+    assert split_url("http://[::1]:80/api/v2/entity") == ("http://[::1]", "/api/v2/entity")
+    assert TrackApiEndpoints("http://[::1]:8089").real(US) == "http://[::1]:8089"
 
 
 def item(action: str, identifiers: dict[str, str], attributes: dict[str, object]) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import threading
 
 import pytest
 import trustme
@@ -50,6 +51,26 @@ def test_a_name_that_does_not_resolve_is_the_systems_error() -> None:
             assert [type(problem) for problem in problems] == [socket.gaierror] * 2
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(loop.getaddrinfo("nowhere.invalid", 80), 0)
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(go())
+
+
+def test_a_look_up_whose_thread_cannot_start_blocks_no_later_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The system may have no thread left for a moment."""
+
+    def no_thread(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def go() -> None:
+        loop = asyncio.get_running_loop()
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", no_thread)
+            with pytest.raises(RuntimeError):
+                await loop.getaddrinfo("localhost", 80)
+        assert await asyncio.wait_for(loop.getaddrinfo("localhost", 80), 30)
 
     with asyncio.Runner(loop_factory=Loop) as runner:
         runner.run(go())

@@ -37,10 +37,11 @@ class Loop(uvloop.Loop):
         lookup = (host, port, family, type, proto, flags)
         found = self._lookups.get(lookup)
         if found is None:
-            found = self._lookups[lookup] = self.create_future()
+            # A thread that cannot be started raises here, and leaves no look-up behind.
             threading.Thread(
                 target=self._look_up, args=(lookup,), name="name look-up", daemon=True
             ).start()
+            found = self._lookups[lookup] = self.create_future()
         # A caller that gives up leaves the look-up to the others.
         return await asyncio.shield(found)
 

@@ -51,7 +51,8 @@ def _base(url: str) -> str:
     if parts.username is not None or parts.password is not None or not parts.hostname:
         return ""
     usual_port = {"https": 443, "http": 80}.get(parts.scheme)
-    return f"{parts.scheme}://{parts.hostname}" + ("" if port in (None, usual_port) else f":{port}")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + ("" if port in (None, usual_port) else f":{port}")
 
 
 def split_url(url: str) -> tuple[str, str] | None:

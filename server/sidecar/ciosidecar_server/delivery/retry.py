@@ -25,8 +25,10 @@ def retry_after_s(header: str | None, now: datetime, date: str | None = None) ->
     if header is None:
         return None
     text = header.strip()
-    if text.isdecimal() and text.isascii():
-        return min(float(text[:9]), MAX_RETRY_AFTER_S)
+    # A header that came twice is joined with commas; a date has a comma too.
+    fields = [field.strip() for field in text.split(",")]
+    if all(field.isdecimal() and field.isascii() for field in fields):
+        return min(max(float(field[:9]) for field in fields), MAX_RETRY_AFTER_S)
     until = _date(text)
     if until is None:
         return None

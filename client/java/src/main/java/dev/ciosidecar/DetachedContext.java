@@ -45,15 +45,39 @@ final class DetachedContext implements ClientInterceptor {
     private final Context caller;
     private final Context.CancellationListener cancelling;
     private volatile boolean closed;
+    // Under the lock of this object: gRPC takes no message of a call that was cancelled.
+    private boolean ended;
 
     DetachedCall(ClientCall<Q, R> call, Context caller) {
       super(call);
       this.caller = caller;
       cancelling =
-          ended -> {
-            Status status = Contexts.statusFromCancelled(ended);
-            cancel(status.getDescription(), status.getCause());
+          context -> {
+            Status status = Contexts.statusFromCancelled(context);
+            // The deadline of the context is the call's own, too.
+            if (status.getCode() != Status.Code.DEADLINE_EXCEEDED) {
+              end(status);
+            }
           };
+    }
+
+    private synchronized void end(Status status) {
+      ended = true;
+      cancel(status.getDescription(), status.getCause());
+    }
+
+    @Override
+    public synchronized void sendMessage(Q message) {
+      if (!ended) {
+        super.sendMessage(message);
+      }
+    }
+
+    @Override
+    public synchronized void halfClose() {
+      if (!ended) {
+        super.halfClose();
+      }
     }
 
     @Override

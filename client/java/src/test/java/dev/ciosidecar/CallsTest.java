@@ -208,6 +208,28 @@ class CallsTest {
     }
   }
 
+  /** A Context that has ended before the call, or ends while it begins, fails the call as any other end. */
+  @Test
+  void aContextThatEndsEarlyCancelsACall() throws Exception {
+    try (ScriptedSidecar silent = new ScriptedSidecar();
+        CiosidecarClient waiting = CiosidecarClient.connect(silent.address())) {
+      for (int call = 0; call < 200; call++) {
+        Context.CancellableContext context = Context.current().withCancellation();
+        Thread ending = new Thread(() -> context.cancel(null));
+        if (call == 0) {
+          context.cancel(null);
+        }
+        ending.start();
+        SidecarException failure =
+            assertThrows(
+                SidecarException.class,
+                () -> context.call(() -> waiting.transform(List.of(TRACK), DESTINATION)));
+        assertEquals(Status.Code.CANCELLED, failure.code());
+        ending.join();
+      }
+    }
+  }
+
   /** An interrupted caller stops waiting, and stays interrupted. */
   @Test
   void anInterruptEndsACall() throws Exception {
