@@ -4,14 +4,29 @@ import argparse
 from collections.abc import Iterable, Sequence
 
 
+def parser_of(module: str, description: str | None) -> argparse.ArgumentParser:
+    """Return the parser of a long form. Its `--help` shows the module's docstring as it is written."""
+    return argparse.ArgumentParser(
+        prog=f".venv/bin/python -m {module}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def positive(text: str) -> float:
     """Return a number above 0, for `type=` of argparse."""
-    return _above_zero(float(text))
+    try:
+        return _above_zero(float(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a number") from None
 
 
 def positive_int(text: str) -> int:
     """Return a whole number above 0, for `type=` of argparse."""
-    return int(_above_zero(int(text)))
+    try:
+        return int(_above_zero(int(text)))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number") from None
 
 
 def require_known(

@@ -62,7 +62,7 @@ def print_outcome(outcome: Outcome, took_s: float) -> bool:
     if verdict.violations:
         _print_counts("broken rules", Counter(violation.rule for violation in verdict.violations))
     broken = outcome.problems + [str(violation) for violation in verdict.violations]
-    print(f"FAILED: {len(broken):,} faults of the sidecar" if broken else PASSED, flush=True)
+    print(f"FAILED: broken promises: {len(broken):,}" if broken else PASSED, flush=True)
     for text in broken[:_MAX_SHOWN]:
         print(f"  {text}", file=sys.stderr)
     if len(broken) > _MAX_SHOWN:

@@ -6,18 +6,18 @@ The results are appended to .mutants/, so that a run that was ended goes on wher
 that survived without an explanation, and `--map` renews the map of lines and tests.
 """
 
-import argparse
 import sys
 from importlib.util import find_spec
 
-from tests.arguments import positive_int
+from tests.arguments import parser_of, positive_int
+from tests.endings import exit_with
 
 SEED = 15
 
 
 def main() -> int:
     """Try what is left of the sample, and write the report."""
-    parser = argparse.ArgumentParser(prog=".venv/bin/python -m tests.mutants", description=__doc__)
+    parser = parser_of("tests.mutants", __doc__)
     parser.add_argument("--sample", type=positive_int, default=300)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--part", choices=("transform", "delivery"))
@@ -34,4 +34,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -5,12 +5,12 @@
 With the names of scenarios, only those run, and the growth of CPU time is not measured.
 """
 
-import argparse
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from tests.arguments import require_known
+from tests.arguments import parser_of, require_known
+from tests.endings import exit_with
 from tests.resources import scenarios
 from tests.resources.growth import growth, table
 from tests.resources.hostile import KINDS
@@ -31,13 +31,9 @@ SCENARIOS: dict[str, Callable[[], Coroutine[Any, Any, scenarios.Figures]]] = {
 }
 
 
-def main() -> None:
+def main() -> int:
     """Print both tables, or what the named scenarios take."""
-    parser = argparse.ArgumentParser(
-        prog=".venv/bin/python -m tests.resources",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("tests.resources", __doc__)
     parser.add_argument("names", nargs="*", metavar="SCENARIO", help="; ".join(SCENARIOS))
     names = parser.parse_args().names
     require_known(parser, "scenario", names, SCENARIOS)
@@ -53,7 +49,8 @@ def main() -> None:
     if not names:
         print()
         print(table([growth(name, make, SIZE) for name, make in KINDS.items()]))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)
