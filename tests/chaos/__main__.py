@@ -33,7 +33,9 @@ def main() -> int:
         help="repeats a schedule; drawn unless given",
     )
     parser.add_argument("--events-a-second", type=positive, default=120, help="120 unless given")
-    parser.add_argument("--check", type=Path, metavar="FILE", help="check the books of an earlier run again")
+    parser.add_argument(
+        "--check", type=Path, metavar="FILE", help="check the books of an earlier run again"
+    )
     chosen = parser.parse_args()
     if chosen.check is not None:
         return _check_again(chosen.check)

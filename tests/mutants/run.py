@@ -18,7 +18,7 @@ _FALSE_KILLS = 3
 
 
 def run(options: argparse.Namespace) -> int:
-    """Try what is left of the sample, and write the report."""
+    """Try what is left of the sample, or write the report. Return 1 if the verdict is bad."""
     mutants = sample(mutated_files(), options.sample, options.seed)
     if not options.report:
         if options.map:
@@ -37,9 +37,13 @@ def run(options: argparse.Namespace) -> int:
                 else mutant.name not in tried
             )
         ]
-        pytest.main(
-            ["-q", "-s", "-p", "no:cacheprovider", *TESTS], plugins=[_Trials(left, options.seed)]
-        )
+        trials = _Trials(left, options.seed)
+        code = pytest.main(["-q", "-s", "-p", "no:cacheprovider", *TESTS], plugins=[trials])
+        if trials.interrupted:
+            raise KeyboardInterrupt
+        if code:
+            return int(code)
+        return report.verdict(mutants, results.read(options.seed))
     return report.write(mutants, results.read(options.seed), options.seed)
 
 
@@ -49,6 +53,11 @@ class _Trials:
     def __init__(self, mutants: list[Mutant], seed: int) -> None:
         self._mutants = mutants
         self._seed = seed
+        self.interrupted = False
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Note Ctrl-C: the exit code of pytest is that of an error of collection, too."""
+        self.interrupted = True
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:

@@ -1,5 +1,6 @@
 """Profiles: `ci` tries the same examples in every run, `fuzz` tries new ones (`make fuzz`)."""
 
+import math
 import os
 import random
 import time
@@ -44,7 +45,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give a property that fails the time to shrink its example. Shuffle those of a round that may be cut."""
-    if _UNTIL < float("inf"):
+    if math.isfinite(_UNTIL):
         random.Random(config.getoption("hypothesis_seed")).shuffle(items)
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
