@@ -36,11 +36,11 @@ def require_known(
     there_are = list(known)
     for name in names:
         if name not in there_are:
-            parser.error(f"no such {noun}: {name}; there are: {', '.join(there_are)}")
+            parser.error(f"no such {noun}: {name}; there are: {'; '.join(there_are)}")
 
 
 def _above_zero(number: float) -> float:
     # Written so that NaN is wrong too.
     if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError("must be above 0")
+        raise argparse.ArgumentTypeError("must be a finite number above 0")
     return number

@@ -15,6 +15,7 @@ import json
 import os
 import random
 import signal
+import sys
 import threading
 from functools import partial
 from typing import NamedTuple
@@ -73,6 +74,7 @@ def main() -> int:
         "--seed", type=int, default=7, help="of what the callers do; 7 unless given"
     )
     arguments = parser.parse_args()
+    print(f"{arguments.minutes:g} minutes; the results are at their end", file=sys.stderr)
     dice = random.Random(arguments.seed)
     tally = Tally()
     address = f"unix:/tmp/ciosidecar-soak-{os.getpid()}.sock"
