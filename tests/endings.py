@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 INTERRUPTED = 130
@@ -52,9 +53,10 @@ def run_child(command: Sequence[str], **options: Any) -> "subprocess.CompletedPr
 
 def _end(process: "subprocess.Popen[Any]") -> None:
     process.send_signal(signal.SIGINT)
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=_GRACE_S)
-    except subprocess.TimeoutExpired:
+    # Whatever the command left in its group, or the command itself.
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
