@@ -71,6 +71,7 @@ def test_a_reader_that_leaves_is_no_traceback() -> None:
         assert process.stderr.read() == ""
 
 
+@pytest.mark.timeout(300)  # A bound for a soak that hangs, not a measure.
 def test_ctrl_c_ends_the_soak_and_its_servers() -> None:
     """It ends once both servers and the sandbox run, whatever the callers do then."""
     marker = f"SOAK_OF_A_TEST_{os.getpid()}_{time.monotonic_ns()}"
