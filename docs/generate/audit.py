@@ -1,6 +1,6 @@
 """Look for known vulnerabilities of what is installed. Say of each source whether it could be reached.
 
-python -m docs.generate.audit    (with the Python of .venv/supply, in the root of the repository)
+.venv/supply/bin/python -m docs.generate.audit    (in the root of the repository)
 
 The exit code is 1 if a source reports a vulnerability, or if no source could be reached. That some cannot be reached is
 no failure.
