@@ -10,10 +10,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tests.endings import exit_with
 
 ROOT = Path(__file__).parents[2]
 _BIN = ROOT / ".venv" / "supply" / "bin"
@@ -174,11 +175,11 @@ def audit(sources: Iterable[Source]) -> int:
     return 1 if found or not reached else 0
 
 
-def main() -> None:
+def main() -> int:
     """Ask every source of this project."""
     os.environ["NO_COLOR"] = "1"
-    sys.exit(audit(SOURCES))
+    return audit(SOURCES)
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)
