@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,8 +121,14 @@ def test_a_book_of_chaos_is_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An event that was told delivered and never arrived is lost. A rejected one is not."""
-    told = {"at": 2.0, "status": 200}
-    event = {"mark": "chaos-one-1", "stream": "one", "keys": ["a"], "sent": [1.0], "told": [told]}
+    told: dict[str, Any] = {"at": 2.0, "status": 200}
+    event: dict[str, Any] = {
+        "mark": "chaos-one-1",
+        "stream": "one",
+        "keys": ["a"],
+        "sent": [1.0],
+        "told": [told],
+    }
     file = tmp_path / "books.json"
     file.write_text(json.dumps({"sent": [event]}))
     assert _exit_code("chaos", ["--check", str(file)], monkeypatch) == 1
