@@ -183,11 +183,15 @@ dist: $(VENV)/dev ## Build the wheels and sdists of the Python packages in dist/
 clean: ## Remove what was set up
 	rm -rf $(VENV) .nox .mutants .coverage $(DIST) client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target
 
+NO_PACKAGES = echo "Packages could not be installed. If pip could not connect (above), what it says of versions in conflict is wrong:"; \
+  echo "  make setup needs a package index once. Behind a mirror: PIP_INDEX_URL=https://mirror.example/simple make setup."; \
+  echo "  Without any network: PIP_NO_INDEX=1 PIP_FIND_LINKS=DIRECTORY make setup, with the wheels of constraints.txt in the directory."
+
 $(VENV)/runtime: constraints.txt $(PACKAGES:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ciosidecar needs Python 3.11 or later; name one with make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet $(PACKAGES:%=--editable %)
+	$(BIN)/pip install --quiet $(PACKAGES:%=--editable %) || { $(NO_PACKAGES); exit 1; }
 	@touch $@
 
 $(VENV)/dev: $(VENV)/runtime requirements-dev.txt $(VENV)/protoc/installed

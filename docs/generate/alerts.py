@@ -1,6 +1,6 @@
 """Write the PrometheusRule of deploy/kubernetes from the alerts of deploy/prometheus.
 
-python -m docs.generate.alerts deploy/kubernetes/components/monitoring/prometheusrule.yaml
+.venv/bin/python -m docs.generate.alerts deploy/kubernetes/components/monitoring/prometheusrule.yaml
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Write docs/contract.md from the descriptors of the contract.
 
-python -m docs.generate.contract docs/contract.md
+.venv/bin/python -m docs.generate.contract docs/contract.md
 """
 
 import re

@@ -1,6 +1,6 @@
 """Write docs/destination.md from the table of settings.
 
-python -m docs.generate.destination docs/destination.md
+.venv/bin/python -m docs.generate.destination docs/destination.md
 """
 
 from textwrap import fill

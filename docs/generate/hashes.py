@@ -1,6 +1,6 @@
 """Write deploy/docker/requirements*.txt: what the image installs, with the hashes of every file of it.
 
-python -m docs.generate.hashes UV    (UV: the command uv, of requirements-supply.txt)
+.venv/bin/python -m docs.generate.hashes UV    (UV: the command uv, of requirements-supply.txt)
 """
 
 import subprocess

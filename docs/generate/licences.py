@@ -1,6 +1,6 @@
 """Write docs/licences.md: what is installed beside the project, with its licence, from the SBOMs of `make sbom`.
 
-python -m docs.generate.licences dist docs/licences.md
+.venv/bin/python -m docs.generate.licences dist docs/licences.md
 """
 
 import json

@@ -1,6 +1,6 @@
 """Write an SBOM of each language into a directory, in the JSON of CycloneDX, and check it against the schema.
 
-python -m docs.generate.sbom DIRECTORY    (with the Python of .venv/supply, in the root of the repository)
+.venv/supply/bin/python -m docs.generate.sbom DIRECTORY    (in the root of the repository)
 """
 
 import shutil

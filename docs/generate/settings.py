@@ -1,6 +1,6 @@
 """Write docs/operations/settings.md from the settings of `ciosidecar serve`.
 
-python -m docs.generate.settings docs/operations/settings.md
+.venv/bin/python -m docs.generate.settings docs/operations/settings.md
 """
 
 from dataclasses import fields

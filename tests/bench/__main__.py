@@ -171,7 +171,7 @@ PARTS = ("service", "batching", "delivery", "destinations", "troubles", "workers
 
 def main() -> None:
     """Measure, and print tables and then one line of JSON."""
-    options = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    options = argparse.ArgumentParser(prog=".venv/bin/python -m tests.bench", description=__doc__)
     options.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; or all")
     parts = options.parse_args().parts or PARTS
     if unknown := set(parts) - set(PARTS):

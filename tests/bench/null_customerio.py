@@ -1,6 +1,6 @@
 """The null server: it reads requests as cheaply as possible and answers 200 `{}`.
 
-    python -m tests.bench.null_customerio [--port 0] [--delay-ms 0] [--uneven]
+    .venv/bin/python -m tests.bench.null_customerio [--port 0] [--delay-ms 0] [--uneven]
 
 HTTP/1.1 with keep-alive; bodies by Content-Length only, and not looked at. GET /count answers how many other
 requests there were. It prints a line with its address, and serves until it is ended. The tests' fake (tests/fake_customerio.py) parses and

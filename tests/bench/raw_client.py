@@ -1,6 +1,6 @@
 """The lower bound of delivery: similar requests, sent by the client library alone in its own process.
 
-    python -m tests.bench.raw_client URL REQUESTS CONCURRENCY
+    .venv/bin/python -m tests.bench.raw_client URL REQUESTS CONCURRENCY
 
 Sends as many POST requests, and prints one line of JSON: its own CPU time and the wall time.
 """

@@ -1,6 +1,6 @@
 """The cost of a request by HTTP client: CPU of the client's process, and requests a second on a core.
 
-    python -m tests.bench.transports [--requests 1000] [--repeats 5] [NAME ...]
+    .venv/bin/python -m tests.bench.transports [--requests 1000] [--repeats 5] [NAME ...]
 
 Each client sends 340-byte bodies with credentials to a null server on another core, so many at a time as it has
 connections. Rounds are interleaved, and medians shown. Clients that are not installed are left out; those that the

@@ -1,15 +1,13 @@
 """Break delivery on purpose, one way after another, and show which breaks the checker sees.
 
-    python -m tests.chaos.breaks [--seconds 120] [NAME ...]
+    .venv/bin/python -m tests.chaos.breaks [--seconds 120] [NAME ...]
 
 Each break changes a copy of the server's package, in a directory of its own: the sidecars of the run
 import the copy. The checkout stays as it is.
 """
 
-import argparse
 import os
 import shutil
-import sys
 import tempfile
 from collections import Counter
 from dataclasses import dataclass
@@ -17,7 +15,9 @@ from pathlib import Path
 
 import ciosidecar_server
 
+from tests.arguments import parser_of, positive, require_known
 from tests.chaos.run import Outcome, Run
+from tests.endings import exit_with
 
 _QUEUE = "delivery/workspace_queue.py"
 
@@ -160,13 +160,15 @@ def run_broken(broken: Break, seconds: float, seed: int) -> Outcome:
             del os.environ["PYTHONPATH"]
 
 
-def main() -> None:
-    """Run each break, and print what the checker saw of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="the breaks to run; all unless given")
-    parser.add_argument("--seconds", type=float, default=120)
+def main() -> int:
+    """Run each break, and print what the checker saw of it. Return 1 if it did not see one."""
+    parser = parser_of("tests.chaos.breaks", __doc__)
+    names = "; ".join(broken.name for broken in BREAKS)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"all unless given: {names}")
+    parser.add_argument("--seconds", type=positive, default=120, help="of each; 120 unless given")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
+    require_known(parser, "break", chosen.names, (broken.name for broken in BREAKS))
     unseen = 0
     for broken in BREAKS:
         if chosen.names and broken.name not in chosen.names:
@@ -178,8 +180,8 @@ def main() -> None:
             seen.append(f"problems ({len(outcome.problems)}): {outcome.problems[0][:150]}")
         unseen += not seen
         print(f"{broken.name}: {', '.join(seen) or 'NOT SEEN'}", flush=True)
-    sys.exit(bool(unseen))
+    return int(bool(unseen))
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

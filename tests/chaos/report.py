@@ -12,6 +12,7 @@ import msgspec
 from tests.chaos.books import Books
 from tests.chaos.run import Outcome, Progress
 
+PASSED = "passed: no rule was broken"
 _MAX_SHOWN = 30
 
 
@@ -54,8 +55,14 @@ def print_outcome(outcome: Outcome, took_s: float) -> bool:
     _print_counts("faults injected", outcome.injected)
     _print_counts("results by code", outcome.results)
     _print_counts("why arrivals were repeated", verdict.explanations)
-    _print_counts("broken rules", Counter(violation.rule for violation in verdict.violations))
+    if not outcome.injected:
+        print("NOTE: no fault was injected, so this run shows little")
+    if not verdict.repeats:
+        print("NOTE: no arrival was repeated, so this run says nothing about repeats")
+    if verdict.violations:
+        _print_counts("broken rules", Counter(violation.rule for violation in verdict.violations))
     broken = outcome.problems + [str(violation) for violation in verdict.violations]
+    print(f"FAILED: broken promises: {len(broken):,}" if broken else PASSED, flush=True)
     for text in broken[:_MAX_SHOWN]:
         print(f"  {text}", file=sys.stderr)
     if len(broken) > _MAX_SHOWN:
@@ -104,6 +111,6 @@ def print_history(books: Books, marks: set[str]) -> None:
 
 
 def _print_counts(title: str, counts: Counter[str]) -> None:
-    print(f"{title}:")
+    print(f"{title}:" if counts else f"{title}: none")
     for name, number in counts.most_common():
         print(f"  {number:>9,}  {name}")

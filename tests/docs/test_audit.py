@@ -3,7 +3,18 @@
 import json
 import sys
 
-from docs.generate.audit import _run, line, read_govulncheck, read_npm_audit, read_pip_audit
+import pytest
+
+from docs.generate.audit import (
+    Finding,
+    Source,
+    _run,
+    audit,
+    line,
+    read_govulncheck,
+    read_npm_audit,
+    read_pip_audit,
+)
 
 
 def _pip(*dependencies: object) -> str:
@@ -44,3 +55,18 @@ def test_a_run_that_failed_says_nothing() -> None:
     prints = (sys.executable, "-c", "print(1); raise SystemExit(1)")
     assert _run(*prints, must_succeed=True) == ""
     assert _run(*prints) == "1\n"
+
+
+def test_an_audit_that_reached_no_database_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says so. One database that was reached is enough."""
+    silent = Source("a", sys.executable, lambda: Finding(reached=False))
+    absent = Source("b", "/no/such/program", lambda: Finding(reached=True))
+    good = Source("c", sys.executable, lambda: Finding(reached=True))
+    bad = Source("d", sys.executable, lambda: Finding(reached=True, vulnerabilities=1))
+    sentence = "No database of vulnerabilities could be reached"
+    for sources in ((silent,), (absent,), (silent, absent), ()):
+        assert audit(sources) == 1
+        assert sentence in capsys.readouterr().out
+    assert audit((silent, good)) == 0
+    assert audit((good, bad)) == 1
+    assert sentence not in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Calls of an engine, in a process of its own: `python -m tests.engines.engine_calls ray|spark`."""
+"""Calls of an engine, in a process of its own: `.venv/bin/python -m tests.engines.engine_calls ray|spark`."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The plain loop beside which engines are measured: `python -m tests.engines.plain_loop EVENTS OUTPUT`.
+"""The plain loop beside which engines are measured: `.venv/bin/python -m tests.engines.plain_loop EVENTS OUTPUT`.
 
 Reads lines, transforms each with `ciosidecar_transform`, and writes the requests: no workers, no order to keep.
 """

@@ -1,6 +1,6 @@
 """`ciosidecar backfill` on Ray and on Spark, started for real: the same results as the server's, whatever dies meanwhile.
 
-The long form, with a million events, is `python -m tests.scale backfill`.
+The long form, with a million events, is `.venv/bin/python -m tests.scale backfill`.
 """
 
 import json

@@ -1,6 +1,6 @@
 """One target under libFuzzer, with the branches of the product's own code as its guide.
 
-python -m tests.fuzz.engine TARGET [arguments of libFuzzer]; `python -m tests.fuzz` starts it.
+.venv/bin/python -m tests.fuzz.engine TARGET [arguments of libFuzzer]; `.venv/bin/python -m tests.fuzz` starts it.
 """
 
 import logging

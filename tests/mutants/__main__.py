@@ -1,133 +1,37 @@
 """Try a seeded sample of mutants of the transform and of delivery (`make mutants`).
 
-python -m tests.mutants [--sample 300] [--seed 15] [--part transform|delivery] [--again] [--map] [--report]
+.venv/bin/python -m tests.mutants [--sample 300] [--seed 15] [--part transform|delivery] [--again] [--map] [--report]
 
 The results are appended to .mutants/, so that a run that was ended goes on where it was. `--again` tries once more those
 that survived without an explanation, and `--map` renews the map of lines and tests.
 """
 
-import argparse
-import shutil
 import sys
-import time
-from typing import Any
+from importlib.util import find_spec
 
-import pytest
+from tests.arguments import parser_of, positive_int
+from tests.endings import exit_with
 
-from . import line_map, report, results
-from .mutants import Mutant, sample
-from .parts import KEPT, TESTS, mutated_files, part
-from .trial import in_child, passes, run_items, try_mutant
-
-_BUDGET_CPU_S = 6.0
-"""The CPU time of one mutant's tests at most. Tests that do not fit are left out, not those after them."""
-_FALSE_KILLS = 3
 SEED = 15
 
 
 def main() -> int:
     """Try what is left of the sample, and write the report."""
-    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
-    parser.add_argument("--sample", type=int, default=300)
+    parser = parser_of("tests.mutants", __doc__)
+    parser.add_argument("--sample", type=positive_int, default=300)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--part", choices=("transform", "delivery"))
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--map", action="store_true")
     parser.add_argument("--report", action="store_true", help="write the report of what was tried")
     options = parser.parse_args()
-    mutants = sample(mutated_files(), options.sample, options.seed)
-    if not options.report:
-        if options.map:
-            shutil.rmtree(KEPT, ignore_errors=True)
-        KEPT.mkdir(exist_ok=True)
-        tried = results.read(options.seed)
-        left = [
-            mutant
-            for mutant in mutants
-            if options.part in (None, part(mutant.file))
-            and (
-                mutant.name in tried
-                and tried[mutant.name].outcome not in results.DEAD
-                and mutant.name not in report.explained()
-                if options.again
-                else mutant.name not in tried
-            )
-        ]
-        pytest.main(
-            ["-q", "-s", "-p", "no:cacheprovider", *TESTS], plugins=[_Trials(left, options.seed)]
-        )
-    return report.write(mutants, results.read(options.seed), options.seed)
+    if find_spec("cosmic_ray") is None:
+        print("There is no cosmic-ray in this Python: make mutants installs it.", file=sys.stderr)
+        return 2
+    from .run import run  # noqa: PLC0415 - it imports cosmic-ray
 
-
-class _Trials:
-    """A plugin that tries mutants in place of running the collected tests."""
-
-    def __init__(self, mutants: list[Mutant], seed: int) -> None:
-        self._mutants = mutants
-        self._seed = seed
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        functions = line_map.by_function(session.items)
-        new = line_map.missing(functions)
-        if new:
-            print(f"the map of lines and tests: {len(new)} functions run once", flush=True)
-            ending = in_child(
-                lambda child: line_map.record(new, lambda items: run_items(session, items, child)),
-                wall_s=7200,
-                goes_on=True,
-            )
-            if line_map.missing(new):
-                raise SystemExit(f"no map of lines and tests: {ending}")
-        lines = line_map.read()
-        for number, mutant in enumerate(self._mutants, 1):
-            began = time.monotonic()
-            outcome, test = _tried(session, functions, lines, mutant)
-            seconds = time.monotonic() - began
-            results.append(
-                self._seed,
-                results.Result(mutant.name, mutant.operator, outcome, test, round(seconds, 1)),
-            )
-            print(
-                f"{number}/{len(self._mutants)} {outcome} in {seconds:.1f} s: {mutant.name} [{test}]",
-                flush=True,
-            )
-        return True
-
-
-def _tried(
-    session: pytest.Session, functions: line_map.Functions, lines: line_map.LineMap, mutant: Mutant
-) -> tuple[str, str]:
-    """Return what became of a mutant, and the test that says so.
-
-    A test that fails is run again at once, on the code as it is. If it fails there too, the machine is to blame, and the
-    mutant is tried without it.
-    """
-    tests = _within_budget(lines.tests(mutant.file, mutant.lines), lines, functions)
-    for _ in range(_FALSE_KILLS):
-        if not tests:
-            return "no test", ""
-        ending = try_mutant(session, tests, functions, mutant)
-        if ending.outcome == "passed":
-            return "survived", ""
-        imported = ending.test.partition("[")[0] not in functions
-        if imported or passes(session, ending.test, functions):
-            return ("killed" if ending.outcome == "failed" else "timed out"), ending.test
-        tests = [test for test in tests if test != ending.test.partition("[")[0]]
-    return "undecided", ending.test
-
-
-def _within_budget(tests: list[str], lines: line_map.LineMap, functions: Any) -> list[str]:
-    """Return the first tests, as many as the budget allows, and one at least."""
-    chosen: list[str] = []
-    cpu_s = 0.0
-    for test in tests:
-        its_s = lines.cpu_s.get(test, 0.0)
-        if test in functions and (not chosen or cpu_s + its_s <= _BUDGET_CPU_S):
-            cpu_s += its_s
-            chosen.append(test)
-    return chosen
+    return run(options)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

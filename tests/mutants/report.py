@@ -26,7 +26,7 @@ def explained() -> dict[str, list[str]]:
 
 
 def write(mutants: list[Mutant], results: dict[str, Result], seed: int) -> int:
-    """Write both files. Return 1 if a mutant survived without an explanation, or under 90 % of those tried were killed."""
+    """Write both files, and return the verdict."""
     reasons = explained()
     tried = [mutant for mutant in mutants if mutant.name in results]
     alive = [mutant for mutant in tried if results[mutant.name].outcome not in DEAD]
@@ -38,6 +38,14 @@ def write(mutants: list[Mutant], results: dict[str, Result], seed: int) -> int:
     head, _, rest = _PAGE.read_text().partition(_BEGIN)
     tail = rest.partition(_END)[2]
     _PAGE.write_text(head + _BEGIN + "".join(f"{line}\n" for line in generated) + _END + tail)
+    return verdict(mutants, results)
+
+
+def verdict(mutants: list[Mutant], results: dict[str, Result]) -> int:
+    """Print the numbers. Return 1 if a mutant survived without an explanation, or under 90 % of those tried were killed."""
+    reasons = explained()
+    tried = [mutant for mutant in mutants if mutant.name in results]
+    alive = [mutant for mutant in tried if results[mutant.name].outcome not in DEAD]
     unexplained = [mutant.name for mutant in alive if mutant.name not in reasons]
     for name in unexplained:
         print("not explained:", name)

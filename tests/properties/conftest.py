@@ -1,6 +1,9 @@
 """Profiles: `ci` tries the same examples in every run, `fuzz` tries new ones (`make fuzz`)."""
 
+import math
 import os
+import random
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -36,14 +39,23 @@ settings.register_profile(
     suppress_health_check=_SLOW,
     phases=(Phase.explicit, Phase.generate, Phase.target, Phase.shrink),
 )
+_UNTIL = float(os.environ.get("FUZZ_UNTIL", "inf"))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give a property that fails the time to shrink its example."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give a property that fails the time to shrink its example. Shuffle those of a round that may be cut."""
+    if math.isfinite(_UNTIL):
+        random.Random(config.getoption("hypothesis_seed")).shuffle(items)
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.timeout(_TIMEOUT_S))
+
+
+def pytest_runtest_setup() -> None:
+    """Begin no property once the time of the round is over."""
+    if time.time() > _UNTIL:
+        pytest.skip("the minutes are over")
 
 
 class Engines:

@@ -1,9 +1,17 @@
-"""The long form: `python -m tests.resources` prints the tables of docs/testing/resources.md."""
+"""The long form: print the tables of docs/testing/resources.md.
+
+    .venv/bin/python -m tests.resources ["100 readers that never read" ...]
+
+With the names of scenarios, only those run, and the growth of CPU time is not measured. A scenario that does not end in
+its time has a row that says so, and the exit code is 1.
+"""
 
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from tests.arguments import parser_of, require_known
+from tests.endings import exit_with
 from tests.resources import scenarios
 from tests.resources.growth import growth, table
 from tests.resources.hostile import KINDS
@@ -18,26 +26,41 @@ SCENARIOS: dict[str, Callable[[], Coroutine[Any, Any, scenarios.Figures]]] = {
     "100 readers that never read": lambda: scenarios.readers_that_never_read(100),
     "1,000 connections with half a frame": lambda: scenarios.half_open_connections(1_000),
     "10,000 destinations on one stream, an event each": lambda: scenarios.destinations(1, 10_000),
+    "30,000 destinations on three streams, an event each": lambda: scenarios.destinations(
+        3, 10_000
+    ),
     "100,000 destinations on ten streams, an event each": lambda: scenarios.destinations(
         10, 10_000
     ),
 }
 
 
-def main() -> None:
-    """Print both tables."""
+def main() -> int:
+    """Print both tables, or what the named scenarios take. Return 1 if a scenario did not end."""
+    parser = parser_of("tests.resources", __doc__)
+    parser.add_argument("names", nargs="*", metavar="SCENARIO", help="; ".join(SCENARIOS))
+    names = parser.parse_args().names
+    require_known(parser, "scenario", names, SCENARIOS)
     print("| scenario | memory | others' p99 | others' longest | CPU time |")
     print("|---|---|---|---|---|")
-    for name, run in SCENARIOS.items():
-        found = asyncio.run(run())
+    unended = 0
+    for name in names or SCENARIOS:
+        try:
+            found = asyncio.run(SCENARIOS[name]())
+        except TimeoutError:
+            print(f"| {name} | did not end in time | | | |", flush=True)
+            unended += 1
+            continue
         print(
             f"| {name} | {found.grown_bytes / 1e6:,.0f} MB | {found.p99_s * 1e3:,.0f} ms"
             f" | {found.longest_s * 1e3:,.0f} ms | {found.cpu_s:.1f} s |",
             flush=True,
         )
-    print()
-    print(table([growth(name, make, SIZE) for name, make in KINDS.items()]))
+    if not names:
+        print()
+        print(table([growth(name, make, SIZE) for name, make in KINDS.items()]))
+    return int(unended > 0)
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

@@ -1,4 +1,4 @@
-"""Another caller, in a process of its own: `python -m tests.resources.others ADDRESS` calls until its stdin ends.
+"""Another caller, in a process of its own: `.venv/bin/python -m tests.resources.others ADDRESS` calls until its stdin ends.
 
 It prints the seconds that each call took, as JSON. In the process of a test its waits would be those of the
 test's own work.

@@ -1,6 +1,6 @@
 """What strains a server costs bounded memory, and keeps no other caller waiting for long.
 
-These are the short forms; `python -m tests.resources` has the long ones, and docs/testing/resources.md
+These are the short forms; `.venv/bin/python -m tests.resources` has the long ones, and docs/testing/resources.md
 their figures. The bounds of time are wide: the machine may be busy.
 """
 

@@ -1,4 +1,4 @@
-"""Load on a sandbox in a process of its own: `python -m tests.sandbox.load`. Figures, no test."""
+"""Load on a sandbox in a process of its own: `.venv/bin/python -m tests.sandbox.load`. Figures, no test."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The long forms of tests/engines: `python -m tests.scale [NAME…]` prints the figures of docs/scaling.md.
+"""The long forms of tests/engines: `.venv/bin/python -m tests.scale [NAME…]` prints the figures of docs/scaling.md.
 
 Each module of this package with a function `main` is one of them, by its name.
 """

@@ -1,6 +1,6 @@
 """What affinity costs an event: the CPU time of the client, beside a plain stream's, in one run.
 
-`python -m tests.scale affinity` (or `make scale`) prints the table of docs/scaling/affinity.md.
+`.venv/bin/python -m tests.scale affinity` (or `make scale`) prints the table of docs/scaling/affinity.md.
 """
 
 import json

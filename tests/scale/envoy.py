@@ -1,6 +1,6 @@
 """Callers of four languages behind Envoy for some minutes, while processes are killed, drained and replaced at random.
 
-    MINUTES=3 python -m tests.scale envoy
+    MINUTES=3 .venv/bin/python -m tests.scale envoy
 
 It fails if a promise breaks (tests/engines/envoy/judging.py), or if a caller waits longer than the limit there. Then
 it measures the CPU time that Envoy adds to each event.

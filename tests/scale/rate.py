@@ -1,4 +1,4 @@
-"""One rate for many sidecars, in a real Redis: `python -m tests.scale rate`.
+"""One rate for many sidecars, in a real Redis: `.venv/bin/python -m tests.scale rate`.
 
 The first table has sidecars that are asked for more than the rate together. The second compares a sidecar with and
 without a store, in turns, at a load below its rate: its CPU time a request and the time until an event is answered.

@@ -6,9 +6,10 @@ The second one lives from begin to end, and delivers too (steady.py). What is ch
 gets every event's answer once, in its order, with the right request; memory, descriptors, tasks and
 threads do not grow with events, streams or time; the log has no line at warning or above that
 nothing in the run explains.
+
+Ctrl-C ends the run in order, without a verdict. The exit code is 1 if anything was wrong.
 """
 
-import argparse
 import asyncio
 import json
 import os
@@ -19,6 +20,8 @@ import threading
 from functools import partial
 from typing import NamedTuple
 
+from tests.arguments import parser_of, positive
+from tests.endings import exit_with
 from tests.processes import server
 from tests.soak.callers import Tally, async_caller, guarded, sync_caller
 from tests.soak.leaks import Growth, growths
@@ -50,6 +53,7 @@ def lives(address: str, dice: random.Random, callers_done: threading.Event) -> l
         with server(
             *("--listen", address, "--grace", "5"),
             *("--log-level", "warning", "--log-format", "json"),
+            process_group=0,
         ) as running:
             seconds = dice.choice((1, 5, 20, 60))
             samples = [sample(running) for _ in range(2 * seconds) if not callers_done.wait(0.5)]
@@ -62,25 +66,32 @@ def lives(address: str, dice: random.Random, callers_done: threading.Event) -> l
     return found
 
 
-def main() -> None:
-    """Run the soak, print its results as one line of JSON, and fail if anything was wrong."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=7)
+def main() -> int:
+    """Run the soak, and print its results as JSON. Return 1 if anything was wrong."""
+    parser = parser_of("tests.soak", __doc__)
+    parser.add_argument("--minutes", type=positive, default=10, help="10 unless given")
+    parser.add_argument(
+        "--seed", type=int, default=7, help="of what the callers do; 7 unless given"
+    )
     arguments = parser.parse_args()
+    print(f"{arguments.minutes:g} minutes; the results are at their end", file=sys.stderr)
     dice = random.Random(arguments.seed)
     tally = Tally()
     address = f"unix:/tmp/ciosidecar-soak-{os.getpid()}.sock"
     ended: list[ShortLife] = []
     lives_dice, *callers_dice = (random.Random(dice.random()) for _ in range(CALLERS + 1))
     ended_calls, callers_done = threading.Event(), threading.Event()
-    threading.Timer(arguments.minutes * 60, ended_calls.set).start()
+    enough = threading.Event()
+    timer = threading.Timer(arguments.minutes * 60, ended_calls.set)
+    timer.start()
     serving = threading.Thread(
         target=lambda: ended.extend(lives(address, lives_dice, callers_done))
     )
     steady: list[Life] = []
     watching = threading.Thread(
-        target=lambda: steady.append(steady_life(arguments.minutes * 60, arguments.seed))
+        target=lambda: steady.append(
+            steady_life(arguments.minutes * 60, arguments.seed, enough=enough)
+        )
     )
     serving.start()
     watching.start()
@@ -99,16 +110,37 @@ def main() -> None:
     ]
     for caller in callers:
         caller.start()
+    try:
+        _wait_for(callers, callers_done, serving, watching)
+    except KeyboardInterrupt:
+        # A second one would leave the servers behind.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("\nending: the callers finish their streams, within a minute", flush=True)
+        timer.cancel()
+        ended_calls.set()
+        enough.set()
+        _wait_for(callers, callers_done, serving, watching)
+        raise
+    return report(tally, ended, steady)
+
+
+def _wait_for(
+    callers: list[threading.Thread],
+    callers_done: threading.Event,
+    serving: threading.Thread,
+    watching: threading.Thread,
+) -> None:
+    """Wait for the callers, and then for their servers."""
     for caller in callers:
         caller.join()
     callers_done.set()
     serving.join()
     watching.join()
-    report(tally, ended, steady)
 
 
-def report(tally: Tally, ended: list[ShortLife], steady: list[Life]) -> None:
-    """Print the results, and exit with 1 if anything was wrong."""
+def report(tally: Tally, ended: list[ShortLife], steady: list[Life]) -> int:
+    """Print the results. Return 1 if anything was wrong."""
     faults = [
         f"{life.end}: exit code {life.exit_code}"
         for life in ended
@@ -148,8 +180,8 @@ def report(tally: Tally, ended: list[ShortLife], steady: list[Life]) -> None:
             indent=1,
         )
     )
-    sys.exit(bool(faults))
+    return int(bool(faults))
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

@@ -1,6 +1,6 @@
 """Delivery to a sandbox that injects faults: each event once, in each person's order.
 
-    python -m tests.soak.delivery --events 100000 --people 5000 [--kill]
+    .venv/bin/python -m tests.soak.delivery --events 100000 --people 5000 [--kill]
 
 A sandbox with faults, a sidecar, a client that sends again what may be sent again. With `--kill`
 the sidecar is killed (SIGKILL) and started again while it works. What is checked: every event has
@@ -22,9 +22,12 @@ from typing import Any, Self
 
 import httpx
 from ciosidecar import Answer, Client, DeliveryOptions, StreamOptions
+from ciosidecar_sandbox.faults import BadFaults, read_faults
 
+from tests.arguments import parser_of, positive_int
 from tests.chaos.books import Arrival, Books, Fault, Sent, Told
 from tests.chaos.checker import check
+from tests.endings import exit_with
 from tests.processes import server
 from tests.sandbox.support import sandbox_process
 
@@ -171,30 +174,45 @@ def run(number: int, people: int, seed: int, faults: str, *, kill: bool) -> Book
             killer = threading.Thread(target=servers.kill_now_and_then, args=(book, number))
             if kill:
                 killer.start()
-            wanted = list(range(number))
-            while wanted:
-                with client.stream(
-                    CONFIG, options, deliver=DeliveryOptions(timeout_s=60)
-                ) as stream:
-                    feeding = threading.Thread(target=_feed, args=(stream, book, wanted))
-                    feeding.start()
-                    wanted = book.take(wanted, iter(stream))
-                    feeding.join()
-                    book.reconnects += stream.reconnects
-            servers.enough.set()
-            if kill:
-                killer.join()
-                book.kills = len(servers.kills)
+            try:
+                _deliver_all(client, book, options, servers.enough)
+            finally:
+                servers.enough.set()
+                if kill:
+                    killer.join()
+                    book.kills = len(servers.kills)
         book.compare(events_of(customerio.url))
         book.judge(arrivals_of(customerio.url), servers.kills)
     return book
 
 
-def _feed(stream: Any, book: Book, wanted: list[int]) -> None:
-    for index in wanted:
-        book.sent[index].sent.append(time.time())
-        stream.send(book.events[index], index)
-    stream.finish()
+def _deliver_all(
+    client: Client, book: Book, options: StreamOptions, enough: threading.Event
+) -> None:
+    wanted = list(range(len(book.events)))
+    while wanted:
+        with client.stream(CONFIG, options, deliver=DeliveryOptions(timeout_s=60)) as stream:
+            feeding = threading.Thread(target=_feed, args=(stream, book, wanted, enough))
+            feeding.start()
+            try:
+                wanted = book.take(wanted, iter(stream))
+            except KeyboardInterrupt:
+                enough.set()
+                raise
+            feeding.join()
+            book.reconnects += stream.reconnects
+
+
+def _feed(stream: Any, book: Book, wanted: list[int], enough: threading.Event) -> None:
+    try:
+        for index in wanted:
+            book.sent[index].sent.append(time.time())
+            stream.send(book.events[index], index)
+        stream.finish()
+    except Exception:
+        # After Ctrl-C, the stream is closed under this thread.
+        if not enough.is_set():
+            raise
 
 
 class _Servers:
@@ -216,7 +234,8 @@ class _Servers:
 
     def kill_now_and_then(self, book: Book, number: int) -> None:
         """Kill the sidecar each time another fifth of the events was answered."""
-        for due in range(number // 5, number, number // 5):
+        fifth = max(1, number // 5)
+        for due in range(fifth, number, fifth):
             while sum(book.results.values()) < due:
                 if self.enough.wait(0.05):
                     return
@@ -229,13 +248,17 @@ class _Servers:
             self.kills.append(Fault("kill", "sidecar", began, time.time()))
 
 
-def main() -> None:
-    """Run the soak and return its results."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--events", type=int, default=100_000)
-    options.add_argument("--people", type=int, default=5_000)
-    options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--faults", default=FAULTS)
+def main() -> int:
+    """Run the soak, and print its results. Return 1 if anything was wrong."""
+    options = parser_of("tests.soak.delivery", __doc__)
+    options.add_argument(
+        "--events", type=positive_int, default=100_000, help="100,000 unless given"
+    )
+    options.add_argument("--people", type=positive_int, default=5_000, help="5,000 unless given")
+    options.add_argument("--seed", type=int, default=1, help="of people and faults; 1 unless given")
+    options.add_argument(
+        "--faults", type=_faults, default=FAULTS, help=f"of the sandbox; {FAULTS} unless given"
+    )
     options.add_argument("--kill", action="store_true", help="kill the sidecar four times")
     chosen = options.parse_args()
     start = time.monotonic()
@@ -247,8 +270,18 @@ def main() -> None:
     )
     for fault in book.faults[:20]:
         print(fault, file=sys.stderr)
-    sys.exit(1 if book.faults else 0)
+    print("FAILED" if book.faults else "passed: each event was delivered once, in order")
+    return int(bool(book.faults))
+
+
+def _faults(text: str) -> str:
+    """Return a specification of the sandbox's faults, for `type=` of argparse."""
+    try:
+        read_faults(text)
+    except BadFaults as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from None
+    return text
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

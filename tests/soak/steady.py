@@ -1,16 +1,18 @@
 """One long life of a server under steady load, watched: nothing it holds may grow."""
 
+import argparse
 import asyncio
 import os
 import random
 import signal
-import sys
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.arguments import parser_of, positive, positive_int, require_known
+from tests.endings import exit_with
 from tests.processes import Server, server
 from tests.sandbox.support import sandbox_process
 from tests.soak.callers import Tally, Work, async_caller, guarded, sync_caller
@@ -30,6 +32,7 @@ WARM_EVENTS = 40_000
 _WARM_WITHIN_S = 90.0
 _STRAY_PAUSE_S = 0.1
 _INJECTED = Path(__file__).parent / "injected"
+_LEAKS = ("memory", "descriptor", "task", "thread")
 
 
 @dataclass
@@ -65,6 +68,7 @@ def steady_life(
     *,
     warm_events: int = WARM_EVENTS,
     leak: Mapping[str, str] | None = None,
+    enough: threading.Event | None = None,
 ) -> Life:
     """Run a server and its callers for a time.
 
@@ -73,20 +77,25 @@ def steady_life(
         seed: of what the callers do.
         warm_events: how many events are answered before.
         leak: the leak to inject, as environment variables of tests/soak/injected.
+        enough: ends the life early, in order.
     """
     life = Life()
     environment = dict(os.environ)
     if leak:
         environment |= {"PYTHONPATH": str(_INJECTED), **leak}
     with (
-        sandbox_process("--keep", "100", "--fault", FAULTS, "--seed", str(seed)) as customerio,
+        sandbox_process(
+            *("--keep", "100", "--fault", FAULTS, "--seed", str(seed)), process_group=0
+        ) as customerio,
         server(
             *("--listen", "127.0.0.1:0", "--customerio-url", customerio.url),
             *("--delivery-rate", "100000", "--log-level", "warning", "--log-format", "json"),
             env=environment,
+            process_group=0,
         ) as running,
     ):
-        _call_and_watch(life, running, random.Random(seed), seconds, warm_events)
+        enough = enough or threading.Event()
+        _call_and_watch(life, running, random.Random(seed), seconds, warm_events, enough)
         running.signal(signal.SIGTERM)
         life.exit_code, log = running.end()
         life.unexplained = unexplained(log)
@@ -94,7 +103,12 @@ def steady_life(
 
 
 def _call_and_watch(
-    life: Life, running: Server, dice: random.Random, seconds: float, warm_events: int
+    life: Life,
+    running: Server,
+    dice: random.Random,
+    seconds: float,
+    warm_events: int,
+    enough: threading.Event,
 ) -> None:
     ended = threading.Event()
     callers = [
@@ -104,22 +118,24 @@ def _call_and_watch(
     for caller in callers:
         caller.start()
     try:
-        _until_warm(running, warm_events)
+        _until_warm(running, warm_events, enough)
         until = time.monotonic() + seconds
         while time.monotonic() < until or len(life.samples) < _FEWEST_SAMPLES:
             life.samples.append(sample(running))
-            time.sleep(max(_SHORTEST_S, seconds / _SAMPLES))
+            if enough.wait(max(_SHORTEST_S, seconds / _SAMPLES)):
+                break
     finally:
         ended.set()
         for caller in callers:
             caller.join()
 
 
-def _until_warm(running: Server, events: int) -> None:
+def _until_warm(running: Server, events: int, enough: threading.Event) -> None:
     """Wait until so many events are answered, or until that takes too long."""
     give_up_at = time.monotonic() + _WARM_WITHIN_S
     while events and sample(running).events < events and time.monotonic() < give_up_at:
-        time.sleep(_SHORTEST_S)
+        if enough.wait(_SHORTEST_S):
+            return
 
 
 def _works(
@@ -147,14 +163,42 @@ def _works(
     ]
 
 
-def main() -> None:
-    """Run one life: `python -m tests.soak.steady SECONDS [NAME=VALUE…]`."""
-    leak = dict(argument.split("=", 1) for argument in sys.argv[2:])
-    life = steady_life(float(sys.argv[1]), 1, leak=leak)
+def main() -> int:
+    """Run one life, and print what was seen of it. Return 1 if anything was wrong."""
+    parser = parser_of(
+        "tests.soak.steady",
+        f"{__doc__}\n\nThe server is watched once it has answered {WARM_EVENTS:,} events.",
+    )
+    parser.add_argument("seconds", type=positive, help="how long the server is watched")
+    parser.add_argument(
+        "leak",
+        nargs="*",
+        type=_name_and_value,
+        metavar="NAME=VALUE",
+        help=f"a leak to inject: LEAK={_LEAKS[0]} LEAK_BYTES=1024, or LEAK={'|'.join(_LEAKS[1:])}",
+    )
+    options = parser.parse_args()
+    leak = dict(options.leak)
+    require_known(parser, "name", list(leak), ("LEAK", "LEAK_BYTES"))
+    require_known(parser, "leak", leak.get("LEAK", "").split(), _LEAKS)
+    if ("LEAK_BYTES" in leak) != ("memory" in leak.get("LEAK", "").split()):
+        parser.error("LEAK=memory and LEAK_BYTES belong together")
+    life = steady_life(options.seconds, 1, leak=leak)
     first, last = life.samples[0], life.samples[-1]
     print(first, last, life.tally, *life.growths, *life.faults, sep="\n")
-    sys.exit(bool(life.faults))
+    print("FAILED" if life.faults else "passed: nothing grew, and every event was answered")
+    return int(bool(life.faults))
+
+
+def _name_and_value(text: str) -> tuple[str, str]:
+    """Return both sides of NAME=VALUE. The number of LEAK_BYTES must be one."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    if name == "LEAK_BYTES":
+        positive_int(value)
+    return name, value
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

@@ -1,4 +1,4 @@
-"""A Customer.io that remembers when each request came, and from which sidecar: `python -m tests.engines.rate_store.counting_customerio`.
+"""A Customer.io that remembers when each request came, and from which sidecar: `.venv/bin/python -m tests.engines.rate_store.counting_customerio`.
 
 Whoever sends names itself in the person's id: `0-…`. GET /arrivals answers the times by name, GET /throttle/0/5 has the next
 five requests of `0` answered 429, GET /forget forgets all times.

@@ -34,6 +34,8 @@ def run(seconds: float, seed: int | None) -> int:
             round_seed = SystemRandom().randrange(2**32) if seed is None else seed
             try:
                 _round(watched, Random(round_seed))
+            except KeyboardInterrupt:
+                raise
             except BaseException:
                 print(f"wire: round {rounds + 1} harmed somebody. To replay it:")
                 print(f"  .venv/bin/python -m tests.fuzz wire --seed {round_seed}", flush=True)

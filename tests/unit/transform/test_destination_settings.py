@@ -49,7 +49,7 @@ def test_the_table_has_exactly_the_keys_that_are_read() -> None:
 def test_the_page_is_current() -> None:
     """docs/destination.md is what the table writes."""
     assert (DOCS / "destination.md").read_text(encoding="utf-8") == page(), (
-        "run: python -m docs.generate.destination docs/destination.md"
+        "run: .venv/bin/python -m docs.generate.destination docs/destination.md"
     )
 
 
