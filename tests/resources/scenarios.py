@@ -59,12 +59,15 @@ async def _with_server(work: Callable[[Server], Awaitable[None]], *arguments: st
     return found[0]
 
 
-async def _transform(running: Server, *items: v1.BatchItem) -> None:
+async def _transform(running: Server, *items: v1.BatchItem, status: int | None = None) -> None:
+    """Transform events. status: of each of them; None: any."""
     message = v1.Batch(batch_id=1, destination=1, items=items)
     request = v1.TransformRequest(destinations=[destination()], batch=message)
     async with stub_of(running) as stub:
         response = await stub.Transform(request, timeout=300)
-    assert len(response.results.statuses) == len(items)
+    statuses = list(response.results.statuses)
+    assert len(statuses) == len(items)
+    assert status is None or statuses == [status] * len(items)
 
 
 async def nested(depth: int) -> Figures:
@@ -85,12 +88,21 @@ async def keys(number: int) -> Figures:
 
 
 async def struct_keys(number: int) -> Figures:
-    """An event as a Struct with a number of keys."""
+    """An event as a Struct with a number of keys, where an event may have as many."""
+    item = _struct_item(number)
+    return await _with_server(lambda running: _transform(running, item, status=200), *LARGE_EVENTS)
+
+
+async def struct_keys_too_many(number: int) -> Figures:
+    """An event as a Struct with more keys than an event may have by default."""
+    item = _struct_item(number)
+    return await _with_server(lambda running: _transform(running, item, status=400))
+
+
+def _struct_item(keys: int) -> v1.BatchItem:
     typed = v1.RudderEvent(type="identify", user_id="u")
-    typed.traits.fields.update({f"key{one}": one for one in range(number)})
-    return await _with_server(
-        lambda running: _transform(running, v1.BatchItem(event=typed)), *LARGE_EVENTS
-    )
+    typed.traits.fields.update({f"key{one}": one for one in range(keys)})
+    return v1.BatchItem(event=typed)
 
 
 async def idle_streams(number: int) -> Figures:
