@@ -169,9 +169,14 @@ async def destinations(streams: int, of_each: int) -> Figures:
                     stub = await stack.enter_async_context(stub_of(running))
                     call = await _declared(stub, number * of_each, of_each)
                     stack.callback(call.cancel)
-                await _until_waiting(running, streams * of_each)
+                assert await asyncio.to_thread(_waiting, running) == streams * of_each
 
-        return await _with_server(hold, "--customerio-url", customerio.url)
+        return await _with_server(
+            hold,
+            *("--customerio-url", customerio.url, "--max-batch-events", str(of_each + 1)),
+            # The events of the first stream must not expire on a busy machine before the last one has begun.
+            *("--delivery-timeout-s", "3600"),
+        )
 
 
 async def _open(stub: Any, **opening: Any) -> Any:
@@ -183,7 +188,7 @@ async def _open(stub: Any, **opening: Any) -> Any:
 
 
 async def _declared(stub: Any, begin: int, number: int) -> Any:
-    """Return a delivering stream with an event for each of its destinations."""
+    """Return a delivering stream whose events, one for each of its destinations, are all with the server's delivery."""
     declared = [
         destination(one, CONFIG.replace(b'"site"', b'"site-%d"' % (begin + one)))
         for one in range(1, number + 1)
@@ -191,17 +196,15 @@ async def _declared(stub: Any, begin: int, number: int) -> Any:
     call = await _open(stub, destinations=declared, delivery=v1.DeliveryOptions())
     event = b'{"type":"track","userId":"u","event":"E"}'
     items = [v1.BatchItem(json=event, destination=one) for one in range(1, number + 1)]
+    # The last item is answered at once, when all before it were submitted.
+    items.append(v1.BatchItem(json=b"no JSON", destination=1))
     await call.write(v1.TransformStreamRequest(batch=v1.Batch(batch_id=1, items=items)))
+    answer = await call.read()
+    assert list(answer.results.statuses) == [400], answer
     return call
 
 
-async def _until_waiting(running: Server, number: int) -> None:
-    """Wait until so many events wait or are in flight, by the metrics."""
-    async with asyncio.timeout(280):
-        while await asyncio.to_thread(_waiting, running) < number:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-
-
 def _waiting(running: Server) -> float:
+    """Return how many events wait or are in flight, by the metrics."""
     metrics = metrics_of(running.admin)
     return metrics["ciosidecar_events_waiting"] + metrics["ciosidecar_events_in_flight"]
