@@ -38,11 +38,8 @@ async def test_events_of_many_keys(event: object) -> None:
 
 
 async def test_a_struct_of_too_many_keys_is_not_read() -> None:
-    """Five times as many keys as one that is read cost less than twice its CPU time."""
-    read = await scenarios.struct_keys(60_000)
-    rejected = await scenarios.struct_keys_too_many(300_000)
-    bounded(rejected, 150 * MB)
-    assert rejected.cpu_s < 2 * read.cpu_s, (read, rejected)
+    """Five times as many keys as an event may have about. What they would become takes 200 MB."""
+    bounded(await scenarios.struct_keys_too_many(300_000), 120 * MB)
 
 
 async def test_idle_streams() -> None:

@@ -1,5 +1,6 @@
 """A Struct is read as long as its JSON fits into an event."""
 
+import time
 from typing import Any
 
 import pytest
@@ -43,3 +44,15 @@ def test_what_cannot_fit_is_rejected(members: dict[str, Any]) -> None:
     """By its members, its names or its elements, and before the rest is read."""
     with pytest.raises(EventRejected, match="more than 4000 bytes"):
         StructReader(4_000).read(struct_of(members))
+
+
+def test_the_rejection_costs_less_than_reading() -> None:
+    """Of ten times as many members, in CPU time."""
+    few = struct_of({f"key{number}": number for number in range(6_000)})
+    many = struct_of({f"key{number}": number for number in range(60_000)})
+    begun_s = time.process_time()
+    StructReader(1_000_000).read(few)
+    read_s = time.process_time() - begun_s
+    with pytest.raises(EventRejected):
+        StructReader(100_000).read(many)
+    assert time.process_time() - begun_s - read_s < read_s
