@@ -21,10 +21,14 @@ SIZE = 131_072
 SCENARIOS: dict[str, Callable[[], Coroutine[Any, Any, scenarios.Figures]]] = {
     "20 events nested 100,000 deep": lambda: scenarios.nested(100_000),
     "an event of a million keys": lambda: scenarios.keys(1_000_000),
-    "a Struct of a million keys": lambda: scenarios.struct_keys(1_000_000),
+    "a Struct of a million keys, where an event may have them": lambda: scenarios.struct_keys(
+        1_000_000
+    ),
+    "a Struct of a million keys, by default": lambda: scenarios.struct_keys_too_many(1_000_000),
     "10,000 idle streams": lambda: scenarios.idle_streams(10_000),
     "100 readers that never read": lambda: scenarios.readers_that_never_read(100),
     "1,000 connections with half a frame": lambda: scenarios.half_open_connections(1_000),
+    "1,000 destinations on one stream, an event each": lambda: scenarios.destinations(1, 1_000),
     "10,000 destinations on one stream, an event each": lambda: scenarios.destinations(1, 10_000),
     "30,000 destinations on three streams, an event each": lambda: scenarios.destinations(
         3, 10_000

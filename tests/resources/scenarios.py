@@ -59,12 +59,15 @@ async def _with_server(work: Callable[[Server], Awaitable[None]], *arguments: st
     return found[0]
 
 
-async def _transform(running: Server, *items: v1.BatchItem) -> None:
+async def _transform(running: Server, *items: v1.BatchItem, status: int | None = None) -> None:
+    """Transform events. status: of each of them; None: any."""
     message = v1.Batch(batch_id=1, destination=1, items=items)
     request = v1.TransformRequest(destinations=[destination()], batch=message)
     async with stub_of(running) as stub:
         response = await stub.Transform(request, timeout=300)
-    assert len(response.results.statuses) == len(items)
+    statuses = list(response.results.statuses)
+    assert len(statuses) == len(items)
+    assert status is None or statuses == [status] * len(items)
 
 
 async def nested(depth: int) -> Figures:
@@ -85,12 +88,21 @@ async def keys(number: int) -> Figures:
 
 
 async def struct_keys(number: int) -> Figures:
-    """An event as a Struct with a number of keys."""
+    """An event as a Struct with a number of keys, where an event may have as many."""
+    item = _struct_item(number)
+    return await _with_server(lambda running: _transform(running, item, status=200), *LARGE_EVENTS)
+
+
+async def struct_keys_too_many(number: int) -> Figures:
+    """An event as a Struct with more keys than an event may have by default."""
+    item = _struct_item(number)
+    return await _with_server(lambda running: _transform(running, item, status=400))
+
+
+def _struct_item(keys: int) -> v1.BatchItem:
     typed = v1.RudderEvent(type="identify", user_id="u")
-    typed.traits.fields.update({f"key{one}": one for one in range(number)})
-    return await _with_server(
-        lambda running: _transform(running, v1.BatchItem(event=typed)), *LARGE_EVENTS
-    )
+    typed.traits.fields.update({f"key{one}": one for one in range(keys)})
+    return v1.BatchItem(event=typed)
 
 
 async def idle_streams(number: int) -> Figures:
@@ -157,9 +169,14 @@ async def destinations(streams: int, of_each: int) -> Figures:
                     stub = await stack.enter_async_context(stub_of(running))
                     call = await _declared(stub, number * of_each, of_each)
                     stack.callback(call.cancel)
-                await _until_waiting(running, streams * of_each)
+                assert await asyncio.to_thread(_waiting, running) == streams * of_each
 
-        return await _with_server(hold, "--customerio-url", customerio.url)
+        return await _with_server(
+            hold,
+            *("--customerio-url", customerio.url, "--max-batch-events", str(of_each + 1)),
+            # The events of the first stream must not expire on a busy machine before the last one has begun.
+            *("--delivery-timeout-s", "3600"),
+        )
 
 
 async def _open(stub: Any, **opening: Any) -> Any:
@@ -171,7 +188,7 @@ async def _open(stub: Any, **opening: Any) -> Any:
 
 
 async def _declared(stub: Any, begin: int, number: int) -> Any:
-    """Return a delivering stream with an event for each of its destinations."""
+    """Return a delivering stream whose events, one for each of its destinations, are all with the server's delivery."""
     declared = [
         destination(one, CONFIG.replace(b'"site"', b'"site-%d"' % (begin + one)))
         for one in range(1, number + 1)
@@ -179,17 +196,15 @@ async def _declared(stub: Any, begin: int, number: int) -> Any:
     call = await _open(stub, destinations=declared, delivery=v1.DeliveryOptions())
     event = b'{"type":"track","userId":"u","event":"E"}'
     items = [v1.BatchItem(json=event, destination=one) for one in range(1, number + 1)]
+    # The last item is answered at once, when all before it were submitted.
+    items.append(v1.BatchItem(json=b"no JSON", destination=1))
     await call.write(v1.TransformStreamRequest(batch=v1.Batch(batch_id=1, items=items)))
+    answer = await call.read()
+    assert list(answer.results.statuses) == [400], answer
     return call
 
 
-async def _until_waiting(running: Server, number: int) -> None:
-    """Wait until so many events wait or are in flight, by the metrics."""
-    async with asyncio.timeout(280):
-        while await asyncio.to_thread(_waiting, running) < number:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-
-
 def _waiting(running: Server) -> float:
+    """Return how many events wait or are in flight, by the metrics."""
     metrics = metrics_of(running.admin)
     return metrics["ciosidecar_events_waiting"] + metrics["ciosidecar_events_in_flight"]

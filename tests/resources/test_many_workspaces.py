@@ -4,7 +4,16 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from ciosidecar.v1 import service_pb2 as pb
 from ciosidecar_server.delivery.dispatcher import Dispatcher
+from ciosidecar_server.delivery.job import Job
+from ciosidecar_server.rpc.delivery_worker import DeliveryWorker
+from ciosidecar_server.rpc.destinations import KnownDestinations
+from ciosidecar_server.rpc.flow_control import FlowControl
+from ciosidecar_server.rpc.observer import NoRpcObserver
+from ciosidecar_server.rpc.tap import NoItemTap, StreamTap
+from ciosidecar_server.rpc.worker import Collected
+from ciosidecar_server.server_destinations import ServerDestinations
 from ciosidecar_server.settings import Settings
 from ciosidecar_transform.requests import RequestTemplate
 
@@ -53,3 +62,34 @@ async def test_a_drain_takes_turns() -> None:
         await asyncio.sleep(0)
         turns += 1
     assert turns > 5
+
+
+async def test_a_full_stream_looks_at_its_workspaces_in_turns() -> None:
+    """For jobs to send back, while it reads no further. One job of a workspace never is one of them."""
+    dispatcher = Dispatcher(Settings(customerio_url=URL))
+    workspaces = [dispatcher.workspace(template(one)) for one in range(MANY)]
+    flow = FlowControl(MANY, 1)
+
+    def count_one_of_each() -> None:
+        for workspace in workspaces:
+            flow.count(workspace, Job(None, (), 0.0, None, 0))  # type: ignore[arg-type]
+
+    count_one_of_each()
+    assert flow.over_share() == []
+    count_one_of_each()
+    assert len(flow.over_share()) == MANY
+    worker = DeliveryWorker(
+        dispatcher,
+        KnownDestinations(MANY, ServerDestinations(Settings())),
+        Settings(),
+        pb.DeliveryOptions(),
+        Collected(pb.DeliverResponse, 1_000).output,
+        flow,
+        NoRpcObserver(),
+        StreamTap(NoItemTap()),
+    )
+    looking: list[asyncio.Future[None]] = []
+    share = await longest_share(lambda: looking.append(asyncio.ensure_future(worker._make_room())))
+    assert looking[0].done()
+    assert share < 0.7
+    worker.abandon()

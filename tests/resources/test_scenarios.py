@@ -37,6 +37,11 @@ async def test_events_of_many_keys(event: object) -> None:
     bounded(await event(60_000), 120 * MB)
 
 
+async def test_a_struct_of_too_many_keys_is_not_read() -> None:
+    """Five times as many keys as an event may have about. What they would become takes 200 MB."""
+    bounded(await scenarios.struct_keys_too_many(300_000), 120 * MB)
+
+
 async def test_idle_streams() -> None:
     """40 KB each."""
     bounded(await scenarios.idle_streams(500), 25 * MB)

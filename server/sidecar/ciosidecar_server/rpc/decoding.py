@@ -8,13 +8,13 @@ from ciosidecar_transform import AnyDestination, Outcome
 from ciosidecar_transform.json_text import repair_surrogates
 from ciosidecar_transform.outcomes import ErrorCode, EventRejected, rejected
 from ciosidecar_transform.settings.connections import Connection
-from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from msgspec import DecodeError, Raw
 from msgspec.json import encode, format
 
 from .counting import DestinationLabel
 from .destinations import KnownDestinations
+from .structs import StructReader, too_large
 
 _TEXTS = {
     "type": "type",
@@ -114,12 +114,11 @@ class BatchDecoder:
             return _rejected(position, item, label, _NEGATIVE_ATTEMPT)
         if not json:
             try:
-                json = _other_event_json(item)
+                json = _other_event_json(item, self._max_event_bytes)
             except EventRejected as rejection:
                 return _rejected(position, item, label, rejection)
         if len(json) > self._max_event_bytes:
-            text = f"the event has more than {self._max_event_bytes} bytes"
-            return _rejected(position, item, label, EventRejected(ErrorCode.TOO_LARGE, text))
+            return _rejected(position, item, label, too_large(self._max_event_bytes))
         connection = self._connection_of(item.connection or self._default_connection)
         return DecodedEvent(
             position, item, label, json, destination, connection, self._hides_credentials
@@ -140,18 +139,18 @@ def _rejected(
     return RejectedItem(position, item, label, rejected(rejection))
 
 
-def _other_event_json(item: pb.BatchItem) -> bytes:
+def _other_event_json(item: pb.BatchItem, max_event_bytes: int) -> bytes:
     payload = item.WhichOneof("payload")
     if payload == "json":
         return item.json
     if payload == "event":
-        return _typed_event_json(item.event)
+        return _typed_event_json(item.event, StructReader(max_event_bytes))
     raise EventRejected(
         ErrorCode.INVALID_ITEM, "the item has neither an event nor a request (rule 12.1)"
     )
 
 
-def _typed_event_json(typed: pb.RudderEvent) -> bytes:
+def _typed_event_json(typed: pb.RudderEvent, structs: StructReader) -> bytes:
     event: dict[str, Any] = {}
     for field, key in _TEXTS.items():
         text = getattr(typed, field)
@@ -162,18 +161,20 @@ def _typed_event_json(typed: pb.RudderEvent) -> bytes:
             event[key] = _time_text(getattr(typed, field))
     for field, key in _OBJECTS.items():
         if typed.HasField(field):  # type: ignore[arg-type]
-            value = _object(getattr(typed, field), field)
+            value = _object(getattr(typed, field), field, structs)
             if value is not None:
                 event[key] = value
     return encode(event)
 
 
-def _object(json_object: pb.JsonObject, field: str) -> Raw | dict[str, Any] | None:
+def _object(
+    json_object: pb.JsonObject, field: str, structs: StructReader
+) -> Raw | dict[str, Any] | None:
     form = json_object.WhichOneof("form")
     if form is None or (form == "json" and not json_object.json):
         return None
     if form == "fields":
-        return _struct(json_object.fields)
+        return structs.read(json_object.fields)
     try:
         # format() accepts one value only: the text cannot add members to the event around it.
         return Raw(format(json_object.json, indent=-1))
@@ -185,27 +186,6 @@ def _object(json_object: pb.JsonObject, field: str) -> Raw | dict[str, Any] | No
     except (DecodeError, RecursionError):
         raise EventRejected(ErrorCode.INVALID_JSON, f"{field} is not JSON (rule 1.1)") from None
     return Raw(json_object.json)
-
-
-def _struct(fields: Struct) -> dict[str, Any]:
-    # Sorted: the order of a protobuf map differs between processes, and event ids hash it (rule 5.6).
-    return {name: _plain(value) for name, value in sorted(fields.fields.items())}
-
-
-def _plain(value: Value) -> Any:
-    kind = value.WhichOneof("kind")
-    if kind == "number_value":
-        number = value.number_value
-        return int(number) if number.is_integer() and abs(number) < 2**63 else number
-    if kind == "struct_value":
-        return _struct(value.struct_value)
-    if kind == "list_value":
-        return _list(value.list_value)
-    return None if kind in (None, "null_value") else getattr(value, kind)
-
-
-def _list(values: ListValue) -> list[Any]:
-    return [_plain(value) for value in values.values]
 
 
 def _time_text(time: Timestamp) -> str:

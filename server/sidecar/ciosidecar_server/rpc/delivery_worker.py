@@ -22,6 +22,7 @@ from .observer import RpcObserver
 from .resend_gate import ResendGate
 from .results_encoder import Reporting, Response, ResultsEncoder
 from .tap import StreamTap
+from .turns import Turns
 from .worker import Output
 
 # Results of a batch wait so long for others to share their message. The last ones do not wait.
@@ -122,12 +123,15 @@ class DeliveryWorker(Generic[Response]):
         while not self._flow_control.available:
             await self._until(lambda: self._flow_control.available, _LOOK_S)
             if not self._flow_control.available:
-                self._make_room()
+                await self._make_room()
 
-    def _make_room(self) -> None:
-        """Send back the jobs of workspaces in trouble that are beyond their share."""
+    async def _make_room(self) -> None:
+        """Send back the jobs of workspaces in trouble that are beyond their share, in turns with other callers."""
         alone = self._known.alone
-        for workspace in self._flow_control.workspaces:
+        turns = Turns()
+        for workspace in self._flow_control.over_share():
+            if turns.over:
+                await turns.next()
             outcome = workspace.beyond_share(alone=alone)
             if outcome is not None:
                 workspace.send_back(self._flow_control.excess(workspace), outcome)

@@ -1,7 +1,7 @@
 """Flow control of a delivering stream: its outstanding events and bytes, by workspace."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ..delivery.job import Job
 from ..delivery.workspace_queue import WorkspaceQueue
@@ -35,9 +35,18 @@ class FlowControl:
         return self._events < self._max_events and self._bytes < self._max_bytes
 
     @property
-    def workspaces(self) -> list[WorkspaceQueue]:
+    def workspaces(self) -> Collection[WorkspaceQueue]:
         """The workspaces that have jobs of this stream."""
-        return list(self._outstanding)
+        return self._outstanding.keys()
+
+    def over_share(self) -> list[WorkspaceQueue]:
+        """Return the workspaces with jobs beyond the share that they have while they are in trouble."""
+        # Most workspaces of a stream with thousands of them have one job, which is never beyond a share.
+        return [
+            workspace
+            for workspace, outstanding in self._outstanding.items()
+            if len(outstanding.jobs) > 1 and self._over(len(outstanding.jobs), outstanding.size)
+        ]
 
     def add(self, events: int, size: int) -> None:
         """Add outstanding events and bytes."""
@@ -89,7 +98,7 @@ class FlowControl:
         return excess
 
     def _over(self, events: int, size: int) -> bool:
-        part = 2 * max(_FEW_WORKSPACES, len(self._outstanding))
+        part = 2 * max(_FEW_WORKSPACES, len(self.workspaces))
         return events * part > self._max_events or size * part > self._max_bytes
 
 
