@@ -20,6 +20,7 @@ from tests.chaos.books import Arrival, Books
 from tests.chaos.callers import LAST_ROUNDS_S, Caller, start
 from tests.chaos.checker import Verdict, check
 from tests.chaos.events import Plan
+from tests.chaos.probes import Probes
 from tests.chaos.proxy import Proxy
 from tests.chaos.sidecars import Sidecars
 from tests.sandbox.support import sandbox_process
@@ -125,6 +126,7 @@ class Run:
                     {"SSL_CERT_FILE": str(ca)},
                 )
             )
+            probes = stack.enter_context(Probes(between, sandbox.url, serving, ca))
             callers = self._callers(between, serving, ca)
             threads = start(callers)
             injected = self._inject(between, serving, admin, callers)
@@ -132,7 +134,7 @@ class Run:
         # The proxy notes a fault when its connection ends, the last ones with the proxy.
         faults = [*serving.faults, *(f for link in between.links.values() for f in link.faults)]
         events = [event for caller in callers for event in caller.book]
-        books = Books(events, self._arrivals, faults, REQUEST_TIMEOUT_S)
+        books = Books(events, self._arrivals, faults, REQUEST_TIMEOUT_S, probes.starved)
         problems = [problem for caller in callers for problem in caller.problems]
         return Outcome(
             books=books,
