@@ -2,7 +2,7 @@
 
     python -m tests.chaos --minutes 60 --seed 7
 
-Ctrl-C ends the run in order, with what it has.
+Ctrl-C ends the run in order, with what it has. The exit code is 3 if the machine was too busy for a judgement.
 """
 
 import argparse
@@ -16,7 +16,14 @@ import msgspec
 
 from tests.chaos.books import MARK, Books
 from tests.chaos.checker import check
-from tests.chaos.report import print_history, print_outcome, progress_printer, write_books
+from tests.chaos.report import (
+    exit_code,
+    print_history,
+    print_outcome,
+    print_too_busy,
+    progress_printer,
+    write_books,
+)
 from tests.chaos.run import Run
 
 
@@ -48,17 +55,18 @@ def main() -> None:
             f"the books are in {file}; check them again with: python -m tests.chaos --check {file}"
         )
         print(f"replay the schedule with: make chaos MINUTES={chosen.minutes:g} SEED={chosen.seed}")
-    sys.exit(not is_good)
+    sys.exit(exit_code(outcome.verdict, outcome.problems))
 
 
 def _check_again(file: Path) -> int:
     """Check the books in a file, and print what each broken rule is about."""
     books = msgspec.json.decode(file.read_bytes(), type=Books)
-    violations = check(books).violations
-    for violation in violations:
+    verdict = check(books)
+    for violation in verdict.violations:
         print(violation)
         print_history(books, {violation.mark, *MARK.findall(violation.text)})
-    return int(bool(violations))
+    print_too_busy(verdict)
+    return exit_code(verdict)
 
 
 if __name__ == "__main__":

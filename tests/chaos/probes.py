@@ -17,7 +17,7 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.sidecars import Sidecars
 
 EVERY_S = 0.25
-LATE_S = 1.0
+LATE_S = 0.5
 """Each probe takes some milliseconds. One that takes longer than this shows that a program got no CPU."""
 _TIMEOUT_S = 30.0
 
@@ -64,12 +64,14 @@ class Probes:
             self._channel.close()
 
     def _run(self, name: str, probe: Callable[[], bool]) -> None:
+        # The pause before a probe may be too long too.
+        due = time.time() + EVERY_S
         while not self._enough.wait(EVERY_S):
-            start = time.time()
             shows_something = probe()
             end = time.time()
-            if shows_something and end - start > LATE_S:
-                self.starved.append(Fault("starved", name, start, end))
+            if shows_something and end - due > LATE_S:
+                self.starved.append(Fault("starved", name, due, end))
+            due = end + EVERY_S
 
     def _wake(self) -> bool:
         """Sleep, and return True: only this process's threads can make it late."""
