@@ -57,21 +57,21 @@ async def stream_to(
             await caller.vanish()
 
 
-def capabilities(stub: v1.SidecarServiceStub, timeout_s: float = WITHIN_S) -> Awaitable[object]:
+async def capabilities(channel: aio.Channel, timeout_s: float = WITHIN_S) -> None:
     """Make a call that concerns no event."""
-    call: Awaitable[object] = stub.GetCapabilities(v1.GetCapabilitiesRequest(), timeout=timeout_s)
-    return call
+    stub = v1.SidecarServiceStub(channel)
+    await stub.GetCapabilities(v1.GetCapabilitiesRequest(), timeout=timeout_s)
 
 
 async def code_of_a_call(
     address: str,
-    make: Callable[[v1.SidecarServiceStub], Awaitable[object]] = capabilities,
+    make: Callable[[aio.Channel], Awaitable[None]] = capabilities,
     credentials: grpc.ChannelCredentials | None = None,
 ) -> grpc.StatusCode:
     """Return the code with which a call on a new connection ends."""
     async with channel_to(address, credentials) as channel:
         try:
-            await make(v1.SidecarServiceStub(channel))
+            await make(channel)
         except aio.AioRpcError as failure:
             return failure.code()
     return grpc.StatusCode.OK

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import grpc
 import httpx
@@ -36,6 +36,7 @@ class Probes:
             timeout=_TIMEOUT_S,
         )
         self._channel: grpc.Channel | None = None
+        self._health: Any = None
         self._channel_after = -1
         """The number of the sidecar's faults when the channel was opened."""
         self._enough = threading.Event()
@@ -103,9 +104,8 @@ class Probes:
             return False
         if self._channel_after != number:
             self._open_channel(number)
-        stub = health_pb2_grpc.HealthStub(self._channel)
         try:
-            stub.Check(health_pb2.HealthCheckRequest(), timeout=_TIMEOUT_S)
+            self._health.Check(health_pb2.HealthCheckRequest(), timeout=_TIMEOUT_S)
         except grpc.RpcError as failure:
             is_late = failure.code() is grpc.StatusCode.DEADLINE_EXCEEDED
             return is_late and self._serving.begun == number
@@ -118,4 +118,5 @@ class Probes:
         self._channel = grpc.secure_channel(
             f"{host}:{port}", self._credentials, [("grpc.use_local_subchannel_pool", 1)]
         )
+        self._health = health_pb2_grpc.HealthStub(self._channel)
         self._channel_after = number

@@ -27,6 +27,7 @@ from tests.sandbox.support import sandbox_process
 from tests.security.pem import Files
 
 REQUEST_TIMEOUT_S = 4.0
+EVENTS_A_SECOND = 120.0
 SANDBOX_FAULTS = (
     "429=0.1",
     "503=0.1",
@@ -89,7 +90,7 @@ class Run:
 
     seconds: float
     seed: int
-    events_a_second: float = 120.0
+    events_a_second: float = EVENTS_A_SECOND
     show: Callable[[Progress], None] = lambda _progress: None
     enough: threading.Event = field(default_factory=threading.Event)
     _arrivals: list[Arrival] = field(default_factory=list)

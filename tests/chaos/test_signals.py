@@ -4,12 +4,12 @@ import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable
 from typing import Any
 
 import httpx
 import pytest
 from ciosidecar import v1
+from grpc import aio
 
 from tests.chaos.beside import (
     FAULTY,
@@ -50,7 +50,7 @@ async def test_a_sidecar_is_stopped_past_the_deadlines_and_goes_on() -> None:
                 stopped.signal(signal.SIGSTOP)
                 for request in held[: EVENTS // 2]:
                     request.release()
-                assert await code_of_a_call(stopped.addresses[0], call) in MAY_BE_SENT_AGAIN
+                assert await code_of_a_call(stopped.addresses[0], deliver) in MAY_BE_SENT_AGAIN
                 await asyncio.sleep(DEADLINE_S)
                 customerio.rule = lambda _request: OK
                 stopped.signal(signal.SIGCONT)
@@ -75,14 +75,13 @@ async def held_requests(customerio: FakeCustomerio, number: int) -> list[Any]:
         await customerio.arrived(len(customerio.requests) + 1)
 
 
-def call(stub: v1.SidecarServiceStub) -> Awaitable[object]:
+async def deliver(channel: aio.Channel) -> None:
     """Deliver an event by a call of its own."""
     request = v1.DeliverRequest(
         destinations=[v1.Destination(reference_id=1, config_json=FAULTY)],
         batch=v1.Batch(destination=1, items=[item(event("the call", "of the call"))]),
     )
-    made: Awaitable[object] = stub.Deliver(request, timeout=1)
-    return made
+    await v1.SidecarServiceStub(channel).Deliver(request, timeout=1)
 
 
 async def test_customerio_is_stopped_and_goes_on() -> None:
