@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, NamedTuple
 
+from tests.listeners import close_listener
+
 WITHIN_S = 20
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -253,7 +255,7 @@ async def fake_customerio(
     try:
         yield server
     finally:
-        listener.close()
+        await close_listener(listener)
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

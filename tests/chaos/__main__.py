@@ -3,7 +3,8 @@
     .venv/bin/python -m tests.chaos --minutes 60 --seed 7
 
 Ctrl-C ends the run in order, with what it has; a second one stops at once. The last results of the callers come after
-the minutes, within two more. The exit code is 1 if a promise was broken, and 2 for wrong arguments.
+the minutes, within two more. The exit code is 1 if a promise was broken, 2 for wrong arguments, and 3 if
+the machine was too busy for a judgement.
 """
 
 import secrets
@@ -17,7 +18,15 @@ import msgspec
 from tests.arguments import parser_of, positive
 from tests.chaos.books import MARK, Books
 from tests.chaos.checker import check
-from tests.chaos.report import PASSED, print_history, print_outcome, progress_printer, write_books
+from tests.chaos.report import (
+    PASSED,
+    exit_code,
+    print_history,
+    print_outcome,
+    print_too_busy,
+    progress_printer,
+    write_books,
+)
 from tests.chaos.run import Run
 from tests.endings import exit_with
 
@@ -58,7 +67,7 @@ def main() -> int:
             f" .venv/bin/python -m tests.chaos --check {file}"
         )
         print(f"replay the schedule with: make chaos MINUTES={chosen.minutes:g} SEED={chosen.seed}")
-    return int(not is_good)
+    return exit_code(outcome.verdict, outcome.problems)
 
 
 def _check_again(file: Path) -> int:
@@ -74,13 +83,15 @@ def _check_again(file: Path) -> int:
     if not books.sent:
         print(f"{file} does not hold the books of a run: there is no event in it.", file=sys.stderr)
         return 2
-    violations = check(books).violations
-    for violation in violations:
+    verdict = check(books)
+    for violation in verdict.violations:
         print(violation)
         print_history(books, {violation.mark, *MARK.findall(violation.text)})
-    if not violations:
+    print_too_busy(verdict)
+    code = exit_code(verdict)
+    if not code:
         print(PASSED)
-    return int(bool(violations))
+    return code
 
 
 if __name__ == "__main__":

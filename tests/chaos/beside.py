@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,6 +19,8 @@ HEALTHY = b'{"siteID": "healthy", "apiKey": "key", "datacenter": "EU"}'
 LOOPBACK = ("--listen", "127.0.0.1:0")
 # The healthy caller must not wait for the faulty one's time limits, which are longer than that.
 IN_TIME_S = 8.0
+MAY_BE_SENT_AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+"""Codes of a call after which a client sends its events again."""
 _PAUSE_S = 0.05
 
 
@@ -53,6 +55,26 @@ async def stream_to(
             yield caller
         finally:
             await caller.vanish()
+
+
+async def capabilities(channel: aio.Channel, timeout_s: float = WITHIN_S) -> None:
+    """Make a call that concerns no event."""
+    stub = v1.SidecarServiceStub(channel)
+    await stub.GetCapabilities(v1.GetCapabilitiesRequest(), timeout=timeout_s)
+
+
+async def code_of_a_call(
+    address: str,
+    make: Callable[[aio.Channel], Awaitable[None]] = capabilities,
+    credentials: grpc.ChannelCredentials | None = None,
+) -> grpc.StatusCode:
+    """Return the code with which a call on a new connection ends."""
+    async with channel_to(address, credentials) as channel:
+        try:
+            await make(channel)
+        except aio.AioRpcError as failure:
+            return failure.code()
+    return grpc.StatusCode.OK
 
 
 class Healthy:

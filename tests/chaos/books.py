@@ -106,3 +106,5 @@ class Books:
     faults: list[Fault] = field(default_factory=list)
     request_timeout_s: float = 10.0
     """The time after which the sidecar gives a request up."""
+    starved: list[Fault] = field(default_factory=list)
+    """Times in which a program got no CPU. Link: machine (the callers' process), proxy, sandbox or sidecar."""

@@ -22,13 +22,16 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from tests.chaos.books import Arrival, Books, Fault, Sent, Told
+from tests.chaos.starvation import LATE_READ_S, Starvation
 
 CLOCK_MARGIN_S = 0.05
 """Two processes of one machine read one clock, but not at one moment."""
 GRACE_S = 5.0
 """Time in which the sidecar finds out that a caller is gone, or reads what it was sent."""
-LATE_READ_S = 3.0
-"""Time in which a busy sandbox reads bytes, or a busy caller results, that were sent before."""
+MOST_STARVED = 0.5
+"""The share of a run's time in which a program may get no CPU. Beyond it, the run shows nothing."""
+MOST_EXPLAINED = 0.05
+"""The share of the repeats that may have no other reason than that."""
 FINAL_FAULTS = frozenset(
     ("400", "402", "404", "405", "406", "409", "410", "411", "413", "422", "207")
 )
@@ -57,6 +60,19 @@ class Verdict:
     repeats: int = 0
     reordered: int = 0
     """Events that a lost connection let pass an earlier one, as docs/delivery.md allows."""
+    seconds: float = 0.0
+    starved_s: float = 0.0
+    """The part of the run in which a program got no CPU, and the repeats that only this explains."""
+    starved_repeats: int = 0
+
+    @property
+    def too_busy(self) -> str:
+        """Return why the machine was too busy for a judgement; "" if it was not."""
+        if self.starved_s > MOST_STARVED * self.seconds:
+            return f"a program got no CPU in {self.starved_s:.0f} of {self.seconds:.0f} s"
+        if self.starved_repeats > MOST_EXPLAINED * self.repeats:
+            return f"{self.starved_repeats:,} of {self.repeats:,} repeats have no other reason"
+        return ""
 
 
 def check(books: Books) -> Verdict:
@@ -68,6 +84,7 @@ class _Check:
     def __init__(self, books: Books) -> None:
         self._books = books
         self._verdict = Verdict()
+        self._starvation = Starvation(books.starved, books.request_timeout_s)
         self._arrivals: dict[str, list[Arrival]] = defaultdict(list)
         for arrival in sorted(books.arrivals, key=lambda one: one.number):
             for mark in arrival.marks:
@@ -91,7 +108,16 @@ class _Check:
         for arrival in self._books.arrivals:
             if not arrival.marks or not known.issuperset(arrival.marks):
                 self._violate("unknown", ",".join(arrival.marks), f"arrival {arrival.number}")
+        self._measure_starvation()
         return self._verdict
+
+    def _measure_starvation(self) -> None:
+        times = [at for event in self._books.sent for at in event.sent]
+        times += [told.at for event in self._books.sent for told in event.told]
+        if times:
+            start, end = min(times), max(times)
+            self._verdict.seconds = end - start
+            self._verdict.starved_s = self._starvation.seconds(start, end)
 
     def _violate(self, rule: str, mark: str, text: str) -> None:
         self._verdict.violations.append(Violation(rule, mark, text))
@@ -136,7 +162,10 @@ class _Check:
         text = f"told {told.status} {told.code}; {_shown(arrivals)}"
         is_refused = any(_is_final_refusal(one) for one in arrivals)
         accepted = [one for one in arrivals if one.result == "accepted"]
-        if not is_refused or any(not self._excuse(event, one) for one in accepted):
+        if not is_refused or not all(
+            self._excuse(event, one) or self._starvation.excuse(event, one, arrivals)
+            for one in accepted
+        ):
             self._violate("told wrongly", event.mark, text)
 
     def _check_blocked(
@@ -153,9 +182,14 @@ class _Check:
         self._verdict.repeats += len(arrivals) - 1
         excuses = [self._excuse(event, arrival) for arrival in arrivals]
         without = [one for one, excuse in zip(arrivals, excuses, strict=True) if not excuse]
+        found = [excuse for excuse in excuses if excuse]
+        if len(without) > 1:
+            starved = {one.number: self._starvation.excuse(event, one, arrivals) for one in without}
+            without = [one for one in without if not starved[one.number]]
+            found += [f"starved: {program}" for program in starved.values() if program]
+            self._verdict.starved_repeats += sum(1 for program in starved.values() if program)
         if len(without) > 1:
             self._violate("repeat", event.mark, _shown(without))
-        found = [excuse for excuse in excuses if excuse]
         self._verdict.explanations.update(found[: len(arrivals) - 1])
         self._verdict.explanations["unexplained"] += max(0, len(without) - 1)
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.chaos.books import Fault
+from tests.listeners import close_listener
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -33,6 +34,7 @@ the server, is changed, which TLS notices.
 """
 _CHUNK_BYTES = 65_536
 _THROTTLED_BYTES_A_SECOND = 2_000
+_END_WITHIN_S = 10.0
 _Call = Callable[[], Coroutine[Any, Any, Any]]
 
 
@@ -43,7 +45,7 @@ class _Cut(Exception):
 class _Connection:
     def __init__(self, link: "Link", client: asyncio.StreamWriter, server: asyncio.StreamWriter):
         self._link = link
-        self._writers = (client, server)
+        self.writers = (client, server)
         host, port = server.get_extra_info("sockname")[:2]
         self.peer = f"{host}:{port}"
         self.answered = False
@@ -74,22 +76,24 @@ class _Connection:
             asyncio.get_running_loop().call_later(duration_s, self.abort)
 
     def abort(self) -> None:
-        """Close both sides without a word."""
+        """Close both sides without a word, and note the fault before anyone can see it end."""
+        self.note()
         self._over.set()
-        for writer in self._writers:
+        for writer in self.writers:
             writer.transport.abort()
 
     def close(self) -> None:
         """End the connection: in order, or cut if a fault is in force."""
         if self._kind:
             self.abort()
-        for writer in self._writers:
+        self._over.set()
+        for writer in self.writers:
             writer.close()
         self.note()
 
     async def pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         """Pass bytes on in one direction, until either side ends."""
-        to_server = sink is self._writers[1]
+        to_server = sink is self.writers[1]
         while chunk := await source.read(_CHUNK_BYTES):
             changed = await self._through_fault(chunk, to_server=to_server)
             sink.write(changed)
@@ -135,6 +139,7 @@ class Link:
         self.faults: list[Fault] = []
         self.injected: Counter[str] = Counter()
         self._connections: set[_Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def note(self, kind: str, start: float, peer: str) -> None:
         """Note a fault that ends now."""
@@ -163,26 +168,57 @@ class Link:
             connection.abort()
 
     async def accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
-        with suppress(OSError, AttributeError):
-            assert self.upstream is not None
-            server_reader, server = await asyncio.open_connection(*self.upstream)
-            connection = _Connection(self, client, server)
-            self._connections.add(connection)
-            pumps = [
-                asyncio.ensure_future(connection.pump(reader, server)),
-                asyncio.ensure_future(connection.pump(server_reader, client)),
-            ]
-            try:
-                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for pump in pumps:
-                    pump.cancel()
-                await asyncio.gather(*pumps, return_exceptions=True)
-                connection.close()
-                self._connections.discard(connection)
-            return
-        client.transport.abort()
+        """Serve one connection until both of its sides are closed, or closed at once by `cancel`."""
+        writers = [client]
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            if self.upstream is not None:
+                server_reader, server = await asyncio.open_connection(*self.upstream)
+                writers.append(server)
+                await self._serve(_Connection(self, client, server), reader, server_reader)
+                await _closed(writers)
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            for writer in writers:
+                writer.transport.abort()
+            await _closed(writers)
+            self._tasks.discard(task)
+
+    def cancel(self) -> None:
+        """Close every connection at once, also one that leads nowhere yet."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _serve(
+        self,
+        connection: _Connection,
+        reader: asyncio.StreamReader,
+        server_reader: asyncio.StreamReader,
+    ) -> None:
+        client, server = connection.writers
+        self._connections.add(connection)
+        pumps = [
+            asyncio.ensure_future(connection.pump(reader, server)),
+            asyncio.ensure_future(connection.pump(server_reader, client)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            connection.close()
+            self._connections.discard(connection)
+
+
+async def _closed(writers: list[asyncio.StreamWriter]) -> None:
+    """Wait until the connections are closed, in order or not."""
+    for writer in writers:
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 class Proxy:
@@ -242,9 +278,12 @@ class Proxy:
 
     async def _end(self) -> None:
         for server in self._servers:
-            server.close()
+            await close_listener(server)
         for link in self.links.values():
             link.cut_all()
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=5)
+            link.cancel()
+        until = time.monotonic() + _END_WITHIN_S
+        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            if time.monotonic() > until:
+                raise TimeoutError(f"{len(tasks)} tasks of the proxy do not end")
+            await asyncio.wait(tasks, timeout=0.1)

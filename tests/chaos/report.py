@@ -4,15 +4,19 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from tests.chaos.books import Books
+from tests.chaos.checker import Verdict
+from tests.chaos.probes import LATE_S
 from tests.chaos.run import Outcome, Progress
 
 PASSED = "passed: no rule was broken"
+TOO_BUSY = 3
+"""The exit code of a run that broke no rule, on a machine that was too busy to show anything."""
 _MAX_SHOWN = 30
 
 
@@ -39,7 +43,7 @@ def progress_printer() -> Callable[[Progress], None]:
 
 
 def print_outcome(outcome: Outcome, took_s: float) -> bool:
-    """Print the table of a run. Return True if no promise was broken."""
+    """Print the table of a run. Return True if no promise was broken, and the machine was not too busy."""
     verdict = outcome.verdict
     print(f"\n{took_s:.0f} s")
     for name, number in (
@@ -50,6 +54,11 @@ def print_outcome(outcome: Outcome, took_s: float) -> bool:
         ("arrivals that repeat an earlier one", verdict.repeats),
         ("reconnects of streams", outcome.reconnects),
         ("events that a lost connection let pass an earlier one", verdict.reordered),
+        (
+            f"of {verdict.seconds:,.0f} s, in which a program got no CPU for {LATE_S:g} s or longer",
+            round(verdict.starved_s),
+        ),
+        ("repeats that only this explains", verdict.starved_repeats),
     ):
         print(f"  {number:>9,}  {name}")
     _print_counts("faults injected", outcome.injected)
@@ -61,13 +70,30 @@ def print_outcome(outcome: Outcome, took_s: float) -> bool:
         print("NOTE: no arrival was repeated, so this run says nothing about repeats")
     if verdict.violations:
         _print_counts("broken rules", Counter(violation.rule for violation in verdict.violations))
+    print_too_busy(verdict)
     broken = outcome.problems + [str(violation) for violation in verdict.violations]
-    print(f"FAILED: broken promises: {len(broken):,}" if broken else PASSED, flush=True)
+    if broken:
+        print(f"FAILED: broken promises: {len(broken):,}", flush=True)
+    elif not verdict.too_busy:
+        print(PASSED, flush=True)
     for text in broken[:_MAX_SHOWN]:
         print(f"  {text}", file=sys.stderr)
     if len(broken) > _MAX_SHOWN:
         print(f"  and {len(broken) - _MAX_SHOWN:,} more", file=sys.stderr)
-    return not broken
+    return not broken and not verdict.too_busy
+
+
+def print_too_busy(verdict: Verdict) -> None:
+    """Say that a run shows nothing, if the machine was too busy."""
+    if verdict.too_busy:
+        print(f"NOT JUDGED: the machine was too busy: {verdict.too_busy}", file=sys.stderr)
+
+
+def exit_code(verdict: Verdict, problems: Sequence[str] = ()) -> int:
+    """Return 1 if a promise was broken, TOO_BUSY if the run shows nothing, else 0."""
+    if verdict.violations or problems:
+        return 1
+    return TOO_BUSY if verdict.too_busy else 0
 
 
 def write_books(outcome: Outcome, seed: int) -> Path:
@@ -106,6 +132,9 @@ def print_history(books: Books, marks: set[str]) -> None:
         ):
             shown = f"{fault.link} {fault.kind} for {fault.end - fault.start:.3f} s {fault.peer}"
             lines.append((fault.start, f"    FAULT {shown}"))
+    for one in books.starved:
+        if first < one.end and one.start < last:
+            lines.append((one.start, f"    STARVED {one.link} for {one.end - one.start:.3f} s"))
     for at, line in sorted(lines):
         print(f"    {at - first:8.3f} {line}")
 

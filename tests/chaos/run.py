@@ -20,12 +20,14 @@ from tests.chaos.books import Arrival, Books
 from tests.chaos.callers import LAST_ROUNDS_S, Caller, start
 from tests.chaos.checker import Verdict, check
 from tests.chaos.events import Plan
+from tests.chaos.probes import Probes
 from tests.chaos.proxy import Proxy
 from tests.chaos.sidecars import Sidecars
 from tests.sandbox.support import sandbox_process
 from tests.security.pem import Files
 
 REQUEST_TIMEOUT_S = 4.0
+EVENTS_A_SECOND = 120.0
 SANDBOX_FAULTS = (
     "429=0.1",
     "503=0.1",
@@ -88,7 +90,7 @@ class Run:
 
     seconds: float
     seed: int
-    events_a_second: float = 120.0
+    events_a_second: float = EVENTS_A_SECOND
     show: Callable[[Progress], None] = lambda _progress: None
     enough: threading.Event = field(default_factory=threading.Event)
     _arrivals: list[Arrival] = field(default_factory=list)
@@ -125,6 +127,7 @@ class Run:
                     {"SSL_CERT_FILE": str(ca)},
                 )
             )
+            probes = stack.enter_context(Probes(between, sandbox.url, serving, ca))
             callers = self._callers(between, serving, ca)
             threads = start(callers)
             injected = self._inject(between, serving, admin, callers)
@@ -132,7 +135,7 @@ class Run:
         # The proxy notes a fault when its connection ends, the last ones with the proxy.
         faults = [*serving.faults, *(f for link in between.links.values() for f in link.faults)]
         events = [event for caller in callers for event in caller.book]
-        books = Books(events, self._arrivals, faults, REQUEST_TIMEOUT_S)
+        books = Books(events, self._arrivals, faults, REQUEST_TIMEOUT_S, probes.starved)
         problems = [problem for caller in callers for problem in caller.problems]
         return Outcome(
             books=books,

@@ -26,6 +26,8 @@ class Sidecars:
         self._links: list[Link] = []
         self._stack = ExitStack()
         self.faults: list[Fault] = []
+        self.begun = 0
+        """The number of faults that were begun. `faults` has those that ended."""
         self.bad_ends: list[str] = []
 
     def __enter__(self) -> Self:
@@ -49,6 +51,7 @@ class Sidecars:
     def inject(self, kind: str, dice: random.Random, enough: threading.Event) -> None:
         """Inject a fault, and return once a sidecar runs again."""
         start = time.time()
+        self.begun += 1
         if kind == "stop":
             self._server.signal(signal.SIGSTOP)
             enough.wait(dice.uniform(0.2, 6.0))

@@ -6,19 +6,24 @@ import secrets
 import pytest
 
 from tests.chaos import proxy, sidecars
-from tests.chaos.report import print_outcome, write_books
-from tests.chaos.run import Run
+from tests.chaos.report import TOO_BUSY, exit_code, print_outcome, write_books
+from tests.chaos.run import EVENTS_A_SECOND, Run
 
 SECONDS = 230
 """With its start and its last rounds, about five minutes beside other programs."""
 
 
 @pytest.mark.serial
-@pytest.mark.timeout(900)  # A bound for a run that hangs, not a measure.
+@pytest.mark.timeout(1800)  # A bound for two runs that hang, not a measure.
 def test_every_promise_is_kept_under_faults(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing lost, nothing told wrongly, one result each, in order, and each repeat explained."""
+    """Nothing lost, nothing told wrongly, one result each, in order, and each repeat explained.
+
+    A machine that is too busy for a judgement gets a second run, with half of the events.
+    """
     seed = int(os.environ.get("SEED") or secrets.randbelow(1_000_000))
     outcome = Run(SECONDS, seed).go()
+    if exit_code(outcome.verdict, outcome.problems) == TOO_BUSY:
+        outcome = Run(SECONDS, seed, EVENTS_A_SECOND / 2).go()
     is_good = print_outcome(outcome, SECONDS)
     shown = "".join(capsys.readouterr())
     books = "" if is_good else f"; the books are in {write_books(outcome, seed)}"

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from tests.chaos.books import Arrival, Books, Fault, Sent, Told, marks_of
-from tests.chaos.checker import check
+from tests.chaos.checker import Verdict, check
+from tests.chaos.report import TOO_BUSY, exit_code
 
 OK = Told(at=10.0, status=200)
 FAILED = Told(at=10.0, status=503, code="UPSTREAM_FAILED", retryable=True)
@@ -200,6 +202,130 @@ def test_a_deadline_explains_a_repeat() -> None:
     told = Told(5.05, 504, "UPSTREAM_TIMEOUT", retryable=True)
     assert rules([sent(1, told, OK)], REPEAT) == []
     assert rules([sent(1, replace(told, at=1.5), OK)], REPEAT) == ["repeat"]
+
+
+LATE = Told(10.0, 504, "UPSTREAM_TIMEOUT", retryable=True, attempts=1)
+"""Told 4.9 s after the first arrival was answered."""
+AGAIN = [arrival(1), arrival(2, at=14.0)]
+
+
+def starved(start: float, end: float, program: str = "sidecar") -> Fault:
+    """Tell when a program got no CPU."""
+    return Fault("starved", program, start, end)
+
+
+def verdict_of(told: tuple[Told, ...], arrivals: list[Arrival], *times: Fault) -> Verdict:
+    """Judge one event, sent once for each result."""
+    return check(Books([sent(1, *told)], arrivals, request_timeout_s=4.0, starved=list(times)))
+
+
+@pytest.mark.parametrize("program", ["machine", "proxy", "sandbox", "sidecar"])
+@pytest.mark.parametrize(
+    "told", [LATE, replace(BLOCKED, attempts=1), Told(10.0, 0, "UNAVAILABLE", True)]
+)
+def test_a_failure_that_was_told_late_by_a_starved_program(told: Told, program: str) -> None:
+    """The answer lay there unread, and the caller sent the event again."""
+    told_then = (told, replace(OK, at=15.0))
+    assert [one.rule for one in verdict_of(told_then, AGAIN).violations] == ["repeat"]
+    verdict = verdict_of(told_then, AGAIN, starved(6.0, 8.0, program))
+    assert (verdict.violations, verdict.starved_repeats) == ([], 1)
+    assert verdict.explanations[f"starved: {program}"] == 1
+    assert verdict.starved_s == 2.0
+
+
+def test_a_request_that_a_starved_sidecar_gave_up_and_sent_again() -> None:
+    """Within one call, and the result says so."""
+    told = (replace(OK, attempts=2),)
+    again = [arrival(1), arrival(2, at=8.5)]
+    assert [one.rule for one in verdict_of(told, again).violations] == ["repeat"]
+    assert verdict_of(told, again, starved(4.0, 5.0)).violations == []
+
+
+def test_a_sidecar_that_was_starved_and_does_not_say_that_it_sent_the_event_again() -> None:
+    """Starvation does not make a sidecar send one request twice."""
+    once = (replace(OK, attempts=1),)
+    again = [arrival(1), arrival(2, at=8.5)]
+    assert [one.rule for one in verdict_of(once, again, starved(1.0, 9.0)).violations] == ["repeat"]
+    assert [
+        one.rule
+        for one in verdict_of((replace(LATE, at=12.0),), again, starved(1.0, 9.0)).violations
+    ] == ["repeat"]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [starved(-5.0, 0.9)],
+        [starved(10.1, 12.0)],
+        [starved(6.0, 7.0)],
+        [starved(6.0, 7.0), starved(6.2, 7.1, "sandbox")],
+    ],
+    ids=["before it", "after the result", "too short", "too short, and overlapping"],
+)
+def test_starvation_that_explains_nothing(times: list[Fault]) -> None:
+    """At another time, or for less than the delay: 4.9 s less the 3 s of any busy machine."""
+    verdict = verdict_of((LATE, replace(OK, at=15.0)), AGAIN, *times)
+    assert [one.rule for one in verdict.violations] == ["repeat"]
+
+
+def test_a_late_refusal_of_a_repeat_that_starvation_explains() -> None:
+    """Customer.io refused the repeat, so the refusal is told rightly."""
+    told = (LATE, replace(REFUSED, at=15.0))
+    refused = [AGAIN[0], replace(AGAIN[1], result="refused", status=400)]
+    broken = [one.rule for one in verdict_of(told, refused).violations]
+    assert broken == ["told wrongly", "repeat"]
+    assert verdict_of(told, refused, starved(6.0, 8.0)).violations == []
+
+
+@pytest.mark.parametrize(
+    ("told", "arrivals", "rule"),
+    [
+        ((OK,), [], "lost"),
+        ((OK,), [arrival(answer="cut")], "lost"),
+        ((REFUSED,), [arrival()], "told wrongly"),
+        ((BLOCKED,), [arrival()], "blocked"),
+        ((OK,), [arrival(), arrival(2, at=11.0)], "late"),
+        ((BLOCKED, replace(OK, at=15.0)), AGAIN, "repeat"),
+    ],
+)
+def test_what_starvation_never_explains(
+    told: tuple[Told, ...], arrivals: list[Arrival], rule: str
+) -> None:
+    """Only repeats have this reason, and only those that a result admits."""
+    verdict = verdict_of(told, arrivals, starved(-10.0, 20.0), starved(-10.0, 20.0, "machine"))
+    assert rule in {one.rule for one in verdict.violations}
+
+
+def test_starvation_explains_no_order() -> None:
+    """Neither a later event that was accepted first, nor two of one person at once."""
+    events = [sent(1, LATE, replace(OK, at=15.0)), sent(2, OK)]
+    times = [starved(-10.0, 20.0)]
+    passed = [arrival(1, of=2), arrival(2, of=1, at=6.0)]
+    beside = [arrival(1, answered_at=6.0), arrival(2, of=2, at=5.5), arrival(3, at=14.0)]
+    for arrivals, rule in ((passed, "order"), (beside, "at once")):
+        found = check(Books(events, arrivals, request_timeout_s=4.0, starved=times)).violations
+        assert rule in {one.rule for one in found}
+
+
+def test_a_machine_that_was_too_busy_for_a_judgement() -> None:
+    """Starved for most of the time, or with many repeats that have no other reason: not passed."""
+    told = (LATE, replace(OK, at=15.0))
+    few = verdict_of(told, AGAIN, starved(6.0, 8.0))
+    assert "1 of 1 repeats" in few.too_busy
+    assert exit_code(few) == TOO_BUSY
+    long = verdict_of((OK,), [arrival()], starved(3.0, 8.0))
+    assert "5 of 9 s" in long.too_busy
+    assert exit_code(long) == TOO_BUSY
+    assert exit_code(verdict_of((OK,), [arrival()], starved(3.0, 7.0))) == 0
+    assert exit_code(verdict_of((OK,), [], starved(3.0, 8.0))) == 1
+    assert exit_code(verdict_of((OK,), [arrival()]), ["a caller ended"]) == 1
+
+
+def test_books_without_the_times_of_starvation_can_be_read() -> None:
+    """Those of an earlier run."""
+    books = msgspec.to_builtins(Books([sent(1, OK)], [arrival()]))
+    del books["starved"]
+    assert check(msgspec.convert(books, Books)).violations == []
 
 
 def test_an_arrival_after_it_was_told_delivered() -> None:

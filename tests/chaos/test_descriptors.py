@@ -5,19 +5,20 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import grpc
 import pytest
 import trustme
-from ciosidecar import v1
-from grpc import aio
 
 from tests.chaos.beside import (
     HEALTHY,
     IN_TIME_S,
     LOOPBACK,
-    channel_to,
+    MAY_BE_SENT_AGAIN,
+    capabilities,
+    code_of_a_call,
     event,
     healthy_beside,
     stream_to,
@@ -34,7 +35,6 @@ pytestmark = pytest.mark.serial
 EXHAUSTED_S = 2.0
 MOST_LINES = 20
 NONE_LEFT = "no file descriptor is left"
-MAY_BE_SENT_AGAIN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 @contextmanager
@@ -70,7 +70,9 @@ async def test_no_descriptor_is_left(tmp_path: Path) -> None:
                 with no_descriptor_left(pid):
                     began_at, began_s = time.monotonic(), cpu_s(pid)
                     files.write(renewed)
-                    new_caller = asyncio.ensure_future(code_of_a_new_call(address, credentials))
+                    new_caller = asyncio.ensure_future(
+                        code_of_a_call(address, partial(capabilities, timeout_s=2), credentials)
+                    )
                     for number in range(1, 6):
                         await caller.send(number, event(f"E{number}", f"u{number}"), timeout_s=1)
                     for number in range(1, 6):
@@ -94,14 +96,3 @@ async def test_no_descriptor_is_left(tmp_path: Path) -> None:
     assert log.count("workspace down") <= 1
     assert len(log.splitlines()) < MOST_LINES
     assert customerio.names == ["E9"]
-
-
-async def code_of_a_new_call(address: str, credentials: grpc.ChannelCredentials) -> grpc.StatusCode:
-    """Return the code with which a call on a new connection ends."""
-    async with channel_to(address, credentials) as channel:
-        stub = v1.SidecarServiceStub(channel)
-        try:
-            await stub.GetCapabilities(v1.GetCapabilitiesRequest(), timeout=2)
-        except aio.AioRpcError as failure:
-            return failure.code()
-    return grpc.StatusCode.OK

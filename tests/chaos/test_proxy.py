@@ -1,9 +1,12 @@
 """The proxy injects each fault into one connection, at the bytes that it names, and notes it."""
 
+import gc
 import random
 import socket
 import threading
+import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 
@@ -141,3 +144,55 @@ def test_there_is_no_fault_without_a_connection(echo: _Echo) -> None:
             assert client.recv(1000) == b"first"
             assert proxy.inject("customerio", "delay", DICE)
             assert not proxy.inject("customerio", "cut", DICE)
+
+
+def _full_server() -> tuple[socket.socket, list[socket.socket]]:
+    """Return a server that accepts nothing, and the connections that fill its queue."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=0)
+    waiting = []
+    for _ in range(3):
+        client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex(listening.getsockname())
+        waiting.append(client)
+    return listening, waiting
+
+
+def test_the_proxy_ends_with_connections_in_every_state() -> None:
+    """Just accepted, on the way to the server, and with bytes that the client does not read: none stays open."""
+    listening, waiting = _full_server()
+    much = b"x" * 5_000_000
+    with (
+        closing(listening),
+        socket.create_server(("127.0.0.1", 0)) as talkative,
+        ExitStack() as stack,
+    ):
+        for client in waiting:
+            stack.enter_context(closing(client))
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            with Proxy() as proxy:
+                full = proxy.link("full", listening.getsockname())
+                talking = proxy.link("talking", talkative.getsockname())
+                clients = [_client(stack, talking)]
+                server, _ = talkative.accept()
+                sending = threading.Thread(target=_send_and_close, args=(server, much))
+                sending.start()
+                clients += [_client(stack, full) for _ in range(20)]
+                assert clients[0].recv(1) == b"x"
+                # With its last clients not accepted yet, most likely.
+                clients += [_client(stack, talking) for _ in range(20)]
+            sending.join(TIMEOUT_S)
+            gc.collect()
+        assert [str(one.message) for one in found if one.category is ResourceWarning] == []
+        for client in clients[1:]:
+            assert _ends(client)
+
+
+def _client(stack: ExitStack, link: Link) -> socket.socket:
+    return stack.enter_context(socket.create_connection(("127.0.0.1", link.port), TIMEOUT_S))
+
+
+def _send_and_close(server: socket.socket, data: bytes) -> None:
+    with server, suppress(OSError):
+        server.sendall(data)
