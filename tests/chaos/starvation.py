@@ -11,7 +11,6 @@ from tests.chaos.books import Arrival, Fault, Sent
 
 LATE_READ_S = 3.0
 """Time in which a busy sandbox reads bytes, or a busy caller results, that were sent before."""
-_SAME_MOMENT_S = 0.05
 
 
 class Starvation:
@@ -42,7 +41,7 @@ class Starvation:
         told = next((one for one in event.told if one.at >= arrival.received_at), None)
         if again_at is None or told is None:
             return ""
-        if told.at <= again_at + _SAME_MOMENT_S:
+        if told.at < again_at:
             is_reason = told.retryable and (told.code != "BLOCKED" or told.attempts > 0)
             late_s = told.at - arrival.answered_at
         else:
