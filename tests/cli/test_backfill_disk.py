@@ -113,3 +113,15 @@ def test_a_kept_event_is_on_the_disk_before_its_answer_counts(disk: Disk, tmp_pa
         assert progress.finish() == [part.name]
         assert disk.of(state) == whole
     assert (tmp_path / part.name).read_bytes() == LINE * 2
+
+
+def test_a_line_that_the_state_does_not_know_of_is_taken_away(tmp_path: Path) -> None:
+    """Its event has no answer yet: it is sent again, and would be in the file twice."""
+    (tmp_path / WORK).mkdir()
+    with DeliveryProgress(str(tmp_path), 0) as progress:
+        progress.add_line("failed", LINE)
+        progress.write((), ())
+        progress.add_line("failed", LINE)
+    with DeliveryProgress(str(tmp_path), 0) as progress:
+        assert progress.state.bytes == {"failed": len(LINE)}
+        assert (tmp_path / WORK / "failed-00000.jsonl").read_bytes() == LINE
