@@ -12,8 +12,9 @@ from typing import Any
 import grpc
 import pytest
 from ciosidecar import AsyncClient, Client, v1
-from ciosidecar_server.app import SERVICE_NAME
+from ciosidecar_server.app import SERVICE_NAME, Sidecar
 from ciosidecar_server.rpc.health import HealthService
+from ciosidecar_server.settings import Settings
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -188,6 +189,27 @@ async def test_no_call_fails_while_a_sidecar_drains() -> None:
 
             await asyncio.gather(*(call(20) for _ in range(30)))
         assert first.process.poll() is None
+
+
+async def test_a_draining_sidecar_takes_calls_until_its_clients_have_moved_on() -> None:
+    """A call that was begun before its client read NOT_SERVING is answered; health is watched, so the sidecar waits."""
+    sidecar = Sidecar(Settings(listen=("127.0.0.1:0",), grace_s=LONG_GRACE_S))
+    (address,) = await sidecar.start()
+    async with aio.insecure_channel(address) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        watch = health.Watch(request(), timeout=TIMEOUT_S)
+        assert (await watch.read()).status == SERVING
+        stub: Any = v1.SidecarServiceStub(channel)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        draining = asyncio.create_task(sidecar.drain())
+        assert (await watch.read()).status == NOT_SERVING
+        try:
+            await stub.GetCapabilities(v1.GetCapabilitiesRequest(), timeout=TIMEOUT_S)
+        except aio.AioRpcError:
+            # A machine that stood still for the half second says nothing.
+            assert loop.time() - began > 0.4
+        await draining
 
 
 async def _calls_of_threads(addresses: list[str], first: Server) -> float:

@@ -5,11 +5,14 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import grpc
 import pytest
 import trustme
-from ciosidecar import AsyncClient, Client, Tls, Unavailable
+from ciosidecar import AsyncClient, CallFailed, Client, Tls, Unavailable
 
 from tests.chaos.proxy import Link, Proxy
+from tests.client.both import plain, run_async, run_sync
+from tests.client.scripted import Connection, scripted
 from tests.processes import server
 from tests.security.pem import NAMES, Files
 
@@ -92,3 +95,38 @@ def test_a_call_is_unavailable(proxied: tuple[Proxy, Link, Tls]) -> None:
             except Unavailable:
                 return
     pytest.fail("no call met the corrupt bytes")
+
+
+@pytest.mark.parametrize("run", [run_sync, run_async], ids=["sync", "async"])
+def test_the_status_that_grpc_makes_up_is_a_lost_connection(run: Any) -> None:
+    """Whether gRPC makes it up depends on the byte that was changed: here every stream meets it once."""
+
+    def breaks(connection: Connection) -> None:
+        connection.open()
+        assert connection.batch() is not None
+        connection.fail(grpc.StatusCode.UNKNOWN, "Stream removed (TCP: 127.0.0.1:1)")
+
+    def answers_all(connection: Connection) -> None:
+        connection.open()
+        connection.answer_everything()
+
+    with scripted(breaks, answers_all) as (address, _):
+        answers, reconnects = run(address, plain([TRACK]))
+    assert ([one.result.status for one in answers], reconnects) == ([200], 1)
+
+
+@pytest.mark.parametrize("run", [run_sync, run_async], ids=["sync", "async"])
+def test_an_unknown_status_of_the_sidecar_is_none(run: Any) -> None:
+    """The stream ends with it: what is not gRPC's own would come again."""
+
+    def breaks(connection: Connection) -> None:
+        connection.open()
+        assert connection.batch() is not None
+        connection.fail(grpc.StatusCode.UNKNOWN, "a defect")
+
+    with (
+        scripted(breaks) as (address, sidecar),
+        pytest.raises(CallFailed, match="UNKNOWN: a defect"),
+    ):
+        run(address, plain([TRACK]))
+    assert len(sidecar.connections) == 1

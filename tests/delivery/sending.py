@@ -1,6 +1,5 @@
 """What tests of the transport begin with: one of their own, the request that most send, and who answers it."""
 
-import asyncio
 import ssl
 import time
 from base64 import b64encode
@@ -10,9 +9,6 @@ from typing import Any
 
 import trustme
 from ciosidecar_server.delivery.http_transport import HttpTransport
-from ciosidecar_server.delivery.job import Job
-from ciosidecar_server.delivery.observer import MessageTrace
-from ciosidecar_server.delivery.outcomes import DeliveryOutcome, ItemRef
 from ciosidecar_server.delivery.rate_limiter import SendLimits
 from ciosidecar_server.delivery.transport import Response
 
@@ -66,19 +62,3 @@ def server_tls(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(name).configure_cert(context)
     return context
-
-
-class Message:
-    """The owner of one job, and what becomes of the job."""
-
-    submitting = False
-    trace = MessageTrace()
-
-    def __init__(self) -> None:
-        self.outcome: asyncio.Future[DeliveryOutcome] = asyncio.get_running_loop().create_future()
-
-    def item_ref(self, job: Job) -> ItemRef | None:
-        return None
-
-    def settled(self, job: Job, outcome: DeliveryOutcome) -> None:
-        self.outcome.set_result(outcome)

@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import Connect
 from tests.delivery.caller import CONFIG, CONFIG_V2, delivering, group, identify, item, track
 from tests.fake_customerio import (
+    HOLD,
     OK,
     Answer,
     Received,
@@ -155,6 +156,28 @@ async def test_one_person_fills_one_request_in_order(connect: Connect) -> None:
         assert [told.status for told in await one.told_all(1)] == [400, 200, 200, 200, 200]
         (request,) = customerio.requests
         assert [each["name"] for each in request.items] == ["0", "1", "2", "3", "4"]
+
+
+async def test_what_waits_for_another_request_too_does_not_come_along(connect: Connect) -> None:
+    """A merge of two people waits for both, although one of them is in the request that is being filled."""
+    merge = {"type": "alias", "userId": "u1", "previousId": "u2"}
+    async with (
+        fake_customerio() as customerio,
+        delivering(connect, customerio, CONFIG_V2) as one,
+    ):
+        customerio.rule = lambda _request: HOLD
+        await one.send(1, item(track("alone", "u2"), dont_batch=True))
+        await customerio.arrived(1)
+        await one.send(2, track("shared", "u1"), merge)
+        first, second = await customerio.arrived(2)
+        assert [each["name"] for each in second.items] == ["shared"]
+        second.release()
+        assert (await one.told(2)).status == 200
+        first.release()
+        third = (await customerio.arrived(3))[2]
+        assert ([each["action"] for each in third.items], third.beside) == (["merge"], [])
+        third.release()
+        assert (await one.told(2, 1)).status == 200
 
 
 async def test_a_batch_is_tried_again_as_a_whole(connect: Connect) -> None:

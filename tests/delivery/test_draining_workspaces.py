@@ -8,10 +8,13 @@ import pytest
 from ciosidecar import v1
 from ciosidecar_server.app import Sidecar
 from ciosidecar_server.delivery.dispatcher import Dispatcher
+from ciosidecar_server.delivery.job import Job
 from ciosidecar_server.settings import Settings
+from ciosidecar_transform.requests import BASE_URLS, Request, RequestTemplate
 from grpc import aio
 
 from tests.delivery.caller import Caller, caller, track
+from tests.delivery.message import Message
 from tests.delivery.moved_clock import MovedClock
 from tests.fake_customerio import HOLD, WITHIN_S, FakeCustomerio, fake_customerio
 
@@ -75,6 +78,26 @@ async def test_what_no_grace_is_left_for_comes_back_as_not_answered() -> None:
         await asyncio.wait_for(draining, WITHIN_S)
         request.release()
         await asyncio.wait_for(customerio.all_closed(), WITHIN_S)
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new", "known"])
+async def test_a_job_that_comes_to_a_workspace_after_the_drain_is_not_sent(*, is_new: bool) -> None:
+    """An event that was transformed in a thread when the drain began: nothing stands between it and the workspace."""
+    template = RequestTemplate("PUT", BASE_URLS["US"], "v1/customers", {})
+    async with fake_customerio() as customerio:
+        dispatcher = Dispatcher(Settings(customerio_url=customerio.url))
+        if not is_new:
+            dispatcher.workspace(template)
+        dispatcher.drain(10)
+        message = Message()
+        request = Request(template, "/api/v1/customers/u1", b"{}")
+        deadline = asyncio.get_running_loop().time() + 60
+        dispatcher.workspace(template).submit(Job(request, ("u1",), deadline, message, 0))
+        outcome = await asyncio.wait_for(message.outcome, WITHIN_S)
+        assert outcome.error is not None
+        assert (outcome.status, str(outcome.error.code)) == (503, "DRAINING")
+        await dispatcher.aclose()
+        assert customerio.requests == []
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,11 @@ from ciosidecar_server.rpc.delivery_batch import DeliveryBatch
 from ciosidecar_server.settings import Settings
 from grpc import aio
 
-from tests.conftest import Connect, opened
+from tests.conftest import Connect, batch, opened, results_of
 from tests.delivery.caller import CONFIG, caller, delivering, item, track
 from tests.fake_customerio import HOLD, OK, Reply, fake_customerio
+
+TRACK = b'{"type":"track","userId":"u1","event":"Order"}'
 
 
 async def test_a_customerio_that_does_not_answer_stops_the_reading(connect: Connect) -> None:
@@ -192,6 +194,18 @@ async def test_a_timeout_of_any_size_is_taken(connect: Connect, seconds: int) ->
         message.batch.timeout.seconds = seconds
         await one.call.write(message)
         assert (await one.told(2)).status == 200
+
+
+async def test_the_id_of_an_answered_batch_is_free_again(connect: Connect) -> None:
+    """A caller that counts batches from 1 again is served, as long as no unanswered batch has the number."""
+    async with fake_customerio() as customerio:
+        stub = await connect(customerio_url=customerio.url)
+        call, _ = await opened(stub, delivery=v1.DeliveryOptions())
+        for _ in range(2):
+            await call.write(v1.TransformStreamRequest(batch=batch(TRACK, batch_id=7)))
+            (results,) = await results_of(call, 7)
+            assert list(results.statuses) == [200]
+        call.cancel()
 
 
 async def test_an_empty_batch_is_answered(connect: Connect) -> None:

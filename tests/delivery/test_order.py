@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from ciosidecar import v1
+from ciosidecar_transform.requests import BASE_URLS
 
 from tests.conftest import Connect
-from tests.delivery.caller import Caller, caller, delivering, group, identify, item, track
+from tests.delivery.caller import Caller, caller, delivering, group, identify, item, put, track
 from tests.fake_customerio import HOLD, OK, Reply, fake_customerio
 
 FAILING = Reply(503)
@@ -127,6 +129,29 @@ async def test_an_ordering_key_takes_the_persons_place(connect: Connect) -> None
         (await customerio.arrived(4))[3].release()
         await one.told_all(1)
         assert customerio.names[3:] == ["2"]
+
+
+async def test_an_ordering_key_takes_the_place_of_a_prepared_requests_person(
+    connect: Connect,
+) -> None:
+    """Prepared requests with one key wait for each other, and for no event of their person."""
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
+        customerio.rule = lambda _request: HOLD
+        url = f"{BASE_URLS['US']}/api/v1/customers/"
+        await one.send(
+            1,
+            v1.BatchItem(prepared=put(url + "u1"), ordering_key="k"),
+            v1.BatchItem(prepared=put(url + "u2"), ordering_key="k"),
+            track("3", "u1"),
+        )
+        first = await customerio.arrived(2)
+        assert sorted(request.name for request in first) == ["3", "PUT"]
+        for request in first:
+            request.release()
+        last = (await customerio.arrived(3))[2]
+        assert (last.person, last.beside) == ("u2", [])
+        last.release()
+        assert [told.status for told in await one.told_all(1)] == [200] * 3
 
 
 async def test_what_waits_for_a_failure_is_blocked_by_it(connect: Connect) -> None:

@@ -22,8 +22,9 @@ from ciosidecar_server.settings import Settings
 from ciosidecar_transform.requests import BASE_URLS, Request, RequestTemplate
 
 from tests.delivery.memory_rate_store import MemoryRates, MemoryRateStore
+from tests.delivery.message import Message
 from tests.delivery.moved_clock import MovedClock
-from tests.delivery.sending import LIMITS, Message, transport
+from tests.delivery.sending import LIMITS, transport
 from tests.fake_customerio import FakeCustomerio, Reply, fake_customerio
 
 KEY = "Basic c2l0ZTphLXNlY3JldC1rZXk="

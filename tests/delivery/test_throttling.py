@@ -3,12 +3,26 @@
 import asyncio
 import time
 
+from ciosidecar_server.delivery.endpoints import TrackApiEndpoints
+from ciosidecar_server.delivery.job import Job
+from ciosidecar_server.delivery.rate_limiter import SendLimits
+from ciosidecar_server.delivery.slots import Slots
+from ciosidecar_server.delivery.workspace_queue import WorkspaceQueue
+from ciosidecar_transform.requests import BASE_URLS, Request, RequestTemplate
+
 from tests.conftest import Connect
 from tests.delivery.caller import CONFIG, caller, delivering, track
-from tests.fake_customerio import HOLD, OK, Received, Reply, fake_customerio
+from tests.delivery.message import Message
+from tests.delivery.moved_clock import MovedClock
+from tests.delivery.sending import transport
+from tests.fake_customerio import HOLD, OK, WITHIN_S, Received, Reply, fake_customerio
 
 OTHER = b'{"siteID": "other", "apiKey": "key"}'
 OTHERS_KEY = "Basic b3RoZXI6a2V5"
+LIMITS = SendLimits(rate_per_s=500, concurrency=50, request_timeout_s=10, linger_s=0.005)
+TEMPLATE = RequestTemplate("PUT", BASE_URLS["US"], "v1/customers", {"Authorization": "Basic eA=="})
+STEP_S = 0.005
+"""By so much a test moves its clock at a time."""
 
 
 def paused_for(seconds: int) -> Reply:
@@ -99,25 +113,45 @@ async def test_what_cannot_outwait_the_pause_comes_back_at_once(connect: Connect
         assert len(customerio.requests) == 1
 
 
-async def test_everything_throttled_is_asked_little(connect: Connect) -> None:
+async def test_everything_throttled_is_asked_little() -> None:
     """Three seconds of nothing but 429: the rate falls to its floor within the first and a half, and stays there."""
+    clock = MovedClock()
+    began = clock.time()
     arrived_at: list[float] = []
 
     def throttle(_request: Received) -> Reply:
-        arrived_at.append(time.monotonic())
+        arrived_at.append(clock.time())
         return Reply(429)
 
-    async with (
-        fake_customerio() as customerio,
-        delivering(connect, customerio, delivery_rate=500) as one,
-    ):
+    async with fake_customerio() as customerio, transport() as to:
         customerio.rule = throttle
-        await one.send(1, *(track("1", f"u{number}") for number in range(900)), timeout_s=3)
-        told = await one.told_all(1)
-        assert {each.status for each in told} <= {429, 504}
-        late = [moment for moment in arrived_at if moment > arrived_at[0] + 1.5]
-        # At the floor, 25 a second; at the full rate it would be 750.
-        assert 10 < len(late) < 75
+        queue = WorkspaceQueue(
+            customerio.url, to, TrackApiEndpoints(customerio.url), LIMITS, Slots(100), clock
+        )
+        messages = [Message() for _ in range(900)]
+        for number, message in enumerate(messages):
+            request = Request(TEMPLATE, f"/api/v1/customers/u{number}", b"{}")
+            queue.submit(Job(request, (f"u{number}",), began + 3, message, 0))
+        while clock.time() < began + 3:
+            await _all_answered(queue)
+            clock.move(STEP_S)
+        await _all_answered(queue)
+        waiting = [message for message in messages if not message.outcome.done()]
+        assert {
+            message.outcome.result().status for message in messages if message not in waiting
+        } <= {429}
+        await queue.aclose()
+    late = [moment for moment in arrived_at if moment > arrived_at[0] + 1.5]
+    # At the floor, 25 a second; at the full rate it would be 750.
+    assert 10 < len(late) < 75
+
+
+async def _all_answered(queue: WorkspaceQueue) -> None:
+    """Wait until what may be sent is sent, and no request is under way."""
+    async with asyncio.timeout(WITHIN_S):
+        await asyncio.sleep(0)
+        while queue.snapshot().requests_in_flight:  # noqa: ASYNC110 - the queue's state
+            await asyncio.sleep(0)
 
 
 async def test_a_pause_holds_for_every_stream(connect: Connect) -> None:

@@ -86,6 +86,8 @@ def test_13_2_people(name: str, expected: tuple[str, str], action: str) -> None:
     """Deleted, suppressed, unsuppressed: no body in v1, identifiers alone in v2."""
     event = named(name, userId="a/b", properties={"why": "asked"})
     assert call(event) == (*expected, None)
+    of_router = "v1/customers" if action == "delete" else f"v1/customers/{action}"
+    assert request_of(event, **ON)["endpoint_path"] == of_router
     assert list(request_of(event, **ON)["headers"]) == ["Authorization"]
     assert item_of(event, **V2) == {
         "type": "person",
