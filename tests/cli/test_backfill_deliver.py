@@ -300,8 +300,8 @@ def test_ctrl_c_ends_a_delivery_which_can_go_on(tmp_path: Path) -> None:
 
 
 def test_events_without_a_turn_are_not_given_up(tmp_path: Path) -> None:
-    """A sidecar's rate lets few events through within the timeout; all arrive, however small --max-tries is."""
-    lines = write_lines(tmp_path / "events.jsonl", *(event(n, f"u{n}") for n in range(300)))
+    """A sidecar's rate lets few events through within the timeout; the last of them wait for more turns than --max-tries."""
+    lines = write_lines(tmp_path / "events.jsonl", *(event(n, f"u{n}") for n in range(420)))
     with (
         running_sandbox() as sandbox,
         server(
@@ -312,12 +312,12 @@ def test_events_without_a_turn_are_not_given_up(tmp_path: Path) -> None:
         done = backfill(
             *(lines, "--config", config_file(tmp_path, eventIds="none"), "--output"),
             *(tmp_path / "out", "--deliver", "--address", sidecar.addresses[0], "--workers", "1"),
-            *("--timeout-s", "1", "--max-tries", "2"),
+            *("--timeout-s", "1", "--max-tries", "4"),
         )
         counts = requests_of(sandbox)
     assert done.returncode == 0, said(done)
-    assert json.loads(done.stdout)["outcomes"] == {"200 delivered": 300}
-    assert sorted(counts) == sorted(f"E{number}" for number in range(300))
+    assert json.loads(done.stdout)["outcomes"] == {"200 delivered": 420}
+    assert sorted(counts) == sorted(f"E{number}" for number in range(420))
 
 
 def _interrupted(words: list[str], progress: Path, *, answered: int) -> tuple[int, str]:
