@@ -111,8 +111,12 @@ class Session:
             # No task of a stream outlives the stream, however it ends.
             draining.cancel()
             serving.cancel()
-            others = () if self._worker is None else self._worker.abandon()
-            await asyncio.gather(draining, serving, *others, return_exceptions=True)
+            try:
+                await asyncio.gather(draining, serving, return_exceptions=True)
+            finally:
+                # Not before: what a batch still submits would overtake the events that are forgotten.
+                others = () if self._worker is None else self._worker.abandon()
+                await asyncio.gather(*others, return_exceptions=True)
 
     async def _serve(self) -> None:
         worker = await self._begin()
