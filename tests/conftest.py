@@ -19,6 +19,8 @@ from tests.fake_customerio import nobody
 os.environ.setdefault("CIOSIDECAR_ADMIN_LISTEN", "127.0.0.1:0")
 
 CONFIG = b'{"siteID": "site", "apiKey": "key"}'
+# No answer takes so long, on a busy machine either.
+HANGS_AFTER_S = 40
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 # The generated types know which form a stub has only where it is made.
@@ -83,7 +85,7 @@ async def opened(stub: Stub, **opening: Any) -> tuple[Stream, v1.StreamOpened]:
     call: Any = stub.TransformStream()
     opening.setdefault("destinations", [destination()])
     await call.write(v1.TransformStreamRequest(open=v1.OpenStream(**opening)))
-    response = await asyncio.wait_for(call.read(), 10)
+    response = await asyncio.wait_for(call.read(), HANGS_AFTER_S)
     assert response.WhichOneof("message") == "opened"
     return call, response.opened
 
@@ -92,7 +94,7 @@ async def results_of(call: Stream, batch_id: int = 1) -> list[v1.Results]:
     """The Results messages of one batch, to its completion."""
     found = []
     while True:
-        response: Any = await asyncio.wait_for(call.read(), 10)
+        response: Any = await asyncio.wait_for(call.read(), HANGS_AFTER_S)
         assert response.WhichOneof("message") == "results", response
         assert response.results.batch_id == batch_id
         found.append(response.results)
@@ -102,7 +104,7 @@ async def results_of(call: Stream, batch_id: int = 1) -> list[v1.Results]:
 
 async def end_of(call: Stream) -> tuple[Any, str]:
     """The status a stream ends with, once its messages are read."""
-    while await asyncio.wait_for(_read(call), 10) is not aio.EOF:
+    while await asyncio.wait_for(_read(call), HANGS_AFTER_S) is not aio.EOF:
         pass
     return await call.code(), await call.details()
 

@@ -189,6 +189,25 @@ def test_a_full_disk_ends_the_delivery_with_a_whole_file() -> None:
     )
 
 
+def test_a_disk_that_is_full_in_the_middle_of_a_line_leaves_no_half_line(tmp_path: Path) -> None:
+    """The line does not fit as a whole, so nothing of it stays: half an event could not be read again."""
+    failed = tmp_path / "failed.jsonl"
+    events = lines_of(*(track(number) for number in range(1, 6)))
+    with running_sandbox(fault="400=1") as sandbox:
+        words = ("deliver", "--customerio-url", sandbox.url, "--failed", str(failed))
+        done = subprocess.run(
+            ["prlimit", "--fsize=1000", *COMMAND, *words],
+            input=events,
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    assert (done.returncode, b"File too large" in done.stderr) == (1, True)
+    kept = lines_in(failed)
+    assert 0 < len(kept) < 5
+    assert failed.read_bytes().endswith(b"\n")
+
+
 def test_the_summary_says_what_failed_and_where_it_is(tmp_path: Path) -> None:
     """Events without a turn are named beside the option, and --failed has the file and first line of each."""
     config, failed, again = (tmp_path / name for name in ("config.json", "failed", "again"))

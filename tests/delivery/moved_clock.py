@@ -50,8 +50,6 @@ class MovedClock:
     def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> MovedTimer:
         """Calls back in the move that reaches the time."""
         timer = MovedTimer(callback, args)
-        # Time goes on: a timer that makes the next one for now would be called without an end.
-        when = max(when, self._now + _TICK_S)
         heapq.heappush(self._timers, (when, next(self._numbers), timer))
         self._changed.set()
         return timer
@@ -61,9 +59,10 @@ class MovedClock:
         until = self._now + seconds
         while self._timers and self._timers[0][0] <= until:
             when, _, timer = heapq.heappop(self._timers)
-            self._now = max(self._now, when)
+            # Time goes on: a timer that makes the next one for now would be called without an end.
+            self._now = max(self._now + _TICK_S, when)
             timer.call()
-        self._now = until
+        self._now = max(self._now, until)
 
     def next_timer_in(self, most: float) -> float:
         """The seconds until the next timer, or `most` if there is none before."""
