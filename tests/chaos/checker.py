@@ -32,6 +32,8 @@ MOST_STARVED = 0.5
 """The share of a run's time in which a program may get no CPU. Beyond it, the run shows nothing."""
 MOST_EXPLAINED = 0.05
 """The share of the repeats that may have no other reason than that."""
+TOO_MUCH_TOGETHER = (400, 413)
+"""Refusals of several operations after which the sidecar sends the halves (docs/delivery.md)."""
 FINAL_FAULTS = frozenset(
     ("400", "402", "404", "405", "406", "409", "410", "411", "413", "422", "207")
 )
@@ -250,7 +252,9 @@ class _Check:
         are sent twice"): a caller that was told of the failure decides the order then.
         """
         for told in earlier.told:
-            if not told.retryable or told.at - LATE_READ_S > passed.received_at:
+            # Results come in the order of the events: a failure may be read later than it was known.
+            late_s = LATE_READ_S + self._starvation.seconds(passed.received_at, told.at)
+            if not told.retryable or told.at - late_s > passed.received_at:
                 continue
             for fault in self._of_caller(later):
                 if fault.end >= told.at - GRACE_S and fault.start <= passed.received_at:
@@ -340,9 +344,12 @@ def _is_confirmed(arrival: Arrival) -> bool:
 
 
 def _is_decided(arrival: Arrival) -> bool:
-    """Return True if Customer.io accepted the operation, or refused it alone: that blocks nothing."""
-    is_alone = arrival.operations == 1 or arrival.status == 207
-    return arrival.result == "accepted" or (is_alone and _is_final_refusal(arrival))
+    """Return True if Customer.io accepted the operation, or refused it for good: that blocks nothing.
+
+    A refusal of several operations is final too, except those after which the sidecar sends the halves.
+    """
+    is_split = arrival.operations > 1 and arrival.status in TOO_MUCH_TOGETHER
+    return arrival.result == "accepted" or (not is_split and _is_final_refusal(arrival))
 
 
 def _is_final_refusal(arrival: Arrival) -> bool:

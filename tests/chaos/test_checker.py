@@ -125,6 +125,17 @@ def test_a_refusal_blocks_nothing() -> None:
     assert rules(events, [replace(refused, fault="503", status=503), beside, *again]) == ["order"]
 
 
+@pytest.mark.parametrize(("status", "broken"), [(422, []), (400, ["order"]), (413, ["order"])])
+def test_a_refusal_of_several_operations_is_final_unless_halves_are_sent(
+    status: int, broken: list[str]
+) -> None:
+    """The later event may go then. Both are sent again, because the results were lost."""
+    refused = arrival(1, fault=str(status), result="fault", status=status, operations=2)
+    arrivals = [refused, arrival(2, of=2, at=5.5), arrival(3, at=8.0), arrival(4, of=2, at=8.5)]
+    cut = Fault("cut", "a", 5.6, 5.7)
+    assert rules([sent(1, OK), sent(2, OK)], arrivals, cut) == broken
+
+
 def test_a_failed_event_is_passed_only_over_a_new_connection() -> None:
     """The caller was told of the failure; the client's resend of the later event may be first then."""
     failed = sent(1, Told(4.0, 503, "UPSTREAM_FAILED", retryable=True), OK)
@@ -134,6 +145,17 @@ def test_a_failed_event_is_passed_only_over_a_new_connection() -> None:
     verdict = check(Books(events, arrivals, [Fault("cut", "a", 4.5, 4.5)]))
     assert (verdict.violations, verdict.reordered) == ([], 1)
     assert rules(events, arrivals, Fault("cut", "b", 4.5, 4.5)) == ["order"]
+
+
+@pytest.mark.parametrize(("starved_s", "broken"), [(1.5, []), (0.5, ["order"])])
+def test_a_failure_that_a_starved_caller_reads_late(starved_s: float, broken: list[str]) -> None:
+    """Four seconds after the later event passed: three are allowed, and the seconds without a processor."""
+    failed = sent(1, Told(9.0, 503, "DRAINING", retryable=True), replace(OK, at=15.0))
+    arrivals = [arrival(1, of=2), arrival(2, of=1, at=14.0)]
+    roll = Fault("roll", "sidecar", 4.5, 9.0)
+    times = [Fault("starved", "proxy", 6.0, 6.0 + starved_s)]
+    found = check(Books([failed, sent(2, OK)], arrivals, [roll], starved=times)).violations
+    assert [one.rule for one in found] == broken
 
 
 def test_two_of_one_person_at_once() -> None:
