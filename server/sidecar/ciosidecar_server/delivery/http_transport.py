@@ -5,7 +5,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -20,7 +20,6 @@ from .connections import (
 )
 from .content_encoding import decompressed
 from .http1_connections import Http1Connections
-from .http2_connections import Http2Connections
 from .transport import MAX_RESPONSE_BYTES, NoResponse, Response
 
 _URL = re.compile(r"(https?://[A-Za-z0-9._:\[\]-]+)(/[!\"$-~]*)")
@@ -149,7 +148,12 @@ class HttpTransport:
         return route
 
     def _open(self, proxy: str | None, *, keep_alive: bool) -> Connections:
-        kind = Http2Connections if self._http2 else Http1Connections
+        kind: Callable[..., Connections] = Http1Connections
+        if self._http2:
+            # httpx takes a tenth of the processor time of a start, which few need.
+            from .http2_connections import Http2Connections  # noqa: PLC0415
+
+            kind = Http2Connections
         return kind(
             tls=self._tls,
             connect_timeout_s=self._connect_timeout_s,
