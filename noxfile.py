@@ -29,6 +29,14 @@ nox.options.sessions = [
 def unit(session: nox.Session) -> None:
     """Install the packages and run tests/unit."""
     editable = [word for package in PACKAGES for word in ("--editable", package)]
-    tools = ("pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist", "jsonschema", "trustme")
+    tools = (
+        "pytest",
+        "pytest-asyncio",
+        "pytest-timeout",
+        "pytest-xdist",
+        "jsonschema",
+        "trustme",
+        "hypothesis",
+    )
     session.install("--constraint", "constraints.txt", *editable, *tools)
     session.run("pytest", "-q", "--numprocesses", "auto", *(session.posargs or ["tests/unit"]))
