@@ -149,10 +149,10 @@ async def test_a_watcher_that_goes_away_leaves_nothing_behind() -> None:
     async with serving(service) as stub:
         watch = stub.Watch(request(), timeout=TIMEOUT_S)
         assert (await watch.read()).status == SERVING
-        assert len(service._drained._waiters) == 1
+        assert service.is_watched
         watch.cancel()
         async with asyncio.timeout(TIMEOUT_S):
-            await _until(lambda: not service._drained._waiters)
+            await _until(lambda: not service.is_watched and not service._drained._waiters)
 
 
 @pytest.mark.parametrize("kind", ["threads", "asyncio"])

@@ -56,7 +56,7 @@ async def stream_of(
 async def log_of(running: Server) -> list[Line]:
     """Drain a server. Return the lines of its log."""
     running.signal(signal.SIGTERM)
-    code, errors = await asyncio.wait_for(asyncio.to_thread(running.end), WITHIN_S)
+    code, errors = await asyncio.wait_for(asyncio.to_thread(running.end_in_full), WITHIN_S)
     assert code == 0
     return [json.loads(line) for line in errors.splitlines()]
 
