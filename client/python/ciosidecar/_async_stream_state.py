@@ -116,6 +116,10 @@ class AsyncStreamState:
             SidecarError: The stream has failed.
             ValueError: The stream is finished.
         """
+        if any(lane.outstanding.batch_is_full for lane in self.lanes):
+            # A producer that never awaits would keep the sending tasks from running. After the events are queued,
+            # a call that is cancelled would raise although they are sent.
+            await asyncio.sleep(0)
         while not self._has_room():
             if not any(lane.outstanding.in_flight for lane in self.lanes):
                 # Without this, nothing makes room. With events in flight, waiting fills messages.
@@ -133,9 +137,6 @@ class AsyncStreamState:
                 self.router.place(self.answers.add(event, group, slot))
         if group is not None:
             self.send_now()
-        if any(lane.outstanding.batch_is_full for lane in self.lanes):
-            # A producer that never awaits would keep the sending tasks from running.
-            await asyncio.sleep(0)
 
     def _on_enqueue(self, index: int) -> None:
         self.lanes[index].linger()

@@ -81,11 +81,14 @@ class AsyncStream:
             for sessions, task in zip(self._lanes, self._tasks, strict=False)
             if sessions.may_end_in_order
         ]
-        if kind is None and orderly:
-            self._state.finish()
-            await asyncio.wait(orderly, timeout=ORDERLY_END_S)
-        self.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            if kind is None and orderly:
+                self._state.finish()
+                await asyncio.wait(orderly, timeout=ORDERLY_END_S)
+        finally:
+            # Also if leaving is cancelled: no task outlives the block.
+            self.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property
     def is_open(self) -> bool:

@@ -93,16 +93,19 @@ class Stream:
         If every event is answered, the stream is finished, and the sidecar may end the call. Otherwise
         the call is cancelled.
         """
-        if kind is None and any(sessions.may_end_in_order for sessions in self._lanes):
-            ends_at = time.monotonic() + ORDERLY_END_S
-            self._state.finish()
-            for sessions, thread in zip(self._lanes, self._threads, strict=True):
-                if not sessions.may_end_in_order:
-                    sessions.cancel()  # it still connects
-                thread.join(max(0.0, ends_at - time.monotonic()))
-        self.cancel()
-        for thread in self._threads:
-            thread.join()
+        try:
+            if kind is None and any(sessions.may_end_in_order for sessions in self._lanes):
+                ends_at = time.monotonic() + ORDERLY_END_S
+                self._state.finish()
+                for sessions, thread in zip(self._lanes, self._threads, strict=True):
+                    if not sessions.may_end_in_order:
+                        sessions.cancel()  # it still connects
+                    thread.join(max(0.0, ends_at - time.monotonic()))
+        finally:
+            # Also after Ctrl-C: no thread outlives the block.
+            self.cancel()
+            for thread in self._threads:
+                thread.join()
 
     @property
     def is_open(self) -> bool:

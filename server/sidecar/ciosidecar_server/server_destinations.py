@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,9 +103,13 @@ class ServerDestinations:
             InvalidFile: A file cannot be used.
         """
         self._files = (settings.destinations, settings.destination_defaults)
+        self._referred: frozenset[Path] = frozenset()
+        # Before the reading, which a change may come during.
+        self._watch = FileWatch(self._paths(), self.reload)
+        begun_ns = time.time_ns()
         self.known, self._referred, self.notes = _read(*self._files)
         """What the files said the last time that they could be used."""
-        self._watch = FileWatch(self._paths(), self.reload)
+        self._watch.replace(self._paths(), begun_ns)
         self._asked = asyncio.Event()
         self._reloading: asyncio.Task[None] | None = None
 
@@ -137,6 +142,7 @@ class ServerDestinations:
                 report_fault(fault)
 
     async def _reload(self) -> None:
+        begun_ns = time.time_ns()
         try:
             # A file with thousands of destinations takes seconds to parse.
             reading = await asyncio.to_thread(_read, *self._files)
@@ -147,7 +153,7 @@ class ServerDestinations:
         else:
             _log.info("%d destinations were read again", len(self.known.destinations))
             self._log_notes()
-        self._watch.replace(self._paths())
+        self._watch.replace(self._paths(), begun_ns)
 
     def _log_notes(self) -> None:
         if worker_number() not in (None, 1):  # all workers read the same file

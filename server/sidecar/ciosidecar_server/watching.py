@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 _LOOK_S = 1.0
+# The times of files come from a clock that is a few milliseconds behind.
+_CLOCK_MARGIN_NS = 20_000_000
 _Stamp = tuple[int, int, int, int] | None
 _NOT_FOR_LONG = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
 """Why a file cannot be opened at the moment, although nothing is wrong with it."""
@@ -44,14 +46,24 @@ class FileWatch:
         """Begin to look, in the running event loop."""
         self._task = asyncio.get_running_loop().create_task(self._watch())
 
-    def replace(self, paths: Iterable[Path]) -> None:
-        """Look at these files from now on. A file that was looked at before keeps what is known of it."""
+    def replace(self, paths: Iterable[Path], read_from_ns: int) -> None:
+        """Look at these files from now on. A file that was looked at before keeps what is known of it.
+
+        Args:
+            paths: the files.
+            read_from_ns: when their reading began, in nanoseconds since 1970. A file that is new here counts as changed
+                if it changed after that: the reading may have been before the change.
+        """
         reported = dict(zip(self._paths, self._reported, strict=True))
         self._paths = tuple(paths)
-        self._reported = tuple(
-            reported[path] if path in reported else _stamp(path) for path in self._paths
-        )
         self._seen = self._stamps()
+        changed_from_ns = read_from_ns - _CLOCK_MARGIN_NS
+        self._reported = tuple(
+            reported[path]
+            if path in reported
+            else (None if stamp is not None and stamp[1] >= changed_from_ns else stamp)
+            for path, stamp in zip(self._paths, self._seen, strict=True)
+        )
 
     async def aclose(self) -> None:
         """Look no more."""
