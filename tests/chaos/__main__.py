@@ -39,7 +39,7 @@ def main() -> int:
         "--seed",
         type=int,
         default=secrets.randbelow(1_000_000),
-        help="repeats a schedule; drawn unless given",
+        help="gives similar faults again; drawn unless given",
     )
     parser.add_argument("--events-a-second", type=positive, default=120, help="120 unless given")
     parser.add_argument(
@@ -66,7 +66,7 @@ def main() -> int:
             f"the books are in {file}; check them again with:"
             f" .venv/bin/python -m tests.chaos --check {file}"
         )
-        print(f"replay the schedule with: make chaos MINUTES={chosen.minutes:g} SEED={chosen.seed}")
+        print(f"similar faults again: make chaos MINUTES={chosen.minutes:g} SEED={chosen.seed}")
     return exit_code(outcome.verdict, outcome.problems)
 
 

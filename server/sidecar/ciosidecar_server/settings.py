@@ -89,7 +89,7 @@ class Settings:
 
     delivery: bool = True
     """Deliver requests, and ask Customer.io about credentials, for callers that want it. Without it
-    the server connects to no other machine."""
+    the server connects to no other machine, unless OTEL_EXPORTER_OTLP_ENDPOINT names one for traces."""
 
     delivery_rate: float = 900.0
     """Limit of the requests a second that this sidecar sends to one Customer.io workspace, shared by its
