@@ -38,7 +38,7 @@ def test_a_record_that_is_too_large_for_the_topic(
     with example(tmp_path, *flags(topic, dead_letters, sidecar.addresses[0])) as running:
         running.says("does not take a record", "raise max.message.bytes", "from offset 1 of")
         running.until(lambda: arrived(sandbox.url) == {"p": [0, 1]})
-        assert topic.committed(group) == {0: 1}
+        running.until(lambda: topic.committed(group) == {0: 1}, "the commit of the first event")
         set_largest(dead_letters, 100_000)
         running.until(lambda: topic.committed(group) == {0: 3})
     assert [letter.value() for letter in dead_letters.read(1)] == [b"no JSON" * 1000]
