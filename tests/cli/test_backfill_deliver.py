@@ -174,7 +174,7 @@ def test_what_is_given_up_is_delivered_later_from_its_file(tmp_path: Path) -> No
 
 def test_order_holds_while_events_fail_and_are_sent_again(tmp_path: Path) -> None:
     """Customer.io is away for longer than a delivery may take; then one person's events arrive in order."""
-    lines = write_lines(tmp_path / "events.jsonl", *(event(number, "u1") for number in range(40)))
+    lines = write_lines(tmp_path / "events.jsonl", *(event(number, "u1") for number in range(20)))
     with (
         running_sandbox(fault="503=0.7", seed=5) as sandbox,
         server("--listen", "127.0.0.1:0", "--customerio-url", sandbox.url) as sidecar,
@@ -186,7 +186,7 @@ def test_order_holds_while_events_fail_and_are_sent_again(tmp_path: Path) -> Non
         )
         held = names(sandbox)
     assert done.returncode == 0, done.stderr.decode()
-    assert held == [f"E{number}" for number in range(40)]
+    assert held == [f"E{number}" for number in range(20)]
 
 
 def test_refused_credentials_end_the_run_and_nothing_is_given_up(tmp_path: Path) -> None:
