@@ -23,7 +23,7 @@ for_node = $(call for,npm,TypeScript,nodejs npm)
 for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
 
 .PHONY: help setup demo test test-python test-go test-node test-java test-polyglot
-.PHONY: test-side-by-side test-serial test-engines test-built test-chaos left-out scale
+.PHONY: test-side-by-side test-serial test-engines test-chaos left-out scale
 .PHONY: dashboard-picture hashes sbom licences audit coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak chaos fuzz mutants dist clean
 
 help: ## Say what there is
@@ -34,21 +34,18 @@ setup: $(VENV)/runtime ## Install the command at .venv/bin/ciosidecar
 demo: $(VENV)/runtime ## Deliver a hundred events through the sidecar to a sandbox; KEEP=1 to look at them
 	$(BIN)/python examples/demo.py
 
-# How many targets `make test` runs at a time, and further targets that run beside the last of them.
+# How many targets `make test` runs at a time, and further targets that run beside the Python tests.
 LANES ?= 1
 BESIDE ?=
 IN_LANES = $(MAKE) --no-print-directory --keep-going --jobs=$(LANES) --output-sync=$(if $(filter 1,$(LANES)),none,target)
 
 # In two steps, because the Python tests of the second build the clients too. All that fails is shown in one run.
 test: $(VENV)/dev node-modules ## Run every test that needs no engine, in every language that is here
-	@failed=; for step in "coverage test-node test-java test-go" "test-built $(BESIDE)"; do \
+	@failed=; for step in "coverage test-node test-java test-go" "test-side-by-side test-serial $(BESIDE)"; do \
 	  $(IN_LANES) $$step || failed=1; done; $(MAKE) --no-print-directory left-out; test -z "$$failed"
 
-test-python: coverage test-built ## Run the server's and the Python client's tests, and the contract suite of all clients
-
-test-built:
-	@failed=; for part in test-side-by-side test-serial; do \
-	  $(MAKE) --no-print-directory $$part || failed=1; done; test -z "$$failed"
+test-python: $(VENV)/dev node-modules ## Run the server's and the Python client's tests, and the contract suite of all clients
+	@$(IN_LANES) coverage test-side-by-side test-serial
 
 test-side-by-side: $(VENV)/dev node-modules
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not serial" --ignore tests/unit --ignore tests/engines

@@ -327,7 +327,7 @@ def _interrupted(words: list[str], progress: Path, *, answered: int) -> tuple[in
             give_up_at = time.monotonic() + RUN_WITHIN_S
             while process.poll() is None and _final_answers(progress) < answered:
                 assert time.monotonic() < give_up_at
-                time.sleep(0.001)
+                time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=RUN_WITHIN_S)
         finally:
