@@ -384,6 +384,11 @@ async def test_keys_that_are_no_settings_are_logged(tmp_path: Path) -> None:
     """At the start and after each change, at most 20 of them, without the values."""
     file = write(tmp_path / "d.toml", typing_mistakes(1))
     async with serving("--destinations", str(file)) as (_, running):
+
+        async def logged() -> bool:
+            return UNREAD in running.errors()
+
+        await eventually(logged)
         (line,) = [line for line in running.errors().splitlines() if "datacentre" in line]
         assert f"destinations.shop0: {UNREAD}" in line
         assert "warning" in line.lower()
