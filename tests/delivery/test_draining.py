@@ -77,7 +77,7 @@ async def test_what_outlasts_the_grace_is_not_reported_delivered() -> None:
     """It comes back as not answered, in time, and the process ends within the grace."""
     async with (
         fake_customerio() as customerio,
-        delivering_process(customerio, "--grace-s", "1") as (process, one),
+        delivering_process(customerio, "--grace-s", "5") as (process, one),
     ):
         customerio.answers(then=HOLD)
         await one.send(1, track("1"), track("2"))

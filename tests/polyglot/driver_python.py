@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ _MILLISECONDS = {
     "reconnect_for_ms": "reconnect_for_s",
     "timeout_ms": "timeout_s",
 }
+_CHUNK_BYTES = 65_536
 _DETAIL_LEVELS = {"NOTABLE": DetailLevel.NOTABLE, "ALL": DetailLevel.ALL}
 
 
@@ -41,11 +43,27 @@ class Input:
     events_read = 0
     refused: list[int] = []  # noqa: RUF012 - one driver plays one scenario
 
+    @staticmethod
+    def lines() -> Iterator[bytes]:
+        """Yield the lines of standard input, without their ends.
+
+        The interpreter aborts if a thread waits inside of sys.stdin when the main thread ends.
+        """
+        rest = b""
+        while chunk := os.read(0, _CHUNK_BYTES):
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from whole
+        if rest:
+            yield rest
+
+
+LINES = Input.lines()
+
 
 def main() -> None:
     """Play one scenario."""
     sys.setrecursionlimit(20_000)  # an event may be nested deeply
-    scenario = json.loads(sys.stdin.buffer.readline())
+    scenario = json.loads(next(LINES))
     end, message, reconnects = "OK", "", 0
     try:
         reconnects = CALLS[scenario["call"]](scenario)
@@ -114,9 +132,9 @@ def entries(scenario: dict[str, Any]) -> Iterator[tuple[int, BatchEntry]]:
     destinations: list[Any] = [config.encode() for config in scenario["configs"]]
     destinations += [Destination.by_ref(ref) for ref in scenario.get("refs", ())]
     typed = set(scenario.get("typed", ()))
-    for index, line in enumerate(sys.stdin.buffer):
+    for index, line in enumerate(LINES):
         Input.events_read += 1
-        config, _, event = line.rstrip(b"\n").partition(b"\t")
+        config, _, event = line.partition(b"\t")
         fields = dict(scenario.get("fields", {}).get(str(index), {}))
         if "tag" in fields:
             fields["tag"] = fields["tag"].encode()
@@ -248,9 +266,7 @@ def feed_all(open_stream: Stream, scenario: dict[str, Any]) -> None:
 
 def raw(scenario: dict[str, Any]) -> int:
     """Play a stream with the stubs alone."""
-    requests = (
-        v1.TransformStreamRequest.FromString(base64.b64decode(line)) for line in sys.stdin.buffer
-    )
+    requests = (v1.TransformStreamRequest.FromString(base64.b64decode(line)) for line in LINES)
     with grpc.insecure_channel(scenario["addresses"][0]) as channel:
         stub: Any = v1.SidecarServiceStub(channel)
         for response in stub.TransformStream(requests):

@@ -10,6 +10,7 @@ from grpc import aio
 from ciosidecar import v1
 from ciosidecar._async_stream_state import AsyncLane
 from ciosidecar._call_settings import CallSettings
+from ciosidecar._call_status import CallStatus
 from ciosidecar._options import DeliveryOptions, StreamOptions, open_request
 from ciosidecar._reconnect_backoff import ReconnectBackoff, was_useful
 from ciosidecar.errors import (
@@ -124,24 +125,32 @@ class AsyncSessions:
             await asyncio.gather(receiving, sending, return_exceptions=True)
 
     async def _receive(self, call: _Call, opened: asyncio.Event) -> None:
+        status = CallStatus(call)
+        try:
+            async for response in call:
+                self._take(response, opened)
+        except aio.AioRpcError as failure:
+            if (sent := await status.in_place_of(failure)) is not None:
+                raise sent from None
+
+    def _take(self, response: v1.TransformStreamResponse, opened: asyncio.Event) -> None:
         state = self._state
-        async for response in call:
-            kind = response.WhichOneof("message")
-            if kind == "results":
-                try:
-                    answered = self._lane.outstanding.answer(response.results)
-                except (ValueError, IndexError) as fault:
-                    raise contract_broken(fault) from fault
-                state.note_answered(self._lane, answered)
-            elif kind == "opened":
-                self._settings.first_connection.made = True
-                self._lane.outstanding.connect(response.opened.limits)
-                self._opened = True
-                state.lane_opened(self._lane)
-                opened.set()
-            elif kind == "drain":
-                self._draining = True
-                state.lane_draining(self._lane)
+        kind = response.WhichOneof("message")
+        if kind == "results":
+            try:
+                answered = self._lane.outstanding.answer(response.results)
+            except (ValueError, IndexError) as fault:
+                raise contract_broken(fault) from fault
+            state.note_answered(self._lane, answered)
+        elif kind == "opened":
+            self._settings.first_connection.made = True
+            self._lane.outstanding.connect(response.opened.limits)
+            self._opened = True
+            state.lane_opened(self._lane)
+            opened.set()
+        elif kind == "drain":
+            self._draining = True
+            state.lane_draining(self._lane)
 
     async def _send(self, call: _Call, opened: asyncio.Event) -> None:
         """Send batches until the stream is finished or the sidecar drains."""

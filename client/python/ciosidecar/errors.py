@@ -32,8 +32,8 @@ class Closed(SidecarError):
     """The caller closed or cancelled the stream, or closed its client."""
 
 
-# If a write meets the end of its stream, grpc.aio reports INTERNAL in place of the sidecar's status.
-# A further attempt brings the real status to light.
+# gRPC reports INTERNAL if a connection is reset in mid-stream. If the sidecar itself has a fault, the
+# reconnect backoff gives up, because the stream makes no progress.
 _RETRYABLE_CODES = frozenset(
     (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED, grpc.StatusCode.INTERNAL)
 )
