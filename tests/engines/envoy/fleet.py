@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import httpx
 
+from tests.ports import free_port
 from tests.processes import Server, server
 from tests.sandbox.support import sandbox_process
 
@@ -24,11 +25,11 @@ class Sidecar:
     def __init__(self, flags: Sequence[str]) -> None:
         self._flags = flags
         self._running: contextlib.AbstractContextManager[Server] | None = None
-        self.address = "127.0.0.1:0"
+        self.address = f"127.0.0.1:{free_port()}"
 
     @property
     def port(self) -> int:
-        """The port, once it was started."""
+        """The port."""
         return int(self.address.rpartition(":")[2])
 
     @property
@@ -40,7 +41,7 @@ class Sidecar:
         """Start it."""
         self._running = server("--listen", self.address, *self._flags)
         self._server = self._running.__enter__()
-        (self.address,) = self._server.addresses
+        assert self._server.addresses == [self.address]
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send it a signal."""

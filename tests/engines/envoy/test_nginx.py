@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from tests.engines.programs import need
 from tests.polyglot.languages import LANGUAGES
+from tests.ports import free_port
 
 from .callers import Caller, calling, finish, stream_on
 from .certificates import Certificates
@@ -72,17 +72,12 @@ def certificates(tmp_path: Path) -> Certificates:
     return Certificates(tmp_path / "tls")
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
-
-
 def test_streams_of_many_megabytes_survive_a_killed_sidecar(
     tmp_path: Path, certificates: Certificates
 ) -> None:
     """A stream goes on beyond 1 MiB. When its sidecar is killed, it continues on another one."""
     need("nginx", "nginx")
-    port, faults = _free_port(), Faults()
+    port, faults = free_port(), Faults()
     opening = {"addresses": [f"127.0.0.1:{port}"], **certificates.caller_files()}
     with Fleet.running(*certificates.sidecar_flags()) as fleet:
         text = replaced(fleet, port, certificates, tmp_path)
@@ -105,7 +100,7 @@ def test_without_a_sidecar_callers_get_unavailable(
 ) -> None:
     """nginx says so in gRPC's words, and not with a page in HTML."""
     need("nginx", "nginx")
-    port = _free_port()
+    port = free_port()
     opening = {
         "addresses": [f"127.0.0.1:{port}"],
         "connect_timeout_ms": 1000,
