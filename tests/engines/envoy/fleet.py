@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -88,7 +89,8 @@ class Fleet:
             sidecars = [Sidecar(more) for _ in range(3)]
             for sidecar in sidecars:
                 stack.callback(sidecar.stop)
-                sidecar.start()
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(Sidecar.start, sidecars))
             yield cls(customerio.url, sidecars)
 
     def arrivals(self) -> list[Arrival]:

@@ -113,17 +113,18 @@ def test_a_caller_without_a_known_certificate_is_turned_away(stands: Standing) -
         "ca_file": stands.certificates.file("sidecars-ca.pem"),
     }
     strange = {"addresses": [stands.address], **stands.certificates.caller_files("stranger")}
-    for opening in (without, strange):
-        callers = [
-            Caller(language, opening | {"connect_timeout_ms": 1500}) for language in LANGUAGES
-        ]
-        try:
-            ends = {caller.name: caller.wait_for_end() for caller in callers}
-        finally:
-            for caller in callers:
-                caller.stop()
-        assert {end.get("end") for end in ends.values()} == {"UNAVAILABLE"}, ends
-        assert not any(caller.record.answers for caller in callers)
+    callers = [
+        Caller(language, opening | {"connect_timeout_ms": 1500})
+        for opening in (without, strange)
+        for language in LANGUAGES
+    ]
+    try:
+        ends = [(caller.name, caller.wait_for_end()) for caller in callers]
+    finally:
+        for caller in callers:
+            caller.stop()
+    assert {end.get("end") for _, end in ends} == {"UNAVAILABLE"}, ends
+    assert not any(caller.record.answers for caller in callers)
     handshakes = stands.envoy.counters("listener.")
     assert sum(count for name, count in handshakes.items() if "fail_verify" in name) > 0
 
