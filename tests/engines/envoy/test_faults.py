@@ -48,11 +48,11 @@ def _ended_one_by_one(number: signal.Signals, *, drain: bool) -> Callable[..., N
 
     def play(stands: Standing, callers: list[Caller], faults: Faults) -> None:
         for sidecar in stands.fleet.sidecars:
+            stands.envoy.wait_until_healthy(3)
             with faults.fault(drain=drain):
                 sidecar.end(number)
             stream_on(callers, 20)
             sidecar.start()
-            stands.envoy.wait_until_healthy(3)
 
     return play
 
