@@ -61,7 +61,7 @@ async def test_a_sidecar_is_killed_and_ended_in_turns() -> None:
                     async with started(*arguments, *urls) as running:
                         await end(running, number, customerio, book, explained)
                 async with started(*arguments, *urls):
-                    await asyncio.to_thread(thread.join, WITHIN_S)
+                    await asyncio.to_thread(thread.join, 3 * WITHIN_S)
     assert not thread.is_alive()
     assert book.problems == []
     check(customerio, book, explained)
