@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 COMMAND = (sys.executable, "-m", "ciosidecar_server")
-TIMEOUT_S = 30
+TIMEOUT_S = 60
 # Every process that a test starts inherits it: the default port may be taken, also by another test.
 os.environ.setdefault("CIOSIDECAR_ADMIN_LISTEN", "127.0.0.1:0")
 

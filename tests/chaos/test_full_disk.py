@@ -26,6 +26,7 @@ from tests.cli.lines import lines_of, track
 from tests.fake_customerio import fake_customerio
 from tests.processes import COMMAND, TIMEOUT_S, Server, server
 from tests.security.watching import wait_until
+from tests.telemetry.support import metrics_of, value
 
 pytestmark = pytest.mark.serial
 
@@ -56,6 +57,7 @@ async def test_the_log_of_a_server_on_a_full_disk(tmp_path: Path) -> None:
                         pass
                     await asyncio.to_thread(wait_until, lambda: len(healthy.sent) > sent)
                 lost = lost_lines(running)
+                slow = await slow_ticks(running)
                 running.process.terminate()
                 assert running.process.wait(TIMEOUT_S) == 0
                 log = (disk.seen / "log").read_bytes()
@@ -65,14 +67,22 @@ async def test_the_log_of_a_server_on_a_full_disk(tmp_path: Path) -> None:
     dropped = [line["message"] for line in lines if "were dropped" in line["message"]]
     assert sum(int(message.split()[0]) for message in dropped) == lost
     about_streams = [line for line in lines if line["message"].startswith("stream ")]
-    # One stream is the healthy caller's, and one came when there was room again.
-    assert len(about_streams) + lost == 2 * (STREAMS + 2)
+    # One stream is the healthy caller's, and one came when there was room again. On a busy machine, a line that says
+    # that the event loop is slow may be lost, too.
+    assert 0 <= len(about_streams) + lost - 2 * (STREAMS + 2) <= slow
 
 
 def lost_lines(running: Server) -> int:
     """Return how many lines of its log a server has lost."""
     with urllib.request.urlopen(f"{running.admin}/api/state", timeout=TIMEOUT_S) as response:
         return int(json.load(response)["log_lines_dropped"])
+
+
+async def slow_ticks(running: Server) -> float:
+    """Return how often the event loop was late enough for a line of the log."""
+    metrics = await metrics_of(running)
+    in_time = value(metrics, "event_loop_lag_seconds_bucket", le="0.1")
+    return value(metrics, "event_loop_lag_seconds_count") - in_time
 
 
 def whole_lines(log: bytes) -> tuple[list[dict[str, Any]], int]:

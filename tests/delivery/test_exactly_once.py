@@ -2,7 +2,6 @@
 
 import json
 import random
-import socket
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from ciosidecar_sandbox.testing import Running, running_sandbox
 from ciosidecar_server.testing import server
 
 from tests import processes
+from tests.ports import free_port
 
 FAULTS = "429=0.05,503=0.05,reset=0.005,reset-after=0.005,slow=0.01:50ms"
 PEOPLE = 200
@@ -132,7 +132,7 @@ def test_a_killed_server_loses_nothing_and_repeats_nothing() -> None:
     """kill -9 in mid-stream and a start at the same address: the client sends again, all is there once."""
     config = {"siteID": "site", "apiKey": "key"}
     sent = events(2000, seed=3)
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     with running_sandbox() as sandbox, Client(address) as client:
         arguments = ("--listen", address, "--customerio-url", sandbox.url)
         with (
@@ -149,13 +149,6 @@ def test_a_killed_server_loses_nothing_and_repeats_nothing() -> None:
         assert [event for event, _ in found] == sent
         assert {result.status for _, result in found} == {200}
         check(sandbox, sent)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _within(answers: Iterator[Any], seconds: float) -> list[Any]:

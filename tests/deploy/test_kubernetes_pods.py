@@ -21,7 +21,8 @@ from ciosidecar_sandbox.testing import running_sandbox
 
 from tests.deploy.kustomize import BUILD_LIMIT_S, KUBERNETES, Resource, build, the_only
 from tests.deploy.pod import TOKEN, Container, Secrets, container_of, pod_of, running, translate
-from tests.fake_customerio import HOLD, fake_customerio, nobody
+from tests.fake_customerio import HOLD, fake_customerio
+from tests.ports import free_port
 from tests.processes import COMMAND, TIMEOUT_S, Server
 from tests.security.pem import NAMES, chain_of
 from tests.security.watching import wait_until
@@ -156,8 +157,8 @@ def test_a_rolling_update_loses_nothing(tmp_path: Path) -> None:
     resources, secrets = build(KUBERNETES / "example/service"), Secrets()
     strategy = the_only(resources, "Deployment")["spec"]["strategy"]["rollingUpdate"]
     assert strategy == {"maxSurge": 1, "maxUnavailable": 0}
-    with nobody() as first, nobody() as second, nobody() as third:
-        addresses = [first, second, third]
+    port = free_port(in_a_row=3)
+    addresses = [f"127.0.0.1:{port + number}" for number in range(3)]
     updated = threading.Event()
     sent: list[str] = []
 
@@ -179,7 +180,7 @@ def test_a_rolling_update_loses_nothing(tmp_path: Path) -> None:
             assert process.end()[0] == 0
 
         def call() -> tuple[list[Answer], int]:
-            client = Client(addresses, **connection(first, secrets))
+            client = Client(addresses, **connection(addresses[0], secrets))
             with client, client.stream(CONFIG, deliver=True) as stream:
                 return list(stream.map(events())), stream.reconnects
 

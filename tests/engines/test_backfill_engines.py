@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.timeout(600)
 
 EVENTS = 20_000
 WITHIN_S = 300
+GONE_WITHIN_S = 60
 OPTIONS = ("--partitions", "12", "--workers", "2")
 ENGINES = ("ray", "spark")
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
@@ -109,8 +110,16 @@ class Run:
             pid
             for pid, line in self.marked.commands().items()
             # Spark's daemon forks the workers, which have its command line.
-            if of in line and (of != WORKERS["spark"] or of in _command_line(_parent(pid)))
+            if of in line and (of != WORKERS["spark"] or of in _parents_command_line(pid))
         ]
+
+    def kill_a_worker(self, of: str) -> bool:
+        """Kill a process that runs tasks, if there is one."""
+        for pid in self.workers(of):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                return True
+        return False
 
     def end(self) -> int:
         """The exit code, once it ends."""
@@ -122,7 +131,7 @@ class Run:
 
     def left(self) -> list[str]:
         """What processes and files it has left behind."""
-        give_up_at = time.monotonic() + 10
+        give_up_at = time.monotonic() + GONE_WITHIN_S
         while (left := list(self.marked.commands().values())) and time.monotonic() < give_up_at:
             time.sleep(0.05)
         return left + [
@@ -141,12 +150,14 @@ class Run:
         shutil.rmtree(self.temporary)
 
 
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def _command_line(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+def _parents_command_line(pid: int) -> str:
+    """The command line of a process's parent, or nothing if the process has just ended."""
+    try:
+        parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+        line = Path(f"/proc/{parent}/cmdline").read_bytes()
+    except OSError:
+        return ""
+    return line.replace(b"\0", b" ").decode(errors="replace")
 
 
 @contextmanager
@@ -166,9 +177,7 @@ def test_results_are_the_servers_though_a_worker_is_killed(
     """The engine repeats the task. Nothing is there twice, nothing listens beyond loopback, nothing is left."""
     with running(engine, events, tmp_path) as run:
         run.wait_for(run.transforms, "the first partition was finished")
-        run.wait_for(lambda: bool(run.workers(WORKERS[engine])), "a worker ran")
-        for pid in run.workers(WORKERS[engine])[:1]:
-            os.kill(pid, signal.SIGKILL)
+        run.wait_for(lambda: run.kill_a_worker(WORKERS[engine]), "a worker was killed")
         listening = run.marked.listening()
         assert run.end() == 1, run.errors()  # some events are refused
         assert run.left() == []

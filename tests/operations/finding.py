@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from tests.processes import Server, run
 from tests.telemetry.support import Line, Samples, log_of, metrics_of, named, value
 
-WITHIN_S = 30
+WITHIN_S = 60
 
 
 class Finding(NamedTuple):

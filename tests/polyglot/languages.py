@@ -1,11 +1,13 @@
 """The drivers: how each is built, and what it takes."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,8 @@ class Language:
     command: tuple[str, ...]
     """What plays a scenario, in `directory`."""
     directory: Path = ROOT
+    built: str = ""
+    """What the last of the steps makes, in `directory`."""
     lacks: Callable[[str], str | None] = lambda _listen: None
     """Why this machine's version of the language cannot reach a kind of listener, if it cannot."""
 
@@ -40,7 +44,39 @@ class Language:
             (pytest.fail if os.environ.get("REQUIRE_ALL") else pytest.skip)(reason)
 
     def make(self) -> None:
-        """Builds the driver. Raises RuntimeError with what the tools said."""
+        """Builds the driver, unless it was built from the same files. Raises RuntimeError with what the tools said.
+
+        Tests that run side by side build one after another.
+        """
+        if not self.build:
+            return
+        built, lock = self.directory / self.built, self.directory / "build" / "polyglot.lock"
+        stamp = built.with_name(".polyglot")
+        lock.parent.mkdir(exist_ok=True)
+        with lock.open("w") as opened:
+            fcntl.flock(opened, fcntl.LOCK_EX)
+            files = self._files()
+            if not files or not built.exists() or not stamp.exists() or stamp.read_text() != files:
+                self._build()
+                stamp.write_text(files)
+
+    def _files(self) -> str:
+        """Return a digest of the names, sizes and times of the files that make the driver; "" where git does not say."""
+        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"]
+        listed = subprocess.run(
+            [*command, "protos", str(self.directory)], cwd=ROOT, capture_output=True, check=False
+        )
+        if listed.returncode != 0:
+            return ""
+        digest = blake2b(digest_size=16)
+        for name in sorted(listed.stdout.decode().split("\0")):
+            path = ROOT / name
+            if path.is_file():
+                found = path.stat()
+                digest.update(f"{name}\0{found.st_size}\0{found.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+
+    def _build(self) -> None:
         for step in self.build:
             done = subprocess.run(
                 step,
@@ -69,9 +105,16 @@ LANGUAGES = (
     Language(
         "go",
         ("go",),
-        (("go", "build", "-o", "build/polyglot", "./internal/polyglot"),),
+        # In one step, because other tests may run or build the program meanwhile.
+        (
+            (
+                *("sh", "-c"),
+                "go build -o build/polyglot.$$ ./internal/polyglot && mv build/polyglot.$$ build/polyglot",
+            ),
+        ),
         ("build/polyglot",),
         ROOT / "client" / "go",
+        "build/polyglot",
     ),
     Language(
         "typescript",
@@ -79,6 +122,7 @@ LANGUAGES = (
         (("npm", "run", "build", "--silent"),),
         ("node", "polyglot/driver.mjs"),
         ROOT / "client" / "node",
+        "dist/index.js",
         _node_lacks,
     ),
     Language(
@@ -95,5 +139,6 @@ LANGUAGES = (
             ),
         ),
         ROOT / "client" / "java",
+        "target/test-classpath.txt",
     ),
 )

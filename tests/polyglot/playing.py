@@ -17,6 +17,7 @@ from typing import Any
 import trustme
 from ciosidecar_sandbox.testing import running_sandbox
 
+from tests.ports import free_port
 from tests.processes import Server, server
 
 from .languages import Language
@@ -58,7 +59,7 @@ class Sidecar:
             address, sidecar = self._scripted.__enter__()
             self.addresses, self.recorded = [address], sidecar.recorded
             return
-        listen = "127.0.0.1:0"
+        listen = f"127.0.0.1:{free_port()}"
         if scenario.listen == "unix":
             listen = f"unix:{directory}/sidecar.sock"
         elif scenario.listen == "abstract":

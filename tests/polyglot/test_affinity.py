@@ -3,7 +3,6 @@
 import contextlib
 import json
 import signal
-import socket
 import time
 import urllib.request
 from collections import defaultdict
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from ciosidecar_sandbox.testing import running_sandbox
 
+from tests.ports import free_port
 from tests.processes import Server, server
 
 from .languages import LANGUAGES, Language
@@ -60,13 +60,6 @@ def wait_until_connected(sidecar: Server) -> None:
         time.sleep(0.1)
 
 
-def free_address() -> str:
-    """An address of loopback at which nobody listens yet."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
-
-
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda found: found.name)
 def test_order_holds_while_the_fleet_changes(language: Language) -> None:
@@ -81,7 +74,7 @@ def test_order_holds_while_the_fleet_changes(language: Language) -> None:
 
         killed, drained, steady = start(), start(), start()
         addresses = [sidecar.addresses[0] for sidecar in (killed, drained, steady)]
-        late_address = free_address()
+        late_address = f"127.0.0.1:{free_port()}"
         opening = {
             "call": "stream",
             "addresses": [*addresses, late_address],

@@ -96,7 +96,7 @@ def notices(language: Language) -> str | None:
     return f"{language.name}: asked after {asked} s, left after {left} s"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)  # The programs may have to be built first, one after another.
 def test_how_long_clients_wait() -> None:
     """10 s for a first sidecar that is not there; 30 and 10 s for one that is and says nothing."""
     here = [language for language in LANGUAGES if language.missing() is None]

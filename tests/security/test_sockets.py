@@ -16,6 +16,7 @@ import grpc
 import pytest
 from ciosidecar import Client, v1
 
+from tests.ports import free_port
 from tests.processes import COMMAND, TIMEOUT_S, run, server
 from tests.security.pem import one_line
 
@@ -213,9 +214,7 @@ def test_which_family_an_address_for_all_has(host: str, *, ipv6: bool, given: bo
     """0.0.0.0 means IPv4 alone, [::] and no host mean both."""
     if not socket.has_ipv6 or not _has_ipv6():
         pytest.skip("this machine has no IPv6")
-    with socket.socket() as free:
-        free.bind(("0.0.0.0", 0))
-        wanted = free.getsockname()[1] if given else 0
+    wanted = free_port() if given else 0
     with server("--listen", f"{host}:{wanted}", "--insecure") as running:
         name, _, port = running.addresses[0].rpartition(":")
         assert name == ("[::]" if ipv6 else "0.0.0.0")

@@ -28,6 +28,7 @@ from tests.arguments import parser_of, positive_int
 from tests.chaos.books import Arrival, Books, Fault, Sent, Told
 from tests.chaos.checker import check
 from tests.endings import exit_with
+from tests.ports import free_port
 from tests.processes import server
 from tests.sandbox.support import sandbox_process
 
@@ -220,13 +221,13 @@ class _Servers:
 
     def __init__(self, flags: tuple[str, ...]) -> None:
         self._flags = flags
-        self._running = server("--listen", "127.0.0.1:0", *flags)
+        self.address = f"127.0.0.1:{free_port()}"
+        self._running = server("--listen", self.address, *flags)
         self.enough = threading.Event()
         self.kills: list[Fault] = []
 
     def __enter__(self) -> Self:
         self._server = self._running.__enter__()
-        self.address = self._server.addresses[0]
         return self
 
     def __exit__(self, *failure: object) -> None:

@@ -27,8 +27,9 @@ async def test_the_start_and_the_drain() -> None:
     """Version, build, addresses, and the settings that differ from the defaults; then both ends of the drain."""
     with server(*LOOPBACK, "--grace-s", "3", "--log-level", "info") as running:
         lines = await log_of(running)
-    started, began, ended = lines
+    lines = [line for line in lines if line["message"] != "the event loop is slow"]
     assert [line["message"] for line in lines] == ["started", "drain began", "drain ended"]
+    started, began, ended = lines
     assert started["version"] == running.ready_line["version"]
     assert started["listen"] == running.addresses
     assert {"python", "grpc", "protobuf", "protocol"} <= started.keys()

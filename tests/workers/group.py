@@ -2,9 +2,8 @@
 
 import os
 import select
-import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,18 +74,3 @@ def answers(address: str) -> str:
         request = v1.GetCapabilitiesRequest()
         capabilities = stub.GetCapabilities(request, timeout=TIMEOUT_S, wait_for_ready=True)
         return str(capabilities.server_version)
-
-
-def free_ports(number: int) -> int:
-    """The first of so many free ports of loopback in a row."""
-    while True:
-        with ExitStack() as stack:
-            first = stack.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            try:
-                for following in range(port + 1, port + number):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", following))
-            except (OSError, OverflowError):
-                continue
-            return port

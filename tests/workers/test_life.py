@@ -17,15 +17,16 @@ from ciosidecar import v1
 from grpc import aio
 
 from tests.conftest import batch, end_of, opened, results_of
+from tests.ports import free_port
 from tests.processes import COMMAND, TIMEOUT_S, Server, server
-from tests.workers.group import LOOPBACK, Watched, answers, children, free_ports, group, pids
+from tests.workers.group import LOOPBACK, Watched, answers, children, group, pids
 
 TRACK = b'{"type":"track","userId":"u1","event":"Order"}'
 
 
 def test_the_ready_line_names_every_worker_and_all_addresses(tmp_path: Path) -> None:
     """Each worker has the next port and a suffix of the path; all of them answer."""
-    port = free_ports(2)
+    port = free_port(in_a_row=2)
     sockets = f"unix:{tmp_path}/s.sock"
     with group(2, "--listen", sockets, listen=f"127.0.0.1:{port}") as running:
         line = running.ready_line

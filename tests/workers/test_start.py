@@ -13,15 +13,16 @@ import pytest
 from ciosidecar_server.settings import Settings
 from ciosidecar_server.workers.shares import settings_of_workers
 
+from tests.ports import free_port
 from tests.processes import COMMAND, TIMEOUT_S, run
-from tests.workers.group import LOOPBACK, Watched, children, first_child, free_ports
+from tests.workers.group import LOOPBACK, Watched, children, first_child
 
 TWO = ("serve", "--workers", "2", "--admin-listen", LOOPBACK)
 
 
 def test_a_taken_port_of_one_worker_fails_the_start() -> None:
     """The address of the second worker is taken: it is named, and the first worker is ended."""
-    port = free_ports(2)
+    port = free_port(in_a_row=2)
     with socket.create_server(("127.0.0.1", port + 1)):
         failed = run(*TWO, "--listen", f"127.0.0.1:{port}")
     assert (failed.returncode, failed.stdout) == (1, b"")

@@ -6,11 +6,13 @@ import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self
 
 import httpx
 
+from tests.ports import free_port
 from tests.processes import Server, server
 from tests.sandbox.support import sandbox_process
 
@@ -24,11 +26,11 @@ class Sidecar:
     def __init__(self, flags: Sequence[str]) -> None:
         self._flags = flags
         self._running: contextlib.AbstractContextManager[Server] | None = None
-        self.address = "127.0.0.1:0"
+        self.address = f"127.0.0.1:{free_port()}"
 
     @property
     def port(self) -> int:
-        """The port, once it was started."""
+        """The port."""
         return int(self.address.rpartition(":")[2])
 
     @property
@@ -40,7 +42,7 @@ class Sidecar:
         """Start it."""
         self._running = server("--listen", self.address, *self._flags)
         self._server = self._running.__enter__()
-        (self.address,) = self._server.addresses
+        assert self._server.addresses == [self.address]
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -87,7 +89,8 @@ class Fleet:
             sidecars = [Sidecar(more) for _ in range(3)]
             for sidecar in sidecars:
                 stack.callback(sidecar.stop)
-                sidecar.start()
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(Sidecar.start, sidecars))
             yield cls(customerio.url, sidecars)
 
     def arrivals(self) -> list[Arrival]:

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import envoy
 import httpx
 
-STARTS_WITHIN_S = 30
-ENDS_WITHIN_S = 30
+STARTS_WITHIN_S = 120
+ENDS_WITHIN_S = 120
 
 _Found = TypeVar("_Found")
 
@@ -62,6 +62,10 @@ class Envoy:
             for stat in host["stats"]
             if stat["name"] == "rq_active"
         }
+
+    def wait_for_calls(self, count: int) -> None:
+        """Wait until so many calls are open."""
+        wait_for(lambda: sum(self.active_calls().values()) == count, f"{count} calls", self.process)
 
     def wait_until_healthy(self, count: int) -> None:
         """Wait until so many sidecars get calls."""

@@ -46,7 +46,7 @@ def stub(stands: Standing, caller: str = "caller") -> Iterator[Any]:
 def failure_of(call: Callable[..., Any], request: Any) -> tuple[grpc.StatusCode, str]:
     """Return the status that a unary call fails with."""
     with pytest.raises(grpc.RpcError) as failure:
-        call(request, timeout=20)
+        call(request, timeout=60)
     error: Any = failure.value
     return error.code(), error.details()
 
@@ -66,6 +66,8 @@ def test_without_a_healthy_sidecar_calls_fail_at_once_and_streams_come_back(
     with standing(tmp_path) as stands:
         faults = Faults()
         with calling(stands.opening()) as callers:
+            # What a caller waits for on this machine, with nothing in its way.
+            usual_s = {caller.name: caller.record.longest_gap_s() for caller in callers}
             with faults.fault():
                 for sidecar in stands.fleet.sidecars:
                     sidecar.end(signal.SIGKILL)
@@ -75,7 +77,7 @@ def test_without_a_healthy_sidecar_calls_fail_at_once_and_streams_come_back(
                     code, details = failure_of(raw.GetCapabilities, v1.GetCapabilitiesRequest())
                 assert (code, details) == (grpc.StatusCode.UNAVAILABLE, "no healthy upstream")
                 # Streams that give up say what Envoy said.
-                short = {"connect_timeout_ms": 1000, "options": {"reconnect_for_ms": 1000}}
+                short = {"connect_timeout_ms": 2000, "options": {"reconnect_for_ms": 2000}}
                 newcomer = Caller(LANGUAGES[0], stands.opening(**short), "newcomer")
                 try:
                     end = newcomer.wait_for_end()
@@ -94,7 +96,7 @@ def test_without_a_healthy_sidecar_calls_fail_at_once_and_streams_come_back(
     assert not found, "\n".join(found[:20])
     for caller in callers:
         first = min(at for at in caller.record.answered_at if at > back)
-        assert first - back < BACK_WITHIN_S, caller.name
+        assert first - back < BACK_WITHIN_S + usual_s[caller.name], caller.name
 
 
 @pytest.fixture(scope="module")
@@ -111,17 +113,18 @@ def test_a_caller_without_a_known_certificate_is_turned_away(stands: Standing) -
         "ca_file": stands.certificates.file("sidecars-ca.pem"),
     }
     strange = {"addresses": [stands.address], **stands.certificates.caller_files("stranger")}
-    for opening in (without, strange):
-        callers = [
-            Caller(language, opening | {"connect_timeout_ms": 1500}) for language in LANGUAGES
-        ]
-        try:
-            ends = {caller.name: caller.wait_for_end() for caller in callers}
-        finally:
-            for caller in callers:
-                caller.stop()
-        assert {end.get("end") for end in ends.values()} == {"UNAVAILABLE"}, ends
-        assert not any(caller.record.answers for caller in callers)
+    callers = [
+        Caller(language, opening | {"connect_timeout_ms": 1500})
+        for opening in (without, strange)
+        for language in LANGUAGES
+    ]
+    try:
+        ends = [(caller.name, caller.wait_for_end()) for caller in callers]
+    finally:
+        for caller in callers:
+            caller.stop()
+    assert {end.get("end") for _, end in ends} == {"UNAVAILABLE"}, ends
+    assert not any(caller.record.answers for caller in callers)
     handshakes = stands.envoy.counters("listener.")
     assert sum(count for name, count in handshakes.items() if "fail_verify" in name) > 0
 
@@ -172,14 +175,14 @@ def test_a_delivery_is_never_repeated_and_a_transform_is(tmp_path: Path) -> None
             destinations=DESTINATIONS,
             batch=batch(b'{"type":"track","userId":"1","event":"a","messageId":"m"}'),
         )
-        delivering = raw.Deliver.future(request, timeout=30)
+        delivering = raw.Deliver.future(request, timeout=60)
         stands.busy_sidecar().end(signal.SIGKILL)
-        assert delivering.exception(timeout=20).code() is grpc.StatusCode.UNAVAILABLE
+        assert delivering.exception(timeout=60).code() is grpc.StatusCode.UNAVAILABLE
         transform = v1.TransformRequest(
             destinations=DESTINATIONS, batch=batch(b'{"type":"track","userId":"1","event":"a"}')
         )
         for _ in range(10):
-            raw.Transform(transform, timeout=10)
+            raw.Transform(transform, timeout=60)
         lines = stands.envoy.access_log(at_least=11)
     attempts = {line["call"].rpartition("/")[2]: line["attempts"] for line in lines}
     assert attempts["Deliver"] == 1

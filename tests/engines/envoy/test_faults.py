@@ -4,6 +4,7 @@ What is checked is in judging.py: each event is answered once, and each is at Cu
 person. An event arrives again only if it was under way when a process ended; Customer.io knows its id then.
 """
 
+import contextlib
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,11 +48,11 @@ def _ended_one_by_one(number: signal.Signals, *, drain: bool) -> Callable[..., N
 
     def play(stands: Standing, callers: list[Caller], faults: Faults) -> None:
         for sidecar in stands.fleet.sidecars:
+            stands.envoy.wait_until_healthy(3)
             with faults.fault(drain=drain):
                 sidecar.end(number)
             stream_on(callers, 20)
             sidecar.start()
-            stands.envoy.wait_until_healthy(3)
 
     return play
 
@@ -84,7 +85,7 @@ def test_a_second_envoy_takes_over_from_one_that_drains(tmp_path: Path) -> None:
             with faults.fault():
                 stands.envoy.end()
             stream_on(callers, 20)
-            assert sum(second.active_calls().values()) == len(callers)
+            second.wait_for_calls(len(callers))
             # Before the second one ends.
             finish(callers)
 
@@ -97,8 +98,11 @@ def test_a_hot_restart_hands_the_listener_over(tmp_path: Path) -> None:
 
     def play(stands: Standing, callers: list[Caller], faults: Faults) -> None:
         options = ("--base-id", base_id.read_text(), "--restart-epoch", "1", *HOT_RESTART)
-        with proxy.running(stands.configuration, stands.directory / "second", *options):
+        with contextlib.ExitStack() as stack:
+            # The old one may end as soon as the new one has started.
             with faults.fault():
+                second = proxy.running(stands.configuration, stands.directory / "second", *options)
+                stack.enter_context(second)
                 assert stands.envoy.process.wait(proxy.ENDS_WITHIN_S) == 0
             stream_on(callers, 20)
             finish(callers)

@@ -2,15 +2,17 @@
 
 import contextlib
 import signal
-import socket
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.engines.programs import need
+from tests.fake_customerio import nobody
 from tests.polyglot.languages import LANGUAGES
+from tests.ports import free_port
 
 from .callers import Caller, calling, finish, stream_on
 from .certificates import Certificates
@@ -20,12 +22,15 @@ from .judging import Faults, problems, too_long
 pytestmark = [pytest.mark.usefixtures("_drivers"), pytest.mark.timeout(900)]
 
 COMMITTED = Path(__file__).resolve().parents[3] / "deploy" / "nginx" / "nginx.conf"
+WITHIN_S = 60
 # With the default of client_max_body_size, a stream ends after 1 MiB.
 PADDING, EVENTS = 20_000, 170
 
 
-def replaced(fleet: Fleet, port: int, certificates: Certificates, directory: Path) -> str:
-    """Return the committed configuration for a fleet."""
+def replaced(
+    sidecars: Sequence[str], port: int, certificates: Certificates, directory: Path
+) -> str:
+    """Return the committed configuration for three sidecars, by their addresses."""
     text = COMMITTED.read_text()
     changes = {
         "/etc/nginx/tls/": f"{certificates.directory}/",
@@ -37,7 +42,7 @@ def replaced(fleet: Fleet, port: int, certificates: Certificates, directory: Pat
             f"{kind}_temp_path {directory};\n"
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         ),
-        **{f"sidecar-{n}:50550": sidecar.address for n, sidecar in enumerate(fleet.sidecars, 1)},
+        **{f"sidecar-{n}:50550": address for n, address in enumerate(sidecars, 1)},
     }
     for old, new in changes.items():
         assert old in text
@@ -52,18 +57,27 @@ def nginx(text: str, directory: Path) -> Iterator[None]:
     file = directory / "nginx.conf"
     file.write_text(text)
     command = [program, "-p", str(directory), "-c", str(file)]
-    tested = subprocess.run([*command, "-t"], capture_output=True, timeout=30, check=False)
+    tested = subprocess.run([*command, "-t"], capture_output=True, timeout=WITHIN_S, check=False)
     assert tested.returncode == 0, tested.stderr.decode()
     with (
         (directory / "log").open("wb") as log,
         subprocess.Popen([*command, "-g", "daemon off;"], stdout=log, stderr=log) as process,
     ):
         try:
+            _wait_for_text(directory / "nginx.pid")
             yield
         finally:
             # SIGTERM ends the workers too, SIGKILL would leave them.
             process.terminate()
-            process.wait(30)
+            process.wait(WITHIN_S)
+
+
+def _wait_for_text(file: Path) -> None:
+    """Wait until nginx has written a file: the one with its process id, once it listens."""
+    ends_at = time.monotonic() + WITHIN_S
+    while not (file.exists() and file.read_text()):
+        assert time.monotonic() < ends_at
+        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -72,20 +86,16 @@ def certificates(tmp_path: Path) -> Certificates:
     return Certificates(tmp_path / "tls")
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
-
-
 def test_streams_of_many_megabytes_survive_a_killed_sidecar(
     tmp_path: Path, certificates: Certificates
 ) -> None:
     """A stream goes on beyond 1 MiB. When its sidecar is killed, it continues on another one."""
     need("nginx", "nginx")
-    port, faults = _free_port(), Faults()
+    port, faults = free_port(), Faults()
     opening = {"addresses": [f"127.0.0.1:{port}"], **certificates.caller_files()}
     with Fleet.running(*certificates.sidecar_flags()) as fleet:
-        text = replaced(fleet, port, certificates, tmp_path)
+        addresses = [sidecar.address for sidecar in fleet.sidecars]
+        text = replaced(addresses, port, certificates, tmp_path)
         with nginx(text, tmp_path), calling(opening, padding=PADDING) as callers:
             stream_on(callers, EVENTS)
             # The log has a line for each stream that has ended.
@@ -105,16 +115,15 @@ def test_without_a_sidecar_callers_get_unavailable(
 ) -> None:
     """nginx says so in gRPC's words, and not with a page in HTML."""
     need("nginx", "nginx")
-    port = _free_port()
+    port = free_port()
     opening = {
         "addresses": [f"127.0.0.1:{port}"],
-        "connect_timeout_ms": 1000,
+        "connect_timeout_ms": 3000,
         **certificates.caller_files(),
     }
-    with Fleet.running(*certificates.sidecar_flags()) as fleet:
-        for sidecar in fleet.sidecars:
-            sidecar.end(signal.SIGKILL)
-        with nginx(replaced(fleet, port, certificates, tmp_path), tmp_path):
+    with nobody() as first, nobody() as second, nobody() as third:
+        text = replaced((first, second, third), port, certificates, tmp_path)
+        with nginx(text, tmp_path):
             caller = Caller(LANGUAGES[0], opening)
             try:
                 end = caller.wait_for_end()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,10 +12,11 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.engines.programs import need
+from tests.ports import free_port
 
 JARS = Path(__file__).parents[3] / ".venv" / "kafka"
 _CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAA"
-_START_WITHIN_S = 60
+_START_WITHIN_S = 180
 # A small heap and the quick compiler: the broker lives for minutes and carries little.
 _JAVA = (
     *("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
@@ -50,7 +50,8 @@ class Broker:
         if not any(JARS.glob("kafka_*.jar")):
             reason = "Kafka's jars are not here: make test-engines installs them"
             (pytest.fail if os.environ.get("REQUIRE_ALL") else pytest.skip)(reason)
-        port, controller = _free_ports(2)
+        port = free_port(in_a_row=2)
+        controller = port + 1
         self.address = f"127.0.0.1:{port}"
         self._log = directory / "broker.log"
         self._settings = directory / "server.properties"
@@ -109,11 +110,3 @@ def broker(directory: Path) -> Iterator[Broker]:
         yield found
     finally:
         found.end()
-
-
-def _free_ports(number: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import httpx
 
-from tests.engines.kafka.example import Example, counters, example, flags
+from tests.engines.kafka.example import QUICK, Example, counters, example, flags
 from tests.engines.kafka.topics import Topic, track
 from tests.processes import TIMEOUT_S, Server, server
 from tests.soak.delivery import events_of
@@ -105,7 +105,9 @@ class Run:
         if which == "sidecar":
             self.sidecar = stack.enter_context(server(*self._serve))
         else:
-            self.example = stack.enter_context(example(self._directory, *self._arguments))
+            self.example = stack.enter_context(
+                example(self._directory, *self._arguments, settings=QUICK)
+            )
 
     def answered(self) -> tuple[dict[int, int], set[tuple[str, int]]]:
         """Return what the group has committed and, looked up later, what the sandbox has."""

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -12,7 +11,7 @@ from confluent_kafka.admin import (
 )
 
 from tests.engines.kafka.broker import Broker
-from tests.engines.kafka.example import arrived, example, flags
+from tests.engines.kafka.example import WITHIN_S, arrived, example, flags
 from tests.engines.kafka.topics import New, Topic, make_topic, track
 from tests.processes import Server
 from tests.sandbox.support import Process
@@ -24,7 +23,7 @@ def set_largest(topic: Topic, size: int) -> None:
     resource = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=[entry])
     admin = AdminClient({"bootstrap.servers": topic.address})
     (changed,) = admin.incremental_alter_configs([resource]).values()
-    changed.result(20)
+    changed.result(WITHIN_S)
 
 
 def test_a_record_that_is_too_large_for_the_topic(
@@ -44,7 +43,6 @@ def test_a_record_that_is_too_large_for_the_topic(
     assert [letter.value() for letter in dead_letters.read(1)] == [b"no JSON" * 1000]
 
 
-@pytest.mark.timeout(180)
 def test_the_topic_is_deleted_meanwhile(
     kafka: Broker, sandbox: Process, sidecar: Server, tmp_path: Path
 ) -> None:
@@ -56,9 +54,10 @@ def test_the_topic_is_deleted_meanwhile(
     with example(tmp_path, *arguments, "--finish-within-s", "1") as running:
         running.until(lambda: topic.committed(group) == {0: 1})
         admin = AdminClient({"bootstrap.servers": kafka.address})
-        admin.delete_topics([dead_letters.name])[dead_letters.name].result(20)
+        admin.delete_topics([dead_letters.name])[dead_letters.name].result(WITHIN_S)
         topic.write([New(b"no JSON", b"p"), track("p", 1)])
         running.says("create the dead-letter topic")
+        running.until(lambda: arrived(sandbox.url) == {"p": [0, 1]}, "the event after it")
         code, log = running.end()
     assert code == 0, log
     assert topic.committed(group) == {0: 1}

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.engines.kafka.broker import Broker
 from tests.engines.kafka.killing import Load, disturbed
 from tests.engines.kafka.topics import make_topic
@@ -12,7 +10,6 @@ from tests.sandbox.support import Process
 LOAD = Load(people=40, each=40, per_s=400, kills=5, every_s=(0.6, 1.4), seed=21, within_s=120)
 
 
-@pytest.mark.timeout(300)
 def test_example_and_sidecar_are_killed_at_random(
     kafka: Broker, sandbox: Process, tmp_path: Path
 ) -> None:

@@ -10,9 +10,12 @@ from confluent_kafka import Message
 from tests.engines.kafka.broker import Broker
 from tests.engines.kafka.example import WITHIN_S, arrived, example, flags
 from tests.engines.kafka.topics import New, Topic, make_topic, track
-from tests.fake_customerio import Received, Reply, fake_customerio
+from tests.fake_customerio import OK, Received, Reply, fake_customerio
 from tests.processes import Server, server
 from tests.sandbox.support import Process
+
+FAILS = Reply(500, headers={"Retry-After": "1"})
+"""With a time limit of less than a second, the only attempt: no limit passes while an attempt is under way."""
 
 
 def headers(message: Message) -> dict[str, str]:
@@ -118,7 +121,7 @@ async def test_a_retryable_failure_pauses_its_partition_and_no_other(
     works = False
 
     def rule(request: Received) -> Reply:
-        return Reply(200 if works or request.person == "free" else 500)
+        return OK if works or request.person == "free" else FAILS
 
     async with fake_customerio() as customerio:
         customerio.rule = rule
@@ -127,7 +130,7 @@ async def test_a_retryable_failure_pauses_its_partition_and_no_other(
             example(
                 tmp_path,
                 *flags(topic, dead_letters, sidecar.addresses[0]),
-                *("--delivery-timeout-s", "0.5"),
+                *("--delivery-timeout-s", "0.9"),
             ) as running,
         ):
             await asyncio.to_thread(running.says, f"{topic.name}/0 pauses for", "UPSTREAM_FAILED")
@@ -156,13 +159,13 @@ async def test_an_event_that_fails_too_often_is_a_dead_letter(
     topic, dead_letters = make_topic(kafka.address), make_topic(kafka.address)
     topic.write([track("p", 0), track("p", 1)])
     async with fake_customerio() as customerio:
-        customerio.rule = lambda one: Reply(500 if b'"number": 0' in one.body else 200)
+        customerio.rule = lambda one: FAILS if b'"number": 0' in one.body else OK
         with (
             server("--listen", "127.0.0.1:0", "--customerio-url", customerio.url) as sidecar,
             example(
                 tmp_path,
                 *flags(topic, dead_letters, sidecar.addresses[0]),
-                *("--delivery-timeout-s", "0.3", "--max-tries", "2"),
+                *("--delivery-timeout-s", "0.9", "--max-tries", "2"),
             ) as running,
         ):
             await asyncio.to_thread(

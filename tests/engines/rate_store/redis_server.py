@@ -1,7 +1,6 @@
 """A real redis-server on a port of its own, ended by process id."""
 
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,15 +10,9 @@ from pathlib import Path
 import redis
 
 from tests.engines.programs import need
+from tests.ports import free_port
 
-WITHIN_S = 10
-
-
-def free_port() -> int:
-    """Return a port of loopback that no program has."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
+WITHIN_S = 60
 
 
 class RedisServer:

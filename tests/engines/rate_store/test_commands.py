@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
+from tests.engines.rate_store import checking
 from tests.engines.rate_store.redis_server import redis_server
 from tests.fake_customerio import nobody
 from tests.processes import run, server
 
 SECRET = "s3cret%40pass"
-CHECK = ("serve", "--check", "--json")
-WITHIN_S = 15
+WITHIN_S = 60
 
 
 def checked(*arguments: str) -> tuple[int, Any, str]:
     """The exit code, the answer and the words of --check."""
-    done = run(*CHECK, *arguments)
-    return done.returncode, json.loads(done.stdout or b"{}"), done.stderr.decode()
+    done, answer = checking.checked("serve", *arguments)
+    return done.returncode, answer, done.stderr.decode()
 
 
 def test_check_reaches_the_store(tmp_path: Path) -> None:
@@ -98,6 +98,7 @@ def test_each_worker_is_a_sidecar_to_the_store(tmp_path: Path) -> None:
                 if store and store["up"] and store["sidecars"] == 6:
                     break
                 assert time.monotonic() < until, store
+                time.sleep(0.1)
             with urllib.request.urlopen(f"{running.admin}/metrics", timeout=20) as answer:
                 metrics = answer.read().decode()
             with urllib.request.urlopen(f"{running.admin}/", timeout=20) as answer:

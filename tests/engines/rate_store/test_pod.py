@@ -9,8 +9,9 @@ import pytest
 
 from tests.deploy.kustomize import BUILD_LIMIT_S, build_with
 from tests.deploy.pod import Secrets, running, translate
+from tests.engines.rate_store.checking import checked
 from tests.engines.rate_store.redis_server import redis_server
-from tests.processes import Server, run
+from tests.processes import Server
 from tests.security.watching import wait_until
 
 pytestmark = pytest.mark.timeout(BUILD_LIMIT_S + 120)
@@ -33,9 +34,8 @@ def test_the_pod_shares_its_rate(variant: str, replicas: int, tmp_path: Path) ->
         secrets = Secrets()
         secrets.rate_store = f"redis://:s3cret@127.0.0.1:{redis.port}/0"
         container = translate(build_with(variant, "rate-store", kustomization), pod, secrets)
-        done = run(*container.arguments, "--check", "--json", env=container.environment)
+        done, answer = checked(*container.arguments, env=container.environment)
         assert (done.returncode, done.stderr) == (0, b"")
-        answer = json.loads(done.stdout)
         assert answer["rate_store"] == {"works": True, "error": None}
         assert answer["settings"]["delivery_rate"]["value"] == 900
         assert b"s3cret" not in done.stdout

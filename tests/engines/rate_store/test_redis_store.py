@@ -13,8 +13,9 @@ import trustme
 from ciosidecar_server.delivery.rate_store import LeaseRequest, RateStoreError
 from ciosidecar_server.rate_store.redis_store import PREFIX, TIMEOUT_S, RedisRateStore
 
-from tests.engines.rate_store.redis_server import RedisServer, free_port, redis_server
+from tests.engines.rate_store.redis_server import RedisServer, redis_server
 from tests.engines.rate_store.slow_proxy import slow_proxy
+from tests.ports import free_port
 
 RATE = 100.0
 KEY = f"{PREFIX}workspace:w"
