@@ -27,8 +27,13 @@ def message(**found: Any) -> v1.TransformStreamRequest:
 
 def stream_tasks() -> int:
     """Tasks of the server's streams in this loop."""
-    names = ("Stream.", "Draining.", "TransformStream")
-    return sum(any(name in repr(task.get_coro()) for name in names) for task in asyncio.all_tasks())
+    names = ("Session.", "DeliveryWorker.", "Draining.", "TransformStream")
+    return sum(len(tasks(name)) for name in names)
+
+
+def tasks(name: str) -> list[asyncio.Task[Any]]:
+    """The tasks of this loop whose coroutine has a name."""
+    return [task for task in asyncio.all_tasks() if name in repr(task.get_coro())]
 
 
 async def until(condition: Callable[[], bool], *, timeout_s: float = 10) -> None:
@@ -209,6 +214,61 @@ async def test_draining_after_a_breach_does_not_take_the_grace() -> None:
         async with asyncio.timeout(30):
             await sidecar.drain()
     await until(lambda: stream_tasks() == 0)
+
+
+async def test_a_stream_that_opens_while_the_server_drains_is_opened_first() -> None:
+    """StreamOpened comes before Drain. A stream that does not open ends without a message, and in time."""
+    async with (
+        async_server(grace_s=60) as sidecar,
+        aio.insecure_channel(sidecar.address) as channel,
+    ):
+        transform_stream: Any = v1.SidecarServiceStub(channel).TransformStream
+        opening, silent = transform_stream(), transform_stream()
+        for call in (opening, silent):
+            await call.wait_for_connection()
+        await until(lambda: stream_tasks() == 4)
+        draining = asyncio.create_task(sidecar.drain())
+        await until(sidecar._sidecar._draining._begun.is_set)
+        await opening.write(message(open=v1.OpenStream()))
+        async with asyncio.timeout(30):
+            assert await kinds(opening) == ["opened", "drain"]
+            assert await kinds(silent) == []
+            await draining
+        for call in (opening, silent):
+            assert await call.code() is grpc.StatusCode.OK
+
+
+async def kinds(call: Any) -> list[str]:
+    """The kinds of all messages of a stream."""
+    read = []
+    while (response := await call.read()) is not aio.EOF:
+        read.append(response.WhichOneof("message"))
+    return read
+
+
+async def test_a_call_that_is_cancelled_at_the_end_of_a_drain_ends_as_cancelled(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A handler that swallows its cancelling leaks the call in gRPC; here it comes while the drain ends the reading."""
+    caplog.set_level(logging.INFO)
+    async with (
+        async_server(grace_s=60) as sidecar,
+        aio.insecure_channel(sidecar.address) as channel,
+    ):
+        call, _ = await opened(v1.SidecarServiceStub(channel))
+        (handler,) = sidecar._sidecar._servicer._calls
+        (serving,) = tasks("Session._serve ")
+        draining = asyncio.create_task(sidecar.drain())
+        async with asyncio.timeout(30):
+            while not serving.cancelling():  # noqa: ASYNC110 - the very step of the loop
+                await asyncio.sleep(0)
+            # As gRPC does when it hears of the caller's cancelling, but at this very moment.
+            handler.cancel()
+            await until(lambda: stream_tasks() == 0)
+            call.cancel()
+            await draining
+    (closed,) = [record.msg for record in caplog.records if "stream closed" in str(record.msg)]
+    assert closed["reason"] == "cancelled"
 
 
 async def test_a_thousand_cancelled_streams_leave_no_task(stub: Stub) -> None:

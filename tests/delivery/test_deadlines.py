@@ -113,3 +113,31 @@ async def test_a_failure_after_the_deadline_is_tried_again_for_the_others(
         told = await one.told(3)
         assert (told.status, told.delivery.attempts) == (200, 2)
         assert [each["name"] for each in customerio.requests[2].items] == ["patient"]
+
+
+async def test_an_event_whose_time_is_over_on_arrival_is_not_sent(connect: Connect) -> None:
+    """It comes back 504 without an attempt, and a later event of the person does not wait for it."""
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
+        await one.send(1, track("late"), timeout_s=0)
+        told = await one.told(1)
+        assert (told.code, told.delivery.attempts) == ("UPSTREAM_TIMEOUT", 0)
+        await one.send(2, item(track("next"), attempt=1))
+        assert (await one.told(2)).status == 200
+        assert customerio.names == ["next"]
+
+
+async def test_events_whose_time_is_over_as_they_are_sent_hold_no_later_event(
+    connect: Connect,
+) -> None:
+    """A time limit that passes while the batch is transformed ends requests that have hardly begun."""
+    people = [f"u{number}" for number in range(100)]
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
+        for turn in range(3):
+            await one.send(
+                2 * turn + 1, *(track("hasty", user) for user in people), timeout_s=0.001
+            )
+            await one.told_all(2 * turn + 1)
+            await one.send(
+                2 * turn + 2, *(item(track("later", user), attempt=1) for user in people)
+            )
+            assert {told.status for told in await one.told_all(2 * turn + 2)} == {200}

@@ -3,11 +3,13 @@
 import gc
 import json
 
+import pytest
+from ciosidecar_server.delivery import dispatcher
 from ciosidecar_server.delivery.workspace_queue import WorkspaceQueue
 
 from tests.conftest import Connect
 from tests.delivery.caller import caller, track
-from tests.fake_customerio import OK, Received, Reply, fake_customerio
+from tests.fake_customerio import HOLD, OK, Received, Reply, fake_customerio
 
 MANY = 1_100
 # As long as a hundred requests at a time take on a busy machine, and less than any pause below.
@@ -16,6 +18,12 @@ LONG_S = 60
 
 def configs(number: int) -> list[bytes]:
     return [json.dumps({"siteID": f"site-{n}", "apiKey": "key"}).encode() for n in range(number)]
+
+
+def number_of_workspaces() -> int:
+    """The workspaces that are kept."""
+    gc.collect()
+    return len([found for found in gc.get_objects() if type(found) is WorkspaceQueue])
 
 
 async def test_pauses_of_many_workspaces_are_not_forgotten(connect: Connect) -> None:
@@ -50,6 +58,47 @@ async def test_the_regions_of_many_workspaces_are_not_forgotten(connect: Connect
             assert (len(us.requests), len(eu.requests)) == (MANY, 2 * MANY)
 
 
+async def test_what_is_used_of_a_rate_is_not_forgotten(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A workspace that has used its rate waits for more of it, however many others came since."""
+    monkeypatch.setattr(dispatcher, "_FEW_WORKSPACES", 2)
+    async with fake_customerio() as customerio:
+        stub = await connect(customerio_url=customerio.url, delivery_rate=0.01)
+        async with caller(stub, *configs(4)) as one:
+            for n in range(1, 5):
+                await one.send(n, track("1"), number=n, timeout_s=LONG_S)
+                assert (await one.told(n)).status == 200
+            await one.send(5, track("2"), number=1, timeout_s=0.2)
+            assert (await one.told(5)).code == "UPSTREAM_TIMEOUT"
+            assert len(customerio.requests) == 4
+
+
+async def test_a_workspace_with_events_is_never_forgotten(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person's second event waits for the first one, though more workspaces came than are remembered. Others go."""
+    before = number_of_workspaces()
+    monkeypatch.setattr(dispatcher, "_FEW_WORKSPACES", 2)
+    monkeypatch.setattr(dispatcher, "_MOST_REMEMBERED", 0)
+    async with fake_customerio() as customerio:
+        customerio.answers(HOLD, then=OK)
+        stub = await connect(customerio_url=customerio.url)
+        async with caller(stub, *configs(4)) as one:
+            await one.send(1, track("first"), number=1)
+            (held,) = await customerio.arrived(1)
+            for n in range(2, 5):
+                await one.send(n, track("other"), number=n)
+                assert (await one.told(n)).status == 200
+            await one.send(5, track("second"), number=1)
+            await one.send(6, track("other"), number=4)
+            assert (await one.told(6)).status == 200
+            assert "second" not in customerio.names
+            assert number_of_workspaces() - before == 2
+            held.release()
+            assert (await one.told(5)).status == 200
+
+
 async def test_of_workspaces_that_do_well_nothing_is_kept(connect: Connect) -> None:
     """Of 2,500, one after another, a thousand at the most."""
     async with fake_customerio() as customerio:
@@ -59,7 +108,4 @@ async def test_of_workspaces_that_do_well_nothing_is_kept(connect: Connect) -> N
             for n in range(1, 2_501):
                 await one.send(n, track("1"), number=n, timeout_s=LONG_S)
                 await one.told(n)
-            gc.collect()
-            assert (
-                len([found for found in gc.get_objects() if type(found) is WorkspaceQueue]) <= 1_001
-            )
+            assert number_of_workspaces() <= 1_001

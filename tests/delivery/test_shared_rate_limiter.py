@@ -117,6 +117,22 @@ async def test_the_first_request_waits_for_nothing() -> None:
     assert len(sidecar.sent) == 3
 
 
+async def test_a_limit_is_refilled_once_what_went_on_credit_is_leased() -> None:
+    """Also while the store is away: a limit that is not refilled must not be replaced by a new one."""
+    fleet = Fleet(1, rate=1.0)
+    (sidecar,) = fleet.sidecars
+    assert sidecar.limit.refilled
+    for failure in (None, AWAY):
+        fleet.fail(failure)
+        sidecar.want(1)
+        assert not sidecar.limit.refilled
+        await fleet.go_on(0.5)
+        assert not sidecar.limit.refilled
+        await fleet.go_on(3 * KEPT_S)
+        assert sidecar.limit.refilled
+    assert len(sidecar.sent) == 2
+
+
 @pytest.mark.parametrize(("size", "rate"), [(1, 100.0), (4, 100.0), (4, 1000.0), (4, 4.0)])
 async def test_together_they_keep_the_rate(size: int, rate: float) -> None:
     """Within 3 %, each with the same share within 10 %; with blocks of more than one token at 100 a second."""

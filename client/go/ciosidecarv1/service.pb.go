@@ -1159,7 +1159,7 @@ func (x *DeliveryOptions) GetDefaultTimeout() *durationpb.Duration {
 	return nil
 }
 
-// Answers OpenStream.
+// Answers OpenStream. It is the first message from the server on a stream.
 type StreamOpened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The server's id for this stream. The server's log lines about the stream contain it.

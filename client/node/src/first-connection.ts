@@ -39,25 +39,38 @@ export class FirstConnection {
   /**
    * Cancel a call if its connection is not established within the time limit of an attempt.
    *
+   * A connection that was established and has had its GOAWAY since leaves the channel idle; its calls go on.
+   *
    * Returns a function that ends the limit, and returns true if the call was cancelled.
    */
   limit(client: Client, cancel: () => void): () => boolean {
     if (this.made) return () => false;
+    const channel = client.getChannel();
     let isCancelled = false;
+    let isOver = false;
+    const end = (): boolean => {
+      isOver = true;
+      clearTimeout(timer);
+      return isCancelled;
+    };
     const timer = setTimeout(
       () => {
-        const state = client.getChannel().getConnectivityState(false);
+        isOver = true;
         // In TRANSIENT_FAILURE the call fails by itself, with the reason.
-        if (state !== connectivityState.CONNECTING && state !== connectivityState.IDLE) return;
+        if (channel.getConnectivityState(false) === connectivityState.TRANSIENT_FAILURE) return;
         isCancelled = true;
         cancel();
       },
       Math.min(this.timeoutMs, MAX_ATTEMPT_MS),
     );
-    return () => {
-      clearTimeout(timer);
-      return isCancelled;
+    const watch = (): void => {
+      const state = channel.getConnectivityState(false);
+      if (isOver) return;
+      if (state === connectivityState.READY || state === connectivityState.SHUTDOWN) end();
+      else channel.watchConnectivityState(state, Infinity, watch);
     };
+    watch();
+    return end;
   }
 }
 

@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { createSocket } from "node:dgram";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { after, before, describe, test } from "node:test";
 
 import { CallFailed, Client, Unavailable, tlsFromFiles, v1 } from "ciosidecar";
@@ -275,6 +276,30 @@ describe("a first connection that never comes", () => {
 
   test("a name is not found", async () => {
     await failsInTime("sidecar.invalid:50550", /resolution failed|ENOTFOUND|EAI_AGAIN/u);
+  });
+
+  test("a call whose connection gets a GOAWAY is not cancelled", async () => {
+    const connectTimeoutMs = 200;
+    const afterTheLimit = (): Promise<void> => sleep(3 * connectTimeoutMs);
+    await using sidecar = await ScriptedSidecar.start(async (stream) => {
+      await stream.accept();
+      const batch = await stream.batch();
+      sidecar.goAway();
+      await afterTheLimit();
+      if (batch !== undefined) stream.answer(batch);
+      await stream.answerEverything();
+    });
+    sidecar.onTransform = async () => {
+      sidecar.goAway();
+      await afterTheLimit();
+      return v1.TransformResponse.create();
+    };
+    using streaming = new Client(sidecar.address, { connectTimeoutMs });
+    assert.equal(await statusOnStream(streaming), 200);
+    assert.equal(sidecar.streams.length, 1);
+    using calling = new Client(sidecar.address, { connectTimeoutMs });
+    await calling.transform([TRACK], CONFIG);
+    assert.equal(sidecar.calls, 1);
   });
 
   test("a lost connection has the stream's own time limit", async () => {

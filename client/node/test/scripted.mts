@@ -115,7 +115,7 @@ export class ScriptedSidecar implements AsyncDisposable {
   calls = 0;
   address = "";
   /** Answers Transform. Without it, the call gets no answer. */
-  onTransform: (() => v1.TransformResponse) | undefined;
+  onTransform: (() => v1.TransformResponse | Promise<v1.TransformResponse>) | undefined;
   /** Answers Deliver. Without it, the call gets no answer. */
   onDeliver: ((request: v1.DeliverRequest) => v1.DeliverResponse | ServiceError) | undefined;
   /** The bearer tokens that calls must have. Undefined: none is required. */
@@ -148,6 +148,11 @@ export class ScriptedSidecar implements AsyncDisposable {
     for (const watcher of this.#watchers) watcher.write(healthMessage(health));
   }
 
+  /** Send a GOAWAY on each connection. Calls under way go on. */
+  goAway(): void {
+    this.#server.drain(this.address, 60_000);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.forceShutdown();
     await Promise.resolve();
@@ -164,7 +169,11 @@ export class ScriptedSidecar implements AsyncDisposable {
       transform: ({ metadata }: { metadata: Metadata }, done: sendUnaryData<v1.TransformResponse>) => {
         this.calls += 1;
         if (!this.#accepts(metadata)) done(UNAUTHENTICATED);
-        else if (this.onTransform !== undefined) done(null, this.onTransform());
+        else if (this.onTransform !== undefined) {
+          void Promise.resolve(this.onTransform()).then((response) => {
+            done(null, response);
+          });
+        }
       },
       deliver: ({ request }: { request: v1.DeliverRequest }, done: sendUnaryData<v1.DeliverResponse>) => {
         this.calls += 1;

@@ -582,7 +582,7 @@ Global___DeliveryOptions: _TypeAlias = DeliveryOptions  # noqa: Y015
 
 @_typing.final
 class StreamOpened(_message.Message):
-    """Answers OpenStream."""
+    """Answers OpenStream. It is the first message from the server on a stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -103,10 +103,12 @@ class Health:
 
     @property
     def worth_keeping(self) -> bool:
-        """Whether the next request depends on what is known: a pause, failures, a lowered rate.
+        """Whether the next request depends on what is known: tokens that are used, a pause, failures, a lowered rate.
 
-        After ten minutes without news it does not.
+        After ten minutes without news, only used tokens count.
         """
+        if not self.rate_limiter.refilled:
+            return True
         if not (self.circuit_breaker.failing or self.rate_limiter.lowered):
             return False
         return self._clock() - self._changed_at < _STALE_S

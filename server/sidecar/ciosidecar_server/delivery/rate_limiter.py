@@ -52,6 +52,10 @@ class RateLimit(Protocol):
     def lowered(self) -> bool:
         """Whether the rate is below the full rate."""
 
+    @property
+    def refilled(self) -> bool:
+        """Whether the tokens that requests took have come again: a new limit would not let more go at once."""
+
     def wait_s(self) -> float:
         """Return how long until a request may go; 0 if a request may go now."""
 
@@ -113,6 +117,11 @@ class RateLimiter:
     def lowered(self) -> bool:
         """Whether the rate is below the full rate."""
         return self._rate < self._full_rate
+
+    @property
+    def refilled(self) -> bool:
+        """Whether the tokens that requests took have come again."""
+        return self._tokens_at(self._clock()) >= self._burst(self._rate)
 
     def wait_s(self) -> float:
         """Return how long until a request may go; 0 if a request may go now."""

@@ -108,6 +108,15 @@ class SharedRateLimiter:
             return self._fallback.lowered
         return self._fraction < 1.0
 
+    @property
+    def refilled(self) -> bool:
+        """Whether no request is on credit that a new limit would give again. After ten minutes none counts."""
+        if self._fallback is not None:
+            return self._fallback.refilled
+        if self._clock.time() - self._used_at >= _STALE_S:
+            return True
+        return self._held >= 0 and not (self._next.tokens or self._exchanging)
+
     def wait_s(self) -> float:
         """Return how long until a request may go; 0 if a request may go now."""
         if self._fallback is not None:

@@ -1,7 +1,6 @@
 """The life of one stream, from OpenStream to its end."""
 
 import asyncio
-import contextlib
 import secrets
 from typing import Any
 
@@ -83,6 +82,7 @@ class Session:
         self._record = StreamRecord(self._session_id, context.peer(), streams)
         # gRPC allows one write at a time, and `_drain` writes beside the worker.
         self._writing = asyncio.Lock()
+        self._opened = asyncio.Event()
         self._messages_read = 0
         self._reading = False
 
@@ -227,6 +227,7 @@ class Session:
         info = self._record.info
         self._caller = self._caller._replace(client_name=info.client_name, delivery=info.delivery)
         await self._write(response)
+        self._opened.set()
         return worker
 
     def _new_worker(self, opening: pb.OpenStream) -> Worker:
@@ -271,17 +272,29 @@ class Session:
                 raise _PeerGone from fault
 
     async def _drain(self, serving: "asyncio.Future[None]") -> None:
-        """Announce the shutdown, answer what the caller has sent, and end the stream."""
-        grace = Duration()
-        grace.FromMilliseconds(int(self._draining.grace_s * 1000))
-        await self._write(pb.TransformStreamResponse(drain=pb.Drain(grace=grace)))
-        while not serving.done():
+        """Announce the shutdown, answer what the caller has sent, and end the stream.
+
+        StreamOpened is the first message of a stream. A stream whose OpenStream does not come ends without a message.
+        """
+        opened = asyncio.ensure_future(self._opened.wait())
+        try:
+            await self._quiet(serving, opened)
+        finally:
+            opened.cancel()
+        if self._opened.is_set() and not serving.done():
+            grace = Duration()
+            grace.FromMilliseconds(int(self._draining.grace_s * 1000))
+            await self._write(pb.TransformStreamResponse(drain=pb.Drain(grace=grace)))
+            await self._quiet(serving)
+        serving.cancel()
+        # Unlike `await serving`, this tells the end of `serving` from gRPC's cancelling of the running task.
+        await asyncio.wait((serving,))
+
+    async def _quiet(self, *ends: "asyncio.Future[Any]") -> None:
+        """Wait until everything is answered and the caller sends nothing more, or until one of the tasks ends."""
+        while not any(end.done() for end in ends):
             read_before = self._messages_read
-            await asyncio.wait((serving,), timeout=_QUIET_S)
+            await asyncio.wait(ends, timeout=_QUIET_S, return_when=asyncio.FIRST_COMPLETED)
             quiet = self._reading and self._messages_read == read_before
-            all_answered = self._worker is None or self._worker.idle
-            if quiet and all_answered and not serving.done():
-                serving.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await serving
+            if quiet and (self._worker is None or self._worker.idle):
                 return

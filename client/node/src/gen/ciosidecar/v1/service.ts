@@ -249,7 +249,7 @@ export interface DeliveryOptions {
   defaultTimeout: Duration | undefined;
 }
 
-/** Answers OpenStream. */
+/** Answers OpenStream. It is the first message from the server on a stream. */
 export interface StreamOpened {
   $type: "ciosidecar.v1.StreamOpened";
   /** The server's id for this stream. The server's log lines about the stream contain it. */

@@ -314,7 +314,7 @@ public final class CiosidecarClient implements AutoCloseable {
     FirstConnection first = channel.firstConnection();
     ConnectLimit limit = channel.connectLimit(channel.channel());
     try {
-      R response = limit.apply(() -> method.apply(stub));
+      R response = limit.apply(stub, method::apply);
       first.answered();
       return response;
     } catch (StatusRuntimeException failure) {
@@ -327,10 +327,6 @@ public final class CiosidecarClient implements AutoCloseable {
     } catch (RejectedExecutionException fault) {
       // The threads of a closed client have ended.
       throw SidecarException.of(Status.UNAVAILABLE.withDescription("the client is closed"), fault);
-    } catch (RuntimeException fault) {
-      throw fault;
-    } catch (Exception impossible) {
-      throw new IllegalStateException(impossible);
     }
   }
 

@@ -72,13 +72,7 @@ final class StreamLoop<T> implements Runnable {
   private Status oneCall(SidecarServiceStub stub) throws InterruptedException {
     ConnectLimit limit = sidecars.connectLimit(lane.channel);
     StreamCall<T> call = new StreamCall<>(state, lane, sidecars.firstConnection());
-    try {
-      return limit.statusOr(limit.apply(() -> call.run(stub)));
-    } catch (InterruptedException | RuntimeException failure) {
-      throw failure;
-    } catch (Exception impossible) {
-      throw new IllegalStateException(impossible);
-    }
+    return limit.statusOr(limit.apply(stub, call::run));
   }
 
   private long answered() {

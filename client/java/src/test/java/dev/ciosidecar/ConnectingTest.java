@@ -9,21 +9,27 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.ciosidecar.v1.Batch;
 import io.grpc.Metadata;
 import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
 import io.grpc.Status;
 import io.grpc.TlsChannelCredentials;
+import java.io.Closeable;
+import java.io.IOException;
 import java.net.DatagramSocket;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
@@ -322,6 +328,62 @@ class ConnectingTest {
         assertTrue(failure.details().contains(reason), failure.details());
         assertTrue(System.nanoTime() - beganNanos < 12_000_000_000L);
       }
+    }
+  }
+
+  /** A call that is under way when its connection gets a GOAWAY is not cancelled, though no other connection follows. */
+  @Test
+  void aCallWhoseConnectionGetsAGoAwayIsNotCancelled() throws Exception {
+    Duration timeout = Duration.ofSeconds(1);
+    AtomicReference<ScriptedSidecar> server = new AtomicReference<>();
+    ScriptedSidecar.Script script =
+        caller -> {
+          caller.open();
+          Batch batch = caller.batch().orElseThrow();
+          server.get().goAway();
+          Thread.sleep(2 * timeout.toMillis());
+          caller.answer(batch);
+          caller.answerEverything();
+        };
+    try (ScriptedSidecar sidecar = new ScriptedSidecar(script);
+        OneConnection front = new OneConnection(sidecar.address());
+        CiosidecarClient client = client(front.address()).connectTimeout(timeout).build()) {
+      server.set(sidecar);
+      Played played = play(client, List.of(TRACK), StreamOptions.defaults());
+      assertEquals(List.of(200), played.statuses());
+      assertEquals(0, played.reconnects());
+    }
+  }
+
+  /** A load balancer that passes its first connection on, and never answers on any other. */
+  private static final class OneConnection implements AutoCloseable {
+    private final ServerSocket listener =
+        new ServerSocket(0, 50, InetAddress.getByName("127.0.0.1"));
+    private final List<Closeable> open = new CopyOnWriteArrayList<>(List.of(listener));
+    private final ExecutorService threads = Executors.newCachedThreadPool();
+
+    OneConnection(String address) throws IOException {
+      int port = Integer.parseInt(address.substring(address.indexOf(':') + 1));
+      threads.submit(
+          () -> {
+            Socket caller = listener.accept();
+            Socket sidecar = new Socket("127.0.0.1", port);
+            open.addAll(List.of(caller, sidecar));
+            threads.submit(() -> caller.getInputStream().transferTo(sidecar.getOutputStream()));
+            return sidecar.getInputStream().transferTo(caller.getOutputStream());
+          });
+    }
+
+    String address() {
+      return "127.0.0.1:" + listener.getLocalPort();
+    }
+
+    @Override
+    public void close() throws IOException {
+      for (Closeable each : open) {
+        each.close();
+      }
+      threads.shutdownNow();
     }
   }
 

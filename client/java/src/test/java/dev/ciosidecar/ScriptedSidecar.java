@@ -99,6 +99,11 @@ final class ScriptedSidecar implements AutoCloseable {
     threads.shutdownNow();
   }
 
+  /** Sends a GOAWAY on each connection and takes no further ones. Calls under way go on. */
+  void goAway() {
+    server.shutdown();
+  }
+
   /** Sets the health to NOT_SERVING. The sidecar would still answer. */
   void fallIll() {
     health.setStatus(SERVICE, ServingStatus.NOT_SERVING);
