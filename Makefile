@@ -145,7 +145,7 @@ soak: $(VENV)/dev ## Callers and servers that come and go, and 100,000 events to
 	$(BIN)/python -m tests.soak.delivery --kill
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),10)
 
-chaos: $(VENV)/dev ## Faults of every kind, and a checker that is independent; MINUTES=10 unless given; SEED=N gives similar faults again
+chaos: $(VENV)/dev ## Faults of every kind, and a checker that is independent; MINUTES=10 unless given; SEED=N gives similar faults; exits with 2 for any failure (docs/testing/chaos.md)
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 fuzz: $(VENV)/dev ## Fuzz for MINUTES=20 in all: half of it properties, a quarter the wire, the rest bytes; prints how to replay a failure

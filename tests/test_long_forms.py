@@ -22,6 +22,7 @@ WRONG = (
     ("chaos", "--minutes long", "long is not a number"),
     ("chaos", "--events-a-second 0", "must be a finite number above 0"),
     ("chaos", "--hours 1", "unrecognized arguments: --hours"),
+    ("chaos", "--books /nowhere/books.json", "there is no directory /nowhere for the books"),
     ("chaos", "--check /nowhere", "/nowhere cannot be read: No such file"),
     ("chaos", "--check /", "/ cannot be read: Is a directory"),
     ("chaos.breaks", "nothing", "no such break: nothing; there are: send twice; "),
@@ -145,9 +146,9 @@ def test_the_last_line_of_chaos_is_its_verdict(capsys: pytest.CaptureFixture[str
     outcome = Outcome(
         books=Books(),
         verdict=Verdict(),
-        problems=[],
         injected=Counter(),
         results=Counter(),
+        lost=0,
         events=0,
         sent=0,
         arrivals=0,

@@ -108,3 +108,5 @@ class Books:
     """The time after which the sidecar gives a request up."""
     starved: list[Fault] = field(default_factory=list)
     """Times in which a program got no CPU. Link: machine (the callers' process), proxy, sandbox or sidecar."""
+    problems: list[str] = field(default_factory=list)
+    """What went wrong beside the rules: a caller that ended, an exit code or a log line that no fault allows."""

@@ -58,8 +58,16 @@ class Caller:
     book: list[Sent] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     results: Counter[str] = field(default_factory=Counter)
+    """The results, by code, or by status where there is no code."""
+    lost: int = 0
+    """The number of times that the sending of an event ended without a result."""
     reconnects: int = 0
     give_up: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def ended(self) -> int:
+        """Return how often the sending of an event has ended, with a result or without one."""
+        return self.results.total() + self.lost
 
     def run(self) -> None:
         """Send events until told to stop, and after that until every event has its last result."""
@@ -180,7 +188,10 @@ class Caller:
             attempts = result.delivery.attempts if result.delivery is not None else 0
             told = Told(time.time(), result.status, code, retryable, attempts)
         entry.book.told.append(told)
-        self.results[told.code or str(told.status)] += 1
+        if result is None:
+            self.lost += 1
+        else:
+            self.results[told.code or str(told.status)] += 1
         if told.retryable and told.code != "BLOCKED":
             entry.tries += 1
         return told.retryable

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from tests.chaos.books import Arrival, Books, Fault, Sent, Told
+from tests.chaos.deadlines import in_flight
 from tests.chaos.starvation import LATE_READ_S, Starvation
 
 CLOCK_MARGIN_S = 0.05
@@ -87,6 +88,7 @@ class _Check:
         self._books = books
         self._verdict = Verdict()
         self._starvation = Starvation(books.starved, books.request_timeout_s)
+        self._in_flight: dict[str, set[int]] = {}
         self._arrivals: dict[str, list[Arrival]] = defaultdict(list)
         for arrival in sorted(books.arrivals, key=lambda one: one.number):
             for mark in arrival.marks:
@@ -319,15 +321,14 @@ class _Check:
 
     def _told_excuse(self, event: Sent, arrival: Arrival) -> str:
         """Return "deadline" if a retryable failure was told while the request was in flight."""
-        for told in event.told:
-            in_time = (
-                arrival.received_at <= told.at + LATE_READ_S
-                and arrival.answered_at >= told.at - LATE_READ_S
-            )
-            was_sent = told.code != "BLOCKED" or told.attempts
-            if told.retryable and was_sent and in_time:
-                return "deadline"
-        return ""
+        if event.mark not in self._in_flight:
+            unexplained = [
+                one
+                for one in self._arrivals[event.mark]
+                if not self._shown_excuse(one) and not self._hidden(event, one)
+            ]
+            self._in_flight[event.mark] = in_flight(event, unexplained, self._starvation)
+        return "deadline" if arrival.number in self._in_flight[event.mark] else ""
 
     def _of_caller(self, event: Sent) -> Iterator[Fault]:
         yield from self._by_link.get(event.stream, ())

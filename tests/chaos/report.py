@@ -1,8 +1,10 @@
 """What a run of chaos prints: a line while it goes, and a table at its end."""
 
+import shlex
 import sys
 import tempfile
 import time
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -49,7 +51,8 @@ def print_outcome(outcome: Outcome, took_s: float) -> bool:
     for name, number in (
         ("events", outcome.events),
         ("sent, repeats of the callers included", outcome.sent),
-        ("results", outcome.results.total()),
+        ("ended by a result", outcome.results.total()),
+        ("ended without one: a lost connection, or the time limit of a call", outcome.lost),
         ("arrivals", outcome.arrivals),
         ("arrivals that repeat an earlier one", verdict.repeats),
         ("reconnects of streams", outcome.reconnects),
@@ -96,11 +99,24 @@ def exit_code(verdict: Verdict, problems: Sequence[str] = ()) -> int:
     return TOO_BUSY if verdict.too_busy else 0
 
 
-def write_books(outcome: Outcome, seed: int) -> Path:
+def default_file(seed: int) -> Path:
+    """Return the file for the books of a run that failed, if none was named."""
+    return Path(tempfile.gettempdir()) / f"chaos-{seed}.json"
+
+
+def write_books(outcome: Outcome, file: Path) -> Path:
     """Write the books of a run into a file, and return its path."""
-    file = Path(tempfile.gettempdir()) / f"chaos-{seed}.json"
     file.write_bytes(msgspec.json.encode(outcome.books))
     return file
+
+
+def replay(chosen: Namespace) -> str:
+    """Return the command that runs with the same arguments once more, those that were not given included."""
+    words = [".venv/bin/python", "-m", "tests.chaos"]
+    for name, value in vars(chosen).items():
+        if value is not None:
+            words += ["--" + name.replace("_", "-"), str(value).removesuffix(".0")]
+    return shlex.join(words)
 
 
 def print_history(books: Books, marks: set[str]) -> None:

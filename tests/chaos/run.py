@@ -64,13 +64,19 @@ class Outcome:
 
     books: Books
     verdict: Verdict
-    problems: list[str]
     injected: Counter[str]
     results: Counter[str]
+    lost: int
+    """The number of times that the sending of an event ended without a result."""
     events: int
     sent: int
     arrivals: int
     reconnects: int
+
+    @property
+    def problems(self) -> list[str]:
+        """Return what went wrong beside the rules, as the books have it."""
+        return self.books.problems
 
 
 @dataclass(slots=True)
@@ -135,14 +141,15 @@ class Run:
         # The proxy notes a fault when its connection ends, the last ones with the proxy.
         faults = [*serving.faults, *(f for link in between.links.values() for f in link.faults)]
         events = [event for caller in callers for event in caller.book]
-        books = Books(events, self._arrivals, faults, REQUEST_TIMEOUT_S, probes.starved)
         problems = [problem for caller in callers for problem in caller.problems]
+        problems += serving.bad_ends
+        books = Books(events, self._arrivals, faults, REQUEST_TIMEOUT_S, probes.starved, problems)
         return Outcome(
             books=books,
             verdict=check(books),
-            problems=problems + serving.bad_ends,
             injected=injected,
             results=sum((caller.results for caller in callers), Counter()),
+            lost=sum(caller.lost for caller in callers),
             events=len(events),
             sent=sum(len(event.sent) for event in events),
             arrivals=len(self._arrivals),
@@ -179,21 +186,20 @@ class Run:
         dice = random.Random(self.seed + 1)
         injected: Counter[str] = Counter()
         # A new client gives up if no sidecar answers for 10 s; later it tries for longer.
-        while not all(caller.results or caller.problems for caller in callers):
+        while not all(caller.ended or caller.problems for caller in callers):
             self.enough.wait(0.1)
-        answered = [0] * len(callers)
+        ended = [0] * len(callers)
         until = time.monotonic() + self.seconds
         while (left_s := until - time.monotonic()) > 0 and not self.enough.is_set():
             what = dice.choices(("customerio", "caller", "sandbox", "sidecar"), (10, 4, 3, 1))[0]
-            # Without a result for each caller in between, a slow machine would run nothing else.
+            # Without an end of some event of each caller in between, a slow machine would run nothing else.
             if what == "sidecar" and any(
-                caller.results.total() == before
-                for caller, before in zip(callers, answered, strict=True)
+                caller.ended == before for caller, before in zip(callers, ended, strict=True)
             ):
                 continue
             kind = self._inject_one(what, dice, between, serving, admin)
             if what == "sidecar":
-                answered = [caller.results.total() for caller in callers]
+                ended = [caller.ended for caller in callers]
             if kind:
                 injected[kind] += 1
             self._collect(admin)

@@ -2,11 +2,19 @@
 
 import os
 import secrets
+from argparse import Namespace
 
 import pytest
 
 from tests.chaos import proxy, sidecars
-from tests.chaos.report import TOO_BUSY, exit_code, print_outcome, write_books
+from tests.chaos.report import (
+    TOO_BUSY,
+    default_file,
+    exit_code,
+    print_outcome,
+    replay,
+    write_books,
+)
 from tests.chaos.run import EVENTS_A_SECOND, Run
 
 SECONDS = 230
@@ -21,13 +29,15 @@ def test_every_promise_is_kept_under_faults(capsys: pytest.CaptureFixture[str]) 
     A machine that is too busy for a judgement gets a second run, with half of the events.
     """
     seed = int(os.environ.get("SEED") or secrets.randbelow(1_000_000))
-    outcome = Run(SECONDS, seed).go()
+    again = Namespace(minutes=SECONDS / 60, seed=seed, events_a_second=EVENTS_A_SECOND)
+    outcome = Run(SECONDS, seed, again.events_a_second).go()
     if exit_code(outcome.verdict, outcome.problems) == TOO_BUSY:
-        outcome = Run(SECONDS, seed, EVENTS_A_SECOND / 2).go()
+        again.events_a_second /= 2
+        outcome = Run(SECONDS, seed, again.events_a_second).go()
     is_good = print_outcome(outcome, SECONDS)
     shown = "".join(capsys.readouterr())
-    books = "" if is_good else f"; the books are in {write_books(outcome, seed)}"
-    assert is_good, f"SEED={seed}{books}\n{shown}"
+    books = "" if is_good else f"the books are in {write_books(outcome, default_file(seed))}"
+    assert is_good, f"SEED={seed}: {replay(again)}; {books}\n{shown}"
     # A run without faults, or without repeats, would prove nothing.
     assert outcome.verdict.repeats > 0, shown
     assert outcome.results["200"] > 0, shown

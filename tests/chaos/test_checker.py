@@ -226,6 +226,43 @@ def test_a_deadline_explains_a_repeat() -> None:
     assert rules([sent(1, replace(told, at=1.5), OK)], REPEAT) == ["repeat"]
 
 
+IN_FLIGHT = Told(5.05, 504, "UPSTREAM_TIMEOUT", retryable=True, attempts=1)
+
+
+def test_a_result_explains_one_arrival() -> None:
+    """The one that was in flight. What arrives twice just after it was sent twice."""
+    twice = [arrival(2, at=6.1), arrival(3, at=6.3)]
+    assert rules([sent(1, IN_FLIGHT, OK)], [arrival(1), twice[0]]) == []
+    assert rules([sent(1, IN_FLIGHT, OK)], [arrival(1), *twice]) == ["repeat"]
+
+
+def test_a_result_explains_no_arrival_of_an_earlier_sending() -> None:
+    """The event was sent twice at first; the second sending failed, and nothing of it arrived."""
+    told = (IN_FLIGHT, replace(IN_FLIGHT, at=6.1), OK)
+    twice = [arrival(1, at=4.5), arrival(2, at=5.0), arrival(3, at=8.0)]
+    assert rules([sent(1, *told)], twice) == ["repeat"]
+    assert rules([sent(1, *told)], [twice[0], replace(twice[1], received_at=6.08), twice[2]]) == []
+
+
+@pytest.mark.parametrize(
+    ("at", "starved_s", "broken"),
+    [
+        (5.9, 0.0, []),
+        (6.2, 0.0, ["repeat"]),
+        (6.2, 0.2, []),
+        (2.1, 0.0, []),
+        (1.9, 0.0, ["repeat"]),
+    ],
+)
+def test_a_result_explains_what_arrives_a_second_later(
+    at: float, starved_s: float, broken: list[str]
+) -> None:
+    """And the starved seconds between; the caller may read the result three seconds late."""
+    books = Books([sent(1, IN_FLIGHT, OK)], [arrival(1, at=at), arrival(2, at=9.0)])
+    books.starved = [Fault("starved", "sandbox", 5.5, 5.5 + starved_s)]
+    assert [one.rule for one in check(books).violations] == broken
+
+
 LATE = Told(10.0, 504, "UPSTREAM_TIMEOUT", retryable=True, attempts=1)
 """Told 4.9 s after the first arrival was answered."""
 AGAIN = [arrival(1), arrival(2, at=14.0)]
@@ -261,6 +298,18 @@ def test_a_request_that_a_starved_sidecar_gave_up_and_sent_again() -> None:
     again = [arrival(1), arrival(2, at=8.5)]
     assert [one.rule for one in verdict_of(told, again).violations] == ["repeat"]
     assert verdict_of(told, again, starved(4.0, 5.0)).violations == []
+
+
+def test_a_result_just_after_the_second_arrival_is_the_sidecars_own_repeat() -> None:
+    """0.03 s after it: the caller sent the event once, and the sidecar twice."""
+    told = replace(OK, at=8.53, attempts=2)
+    again = [arrival(1), arrival(2, at=8.5)]
+    assert [one.rule for one in verdict_of((told,), again).violations] == ["repeat"]
+    assert verdict_of((told,), again, starved(4.0, 5.0)).violations == []
+    once = replace(told, attempts=1)
+    assert [one.rule for one in verdict_of((once,), again, starved(4.0, 5.0)).violations] == [
+        "repeat"
+    ]
 
 
 def test_a_sidecar_that_was_starved_and_does_not_say_that_it_sent_the_event_again() -> None:

@@ -10,7 +10,8 @@ from tests.docs.pages import ROOT
 PAGES = ("docs/security.md", "docs/guarantees.md")
 _NAMED = re.compile(r"`((?:tests|client)/[\w./-]+)::(\w+)`")
 _SHOWN_BY = "shown by"
-_COMMAND = re.compile(r"\.venv/bin/pytest [^`\n]*")
+_COMMAND = re.compile(r"^(?:\.venv/bin/pytest|go test) .*$", re.MULTILINE)
+_GO_TEST = re.compile(r"go test -C (\S+) -run (\S+) \.")
 
 
 def _text(page: str) -> str:
@@ -64,19 +65,48 @@ def test_every_named_test_exists() -> None:
     assert [found for found in sorted(tests) if not exists(ROOT / found[0], found[1])] == []
 
 
-def test_every_promise_has_a_command_that_selects_tests() -> None:
-    """A path that is not there would show nothing. Each section of promises ends with one command."""
+def selects(command: str, path: str, name: str) -> bool:
+    """Return True if a command runs a test: pytest with its file or a directory above it, or Go with its name."""
+    if (of_go := _GO_TEST.fullmatch(command)) is not None:
+        return Path(path).parent == Path(of_go[1]) and re.search(of_go[2], name) is not None
+    words = command.split()[1:]
+    return any(Path(path).is_relative_to(word) for word in words)
+
+
+def promises() -> list[tuple[str, list[str]]]:
+    """Return the text of each section of promises, with its commands."""
     text = _text("docs/guarantees.md").partition("## Under which faults")[0]
-    promises = text.split("\n### ")[1:]
-    for promise in promises:
-        (command,) = _COMMAND.findall(promise)
-        paths = [ROOT / word for word in command.split()[1:]]
+    return [(section, _COMMAND.findall(section)) for section in text.split("\n### ")[1:]]
+
+
+def test_every_promise_has_a_command_that_selects_tests() -> None:
+    """A path that is not there would show nothing. The first command is of Python's tests."""
+    for promise, (first, *others) in promises():
+        paths = [
+            ROOT / word
+            for command in (first, *others)
+            if not command.startswith("go ")
+            for word in command.split()[1:]
+        ]
         for path in paths:
             files = sorted(path.glob("test_*.py")) if path.is_dir() else [path]
             assert files, path
             assert all("def test_" in file.read_text(encoding="utf-8") for file in files), path
-        shown_by = {path for _, cell in rows(promise) for path, _ in named(cell)}
-        assert shown_by & {file.relative_to(ROOT).as_posix() for file in paths if file.is_file()}
+        shown_by = {test for _, cell in rows(promise) for test in named(cell)}
+        for command in (first, *others):
+            assert any(selects(command, *test) for test in shown_by), command
+
+
+def test_every_named_test_is_run_by_a_command_of_its_section() -> None:
+    """A reader who runs the commands of a promise has seen all tests that its table names."""
+    not_run = [
+        (path, name)
+        for promise, commands in promises()
+        for _, cell in rows(promise)
+        for path, name in named(cell)
+        if not any(selects(command, path, name) for command in commands)
+    ]
+    assert not_run == []
 
 
 def test_a_test_that_is_not_there_is_noticed(tmp_path: Path) -> None:
@@ -93,3 +123,16 @@ def test_a_test_that_is_not_there_is_noticed(tmp_path: Path) -> None:
     source.write_text("func TestOne(t *testing.T) {")
     assert exists(source, "TestOne")
     assert not exists(source, "TestTwo")
+
+
+def test_a_command_that_does_not_run_a_test_is_noticed() -> None:
+    """Of another file or directory, or another name of Go."""
+    pytest_command = ".venv/bin/pytest tests/unit/transform tests/cli/test_urls.py"
+    assert selects(pytest_command, "tests/unit/transform/test_ids.py", "test_a")
+    assert selects(pytest_command, "tests/cli/test_urls.py", "test_a")
+    assert not selects(pytest_command, "tests/unit/test_vectors.py", "test_a")
+    assert not selects(pytest_command, "tests/cli/test_urls_too.py", "test_a")
+    of_go = "go test -C client/go -run TestOne ."
+    assert selects(of_go, "client/go/some_test.go", "TestOne")
+    assert not selects(of_go, "client/go/some_test.go", "TestTwo")
+    assert not selects(of_go, "tests/cli/test_urls.py", "TestOne")

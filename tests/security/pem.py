@@ -55,6 +55,11 @@ def serial_of(issued: trustme.LeafCert) -> int:
     return x509.load_pem_x509_certificate(chain_of(issued)).serial_number
 
 
+def expiry_of(issued: trustme.LeafCert) -> dt.datetime:
+    """The time at which a certificate expires."""
+    return x509.load_pem_x509_certificate(chain_of(issued)).not_valid_after_utc
+
+
 def expiring(authority: trustme.CA, *, after: dt.timedelta) -> trustme.LeafCert:
     """A certificate that expires so long after now; before now if it is negative."""
     now = dt.datetime.now(dt.UTC)

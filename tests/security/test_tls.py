@@ -16,13 +16,24 @@ from grpc import aio
 
 from tests.conftest import Stream, batch, opened, results_of
 from tests.processes import Server, server
-from tests.security.pem import DAY, NAMES, Files, ca_file, chain_of, expiring, serial_of
+from tests.security.pem import (
+    DAY,
+    NAMES,
+    Files,
+    ca_file,
+    chain_of,
+    expiring,
+    expiry_of,
+    serial_of,
+)
 from tests.security.watching import log_of, wait_for_log
+from tests.telemetry.support import metrics_of, value
 
 LOOPBACK = ("--listen", "127.0.0.1:0")
 TRACK = b'{"type":"track","userId":"u1","event":"Order"}'
 READ_AGAIN = "the TLS files were read again"
 NOT_USED = "the TLS files changed and cannot be used"
+NOT_AFTER = "certificate_not_after_seconds"
 
 
 @pytest.fixture
@@ -87,7 +98,7 @@ def tls_server(*flags: str) -> Iterator[Server]:
 async def test_a_new_certificate_is_for_new_connections(
     authority: trustme.CA, tmp_path: Path
 ) -> None:
-    """On every port; the streams that are open go on; the log says until when it is valid."""
+    """On every port; the streams that are open go on; log and metrics say until when it is valid."""
     first, second = authority.issue_cert(*NAMES), expiring(authority, after=30 * DAY)
     files = Files(tmp_path).write(first)
     with tls_server(*files.flags) as running:
@@ -95,15 +106,16 @@ async def test_a_new_certificate_is_for_new_connections(
         async with channel_to(address, authority) as channel:
             call, _ = await opened(v1.SidecarServiceStub(channel))
             await goes_on(call, 1)
+            assert value(await metrics_of(running), NOT_AFTER) == expiry_of(first).timestamp()
             files.write(second)
             await wait_for_log(running, READ_AGAIN)
+            assert value(await metrics_of(running), NOT_AFTER) == expiry_of(second).timestamp()
             assert [serial_at(port) for port in running.addresses] == [serial_of(second)] * 2
             assert [serial_at(port) for port in running.addresses] == [serial_of(second)] * 2
             assert await answers(address, authority)
             await goes_on(call, 2)
             call.cancel()
-        expiry = x509.load_pem_x509_certificate(chain_of(second)).not_valid_after_utc
-        assert f"valid until {expiry:%Y-%m-%d}" in log_of(running)
+        assert f"valid until {expiry_of(second):%Y-%m-%d}" in log_of(running)
 
 
 async def test_a_broken_new_file_keeps_the_old_one(authority: trustme.CA, tmp_path: Path) -> None:
@@ -116,6 +128,7 @@ async def test_a_broken_new_file_keeps_the_old_one(authority: trustme.CA, tmp_pa
         await wait_for_log(running, NOT_USED)
         assert "does not match --tls-cert" in log_of(running)
         assert serial_at(address) == serial_of(first)
+        assert value(await metrics_of(running), NOT_AFTER) == expiry_of(first).timestamp()
         files.cert.write_bytes(b"")
         await wait_for_log(running, NOT_USED, times=2)
         assert serial_at(address) == serial_of(first)

@@ -1,6 +1,7 @@
 """The page about metrics and the rules of alerts name the metrics that there are."""
 
 import asyncio
+import json
 import re
 import shutil
 import subprocess
@@ -56,7 +57,7 @@ def _filled() -> Metrics:
         fallback_s=0.0,
     )
     reader = WorkspaceReader(DestinationNames(10), lambda: [workspace])
-    metrics = Metrics(reader, list, lambda: store)
+    metrics = Metrics(reader, list, lambda: store, lambda: 1.9e9)
     metrics.events_answered(
         {EventLabels("ref", "track", "v1", "delivered", ""): 1}, {WarningLabels("ref", "X"): 1}
     )
@@ -127,6 +128,49 @@ def promtool(*arguments: str, text: str = "") -> tuple[int, str]:
 def test_promtool_accepts_the_rules() -> None:
     """Their expressions are read by Prometheus itself."""
     code, output = promtool("check", "rules", str(ALERTS))
+    assert code == 0, output
+
+
+@needs_promtool
+def test_the_alert_of_a_certificate_fires_in_its_last_14_days(tmp_path: Path) -> None:
+    """Also once the certificate has expired; for no other sidecar. Prometheus's clock begins at 1970."""
+    day_s = 86_400
+    name = "ciosidecar_certificate_not_after_seconds"
+    series = {"expired": 60, "soon": 13 * day_s, "later": 15 * day_s}
+    firing = [
+        {
+            "exp_labels": {"instance": instance, "severity": "warning"},
+            "exp_annotations": {
+                "summary": "The sidecar's TLS certificate expires within 14 days, or has expired"
+            },
+        }
+        for instance in ("expired", "soon")
+    ]
+    rules = {
+        "rule_files": [str(ALERTS)],
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {
+                        "series": f'{name}{{instance="{instance}"}}',
+                        "values": f"{not_after}+0x20",
+                    }
+                    for instance, not_after in series.items()
+                ],
+                "alert_rule_test": [
+                    {
+                        "eval_time": "10m",
+                        "alertname": "CiosidecarCertificateExpires",
+                        "exp_alerts": firing,
+                    }
+                ],
+            }
+        ],
+    }
+    file = tmp_path / "rules.json"  # JSON is YAML
+    file.write_text(json.dumps(rules))
+    code, output = promtool("test", "rules", str(file))
     assert code == 0, output
 
 

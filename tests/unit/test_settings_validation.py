@@ -54,6 +54,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "socket_group": (5,),
     "admin_listen": (5, None),
     "workers": (*COUNT[1:], 0, 1_025),
+    "worker_start_timeout_s": SECONDS_OVER_0,
     "grace_s": (-0.1, 86_401.0, NAN, INF, -INF, True, "5", None),
     "max_batch_events": COUNT,
     "max_event_bytes": (*COUNT, 30),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ciosidecar import Client, v1
+from ciosidecar_server.workers.metrics_sum import merge, parse
 from grpc import aio
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -167,6 +168,13 @@ def test_counts_are_those_of_all_workers_also_of_one_that_died() -> None:
         assert _value(running, "ciosidecar_events_total") == 42
         _transform(running.addresses[0], 5)
         assert _value(running, "ciosidecar_events_total") == 47
+
+
+def test_of_the_workers_certificates_the_one_that_expires_first_counts() -> None:
+    """A worker may have read a renewed file a second before the other."""
+    name = "ciosidecar_certificate_not_after_seconds"
+    exposed = [parse(f"# TYPE {name} gauge\n{name} {at}\n".encode()) for at in (2e9, 1.9e9)]
+    assert [sample.value for sample in merge(exposed)[name].samples] == [1.9e9]
 
 
 def test_the_state_is_that_of_all_workers() -> None:

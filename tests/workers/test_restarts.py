@@ -1,5 +1,6 @@
 """A worker that dies: it comes back at its address, and callers lose and repeat nothing."""
 
+import asyncio
 import json
 import os
 import re
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 from ciosidecar import Client, DeliveryOptions, StreamOptions
 from ciosidecar_sandbox.testing import running_sandbox
+from ciosidecar_server.settings import Settings
+from ciosidecar_server.workers.group import Worker, WorkerFailed
 from ciosidecar_server.workers.restarts import (
     FIRST_DELAY_S,
     MAX_DELAY_S,
@@ -23,7 +26,7 @@ from ciosidecar_server.workers.restarts import (
 
 from tests.processes import TIMEOUT_S, server
 from tests.security.watching import wait_until
-from tests.workers.group import Watched, answers, children, group, pids
+from tests.workers.group import LOOPBACK, Watched, answers, children, group, pids
 
 pytestmark = pytest.mark.serial
 CONFIG = {"siteID": "site", "apiKey": "key"}
@@ -80,6 +83,27 @@ def test_a_worker_that_cannot_start_again_is_tried_until_it_can() -> None:
         bound = FIRST_DELAY_S * 2**death
         assert bound / 2 - 0.01 <= delay <= bound + 0.01
     assert len(delays) >= 3
+
+
+async def test_a_successor_that_hangs_is_killed_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Python itself takes longer than this limit. The log gives the reason, not the parent's own SIGKILL."""
+    worker = Worker(1, Settings(listen=(LOOPBACK,), worker_start_timeout_s=0.01))
+    with pytest.raises(WorkerFailed, match=r"not ready within 0\.01 s"):
+        await worker.start()
+    assert caplog.records == []
+    keeping = asyncio.create_task(worker.keep())
+    async with asyncio.timeout(TIMEOUT_S):
+        while worker.restarts < 2:  # noqa: ASYNC110 - a worker has no event of its restarts
+            await asyncio.sleep(0.01)
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    await worker.signal(signal.SIGKILL)
+    await worker.ended()
+    lines: list[Any] = [record.msg for record in caplog.records if record.name == "ciosidecar"]
+    assert [line["event"] for line in lines] == ["worker died"] * 2
+    assert lines[-1]["reason"] == "not ready within 0.01 s, and killed"
 
 
 def test_a_worker_that_the_system_cannot_make_is_tried_until_it_can() -> None:

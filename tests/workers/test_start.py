@@ -96,10 +96,12 @@ def test_the_default_addresses_leave_room_for_any_number_of_workers() -> None:
 
 
 @contextmanager
-def starting() -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+def starting(*arguments: str) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     """A parent whose first worker has just been started, and that worker."""
     with subprocess.Popen(
-        [*COMMAND, *TWO, "--listen", LOOPBACK], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*COMMAND, *TWO, "--listen", LOOPBACK, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         try:
             yield process, first_child(process.pid)
@@ -125,6 +127,17 @@ def test_a_worker_that_is_killed_before_it_is_ready_fails_the_start() -> None:
         output, errors = process.communicate(timeout=TIMEOUT_S)
         assert (process.returncode, output) == (1, b"")
         assert errors == b"ciosidecar: worker 1 did not start: SIGKILL\n"
+
+
+def test_a_worker_that_hangs_before_it_is_ready_fails_the_start() -> None:
+    """A stopped process takes no SIGTERM: it is killed once its time is over, and the reason is said once."""
+    with starting("--worker-start-timeout-s", "0.5") as (process, worker):
+        watched = Watched(worker)
+        os.kill(worker, signal.SIGSTOP)
+        output, errors = process.communicate(timeout=TIMEOUT_S)
+        watched.end()
+    assert (process.returncode, output) == (1, b"")
+    assert errors == b"ciosidecar: worker 1 did not start: not ready within 0.5 s, and killed\n"
 
 
 def test_a_parent_that_is_killed_while_it_starts_leaves_nothing() -> None:

@@ -110,6 +110,7 @@ class Sidecar:
             self._dispatcher.snapshots(),
             self._servicer.snapshot(),
             self._dispatcher.rate_store_snapshot(),
+            self._credentials.not_after_s,
         )
 
     async def start(self) -> list[str]:

@@ -31,6 +31,11 @@ class TlsFiles:
         self._problem: str | None = None
         self._warn()
 
+    @property
+    def not_after_s(self) -> float:
+        """Return when the certificate of new connections expires, in seconds since 1970."""
+        return self._current.not_after.timestamp()
+
     def server_credentials(self) -> grpc.ServerCredentials:
         """Return credentials for one port. A new connection gets the newest certificate that can be used."""
         given = self._current
@@ -123,6 +128,11 @@ class Credentials:
     def tls(self) -> Callable[[], grpc.ServerCredentials] | None:
         """Return what makes credentials for one port. None: no TLS."""
         return None if self._tls is None else self._tls.server_credentials
+
+    @property
+    def not_after_s(self) -> float | None:
+        """Return when the server's certificate expires, in seconds since 1970. None: no TLS."""
+        return None if self._tls is None else self._tls.not_after_s
 
     @property
     def accept_token(self) -> Callable[[bytes], bool] | None:

@@ -58,6 +58,10 @@ class Settings:
     """Number of processes, each with addresses of its own: worker 2 has the next port, and each has a suffix of a
     socket's path: PATH-1, PATH-2."""
 
+    worker_start_timeout_s: float = 60.0
+    """Seconds that a worker has from its start until it is ready. One that takes longer is killed: the first time that
+    ends the start with exit code 1, later the worker is started again. Without --workers there is no such limit."""
+
     grace_s: Annotated[float, Parameter(alias="--grace")] = 10.0
     """Seconds that open streams have to finish after SIGTERM or Ctrl-C."""
 

@@ -213,6 +213,7 @@ RULES: dict[str, _Rule] = {
     "socket_group": _optional(_text),
     "admin_listen": _text,
     "workers": _whole(1, 1_024),
+    "worker_start_timeout_s": _seconds(above_zero=True),
     "grace_s": _seconds(above_zero=False),
     "max_batch_events": _whole(1, _MAX_INT32),
     "max_event_bytes": _whole(_MIN_EVENT_BYTES, _MAX_INT32),

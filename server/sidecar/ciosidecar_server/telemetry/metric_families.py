@@ -62,6 +62,9 @@ DEFINITIONS = {
     "build_info": Definition(
         "Versions; the value is 1.", ("version", "protocol", "python", "grpc", "protobuf")
     ),
+    "certificate_not_after_seconds": Definition(
+        "Time at which the server's TLS certificate expires, in seconds since 1970."
+    ),
     "streams": Definition("Open streams.", ("delivery",)),
     "streams_stalled": Definition(
         "Open streams whose caller has not read the results for five seconds."

@@ -72,6 +72,8 @@ class Snapshot(NamedTuple):
     streams: list[StreamSnapshot]
     rate_store: RateStoreSnapshot | None = None
     """None without a rate store."""
+    certificate_not_after_s: float | None = None
+    """Time at which the server's certificate expires, in seconds since 1970. None without TLS."""
 
 
 class Metrics(Observer, Collector):
@@ -82,6 +84,7 @@ class Metrics(Observer, Collector):
         workspaces: WorkspaceReader,
         streams: Callable[[], Iterable[StreamSnapshot]],
         rate_store: Callable[[], RateStoreSnapshot | None] = lambda: None,
+        certificate_not_after_s: Callable[[], float | None] = lambda: None,
     ) -> None:
         """Begin with zeros.
 
@@ -89,10 +92,12 @@ class Metrics(Observer, Collector):
             workspaces: adds up the workspaces, and names the destinations.
             streams: returns the open streams. Called for each reading.
             rate_store: returns the state of the rate store, if there is one. Called for each reading.
+            certificate_not_after_s: returns when the server's certificate expires, if there is one. Called for each reading.
         """
         self._workspaces = workspaces
         self._streams = streams
         self._rate_store = rate_store
+        self._certificate_not_after_s = certificate_not_after_s
         self._names = workspaces.names
         self._sums: Sums = {}
         self._tasks = 0
@@ -213,6 +218,10 @@ class Metrics(Observer, Collector):
         yield histogram("request_seconds", {(path,): h for path, h in self._request.items()})
         yield histogram("event_loop_lag_seconds", {(): self.loop_lag})
         yield gauge("event_loop_tasks", {(): self._tasks})
+        not_after_s = self._certificate_not_after_s()
+        yield gauge(
+            "certificate_not_after_seconds", {} if not_after_s is None else {(): not_after_s}
+        )
         yield from families_of_state(self._sums, self._streams())
         yield from families_of_rate_store(self._rate_store())
 

@@ -47,7 +47,9 @@ class Telemetry:
         self._drain_timer: asyncio.TimerHandle | None = None
         names = DestinationNames(settings.metrics_destinations)
         self._workspaces = WorkspaceReader(names, lambda: snapshot().workspaces)
-        self.metrics = Metrics(self._workspaces, self._streams, self._rate_store)
+        self.metrics = Metrics(
+            self._workspaces, self._streams, self._rate_store, self._certificate_not_after_s
+        )
         """`metrics.render(accept)` is the body of /metrics."""
         self.loop_lag = LoopLag(self.metrics.loop_lag.observe)
         self.descriptors = Descriptors()
@@ -72,6 +74,9 @@ class Telemetry:
 
     def _rate_store(self) -> RateStoreSnapshot | None:
         return self._snapshot().rate_store
+
+    def _certificate_not_after_s(self) -> float | None:
+        return self._snapshot().certificate_not_after_s
 
     def _streams(self) -> list[StreamSnapshot]:
         return self._snapshot().streams

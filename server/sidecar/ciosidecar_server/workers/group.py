@@ -52,7 +52,7 @@ class Worker:
         """Start a process, and wait until it listens.
 
         Raises:
-            WorkerFailed: The process ended before.
+            WorkerFailed: The process ended before, or was killed because it took longer than --worker-start-timeout-s.
         """
         self._spawning = asyncio.create_task(WorkerProcess.start(self.number, self._settings))
         # Whoever cancels this must not lose a process that is being started.
@@ -60,7 +60,16 @@ class Worker:
             process = await asyncio.shield(self._spawning)
         except OSError as problem:
             raise WorkerFailed(self.number, f"no process could be made: {_why(problem)}") from None
-        ready_line = await process.ready()
+        within_s = self._settings.worker_start_timeout_s
+        try:
+            async with asyncio.timeout(within_s):
+                ready_line = await process.ready()
+        except TimeoutError:
+            # SIGTERM would not end a process that hangs or is stopped.
+            process.signal(signal.SIGKILL)
+            await process.ended()
+            reason = f"not ready within {within_s:g} s, and killed"
+            raise WorkerFailed(self.number, reason) from None
         if ready_line is None:
             code = await process.ended()
             raise WorkerFailed(self.number, manner_of(code), code)
@@ -80,13 +89,14 @@ class Worker:
             except WorkerFailed as problem:
                 failure = problem.reason
                 continue
+            failure = ""
             _log.warning("worker is ready again", worker=self.number)
 
     async def _until_it_dies(self, failure: str) -> None:
         """Wait for the end of the process, and for the time at which another one may start.
 
         Args:
-            failure: Why the latest process could not be made, if there is none.
+            failure: Why the latest process was never ready; "" if it was.
         """
         process = await self.spawned()
         code = None if process is None else await process.ended()
@@ -97,7 +107,7 @@ class Worker:
             "worker died" if process else "worker cannot be started",
             worker=self.number,
             pid=process.pid if process else None,
-            reason=failure if code is None else manner_of(code),
+            reason=failure or (None if code is None else manner_of(code)),
             restart_in_s=round(delay_s, 2),
         )
         await asyncio.sleep(delay_s)

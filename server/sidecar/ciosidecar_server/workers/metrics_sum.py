@@ -17,7 +17,12 @@ _GREATEST = (
     "ciosidecar_workspaces_in_other_region",
     "ciosidecar_rate_store_sidecars",
 )
-_LEAST = ("_start_time_seconds", "_created", "ciosidecar_rate_store_up")
+_LEAST = (
+    "_start_time_seconds",
+    "_created",
+    "ciosidecar_rate_store_up",
+    "ciosidecar_certificate_not_after_seconds",
+)
 
 _SampleKey = tuple[str, tuple[tuple[str, str], ...]]
 _Families = dict[str, Metric]
@@ -27,7 +32,8 @@ def merge(exposition: Iterable[_Families]) -> _Families:
     """Merge families of metrics: counters, histograms and most gauges are added up.
 
     The greatest value is taken of versions, of limits, and of the workspaces by state: a workspace is not two because two
-    workers send to it. The least is taken of start times, and of whether the rate store is up. A label set that only some of them have stays as it is.
+    workers send to it. The least is taken of start times, of the time at which a certificate expires, and
+    of whether the rate store is up. A label set that only some of them have stays as it is.
     """
     merged: _Families = {}
     values: dict[str, dict[_SampleKey, float]] = defaultdict(dict)
