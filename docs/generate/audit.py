@@ -137,23 +137,27 @@ class Source(NamedTuple):
     """A source of vulnerabilities."""
 
     name: str
+    kind: str
+    """The kind of service that is asked. Which host answers for it is a setting of this machine, and never printed."""
     program: str
     ask: Callable[[], Finding]
 
 
+_INDEX = "advisories of a package index"
+_DATABASE = "a database of vulnerabilities"
 SOURCES = (
-    Source("the image, by PyPI", str(_BIN / "pip-audit"), lambda: _pip_audit("pypi")),
-    Source("the image, by OSV", str(_BIN / "pip-audit"), lambda: _pip_audit("osv")),
-    Source("the TypeScript client, by npm audit", "npm", _npm),
-    Source("the Go client, by govulncheck", "go", _go),
-    Source("the Java client, by osv-scanner", "osv-scanner", _maven),
+    Source("the image, by PyPI", _INDEX, str(_BIN / "pip-audit"), lambda: _pip_audit("pypi")),
+    Source("the image, by OSV", _DATABASE, str(_BIN / "pip-audit"), lambda: _pip_audit("osv")),
+    Source("the TypeScript client, by npm audit", _INDEX, "npm", _npm),
+    Source("the Go client, by govulncheck", _DATABASE, "go", _go),
+    Source("the Java client, by osv-scanner", _DATABASE, "osv-scanner", _maven),
 )
 
 
-def line(name: str, finding: Finding) -> str:
+def line(name: str, kind: str, finding: Finding) -> str:
     """Return what is said of a source."""
     if not finding.reached:
-        return f"NOT REACHED: {name}: nothing is known of its vulnerabilities"
+        return f"NOT REACHED: {name} ({kind}): nothing is known of its vulnerabilities"
     return f"{name}: {finding.vulnerabilities} known vulnerabilities"
 
 
@@ -162,12 +166,11 @@ def audit(sources: Iterable[Source]) -> int:
     found, reached = 0, 0
     for source in sources:
         if shutil.which(source.program) is None:
-            print(
-                f"SKIPPED: {source.name}: there is no {Path(source.program).name} on this machine"
-            )
+            program = Path(source.program).name
+            print(f"SKIPPED: {source.name} ({source.kind}): there is no {program} on this machine")
             continue
         finding = source.ask()
-        print(line(source.name, finding), flush=True)
+        print(line(source.name, source.kind, finding), flush=True)
         found += finding.vulnerabilities
         reached += finding.reached
     if not reached:

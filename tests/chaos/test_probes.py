@@ -97,7 +97,7 @@ def test_a_program_that_is_held_is_noted(programs: Programs, program: str) -> No
     start = time.time()
     hold(programs, program)
     middle = start + HELD_S / 2
-    wait_until(lambda: noted(programs, program, middle))
+    wait_until(lambda: bool(noted(programs, program, middle)))
     assert noted(programs, program, middle)[0].end - start > LATE_S
 
 
@@ -115,6 +115,6 @@ def test_an_injected_fault_of_the_sidecar_is_no_starvation(programs: Programs) -
     start = time.time()
     hold(programs, "sidecar")
     middle = start + HELD_S / 2
-    wait_until(lambda: noted(programs, "sidecar", middle))
+    wait_until(lambda: bool(noted(programs, "sidecar", middle)))
     for fault in faults:
         assert noted(programs, "sidecar", (fault.start + fault.end) / 2) == []

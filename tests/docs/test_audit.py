@@ -1,11 +1,13 @@
 """`make audit` tells a source that knows of no vulnerability from a source that could not be reached."""
 
 import json
+import re
 import sys
 
 import pytest
 
 from docs.generate.audit import (
+    SOURCES,
     Finding,
     Source,
     _run,
@@ -30,7 +32,7 @@ def test_a_source_that_knew_no_package_was_not_reached() -> None:
         assert not read_npm_audit(text).reached, text
     for text in ("", '{"config": {"db": "the database"}}', '{"SBOM": {"modules": [{}]}} cut of'):
         assert not read_govulncheck(text).reached, text
-    assert line("a source", read_pip_audit("")).startswith("NOT REACHED: a source")
+    assert line("a source", "an index", read_pip_audit("")).startswith("NOT REACHED: a source")
 
 
 def test_a_source_that_was_reached_is_counted() -> None:
@@ -47,7 +49,7 @@ def test_a_source_that_was_reached_is_counted() -> None:
     )
     found = read_govulncheck("\n".join(map(json.dumps, messages)))
     assert found == (True, 1, 1)
-    assert line("a source", found) == "a source: 1 known vulnerabilities"
+    assert line("a source", "an index", found) == "a source: 1 known vulnerabilities"
 
 
 def test_a_run_that_failed_says_nothing() -> None:
@@ -59,10 +61,10 @@ def test_a_run_that_failed_says_nothing() -> None:
 
 def test_an_audit_that_reached_no_database_fails(capsys: pytest.CaptureFixture[str]) -> None:
     """It says so. One database that was reached is enough."""
-    silent = Source("a", sys.executable, lambda: Finding(reached=False))
-    absent = Source("b", "/no/such/program", lambda: Finding(reached=True))
-    good = Source("c", sys.executable, lambda: Finding(reached=True))
-    bad = Source("d", sys.executable, lambda: Finding(reached=True, vulnerabilities=1))
+    silent = Source("a", "an index", sys.executable, lambda: Finding(reached=False))
+    absent = Source("b", "an index", "/no/such/program", lambda: Finding(reached=True))
+    good = Source("c", "an index", sys.executable, lambda: Finding(reached=True))
+    bad = Source("d", "an index", sys.executable, lambda: Finding(reached=True, vulnerabilities=1))
     sentence = "No database of vulnerabilities could be reached"
     for sources in ((silent,), (absent,), (silent, absent), ()):
         assert audit(sources) == 1
@@ -70,3 +72,18 @@ def test_an_audit_that_reached_no_database_fails(capsys: pytest.CaptureFixture[s
     assert audit((silent, good)) == 0
     assert audit((good, bad)) == 1
     assert sentence not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("program", [sys.executable, "/no/such/program"])
+def test_a_source_that_was_not_reached_is_named_by_its_kind(
+    program: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And by no host: the report may be committed, and a mirror is this machine's own affair."""
+    silent = [
+        source._replace(program=program, ask=lambda: Finding(reached=False)) for source in SOURCES
+    ]
+    assert audit(silent) == 1
+    said = capsys.readouterr().out
+    lines = said.splitlines()[: len(SOURCES)]
+    assert all(f" ({source.kind}): " in line for source, line in zip(SOURCES, lines, strict=True))
+    assert re.findall(r"://|\b[\w-]+\.(?:com|dev|io|net|org)\b", said) == []

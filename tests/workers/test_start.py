@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -132,10 +132,16 @@ def test_a_worker_that_is_killed_before_it_is_ready_fails_the_start() -> None:
 def test_a_worker_that_hangs_before_it_is_ready_fails_the_start() -> None:
     """A stopped process takes no SIGTERM: it is killed once its time is over, and the reason is said once."""
     with starting("--worker-start-timeout-s", "0.5") as (process, worker):
-        watched = Watched(worker)
+        watched, held = Watched(worker), os.pidfd_open(worker)
         os.kill(worker, signal.SIGSTOP)
-        output, errors = process.communicate(timeout=TIMEOUT_S)
-        watched.end()
+        try:
+            output, errors = process.communicate(timeout=TIMEOUT_S)
+            watched.end()
+        finally:
+            # A stopped process would outlive a parent that left it.
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(held, signal.SIGKILL)
+            os.close(held)
     assert (process.returncode, output) == (1, b"")
     assert errors == b"ciosidecar: worker 1 did not start: not ready within 0.5 s, and killed\n"
 
