@@ -22,7 +22,7 @@ for_go = $(call for,go,Go,golang)
 for_node = $(call for,npm,TypeScript,nodejs npm)
 for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
 
-.PHONY: help setup demo test test-python test-go test-node test-java test-polyglot
+.PHONY: help setup setup-dev demo test test-python test-go test-node test-java test-polyglot
 .PHONY: test-side-by-side test-serial test-engines test-chaos left-out scale
 .PHONY: dashboard-picture hashes sbom licences audit coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak chaos fuzz mutants dist clean
 
@@ -30,6 +30,8 @@ help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 setup: $(VENV)/runtime ## Install the command at .venv/bin/ciosidecar
+
+setup-dev: $(VENV)/dev node-modules ## Set up what the tests and lint need, too; some minutes the first time
 
 demo: $(VENV)/runtime ## Deliver a hundred events through the sidecar to a sandbox; KEEP=1 to look at them
 	$(BIN)/python examples/demo.py
@@ -192,7 +194,8 @@ $(VENV)/runtime: constraints.txt $(PACKAGES:%=%/pyproject.toml)
 	@touch $@
 
 $(VENV)/dev: $(VENV)/runtime requirements-dev.txt $(VENV)/protoc/installed
-	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	@echo "installing the tests' packages into $(VENV): some minutes the first time"
+	$(BIN)/pip install --quiet --requirement requirements-dev.txt || { $(NO_PACKAGES); exit 1; }
 	@touch $@
 
 $(VENV)/engines: $(VENV)/dev requirements-engines.txt server/sidecar/pyproject.toml
