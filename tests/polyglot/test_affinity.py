@@ -67,7 +67,7 @@ def free_address() -> str:
         return f"127.0.0.1:{probe.getsockname()[1]}"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda found: found.name)
 def test_order_holds_while_the_fleet_changes(language: Language) -> None:
     """One sidecar is killed, one is added, one drains, the killed one returns. Every event is answered exactly

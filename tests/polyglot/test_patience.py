@@ -99,7 +99,7 @@ def notices(language: Language) -> str | None:
     return f"{language.name}: asked after {asked} s, left after {left} s"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_how_long_clients_wait() -> None:
     """10 s for a first sidecar that is not there; 30 and 10 s for one that is and says nothing."""
     here = [language for language in LANGUAGES if language.missing() is None]

@@ -78,6 +78,7 @@ class DeliveryWorker(Generic[Response]):
         self._resend_gate = ResendGate()
         self._batches: dict[DeliveryBatch, None] = {}
         self._batch_ids: set[int] = set()
+        self._begun = 0
         self._answered: dict[DeliveryBatch, None] = {}
         self._something_to_write = asyncio.Event()
         self._gathering: asyncio.TimerHandle | None = None
@@ -105,7 +106,10 @@ class DeliveryWorker(Generic[Response]):
             raise ProtocolError("batch.batch_id", "an unanswered batch of this stream has this id")
         self._batch_ids.add(batch.batch_id)
         counts = EventCounts(self._observer, self._stream, batch.batch_id, delivery=True)
-        delivery_batch = DeliveryBatch(self, batch, self._dispatcher.endpoints, counts, trace)
+        self._begun += 1
+        delivery_batch = DeliveryBatch(
+            self, batch, self._dispatcher.endpoints, counts, trace, self._begun
+        )
         self._batches[delivery_batch] = None
         # An empty batch counts, too: its answer is kept until the caller reads.
         self._flow_control.add(max(1, len(batch.items)), delivery_batch.size)
@@ -217,21 +221,26 @@ class DeliveryWorker(Generic[Response]):
             await self._write_answered()
 
     async def _write_answered(self) -> None:
-        """Write the results that there are by now. The messages are gone when this returns."""
-        batches, self._answered = self._answered, {}
-        for batch in batches:
-            # Answers that came while other batches were written are written now.
-            self._answered.pop(batch, None)
-            complete = batch.complete
+        """Write the results that there are by now, in the order of the batches. The messages are gone when this returns.
+
+        A caller resends what it has no result of. If it had the result of a later event of a person, an earlier
+        event would arrive after that. So answers that come during the writing wait for the next time.
+        """
+        batches, self._answered = sorted(self._answered, key=_number), {}
+        for batch, answers in [(batch, batch.take_answers()) for batch in batches]:
             encoder = ResultsEncoder(self._output.new_response, batch.batch_id, self._reporting)
-            for response, events, size in batch.encode(encoder):
+            for response, events, size in batch.encode(encoder, answers):
                 await self._output.write(response)
                 self._flow_control.remove(events, size)
-            if complete:
+            if answers.are_last:
                 self._batches.pop(batch, None)
                 self._batch_ids.discard(batch.batch_id)
                 self._observer.batch_ended(batch.trace)
             self._changed.set()
+
+
+def _number(batch: DeliveryBatch) -> int:
+    return batch.number
 
 
 def _seconds(duration: Duration) -> float:
