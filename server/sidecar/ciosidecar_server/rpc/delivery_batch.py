@@ -202,10 +202,12 @@ class DeliveryBatch:
             self._timer.cancel()
         self._queue.answered(self)
 
-    def take_answers(self) -> Answers:
-        """Return the answers since the last time."""
-        answers, self._answers = sorted(self._answers, key=_position), []
-        return Answers(answers, self.complete)
+    def take_answers(self, taken: Answers | None = None) -> Answers:
+        """Return the answers since the last time. taken: those of the last time, which are returned too."""
+        answers, self._answers = self._answers, []
+        if taken is not None:
+            answers += taken.answers
+        return Answers(sorted(answers, key=_position), self.complete)
 
     def encode(
         self, encoder: ResultsEncoder[Response], taken: Answers

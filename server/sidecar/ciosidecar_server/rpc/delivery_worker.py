@@ -1,6 +1,7 @@
 """Batches in, jobs out to Customer.io, results back as the jobs are answered."""
 
 import asyncio
+import math
 from collections.abc import Callable, Collection
 from typing import Generic
 
@@ -80,6 +81,8 @@ class DeliveryWorker(Generic[Response]):
         self._batch_ids: set[int] = set()
         self._begun = 0
         self._answered: dict[DeliveryBatch, None] = {}
+        self._earliest_new: float = math.inf
+        """The lowest number of a batch with answers that came after the last writing began."""
         self._something_to_write = asyncio.Event()
         self._gathering: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
@@ -203,6 +206,7 @@ class DeliveryWorker(Generic[Response]):
 
     def answered(self, batch: DeliveryBatch) -> None:
         """Write the results of a complete batch at once, and those of other batches once more have gathered."""
+        self._earliest_new = min(self._earliest_new, batch.number)
         if batch.complete:
             self._answered[batch] = None
             self._something_to_write.set()
@@ -224,10 +228,16 @@ class DeliveryWorker(Generic[Response]):
         """Write the results that there are by now, in the order of the batches. The messages are gone when this returns.
 
         A caller resends what it has no result of. If it had the result of a later event of a person, an earlier
-        event would arrive after that. So answers that come during the writing wait for the next time.
+        event would arrive after that.
         """
         batches, self._answered = sorted(self._answered, key=_number), {}
-        for batch, answers in [(batch, batch.take_answers()) for batch in batches]:
+        self._earliest_new = math.inf
+        for batch, taken in [(batch, batch.take_answers()) for batch in batches]:
+            answers = taken
+            if self._earliest_new >= batch.number:
+                # What came meanwhile goes along: no earlier batch has answers that wait for the next time.
+                self._answered.pop(batch, None)
+                answers = batch.take_answers(taken)
             encoder = ResultsEncoder(self._output.new_response, batch.batch_id, self._reporting)
             for response, events, size in batch.encode(encoder, answers):
                 await self._output.write(response)
