@@ -284,9 +284,20 @@ def test_a_stream_without_any_sidecar_gives_up(run: Any) -> None:
             yield track(0, "u1")
             for sidecar in fleet:
                 apart(sidecar.stop)
-            yield track(1, "u1")
+            # The sidecars may answer some more before they stop.
+            ends_at = time.monotonic() + 30
+            number = 1
+            while time.monotonic() < ends_at:
+                yield track(number, "u1")
+                number += 1
 
-        options = StreamOptions(affinity=Affinity.PERSON, reconnect_for_s=0.5)
+        # Few events at a time, so that sending waits for answers and the event loop goes on.
+        options = StreamOptions(
+            affinity=Affinity.PERSON,
+            reconnect_for_s=0.5,
+            max_batch_events=1,
+            max_outstanding_events=2,
+        )
         began = time.monotonic()
         with pytest.raises(Unavailable, match=r"no answer for 0\.5 s"):
             run(addresses, plain(sends()), options)
