@@ -76,7 +76,7 @@ def test_an_authority_that_the_client_does_not_know(run: Any, tmp_path: Path) ->
     leaf.cert_chain_pems[0].write_to_path(certificate)
     with server(tls_key=key, tls_cert=certificate) as sidecar:
         tls = Tls(root_certificates=ours.cert_pem.bytes())
-        assert "CERTIFICATE_VERIFY_FAILED" in fails(run, sidecar.address, tls=tls)
+        assert "CERTIFICATE_VERIFY_FAILED" in fails(run, sidecar.address, 2, tls=tls)
 
 
 @both_streams

@@ -17,14 +17,14 @@ async def test_a_shared_request_is_not_cut_for_one_of_its_events(connect: Connec
             await patient.send(1, item(track("first", "u0"), dont_batch=True))
             (first,) = await customerio.arrived(1)
             sent_at = time.monotonic()
-            await hasty.send(1, track("hasty", "u1"), timeout_s=1)
+            await hasty.send(1, track("hasty", "u1"), timeout_s=3)
             await patient.send(2, track("patient", "u2"), {"type": "unknown"}, timeout_s=15)
             await patient.told(2, 1)
             first.release()
             shared = (await customerio.arrived(2))[1]
             assert [each["name"] for each in shared.items] == ["hasty", "patient"]
             told = await hasty.told(1)
-            assert 0.9 < time.monotonic() - sent_at < 3
+            assert 2.9 < time.monotonic() - sent_at < 10
             assert (told.status, told.code) == (504, "UPSTREAM_TIMEOUT")
             assert (told.delivery.attempts, told.detail.error.retryable) == (1, True)
             shared.release()
@@ -42,7 +42,7 @@ async def test_what_follows_it_in_the_same_request_comes_back_with_it(connect: C
         customerio.rule = lambda _request: HOLD
         await one.send(1, item(track("first", "u0"), dont_batch=True))
         (first,) = await customerio.arrived(1)
-        await one.send(2, identify("u1", step=1), timeout_s=1)
+        await one.send(2, identify("u1", step=1), timeout_s=3)
         await one.send(3, identify("u1", step=2), identify("u2", step=1), {"type": "unknown"})
         await one.told(3, 2)
         first.release()
@@ -71,7 +71,7 @@ async def test_a_request_is_cut_when_nobody_waits_any_more(connect: Connect) -> 
         delivering(connect, customerio, request_timeout_s=300) as one,
     ):
         customerio.answers(HOLD)
-        await one.send(1, track("1"), timeout_s=0.3)
+        await one.send(1, track("1"), timeout_s=1)
         assert (await one.told(1)).code == "UPSTREAM_TIMEOUT"
         await one.send(2, item(track("1"), attempt=1))
         assert (await one.told(2)).status == 200
@@ -81,7 +81,7 @@ async def test_a_deadline_does_not_count_against_the_workspace(connect: Connect)
     """After ten events whose callers did not wait, as many requests as before may be under way."""
     async with fake_customerio() as customerio, delivering(connect, customerio) as one:
         customerio.rule = lambda _request: HOLD
-        await one.send(1, *(track("1", f"u{number}") for number in range(10)), timeout_s=0.3)
+        await one.send(1, *(track("1", f"u{number}") for number in range(10)), timeout_s=1)
         assert {told.code for told in await one.told_all(1)} == {"UPSTREAM_TIMEOUT"}
         await one.send(2, *(track("1", f"v{number}") for number in range(20)))
         requests = await customerio.arrived(30)
@@ -102,7 +102,7 @@ async def test_a_failure_after_the_deadline_is_tried_again_for_the_others(
         customerio.rule = lambda _request: HOLD
         await one.send(1, item(track("first", "u0"), dont_batch=True))
         (first,) = await customerio.arrived(1)
-        await one.send(2, track("hasty", "u1"), timeout_s=1)
+        await one.send(2, track("hasty", "u1"), timeout_s=3)
         await one.send(3, track("patient", "u2"), {"type": "unknown"}, timeout_s=15)
         await one.told(3, 1)
         first.release()

@@ -141,10 +141,10 @@ async def test_the_time_limit_of_the_delivery(connect: Connect, place: str) -> N
             track("1", "u1"),
             track("2", "u1"),
             track("1", "u2"),
-            timeout_s=1 if place == "batch" else None,
+            timeout_s=2 if place == "batch" else None,
         )
         if place == "options":
-            request.delivery.default_timeout.FromMilliseconds(1000)
+            request.delivery.default_timeout.FromMilliseconds(2000)
         answer: Any = await stub.Deliver(request, timeout=WITHIN_S)
         first, second, other = told_of(answer.results)
         assert (first.status, first.code) == (504, "UPSTREAM_TIMEOUT")
@@ -264,7 +264,7 @@ async def test_a_call_that_ends_early_forgets_its_jobs(connect: Connect, end: st
     async with served(connect, delivery_concurrency=1) as (customerio, stub):
         customerio.rule = lambda _request: HOLD
         request = deliver_request(*(track(f"{number}", "u1") for number in range(20)))
-        call: Any = stub.Deliver(request, timeout=1 if end == "deadline" else WITHIN_S)
+        call: Any = stub.Deliver(request, timeout=3 if end == "deadline" else WITHIN_S)
         (first,) = await customerio.arrived(1)
         if end == "cancelled":
             call.cancel()

@@ -66,7 +66,7 @@ async def test_what_no_grace_is_left_for_comes_back_as_not_answered() -> None:
     """Its request is cut, whoever waits behind it is told that the server drains, and nothing is left open."""
     async with (
         fake_customerio() as customerio,
-        delivering(customerio, grace_s=1) as (sidecar, one),
+        delivering(customerio, grace_s=5) as (sidecar, one),
     ):
         customerio.answers(then=HOLD)
         await one.send(1, track("1"), track("2"))

@@ -73,7 +73,9 @@ async def _flood(one: Caller, troubles: list[str]) -> None:
 @pytest.mark.parametrize(
     "troubles", [*([name] for name in TROUBLES), list(TROUBLES)], ids=[*TROUBLES, "all at once"]
 )
-async def test_the_good_one_goes_on(connect: Connect, troubles: list[str]) -> None:
+async def test_the_good_one_goes_on(
+    connect: Connect, caplog: pytest.LogCaptureFixture, troubles: list[str]
+) -> None:
     """Its events are delivered while what the others may not hold comes back to the caller, each as its trouble says."""
     async with fake_customerio() as nobody:
         nobody_there = nobody.url
@@ -87,7 +89,7 @@ async def test_the_good_one_goes_on(connect: Connect, troubles: list[str]) -> No
         )
         names = [*troubles, "good"]
         async with caller(stub, *map(config, names)) as one:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(40):
                 flood = asyncio.ensure_future(_flood(one, troubles))
                 for turn in range(ROUNDS):
                     told = await one.told_all(100 * turn + 99)
@@ -101,7 +103,9 @@ async def test_the_good_one_goes_on(connect: Connect, troubles: list[str]) -> No
                     if one.knows(100 * turn + number, position)
                 }
                 assert statuses
-                assert statuses <= TROUBLES[name][1], name
+                # If the machine stops the event loop for a second, any workspace seems to hang.
+                stalled = {504} if "the event loop is slow" in caplog.text else set()
+                assert statuses <= TROUBLES[name][1] | stalled, name
 
 
 async def test_what_is_over_the_share_comes_back_with_retry_after(connect: Connect) -> None:

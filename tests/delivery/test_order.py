@@ -308,3 +308,31 @@ async def _heard(one: Caller) -> None:
     """Returns once the server has taken what was sent before: it answers in order of arrival."""
     await one.send(99, {"type": "unknown"})
     assert (await one.told(99)).status == 400
+
+
+async def test_results_come_in_the_persons_order(connect: Connect) -> None:
+    """A caller that is cut off between two results resends what it knows nothing of: never an event before a known one."""
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
+        # Results that come within 5 ms share a pass, in most rounds.
+        for turn in range(30):
+            customerio.rule = lambda request: OK if request.name == "second" else HOLD
+            earlier, later = 2 * turn + 1, 2 * turn + 2
+            await one.send(earlier, track("first", f"u{turn}"), track("slow", f"v{turn}"))
+            await one.send(later, track("other", f"w{turn}"), track("second", f"u{turn}"))
+            requests = await customerio.arrived(4 * turn + 3)
+            held = {request.name: request for request in requests[4 * turn :]}
+            for name in ("other", "first"):
+                held[name].release()
+            await one.told(later, 1)
+            held["slow"].release()
+            await one.told_all(earlier)
+    results = [
+        (message.batch_id, position)
+        for message in one.messages
+        for position in (
+            message.positions
+            or range(message.first_position, message.first_position + len(message.statuses))
+        )
+    ]
+    for turn in range(30):
+        assert results.index((2 * turn + 1, 0)) < results.index((2 * turn + 2, 1))

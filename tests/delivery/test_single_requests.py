@@ -126,14 +126,14 @@ async def test_no_answer_is_504(connect: Connect) -> None:
     """Nobody answers within a request's time, and the batch has no more: 504, UPSTREAM_TIMEOUT."""
     async with (
         fake_customerio() as customerio,
-        delivering(connect, customerio, request_timeout_s=0.2) as one,
+        delivering(connect, customerio, request_timeout_s=1) as one,
     ):
         customerio.answers(then=HOLD)
-        await one.send(1, track("1"), timeout_s=0.3)
+        await one.send(1, track("1"), timeout_s=1.5)
         told = await one.told(1)
         assert (told.status, told.code, told.delivery.http_status) == (504, "UPSTREAM_TIMEOUT", 0)
         assert "no answer" in told.delivery.reason
-        assert told.delivery.latency.ToTimedelta().total_seconds() >= 0.19
+        assert told.delivery.latency.ToTimedelta().total_seconds() >= 0.99
 
 
 async def test_nobody_there_is_504(connect: Connect) -> None:

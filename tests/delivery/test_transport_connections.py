@@ -62,7 +62,7 @@ async def test_closing_ends_requests_under_way(kept: bool) -> None:
             await send(to, server.url + PATH)
         sending = asyncio.create_task(send(to, server.url + PATH))
         await asyncio.wait_for(arrived.wait(), 10)
-        async with within(3):
+        async with within(8):
             await to.aclose()
             with pytest.raises(NoResponse):
                 await sending
@@ -188,11 +188,11 @@ async def test_server_that_never_answers_is_given_up_in_time() -> None:
 
     async with fake_customerio(script) as server, transport() as to:
         await send(to, server.url + PATH)
-        async with within(3):
+        async with within(10):
             with pytest.raises(NoResponse) as caught:
-                await send(to, server.url + PATH, timeout_s=0.3)
+                await send(to, server.url + PATH, timeout_s=1)
     assert caught.value.timed_out
-    assert caught.value.text == f"no answer from {server.host} within 0.3 s"
+    assert caught.value.text == f"no answer from {server.host} within 1 s"
     assert len(server.requests) == 2
 
 
@@ -209,7 +209,7 @@ async def test_server_that_drips_is_given_up_in_time(head_first: bool) -> None:
             await asyncio.sleep(0.05)
 
     async with fake_customerio(script) as server, transport() as to:
-        async with within(3):
+        async with within(8):
             with pytest.raises(NoResponse) as caught:
                 await send(to, server.url + PATH, timeout_s=0.5)
         assert caught.value.timed_out
@@ -223,7 +223,7 @@ async def test_tls_handshake_that_never_ends_is_given_up_in_time() -> None:
         await connection.closed()
 
     async with fake_customerio(script) as server, transport(connect_timeout_s=0.3) as to:
-        async with within(3):
+        async with within(8):
             with pytest.raises(NoResponse) as caught:
                 await send(to, f"https://{server.host}{PATH}", timeout_s=10)
         assert caught.value.timed_out
@@ -255,7 +255,7 @@ async def test_address_where_nobody_takes_connections_is_given_up_in_time(
     full_listener: str, connect_timeout_s: float, timeout_s: float, what: str
 ) -> None:
     """By the time for connecting or that for the whole, whichever is over first."""
-    async with transport(connect_timeout_s=connect_timeout_s) as to, within(3):
+    async with transport(connect_timeout_s=connect_timeout_s) as to, within(8):
         with pytest.raises(NoResponse) as caught:
             await send(to, f"http://{full_listener}{PATH}", timeout_s=timeout_s)
     assert caught.value.timed_out

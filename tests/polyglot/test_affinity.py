@@ -60,7 +60,7 @@ def wait_until_connected(sidecar: Server) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda found: found.name)
 def test_order_holds_while_the_fleet_changes(language: Language) -> None:
     """One sidecar is killed, one is added, one drains, the killed one returns. Every event is answered exactly

@@ -5,7 +5,8 @@ import json
 import os
 import signal
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -37,6 +38,19 @@ def asked(running: Server, path: str) -> tuple[int, dict[str, Any]]:
     return status, json.loads(body)
 
 
+def probed(running: Server) -> tuple[int, bytes]:
+    """Exit code and stderr of `ciosidecar health`."""
+    done = run("health", "--admin", running.ready_line["admin"])
+    return done.returncode, done.stderr
+
+
+def until(expected: Any, ask_again: Callable[[], Any]) -> None:
+    """Wait for an answer. On a busy machine, a worker may not answer within the time of a probe."""
+    ends_at = time.monotonic() + TIMEOUT_S
+    while (answer := ask_again()) != expected:
+        assert time.monotonic() < ends_at, answer
+
+
 @contextmanager
 def stopped(*numbers: int) -> Iterator[None]:
     """Processes that hang while the block lasts."""
@@ -52,8 +66,7 @@ def stopped(*numbers: int) -> Iterator[None]:
 def test_a_worker_that_hangs_does_not_use_up_the_time_of_a_probe() -> None:
     """The other worker is ready, and a probe of a container waits 1 or 2 seconds."""
     with group(2) as running, stopped(pids(running)[0]):
-        done = run("health", "--admin", running.ready_line["admin"])
-        assert (done.returncode, done.stderr) == (0, b"")
+        until((0, b""), lambda: probed(running))
         status, told = asked(running, "/readyz")
         assert (status, told["ready_workers"]) == (200, 1)
 
@@ -61,10 +74,10 @@ def test_a_worker_that_hangs_does_not_use_up_the_time_of_a_probe() -> None:
 def test_all_workers_are_ready() -> None:
     """The ready line names the parent's port, which counts the workers."""
     with group(2) as running:
-        assert asked(running, "/healthz") == (200, {"alive": True})
+        until((200, {"alive": True}), lambda: asked(running, "/healthz"))
         workers = [{"worker": number, "ready": True} for number in (1, 2)]
         told = {"ready": True, "ready_workers": 2, "workers": workers}
-        assert asked(running, "/readyz") == (200, told)
+        until((200, told), lambda: asked(running, "/readyz"))
         status, page = ask(running, "/")
         assert status == 200
         assert b"ready" in page
@@ -81,7 +94,7 @@ def test_one_ready_worker_is_enough() -> None:
             status, told = asked(running, "/healthz")
             assert (status, told["alive"]) == (503, False)
             assert "worker 2" in told["reason"]
-        assert asked(running, "/healthz") == (200, {"alive": True})
+        until((200, {"alive": True}), lambda: asked(running, "/healthz"))
 
 
 def test_none_is_not_enough() -> None:

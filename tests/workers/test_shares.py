@@ -33,8 +33,23 @@ async def _fill(address: str, number: int, answered: list[Any]) -> None:
         answered.extend([answer async for answer in stream.map(events)])
 
 
+class Stalls:
+    """The longest time that this process did not get to run its event loop."""
+
+    longest_s = 0.0
+
+    async def watch(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.01)
+            self.longest_s = max(self.longest_s, time.monotonic() - began - 0.01)
+
+
 async def test_the_rate_holds_for_all_workers_together() -> None:
     """Two busy workers send to one workspace what one would send, and not twice as much."""
+    stalls = Stalls()
+    watching = asyncio.create_task(stalls.watch())
     async with fake_customerio() as customerio:
         arrivals: list[float] = []
         rule = customerio.rule
@@ -50,13 +65,16 @@ async def test_the_rate_holds_for_all_workers_together() -> None:
             await asyncio.gather(
                 *(_fill(one, number, answered) for number, one in enumerate(running.addresses))
             )
+    watching.cancel()
     assert len(answered) == len(arrivals) == 2 * round(RATE * SECONDS)
     assert {result.status for _, result in answered} == {200}
-    # A tenth of a second may go at once, and each worker may begin with it.
+    # A tenth of a second may go at once, and each worker may begin with it. What came while this process could not look
+    # seems to come at once too.
+    at_once = RATE * (0.1 + stalls.longest_s) + 2
     took_s = arrivals[-1] - arrivals[0]
-    assert len(arrivals) <= RATE * took_s + RATE * 0.1 + 2
+    assert len(arrivals) <= RATE * took_s + at_once
     windows = [sum(start <= at < start + 1.0 for at in arrivals) for start in arrivals]
-    assert max(windows) <= RATE * 1.1 + 2
+    assert max(windows) <= RATE + at_once
 
 
 def test_connections_and_requests_at_once_are_shared_too() -> None:

@@ -23,9 +23,9 @@ def _open(client: Client, number: int, stack: ExitStack) -> None:
         next(iter(stream))
 
 
-def _until(running: Server, streams_open: list[int]) -> bool:
+def _until(running: Server, streams_open: list[int], within_s: float = TIMEOUT_S) -> bool:
     """Whether the workers soon have so many streams: a worker looks twice a second at most."""
-    give_up_at = time.monotonic() + 2.0
+    give_up_at = time.monotonic() + within_s
     while time.monotonic() < give_up_at:
         _, state = asked(running, "/api/state")
         if [worker["streams_open"] for worker in state["workers"]] == streams_open:
@@ -39,7 +39,7 @@ def _connect_to_both(client: Client, running: Server) -> None:
     while time.monotonic() < give_up_at:
         with ExitStack() as stack:
             _open(client, 2, stack)
-            if _until(running, [1, 1]):
+            if _until(running, [1, 1], 2.0):
                 break
     else:
         pytest.fail("one worker gets no stream")

@@ -48,6 +48,14 @@ class _Answer(NamedTuple):
     delivered: Delivered | None = None
 
 
+class Answers(NamedTuple):
+    """Answers of a batch that are not written yet, by position."""
+
+    answers: list[_Answer]
+    are_last: bool
+    """Whether the batch is complete with these."""
+
+
 class Written(NamedTuple, Generic[Response]):
     """A response, and the events and bytes that are no longer outstanding once it is written."""
 
@@ -66,9 +74,12 @@ class DeliveryBatch:
         endpoints: TrackApiEndpoints,
         counts: EventCounts,
         trace: MessageTrace,
+        number: int,
     ) -> None:
         self.trace = trace
         """The trace of the batch."""
+        self.number = number
+        """The place of the batch among those of its worker."""
         self._queue = queue
         self._counts = counts
         self._outcomes = counts.outcomes
@@ -191,10 +202,18 @@ class DeliveryBatch:
             self._timer.cancel()
         self._queue.answered(self)
 
-    def encode(self, encoder: ResultsEncoder[Response]) -> Iterator[Written[Response]]:
-        """Yield the answers since the last time, in as few responses as fit."""
-        answers, self._answers = sorted(self._answers, key=_position), []
-        complete = self.complete
+    def take_answers(self, taken: Answers | None = None) -> Answers:
+        """Return the answers since the last time. taken: those of the last time, which are returned too."""
+        answers, self._answers = self._answers, []
+        if taken is not None:
+            answers += taken.answers
+        return Answers(sorted(answers, key=_position), self.complete)
+
+    def encode(
+        self, encoder: ResultsEncoder[Response], taken: Answers
+    ) -> Iterator[Written[Response]]:
+        """Yield answers in as few responses as fit."""
+        answers, complete = taken
         if not answers and not complete:
             return
         encoder.hidden = self._hidden

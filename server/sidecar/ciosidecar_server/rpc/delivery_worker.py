@@ -1,6 +1,7 @@
 """Batches in, jobs out to Customer.io, results back as the jobs are answered."""
 
 import asyncio
+import math
 from collections.abc import Callable, Collection
 from typing import Generic
 
@@ -78,7 +79,10 @@ class DeliveryWorker(Generic[Response]):
         self._resend_gate = ResendGate()
         self._batches: dict[DeliveryBatch, None] = {}
         self._batch_ids: set[int] = set()
+        self._begun = 0
         self._answered: dict[DeliveryBatch, None] = {}
+        self._earliest_new: float = math.inf
+        """The lowest number of a batch with answers that came after the last writing began."""
         self._something_to_write = asyncio.Event()
         self._gathering: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
@@ -105,7 +109,10 @@ class DeliveryWorker(Generic[Response]):
             raise ProtocolError("batch.batch_id", "an unanswered batch of this stream has this id")
         self._batch_ids.add(batch.batch_id)
         counts = EventCounts(self._observer, self._stream, batch.batch_id, delivery=True)
-        delivery_batch = DeliveryBatch(self, batch, self._dispatcher.endpoints, counts, trace)
+        self._begun += 1
+        delivery_batch = DeliveryBatch(
+            self, batch, self._dispatcher.endpoints, counts, trace, self._begun
+        )
         self._batches[delivery_batch] = None
         # An empty batch counts, too: its answer is kept until the caller reads.
         self._flow_control.add(max(1, len(batch.items)), delivery_batch.size)
@@ -199,6 +206,7 @@ class DeliveryWorker(Generic[Response]):
 
     def answered(self, batch: DeliveryBatch) -> None:
         """Write the results of a complete batch at once, and those of other batches once more have gathered."""
+        self._earliest_new = min(self._earliest_new, batch.number)
         if batch.complete:
             self._answered[batch] = None
             self._something_to_write.set()
@@ -217,21 +225,32 @@ class DeliveryWorker(Generic[Response]):
             await self._write_answered()
 
     async def _write_answered(self) -> None:
-        """Write the results that there are by now. The messages are gone when this returns."""
-        batches, self._answered = self._answered, {}
-        for batch in batches:
-            # Answers that came while other batches were written are written now.
-            self._answered.pop(batch, None)
-            complete = batch.complete
+        """Write the results that there are by now, in the order of the batches. The messages are gone when this returns.
+
+        A caller resends what it has no result of. If it had the result of a later event of a person, an earlier
+        event would arrive after that.
+        """
+        batches, self._answered = sorted(self._answered, key=_number), {}
+        self._earliest_new = math.inf
+        for batch, taken in [(batch, batch.take_answers()) for batch in batches]:
+            answers = taken
+            if self._earliest_new >= batch.number:
+                # What came meanwhile goes along: no earlier batch has answers that wait for the next time.
+                self._answered.pop(batch, None)
+                answers = batch.take_answers(taken)
             encoder = ResultsEncoder(self._output.new_response, batch.batch_id, self._reporting)
-            for response, events, size in batch.encode(encoder):
+            for response, events, size in batch.encode(encoder, answers):
                 await self._output.write(response)
                 self._flow_control.remove(events, size)
-            if complete:
+            if answers.are_last:
                 self._batches.pop(batch, None)
                 self._batch_ids.discard(batch.batch_id)
                 self._observer.batch_ended(batch.trace)
             self._changed.set()
+
+
+def _number(batch: DeliveryBatch) -> int:
+    return batch.number
 
 
 def _seconds(duration: Duration) -> float:
