@@ -39,7 +39,7 @@ def test_the_ready_line_says_what_is_bound(tmp_path: Path) -> None:
         for address in (tcp, unix):
             with grpc.insecure_channel(address) as channel:
                 answer = v1.SidecarServiceStub(channel).GetCapabilities(
-                    v1.GetCapabilitiesRequest(), timeout=10
+                    v1.GetCapabilitiesRequest(), timeout=60
                 )
                 assert answer.server_version == line["version"]
 
@@ -70,7 +70,7 @@ def test_a_taken_socket_is_an_error_and_stays_with_its_owner(tmp_path: Path) -> 
         assert second.returncode == 1
         assert b"another server" in second.stderr
         with grpc.insecure_channel(path) as channel:
-            v1.SidecarServiceStub(channel).GetCapabilities(v1.GetCapabilitiesRequest(), timeout=10)
+            v1.SidecarServiceStub(channel).GetCapabilities(v1.GetCapabilitiesRequest(), timeout=60)
 
 
 def test_a_socket_left_behind_is_taken_over(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_insecure_is_said_aloud(address: str) -> None:
     with server("--listen", address, "--insecure") as running:
         port = running.addresses[0].rpartition(":")[2]
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            v1.SidecarServiceStub(channel).GetCapabilities(v1.GetCapabilitiesRequest(), timeout=10)
+            v1.SidecarServiceStub(channel).GetCapabilities(v1.GetCapabilitiesRequest(), timeout=60)
         running.signal(signal.SIGTERM)
         code, errors = running.end()
     assert code == 0
@@ -205,7 +205,7 @@ async def test_sigterm_drains_an_open_stream() -> None:
             await call.write(v1.TransformStreamRequest(batch=batch(TRACK)))
             await results_of(call)
             running.signal(signal.SIGTERM)
-            response: Any = await asyncio.wait_for(call.read(), 10)
+            response: Any = await asyncio.wait_for(call.read(), 60)
             assert response.WhichOneof("message") == "drain"
             assert response.drain.grace.seconds == 10
             await call.write(v1.TransformStreamRequest(batch=batch(TRACK, batch_id=2)))
@@ -226,7 +226,7 @@ async def test_health_says_so_before_the_server_goes() -> None:
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
             call, _ = await opened(v1.SidecarServiceStub(channel))
             running.signal(signal.SIGTERM)
-            answer = await asyncio.wait_for(watch.read(), 10)
+            answer = await asyncio.wait_for(watch.read(), 60)
             assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
             await call.write(v1.TransformStreamRequest(batch=batch(TRACK)))
             while (await _next(call)) != "results":
@@ -288,7 +288,7 @@ async def _keep_busy(call: Any) -> None:
 
 async def _next(call: Any) -> str | None:
     try:
-        response = await asyncio.wait_for(call.read(), 10)
+        response = await asyncio.wait_for(call.read(), 60)
     except aio.AioRpcError:
         return None
     return None if response is aio.EOF else response.WhichOneof("message")

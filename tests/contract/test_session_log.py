@@ -32,7 +32,7 @@ def one_stream(
         requests = iter([v1.TransformStreamRequest(open=opening), *messages])
         stub: v1.SidecarServiceStub = v1.SidecarServiceStub(channel)
         try:
-            for response in stub.TransformStream(requests, timeout=20):
+            for response in stub.TransformStream(requests, timeout=60):
                 session_id = response.opened.session_id or session_id
         except grpc.RpcError as failure:
             return session_id, failure.code().name

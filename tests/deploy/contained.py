@@ -26,7 +26,7 @@ def problem_of_this_machine() -> str:
         [*UNSHARE, "sh", "-c", f"{_READ_ONLY}{_WITHOUT_RIGHTS} true"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     return done.stderr.strip() if done.returncode else ""
@@ -41,7 +41,7 @@ def _user(user: str, program: Path) -> str:
     reached = subprocess.run(
         ["setpriv", *shlex.split(options), "--clear-groups", "env", "-i", str(python), "-c", ""],
         capture_output=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     return options if reached.returncode == 0 else ""

@@ -54,7 +54,7 @@ class Prometheus:
 
     def _get(self, route: str, **parameters: Any) -> Any:
         url = f"{self.url}/api/v1/{route}?{urlencode(parameters)}"
-        with _OPENER.open(url, timeout=10) as response:
+        with _OPENER.open(url, timeout=60) as response:
             return json.load(response)["data"]
 
 
@@ -99,7 +99,7 @@ def _wait_until_ready(url: str) -> None:
     deadline = time.monotonic() + WITHIN_S
     while True:
         try:
-            _OPENER.open(f"{url}/-/ready", timeout=10).close()
+            _OPENER.open(f"{url}/-/ready", timeout=60).close()
         except HTTPError:
             assert time.monotonic() < deadline
             time.sleep(0.05)

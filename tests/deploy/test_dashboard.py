@@ -66,7 +66,7 @@ def test_every_metric_of_the_dashboard_is_exported(scraped: tuple[str, str, Prom
 
 def exposition(admin: str) -> str:
     """Return what /metrics says."""
-    with build_opener(ProxyHandler({})).open(f"http://{admin}/metrics", timeout=10) as response:
+    with build_opener(ProxyHandler({})).open(f"http://{admin}/metrics", timeout=60) as response:
         return str(response.read().decode())
 
 

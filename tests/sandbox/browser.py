@@ -15,7 +15,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-WAIT_S = 10
+WAIT_S = 60
 FLAGS = (
     "--headless",
     "--no-sandbox",

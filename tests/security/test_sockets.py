@@ -26,7 +26,7 @@ OTHER_GROUP = 12_345
 def answers(address: str) -> bool:
     """Return True if a sidecar answers at an address."""
     with Client(address) as client:
-        return bool(client.capabilities(timeout_s=10).server_version)
+        return bool(client.capabilities(timeout_s=60).server_version)
 
 
 def permissions(path: Path) -> int:

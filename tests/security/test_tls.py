@@ -74,7 +74,7 @@ async def answers(
     """Return True if a call over a new connection is answered."""
     async with channel_to(address, authority, client) as channel:
         call = v1.SidecarServiceStub(channel).GetCapabilities(
-            v1.GetCapabilitiesRequest(), timeout=10
+            v1.GetCapabilitiesRequest(), timeout=60
         )
         code = await call.code()
         assert code in (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE)

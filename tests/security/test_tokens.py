@@ -81,7 +81,7 @@ async def capabilities(channel: aio.Channel, *metadata: tuple[str, str]) -> Any:
     """Make a call with metadata."""
     stub: Any = v1.SidecarServiceStub(channel)
     return await stub.GetCapabilities(
-        v1.GetCapabilitiesRequest(), metadata=metadata or None, timeout=10
+        v1.GetCapabilitiesRequest(), metadata=metadata or None, timeout=60
     )
 
 
@@ -89,10 +89,10 @@ async def test_every_call_needs_a_token(channel: aio.Channel, running: Server) -
     """Reflection and methods that do not exist as well; the message says what to do."""
     for method in METHODS:
         unary: Any = channel.unary_unary(method)
-        said = await refusal(unary(b"", timeout=10))
+        said = await refusal(unary(b"", timeout=60))
         assert "needs a bearer token" in said, method
         assert "authorization: Bearer TOKEN" in said
-        call: Any = channel.stream_stream(method)(timeout=10)
+        call: Any = channel.stream_stream(method)(timeout=60)
         assert (await end_of(call))[0] == grpc.StatusCode.UNAUTHENTICATED, method
     assert log_of(running).count("without a valid bearer token were refused") == 1
 
@@ -100,9 +100,9 @@ async def test_every_call_needs_a_token(channel: aio.Channel, running: Server) -
 async def test_health_needs_none(channel: aio.Channel) -> None:
     """Load balancers and kubelets have no token."""
     health: Any = health_pb2_grpc.HealthStub(channel)
-    answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=10)
+    answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=60)
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
-    watch = health.Watch(health_pb2.HealthCheckRequest(), timeout=10)
+    watch = health.Watch(health_pb2.HealthCheckRequest(), timeout=60)
     assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
     watch.cancel()
 

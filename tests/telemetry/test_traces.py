@@ -65,7 +65,7 @@ async def deliver(
     request = v1.DeliverRequest(batch=events, destinations=[crm(ref)])
     async with aio.insecure_channel(running.addresses[0]) as channel:
         stub: Any = v1.SidecarServiceStub(channel)
-        response: v1.DeliverResponse = await stub.Deliver(request, metadata=metadata, timeout=20)
+        response: v1.DeliverResponse = await stub.Deliver(request, metadata=metadata, timeout=60)
         return response
 
 
@@ -156,7 +156,7 @@ async def on_stream(
     ]
     async with aio.insecure_channel(running.addresses[0]) as channel:
         stub: Any = v1.SidecarServiceStub(channel)
-        async for _ in stub.TransformStream(iter(messages), metadata=metadata, timeout=20):
+        async for _ in stub.TransformStream(iter(messages), metadata=metadata, timeout=60):
             pass
 
 
