@@ -13,7 +13,9 @@ import httpx
 import pytest
 from ciosidecar import v1
 from ciosidecar_sandbox.testing import running_sandbox
+from ciosidecar_server.app import Sidecar
 from ciosidecar_server.delivery.job import Job
+from ciosidecar_server.settings import Settings
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -315,6 +317,38 @@ async def test_draining() -> None:
             ended = await asyncio.wait_for(asyncio.to_thread(process.end), WITHIN_S)
             assert ended == (0, "")
         assert customerio.names == ["1"]
+
+
+async def test_delivery_closes_after_the_last_call_has_ended() -> None:
+    """A second signal cancels calls; gRPC's server has ended a moment before their tasks have."""
+    async with fake_customerio() as customerio:
+        customerio.rule = lambda _request: HOLD
+        sidecar = Sidecar(Settings(listen=("127.0.0.1:0",), customerio_url=customerio.url))
+        (address,) = await sidecar.start()
+        close, under_way = sidecar._dispatcher.aclose, []
+
+        async def closing() -> None:
+            under_way.append(calls_under_way())
+            await close()
+
+        sidecar._dispatcher.aclose = closing  # type: ignore[method-assign]
+        async with aio.insecure_channel(address) as channel:
+            stub = v1.SidecarServiceStub(channel)
+            calls = [
+                asyncio.ensure_future(deliver(stub, track("1", user), track("2", user)))
+                for user in ("u1", "u2", "u3")
+            ]
+            await customerio.arrived(3)
+            assert calls_under_way() == 3
+            await sidecar.stop_at_once()
+            await asyncio.wait(calls)
+        assert under_way == [0]
+        assert customerio.names == ["1"] * 3
+
+
+def calls_under_way() -> int:
+    """The number of gRPC's tasks that answer a call of Deliver."""
+    return sum("SidecarService/Deliver" in task.get_name() for task in asyncio.all_tasks())
 
 
 async def test_a_signal_during_a_large_call_is_answered_before_the_grace(connect: Connect) -> None:
