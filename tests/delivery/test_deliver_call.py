@@ -280,14 +280,21 @@ async def test_a_call_that_ends_early_forgets_its_jobs(connect: Connect, end: st
         assert customerio.names == ["0", "later"]
 
 
+def jobs() -> set[Job]:
+    """The jobs of this process."""
+    gc.collect()
+    return {kept for kept in gc.get_objects() if type(kept) is Job}
+
+
 async def test_nothing_of_a_call_is_kept(connect: Connect) -> None:
     """Once it has returned, no job of it is left."""
+    # Another test's event may still wait for an attempt that never comes.
+    before = jobs()
     async with served(connect) as (_, stub):
         assert {one.status for one in await deliver(stub, *[track("1")] * 20)} == {200}
         assert {one.status for one in await deliver(stub, track("2"))} == {200}
         await no_delivery_is_left()
-        gc.collect()
-        assert not [kept for kept in gc.get_objects() if type(kept) is Job]
+        assert jobs() <= before
 
 
 async def test_draining() -> None:
