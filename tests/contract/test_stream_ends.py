@@ -267,7 +267,8 @@ async def test_a_call_that_is_cancelled_at_the_end_of_a_drain_ends_as_cancelled(
             await until(lambda: stream_tasks() == 0)
             call.cancel()
             await draining
-    (closed,) = [record.msg for record in caplog.records if "stream closed" in str(record.msg)]
+    logged: list[Any] = [record.msg for record in caplog.records]
+    (closed,) = [line for line in logged if line["event"] == "stream closed"]
     assert closed["reason"] == "cancelled"
 
 

@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from ciosidecar import v1
 
-from tests.conftest import Connect
+from tests.conftest import Connect, batch, opened, results_of
 from tests.delivery.caller import CONFIG, CONFIG_V2, delivering, group, identify, item, track
 from tests.fake_customerio import (
     HOLD,
@@ -16,6 +17,7 @@ from tests.fake_customerio import (
     fake_customerio,
 )
 
+TRACK = b'{"type":"track","userId":"u1","event":"Order"}'
 API_VERSIONS = pytest.mark.parametrize("config", [CONFIG, CONFIG_V2], ids=["v1", "v2"])
 
 
@@ -217,3 +219,15 @@ async def test_a_batch_holds_a_thousand_operations(connect: Connect) -> None:
         sizes = [len(request.items) for request in customerio.requests]
         assert sum(sizes) == 1001
         assert max(sizes) <= 1000
+
+
+async def test_the_id_of_an_answered_batch_may_be_used_again(connect: Connect) -> None:
+    """An id must be unused among the unanswered batches of the stream only."""
+    async with fake_customerio() as customerio:
+        stub = await connect(customerio_url=customerio.url)
+        call, _ = await opened(stub, delivery=v1.DeliveryOptions())
+        for _ in range(2):
+            await call.write(v1.TransformStreamRequest(batch=batch(TRACK, batch_id=7)))
+            (results,) = await results_of(call, 7)
+            assert list(results.statuses) == [200]
+        call.cancel()

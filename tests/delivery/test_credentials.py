@@ -92,6 +92,21 @@ async def test_the_pause_grows_with_each_refusal_not_with_each_request(connect: 
         assert 1.5 < ((await one.told(2)).retry_after_s or 0.0) <= 2.0
 
 
+async def test_a_probe_that_ends_without_a_response_is_followed_by_another(
+    connect: Connect,
+) -> None:
+    """The event that asks again runs out of time; the next one asks in its place."""
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
+        customerio.answers(REFUSED, HOLD, then=OK)
+        await one.send(1, track("refused"))
+        await _over(await one.told(1))
+        await one.send(2, track("unanswered", "u2"), timeout_s=0.5)
+        assert (await one.told(2)).code == "UPSTREAM_TIMEOUT"
+        await one.send(3, track("next", "u3"))
+        assert (await one.told(3)).status == 200
+        assert customerio.names == ["refused", "unanswered", "next"]
+
+
 async def _over(told: Told) -> None:
     """Waits as long as a result asks to, which it says in whole milliseconds."""
     assert told.retry_after_s is not None

@@ -167,3 +167,28 @@ async def test_workspaces_that_hang_do_not_take_all_connections(connect: Connect
                 assert (await one.told(batch_id)).status == 200
             hold = [r for r in customerio.requests if r.headers["authorization"][6:] in keys]
             assert len(hold) <= 10
+
+
+async def test_a_workspace_that_has_not_answered_yet_gets_a_thousand_events_at_a_time(
+    connect: Connect,
+) -> None:
+    """What is sent into the unknown is bounded in events, too: one request of v2 carries up to a thousand."""
+    silent = json.dumps({"siteID": "silent", "apiKey": "key", "apiVersion": "v2"}).encode()
+    async with (
+        fake_customerio() as customerio,
+        delivering(connect, customerio, silent, config("good")) as one,
+    ):
+        of_silent = {"authorization": _authorization("silent")}
+        held = [HOLD] * 2
+        customerio.rule = lambda request: (
+            held.pop() if held and of_silent.items() <= request.headers.items() else OK
+        )
+        await one.send(1, *(track("1", f"u{number}") for number in range(3_000)))
+        await customerio.arrived(1)
+        await one.send(2, track("1"), number=2)
+        assert (await one.told(2)).status == 200
+        requests = [request for request in customerio.requests if request.path.endswith("/batch")]
+        assert 0 < sum(len(request.items) for request in requests) < 2_000
+        for request in requests:
+            request.release()
+        assert {told.status for told in await one.told_all(1)} == {200}

@@ -56,3 +56,22 @@ async def test_whoever_waits_is_woken_in_turn(in_doubt: bool) -> None:
     assert woken == list(range(16))
     await asyncio.wait_for(everybody.wait(), 10)
     assert woken == list(range(50))
+
+
+async def test_a_workspace_in_doubt_is_not_woken_for_the_half_of_the_others() -> None:
+    """A slot of a workspace that responds is free again; only a slot of its own half is for one in doubt."""
+    slots = Slots(4)
+    assert [slots.take(0, in_doubt=True) for _ in range(2)] == [True, True]
+    assert slots.take(0, in_doubt=False)
+    woken: list[str] = []
+    everybody = asyncio.Event()
+    slots.wait(partial(woken.append, "in doubt"), in_doubt=True)
+    slots.wait(partial(woken.append, "responds"), in_doubt=False)
+    slots.wait(everybody.set, in_doubt=False)
+    slots.give_back(in_doubt=False)
+    await asyncio.wait_for(everybody.wait(), 10)
+    assert woken == ["responds"]
+    slots.give_back(in_doubt=True)
+    while len(woken) < 2:  # noqa: ASYNC110 - a state of the slots, not of this test
+        await asyncio.sleep(0)
+    assert woken == ["responds", "in doubt"]

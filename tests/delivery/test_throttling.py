@@ -165,3 +165,24 @@ async def test_a_pause_holds_for_every_stream(connect: Connect) -> None:
             await other.send(1, track("1", "u2"))
             assert (await other.told(1)).code == "THROTTLED"
             assert len(customerio.requests) == 1
+
+
+async def test_an_event_that_failed_before_a_pause_comes_back_with_its_own_failure(
+    connect: Connect,
+) -> None:
+    """Its time ends before the pause does; its status is that of its own response, its `retry_after` that of the pause."""
+    async with fake_customerio() as customerio, delivering(connect, customerio) as one:
+        customerio.rule = lambda _request: HOLD
+        await one.send(1, track("failed", "u1"))
+        await one.send(2, track("throttled", "u2"))
+        first, second = sorted(await customerio.arrived(2), key=lambda request: request.person)
+        first.release(Reply(503, headers={"Retry-After": "10"}))
+        # An event of the same person that does not wait comes back with the failure.
+        await one.send(3, track("behind", "u1"), timeout_s=1)
+        assert (await one.told(3)).code == "UPSTREAM_TIMEOUT"
+        second.release(paused_for(100))
+        told = await one.told(1)
+        assert (told.status, told.delivery.http_status, told.delivery.attempts) == (503, 503, 1)
+        assert told.retry_after_s is not None
+        assert told.retry_after_s > 50
+        assert (await one.told(2)).status == 429

@@ -115,7 +115,7 @@ class SharedRateLimiter:
             return self._fallback.refilled
         if self._clock.time() - self._used_at >= _STALE_S:
             return True
-        return self._held >= 0 and not (self._next.tokens or self._exchanging)
+        return self._held >= 0
 
     def wait_s(self) -> float:
         """Return how long until a request may go; 0 if a request may go now."""

@@ -162,8 +162,7 @@ class WorkspaceQueue:
         self._sender.cut_all()
 
     async def aclose(self) -> None:
-        """End everything at once."""
-        self.drain()
+        """End the requests under way. Every owner MUST have forgotten its jobs: no other job is left then."""
         await asyncio.gather(*self._sender.cut_all(), return_exceptions=True)
         self._sender.close()
 
