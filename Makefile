@@ -36,14 +36,15 @@ setup-dev: $(VENV)/dev node-modules ## Set up what the tests and lint need, too;
 demo: $(VENV)/runtime ## Deliver a hundred events through the sidecar to a sandbox; KEEP=1 to look at them
 	$(BIN)/python examples/demo.py
 
-# How many targets `make test` runs at a time, and further targets that run beside the Python tests.
+# How many targets `make test` runs at a time, and further targets that run beside those of its first and second step.
 LANES ?= 1
+BESIDE_FIRST ?=
 BESIDE ?=
 IN_LANES = $(MAKE) --no-print-directory --keep-going --jobs=$(LANES) --output-sync=$(if $(filter 1,$(LANES)),none,target)
 
 # In two steps, because the Python tests of the second build the clients too. All that fails is shown in one run.
 test: $(VENV)/dev node-modules ## Run every test that needs no engine, in every language that is here
-	@failed=; for step in "coverage test-node test-java test-go" "test-side-by-side test-serial $(BESIDE)"; do \
+	@failed=; for step in "coverage test-node test-java test-go $(BESIDE_FIRST)" "$(BESIDE) test-serial test-side-by-side"; do \
 	  $(IN_LANES) $$step || failed=1; done; $(MAKE) --no-print-directory left-out; test -z "$$failed"
 
 test-python: $(VENV)/dev node-modules ## Run the server's and the Python client's tests, and the contract suite of all clients
@@ -60,8 +61,8 @@ test-chaos: $(VENV)/dev
 	$(BIN)/pytest tests/chaos/test_chaos.py
 
 left-out:
-	@case "$(BESIDE)" in *test-engines*) ;; *) echo "LEFT OUT: tests/engines, which needs Redis, Envoy, Kafka, Ray and Spark. make test-engines sets them up and runs it" ;; esac
-	@case "$(BESIDE)" in *test-chaos*) ;; *) echo "LEFT OUT: five minutes of chaos. make test-chaos runs them" ;; esac
+	@case "$(BESIDE_FIRST) $(BESIDE)" in *test-engines*) ;; *) echo "LEFT OUT: tests/engines, which needs Redis, Envoy, Kafka, Ray and Spark. make test-engines sets them up and runs it" ;; esac
+	@case "$(BESIDE_FIRST) $(BESIDE)" in *test-chaos*) ;; *) echo "LEFT OUT: five minutes of chaos. make test-chaos runs them" ;; esac
 
 test-engines: $(VENV)/engines $(VENV)/kafka/installed node-modules ## Set up Redis, Envoy, Kafka, Ray and Spark, and run the short tests with them
 	$(BIN)/pytest --durations 15 tests/engines
