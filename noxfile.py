@@ -33,10 +33,10 @@ def unit(session: nox.Session) -> None:
         "pytest",
         "pytest-asyncio",
         "pytest-timeout",
-        "pytest-xdist",
         "jsonschema",
         "trustme",
         "hypothesis",
     )
     session.install("--constraint", "constraints.txt", *editable, *tools)
-    session.run("pytest", "-q", "--numprocesses", "auto", *(session.posargs or ["tests/unit"]))
+    # In one process: to collect the tests in each of several costs as much as to run them.
+    session.run("pytest", "-q", *(session.posargs or ["tests/unit"]))
