@@ -7,7 +7,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, redirect_stdout, suppress
+from contextlib import ExitStack, redirect_stdout
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -69,10 +69,10 @@ class RayEngine:
                 for reference in done:
                     yield self._result(reference)
         finally:
-            for reference in running:
-                with suppress(Exception):
-                    # Forced, Ray 2.60 aborts this process if the task is just being completed.
-                    ray.cancel(reference)
+            if running:
+                # Not by `ray.cancel`: Ray 2.60 aborts this process if the task is just being completed. To leave a
+                # cluster ends this process's tasks, too.
+                self.close()
 
     def _result(self, reference: Any) -> Any:
         try:
