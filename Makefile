@@ -23,7 +23,7 @@ for_node = $(call for,npm,TypeScript,nodejs npm)
 for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
 
 .PHONY: help setup setup-dev demo test test-python test-go test-node test-java test-polyglot
-.PHONY: test-side-by-side test-serial test-engines test-chaos left-out scale
+.PHONY: test-side-by-side test-serial test-engines test-chaos left-out scale coverage-unit coverage-delivery
 .PHONY: dashboard-picture hashes sbom licences audit coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak chaos fuzz mutants dist clean
 
 help: ## Say what there is
@@ -44,17 +44,17 @@ IN_LANES = $(MAKE) --no-print-directory --keep-going --jobs=$(LANES) --output-sy
 
 # In two steps, because the Python tests of the second build the clients too. All that fails is shown in one run.
 test: $(VENV)/dev node-modules ## Run every test that needs no engine, in every language that is here
-	@failed=; for step in "coverage test-node test-java test-go $(BESIDE_FIRST)" "$(BESIDE) test-serial test-side-by-side"; do \
+	@failed=; for step in "coverage test-node test-java test-go $(BESIDE_FIRST)" "test-side-by-side test-serial test-polyglot $(BESIDE)"; do \
 	  $(IN_LANES) $$step || failed=1; done; $(MAKE) --no-print-directory left-out; test -z "$$failed"
 
 test-python: $(VENV)/dev node-modules ## Run the server's and the Python client's tests, and the contract suite of all clients
-	@$(IN_LANES) coverage test-side-by-side test-serial
+	@$(IN_LANES) coverage test-side-by-side test-serial test-polyglot
 
 test-side-by-side: $(VENV)/dev node-modules
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not serial" --ignore tests/unit --ignore tests/engines
 
 test-serial: $(VENV)/dev node-modules
-	$(BIN)/pytest -m serial --durations 40 --ignore tests/delivery --ignore tests/engines --ignore tests/chaos/test_chaos.py
+	$(BIN)/pytest -m serial --durations 20 $(addprefix --ignore ,tests/delivery tests/engines tests/polyglot tests/chaos/test_chaos.py)
 
 # Five minutes of chaos bound no time, so anything may run beside them.
 test-chaos: $(VENV)/dev
@@ -70,13 +70,17 @@ test-engines: $(VENV)/engines $(VENV)/kafka/installed node-modules ## Set up Red
 scale: $(VENV)/engines $(VENV)/kafka/installed node-modules ## Run the long forms with the engines, and print the figures of docs/scaling.md
 	$(BIN)/python -m tests.scale
 
-coverage: $(VENV)/dev ## Run the tests of the transform and of delivery; fail below 95 % of the branches of either
-	rm -f .coverage
-	$(BIN)/pytest $(MEASURED) $(SIDE_BY_SIDE) tests/unit
-	$(BIN)/pytest $(MEASURED) --cov-append --durations 15 tests/delivery
+coverage: coverage-unit coverage-delivery ## Run the tests of the transform and of delivery; fail below 95 % of the branches of either
+	$(BIN)/coverage combine .coverage.unit .coverage.delivery
 	$(BIN)/coverage report --include '*/ciosidecar_transform/*'
 	$(BIN)/coverage report --include '*/ciosidecar_server/delivery/*'
 	$(BIN)/coverage report --format total
+
+coverage-unit: $(VENV)/dev
+	COVERAGE_FILE=.coverage.unit $(BIN)/pytest $(MEASURED) $(SIDE_BY_SIDE) tests/unit
+
+coverage-delivery: $(VENV)/dev
+	COVERAGE_FILE=.coverage.delivery $(BIN)/pytest $(MEASURED) --durations 15 tests/delivery
 
 # What is too little is said by the reports, once all is run.
 MEASURED := --cov --cov-report= --cov-fail-under=0
@@ -181,7 +185,7 @@ dist: $(VENV)/dev ## Build the wheels and sdists of the Python packages in dist/
 	$(BIN)/twine check --strict $(DIST)/*
 
 clean: ## Remove what was set up
-	rm -rf $(VENV) .nox .mutants .coverage $(DIST) client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target
+	rm -rf $(VENV) .nox .mutants .coverage .coverage.unit .coverage.delivery $(DIST) client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target
 
 NO_PACKAGES = echo "Packages could not be installed. If pip could not connect (above), what it says of versions in conflict is wrong:"; \
   echo "  make setup needs a package index once. Behind a mirror: PIP_INDEX_URL=https://mirror.example/simple make setup."; \
