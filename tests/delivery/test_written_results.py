@@ -1,6 +1,10 @@
 """Results that come while other results are being written: each is written once, and so is the end of its batch."""
 
 import asyncio
+import gc
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 from ciosidecar import v1
 from ciosidecar_server.delivery.dispatcher import Dispatcher
@@ -42,38 +46,68 @@ def answer(batch: DeliveryBatch, position: int) -> None:
     batch.accept(RejectedItem(position, v1.BatchItem(), LABEL, NOT_SENT.outcome), NOT_SENT)
 
 
-async def test_a_batch_that_completes_while_another_is_written_ends_once() -> None:
-    """Its last results travel with those that waited, and nothing of it is written after batch_complete."""
+@asynccontextmanager
+async def worker_of(
+    write: Callable[[v1.TransformStreamResponse], Awaitable[None]],
+) -> AsyncIterator[DeliveryWorker[v1.TransformStreamResponse]]:
+    """The worker of a stream that nothing limits."""
     settings = Settings()
     dispatcher = Dispatcher(settings)
-    reader = SlowReader()
     worker = DeliveryWorker(
         dispatcher,
         KnownDestinations(10, ServerDestinations(settings)),
         settings,
         v1.DeliveryOptions(),
-        Output(v1.TransformStreamResponse, reader.write),
+        Output(v1.TransformStreamResponse, write),
         FlowControl.unlimited(),
         NoRpcObserver(),
         StreamTap(NoItemTap()),
     )
-    first, second = (
-        worker.begin(v1.Batch(batch_id=number, items=[v1.BatchItem()] * 2), MessageTrace())
-        for number in (1, 2)
-    )
-    answer(first, 0)
-    answer(second, 0)
-    answer(first, 1)
-    await asyncio.wait_for(reader.writing.wait(), WITHIN_S)
-    answer(second, 1)
-    reader.reads.set()
-    await asyncio.wait_for(worker.finish(), WITHIN_S)
-    # What would be written again is written with the results of a third batch.
-    third = worker.begin(v1.Batch(batch_id=3, items=[v1.BatchItem()]), MessageTrace())
-    answer(third, 0)
-    await asyncio.wait_for(worker.finish(), WITHIN_S)
-    worker.abandon()
-    await dispatcher.aclose()
+    try:
+        yield worker
+    finally:
+        worker.abandon()
+        await dispatcher.aclose()
+
+
+async def test_a_batch_that_completes_while_another_is_written_ends_once() -> None:
+    """Its last results travel with those that waited, and nothing of it is written after batch_complete."""
+    reader = SlowReader()
+    async with worker_of(reader.write) as worker:
+        first, second = (
+            worker.begin(v1.Batch(batch_id=number, items=[v1.BatchItem()] * 2), MessageTrace())
+            for number in (1, 2)
+        )
+        answer(first, 0)
+        answer(second, 0)
+        answer(first, 1)
+        await asyncio.wait_for(reader.writing.wait(), WITHIN_S)
+        answer(second, 1)
+        reader.reads.set()
+        await asyncio.wait_for(worker.finish(), WITHIN_S)
+        # What would be written again is written with the results of a third batch.
+        third = worker.begin(v1.Batch(batch_id=3, items=[v1.BatchItem()]), MessageTrace())
+        answer(third, 0)
+        await asyncio.wait_for(worker.finish(), WITHIN_S)
     assert [
         (each.batch_id, len(each.statuses), each.batch_complete) for each in reader.results
     ] == [(1, 2, True), (2, 2, True), (3, 1, True)]
+
+
+async def test_a_batch_is_freed_once_it_is_written() -> None:
+    """Its events are no longer outstanding: the caller sends others while the rest of the results is written."""
+    held = weakref.WeakSet[DeliveryBatch]()
+    held_at_each: list[int] = []
+
+    async def write(_: v1.TransformStreamResponse) -> None:
+        gc.collect()
+        held_at_each.append(len(held))
+
+    async with worker_of(write) as worker:
+        for number in range(5):
+            batch = worker.begin(v1.Batch(batch_id=number, items=[v1.BatchItem()]), MessageTrace())
+            held.add(batch)
+            answer(batch, 0)
+        del batch
+        await asyncio.wait_for(worker.finish(), WITHIN_S)
+    assert held_at_each == [5, 4, 3, 2, 1]

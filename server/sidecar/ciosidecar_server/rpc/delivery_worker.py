@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Callable, Collection
 from typing import Generic
 
@@ -232,12 +233,15 @@ class DeliveryWorker(Generic[Response]):
         """
         batches, self._answered = sorted(self._answered, key=_number), {}
         self._earliest_new = math.inf
-        for batch, taken in [(batch, batch.take_answers()) for batch in batches]:
-            answers = taken
+        waiting = deque((batch, batch.take_answers()) for batch in batches)
+        batches.clear()
+        while waiting:
+            # A batch is freed once it is written: the caller may send others before the rest is written.
+            batch, answers = waiting.popleft()
             if self._earliest_new >= batch.number:
                 # What came meanwhile goes along: no earlier batch has answers that wait for the next time.
                 self._answered.pop(batch, None)
-                answers = batch.take_answers(taken)
+                answers = batch.take_answers(answers)
             encoder = ResultsEncoder(self._output.new_response, batch.batch_id, self._reporting)
             for response, events, size in batch.encode(encoder, answers):
                 await self._output.write(response)
