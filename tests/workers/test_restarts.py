@@ -146,9 +146,12 @@ def test_a_drain_ends_the_others_while_one_cannot_be_made() -> None:
 
 
 def test_what_a_worker_prints_beside_its_ready_line_is_ignored(tmp_path: Path) -> None:
-    """A module that Python imports at its start may print."""
+    """A module that Python imports at its start may print, also a line that is longer than asyncio reads."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import os\nif 'CIOSIDECAR_WORKER' in os.environ:\n    print('hello', flush=True)\n"
+        "import os\n"
+        "if 'CIOSIDECAR_WORKER' in os.environ:\n"
+        "    print('hello', flush=True)\n"
+        "    print('x' * 200_000, flush=True)\n"
     )
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     words = ("--workers", "2", "--listen", "127.0.0.1:0")

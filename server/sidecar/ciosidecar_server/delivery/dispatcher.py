@@ -114,7 +114,7 @@ class Dispatcher:
         )
 
     def _tidy(self) -> None:
-        """Look at two workspaces, in turn. Drop those without jobs, trouble or redirects."""
+        """Look at two workspaces, in turn. Drop those without jobs, used tokens, trouble or redirects."""
         for _ in range(_LOOKED_AT):
             key, workspace = self._workspaces.popitem(last=False)
             remembered = len(self._workspaces) < _MOST_REMEMBERED

@@ -63,14 +63,19 @@ class WorkerProcess:
     async def ready(self) -> ReadyLine | None:
         """Wait until the worker listens. Return what it says, or None if it ended before."""
         assert self._process.stdout is not None  # noqa: S101 - a pipe
-        while line := await self._process.stdout.readline():
+        while True:
+            try:
+                line = await self._process.stdout.readline()
+            except ValueError:
+                continue  # a line that is longer than asyncio reads, and longer than any ready line
+            if not line:
+                return None
             # A module of the operator's may print, and a worker that is killed may leave half a line.
             with suppress(msgspec.DecodeError):
                 ready_line = msgspec.json.decode(line, type=ReadyLine)
                 # A full pipe would stop a worker that prints more.
                 self._output = asyncio.create_task(self._process.stdout.read())
                 return ready_line
-        return None
 
     async def ended(self) -> int:
         """Wait until the process has ended. Return its exit code, negative for a signal."""
