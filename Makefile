@@ -43,7 +43,7 @@ BESIDE ?=
 IN_LANES = $(MAKE) --no-print-directory --keep-going --jobs=$(LANES) --output-sync=$(if $(filter 1,$(LANES)),none,target)
 
 # In two steps, because the Python tests of the second build the clients too. All that fails is shown in one run.
-test: $(VENV)/dev node-modules ## Run every test that needs no engine, in every language that is here
+test: $(VENV)/dev node-modules ## Run all tests but those with engines and the chaos, in every language that is here
 	@failed=; for step in "coverage test-node test-java test-go $(BESIDE_FIRST)" "test-side-by-side test-serial test-polyglot $(BESIDE)"; do \
 	  $(IN_LANES) $$step || failed=1; done; $(MAKE) --no-print-directory left-out; test -z "$$failed"
 
