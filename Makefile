@@ -40,6 +40,11 @@ demo: $(VENV)/runtime ## Deliver a hundred events through the sidecar to a sandb
 LANES ?= 1
 BESIDE_FIRST ?=
 BESIDE ?=
+# How often a test that fails is run again. CI says 1, because three lanes on two cores starve each other now and then. What
+# passes then is listed with its failure, and is to be mended. A promise holds or does not: no test of these is run again.
+RERUNS ?= 0
+ONCE := chaos fuzz properties unit delivery/test_exactly_once.py delivery/test_order.py delivery/test_written_results.py
+AGAIN := --reruns $(RERUNS) --max-suite-reruns 3 --rerun-show-tracebacks $(ONCE:%=--rerun-exclude-path tests/%)
 IN_LANES = $(MAKE) --no-print-directory --keep-going --jobs=$(LANES) --output-sync=$(if $(filter 1,$(LANES)),none,target)
 
 # In two steps, because the Python tests of the second build the clients too. All that fails is shown in one run.
@@ -51,10 +56,10 @@ test-python: $(VENV)/dev node-modules ## Run the server's and the Python client'
 	@$(IN_LANES) coverage test-side-by-side test-serial test-polyglot
 
 test-side-by-side: $(VENV)/dev node-modules
-	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not serial" --ignore tests/unit --ignore tests/engines
+	$(BIN)/pytest $(AGAIN) $(SIDE_BY_SIDE) -m "not serial" --ignore tests/unit --ignore tests/engines
 
 test-serial: $(VENV)/dev node-modules
-	$(BIN)/pytest -m serial --durations 20 $(addprefix --ignore ,tests/delivery tests/engines tests/polyglot tests/chaos/test_chaos.py)
+	$(BIN)/pytest $(AGAIN) -m serial --durations 20 $(addprefix --ignore ,tests/delivery tests/engines tests/polyglot tests/chaos/test_chaos.py)
 
 # Five minutes of chaos bound no time, so anything may run beside them.
 test-chaos: $(VENV)/dev
@@ -65,7 +70,7 @@ left-out:
 	@case "$(BESIDE_FIRST) $(BESIDE)" in *test-chaos*) ;; *) echo "LEFT OUT: five minutes of chaos. make test-chaos runs them" ;; esac
 
 test-engines: $(VENV)/engines $(VENV)/kafka/installed node-modules ## Set up Redis, Envoy, Kafka, Ray and Spark, and run the short tests with them
-	$(BIN)/pytest --durations 15 tests/engines
+	$(BIN)/pytest $(AGAIN) --durations 15 tests/engines
 
 scale: $(VENV)/engines $(VENV)/kafka/installed node-modules ## Run the long forms with the engines, and print the figures of docs/scaling.md
 	$(BIN)/python -m tests.scale
@@ -80,7 +85,7 @@ coverage-unit: $(VENV)/dev
 	COVERAGE_FILE=.coverage.unit $(BIN)/pytest $(MEASURED) $(SIDE_BY_SIDE) tests/unit
 
 coverage-delivery: $(VENV)/dev
-	COVERAGE_FILE=.coverage.delivery $(BIN)/pytest $(MEASURED) --durations 15 tests/delivery
+	COVERAGE_FILE=.coverage.delivery $(BIN)/pytest $(AGAIN) $(MEASURED) --durations 15 tests/delivery
 
 # What is too little is said by the reports, once all is run.
 MEASURED := --cov --cov-report= --cov-fail-under=0
@@ -100,7 +105,7 @@ test-java: $(VENV)/dev ## Run the Java client's tests
 	@$(for_java); cd client/java && mvn -B -q -ntp verify && echo "the Java client: all tests passed"
 
 test-polyglot: $(VENV)/dev node-modules ## Run the contract suite with every client; prints the table
-	$(BIN)/pytest -q tests/polyglot
+	$(BIN)/pytest $(AGAIN) -q tests/polyglot
 
 lint: lint-python lint-go lint-node ## Check style, types and the contract (javac is strict in test-java)
 
