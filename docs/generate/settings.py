@@ -9,6 +9,7 @@ from ciosidecar_server.cli.commands import app
 from ciosidecar_server.cli.settings_report import shown_default
 from ciosidecar_server.cli.settings_sources import keys, variables
 from ciosidecar_server.settings import Settings
+from cyclopts import Group
 from cyclopts.argument import Argument
 
 from . import command
@@ -165,6 +166,8 @@ identifyFallback = "email"
   defaults of that time.
 """
 
+_HEADER = ("| flag | environment | key | default | meaning |", "|---|---|---|---|---|")
+
 
 def page() -> str:
     """Return the page as Markdown."""
@@ -172,13 +175,20 @@ def page() -> str:
     arguments = app["serve"].assemble_argument_collection(
         default_parameter=app.default_parameter, parse_docstring=True
     )
-    rows = [
-        _row(argument)
-        for argument in arguments
-        if argument.name.removeprefix("--").replace("-", "_") in names
-    ]
-    header = ["| flag | environment | key | default | meaning |", "|---|---|---|---|---|"]
-    return _INTRODUCTION + "\n".join([*header, *rows]) + "\n" + _DESTINATIONS
+    tables: dict[str, list[str]] = {}
+    for argument in arguments:
+        if argument.name.removeprefix("--").replace("-", "_") in names:
+            tables.setdefault(_group(argument), [*_HEADER]).append(_row(argument))
+    sections = [f"### {name}\n\n" + "\n".join(table) + "\n" for name, table in tables.items()]
+    return _INTRODUCTION + "\n".join(sections) + _DESTINATIONS
+
+
+def _group(argument: Argument) -> str:
+    groups = argument.parameter.group
+    assert isinstance(groups, tuple)  # noqa: S101 - cyclopts has converted it
+    (group,) = groups
+    assert isinstance(group, Group)  # noqa: S101 - as above
+    return group.name
 
 
 def _row(argument: Argument) -> str:
