@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Raw
 
+__version__: str
 INTERFACE: int
 
 # Leaves. What they do is said by their twins of the same names in ciosidecar_transform.
