@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from ciosidecar.v1 import event_pb2
 from ciosidecar.v1 import service_pb2 as pb
 
 from .counting import printable, shown_ref
@@ -77,14 +76,14 @@ class StreamRecord:
         )
         self._streams.add(self)
 
-    def received(self, batch: event_pb2.Batch) -> None:
-        """Count a batch."""
+    def received(self, items: int) -> None:
+        """Count a batch. items: the number of its items."""
         self._batches += 1
-        self._items += len(batch.items)
+        self._items += items
 
-    def answered(self, response: pb.TransformStreamResponse) -> None:
-        """Count the results of a response."""
-        self._results += len(response.results.statuses)
+    def answered(self, events: int) -> None:
+        """Count the results of a message."""
+        self._results += events
 
     @contextmanager
     def writing(self) -> Iterator[None]:
