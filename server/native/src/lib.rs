@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 
+mod codec;
 mod guard;
 mod leaves;
 
@@ -12,5 +13,6 @@ const INTERFACE: u32 = 1;
 fn ciosidecar_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     guard::silence_panics();
     module.add("INTERFACE", INTERFACE)?;
+    codec::register(module)?;
     leaves::register(module)
 }

@@ -2,6 +2,9 @@
 
 from typing import Protocol
 
+from ciosidecar_transform import native
+
+from .compiled_codec import CompiledCodec
 from .request_message import (
     Declaration,
     StreamMessage,
@@ -41,5 +44,5 @@ class ProtobufCodec:
 
 
 def choose_codec() -> Codec:
-    """Return the codec of this process."""
-    return ProtobufCodec()
+    """Return the compiled codec if the compiled package is used, and ProtobufCodec otherwise."""
+    return ProtobufCodec() if native.module is None else CompiledCodec(native.module)
