@@ -1,7 +1,8 @@
 """Choose between the compiled parts, distribution ciosidecar-native, and their twins in Python.
 
 `CIOSIDECAR_NATIVE` is `auto` (the default: compiled if it is there and fits), `require` or `never`.
-No other module imports the compiled parts.
+No other module imports the compiled parts. If the choice cannot be met, importing this module raises an
+ImportError whose name is `ciosidecar_native`, and whose text says what to do.
 """
 
 import os
@@ -12,43 +13,40 @@ from typing import Any, Final, TypeVar
 
 INTERFACE: Final = 1
 """The number of the interface that this version needs; src/lib.rs of server/native has its own."""
-VARIABLE: Final = "CIOSIDECAR_NATIVE"
 
-_AUTO, _REQUIRE, _NEVER = "auto", "require", "never"
+_VARIABLE = "CIOSIDECAR_NATIVE"
+_NAME = "ciosidecar_native"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-class NativeError(ImportError):
-    """The compiled parts are required and cannot be used, or the variable has an unknown value."""
 
 
 def _load(choice: str) -> tuple[ModuleType | None, str]:
     """Return the compiled module, or None and the reason why Python is used.
 
     Raises:
-        NativeError: `choice` is `require` and there is a reason, or it is no known value.
+        ImportError: `choice` is `require` and there is a reason, or it is no known value.
     """
-    if choice not in (_AUTO, _REQUIRE, _NEVER):
-        raise NativeError(f"{VARIABLE} must be {_AUTO}, {_REQUIRE} or {_NEVER}, not {choice!r}")
-    if choice == _NEVER:
-        return None, f"{VARIABLE} is {_NEVER}"
+    if choice not in ("auto", "require", "never"):
+        raise ImportError(f"{_VARIABLE} must be auto, require or never, not {choice!r}", name=_NAME)
+    if choice == "never":
+        return None, f"{_VARIABLE} is never"
     loaded, problem = _import()
-    if loaded is None and choice == _REQUIRE:
-        raise NativeError(
-            f"{VARIABLE} is {_REQUIRE}, but {problem}. Install ciosidecar-native in the version of"
-            f" ciosidecar-transform, or set {VARIABLE} to {_AUTO}"
+    if loaded is None and choice == "require":
+        raise ImportError(
+            f"{_VARIABLE} is require, but {problem}. Install the ciosidecar-native of this version"
+            f" for this Python and processor, or set {_VARIABLE}=auto to go on in pure Python",
+            name=_NAME,
         )
     return loaded, problem
 
 
 def _import() -> tuple[ModuleType | None, str]:
     try:
-        loaded = import_module("ciosidecar_native")
+        loaded = import_module(_NAME)
     except ModuleNotFoundError as error:
-        if error.name == "ciosidecar_native":
+        if error.name == _NAME:
             return None, "ciosidecar-native is not installed"
         return None, f"ciosidecar-native does not load with this Python: {error}"
-    except Exception as error:  # noqa: BLE001  # a foreign or broken file fails in ways of its own
+    except Exception as error:  # noqa: BLE001 - a foreign or broken file fails in ways of its own
         return None, f"ciosidecar-native does not load: {error}"
     found = getattr(loaded, "INTERFACE", None)
     if found != INTERFACE:
@@ -56,7 +54,7 @@ def _import() -> tuple[ModuleType | None, str]:
     return loaded, ""
 
 
-module, reason = _load(os.environ.get(VARIABLE) or _AUTO)
+module, reason = _load(os.environ.get(_VARIABLE, "").strip() or "auto")
 
 
 def implementation() -> str:
