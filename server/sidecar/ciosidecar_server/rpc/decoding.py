@@ -95,20 +95,22 @@ class BatchDecoder:
         self._max_event_bytes = max_event_bytes
         self._default_destination = batch.destination
         self._default_connection = batch.connection
-        # The destination of the last item: most items have the same as the item before.
-        self._reference_id = batch.destination
-        self._destination = self._destinations.get(batch.destination)
-        self._hides_credentials = self._destinations.hides_credentials(batch.destination)
-        self._label = known.label(batch.destination)
+        # The destination and the connection of the last item: most items have the same as the item before.
+        self._take_destination(batch.destination)
+        self._connection_id = batch.connection
+        self._connection = self._connection_of(batch.connection)
+
+    def _take_destination(self, reference_id: int) -> None:
+        self._reference_id = reference_id
+        self._destination = self._destinations.get(reference_id)
+        self._hides_credentials = self._destinations.hides_credentials(reference_id)
+        self._label = self._known.label(reference_id)
 
     def decode(self, position: int, item: ItemOptions, json: bytes) -> Decoded:
         """Return the decoded item. json: the event; b"" if the payload is something else."""
         reference_id = item.destination or self._default_destination
         if reference_id != self._reference_id:
-            self._reference_id = reference_id
-            self._destination = self._destinations.get(reference_id)
-            self._hides_credentials = self._destinations.hides_credentials(reference_id)
-            self._label = self._known.label(reference_id)
+            self._take_destination(reference_id)
         label, destination = self._label, self._destination
         if not json and isinstance(item, pb.BatchItem) and item.WhichOneof("payload") == "prepared":
             return _decode_prepared(position, item, label)
@@ -123,9 +125,12 @@ class BatchDecoder:
                 return _rejected(position, item, label, rejection)
         if len(json) > self._max_event_bytes:
             return _rejected(position, item, label, too_large(self._max_event_bytes))
-        connection = self._connection_of(item.connection or self._default_connection)
+        connection_id = item.connection or self._default_connection
+        if connection_id != self._connection_id:
+            self._connection_id = connection_id
+            self._connection = self._connection_of(connection_id)
         return DecodedEvent(
-            position, item, label, json, destination, connection, self._hides_credentials
+            position, item, label, json, destination, self._connection, self._hides_credentials
         )
 
 

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 from ciosidecar_transform import Outcome, RequestTemplate, Warning
+from ciosidecar_transform.pipeline import WITHOUT_WARNINGS
 
 from ..delivery.endpoints import TrackApiEndpoints
 from ..delivery.job import Job
@@ -182,7 +183,9 @@ class DeliveryBatch:
         if outcome.warnings:
             warnings = [*(warnings or ()), *outcome.warnings]
         label, event_type = self._submitted.pop(job.position)
-        answer = Outcome(outcome.status, warnings or [], outcome.error, event_type=event_type)
+        answer = WITHOUT_WARNINGS.get(event_type)
+        if answer is None or warnings or outcome.status != answer.status:
+            answer = Outcome(outcome.status, warnings or [], outcome.error, event_type=event_type)
         self._outcomes[label].append(answer)
         if self._counts.tap.listening:
             self._counts.tell(job.position, label, answer, job, outcome.http_status)

@@ -273,14 +273,18 @@ class Session:
 
     async def _write(self, response: pb.TransformStreamResponse | EncodedResults) -> None:
         async with self._writing:
+            read = False
+            self._record.write_began()
             try:
-                with self._record.writing():
-                    await self._context.write(response)  # type: ignore[arg-type]  # see handlers.py
+                await self._context.write(response)  # type: ignore[arg-type]  # see handlers.py
+                read = True
                 if isinstance(response, EncodedResults):
                     self._record.answered(response.events)
             except aio.BaseError as fault:
                 # The pending write fails like this if the peer cancels or disconnects.
                 raise _PeerGone from fault
+            finally:
+                self._record.write_ended(read=read)
 
     async def _drain(self, serving: "asyncio.Future[None]") -> None:
         """Announce the shutdown, answer what the caller has sent, and end the stream.

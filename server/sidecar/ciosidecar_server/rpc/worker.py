@@ -159,7 +159,7 @@ async def _process_items(
     worked_s = 0.0
     begun_at = perf_counter()
     for position, (item, json) in enumerate(batch.items()):
-        if turns.over:
+        if perf_counter() > turns.end:
             worked_s += perf_counter() - begun_at
             await work.pause()
             await turns.next()
