@@ -20,3 +20,22 @@ def hashed_ulid(
 def any_longer(
     attributes: Mapping[str, bytes | Raw], name_chars: int, value_bytes: int, /
 ) -> bool: ...
+def event_body(
+    name: str,
+    kind_json: bytes,
+    data: bytes,
+    timestamp: int | None,
+    event_id: str | None,
+    anonymous_id: str | None,
+    /,
+) -> bytes: ...
+def event_item(
+    opening: bytes,
+    id_type: str,
+    identifier: str,
+    name: str,
+    event_id: str | None,
+    timestamp: int | None,
+    data: bytes,
+    /,
+) -> bytes: ...

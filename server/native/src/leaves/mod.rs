@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 
+mod bodies;
 mod calendar;
 mod decimal;
 mod event_id;
@@ -13,5 +14,7 @@ mod times;
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(times::unix_millis, module)?)?;
     module.add_function(wrap_pyfunction!(event_id::hashed_ulid, module)?)?;
-    module.add_function(wrap_pyfunction!(sizes::any_longer, module)?)
+    module.add_function(wrap_pyfunction!(sizes::any_longer, module)?)?;
+    module.add_function(wrap_pyfunction!(bodies::event_body, module)?)?;
+    module.add_function(wrap_pyfunction!(bodies::event_item, module)?)
 }
