@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 
+mod codec;
 mod guard;
 mod leaves;
 
@@ -13,5 +14,6 @@ fn ciosidecar_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     guard::silence_panics();
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("INTERFACE", INTERFACE)?;
+    codec::register(module)?;
     leaves::register(module)
 }
