@@ -1,0 +1,179 @@
+"""Server CPU an event: by implementation, call, API version and events a message, beside an echo.
+
+All cases of a message size take turns, so a noisy minute falls on all of them.
+"""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+from . import delivery, load
+from .events import events
+from .implementations import ECHO, ENVIRONMENTS, LABELS, installed
+from .machine import log
+from .server_process import ServerProcess
+from .tables import Table, counted, micros
+
+SIZES = (1, 10, 100, 500, 1_000)
+ROUNDS = 5
+CALLS = ("stream", "unary", "stream_v2", "unary_v2", "delivery_v1", "delivery_v2")
+"""The calls by their names in the JSON. `stream` and `unary` are those of Track API v1; delivery is by stream."""
+
+_CONFIGS = {
+    version: b'{"siteID": "46be54768e7d49ab2628", "apiKey": "dummyApiKey", "apiVersion": "%b"}'
+    % version
+    for version in (b"v1", b"v2")
+}
+# Events of one run. So many that each takes the server's core some 0.2 s at most, so a whole run takes a minute.
+_TRANSFORMED = {1: 600, 10: 3_000, 100: 8_000, 500: 8_000, 1_000: 8_000}
+_DELIVERED_V1 = 600
+_DELIVERED_V2 = {1: 600, 10: 3_000, 100: 12_000, 500: 12_000, 1_000: 12_000}
+_UNBOUNDED = ("--delivery-rate", "1000000", "--delivery-concurrency", str(delivery.CONCURRENCY))
+
+Drive = Callable[[int], Awaitable[load.Figures]]
+
+
+class Case(NamedTuple):
+    """A server and a call, and how to send one run of a message size."""
+
+    server: str
+    call: str
+    drive: Drive
+
+
+async def measure(rounds: int = ROUNDS, sizes: Sequence[int] = SIZES) -> dict[str, Any]:
+    """Measure server CPU in µs an event: SERVER, then CALL, then events a message, all as text."""
+    runs: dict[tuple[str, str, int], list[load.Figures]] = defaultdict(list)
+    with ExitStack() as stack:
+        cases = _start(stack, installed())
+        for case in cases:
+            await case.drive(sizes[len(sizes) // 2])  # the first run of a server warms it up
+        for size in sizes:
+            log(f"service: {size} events a message, {rounds} rounds of {len(cases)} cases")
+            for _ in range(rounds):
+                for case in cases:
+                    runs[case.server, case.call, size].append(await case.drive(size))
+    found: dict[str, Any] = defaultdict(lambda: defaultdict(dict))
+    for (server, call, size), figures in runs.items():
+        cpu_us = [one.server_cpu_us_per_event for one in figures]
+        found[server][call][str(size)] = {
+            "server_cpu_us": statistics.median(cpu_us),
+            "server_cpu_us_lowest": min(cpu_us),
+            "events_per_s": statistics.median(one.events_per_s for one in figures),
+        }
+    return {server: dict(calls) for server, calls in found.items()}
+
+
+def _start(stack: ExitStack, implementations: Sequence[str]) -> list[Case]:
+    """Start all servers, and return the cases in the order of their turns."""
+    mix = [event for _, event in events(max(_TRANSFORMED.values()))]
+    orders = delivery.orders(max(_DELIVERED_V2.values()))
+    null = stack.enter_context(delivery.NullCustomerio())
+    echo = stack.enter_context(ServerProcess(*ECHO))
+    cases = [
+        Case("echo", "stream", _transform(echo, load.stream, mix, b"v1")),
+        Case("echo", "unary", _transform(echo, load.unary, mix, b"v1")),
+    ]
+    for name in implementations:
+        sidecar = delivery.sidecar(null, *_UNBOUNDED, environment=ENVIRONMENTS[name])
+        server = stack.enter_context(sidecar)
+        cases += [Case(name, call, case_of(server, call, mix, orders)) for call in CALLS]
+    return cases
+
+
+def case_of(
+    server: ServerProcess, call: str, mix: Sequence[bytes], orders: Sequence[bytes]
+) -> Drive:
+    """Return what sends one run of a call of CALLS to a sidecar."""
+    kind, _, version = call.partition("_")
+    api_version = (version or "v1").encode()
+    if kind == "delivery":
+        return _deliver(server, orders, api_version)
+    return _transform(server, load.stream if kind == "stream" else load.unary, mix, api_version)
+
+
+def _transform(
+    server: ServerProcess, drive: Any, mix: Sequence[bytes], api_version: bytes
+) -> Drive:
+    async def run(size: int) -> load.Figures:
+        sample = mix[: _TRANSFORMED.get(size, len(mix))]
+        figures: load.Figures = await drive(server, sample, size, 1, _CONFIGS[api_version])
+        return figures
+
+    return run
+
+
+def _deliver(server: ServerProcess, orders: Sequence[bytes], api_version: bytes) -> Drive:
+    async def run(size: int) -> load.Figures:
+        count = _DELIVERED_V1 if api_version == b"v1" else _DELIVERED_V2.get(size, len(orders))
+        sample = orders[:count]
+        return (await delivery.deliver(server, sample, api_version, size=size))[0]
+
+    return run
+
+
+def tables(found: dict[str, Any]) -> list[Table]:
+    """Return the tables of what `measure` returned."""
+    servers = [name for name in LABELS if name in found]
+    sidecars = [name for name in servers if name != "echo"]
+    sizes = list(found["python"]["stream"])
+    shown = []
+    for title, columns in (
+        ("stream", _columns(servers, ("stream", "stream_v2"), found)),
+        ("unary calls", _columns(servers, ("unary", "unary_v2"), found)),
+        ("delivery", _columns(sidecars, ("delivery_v1", "delivery_v2"), found)),
+    ):
+        header = [_heading(server, call) for server, call in columns]
+        rows = [[size, *(_cell(found[s][c][size]) for s, c in columns)] for size in sizes]
+        shown.append(
+            Table(
+                f"{title}, server CPU in µs an event (events a second)",
+                ["events a message", *header],
+                rows,
+            )
+        )
+    shown.append(_ratios(found, sidecars, sizes))
+    return shown
+
+
+def _columns(
+    servers: Sequence[str], calls: Sequence[str], found: dict[str, Any]
+) -> list[tuple[str, str]]:
+    return [(server, call) for server in servers for call in calls if call in found[server]]
+
+
+def _heading(server: str, call: str) -> str:
+    if server == "echo":
+        return "echo"
+    return f"{LABELS[server]}, {'v2' if call.endswith('v2') else 'v1'}"
+
+
+def _cell(figures: dict[str, float]) -> str:
+    return f"{micros(figures['server_cpu_us'])} ({counted(figures['events_per_s'])})"
+
+
+def _ratios(found: dict[str, Any], sidecars: Sequence[str], sizes: Sequence[str]) -> Table:
+    """Return the ratios of medians that matter: to pure Python, to the echo, of unary to stream, of v2 to v1."""
+    pairs: list[tuple[str, tuple[str, str], tuple[str, str]]] = []
+    if "compiled" in sidecars:
+        for call in CALLS:
+            label = f"compiled / pure Python, {call.replace('_', ' ')}"
+            pairs.append((label, ("compiled", call), ("python", call)))
+    for name in sidecars:
+        label = LABELS[name]
+        pairs += [
+            (f"{label} / echo, stream", (name, "stream"), ("echo", "stream")),
+            (f"{label} / echo, unary", (name, "unary"), ("echo", "unary")),
+            (f"{label}, unary / stream", (name, "unary"), (name, "stream")),
+            (f"{label}, stream, v2 / v1", (name, "stream_v2"), (name, "stream")),
+        ]
+    rows = []
+    for label, (server, call), (base, base_call) in pairs:
+        rows.append([label])
+        for size in sizes:
+            ratio = found[server][call][size]["server_cpu_us"]
+            ratio /= found[base][base_call][size]["server_cpu_us"]
+            rows[-1].append(f"{ratio:.2f}")
+    return Table("ratios of server CPU, by events a message", ["", *sizes], rows)
