@@ -1,5 +1,6 @@
 """The servers that are compared: an echo, and the sidecar in each implementation that is installed."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -22,9 +23,15 @@ LABELS = {"echo": "echo", "compiled": "compiled", "python": "pure Python"}
 
 
 def compiled_is_missing(python: str | Path = sys.executable) -> str | None:
-    """Return why an environment cannot import the compiled package, or None if it can."""
-    command = [str(python), "-c", "import ciosidecar_native"]
-    found = subprocess.run(command, check=False, capture_output=True, text=True)
+    """Return why an environment cannot run the compiled implementation, or None if it can."""
+    code = "import sys; from ciosidecar_transform import native; sys.exit(native.reason or 0)"
+    found = subprocess.run(
+        [str(python), "-c", code],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"CIOSIDECAR_NATIVE": "auto"},
+    )
     return found.stderr.strip().rpartition("\n")[2] if found.returncode else None
 
 

@@ -26,34 +26,36 @@ text { font: 13px system-ui, sans-serif; fill: #24292f; }
 .ground { fill: #ffffff; }
 .grid { stroke: #d0d7de; stroke-width: 1; }
 .line { fill: none; stroke-width: 2.5; }
-.echo { stroke: #57606a; } .dot.echo, .value.echo { fill: #57606a; }
-.compiled { stroke: #0072b2; } .dot.compiled, .value.compiled { fill: #0072b2; }
-.python { stroke: #b34700; } .dot.python, .value.python { fill: #b34700; }
-.value { stroke: none; font-size: 11px; } .dot { stroke: none; }
+.value { font-size: 11px; paint-order: stroke; stroke: #ffffff; stroke-width: 3px; }
 .name { font-weight: 600; font-size: 13px; }
+.line.echo { stroke: #57606a; } .dot.echo, .value.echo { fill: #57606a; }
+.line.compiled { stroke: #0072b2; } .dot.compiled, .value.compiled { fill: #0072b2; }
+.line.python { stroke: #b34700; } .dot.python, .value.python { fill: #b34700; }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3; } .axis { fill: #9198a1; } .ground { fill: #0d1117; } .grid { stroke: #30363d; }
-  .echo { stroke: #9198a1; } .dot.echo, .value.echo { fill: #9198a1; }
-  .compiled { stroke: #56b4e9; } .dot.compiled, .value.compiled { fill: #56b4e9; }
-  .python { stroke: #e69f00; } .dot.python, .value.python { fill: #e69f00; }
+  .value { stroke: #0d1117; }
+  .line.echo { stroke: #9198a1; } .dot.echo, .value.echo { fill: #9198a1; }
+  .line.compiled { stroke: #56b4e9; } .dot.compiled, .value.compiled { fill: #56b4e9; }
+  .line.python { stroke: #e69f00; } .dot.python, .value.python { fill: #e69f00; }
 }
 """
 
 
 class _Panel(NamedTuple):
-    """Where a panel stands, and how its figures become places. Both axes are logarithmic."""
+    """Where a panel stands, and how its figures become places: sizes in equal steps, µs by their logarithm."""
 
     left: float
     right: float
-    smallest: float
-    largest: float
+    sizes: Sequence[str]
 
-    def x(self, size: float) -> float:
-        share = math.log(size / self.smallest) / max(math.log(self.largest / self.smallest), 1e-9)
-        return self.left + share * (self.right - self.left)
+    def x(self, size: str) -> float:
+        """Return the place of a message size."""
+        step = (self.right - self.left) / max(1, len(self.sizes) - 1)
+        return self.left + self.sizes.index(size) * step
 
     @staticmethod
     def y(cpu_us: float) -> float:
+        """Return the place of µs. What is outside the axis is drawn at its end."""
         within = min(max(cpu_us, _LOWEST_US), _HIGHEST_US)
         share = math.log(within / _LOWEST_US) / math.log(_HIGHEST_US / _LOWEST_US)
         return _HEIGHT - _BOTTOM - share * (_HEIGHT - _BOTTOM - _TOP)
@@ -76,10 +78,10 @@ def draw(service: dict[str, Any]) -> str:
     ]
     width = (_WIDTH - _LEFT - _RIGHT - _GAP) / len(PANELS)
     for number, (call, heading) in enumerate(PANELS.items()):
-        sizes = list(map(int, service[servers[0]][call]))
+        sizes = list(service[servers[0]][call])
         left = _LEFT + number * (width + _GAP)
-        panel = _Panel(left, left + width, min(sizes), max(sizes))
-        lines += _frame(panel, heading, sizes)
+        panel = _Panel(left, left + width, sizes)
+        lines += _frame(panel, heading)
         lines += _series(panel, {name: service[name][call] for name in servers})
     return "\n".join([*lines, "</svg>"]) + "\n"
 
@@ -96,7 +98,7 @@ def _description(service: dict[str, Any], servers: Sequence[str]) -> str:
     return " ".join(found)
 
 
-def _frame(panel: _Panel, heading: str, sizes: Sequence[int]) -> list[str]:
+def _frame(panel: _Panel, heading: str) -> list[str]:
     lines = [_text(panel.left, _TOP - 20, heading, "panel")]
     for cpu_us in _TICKS_US:
         y = panel.y(cpu_us)
@@ -105,23 +107,29 @@ def _frame(panel: _Panel, heading: str, sizes: Sequence[int]) -> list[str]:
         )
         lines.append(_text(panel.left - 8, y + 4, f"{cpu_us:,}", "axis", "end"))
     below = _HEIGHT - _BOTTOM + 20
-    lines += [_text(panel.x(size), below, f"{size:,}", "axis", "middle") for size in sizes]
+    lines += [
+        _text(panel.x(size), below, f"{int(size):,}", "axis", "middle") for size in panel.sizes
+    ]
     middle = (panel.left + panel.right) / 2
     lines.append(_text(middle, _HEIGHT - 16, "events a message", "axis", "middle"))
     return lines
 
 
 def _series(panel: _Panel, by_server: dict[str, Any]) -> list[str]:
-    """Return the line of each server, with its values above and its name at the end."""
+    """Return the line of each server with its values, the echo's below it, and its name at the end."""
     lines = []
     for name, by_size in by_server.items():
-        points = [(panel.x(int(s)), one["server_cpu_us"]) for s, one in by_size.items()]
+        points = [(panel.x(size), one["server_cpu_us"]) for size, one in by_size.items()]
         path = " ".join(f"{x:.1f},{panel.y(cpu_us):.1f}" for x, cpu_us in points)
         lines.append(f'<polyline class="line {name}" points="{path}"/>')
         for x, cpu_us in points:
             y = panel.y(cpu_us)
             lines.append(f'<circle class="dot {name}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>')
-            lines.append(_text(x, y - 8, micros(cpu_us), f"value {name}", "middle"))
+            lines.append(
+                _text(
+                    x, y + (19 if name == "echo" else -9), micros(cpu_us), f"value {name}", "middle"
+                )
+            )
         end = _text(
             panel.right + 14, panel.y(points[-1][1]) + 4, LABELS[name], f"value name {name}"
         )
