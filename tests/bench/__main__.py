@@ -16,7 +16,6 @@ name, and `machine` says where and when.
 
 import argparse
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,24 +25,17 @@ from rich.console import Console
 from tests.arguments import parser_of, positive_int
 
 from . import machine, markdown, memory, picture, service
+from .endings import exit_when_interrupted
 from .parts import PARTS, Settings
 from .server_process import take_load_core
-
-INTERRUPTED = 130
 
 
 def main() -> None:
     """Measure, print the tables, and write the files that are asked for."""
     parser = parser_of("tests.bench", __doc__)
     chosen = _read_arguments(parser)
-    # A shell starts background jobs with SIGINT ignored, and SIGTERM would leave the servers running.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    try:
+    with exit_when_interrupted():
         _run(chosen)
-    except KeyboardInterrupt:
-        machine.log("interrupted: the servers are ended, nothing is written")
-        sys.exit(INTERRUPTED)
 
 
 def _read_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ciosidecar import v1
@@ -46,10 +47,14 @@ class NullCustomerio(ServerProcess):
 
 
 def sidecar(
-    null: NullCustomerio, *flags: str, environment: Mapping[str, str] | None = None
+    null: NullCustomerio,
+    *flags: str,
+    python: str | Path = sys.executable,
+    environment: Mapping[str, str] | None = None,
 ) -> ServerProcess:
     """Start a sidecar that delivers to the null server."""
-    return ServerProcess(*SERVE, "--customerio-url", null.url, *flags, environment=environment)
+    command = (*SERVE, "--customerio-url", null.url, *flags)
+    return ServerProcess(*command, python=python, environment=environment)
 
 
 async def deliver(

@@ -4,9 +4,12 @@ All cases of a message size take turns, so a noisy minute falls on all of them.
 """
 
 import statistics
+import sys
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import delivery, load
@@ -68,50 +71,64 @@ async def measure(rounds: int = ROUNDS, sizes: Sequence[int] = SIZES) -> dict[st
 
 def _start(stack: ExitStack, implementations: Sequence[str]) -> list[Case]:
     """Start all servers, and return the cases in the order of their turns."""
-    mix = [event for _, event in events(max(_TRANSFORMED.values()))]
-    orders = delivery.orders(max(_DELIVERED_V2.values()))
     null = stack.enter_context(delivery.NullCustomerio())
     echo = stack.enter_context(ServerProcess(*ECHO))
     cases = [
-        Case("echo", "stream", _transform(echo, load.stream, mix, b"v1")),
-        Case("echo", "unary", _transform(echo, load.unary, mix, b"v1")),
+        Case("echo", "stream", _transform(echo, load.stream, b"v1")),
+        Case("echo", "unary", _transform(echo, load.unary, b"v1")),
     ]
     for name in implementations:
-        sidecar = delivery.sidecar(null, *_UNBOUNDED, environment=ENVIRONMENTS[name])
-        server = stack.enter_context(sidecar)
-        cases += [Case(name, call, case_of(server, call, mix, orders)) for call in CALLS]
+        cases += sidecar_cases(stack, null, name)
     return cases
 
 
-def case_of(
-    server: ServerProcess, call: str, mix: Sequence[bytes], orders: Sequence[bytes]
-) -> Drive:
-    """Return what sends one run of a call of CALLS to a sidecar."""
-    kind, _, version = call.partition("_")
-    api_version = (version or "v1").encode()
-    if kind == "delivery":
-        return _deliver(server, orders, api_version)
-    return _transform(server, load.stream if kind == "stream" else load.unary, mix, api_version)
+def sidecar_cases(
+    stack: ExitStack,
+    null: delivery.NullCustomerio,
+    name: str,
+    python: str | Path = sys.executable,
+) -> list[Case]:
+    """Start a sidecar of an implementation, and return its cases, in the order of CALLS."""
+    server = stack.enter_context(
+        delivery.sidecar(null, *_UNBOUNDED, python=python, environment=ENVIRONMENTS[name])
+    )
+    drives = {
+        "stream": _transform(server, load.stream, b"v1"),
+        "unary": _transform(server, load.unary, b"v1"),
+        "stream_v2": _transform(server, load.stream, b"v2"),
+        "unary_v2": _transform(server, load.unary, b"v2"),
+        "delivery_v1": _deliver(server, b"v1"),
+        "delivery_v2": _deliver(server, b"v2"),
+    }
+    return [Case(name, call, drives[call]) for call in CALLS]
 
 
-def _transform(
-    server: ServerProcess, drive: Any, mix: Sequence[bytes], api_version: bytes
-) -> Drive:
+def _transform(server: ServerProcess, drive: Any, api_version: bytes) -> Drive:
     async def run(size: int) -> load.Figures:
-        sample = mix[: _TRANSFORMED.get(size, len(mix))]
+        sample = _mix()[: _TRANSFORMED[size]]
         figures: load.Figures = await drive(server, sample, size, 1, _CONFIGS[api_version])
         return figures
 
     return run
 
 
-def _deliver(server: ServerProcess, orders: Sequence[bytes], api_version: bytes) -> Drive:
+def _deliver(server: ServerProcess, api_version: bytes) -> Drive:
     async def run(size: int) -> load.Figures:
-        count = _DELIVERED_V1 if api_version == b"v1" else _DELIVERED_V2.get(size, len(orders))
-        sample = orders[:count]
+        count = _DELIVERED_V1 if api_version == b"v1" else _DELIVERED_V2[size]
+        sample = _orders()[:count]
         return (await delivery.deliver(server, sample, api_version, size=size))[0]
 
     return run
+
+
+@cache
+def _mix() -> list[bytes]:
+    return [event for _, event in events(max(_TRANSFORMED.values()))]
+
+
+@cache
+def _orders() -> list[bytes]:
+    return delivery.orders(max(_DELIVERED_V2.values()))
 
 
 def tables(found: dict[str, Any]) -> list[Table]:
