@@ -13,6 +13,9 @@ export CIOSIDECAR := $(CURDIR)/$(BIN)/ciosidecar
 export REQUIRE_ALL
 # gRPC's notices of each connection that ends would be among the results of tests.
 export GRPC_VERBOSITY := ERROR
+# The compiled package: auto, require or never (docs/install.md). Two stamps, so that another choice is seen.
+export CIOSIDECAR_NATIVE ?= auto
+NATIVE := $(VENV)/native.$(if $(filter never,$(CIOSIDECAR_NATIVE)),left-out,installed)
 PACKAGES := client/python server/transform server/sidecar server/sandbox
 .DEFAULT_GOAL := help
 
@@ -29,11 +32,11 @@ for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
-setup: $(VENV)/runtime ## Install the command at .venv/bin/ciosidecar
+setup: $(VENV)/runtime $(NATIVE) ## Install the command at .venv/bin/ciosidecar
 
 setup-dev: $(VENV)/dev node-modules ## Set up what the tests and lint need, too; some minutes the first time
 
-demo: $(VENV)/runtime ## Deliver a hundred events through the sidecar to a sandbox; KEEP=1 to look at them
+demo: $(VENV)/runtime $(NATIVE) ## Deliver a hundred events through the sidecar to a sandbox; KEEP=1 to look at them
 	$(BIN)/python examples/demo.py
 
 # How many targets `make test` runs at a time, and further targets that run beside those of its first and second step.
@@ -201,7 +204,12 @@ $(VENV)/runtime: constraints.txt $(PACKAGES:%=%/pyproject.toml)
 	$(BIN)/pip install --quiet $(PACKAGES:%=--editable %) || { $(NO_PACKAGES); exit 1; }
 	@touch $@
 
-$(VENV)/dev: $(VENV)/runtime requirements-dev.txt $(VENV)/protoc/installed
+# In auto and without cargo there is no stamp, so that the next make looks for cargo again.
+$(NATIVE): $(VENV)/runtime constraints.txt $(wildcard server/native/*.* server/native/src/*.rs server/native/src/*/*.rs)
+	@rm -f $(VENV)/native.*
+	@$(BIN)/python server/native/install.py --stamp $@
+
+$(VENV)/dev: $(VENV)/runtime requirements-dev.txt $(VENV)/protoc/installed | $(NATIVE)
 	@echo "installing the tests' packages into $(VENV): some minutes the first time"
 	$(BIN)/pip install --quiet --requirement requirements-dev.txt || { $(NO_PACKAGES); exit 1; }
 	@touch $@

@@ -333,6 +333,9 @@ async def test_delivery_closes_after_the_last_call_has_ended() -> None:
         sidecar = Sidecar(Settings(listen=("127.0.0.1:0",), customerio_url=customerio.url))
         (address,) = await sidecar.start()
         close, under_way = sidecar._dispatcher.aclose, []
+        async with asyncio.timeout(WITHIN_S):
+            while calls_under_way():  # noqa: ASYNC110 - calls of an earlier test
+                await asyncio.sleep(0.005)
 
         async def closing() -> None:
             under_way.append(calls_under_way())

@@ -30,6 +30,9 @@ _SHORTEST_S = 0.1
 WARM_EVENTS = 40_000
 """A life is watched from so many events on: until then glibc's arenas reach their size (docs/testing/soak.md)."""
 _WARM_WITHIN_S = 90.0
+WATCHED_EVENTS = 30_000
+"""A life is watched for so many events at least: on a busy machine, a kilobyte for each of fewer is less than the noise."""
+_WATCHED_WITHIN_S = 120.0
 _STRAY_PAUSE_S = 0.1
 _INJECTED = Path(__file__).parent / "injected"
 _LEAKS = ("memory", "descriptor", "task", "thread")
@@ -73,7 +76,7 @@ def steady_life(
     """Run a server and its callers for a time.
 
     Args:
-        seconds: how long the server is watched.
+        seconds: how long the server is watched. It is watched longer if it is slow.
         seed: of what the callers do.
         warm_events: how many events are answered before.
         leak: the leak to inject, as environment variables of tests/soak/injected.
@@ -119,8 +122,8 @@ def _call_and_watch(
         caller.start()
     try:
         _until_warm(running, warm_events, enough)
-        until = time.monotonic() + seconds
-        while time.monotonic() < until or len(life.samples) < _FEWEST_SAMPLES:
+        began_at = time.monotonic()
+        while not _watched(life.samples, time.monotonic() - began_at, seconds):
             life.samples.append(sample(running))
             if enough.wait(max(_SHORTEST_S, seconds / _SAMPLES)):
                 break
@@ -128,6 +131,13 @@ def _call_and_watch(
         ended.set()
         for caller in callers:
             caller.join()
+
+
+def _watched(samples: list[Sample], passed_s: float, seconds: float) -> bool:
+    """Return whether the time has passed, and enough was seen in it or in the most that is given."""
+    if passed_s < seconds or len(samples) < _FEWEST_SAMPLES:
+        return False
+    return samples[-1].events - samples[0].events >= WATCHED_EVENTS or passed_s >= _WATCHED_WITHIN_S
 
 
 def _until_warm(running: Server, events: int, enough: threading.Event) -> None:
@@ -167,7 +177,8 @@ def main() -> int:
     """Run one life, and print what was seen of it. Return 1 if anything was wrong."""
     parser = parser_of(
         "tests.soak.steady",
-        f"{__doc__}\n\nThe server is watched once it has answered {WARM_EVENTS:,} events.",
+        f"{__doc__}\n\nThe server is watched once it has answered {WARM_EVENTS:,} events, until it has answered"
+        f" {WATCHED_EVENTS:,} more, but not longer than two minutes for that.",
     )
     parser.add_argument("seconds", type=positive, help="how long the server is watched")
     parser.add_argument(

@@ -4,6 +4,9 @@ import pytest
 
 from tests.soak.steady import steady_life
 
+pytestmark = pytest.mark.timeout(400)
+"""A bound for a life that hangs, not a measure."""
+
 SECONDS = 8
 """The least: 80 samples. The leaks on purpose show that it suffices."""
 
@@ -27,7 +30,6 @@ def test_a_descriptor_a_task_and_a_thread_for_each_stream_are_found() -> None:
     assert told(faults, "threads by streams"), faults
 
 
-@pytest.mark.timeout(400)  # A bound for a life that hangs, not a measure.
 def test_a_sound_server_does_not_leak() -> None:
     """Transforms, deliveries, broken streams and strays leave nothing, and no line in the log."""
     life = steady_life(SECONDS, 1)

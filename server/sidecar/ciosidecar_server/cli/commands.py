@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from .completion import add_completion
 from .examples import examples
-from .outcome import drop_output, give_up
+from .outcome import EXIT_USAGE, drop_output, give_up
 from .output import CannotWrite, printing
 from .settings_report import shown_default
 from .settings_sources import PREFIX, SOURCES, Environment
@@ -54,6 +54,10 @@ def main() -> None:
         drop_output()
     except CannotWrite as problem:
         give_up(str(problem), problem.code)
+    except ImportError as problem:
+        if problem.name != "ciosidecar_native":
+            raise
+        give_up(str(problem), EXIT_USAGE)
 
 
 def _lists_commands(words: list[str]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ciosidecar.v1 import destination_pb2, service_pb2_grpc
 from ciosidecar.v1 import service_pb2 as pb
-from ciosidecar_transform import EVENT_TYPES, Destination, SettingProblem
+from ciosidecar_transform import EVENT_TYPES, Destination, SettingProblem, native
 from ciosidecar_transform.requests import BASE_URLS
 from ciosidecar_transform.settings.dynamic import AnyDestination
 from grpc import aio
@@ -126,6 +126,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
             event_types=EVENT_TYPES,
             features=_FEATURES if self._settings.delivery else (),
             limits=limits(self._settings),
+            implementation=native.implementation(),
         )
 
     @_answering

@@ -1,0 +1,3 @@
+# The compiled parts of ciosidecar. `ciosidecar_transform.native` alone imports them.
+
+INTERFACE: int
