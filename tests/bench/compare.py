@@ -124,15 +124,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=positive_int, default=ROUNDS, help="pairs: %(default)s")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
     chosen = parser.parse_args()
+    try:
+        commit = revision.resolve(chosen.base)
+    except revision.RevisionError as fault:
+        parser.error(str(fault))
     with exit_when_interrupted():
         try:
-            _run(chosen)
+            _run(chosen, commit)
         except revision.RevisionError as fault:
             sys.exit(f"bench-compare: {fault}")
 
 
-def _run(chosen: argparse.Namespace) -> None:
-    commit = revision.resolve(chosen.base)
+def _run(chosen: argparse.Namespace, commit: str) -> None:
     other_work = machine.OtherWork()
     with revision.checked_out(commit) as base_python:
         take_load_core()
