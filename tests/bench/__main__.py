@@ -50,6 +50,13 @@ def _read_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
         help="of service and scale: %(default)s",
     )
     add(
+        "--size",
+        action="append",
+        type=int,
+        choices=service.SIZES,
+        help="events a message of the part service; repeatable; all of %(choices)s by default",
+    )
+    add(
         "--memory-events",
         type=positive_int,
         default=memory.EVENTS,
@@ -71,6 +78,7 @@ def _read_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
     add("--svg", type=Path, metavar="FILE", help="draw the picture of the part service")
     chosen = parser.parse_args()
     chosen.only = [name for name in PARTS if not chosen.only or name in chosen.only]
+    chosen.size = [size for size in service.SIZES if not chosen.size or size in chosen.size]
     if chosen.svg and "service" not in chosen.only:
         parser.error("--svg draws the part service: add --only service")
     # Said before the measurements, which take minutes.
@@ -87,18 +95,21 @@ def _read_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 def _unusual(settings: Settings, part: str) -> str:
     """Return the options with which a part was run, if they are not the defaults."""
+    words = ""
     if part in ("service", "scale") and settings.rounds != service.ROUNDS:
-        return f" --rounds {settings.rounds}"
+        words += f" --rounds {settings.rounds}"
+    if part == "service" and len(settings.sizes) < len(service.SIZES):
+        words += "".join(f" --size {size}" for size in settings.sizes)
     if part == "memory" and settings.memory_events != memory.EVENTS:
-        return f" --memory-events {settings.memory_events}"
-    return ""
+        words += f" --memory-events {settings.memory_events}"
+    return words
 
 
 def _run(chosen: argparse.Namespace) -> None:
     take_load_core()
     to_stdout = chosen.json == Path("-")
     console = Console(stderr=to_stdout, width=None if sys.stdout.isatty() else 140)
-    settings = Settings(chosen.rounds, chosen.memory_events)
+    settings = Settings(chosen.rounds, chosen.size, chosen.memory_events)
     found: dict[str, Any] = {"machine": machine.describe()}
     sections: dict[str, str] = {}
     for name in chosen.only:

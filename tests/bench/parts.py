@@ -1,7 +1,7 @@
 """The parts of the bench: what each measures, and its tables."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import uvloop
@@ -14,6 +14,7 @@ class Settings(NamedTuple):
     """What the command line decides for the parts."""
 
     rounds: int
+    sizes: Sequence[int]
     memory_events: int
 
 
@@ -28,7 +29,7 @@ class Part(NamedTuple):
 PARTS = {
     "service": Part(
         "server CPU an event: echo, compiled, pure Python; stream, unary, delivery; v1, v2",
-        lambda settings: uvloop.run(service.measure(settings.rounds)),
+        lambda settings: uvloop.run(service.measure(settings.rounds, settings.sizes)),
         service.tables,
     ),
     "transform": Part(

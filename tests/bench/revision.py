@@ -50,33 +50,33 @@ def checked_out(commit: str) -> Iterator[Path]:
     tree = directory / "tree"
     try:
         log(f"compare: setting up {commit[:12]} in {tree}")
-        _run(["git", "worktree", "add", "--quiet", "--detach", str(tree), commit], ROOT)
-        _run(["make", "--no-print-directory", "setup"], tree)
+        _run(["git", "worktree", "add", "--quiet", "--detach", str(tree), commit], ROOT, directory)
+        _run(["make", "--no-print-directory", "setup"], tree, directory)
         yield tree / ".venv" / "bin" / "python"
     finally:
         _remove(directory, tree)
 
 
-def _run(command: Sequence[str], cwd: Path) -> None:
+def _run(command: Sequence[str], cwd: Path, temporary: Path) -> None:
     # In a process group of its own, so that all of it can be ended, and Ctrl-C does not end half of it.
     process = subprocess.Popen(
-        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0
+        command,
+        cwd=cwd,
+        env=os.environ | {"TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        process_group=0,
     )
     try:
         output, _ = process.communicate(timeout=_SET_UP_WITHIN_S)
     except BaseException:
-        signal_group(process, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise
     if process.returncode:
         tail = output.decode(errors="replace").strip()[-_TAIL_CHARACTERS:]
         raise RevisionError(f"{' '.join(command)} failed with {process.returncode}:\n{tail}")
-
-
-def signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Send a signal to a process that leads a group, and to all of its group."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
 
 
 def _remove(directory: Path, tree: Path) -> None:
