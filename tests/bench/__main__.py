@@ -24,7 +24,7 @@ from rich.console import Console
 
 from tests.arguments import parser_of, positive_int
 
-from . import machine, markdown, memory, picture, service
+from . import machine, markdown, memory, picture, scale, service
 from .endings import exit_when_interrupted
 from .parts import PARTS, Settings
 from .server_process import take_load_core
@@ -46,8 +46,8 @@ def _read_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
     add(
         "--rounds",
         type=positive_int,
-        default=service.ROUNDS,
-        help="of service and scale: %(default)s",
+        metavar="N",
+        help=f"of service (default: {service.ROUNDS}) and of scale ({scale.ROUNDS})",
     )
     add(
         "--size",
@@ -96,7 +96,7 @@ def _read_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
 def _unusual(settings: Settings, part: str) -> str:
     """Return the options with which a part was run, if they are not the defaults."""
     words = ""
-    if part in ("service", "scale") and settings.rounds != service.ROUNDS:
+    if part in ("service", "scale") and settings.rounds:
         words += f" --rounds {settings.rounds}"
     if part == "service" and len(settings.sizes) < len(service.SIZES):
         words += "".join(f" --size {size}" for size in settings.sizes)

@@ -13,7 +13,7 @@ from .tables import Table
 class Settings(NamedTuple):
     """What the command line decides for the parts."""
 
-    rounds: int
+    rounds: int | None
     sizes: Sequence[int]
     memory_events: int
 
@@ -29,7 +29,9 @@ class Part(NamedTuple):
 PARTS = {
     "service": Part(
         "server CPU an event: echo, compiled, pure Python; stream, unary, delivery; v1, v2",
-        lambda settings: uvloop.run(service.measure(settings.rounds, settings.sizes)),
+        lambda settings: uvloop.run(
+            service.measure(settings.rounds or service.ROUNDS, settings.sizes)
+        ),
         service.tables,
     ),
     "transform": Part(
@@ -49,7 +51,7 @@ PARTS = {
     ),
     "scale": Part(
         "cost by events a message, destinations, streams and bytes, with exponents",
-        lambda settings: uvloop.run(scale.measure(settings.rounds)),
+        lambda settings: uvloop.run(scale.measure(settings.rounds or scale.ROUNDS)),
         scale.tables,
     ),
     "memory": Part(
