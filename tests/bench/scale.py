@@ -120,8 +120,8 @@ def _members(size: int) -> bytes:
     return bytes(found) + (b',"q":"%b"' % (b"x" * (left - 7)) if left >= 7 else b" " * left)
 
 
-_MIX = [event for _, event in events(20_000)]
-_STREAMED = _MIX * 2
+_MIX = [event for _, event in events(10_000)]
+_STREAMED = _MIX * 2  # so that each of 200 streams has a message
 AXES = {
     "events": Axis("events a message", (100, 300, 1_000, 3_000, 10_000), _events_a_message),
     "destinations": Axis("destinations of a stream", (1, 10, 100, 1_000), _destinations),

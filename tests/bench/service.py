@@ -159,7 +159,9 @@ def tables(found: dict[str, Any]) -> list[Table]:
         ("delivery", _columns(sidecars, ("delivery_v1", "delivery_v2"), found)),
     ):
         header = [_heading(server, call) for server, call in columns]
-        rows = [[size, *(_cell(found[s][c][size]) for s, c in columns)] for size in sizes]
+        rows = [
+            [counted(int(size)), *(_cell(found[s][c][size]) for s, c in columns)] for size in sizes
+        ]
         shown.append(
             Table(
                 f"{title}, server CPU in µs an event (events a second)",
@@ -213,4 +215,9 @@ def _ratios(
             ratio = found[server][call][size]["server_cpu_us"]
             ratio /= found[base][base_call][size]["server_cpu_us"]
             rows[-1].append(f"{ratio:.2f}")
-    return Table("ratios of server CPU, by events a message", ["", *sizes], rows, (note,))
+    return Table(
+        "ratios of server CPU, by events a message",
+        ["", *(counted(int(size)) for size in sizes)],
+        rows,
+        (note,),
+    )
