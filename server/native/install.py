@@ -82,7 +82,8 @@ def build() -> None:
     done = run(sys.executable, "-m", "pip", "install", str(HERE))
     lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
     if done.returncode:
-        errors = [line for line in lines if line.startswith(("error", "ERROR"))]
+        # pip's own first line says only that a program failed.
+        errors = [line for line in lines if re.match(r"error(?!: subprocess)|ERROR", line)]
         said = (errors or lines or ["pip said nothing"])[0]
         raise Unusable(f"{NAME} could not be built: {said}", done.stdout)
     done = run(sys.executable, "-c", CHECK, CIOSIDECAR_NATIVE="require")

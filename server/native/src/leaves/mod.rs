@@ -2,7 +2,19 @@
 
 use pyo3::prelude::*;
 
+mod bodies;
+mod calendar;
+mod decimal;
+mod event_id;
+mod sizes;
+mod time_text;
+mod times;
+
 /// Adds the leaves to the module.
-pub fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(times::unix_millis, module)?)?;
+    module.add_function(wrap_pyfunction!(event_id::hashed_ulid, module)?)?;
+    module.add_function(wrap_pyfunction!(sizes::any_longer, module)?)?;
+    module.add_function(wrap_pyfunction!(bodies::event_body, module)?)?;
+    module.add_function(wrap_pyfunction!(bodies::event_item, module)?)
 }
