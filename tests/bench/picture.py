@@ -15,6 +15,7 @@ from .tables import micros
 PANELS = {"stream": "One stream", "unary": "Unary calls"}
 _WIDTH, _HEIGHT = 900, 420
 _TOP, _BOTTOM, _LEFT, _RIGHT, _GAP = 84, 56, 56, 108, 132
+_NAME_HEIGHT, _INDENT = 17, 22
 _LOWEST_US, _HIGHEST_US = 1.0, 1_000.0
 _TICKS_US = (1, 3, 10, 30, 100, 300, 1_000)
 # Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
@@ -50,8 +51,8 @@ class _Panel(NamedTuple):
 
     def x(self, size: str) -> float:
         """Return the place of a message size."""
-        step = (self.right - self.left) / max(1, len(self.sizes) - 1)
-        return self.left + self.sizes.index(size) * step
+        first, last = self.left + _INDENT, self.right - _INDENT
+        return first + self.sizes.index(size) * (last - first) / max(1, len(self.sizes) - 1)
 
     @staticmethod
     def y(cpu_us: float) -> float:
@@ -116,8 +117,12 @@ def _frame(panel: _Panel, heading: str) -> list[str]:
 
 
 def _series(panel: _Panel, by_server: dict[str, Any]) -> list[str]:
-    """Return the line of each server with its values, the echo's below it, and its name at the end."""
+    """Return the line of each server with its values, and its name at the end.
+
+    Values stand above the line of pure Python and below the others, because those of the sidecar may be close.
+    """
     lines = []
+    ends = {}
     for name, by_size in by_server.items():
         points = [(panel.x(size), one["server_cpu_us"]) for size, one in by_size.items()]
         path = " ".join(f"{x:.1f},{panel.y(cpu_us):.1f}" for x, cpu_us in points)
@@ -125,16 +130,21 @@ def _series(panel: _Panel, by_server: dict[str, Any]) -> list[str]:
         for x, cpu_us in points:
             y = panel.y(cpu_us)
             lines.append(f'<circle class="dot {name}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>')
-            lines.append(
-                _text(
-                    x, y + (19 if name == "echo" else -9), micros(cpu_us), f"value {name}", "middle"
-                )
-            )
-        end = _text(
-            panel.right + 14, panel.y(points[-1][1]) + 4, LABELS[name], f"value name {name}"
-        )
-        lines.append(end)
+            away = -9 if name == "python" else 19
+            lines.append(_text(x, y + away, micros(cpu_us), f"value {name}", "middle"))
+        ends[name] = panel.y(points[-1][1]) + 4
+    for name, y in _apart(ends).items():
+        lines.append(_text(panel.right + 6, y, LABELS[name], f"value name {name}"))
     return lines
+
+
+def _apart(places: dict[str, float]) -> dict[str, float]:
+    """Return the places of names from the lowest up, moved up where two would overlap."""
+    found: dict[str, float] = {}
+    lowest = float("inf")
+    for name, y in sorted(places.items(), key=lambda place: -place[1]):
+        found[name] = lowest = min(y, lowest - _NAME_HEIGHT)
+    return found
 
 
 def _text(x: float, y: float, words: str, kind: str, anchor: str = "start") -> str:
