@@ -67,7 +67,7 @@ def _read_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
         "--json",
         type=Path,
         metavar="FILE",
-        help="write all figures; - is stdout, without the tables",
+        help="write all figures; - is stdout, and the tables go to stderr then",
     )
     add(
         "--markdown",
