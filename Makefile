@@ -28,7 +28,7 @@ for_cargo = command -v cargo >/dev/null || { echo "SKIPPED: the compiled package
 
 .PHONY: help setup setup-dev demo test test-python test-go test-node test-java test-polyglot
 .PHONY: test-compiled test-side-by-side test-serial test-engines test-chaos left-out scale coverage-unit coverage-delivery
-.PHONY: dashboard-picture hashes sbom licences audit coverage test-versions lint lint-python lint-go lint-node lint-native format gen check-gen bench soak chaos fuzz mutants dist clean
+.PHONY: dashboard-picture hashes sbom licences audit coverage test-versions lint lint-python lint-go lint-node lint-native format gen check-gen bench bench-compare soak chaos fuzz mutants dist clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -163,8 +163,11 @@ check-gen: $(VENV)/dev node-modules ## Fail if any of that is stale
 	@$(for_go); client/go/generate.sh --check
 	@$(for_node); cd client/node && npm run check-gen --silent
 
-bench: $(VENV)/dev node-modules ## Measure, on this machine, beside an echo of the same bytes
-	$(BIN)/python -m tests.bench
+bench: $(VENV)/dev node-modules ## Measure, on this machine, beside an echo of the same bytes; ONLY=service for one part
+	$(BIN)/python -m tests.bench $(addprefix --only ,$(ONLY))
+
+bench-compare: $(VENV)/dev ## Compare server CPU with that of another revision, which it sets up beside: BASE=main
+	$(BIN)/python -m tests.bench.compare $(if $(BASE),"$(BASE)")
 
 soak: $(VENV)/dev ## Callers and servers that come and go, and 100,000 events to a Customer.io that fails
 	$(BIN)/python -m tests.soak.delivery
