@@ -87,7 +87,7 @@ class TransformBatch:
         self._encoder.flush_requests = transform.flush
         self._add = transform.add
         # `process` may run in a thread; this runs in the event loop.
-        self.accept = self._tell_and_answer if counts.tap.listening else self._encoder.answer
+        self.accept = self._tell_and_answer if counts.tap.listening else self._encoder.writer.accept
         """Adds the result of an item."""
 
     def process(self, item: Decoded) -> Outcome:
