@@ -72,6 +72,7 @@ def read_stream_batch(
 def read_unary_batch(
     message: bytes, plain: _Options, options: Callable[..., _Options]
 ) -> tuple[Batch, bytes] | None: ...
+
 @final
 class ResultsMessage:
     size: int
