@@ -7,6 +7,7 @@ from ciosidecar_transform import Outcome
 from ciosidecar_transform.requests import Request, RequestTemplate
 from msgspec import Raw
 
+__version__: str
 INTERFACE: int
 
 # Leaves. What they do is said by their twins of the same names in ciosidecar_transform.

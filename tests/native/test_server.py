@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -64,7 +65,7 @@ def test_without_the_compiled_package_every_byte_is_the_same() -> None:
     answers = []
     for choice in ("require", "never"):
         with running(choice) as (_, channel):
-            call = channel.unary_unary(TRANSFORM)
+            call: Any = channel.unary_unary(TRANSFORM)
             answers.append([call(request, timeout=60) for request in requests()])
     assert len(answers[0]) > 20
     assert answers[0] == answers[1]

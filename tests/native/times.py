@@ -35,7 +35,7 @@ _ODD = (
     "\u00e9",
     "\U0001f600",
 )
-_CHARACTERS = (*"0123456789-/:.,+TtZz ()_eE", *"APMapm", *_ODD, *_SPACES)
+_CHARACTERS: tuple[str, ...] = (*"0123456789-/:.,+TtZz ()_eE", *"APMapm", *_ODD, *_SPACES)
 
 
 def some_time(random: Random) -> str:

@@ -68,6 +68,8 @@ def follow(title: str, checkout: Path, folder: Path, **further: str) -> str:
     """Enter the commands of a section in a folder. Returns what they printed."""
     (commands,) = re.findall(r"```sh\n(.*?)```", section(title), re.DOTALL)
     script = "set -e\n" + commands.replace("CHECKOUT", str(checkout))
+    # Crates that `make setup` has compiled are not compiled again.
+    further["CARGO_TARGET_DIR"] = str(ROOT / "server" / "native" / "target")
     done = run("sh", "-c", script, cwd=folder, limit_s=STEP_WITHIN_S, **further)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout

@@ -12,6 +12,7 @@ const INTERFACE: u32 = 1;
 #[pymodule]
 fn ciosidecar_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     guard::silence_panics();
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("INTERFACE", INTERFACE)?;
     codec::register(module)?;
     leaves::register(module)
