@@ -30,6 +30,8 @@ const REQUEST_POSITIONS: u8 = 4;
 struct Known {
     /// Keeps the object, whose address is the key, alive.
     _template: Py<PyAny>,
+    /// The template on the wire, and what it counts for.
+    encoded: (Py<PyBytes>, i64),
     /// Whether its bytes are counted.
     reserved: bool,
     /// Its index among the templates of the message, once it is written.
@@ -302,35 +304,35 @@ impl ResultsMessage {
         slf: &Bound<'py, Self>,
         template: &Bound<'py, PyAny>,
     ) -> PyResult<(Bound<'py, PyBytes>, i64)> {
-        let owner = slf.borrow().owner(slf.py())?;
-        owner
-            .call_method1(intern!(slf.py(), "encoded"), (template,))?
-            .extract()
-    }
-
-    fn entry(&mut self, template: &Bound<'_, PyAny>) -> &mut Known {
-        let address = template.as_ptr() as usize;
-        self.parts.known.entry(address).or_insert_with(|| Known {
+        let py = slf.py();
+        if let Some(known) = slf.borrow().known(template) {
+            let (message, counted_bytes) = &known.encoded;
+            return Ok((message.bind(py).clone(), *counted_bytes));
+        }
+        let owner = slf.borrow().owner(py)?;
+        let encoded = owner.call_method1(intern!(py, "encoded"), (template,))?;
+        let (message, counted_bytes): (Bound<'py, PyBytes>, i64) = encoded.extract()?;
+        let known = Known {
             _template: template.clone().unbind(),
+            encoded: (message.clone().unbind(), counted_bytes),
             reserved: false,
             index: None,
-        })
+        };
+        let address = template.as_ptr() as usize;
+        slf.borrow_mut().parts.known.insert(address, known);
+        Ok((message, counted_bytes))
     }
 
     fn note_reserved(slf: &Bound<'_, Self>, template: &Bound<'_, PyAny>) -> PyResult<()> {
-        if slf.borrow().is_reserved(template) {
-            return Ok(());
+        let (message, _) = Self::encoded(slf, template)?;
+        let mut this = slf.borrow_mut();
+        if this.equal_templates {
+            let message = message.as_bytes().to_vec();
+            this.parts.equal.entry(message).or_default().0 = true;
         }
-        if slf.borrow().equal_templates {
-            let (message, _) = Self::encoded(slf, template)?;
-            let mut this = slf.borrow_mut();
-            this.parts
-                .equal
-                .entry(message.as_bytes().to_vec())
-                .or_default()
-                .0 = true;
+        if let Some(known) = this.parts.known.get_mut(&(template.as_ptr() as usize)) {
+            known.reserved = true;
         }
-        slf.borrow_mut().entry(template).reserved = true;
         Ok(())
     }
 
@@ -348,7 +350,9 @@ impl ResultsMessage {
         if this.equal_templates {
             this.parts.equal.entry(message.to_vec()).or_default().1 = Some(index);
         }
-        this.entry(template).index = Some(index);
+        if let Some(known) = this.parts.known.get_mut(&(template.as_ptr() as usize)) {
+            known.index = Some(index);
+        }
         Ok(index)
     }
 
