@@ -75,6 +75,10 @@ def _two(random: Random, most: int) -> str:
 
 
 def _clock(random: Random) -> str:
+    if random.random() < 0.1:
+        return random.choice(
+            ("24:00", "24:00:00", "24:00:01", "24:01:00", "12:00", "00:00", "0:00")
+        )
     text = f"{_two(random, 23)}:{_two(random, 59)}"
     return text + random.choice(("", f":{_two(random, 59)}", ":00", ":"))
 
