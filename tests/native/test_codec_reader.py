@@ -3,14 +3,16 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ciosidecar import v1
 from ciosidecar_server.rpc.codec import Codec
+from ciosidecar_server.rpc.compiled_codec import CompiledCodec
 from google.protobuf.message import DecodeError, Message
 
-from tests.native.codecs import COMPILED, REFERENCE, native
+from tests.native.codecs import COMPILED, NATIVE, REFERENCE
 from tests.native.wire_messages import batch, field, mutated, stream_message, unary_request, varint
 
 _OPTIONS = (
@@ -87,7 +89,7 @@ _READERS: dict[str, tuple[Read, Callable[[Random], Message]]] = {
 
 
 def _is_compiled(method: str, data: bytes) -> bool:
-    read = native.read_stream_batch if method == "TransformStream" else native.read_unary_batch
+    read = NATIVE.read_stream_batch if method == "TransformStream" else NATIVE.read_unary_batch
     return read(data, None, lambda *_: None) is not None
 
 
@@ -188,3 +190,23 @@ def test_items_outlive_their_batch() -> None:
     del data, read
     assert [json for _, json in items] == [b"%d" % number for number in range(1_000)]
     assert list(items) == []
+
+
+def test_a_reader_that_fails_costs_no_event(caplog: pytest.LogCaptureFixture) -> None:
+    """A defect of the compiled reader is logged, and the protobuf library reads the message."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("ciosidecar_native panicked at src/codec/items.rs:1")
+
+    codec = CompiledCodec(
+        SimpleNamespace(
+            read_stream_batch=broken,
+            read_unary_batch=broken,
+            ResultsMessage=NATIVE.ResultsMessage,
+        )
+    )
+    random = Random(3)
+    for read, make in _READERS.values():
+        data = make(random).SerializeToString()
+        assert read(codec, data) == read(REFERENCE, data)
+    assert "items.rs:1" in caplog.text

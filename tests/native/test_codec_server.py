@@ -16,7 +16,7 @@ from grpc import aio
 from tests.bench.events import events
 from tests.conftest import HANGS_AFTER_S, UNLIMITED
 from tests.fake_customerio import fake_customerio
-from tests.native.codecs import native
+from tests.native.codecs import NATIVE
 from tests.native.wire_messages import field, varint
 
 _SERVICE = "/ciosidecar.v1.SidecarService/"
@@ -110,7 +110,7 @@ async def callers(
     async with AsyncExitStack() as stack:
         customerio = await stack.enter_async_context(fake_customerio())
         made = []
-        for module in (native, None):
+        for module in (NATIVE, None):
             monkeypatch.setattr(chosen, "module", module)
             sidecar = Sidecar(
                 Settings(listen=("127.0.0.1:0",), customerio_url=customerio.url, **settings)

@@ -30,6 +30,8 @@ const REQUEST_POSITIONS: u8 = 4;
 struct Known {
     /// Keeps the object, whose address is the key, alive.
     _template: Py<PyAny>,
+    /// The template on the wire, and what it counts for.
+    encoded: (Py<PyBytes>, i64),
     /// Whether its bytes are counted.
     reserved: bool,
     /// Its index among the templates of the message, once it is written.
@@ -144,7 +146,11 @@ impl ResultsMessage {
             let this = slf.borrow();
             let equal = this.parts.equal.get(message.as_bytes());
             let is_counted = this.equal_templates && equal.is_some_and(|(reserved, _)| *reserved);
-            Ok(if is_counted { size } else { size + counted_bytes })
+            Ok(if is_counted {
+                size
+            } else {
+                size + counted_bytes
+            })
         })
     }
 
@@ -175,10 +181,14 @@ impl ResultsMessage {
             };
             if position.is_instance_of::<PyInt>() {
                 let positions = [position.extract::<i32>()?];
-                slf.borrow_mut().parts.add_request(index, path, body, &positions);
+                slf.borrow_mut()
+                    .parts
+                    .add_request(index, path, body, &positions);
             } else {
                 let positions = position.cast::<PyList>()?.extract::<Vec<i32>>()?;
-                slf.borrow_mut().parts.add_request(index, path, body, &positions);
+                slf.borrow_mut()
+                    .parts
+                    .add_request(index, path, body, &positions);
             }
             Ok(())
         })
@@ -213,6 +223,23 @@ impl ResultsMessage {
         })
     }
 
+    fn accept(
+        slf: &Bound<'_, Self>,
+        item: &Bound<'_, PyAny>,
+        outcome: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        let status = outcome.getattr(intern!(py, "status"))?.extract::<i32>()?;
+        if status != 200 || outcome.getattr(intern!(py, "warnings"))?.is_truthy()? {
+            let owner = slf.borrow().owner(py)?;
+            return owner
+                .call_method1(intern!(py, "answer"), (item, outcome))
+                .map(drop);
+        }
+        let position = item.getattr(intern!(py, "position"))?.extract()?;
+        Self::answer(slf, position, status, 0)
+    }
+
     fn add_detail(slf: &Bound<'_, Self>, detail: &Bound<'_, PyAny>) -> PyResult<()> {
         guard(|| {
             let message = detail.call_method0(intern!(slf.py(), "SerializeToString"))?;
@@ -226,7 +253,9 @@ impl ResultsMessage {
     fn close<'py>(&self, py: Python<'py>, complete: bool) -> PyResult<Bound<'py, PyAny>> {
         guard(|| {
             let message = PyBytes::new(py, &self.message(complete));
-            self.made.bind(py).call1((message, self.parts.positions.len(), complete))
+            self.made
+                .bind(py)
+                .call1((message, self.parts.positions.len(), complete))
         })
     }
 
@@ -247,7 +276,9 @@ impl ResultsMessage {
     fn owner<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.owner {
             Some(owner) => Ok(owner.bind(py).clone()),
-            None => Err(pyo3::exceptions::PyRuntimeError::new_err("the message is released")),
+            None => Err(pyo3::exceptions::PyRuntimeError::new_err(
+                "the message is released",
+            )),
         }
     }
 
@@ -273,29 +304,35 @@ impl ResultsMessage {
         slf: &Bound<'py, Self>,
         template: &Bound<'py, PyAny>,
     ) -> PyResult<(Bound<'py, PyBytes>, i64)> {
-        let owner = slf.borrow().owner(slf.py())?;
-        owner.call_method1(intern!(slf.py(), "encoded"), (template,))?.extract()
-    }
-
-    fn entry(&mut self, template: &Bound<'_, PyAny>) -> &mut Known {
-        let address = template.as_ptr() as usize;
-        self.parts.known.entry(address).or_insert_with(|| Known {
+        let py = slf.py();
+        if let Some(known) = slf.borrow().known(template) {
+            let (message, counted_bytes) = &known.encoded;
+            return Ok((message.bind(py).clone(), *counted_bytes));
+        }
+        let owner = slf.borrow().owner(py)?;
+        let encoded = owner.call_method1(intern!(py, "encoded"), (template,))?;
+        let (message, counted_bytes): (Bound<'py, PyBytes>, i64) = encoded.extract()?;
+        let known = Known {
             _template: template.clone().unbind(),
+            encoded: (message.clone().unbind(), counted_bytes),
             reserved: false,
             index: None,
-        })
+        };
+        let address = template.as_ptr() as usize;
+        slf.borrow_mut().parts.known.insert(address, known);
+        Ok((message, counted_bytes))
     }
 
     fn note_reserved(slf: &Bound<'_, Self>, template: &Bound<'_, PyAny>) -> PyResult<()> {
-        if slf.borrow().is_reserved(template) {
-            return Ok(());
+        let (message, _) = Self::encoded(slf, template)?;
+        let mut this = slf.borrow_mut();
+        if this.equal_templates {
+            let message = message.as_bytes().to_vec();
+            this.parts.equal.entry(message).or_default().0 = true;
         }
-        if slf.borrow().equal_templates {
-            let (message, _) = Self::encoded(slf, template)?;
-            let mut this = slf.borrow_mut();
-            this.parts.equal.entry(message.as_bytes().to_vec()).or_default().0 = true;
+        if let Some(known) = this.parts.known.get_mut(&(template.as_ptr() as usize)) {
+            known.reserved = true;
         }
-        slf.borrow_mut().entry(template).reserved = true;
         Ok(())
     }
 
@@ -313,7 +350,9 @@ impl ResultsMessage {
         if this.equal_templates {
             this.parts.equal.entry(message.to_vec()).or_default().1 = Some(index);
         }
-        this.entry(template).index = Some(index);
+        if let Some(known) = this.parts.known.get_mut(&(template.as_ptr() as usize)) {
+            known.index = Some(index);
+        }
         Ok(index)
     }
 
@@ -323,11 +362,16 @@ impl ResultsMessage {
         let batch_id = self.batch_id as u64;
         let first = parts.positions.first().copied().unwrap_or_default();
         let last = parts.positions.last().copied().unwrap_or_default();
-        let positions = match i64::from(last) - i64::from(first) + 1 == parts.positions.len() as i64 {
+        let positions = match i64::from(last) - i64::from(first) + 1 == parts.positions.len() as i64
+        {
             true => &[],
             false => parts.positions.as_slice(),
         };
-        let first = if positions.is_empty() { wire_int32(first) } else { 0 };
+        let first = if positions.is_empty() {
+            wire_int32(first)
+        } else {
+            0
+        };
         let (positions_len, statuses_len) = (packed_len(positions), packed_len(&parts.statuses));
         let integer_len = |value| if value == 0 { 0 } else { 1 + varint_len(value) };
         let packed_field_len = |length| if length == 0 { 0 } else { field_len(length) };
@@ -365,8 +409,11 @@ impl Parts {
         let template = wire_int32(template);
         let positions_len = packed_len(positions);
         let bytes_len = |length| if length == 0 { 0 } else { field_len(length) };
-        let length = if template == 0 { 0 } else { 1 + varint_len(template) }
-            + bytes_len(path.len())
+        let length = if template == 0 {
+            0
+        } else {
+            1 + varint_len(template)
+        } + bytes_len(path.len())
             + bytes_len(body.len())
             + bytes_len(positions_len);
         let to = &mut self.requests;

@@ -120,7 +120,10 @@ pub fn wire_int32(value: i32) -> u64 {
 
 /// Returns the bytes of the values of a packed field, without tag and length.
 pub fn packed_len(values: &[i32]) -> usize {
-    values.iter().map(|value| varint_len(wire_int32(*value))).sum()
+    values
+        .iter()
+        .map(|value| varint_len(wire_int32(*value)))
+        .sum()
 }
 
 /// Writes a packed field, unless it has no values. length: as `packed_len` returns it.

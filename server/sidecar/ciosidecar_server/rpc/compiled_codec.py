@@ -4,7 +4,8 @@ It reads ordinary batches: each item has JSON, no field occurs twice, and every 
 protobuf library reads all other messages.
 """
 
-from types import ModuleType
+import logging
+from typing import Any
 
 from ciosidecar.v1 import service_pb2 as pb
 from msgspec import Struct
@@ -28,6 +29,9 @@ class _Options(Struct, frozen=True, gc=False):
 
 
 _PLAIN = _Options()
+_log = logging.getLogger(__name__)
+# A panic's message can quote an event. The compiled package leaves it out, and names the place alone.
+_FAILED = "the compiled reader failed, and the protobuf library reads the message: %s"
 _RESULTS_FIELDS = {
     response_type: response_type.DESCRIPTOR.fields_by_name["results"].number
     for response_type in (pb.TransformStreamResponse, pb.TransformResponse, pb.DeliverResponse)
@@ -37,7 +41,7 @@ _RESULTS_FIELDS = {
 class CompiledCodec:
     """A codec that reads ordinary batches and writes all results without the protobuf library."""
 
-    def __init__(self, native: ModuleType) -> None:
+    def __init__(self, native: Any) -> None:
         """native: the compiled module."""
         self._read_stream_batch = native.read_stream_batch
         self._read_unary_batch = native.read_unary_batch
@@ -49,7 +53,11 @@ class CompiledCodec:
         Raises:
             DecodeError: the bytes are no such message.
         """
-        batch = self._read_stream_batch(data, _PLAIN, _Options)
+        try:
+            batch = self._read_stream_batch(data, _PLAIN, _Options)
+        except RuntimeError as fault:
+            batch = None
+            _log.error(_FAILED, fault)
         if batch is None:
             return request_message.read_stream_message(data)
         return StreamMessage("batch", len(data), batch, None)
@@ -60,7 +68,11 @@ class CompiledCodec:
         Raises:
             DecodeError: the bytes are no such message.
         """
-        read = self._read_unary_batch(data, _PLAIN, _Options)
+        try:
+            read = self._read_unary_batch(data, _PLAIN, _Options)
+        except RuntimeError as fault:
+            read = None
+            _log.error(_FAILED, fault)
         if read is None:
             return request_message.read_unary(data, request_type)
         batch, others = read

@@ -1,29 +1,17 @@
 """Outcomes, delivery reports and requests → Results messages that fit what the caller accepts."""
 
 from collections.abc import Collection
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from ciosidecar_transform import ErrorCode, EventRejected, Outcome, Request, RequestTemplate
 from ciosidecar_transform.batching import envelope_bytes
 from ciosidecar_transform.requests import SharedItem
 
 from .details import Delivered, make_brief, new_detail
-from .results_message import NO_LIMIT, EncodedResults, NewResults, ResultsMessage
+from .results_message import NO_LIMIT, Answered, EncodedResults, NewResults, ResultsMessage
 from .shared_requests import SharedRequests
 from .sizes import PER_EVENT_BYTES, RESERVE_BYTES, template_bytes
 from .templates import EncodedTemplate, EncodedTemplates, encode_template
-
-
-class Answered(Protocol):
-    """An item that has its outcome."""
-
-    @property
-    def position(self) -> int:
-        """The position of the item in its batch."""
-
-    @property
-    def tag(self) -> bytes:
-        """The caller's tag of the item."""
 
 
 class Reporting(NamedTuple):

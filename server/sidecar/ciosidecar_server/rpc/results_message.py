@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from ciosidecar.v1 import result_pb2
 from ciosidecar.v1 import service_pb2 as pb
+from ciosidecar_transform import Outcome
 from ciosidecar_transform.requests import Request, RequestTemplate
 
 from .sizes import PER_EVENT_BYTES
@@ -34,6 +35,18 @@ class EncodedResults(NamedTuple):
         return self.data
 
 
+class Answered(Protocol):
+    """An item that has its outcome."""
+
+    @property
+    def position(self) -> int:
+        """The position of the item in its batch."""
+
+    @property
+    def tag(self) -> bytes:
+        """The caller's tag of the item."""
+
+
 class MessageOwner(Protocol):
     """The encoder that fills a message, and begins another one where the message is full."""
 
@@ -45,6 +58,9 @@ class MessageOwner(Protocol):
 
     def encoded(self, template: RequestTemplate) -> EncodedTemplate:
         """Return a template as the caller may see it."""
+
+    def answer(self, item: Answered, outcome: Outcome) -> None:
+        """Add the status of an item, and its detail."""
 
 
 class ResultsMessage(Protocol):
@@ -88,6 +104,9 @@ class ResultsMessage(Protocol):
             status: its status.
             detail_bytes: what its detail counts for beyond what is reserved.
         """
+
+    def accept(self, item: Answered, outcome: Outcome) -> None:
+        """Add the status of an item that is not delivered. The owner answers an item with more to say."""
 
     def add_detail(self, detail: result_pb2.EventDetail) -> None:
         """Add the detail of an item."""
@@ -202,6 +221,17 @@ class ProtobufResults:
         self.has_room = False
         self._add_status(status)
         self._add_position(position)
+
+    def accept(self, item: Answered, outcome: Outcome) -> None:
+        """Add the status of an item that is not delivered. The owner answers an item with more to say."""
+        if outcome.status != 200 or outcome.warnings:
+            self._owner.answer(item, outcome)
+            return
+        if not self.has_room:
+            self._make_room(PER_EVENT_BYTES)
+        self.has_room = False
+        self._add_status(200)
+        self._add_position(item.position)
 
     def _make_room(self, size: int) -> None:
         if self.size + size > self._max_bytes:

@@ -8,7 +8,7 @@ from ciosidecar_transform import BatchTransform, ErrorCode, EventRejected, Outco
 from ciosidecar_transform.outcomes import rejected
 
 from ..delivery.observer import MessageTrace
-from .counting import UNKNOWN_DESTINATION, EventCounts
+from .counting import DestinationLabel, EventCounts
 from .decoding import Decoded, DecodedEvent, RejectedItem
 from .observer import RpcObserver
 from .request_message import Batch
@@ -80,14 +80,14 @@ class TransformBatch:
         self._counts = counts
         self._outcomes = counts.outcomes
         # The destination of the last item: most items have the same as the item before.
-        self._label = UNKNOWN_DESTINATION
-        self._count = self._outcomes[UNKNOWN_DESTINATION].append
+        self._label: DestinationLabel | None = None
+        self._count: Callable[[Outcome], None]
         self._encoder = ResultsEncoder(output.new_results, batch.batch_id, reporting, templates)
         transform = BatchTransform(int(time.time()), self._encoder.writer)
         self._encoder.flush_requests = transform.flush
         self._add = transform.add
         # `process` may run in a thread; this runs in the event loop.
-        self.accept = self._tell_and_answer if counts.tap.listening else self._encoder.answer
+        self.accept = self._tell_and_answer if counts.tap.listening else self._encoder.writer.accept
         """Adds the result of an item."""
 
     def process(self, item: Decoded) -> Outcome:
