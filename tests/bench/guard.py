@@ -21,6 +21,7 @@ import uvloop
 from tests.arguments import parser_of
 
 from . import load, machine
+from .endings import exit_when_interrupted
 from .events import events
 from .implementations import ECHO, ENVIRONMENTS, LABELS, SERVE, installed
 from .server_process import ServerProcess
@@ -122,10 +123,12 @@ def main() -> None:
     """Check, or record."""
     parser = parser_of("tests.bench.guard", __doc__)
     parser.add_argument("--write", action="store_true", help="record the ratios of now")
-    if parser.parse_args().write:
-        uvloop.run(_record(installed()))
-    else:
-        sys.exit("\n".join(uvloop.run(_check(installed()))) or 0)
+    record = parser.parse_args().write
+    with exit_when_interrupted():
+        if record:
+            uvloop.run(_record(installed()))
+        else:
+            sys.exit("\n".join(uvloop.run(_check(installed()))) or 0)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """The command line of the bench: what it offers, what it refuses before it measures, and how it ends."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,25 @@ def bench(*words: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=_WITHIN_S,
     )
+
+
+Interruptible = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def interruptible() -> Iterator[Interruptible]:
+    """Starts the bench; ends it in order with SIGTERM if the test did not see its end."""
+    started = []
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", *words]
+        started.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=_WITHIN_S)
 
 
 def test_help_teaches() -> None:
@@ -64,14 +83,10 @@ def test_an_unknown_revision_says_what_to_do(name: str) -> None:
     assert "git log" in run.stderr
 
 
-def test_ctrl_c_ends_the_servers_too(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_servers_too(tmp_path: Path, interruptible: Interruptible) -> None:
     """SIGINT while it measures: the exit code is 130, no process is left, and no file is written."""
     file = tmp_path / "figures.json"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench", "--only", "service", "--json", str(file)],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = interruptible("tests.bench", "--only", "service", "--json", str(file))
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("service: "):
@@ -92,15 +107,12 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in found.split()]
 
 
-def test_a_comparison_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+def test_a_comparison_that_is_interrupted_leaves_nothing(
+    tmp_path: Path, interruptible: Interruptible, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SIGINT while the base is set up: the exit code is 130, and no worktree is left."""
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.compare", "HEAD"],
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    process = interruptible("tests.bench.compare", "HEAD")
     assert process.stderr is not None
     assert process.stderr.readline().startswith("compare: setting up")
     _until(lambda: list(tmp_path.glob("*/tree/.venv")))
