@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 
 mod batch;
 mod items;
+mod parts;
 mod results;
 mod wire;
 

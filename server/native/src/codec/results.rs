@@ -1,4 +1,4 @@
-//! One message of results, written as its items are answered. The fields are those of result.proto.
+//! One message of results for Python, written as its items are answered.
 
 use std::collections::HashMap;
 
@@ -7,24 +7,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyList, PyString};
 
-use super::wire::{
-    field_len, packed_len, put_field, put_head, put_packed, put_varint, varint_len, wire_int32,
-};
+use super::parts::Parts;
 use crate::guard::guard;
-
-const BATCH_ID: u8 = 1;
-const FIRST_POSITION: u8 = 2;
-const POSITIONS: u8 = 3;
-const STATUSES: u8 = 4;
-const DETAILS: u8 = 5;
-const TEMPLATES: u8 = 6;
-const REQUESTS: u8 = 7;
-const BATCH_COMPLETE: u8 = 8;
-
-const REQUEST_TEMPLATE: u8 = 1;
-const REQUEST_PATH: u8 = 2;
-const REQUEST_BODY: u8 = 3;
-const REQUEST_POSITIONS: u8 = 4;
 
 /// A template of which a message has requests.
 struct Known {
@@ -36,21 +20,6 @@ struct Known {
     reserved: bool,
     /// Its index among the templates of the message, once it is written.
     index: Option<i32>,
-}
-
-/// What a message of results consists of so far.
-#[derive(Default)]
-struct Parts {
-    statuses: Vec<i32>,
-    positions: Vec<i32>,
-    details: Vec<u8>,
-    templates: Vec<u8>,
-    template_count: i32,
-    requests: Vec<u8>,
-    /// By address.
-    known: HashMap<usize, Known>,
-    /// By the template on the wire: the index of a template, and whether its bytes are counted.
-    equal: HashMap<Vec<u8>, (bool, Option<i32>)>,
 }
 
 /// A message of results. `ResultsMessage` in results_message.py says what each method does.
@@ -68,6 +37,10 @@ pub struct ResultsMessage {
     #[pyo3(get)]
     has_room: bool,
     parts: Parts,
+    /// By address.
+    known: HashMap<usize, Known>,
+    /// By the template on the wire: whether its bytes are counted, and its index.
+    equal: HashMap<Vec<u8>, (bool, Option<i32>)>,
 }
 
 #[pymethods]
@@ -98,6 +71,8 @@ impl ResultsMessage {
             size: 0,
             has_room: false,
             parts: Parts::default(),
+            known: HashMap::new(),
+            equal: HashMap::new(),
         }
     }
 
@@ -110,6 +85,8 @@ impl ResultsMessage {
         self.size = 0;
         self.has_room = false;
         self.parts = Parts::default();
+        self.known.clear();
+        self.equal.clear();
     }
 
     fn reserve(slf: &Bound<'_, Self>, template: &Bound<'_, PyAny>, size: i64) -> PyResult<()> {
@@ -144,7 +121,7 @@ impl ResultsMessage {
             }
             let (message, counted_bytes) = Self::encoded(slf, template)?;
             let this = slf.borrow();
-            let equal = this.parts.equal.get(message.as_bytes());
+            let equal = this.equal.get(message.as_bytes());
             let is_counted = this.equal_templates && equal.is_some_and(|(reserved, _)| *reserved);
             Ok(if is_counted {
                 size
@@ -244,7 +221,7 @@ impl ResultsMessage {
         guard(|| {
             let message = detail.call_method0(intern!(slf.py(), "SerializeToString"))?;
             let message = message.cast::<PyBytes>()?.as_bytes();
-            put_field(&mut slf.borrow_mut().parts.details, DETAILS, message);
+            slf.borrow_mut().parts.add_detail(message);
             Ok(())
         })
     }
@@ -252,7 +229,10 @@ impl ResultsMessage {
     #[pyo3(signature = (*, complete))]
     fn close<'py>(&self, py: Python<'py>, complete: bool) -> PyResult<Bound<'py, PyAny>> {
         guard(|| {
-            let message = PyBytes::new(py, &self.message(complete));
+            let message = PyBytes::new(
+                py,
+                &self.parts.message(self.number, self.batch_id, complete),
+            );
             self.made
                 .bind(py)
                 .call1((message, self.parts.positions.len(), complete))
@@ -283,7 +263,7 @@ impl ResultsMessage {
     }
 
     fn known(&self, template: &Bound<'_, PyAny>) -> Option<&Known> {
-        self.parts.known.get(&(template.as_ptr() as usize))
+        self.known.get(&(template.as_ptr() as usize))
     }
 
     fn is_reserved(&self, template: &Bound<'_, PyAny>) -> bool {
@@ -319,7 +299,7 @@ impl ResultsMessage {
             index: None,
         };
         let address = template.as_ptr() as usize;
-        slf.borrow_mut().parts.known.insert(address, known);
+        slf.borrow_mut().known.insert(address, known);
         Ok((message, counted_bytes))
     }
 
@@ -328,9 +308,9 @@ impl ResultsMessage {
         let mut this = slf.borrow_mut();
         if this.equal_templates {
             let message = message.as_bytes().to_vec();
-            this.parts.equal.entry(message).or_default().0 = true;
+            this.equal.entry(message).or_default().0 = true;
         }
-        if let Some(known) = this.parts.known.get_mut(&(template.as_ptr() as usize)) {
+        if let Some(known) = this.known.get_mut(&(template.as_ptr() as usize)) {
             known.reserved = true;
         }
         Ok(())
@@ -342,98 +322,17 @@ impl ResultsMessage {
         let (message, _) = Self::encoded(slf, template)?;
         let message = message.as_bytes();
         let mut this = slf.borrow_mut();
-        let equal = this.parts.equal.get(message).and_then(|(_, index)| *index);
+        let equal = this.equal.get(message).and_then(|(_, index)| *index);
         let index = match equal {
             Some(index) if this.equal_templates => index,
             _ => this.parts.add_template(message),
         };
         if this.equal_templates {
-            this.parts.equal.entry(message.to_vec()).or_default().1 = Some(index);
+            this.equal.entry(message.to_vec()).or_default().1 = Some(index);
         }
-        if let Some(known) = this.parts.known.get_mut(&(template.as_ptr() as usize)) {
+        if let Some(known) = this.known.get_mut(&(template.as_ptr() as usize)) {
             known.index = Some(index);
         }
         Ok(index)
-    }
-
-    /// Returns the response on the wire.
-    fn message(&self, complete: bool) -> Vec<u8> {
-        let parts = &self.parts;
-        let batch_id = self.batch_id as u64;
-        let first = parts.positions.first().copied().unwrap_or_default();
-        let last = parts.positions.last().copied().unwrap_or_default();
-        let positions = match i64::from(last) - i64::from(first) + 1 == parts.positions.len() as i64
-        {
-            true => &[],
-            false => parts.positions.as_slice(),
-        };
-        let first = if positions.is_empty() {
-            wire_int32(first)
-        } else {
-            0
-        };
-        let (positions_len, statuses_len) = (packed_len(positions), packed_len(&parts.statuses));
-        let integer_len = |value| if value == 0 { 0 } else { 1 + varint_len(value) };
-        let packed_field_len = |length| if length == 0 { 0 } else { field_len(length) };
-        let length = integer_len(batch_id)
-            + integer_len(first)
-            + packed_field_len(positions_len)
-            + packed_field_len(statuses_len)
-            + parts.details.len()
-            + parts.templates.len()
-            + parts.requests.len()
-            + if complete { 2 } else { 0 };
-        let mut to = Vec::with_capacity(field_len(length));
-        put_head(&mut to, self.number, length);
-        put_integer(&mut to, BATCH_ID, batch_id);
-        put_integer(&mut to, FIRST_POSITION, first);
-        put_packed(&mut to, POSITIONS, positions, positions_len);
-        put_packed(&mut to, STATUSES, &parts.statuses, statuses_len);
-        to.extend_from_slice(&parts.details);
-        to.extend_from_slice(&parts.templates);
-        to.extend_from_slice(&parts.requests);
-        put_integer(&mut to, BATCH_COMPLETE, u64::from(complete));
-        to
-    }
-}
-
-impl Parts {
-    /// Writes a template. Returns its index.
-    fn add_template(&mut self, message: &[u8]) -> i32 {
-        put_field(&mut self.templates, TEMPLATES, message);
-        self.template_count += 1;
-        self.template_count - 1
-    }
-
-    fn add_request(&mut self, template: i32, path: &str, body: &[u8], positions: &[i32]) {
-        let template = wire_int32(template);
-        let positions_len = packed_len(positions);
-        let bytes_len = |length| if length == 0 { 0 } else { field_len(length) };
-        let length = if template == 0 {
-            0
-        } else {
-            1 + varint_len(template)
-        } + bytes_len(path.len())
-            + bytes_len(body.len())
-            + bytes_len(positions_len);
-        let to = &mut self.requests;
-        to.reserve(field_len(length));
-        put_head(to, REQUESTS, length);
-        put_integer(to, REQUEST_TEMPLATE, template);
-        if !path.is_empty() {
-            put_field(to, REQUEST_PATH, path.as_bytes());
-        }
-        if !body.is_empty() {
-            put_field(to, REQUEST_BODY, body);
-        }
-        put_packed(to, REQUEST_POSITIONS, positions, positions_len);
-    }
-}
-
-/// Writes an integer, unless it is 0, the default.
-fn put_integer(to: &mut Vec<u8>, number: u8, value: u64) {
-    if value != 0 {
-        to.push(number << 3);
-        put_varint(to, value);
     }
 }
