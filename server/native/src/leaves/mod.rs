@@ -7,6 +7,7 @@ mod calendar;
 mod decimal;
 mod event_id;
 mod sizes;
+mod time_reader;
 mod time_text;
 mod times;
 
