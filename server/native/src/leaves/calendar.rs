@@ -18,12 +18,12 @@ pub struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// A date of the year at midnight, in UTC.
-    pub fn new(year: i64) -> Self {
+    /// A day at midnight, in UTC.
+    pub fn of_day(year: i64, month: i64, day: i64) -> Self {
         Parts {
             year,
-            month: 1,
-            day: 1,
+            month,
+            day,
             hour: 0,
             minute: 0,
             second: None,

@@ -41,7 +41,7 @@ pub fn millis_of_text(text: &[u8]) -> Option<Option<i64>> {
 
 /// 2024, 2024-01, 2024-01-02 or 2024/1/2, with T03:04:05.678Z, a zone as Go prints it, or less.
 fn iso<'a>(text: &mut Reader<'a>) -> Option<Parts<'a>> {
-    let mut parts = Parts::new(text.number(4, 4)?);
+    let mut parts = Parts::of_day(text.number(4, 4)?, 1, 1);
     if let Some(separator) = text.one_of(b"-/") {
         parts.month = text.number(1, 2)?;
         if text.one_of(&[separator]).is_some() {
@@ -109,11 +109,7 @@ fn with_slashes<'a>(text: &mut Reader<'a>) -> Option<Parts<'a>> {
     let day = text.number(1, 2)?;
     text.one_of(b"/")?;
     let year = text.number(4, 4)?;
-    let mut parts = Parts {
-        month,
-        day,
-        ..Parts::new(year)
-    };
+    let mut parts = Parts::of_day(year, month, day);
     text.clock(&mut parts)?;
     Some(parts)
 }
@@ -126,11 +122,7 @@ fn month_first<'a>(text: &mut Reader<'a>) -> Option<Parts<'a>> {
     text.one_of(b",");
     text.one_of(b" ")?;
     let year = text.number(4, 4)?;
-    let mut parts = Parts {
-        month,
-        day,
-        ..Parts::new(year)
-    };
+    let mut parts = Parts::of_day(year, month, day);
     text.clock(&mut parts)?;
     Some(parts)
 }
@@ -142,11 +134,7 @@ fn day_first<'a>(text: &mut Reader<'a>) -> Option<Parts<'a>> {
     let month = text.month()?;
     text.one_of(b" ")?;
     let year = text.number(4, 4)?;
-    let mut parts = Parts {
-        month,
-        day,
-        ..Parts::new(year)
-    };
+    let mut parts = Parts::of_day(year, month, day);
     text.clock(&mut parts)?;
     Some(parts)
 }
@@ -163,11 +151,7 @@ fn rfc_2822<'a>(text: &mut Reader<'a>) -> Option<Parts<'a>> {
     text.one_of(b" ")?;
     let year = text.number(4, 4)?;
     text.one_of(b" ")?;
-    let mut parts = Parts {
-        month,
-        day,
-        ..Parts::new(year)
-    };
+    let mut parts = Parts::of_day(year, month, day);
     text.time_of_day(&mut parts, 2)?;
     if text.0.is_empty() {
         return Some(parts);
@@ -190,11 +174,7 @@ fn javascript<'a>(text: &mut Reader<'a>) -> Option<Parts<'a>> {
     let day = text.number(2, 2)?;
     text.one_of(b" ")?;
     let year = text.number(4, 4)?;
-    let mut parts = Parts {
-        month,
-        day,
-        ..Parts::new(year)
-    };
+    let mut parts = Parts::of_day(year, month, day);
     if text.0.is_empty() {
         return Some(parts);
     }
