@@ -13,6 +13,9 @@ export CIOSIDECAR := $(CURDIR)/$(BIN)/ciosidecar
 export REQUIRE_ALL
 # gRPC's notices of each connection that ends would be among the results of tests.
 export GRPC_VERBOSITY := ERROR
+# The compiled package: auto, require or never (docs/install.md). Two stamps, so that another choice is seen.
+export CIOSIDECAR_NATIVE ?= auto
+NATIVE := $(VENV)/native.$(if $(filter never,$(CIOSIDECAR_NATIVE)),left-out,installed)
 PACKAGES := client/python server/transform server/sidecar server/sandbox
 .DEFAULT_GOAL := help
 
@@ -21,19 +24,20 @@ for = command -v $(1) >/dev/null || { echo "SKIPPED: the $(2) client: there is n
 for_go = $(call for,go,Go,golang)
 for_node = $(call for,npm,TypeScript,nodejs npm)
 for_java = $(call for,mvn,Java,openjdk-17-jdk-headless maven)
+for_cargo = command -v cargo >/dev/null || { echo "SKIPPED: the compiled package: there is no cargo on this machine (docs/install.md)"; test -z "$$REQUIRE_ALL"; exit $$?; }
 
 .PHONY: help setup setup-dev demo test test-python test-go test-node test-java test-polyglot
-.PHONY: test-side-by-side test-serial test-engines test-chaos left-out scale coverage-unit coverage-delivery
-.PHONY: dashboard-picture hashes sbom licences audit coverage test-versions lint lint-python lint-go lint-node format gen check-gen bench soak chaos fuzz mutants dist clean
+.PHONY: test-compiled test-side-by-side test-serial test-engines test-chaos left-out scale coverage-unit coverage-delivery
+.PHONY: dashboard-picture hashes sbom licences audit coverage test-versions lint lint-python lint-go lint-node lint-native format gen check-gen bench bench-compare soak chaos fuzz mutants dist clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
-setup: $(VENV)/runtime ## Install the command at .venv/bin/ciosidecar
+setup: $(VENV)/runtime $(NATIVE) ## Install the command at .venv/bin/ciosidecar
 
 setup-dev: $(VENV)/dev node-modules ## Set up what the tests and lint need, too; some minutes the first time
 
-demo: $(VENV)/runtime ## Deliver a hundred events through the sidecar to a sandbox; KEEP=1 to look at them
+demo: $(VENV)/runtime $(NATIVE) ## Deliver a hundred events through the sidecar to a sandbox; KEEP=1 to look at them
 	$(BIN)/python examples/demo.py
 
 # How many targets `make test` runs at a time, and further targets that run beside those of its first and second step.
@@ -49,11 +53,16 @@ IN_LANES = $(MAKE) --no-print-directory --keep-going --jobs=$(LANES) --output-sy
 
 # In two steps, because the Python tests of the second build the clients too. All that fails is shown in one run.
 test: $(VENV)/dev node-modules ## Run all tests but those with engines and the chaos, in every language that is here
-	@failed=; for step in "coverage test-node test-java test-go $(BESIDE_FIRST)" "test-side-by-side test-serial test-polyglot $(BESIDE)"; do \
+	@failed=; for step in "coverage test-compiled test-node test-java test-go $(BESIDE_FIRST)" "test-side-by-side test-serial test-polyglot $(BESIDE)"; do \
 	  $(IN_LANES) $$step || failed=1; done; $(MAKE) --no-print-directory left-out; test -z "$$failed"
 
 test-python: $(VENV)/dev node-modules ## Run the server's and the Python client's tests, and the contract suite of all clients
-	@$(IN_LANES) coverage test-side-by-side test-serial test-polyglot
+	@$(IN_LANES) coverage test-compiled test-side-by-side test-serial test-polyglot
+
+# What `coverage` runs in pure Python, for what is written twice. In one process: it takes less than to start several.
+test-compiled: $(VENV)/dev
+	@$(BIN)/python -c 'import ciosidecar_native' 2>/dev/null || { echo "SKIPPED: the unit tests of the compiled package: it is not installed"; test -z "$$REQUIRE_ALL"; exit $$?; }; \
+	  CIOSIDECAR_NATIVE=require $(BIN)/pytest -q tests/unit/transform tests/unit/test_vectors.py
 
 test-side-by-side: $(VENV)/dev node-modules
 	$(BIN)/pytest $(AGAIN) $(SIDE_BY_SIDE) -m "not serial" --ignore tests/unit --ignore tests/engines
@@ -81,8 +90,9 @@ coverage: coverage-unit coverage-delivery ## Run the tests of the transform and 
 	$(BIN)/coverage report --include '*/ciosidecar_server/delivery/*'
 	$(BIN)/coverage report --format total
 
+# In pure Python, whose lines are counted. tests/native runs both.
 coverage-unit: $(VENV)/dev
-	COVERAGE_FILE=.coverage.unit $(BIN)/pytest $(MEASURED) $(SIDE_BY_SIDE) tests/unit
+	CIOSIDECAR_NATIVE=never COVERAGE_FILE=.coverage.unit $(BIN)/pytest $(MEASURED) $(SIDE_BY_SIDE) tests/unit
 
 coverage-delivery: $(VENV)/dev
 	COVERAGE_FILE=.coverage.delivery $(BIN)/pytest $(AGAIN) $(MEASURED) --durations 15 tests/delivery
@@ -107,7 +117,7 @@ test-java: $(VENV)/dev ## Run the Java client's tests
 test-polyglot: $(VENV)/dev node-modules ## Run the contract suite with every client; prints the table
 	$(BIN)/pytest $(AGAIN) -q tests/polyglot
 
-lint: lint-python lint-go lint-node ## Check style, types and the contract (javac is strict in test-java)
+lint: lint-python lint-go lint-node lint-native ## Check style, types and the contract (javac is strict in test-java)
 
 lint-python: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -123,6 +133,9 @@ lint-python: $(VENV)/dev
 lint-go:
 	@$(for_go); cd client/go && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go run $(STATICCHECK) ./...
 
+lint-native:
+	@$(for_cargo); cd server/native && cargo fmt --check && cargo clippy --quiet -- --deny warnings
+
 lint-node: node-modules
 	@$(for_node); cd client/node && npm run lint --silent
 
@@ -130,6 +143,7 @@ format: $(VENV)/dev ## Put the code into its usual form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	@$(for_go); cd client/go && gofmt -w .
+	@$(for_cargo); cd server/native && cargo fmt
 
 gen: $(VENV)/dev node-modules ## Write everything anew that is made from protos/ and from the code
 	$(BIN)/python protos/generate.py
@@ -149,8 +163,11 @@ check-gen: $(VENV)/dev node-modules ## Fail if any of that is stale
 	@$(for_go); client/go/generate.sh --check
 	@$(for_node); cd client/node && npm run check-gen --silent
 
-bench: $(VENV)/dev node-modules ## Measure, on this machine, beside an echo of the same bytes
-	$(BIN)/python -m tests.bench
+bench: $(VENV)/dev node-modules ## Measure, on this machine, beside an echo of the same bytes; ONLY=service for one part
+	$(BIN)/python -m tests.bench $(addprefix --only ,$(ONLY))
+
+bench-compare: $(VENV)/dev ## Compare server CPU with that of another revision, which it sets up beside: BASE=main
+	$(BIN)/python -m tests.bench.compare $(if $(BASE),"$(BASE)")
 
 soak: $(VENV)/dev ## Callers and servers that come and go, and 100,000 events to a Customer.io that fails
 	$(BIN)/python -m tests.soak.delivery
@@ -187,10 +204,11 @@ audit: $(VENV)/supply/installed node-modules ## Look for known vulnerabilities; 
 dist: $(VENV)/dev ## Build the wheels and sdists of the Python packages in dist/, and check them
 	rm -rf $(DIST)
 	for package in $(PACKAGES); do $(BIN)/python -m build --outdir $(DIST) $$package || exit 1; done
+	@$(for_cargo); CARGO_TARGET_DIR=$(CURDIR)/server/native/target $(BIN)/python -m build --outdir $(DIST) server/native
 	$(BIN)/twine check --strict $(DIST)/*
 
 clean: ## Remove what was set up
-	rm -rf $(VENV) .nox .mutants .coverage .coverage.unit .coverage.delivery $(DIST) client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target
+	rm -rf $(VENV) server/native/target .nox .mutants .coverage .coverage.unit .coverage.delivery $(DIST) client/go/build client/go/.tools client/node/node_modules client/node/dist client/java/target
 
 NO_PACKAGES = echo "Packages could not be installed. If pip could not connect (above), what it says of versions in conflict is wrong:"; \
   echo "  make setup needs a package index once. Behind a mirror: PIP_INDEX_URL=https://mirror.example/simple make setup."; \
@@ -203,7 +221,12 @@ $(VENV)/runtime: constraints.txt $(PACKAGES:%=%/pyproject.toml)
 	$(BIN)/pip install --quiet $(PACKAGES:%=--editable %) || { $(NO_PACKAGES); exit 1; }
 	@touch $@
 
-$(VENV)/dev: $(VENV)/runtime requirements-dev.txt $(VENV)/protoc/installed
+# In auto and without cargo there is no stamp, so that the next make looks for cargo again.
+$(NATIVE): $(VENV)/runtime constraints.txt $(wildcard server/native/*.* server/native/src/*.rs server/native/src/*/*.rs)
+	@rm -f $(VENV)/native.*
+	@$(BIN)/python server/native/install.py --stamp $@
+
+$(VENV)/dev: $(VENV)/runtime requirements-dev.txt $(VENV)/protoc/installed | $(NATIVE)
 	@echo "installing the tests' packages into $(VENV): some minutes the first time"
 	$(BIN)/pip install --quiet --requirement requirements-dev.txt || { $(NO_PACKAGES); exit 1; }
 	@touch $@

@@ -37,6 +37,8 @@ def unit(session: nox.Session) -> None:
         "trustme",
         "hypothesis",
     )
+    # Without the compiled package, which `make test-compiled` runs: one wheel serves all versions.
+    session.env["CIOSIDECAR_NATIVE"] = "never"
     session.install("--constraint", "constraints.txt", *editable, *tools)
     # In one process: to collect the tests in each of several costs as much as to run them.
     session.run("pytest", "-q", *(session.posargs or ["tests/unit"]))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,6 +18,10 @@ from tests.fake_customerio import nobody
 
 # No test may assume that the default port is free, so every process that a test starts takes a free one.
 os.environ.setdefault("CIOSIDECAR_ADMIN_LISTEN", "127.0.0.1:0")
+
+# A shell that runs tests in the background ignores Ctrl-C for them, and every process that they start inherits that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CONFIG = b'{"siteID": "site", "apiKey": "key"}'
 # No answer takes so long, on a busy machine either.

@@ -11,7 +11,13 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 DIRECTORY = ROOT / "deploy" / "docker"
-PACKAGES = ("client/python", "server/transform", "server/sidecar", "server/sandbox")
+PACKAGES = (
+    "client/python",
+    "server/transform",
+    "server/sidecar",
+    "server/sandbox",
+    "server/native",
+)
 EXTRAS = {"server/sidecar": "rate-store"}
 """The extra that the image has, by package."""
 HEADER = "# Written by `make hashes`: the versions are those of constraints.txt.\n"
@@ -30,7 +36,7 @@ def runtime_requirements() -> set[str]:
     required: set[str] = set()
     for package in PACKAGES:
         content = project(package)["project"]
-        required.update(content["dependencies"])
+        required.update(content.get("dependencies", ()))
         if package in EXTRAS:
             required.update(content["optional-dependencies"][EXTRAS[package]])
     return {requirement for requirement in required if not requirement.startswith(_OWN)}

@@ -10,6 +10,7 @@ from typing import Any
 
 _TITLES = {
     "python": "Python: the image",
+    "cargo": "Rust: the compiled package",
     "npm": "TypeScript client",
     "go": "Go client",
     "maven": "Java client",
@@ -18,8 +19,8 @@ _INTRODUCTION = """\
 # Licences
 
 This page is generated from the SBOMs of `make sbom` by `make licences`. It lists what the container image and the four
-clients install at run time, beside the project itself. Tools and tests are not in it. The project's own licence is
-Apache-2.0. Licences are as the packages declare them; those of Go modules are read from their texts.
+clients install at run time, and the crates that are linked into the compiled package, beside the project itself.
+Tools and tests are not in it. The project's own licence is Apache-2.0. Licences are as the packages declare them; those of Go modules are read from their texts.
 """
 # The tool takes the text of Go's own modules for this relative of it.
 _MISTAKEN = {"BSD-Source-Code": "BSD-3-Clause"}

@@ -68,8 +68,13 @@ def _maven(file: Path) -> tuple[str, ...]:
     )
 
 
+def _cargo(file: Path) -> tuple[str, ...]:
+    return (sys.executable, "-m", "docs.generate.crates", str(file), VERSION)
+
+
 LANGUAGES = {
     "python": Language("python3", ".", _python),
+    "cargo": Language("cargo", ".", _cargo),
     "npm": Language("npm", "client/node", _npm),
     "go": Language("go", "client/go", _go),
     "maven": Language("mvn", "client/java", _maven),

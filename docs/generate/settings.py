@@ -48,6 +48,8 @@ ciosidecar serve --settings /etc/ciosidecar/settings.toml
   flag is `true` or `false`: `CIOSIDECAR_DELIVERY=false`. An empty variable counts as not set.
 * A variable that begins with `CIOSIDECAR_` and is no setting of any command is reported in a line of the log, with
   the most similar name. The variables that Kubernetes adds for a Service named `ciosidecar` are not reported.
+* `CIOSIDECAR_NATIVE` is no setting of `serve` alone: all commands read it. It is in the environment only
+  ([install.md](../install.md#the-compiled-package)).
 * A value that cannot work is refused with the reason, and the exit code is 2. Values of a wrong type, and values that
   are none of the choices, are refused first, and only the first such value is named. If there is none, the reasons
   for all values out of range are printed at once.

@@ -11,23 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ciosidecar import Client, StreamOptions
-from rich.console import Console
-from rich.table import Table
 
 from tests.polyglot.languages import LANGUAGES, ROOT
 
 from .events import CONFIG, events
-from .load import ServerProcess
+from .implementations import SERVE
+from .server_process import ServerProcess
+from .tables import Table, counted
 
 EVENTS = 5_000
 WAYS = ("coalesced", "one_a_message", "one_at_a_time")
 """Gathered into messages by the stream; each in a message of its own, without waiting; each when the
 one before is answered."""
 _WITHIN_S = 300
-_SERVE = (
-    *("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0"),
-    *("--admin-listen", "127.0.0.1:0", "--log-level", "error"),
-)
 
 Rates = dict[str, float]
 
@@ -108,7 +104,7 @@ def measure() -> dict[str, Rates]:
     found = {}
     # The clients start processes of their own, which inherit this: they may use both cores.
     os.sched_setaffinity(0, range(os.cpu_count() or 1))
-    with tempfile.TemporaryDirectory() as directory, ServerProcess(*_SERVE) as sidecar:
+    with tempfile.TemporaryDirectory() as directory, ServerProcess(*SERVE) as sidecar:
         file = Path(directory) / "events.jsonl"
         file.write_bytes(b"".join(event + b"\n" for _, event in events(EVENTS)))
         for language in LANGUAGES:
@@ -120,12 +116,17 @@ def measure() -> dict[str, Rates]:
     return found
 
 
-def show(found: dict[str, Rates], console: Console) -> None:
-    """Print the results as a table."""
-    table = Table(
-        "events a second, by client", "coalesced", "one a message", "one at a time", "coalesced is"
-    )
-    for name, rates in found.items():
-        ratio = rates["coalesced"] / rates["one_at_a_time"]
-        table.add_row(name, *(f"{rates[way]:,.0f}" for way in WAYS), f"{ratio:.0f} times")
-    console.print(table)
+def tables(found: dict[str, Rates]) -> list[Table]:
+    """Return the table of what `measure` returned."""
+    rows = [
+        [name, *(counted(rates[way]) for way in WAYS), f"{rates[WAYS[0]] / rates[WAYS[-1]]:.0f}"]
+        for name, rates in found.items()
+    ]
+    header = [
+        "",
+        "gathered by the client",
+        "one event a message, without waiting",
+        "one event a message, after the previous result",
+        "gathered is so many times as fast",
+    ]
+    return [Table("events a second, by client", header, rows)]

@@ -7,15 +7,17 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ciosidecar import v1
 from grpc import aio
-from rich.console import Console
-from rich.table import Table
 
-from .load import LOAD_CORE, OPTIONS, SERVER_CORE, Figures, ServerProcess
+from .implementations import SERVE
+from .load import OPTIONS, Figures
+from .server_process import LOAD_CORE, SERVER_CORE, ServerProcess
+from .tables import Table, counted
 
 CONCURRENCY = 64
 _CONFIG = b'{"siteID": "site", "apiKey": "key", "apiVersion": "%b"}'
@@ -36,8 +38,7 @@ class NullCustomerio(ServerProcess):
 
     def __init__(self) -> None:
         super().__init__("-m", "tests.bench.null_customerio")
-        if os.cpu_count() != 1:
-            os.sched_setaffinity(self.pid, {LOAD_CORE})
+        os.sched_setaffinity(self.pid, {LOAD_CORE})
 
     @property
     def url(self) -> str:
@@ -45,13 +46,15 @@ class NullCustomerio(ServerProcess):
         return f"http://{self.address}"
 
 
-def sidecar(null: NullCustomerio, *flags: str) -> ServerProcess:
+def sidecar(
+    null: NullCustomerio,
+    *flags: str,
+    python: str | Path = sys.executable,
+    environment: Mapping[str, str] | None = None,
+) -> ServerProcess:
     """Start a sidecar that delivers to the null server."""
-    command = (
-        *("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0", "--log-level=error"),
-        *("--admin-listen", "127.0.0.1:0"),
-    )
-    return ServerProcess(*command, "--customerio-url", null.url, *flags)
+    command = (*SERVE, "--customerio-url", null.url, *flags)
+    return ServerProcess(*command, python=python, environment=environment)
 
 
 async def deliver(
@@ -174,30 +177,37 @@ def quantiles_ms(seconds: Sequence[float]) -> dict[str, float]:
     return {"p50": cuts[49] * 1e3, "p99": cuts[98] * 1e3}
 
 
-def show(found: dict[str, Any], console: Console) -> None:
-    """Print the results as a table."""
+def tables(found: dict[str, Any]) -> list[Table]:
+    """Return the table of what `measure` returned."""
     v1_figures, v2_figures, sustained = found["v1"], found["v2"], found["sustained"]
-    table = Table("delivery to a server that does nothing", "CPU, µs", "a second")
-    table.add_row(
-        "client library alone, a request",
-        f"{v1_figures['raw_cpu_us']:.0f}",
-        f"{v1_figures['raw_requests_per_s']:,.0f}",
-    )
-    table.add_row(
-        "v1, an event",
-        f"{v1_figures['delivery_cpu_us']:.0f}",
-        f"{v1_figures['delivery_requests_per_s']:,.0f}",
-    )
-    table.add_row(
-        "v2, an event",
-        f"{v2_figures['delivery_cpu_us']:.1f}",
-        f"{v2_figures['events_per_s']:,.0f}",
-    )
-    console.print(table)
-    console.print(f"v1 delivery takes {v1_figures['ratio']:.2f} times the CPU of the library alone")
+    rows = [
+        [
+            "the library alone, one request",
+            f"{v1_figures['raw_cpu_us']:.0f}",
+            counted(v1_figures["raw_requests_per_s"]),
+        ],
+        [
+            "Track API v1, one event: gRPC, transform, ordering, one request, result",
+            f"{v1_figures['delivery_cpu_us']:.0f}",
+            counted(v1_figures["delivery_requests_per_s"]),
+        ],
+        [
+            "Track API v2, one event",
+            f"{v2_figures['delivery_cpu_us']:.1f}",
+            counted(v2_figures["events_per_s"]),
+        ],
+    ]
     first, last = sustained["first_quarter_ms"], sustained["last_quarter_ms"]
-    console.print(
-        f"{sustained['requests_per_s']:.0f} requests a second for 20 s take"
-        f" {sustained['server_load']:.0%} of a core; a batch of ten takes {first['p50']:.1f} ms"
-        f" (p99 {first['p99']:.1f}) at first and {last['p50']:.1f} ms (p99 {last['p99']:.1f}) at last"
+    sustained_words = (
+        f"{sustained['requests_per_s']:.0f} requests a second for 20 s, just below the default rate, take"
+        f" {sustained['server_load']:.0%} of a core. A batch of ten takes {first['p50']:.1f} ms (99 % within"
+        f" {first['p99']:.1f} ms) in the first quarter, and {last['p50']:.1f} ms ({last['p99']:.1f} ms) in the"
+        " last."
     )
+    notes = [
+        f"v1 takes {v1_figures['ratio']:.2f} times the CPU of the library alone (median of pairs).",
+        sustained_words,
+    ]
+    return [
+        Table("delivery to a server that answers at once", ["", "CPU, µs", "a second"], rows, notes)
+    ]

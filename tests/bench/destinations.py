@@ -9,13 +9,13 @@ from typing import Any
 
 from ciosidecar import v1
 from grpc import aio
-from rich.console import Console
-from rich.table import Table
 
 from tests.fake_customerio import nobody
 
 from .delivery import quantiles_ms
-from .load import LOAD_CORE, OPTIONS, ServerProcess
+from .load import OPTIONS
+from .server_process import LOAD_CORE, ServerProcess
+from .tables import Table
 
 GOOD = 97
 BAD = ("down", "refused", "slow")
@@ -56,8 +56,7 @@ async def run(
         ServerProcess("-m", "tests.bench.null_customerio", "--uneven") as customerio,
         nobody() as closed,
     ):
-        if os.cpu_count() != 1:
-            os.sched_setaffinity(customerio.pid, {LOAD_CORE})
+        os.sched_setaffinity(customerio.pid, {LOAD_CORE})
         with ServerProcess(
             *("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0", "--log-level=error"),
             *("--admin-listen", "127.0.0.1:0"),
@@ -162,24 +161,29 @@ async def _compare(
     }
 
 
-def show(found: dict[str, Any], console: Console) -> None:
-    """Print the results as a table."""
-    table = Table("97 good destinations", "events a second", "p50, ms", "p99, ms")
-    for name, label in (("without", "alone"), ("with", "beside one down, one refused, one slow")):
-        one = found[name]
-        table.add_row(label, f"{one['events_per_s']:.0f}", f"{one['p50']:.1f}", f"{one['p99']:.1f}")
-    console.print(table)
+def tables(found: dict[str, Any]) -> list[Table]:
+    """Return the table of what `measure` returned."""
+    cases = {"without": "alone", "with": "beside one down, one refused, one slow"}
+    return [_table("97 good destinations", found, cases)]
 
 
-def show_troubles(found: dict[str, Any], console: Console) -> None:
-    """Print the results as a table, with the share of the rate and the factor of the latency."""
-    table = Table("20 good destinations of a hundred", "events a second", "p50, ms", "p99, ms")
-    for name, label in (("all_good", "all good"), ("in_trouble", "ten in each kind of trouble")):
-        one = found[name]
-        table.add_row(label, f"{one['events_per_s']:.1f}", f"{one['p50']:.1f}", f"{one['p99']:.1f}")
-    console.print(table)
+def troubles_tables(found: dict[str, Any]) -> list[Table]:
+    """Return the table of what `measure_troubles` returned, with the share of the rate and the factor of the wait."""
     before, beside = found["all_good"], found["in_trouble"]
-    console.print(
-        f"{beside['events_per_s'] / before['events_per_s']:.1%} of the rate,"
-        f" {beside['p99'] / before['p99']:.2f} times the p99"
+    note = (
+        f"Beside the eighty in trouble: {beside['events_per_s'] / before['events_per_s']:.1%} of the rate, and"
+        f" {beside['p99'] / before['p99']:.2f} times the 99th percentile."
     )
+    cases = {"all_good": "all good", "in_trouble": "ten in each kind of trouble"}
+    return [_table("20 good destinations of a hundred", found, cases, (note,))]
+
+
+def _table(
+    title: str, found: dict[str, Any], cases: dict[str, str], notes: Sequence[str] = ()
+) -> Table:
+    rows = []
+    for name, label in cases.items():
+        one = found[name]
+        rows.append([label, f"{one['events_per_s']:.1f}", f"{one['p50']:.1f}", f"{one['p99']:.1f}"])
+    header = ["", "events a second", "median, ms", "99th percentile, ms"]
+    return Table(title, header, rows, notes)

@@ -10,7 +10,8 @@ from ciosidecar import v1
 from grpc import aio
 
 from .events import CONFIG, events
-from .load import LOAD_CORE, OPTIONS, batches
+from .load import OPTIONS, batches
+from .server_process import take_load_core
 
 
 async def flood(stub: Any, message: v1.TransformStreamRequest) -> None:
@@ -41,8 +42,7 @@ def large_events() -> v1.Batch:
 
 async def main(address: str, kind: str) -> None:
     """Run two such callers, with many events or with large ones."""
-    if len(os.sched_getaffinity(0)) > 1:
-        os.sched_setaffinity(0, {LOAD_CORE})
+    take_load_core()
     os.nice(19)  # who measures beside it must not wait for it
     huge = large_events() if kind == "large" else many_events()
     async with aio.insecure_channel(address, options=OPTIONS) as channel:

@@ -1,25 +1,20 @@
-"""A server in its own process and the load on it from this process, each on its own core."""
+"""The load on a server, from this process."""
 
 import asyncio
 import contextlib
-import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from ciosidecar import AsyncClient, Client, v1
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from .events import CONFIG
+from .server_process import ServerProcess
 
-SERVER_CORE, LOAD_CORE = 0, 1
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
@@ -40,42 +35,6 @@ class Figures:
         return self.server_cpu_s / self.events * 1e6
 
 
-class ServerProcess:
-    """A server process that prints a ready line, on its own core."""
-
-    def __init__(self, *command: str) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        if len(os.sched_getaffinity(0)) > 1:
-            os.sched_setaffinity(self._process.pid, {SERVER_CORE})
-        self.pid = self._process.pid
-        assert self._process.stdout is not None
-        self.address: str = json.loads(self._process.stdout.readline())["listen"][0]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        fault: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.terminate()
-        self._process.communicate(timeout=20)
-
-    def cpu_s(self) -> float:
-        """Return the CPU time of all threads so far, in nanoseconds unlike utime and stime."""
-        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
-        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
-
-    def memory_bytes(self) -> int:
-        """Return the resident memory."""
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 def batches(events: Sequence[bytes], size: int) -> list[v1.Batch]:
     """Return the events in batches of a size."""
     return [
@@ -88,6 +47,19 @@ def batches(events: Sequence[bytes], size: int) -> list[v1.Batch]:
     ]
 
 
+class Measured:
+    """The wall time and the server's CPU time since this object was made."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self._server = server
+        self._cpu_s, self._start = server.cpu_s(), time.perf_counter()
+
+    def figures(self, events: int) -> Figures:
+        """Return the figures of so many events, up to now."""
+        wall_s = time.perf_counter() - self._start
+        return Figures(events, wall_s, self._server.cpu_s() - self._cpu_s)
+
+
 async def stream(
     server: ServerProcess,
     events: Sequence[bytes],
@@ -95,36 +67,70 @@ async def stream(
     rounds: int,
     config: bytes = CONFIG,
 ) -> Figures:
-    """Send all events over one stream, with a few messages unanswered."""
-    messages = [v1.TransformStreamRequest(batch=batch) for batch in batches(events, size)]
+    """Send all events over one stream, with a few messages unanswered.
+
+    Raises:
+        RuntimeError: Not every event was transformed.
+    """
+    messages = [v1.TransformStreamRequest(batch=batch) for batch in batches(events, size)] * rounds
+    declared = [v1.Destination(reference_id=1, config_json=config)]
     async with aio.insecure_channel(server.address, options=OPTIONS) as channel:
-        call = v1.SidecarServiceStub(channel).TransformStream()
-        opening = v1.OpenStream(
-            destinations=[v1.Destination(reference_id=1, config_json=config)],
-            max_receive_bytes=1 << 26,
+        return await exchange(
+            server, channel, declared, messages, len(events) * rounds, max(4, 64 // size)
         )
-        await call.write(v1.TransformStreamRequest(open=opening))
-        await call.read()
-        free_places = asyncio.Semaphore(max(4, 64 // size))
 
-        async def send() -> None:
-            for _ in range(rounds):
-                for message in messages:
-                    await free_places.acquire()
-                    await call.write(message)
 
-        cpu, start = server.cpu_s(), time.perf_counter()
-        sending = asyncio.ensure_future(send())
-        left = len(messages) * rounds
-        while left:
-            response: Any = await call.read()
-            if response.results.batch_complete:
-                left -= 1
-                free_places.release()
-        await sending
-        figures = Figures(len(events) * rounds, time.perf_counter() - start, server.cpu_s() - cpu)
-        await call.done_writing()
-        return figures
+async def opened(stub: Any, destinations: Sequence[v1.Destination]) -> Any:
+    """Return a stream with its destinations declared, which takes large messages."""
+    call = stub.TransformStream()
+    opening = v1.OpenStream(destinations=destinations, max_receive_bytes=1 << 26)
+    await call.write(v1.TransformStreamRequest(open=opening))
+    await call.read()
+    return call
+
+
+async def exchange(
+    server: ServerProcess,
+    channel: aio.Channel,
+    destinations: Sequence[v1.Destination],
+    messages: Sequence[v1.TransformStreamRequest],
+    events: int,
+    unanswered: int = 4,
+) -> Figures:
+    """Send messages over one stream, so many of them unanswered at most, and read all results.
+
+    Raises:
+        RuntimeError: Not every event was transformed.
+    """
+    call = await opened(v1.SidecarServiceStub(channel), destinations)
+    free_places = asyncio.Semaphore(unanswered)
+
+    async def send() -> None:
+        for message in messages:
+            await free_places.acquire()
+            await call.write(message)
+
+    measured = Measured(server)
+    sending = asyncio.ensure_future(send())
+    left = len(messages)
+    transformed = 0
+    while left:
+        response: Any = await call.read()
+        transformed += sum(status == 200 for status in response.results.statuses)
+        if response.results.batch_complete:
+            left -= 1
+            free_places.release()
+    await sending
+    figures = measured.figures(events)
+    await call.done_writing()
+    require_all(transformed, figures)
+    return figures
+
+
+def require_all(transformed: int, figures: Figures) -> None:
+    """Raise RuntimeError unless as many events were transformed as were sent."""
+    if transformed != figures.events:
+        raise RuntimeError(f"{transformed} of {figures.events} events were transformed")
 
 
 async def one_at_a_time(server: ServerProcess, events: Sequence[bytes], callers: int) -> Figures:
@@ -254,9 +260,19 @@ async def beside_bad_peers(
     return alone, beside
 
 
-async def unary(server: ServerProcess, events: Sequence[bytes], size: int, rounds: int) -> Figures:
-    """All events by unary calls, so many a message, a few calls at once."""
-    destination = v1.Destination(reference_id=1, config_json=CONFIG)
+async def unary(
+    server: ServerProcess,
+    events: Sequence[bytes],
+    size: int,
+    rounds: int,
+    config: bytes = CONFIG,
+) -> Figures:
+    """Send all events by unary calls of a size, with four calls at once.
+
+    Raises:
+        RuntimeError: Not every event was transformed.
+    """
+    destination = v1.Destination(reference_id=1, config_json=config)
     requests = [
         v1.TransformRequest(destinations=[destination], batch=batch)
         for batch in batches(events, size)
@@ -264,11 +280,16 @@ async def unary(server: ServerProcess, events: Sequence[bytes], size: int, round
     async with aio.insecure_channel(server.address, options=OPTIONS) as channel:
         stub = v1.SidecarServiceStub(channel)
         waiting = iter(requests)
+        transformed = 0
 
         async def caller() -> None:
+            nonlocal transformed
             for request in waiting:
-                await stub.Transform(request)
+                response: Any = await stub.Transform(request)
+                transformed += sum(status == 200 for status in response.results.statuses)
 
         cpu, start = server.cpu_s(), time.perf_counter()
         await asyncio.gather(*(caller() for _ in range(4)))
-        return Figures(len(events) * rounds, time.perf_counter() - start, server.cpu_s() - cpu)
+        figures = Figures(len(events) * rounds, time.perf_counter() - start, server.cpu_s() - cpu)
+    require_all(transformed, figures)
+    return figures

@@ -1,23 +1,18 @@
 """Each kind of load that the bench sends works with the server as it is: a few events of each, nothing measured."""
 
-import subprocess
-import sys
-
 import pytest
 
 from tests.bench import delivery, destinations, load
 from tests.bench.events import events
+from tests.bench.implementations import ECHO, SERVE
+from tests.bench.server_process import ServerProcess
 
-SERVE = (
-    *("-m", "ciosidecar_server", "serve", "--listen", "127.0.0.1:0"),
-    *("--admin-listen", "127.0.0.1:0", "--log-level", "error"),
-)
 MIX = [event for _, event in events(200)]
 
 
 async def test_a_stream_and_unary_calls() -> None:
     """Every event of the mix is answered."""
-    with load.ServerProcess(*SERVE) as server:
+    with ServerProcess(*SERVE) as server:
         for drive in (load.stream, load.unary):
             figures = await drive(server, MIX, 10, 2)
             assert figures.events == 400
@@ -28,7 +23,7 @@ async def test_a_stream_and_unary_calls() -> None:
 
 async def test_the_echo_answers_the_same_load() -> None:
     """The echo that ratios refer to understands the contract of today."""
-    with load.ServerProcess("-m", "tests.bench.echo_server") as echo:
+    with ServerProcess(*ECHO) as echo:
         for drive in (load.stream, load.unary):
             assert (await drive(echo, MIX, 10, 1)).events == 200
 
@@ -46,16 +41,3 @@ async def test_destinations_good_and_bad() -> None:
     configs = destinations.configs(destinations.BAD, good=3)
     figures = await destinations.run(configs, good=3, per_destination_s=50, seconds=0.1)
     assert figures["events_per_s"] > 0
-
-
-def test_an_unknown_part_is_named() -> None:
-    """A part that does not exist is an error of usage."""
-    run = subprocess.run(
-        [sys.executable, "-m", "tests.bench", "nothing"],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert run.returncode == 2
-    assert "there is no nothing" in run.stderr

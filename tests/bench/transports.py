@@ -10,7 +10,6 @@ project does not use are httpx-aiohttp, pyreqwest, httpx2 and niquests.
 import argparse
 import asyncio
 import importlib
-import os
 import statistics
 import time
 import urllib.request
@@ -26,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from yarl import URL
 
-from .load import LOAD_CORE, ServerProcess
+from .server_process import ServerProcess, take_load_core
 
 CONNECTIONS = (1, 8, 32, 100)
 BODY = b'{"name":"Order Completed","data":{"products":"' + b"x" * 292 + b'"}}'
@@ -157,8 +156,7 @@ async def main() -> None:
     options.add_argument("names", nargs="*", metavar="NAME")
     chosen = options.parse_args()
     makers = {n: m for n, m in clients().items() if not chosen.names or n in chosen.names}
-    if len(os.sched_getaffinity(0)) > 1:
-        os.sched_setaffinity(0, {LOAD_CORE})
+    take_load_core()
     found: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
     absent = set()
     with ServerProcess("-m", "tests.bench.null_customerio") as server:

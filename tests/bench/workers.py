@@ -15,10 +15,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from ciosidecar import AsyncClient, AsyncStream, StreamOptions
-from rich.console import Console
-from rich.table import Table
 
 from .events import CONFIG, events
+from .tables import Table
 
 STREAMS = 8
 EVENTS_OF_A_STREAM = 2_000
@@ -144,16 +143,17 @@ async def measure(runs: int = RUNS) -> dict[str, Any]:
     }
 
 
-def show(found: dict[str, Any], console: Console) -> None:
-    """Print the results as a table."""
-    table = Table("eight streams over", "server CPU, µs an event: lowest", "median")
+def tables(found: dict[str, Any]) -> list[Table]:
+    """Return the table of what `measure` returned."""
+    rows = []
     for name, cpu in found["cpu_us"].items():
-        words = f"{name} worker{'s' if name != '1' else ''}"
-        table.add_row(words, f"{cpu['lowest']:.1f}", f"{cpu['median']:.1f}")
-    console.print(table)
+        words = "one server" if name == "1" else f"{name} workers"
+        rows.append([words, f"{cpu['lowest']:.1f}", f"{cpu['median']:.1f}"])
     ratio = found["ratio"]
-    console.print(
-        f"two workers take {ratio['of_lowest']:.3f} times the CPU (lowest), {ratio['of_medians']:.3f} (medians),"
-        f" {ratio['median_of_pairs']:.3f} (median of pairs);"
-        f" events by worker: {found['events_by_worker'][-1]}"
+    shares = ", ".join(f"{count:,}" for count in found["events_by_worker"][-1].values())
+    note = (
+        f"Two workers take {ratio['of_lowest']:.2f} times the CPU of one server (lowest), {ratio['of_medians']:.2f}"
+        f" (medians), {ratio['median_of_pairs']:.2f} (median of pairs). Their shares of the events: {shares}."
     )
+    header = ["eight streams over", "server CPU, µs an event: lowest", "median"]
+    return [Table("workers", header, rows, (note,))]

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from ciosidecar_transform import native
 
 from tests.processes import run, server
 
@@ -94,9 +95,11 @@ def test_help_teaches(arguments: tuple[str, ...], words: tuple[str, ...]) -> Non
 
 
 def test_version() -> None:
-    """--version prints the release, and the versions of what decides how it behaves."""
+    """--version prints the release, the versions of what decides how it behaves, and the implementation."""
     done = run("--version")
     python = platform.python_version()
     wire = f"grpcio {version('grpcio')}, protobuf {version('protobuf')}"
-    expected = f"ciosidecar 0.1.0 (Python {python}, {wire})"
-    assert (done.returncode, done.stdout.decode().strip()) == (0, expected)
+    speed = "compiled" if native.module else f"pure Python: {native.reason}"
+    expected = f"ciosidecar 0.1.0 (Python {python}, {wire}), {speed}"
+    # The line is broken at the width of the terminal.
+    assert (done.returncode, done.stdout.decode().split()) == (0, expected.split())

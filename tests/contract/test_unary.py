@@ -10,6 +10,7 @@ import pytest
 from ciosidecar import read_results, v1
 from ciosidecar_server.app import SERVICE_NAME, Sidecar
 from ciosidecar_server.settings import Settings
+from ciosidecar_transform import native
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
@@ -55,12 +56,13 @@ async def test_transform_refuses_a_batch_that_is_too_large(connect: Any) -> None
 
 
 async def test_capabilities(stub: Stub) -> None:
-    """Versions, API versions, event types: what a caller asks once."""
+    """Versions, API versions, event types, the implementation: what a caller asks once."""
     found: Any = await stub.GetCapabilities(v1.GetCapabilitiesRequest())
     assert found.protocol_version == "ciosidecar.v1"
     both = [v1.ApiVersion.API_VERSION_V1, v1.ApiVersion.API_VERSION_V2]
     assert list(found.api_versions) == both
     assert set(found.features) == {v1.Feature.FEATURE_DELIVERY, v1.Feature.FEATURE_PROBE}
+    assert found.implementation == native.implementation()
     assert set(found.event_types) >= {"identify", "track", "page", "screen", "alias", "group"}
 
 

@@ -5,10 +5,12 @@ import gc
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from ciosidecar import v1
 from ciosidecar_server.delivery.dispatcher import Dispatcher
 from ciosidecar_server.delivery.observer import MessageTrace
+from ciosidecar_server.rpc.codec import choose_codec
 from ciosidecar_server.rpc.counting import DestinationLabel
 from ciosidecar_server.rpc.decoding import RejectedItem
 from ciosidecar_server.rpc.delivery_batch import DeliveryBatch
@@ -17,6 +19,8 @@ from ciosidecar_server.rpc.delivery_worker import DeliveryWorker
 from ciosidecar_server.rpc.destinations import KnownDestinations
 from ciosidecar_server.rpc.flow_control import FlowControl
 from ciosidecar_server.rpc.observer import NoRpcObserver
+from ciosidecar_server.rpc.request_message import ProtobufBatch
+from ciosidecar_server.rpc.results_message import EncodedResults
 from ciosidecar_server.rpc.tap import NoItemTap, StreamTap
 from ciosidecar_server.rpc.worker import Output
 from ciosidecar_server.server_destinations import ServerDestinations
@@ -35,10 +39,10 @@ class SlowReader:
         self.writing = asyncio.Event()
         self.reads = asyncio.Event()
 
-    async def write(self, response: v1.TransformStreamResponse) -> None:
+    async def write(self, response: EncodedResults) -> None:
         self.writing.set()
         await self.reads.wait()
-        self.results.append(response.results)
+        self.results.append(v1.TransformStreamResponse.FromString(response.data).results)
 
 
 def answer(batch: DeliveryBatch, position: int) -> None:
@@ -48,8 +52,8 @@ def answer(batch: DeliveryBatch, position: int) -> None:
 
 @asynccontextmanager
 async def worker_of(
-    write: Callable[[v1.TransformStreamResponse], Awaitable[None]],
-) -> AsyncIterator[DeliveryWorker[v1.TransformStreamResponse]]:
+    write: Callable[[EncodedResults], Awaitable[None]],
+) -> AsyncIterator[DeliveryWorker]:
     """The worker of a stream that nothing limits."""
     settings = Settings()
     dispatcher = Dispatcher(settings)
@@ -58,7 +62,7 @@ async def worker_of(
         KnownDestinations(10, ServerDestinations(settings)),
         settings,
         v1.DeliveryOptions(),
-        Output(v1.TransformStreamResponse, write),
+        Output(partial(choose_codec().new_results, v1.TransformStreamResponse), write),
         FlowControl.unlimited(),
         NoRpcObserver(),
         StreamTap(NoItemTap()),
@@ -75,7 +79,9 @@ async def test_a_batch_that_completes_while_another_is_written_ends_once() -> No
     reader = SlowReader()
     async with worker_of(reader.write) as worker:
         first, second = (
-            worker.begin(v1.Batch(batch_id=number, items=[v1.BatchItem()] * 2), MessageTrace())
+            worker.begin(
+                ProtobufBatch(v1.Batch(batch_id=number, items=[v1.BatchItem()] * 2)), MessageTrace()
+            )
             for number in (1, 2)
         )
         answer(first, 0)
@@ -86,7 +92,9 @@ async def test_a_batch_that_completes_while_another_is_written_ends_once() -> No
         reader.reads.set()
         await asyncio.wait_for(worker.finish(), WITHIN_S)
         # What would be written again is written with the results of a third batch.
-        third = worker.begin(v1.Batch(batch_id=3, items=[v1.BatchItem()]), MessageTrace())
+        third = worker.begin(
+            ProtobufBatch(v1.Batch(batch_id=3, items=[v1.BatchItem()])), MessageTrace()
+        )
         answer(third, 0)
         await asyncio.wait_for(worker.finish(), WITHIN_S)
     assert [
@@ -99,13 +107,15 @@ async def test_a_batch_is_freed_once_it_is_written() -> None:
     held = weakref.WeakSet[DeliveryBatch]()
     held_at_each: list[int] = []
 
-    async def write(_: v1.TransformStreamResponse) -> None:
+    async def write(_: EncodedResults) -> None:
         gc.collect()
         held_at_each.append(len(held))
 
     async with worker_of(write) as worker:
         for number in range(5):
-            batch = worker.begin(v1.Batch(batch_id=number, items=[v1.BatchItem()]), MessageTrace())
+            batch = worker.begin(
+                ProtobufBatch(v1.Batch(batch_id=number, items=[v1.BatchItem()])), MessageTrace()
+            )
             held.add(batch)
             answer(batch, 0)
         del batch

@@ -12,6 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "deploy" / "docker" / "Dockerfile"
 BUILD_WITHIN_S = 300
+# Where Rust is, by default: the image's is elsewhere.
+RUST = {"RUSTUP_HOME": "~/.rustup", "CARGO_HOME": "~/.cargo"}
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,14 @@ class Image:
                 self._run(each.value)
 
     def _copy(self, words: list[str]) -> None:
+        if words[0].startswith("--from=rust:"):
+            return  # this machine has its own
         *sources, target = words
         for source in sources:
             found, to = self._context / source, self.here(str(Path(self._directory, target)))
             if found.is_dir():
                 shutil.copytree(
-                    found, to, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+                    found, to, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info", "target")
                 )
             else:
                 to.mkdir(parents=True, exist_ok=True)
@@ -103,12 +107,20 @@ class Image:
         own = {
             name: value.replace("/src", str(self.here("/src")))
             for name, value in self.environment.items()
+            if name not in RUST
         }
-        path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+        cargo = Path(shutil.which("cargo") or "/nowhere").parent
+        path = f"{Path(sys.executable).parent}:{cargo}:/usr/bin:/bin"
+        rust = {
+            name: os.environ.get(name, str(Path(folder).expanduser()))
+            for name, folder in RUST.items()
+        }
+        # Crates that `make setup` has compiled are not compiled again.
+        rust["CARGO_TARGET_DIR"] = str(ROOT / "server" / "native" / "target")
         done = subprocess.run(
             ["/bin/sh", "-c", command],
             cwd=self.here(self._directory),
-            env=mine | {"PATH": path, "HOME": str(self.folder)} | own,
+            env=mine | {"PATH": path, "HOME": str(self.folder)} | rust | own,
             capture_output=True,
             text=True,
             timeout=BUILD_WITHIN_S,

@@ -20,7 +20,13 @@ from tests.deploy.dockerfile import DOCKERFILE, ROOT, Image, stages, the_only
 from tests.packages.isolated import give_up, require_index
 
 BUILD, FINAL = stages()
-OWN = {"ciosidecar", "ciosidecar-transform", "ciosidecar-server", "ciosidecar-sandbox"}
+OWN = {
+    "ciosidecar",
+    "ciosidecar-native",
+    "ciosidecar-sandbox",
+    "ciosidecar-server",
+    "ciosidecar-transform",
+}
 TIMEOUT_S = 60
 pytestmark = pytest.mark.timeout(400)
 
@@ -57,7 +63,10 @@ def test_hadolint_finds_nothing() -> None:
 def test_the_image_has_what_orchestrators_expect() -> None:
     """A version of the base, a user by number, exec form throughout, and a signal that is handled."""
     for stage in (BUILD, FINAL):
-        assert re.fullmatch(r"python:3\.\d+-slim-\w+( AS \w+)?", stage[0].value), stage[0]
+        assert re.fullmatch(r"python:3\.\d+(-slim)?-\w+( AS \w+)?", stage[0].value), stage[0]
+    # The same Python and the same C library, or what the first makes would not run in the last.
+    assert BUILD[0].value.removesuffix(" AS build") == FINAL[0].value.replace("-slim", "")
+    assert "-slim-" in FINAL[0].value
     user, _, group = the_only(FINAL, "USER").value.partition(":")
     assert int(user) == int(group) >= 10_000
     assert the_only(FINAL, "STOPSIGNAL").value == "SIGTERM"

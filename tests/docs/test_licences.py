@@ -20,13 +20,17 @@ def listed(title: str) -> dict[str, str]:
 
 
 def test_the_page_lists_what_is_installed() -> None:
-    """With the versions of the image's file of hashes, go.mod, package.json and pom.xml."""
+    """With the versions of the image's file of hashes, Cargo.toml, go.mod, package.json and pom.xml."""
     hashed = (ROOT / "deploy" / "docker" / "requirements.txt").read_text()
     pins = re.findall(r"^([a-z0-9.-]+)==([^ ]+)(.*) \\$", hashed, re.MULTILINE)
     # What older releases of Python need is not installed.
     image = {name: version for name, version, marker in pins if "python_full" not in marker}
     page = {name.replace("_", "-"): version for name, version in listed("Python").items()}
     assert page == image, "run make licences"
+    crates = (ROOT / "server" / "native" / "Cargo.toml").read_text()
+    pinned = dict(re.findall(r'^([a-z0-9_-]+) = .*"=([0-9.]+)"', crates, re.MULTILINE))
+    assert pinned
+    assert pinned.items() <= listed("Rust").items(), "run make licences"
     go = (ROOT / "client" / "go" / "go.mod").read_text()
     required = dict(re.findall(r"^\t(?:require )?(\S+) v(\S+)", go, re.MULTILINE))
     assert listed("Go").items() <= required.items()

@@ -6,6 +6,7 @@ The results are appended to .mutants/, so that a run that was ended goes on wher
 that survived without an explanation, and `--map` renews the map of lines and tests.
 """
 
+import os
 import sys
 from importlib.util import find_spec
 
@@ -28,6 +29,8 @@ def main() -> int:
     if find_spec("cosmic_ray") is None:
         print("There is no cosmic-ray in this Python: make mutants installs it.", file=sys.stderr)
         return 2
+    # What is compiled would stand in for the lines that are changed.
+    os.environ["CIOSIDECAR_NATIVE"] = "never"
     from .run import run  # noqa: PLC0415 - it imports cosmic-ray
 
     return run(options)

@@ -16,8 +16,9 @@ LIMIT_S = 200
 def run(
     *command: str | Path, cwd: Path | None = None, limit_s: float = LIMIT_S, **further: str
 ) -> subprocess.CompletedProcess[str]:
-    """A program from start to end, without the repository's constraints."""
-    environment = {name: value for name, value in os.environ.items() if name != "PIP_CONSTRAINT"}
+    """A program from start to end, without the repository's constraints and choice of an implementation."""
+    own = ("PIP_CONSTRAINT", "CIOSIDECAR_NATIVE")
+    environment = {name: value for name, value in os.environ.items() if name not in own}
     return subprocess.run(
         list(map(str, command)),
         cwd=cwd,

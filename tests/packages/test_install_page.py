@@ -68,18 +68,34 @@ def follow(title: str, checkout: Path, folder: Path, **further: str) -> str:
     """Enter the commands of a section in a folder. Returns what they printed."""
     (commands,) = re.findall(r"```sh\n(.*?)```", section(title), re.DOTALL)
     script = "set -e\n" + commands.replace("CHECKOUT", str(checkout))
+    # Crates that `make setup` has compiled are not compiled again.
+    further["CARGO_TARGET_DIR"] = str(ROOT / "server" / "native" / "target")
     done = run("sh", "-c", script, cwd=folder, limit_s=STEP_WITHIN_S, **further)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return done.stdout
 
 
-def test_the_sidecar(checkout: Path, tmp_path: Path) -> None:
-    """The command runs, with the sandbox."""
+@pytest.fixture(scope="module")
+def sidecar(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder in which the commands for the sidecar were entered, and what they printed."""
     require_index()
-    said = follow("The sidecar", checkout, tmp_path)
+    folder = tmp_path_factory.mktemp("sidecar")
+    return folder, follow("The sidecar", checkout, folder)
+
+
+def test_the_sidecar(sidecar: tuple[Path, str]) -> None:
+    """The command runs, with the sandbox. It says that it is not compiled, and why."""
+    folder, said = sidecar
     assert re.search(r"^ciosidecar \d+\.\d+\.\d+ \(Python ", said, re.MULTILINE)
-    done = run(tmp_path / "venv/bin/ciosidecar", "sandbox", "--help", cwd=tmp_path)
+    assert "pure Python: ciosidecar-native is not installed" in " ".join(said.split())
+    done = run(folder / "venv/bin/ciosidecar", "sandbox", "--help", cwd=folder)
     assert "--fault" in done.stdout
+
+
+def test_the_compiled_package(checkout: Path, sidecar: tuple[Path, str]) -> None:
+    """The command says that it is compiled."""
+    need("cargo")
+    assert follow("The compiled package", checkout, sidecar[0]).rstrip().endswith(", compiled")
 
 
 def test_the_python_client(checkout: Path, tmp_path: Path) -> None:

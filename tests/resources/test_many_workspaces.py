@@ -3,10 +3,12 @@
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 
 from ciosidecar.v1 import service_pb2 as pb
 from ciosidecar_server.delivery.dispatcher import Dispatcher
 from ciosidecar_server.delivery.job import Job
+from ciosidecar_server.rpc.codec import choose_codec
 from ciosidecar_server.rpc.delivery_worker import DeliveryWorker
 from ciosidecar_server.rpc.destinations import KnownDestinations
 from ciosidecar_server.rpc.flow_control import FlowControl
@@ -83,7 +85,7 @@ async def test_a_full_stream_looks_at_its_workspaces_in_turns() -> None:
         KnownDestinations(MANY, ServerDestinations(Settings())),
         Settings(),
         pb.DeliveryOptions(),
-        Collected(pb.DeliverResponse, 1_000).output,
+        Collected(partial(choose_codec().new_results, pb.DeliverResponse), 1_000).output,
         flow,
         NoRpcObserver(),
         StreamTap(NoItemTap()),

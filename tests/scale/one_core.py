@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench import delivery, load
-from tests.bench.__main__ import transform_alone
 from tests.bench.events import events
+from tests.bench.server_process import ServerProcess, take_load_core
+from tests.bench.transform import transform_alone
 
 EVENTS = 20_000
 RUNS = 5
@@ -28,7 +29,7 @@ VERSIONS = (b"v1", b"v2")
 _CONFIG = b'{"siteID": "site", "apiKey": "key", "apiVersion": "%b"}'
 
 
-async def _cpu(server: load.ServerProcess) -> dict[tuple[bytes, str], float]:
+async def _cpu(server: ServerProcess) -> dict[tuple[bytes, str], float]:
     """Measure CPU in µs an event, by API version and kind of call; the median of interleaved runs."""
     mix = [event for _, event in events(EVENTS)]
     runs: dict[tuple[bytes, str], list[float]] = {}
@@ -42,7 +43,7 @@ async def _cpu(server: load.ServerProcess) -> dict[tuple[bytes, str], float]:
     return {case: statistics.median(found) for case, found in runs.items()}
 
 
-async def _memory(server: load.ServerProcess) -> tuple[float, float]:
+async def _memory(server: ServerProcess) -> tuple[float, float]:
     """Measure the memory of a server without streams in MB, and that of each open stream in KB."""
     before = server.memory_bytes()
     opening = v1.TransformStreamRequest()
@@ -76,8 +77,7 @@ async def measure() -> tuple[dict[tuple[bytes, str], float], tuple[float, float]
 
 def main() -> None:
     """Measure, and print the table."""
-    if len(os.sched_getaffinity(0)) > 1:
-        os.sched_setaffinity(0, {load.LOAD_CORE})
+    take_load_core()
     loop_us = transform_alone()["mix"]
     cpu, (alone_mb, stream_kb) = uvloop.run(measure())
     loop_us = min(loop_us, transform_alone()["mix"])

@@ -18,7 +18,8 @@ from rich.table import Table
 
 from tests.bench.delivery import NullCustomerio, orders
 from tests.bench.events import events
-from tests.bench.load import OPTIONS, ServerProcess
+from tests.bench.load import OPTIONS
+from tests.bench.server_process import ServerProcess
 from tests.processes import Server, server
 
 DURATION_S = 10.0

@@ -13,6 +13,7 @@ from pathlib import Path
 import grpc
 import pytest
 from ciosidecar import v1
+from ciosidecar_transform import native
 
 from tests.delivery.caller import CONFIG, track
 from tests.fake_customerio import HOLD, WITHIN_S, Reply, fake_customerio, nobody
@@ -33,6 +34,8 @@ async def test_the_start_and_the_drain() -> None:
     assert started["version"] == running.ready_line["version"]
     assert started["listen"] == running.addresses
     assert {"python", "grpc", "protobuf", "protocol"} <= started.keys()
+    assert started["implementation"] == native.implementation()
+    assert started.get("implementation_reason", "") == native.reason
     assert started["settings"].pop("admin_listen") == "127.0.0.1:0"
     assert started["settings"] == {"listen": ["127.0.0.1:0"], "grace_s": 3.0}
     assert (began["grace_s"], began["streams"]) == (3.0, 0)

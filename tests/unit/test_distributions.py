@@ -1,9 +1,10 @@
-"""The four Python distributions: what each may need, and that nothing goes in a circle."""
+"""The Python distributions: what each may need, and that nothing goes in a circle."""
 
 import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions, requires, version
@@ -11,6 +12,7 @@ from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
+from ciosidecar_transform import native
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
@@ -25,6 +27,7 @@ OPTIONAL = {"ciosidecar-server": {"ciosidecar-sandbox"}}
 REFUSED = ["grpc", "google", "aiohttp", "httpx", "starlette", "uvicorn", "asyncio"]
 IMPORT_ALL = f"""
 import sys
+import tomllib
 class Refuse:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {REFUSED!r}:
@@ -122,6 +125,38 @@ def test_the_transform_needs_msgspec_alone() -> None:
     names = {name for name, _ in modules(PACKAGES["ciosidecar-transform"])}
     assert (done.returncode, done.stderr) == (0, "")
     assert set(done.stdout.split()) == names - {"ciosidecar_transform"}
+
+
+def test_one_module_chooses_the_compiled_package() -> None:
+    """No other imports it, so no distribution requires it; and it requires none."""
+    named = {
+        name
+        for folder in PACKAGES.values()
+        for name, file in modules(folder)
+        if re.search(r"import\w* .*ciosidecar_native", file.read_text(encoding="utf-8"))
+    }
+    assert named == set()
+    chooser = PACKAGES["ciosidecar-transform"] / "native.py"
+    assert "import_module(_NAME)" in chooser.read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "server/native/pyproject.toml").read_text("utf-8"))["project"]
+    assert "dependencies" not in project
+    assert not [name for name in PACKAGES if "ciosidecar-native" in declared(name)]
+
+
+def test_the_compiled_package_is_of_this_release() -> None:
+    """In its own file. Its interface has the number that the transform needs."""
+    folder = ROOT / "server" / "native"
+    crate = tomllib.loads((folder / "Cargo.toml").read_text("utf-8"))
+    assert crate["package"]["version"] == version("ciosidecar-transform")
+    needs = f"const INTERFACE: u32 = {native.INTERFACE};"
+    assert needs in (folder / "src" / "lib.rs").read_text("utf-8")
+    # A version that floats could change what is built from one commit.
+    pins = [
+        need if isinstance(need, str) else need["version"]
+        for need in crate["dependencies"].values()
+    ]
+    assert pins
+    assert all(pin.startswith("=") for pin in pins)
 
 
 def test_the_transform_has_no_clock() -> None:

@@ -183,9 +183,12 @@ type GetCapabilitiesResponse struct {
 	// The features that this server offers beyond transforming.
 	Features []Feature `protobuf:"varint,5,rep,packed,name=features,proto3,enum=ciosidecar.v1.Feature" json:"features,omitempty"`
 	// The limits for callers.
-	Limits        *Limits `protobuf:"bytes,6,opt,name=limits,proto3" json:"limits,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Limits *Limits `protobuf:"bytes,6,opt,name=limits,proto3" json:"limits,omitempty"`
+	// The implementation that the server runs, for people and logs: compiled or python. The results of
+	// both are the same.
+	Implementation string `protobuf:"bytes,7,opt,name=implementation,proto3" json:"implementation,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *GetCapabilitiesResponse) Reset() {
@@ -258,6 +261,13 @@ func (x *GetCapabilitiesResponse) GetLimits() *Limits {
 		return x.Limits
 	}
 	return nil
+}
+
+func (x *GetCapabilitiesResponse) GetImplementation() string {
+	if x != nil {
+		return x.Implementation
+	}
+	return ""
 }
 
 // The limits for callers.
@@ -1373,7 +1383,7 @@ var File_ciosidecar_v1_service_proto protoreflect.FileDescriptor
 const file_ciosidecar_v1_service_proto_rawDesc = "" +
 	"\n" +
 	"\x1bciosidecar/v1/service.proto\x12\rciosidecar.v1\x1a\x1fciosidecar/v1/destination.proto\x1a\x19ciosidecar/v1/event.proto\x1a\x1aciosidecar/v1/result.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\"\x18\n" +
-	"\x16GetCapabilitiesRequest\"\xad\x02\n" +
+	"\x16GetCapabilitiesRequest\"\xd5\x02\n" +
 	"\x17GetCapabilitiesResponse\x12%\n" +
 	"\x0eserver_version\x18\x01 \x01(\tR\rserverVersion\x12)\n" +
 	"\x10protocol_version\x18\x02 \x01(\tR\x0fprotocolVersion\x12<\n" +
@@ -1381,7 +1391,8 @@ const file_ciosidecar_v1_service_proto_rawDesc = "" +
 	"\vevent_types\x18\x04 \x03(\tR\n" +
 	"eventTypes\x122\n" +
 	"\bfeatures\x18\x05 \x03(\x0e2\x16.ciosidecar.v1.FeatureR\bfeatures\x12-\n" +
-	"\x06limits\x18\x06 \x01(\v2\x15.ciosidecar.v1.LimitsR\x06limits\"\x9b\x02\n" +
+	"\x06limits\x18\x06 \x01(\v2\x15.ciosidecar.v1.LimitsR\x06limits\x12&\n" +
+	"\x0eimplementation\x18\a \x01(\tR\x0eimplementation\"\x9b\x02\n" +
 	"\x06Limits\x12(\n" +
 	"\x10max_batch_events\x18\x01 \x01(\x05R\x0emaxBatchEvents\x12*\n" +
 	"\x11max_message_bytes\x18\x02 \x01(\x03R\x0fmaxMessageBytes\x12&\n" +

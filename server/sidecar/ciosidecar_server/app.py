@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ciosidecar.v1 import service_pb2, service_pb2_grpc
+from ciosidecar.v1 import service_pb2
 from grpc import aio
 from grpc_health.v1 import health, health_pb2_grpc
 
@@ -16,6 +16,7 @@ from .delivery.dispatcher import Dispatcher
 from .listening import listen
 from .rate_store.opening import open_rate_store
 from .rpc.authentication import TokenInterceptor
+from .rpc.handlers import add_to_server
 from .rpc.health import HealthService
 from .rpc.message_bytes import MessageBytesInterceptor
 from .rpc.reflection import enable_reflection
@@ -100,7 +101,7 @@ class Sidecar:
             self._telemetry.tap,
         )
         self._admin = Admin(settings, self._telemetry.admin_sources())
-        service_pb2_grpc.add_SidecarServiceServicer_to_server(self._servicer, self._server)
+        add_to_server(self._servicer, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             enable_reflection(self._server, (SERVICE_NAME, health.SERVICE_NAME))

@@ -4,6 +4,7 @@ from hashlib import sha256
 
 from .event import Event, FilledEvent
 from .identifiers import id_text
+from .native import twin
 from .times import UnusableTime, unix_millis
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -32,9 +33,7 @@ def event_id(event: Event, kind: str, name: str, addressed: str, properties: byt
         return None
     if type(event) is FilledEvent:
         properties = event.received_identifiers if kind == "record" else event.received_properties
-    prefix = f"{message_id}\x1f{kind}\x1f{name}\x1f{addressed}\x1f".encode()
-    digest = sha256(prefix + properties)
-    return _ulid(_first_millis(event), digest.digest()[:10])
+    return hashed_ulid(_first_millis(event), message_id, kind, name, addressed, properties)
 
 
 def _first_millis(event: Event) -> int:
@@ -47,6 +46,16 @@ def _first_millis(event: Event) -> int:
         if millis is not None:
             return max(millis, 0)
     return 0
+
+
+@twin
+def hashed_ulid(
+    millis: int, message_id: str, kind: str, name: str, addressed: str, properties: bytes, /
+) -> str:
+    """Return the ULID of a time and of the hash of the other arguments, 26 characters."""
+    prefix = f"{message_id}\x1f{kind}\x1f{name}\x1f{addressed}\x1f".encode()
+    digest = sha256(prefix + properties)
+    return _ulid(millis, digest.digest()[:10])
 
 
 def _ulid(millis: int, entropy: bytes) -> str:

@@ -72,7 +72,8 @@ def email(event: Event) -> str | None:
 def first_email(*places: Raw) -> str | None:
     """Return the first valid `email` member of some JSON objects. Rule 3.2."""
     for raw in places:
-        if raw:
+        # To look for the name takes a tenth of decoding the members. JSON spells a letter as itself or with \\u.
+        if raw and (b'"email"' in (text := bytes(raw)) or b"\\u" in text):
             address = as_email(text_of(members(raw).get("email", ABSENT)))
             if address is not None:
                 return address

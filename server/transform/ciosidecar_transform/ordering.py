@@ -82,18 +82,26 @@ def _event_keys(event: Event, *, by_phone: bool) -> set[OrderingKey]:
 
     Never raises: an identifier that cannot be read has no key, and no request is addressed by it.
     """
-    identifiers: list[str | None] = []
+    # try and not contextlib.suppress, which takes as long as to read an identifier.
+    keys: set[OrderingKey] = set()
     ignored: list[Warning] = []
     for read_identifier in _EVENT_IDENTIFIERS:
-        with contextlib.suppress(EventRejected, RecursionError):
-            identifiers.append(read_identifier(event, ignored))
-    with contextlib.suppress(RecursionError):
-        identifiers.append(email(event))
-        if by_phone:
-            identifiers.append(phone(event))
+        try:
+            identifier = read_identifier(event, ignored)
+        except (EventRejected, RecursionError):
+            continue
+        if identifier is not None:
+            keys.add(person_key(identifier))
+    try:
+        identifier = email(event)
+        if identifier is not None:
+            keys.add(person_key(identifier))
+        if by_phone and (identifier := phone(event)) is not None:
+            keys.add(person_key(identifier))
+    except RecursionError:
+        pass
     if type(event.previous_id) is str:
-        identifiers.append(event.previous_id)
-    keys = {person_key(identifier) for identifier in identifiers if identifier is not None}
+        keys.add(person_key(event.previous_id))
     if event.identifiers:
         with contextlib.suppress(RecursionError):
             keys |= _member_keys(members(event.identifiers))

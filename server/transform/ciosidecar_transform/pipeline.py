@@ -92,7 +92,10 @@ def transform_event(
             reason = destination.filters.reason(event, source_type)
             if reason is not None:
                 return Transformed(_filtered(reason, warnings, event))
-        operation = interpret(RuleContext(event, destination, warnings, now, connection))
+        kind = event.type
+        # The usual spelling, a call early; `interpret` reads any other.
+        rule = (_RULES.get(kind) if type(kind) is str else None) or interpret
+        operation = rule(RuleContext(event, destination, warnings, now, connection))
         write = destination.writers[type(operation)]
         request = write(operation, destination.endpoints, warnings)
     except EventRejected as rejection:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from msgspec import Raw
 
 from .json_text import VastNumber, first_byte, value
+from .native import twin
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
@@ -83,7 +84,8 @@ class UnusableTime(ValueError):
     """A value is present but is no time."""
 
 
-def unix_millis(json_value: object) -> int | None:
+@twin
+def unix_millis(json_value: object, /) -> int | None:
     """Return whole milliseconds since 1970, rounded down, or None if the value is absent. Rule 2.4.
 
     Numbers are read as seconds, milliseconds, microseconds or nanoseconds, depending on their size.

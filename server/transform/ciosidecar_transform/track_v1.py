@@ -6,6 +6,7 @@ from msgspec.json import encode
 
 from .identifiers import in_path, kind_and_value
 from .limits import within_count
+from .native import twin
 from .object_item import update_object
 from .operations import (
     AddDevice,
@@ -44,28 +45,51 @@ def _delete_person(
 
 def send_event(operation: SendEvent, endpoints: Endpoints, _warnings: list[Warning]) -> Request:
     """Write an event. Rule 5.1."""
-    # Joined from slices of the received event: a value that is not parsed cannot be damaged.
-    parts: list[Any] = [
-        b'{"name":',
-        encode(operation.name),
-        b',"type":',
+    person = operation.person
+    body = event_body(
+        operation.name,
         _TYPE[operation.kind],
-        b',"data":',
         operation.data,
-    ]
-    if operation.timestamp is not None:
-        parts.append(b',"timestamp":%d' % operation.timestamp)
-    if operation.event_id is not None:
-        parts.append(b',"id":"%b"' % operation.event_id.encode())
-    if operation.person is None:
-        parts += (b',"anonymous_id":', encode(operation.anonymous_id), b"}")
-        return Request(endpoints.anonymous_event, "/api/v1/events", b"".join(parts))
-    parts.append(b"}")
-    return Request(
-        endpoints.event,
-        f"/api/v1/customers/{in_path(operation.person, 'the user id')}/events",
-        b"".join(parts),
+        operation.timestamp,
+        operation.event_id,
+        operation.anonymous_id if person is None else None,
     )
+    if person is None:
+        return Request(endpoints.anonymous_event, "/api/v1/events", body)
+    path = f"/api/v1/customers/{in_path(person, 'the user id')}/events"
+    return Request(endpoints.event, path, body)
+
+
+@twin
+def event_body(
+    name: str,
+    kind_json: bytes,
+    data: bytes,
+    timestamp: int | None,
+    event_id: str | None,
+    anonymous_id: str | None,
+    /,
+) -> bytes:
+    """Return the body of an event.
+
+    Args:
+        name: The event's name.
+        kind_json: The type of the event, as JSON.
+        data: The properties, as JSON.
+        timestamp: The time of the event, or None to leave it out. Unit: seconds since 1970.
+        event_id: A ULID, or None to leave it out.
+        anonymous_id: What addresses an anonymous profile, or None for a known person.
+    """
+    # Joined from slices of the received event: a value that is not parsed cannot be damaged.
+    parts = [b'{"name":', encode(name), b',"type":', kind_json, b',"data":', data]
+    if timestamp is not None:
+        parts.append(b',"timestamp":%d' % timestamp)
+    if event_id is not None:
+        parts.append(b',"id":"%b"' % event_id.encode())
+    if anonymous_id is not None:
+        parts += (b',"anonymous_id":', encode(anonymous_id))
+    parts.append(b"}")
+    return b"".join(parts)
 
 
 def _add_device(operation: AddDevice, endpoints: Endpoints, _warnings: list[Warning]) -> Request:

@@ -7,6 +7,7 @@ from msgspec.json import encode
 from .identifiers import has_v1_path, kind_and_value
 from .json_text import ABSENT, Raw, members, text_of
 from .limits import within_count
+from .native import twin
 from .object_item import update_object
 from .operations import (
     ADD_RELATIONSHIPS,
@@ -97,24 +98,54 @@ def _delete_person(
 def _send_event(
     operation: SendEvent, endpoints: Endpoints, warnings: list[Warning]
 ) -> Request | SharedItem:
-    # Joined from slices of the received event, as in v1.
-    parts: list[Any] = [
+    if operation.person is None:
+        id_type, identifier = "anonymous_id", operation.anonymous_id or ""
+    else:
+        id_type, identifier = kind_and_value(operation.person)
+    body = event_item(
         _EVENT[operation.kind],
-        encode({"anonymous_id": operation.anonymous_id})
-        if operation.person is None
-        else _identifiers(operation.person),
-        b',"name":',
-        encode(operation.name),
-    ]
-    if operation.event_id is not None:
-        parts.append(b',"id":"%b"' % operation.event_id.encode())
-    if operation.timestamp is not None:
-        parts.append(b',"timestamp":%d' % operation.timestamp)
-    parts += (b',"attributes":', operation.data, b"}")
-    body = b"".join(parts)
+        id_type,
+        identifier,
+        operation.name,
+        operation.event_id,
+        operation.timestamp,
+        operation.data,
+    )
     if len(body) > MAX_ITEM_BYTES and has_v1_path(operation.person):
         return send_event(operation, endpoints, warnings)  # v1 takes 100,000 bytes (rule 10.2)
     return batch_item(endpoints, body, "event")
+
+
+@twin
+def event_item(
+    opening: bytes,
+    id_type: str,
+    identifier: str,
+    name: str,
+    event_id: str | None,
+    timestamp: int | None,
+    data: bytes,
+    /,
+) -> bytes:
+    """Return the item of an event.
+
+    Args:
+        opening: The item up to its identifiers.
+        id_type: The kind of the identifier.
+        identifier: What addresses the person or the anonymous profile.
+        name: The event's name.
+        event_id: A ULID, or None to leave it out.
+        timestamp: The time of the event, or None to leave it out. Unit: seconds since 1970.
+        data: The properties, as JSON.
+    """
+    # Joined from slices of the received event, as in v1.
+    parts = [opening, encode({id_type: identifier}), b',"name":', encode(name)]
+    if event_id is not None:
+        parts.append(b',"id":"%b"' % event_id.encode())
+    if timestamp is not None:
+        parts.append(b',"timestamp":%d' % timestamp)
+    parts += (b',"attributes":', data, b"}")
+    return b"".join(parts)
 
 
 def _add_device(operation: AddDevice, endpoints: Endpoints, _warnings: list[Warning]) -> SharedItem:

@@ -43,7 +43,7 @@ def _leak_for_each_event(size: int) -> None:
     process = module.process_batch
 
     async def leaking(batch: Any, *others: Any) -> None:
-        _held.extend(bytearray(b"x" * size) for _ in batch.items)
+        _held.extend(bytearray(b"x" * size) for _ in range(batch.item_count))
         await process(batch, *others)
 
     module.process_batch = leaking

@@ -102,10 +102,15 @@ class GetCapabilitiesResponse(_message.Message):
     EVENT_TYPES_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
+    IMPLEMENTATION_FIELD_NUMBER: _builtins.int
     server_version: _builtins.str
     """The server's release, for people and logs."""
     protocol_version: _builtins.str
     """The name of the contract: ciosidecar.v1"""
+    implementation: _builtins.str
+    """The implementation that the server runs, for people and logs: compiled or python. The results of
+    both are the same.
+    """
     @_builtins.property
     def api_versions(self) -> _containers.RepeatedScalarFieldContainer[_destination_pb2.ApiVersion.ValueType]:
         """The versions of the Track API that destinations may use."""
@@ -131,10 +136,11 @@ class GetCapabilitiesResponse(_message.Message):
         event_types: _abc.Iterable[_builtins.str] | None = ...,
         features: _abc.Iterable[Global___Feature.ValueType] | None = ...,
         limits: Global___Limits | None = ...,
+        implementation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_versions", b"api_versions", "event_types", b"event_types", "features", b"features", "limits", b"limits", "protocol_version", b"protocol_version", "server_version", b"server_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_versions", b"api_versions", "event_types", b"event_types", "features", b"features", "implementation", b"implementation", "limits", b"limits", "protocol_version", b"protocol_version", "server_version", b"server_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

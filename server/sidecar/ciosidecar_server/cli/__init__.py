@@ -1,10 +1,13 @@
 """The command line. Each command has its own file."""
 
 import os
+import sys
 
 from . import core_dumps
 from .interrupts import end_on_ctrl_c
 from .standard_streams import open_what_is_closed
+
+_EXIT_USAGE = 2
 
 
 def main() -> None:
@@ -16,7 +19,14 @@ def main() -> None:
     # gRPC's core reads this when it is imported. Its notices would be among our lines on stderr.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     end_on_ctrl_c()
-    from .commands import main as commands  # noqa: PLC0415 - needs all of the above
+    try:
+        from .commands import main as commands  # noqa: PLC0415 - needs all of the above
+    except ImportError as problem:
+        # CIOSIDECAR_NATIVE asks for what is not here. `outcome`, which ends commands, cannot be imported then.
+        if problem.name != "ciosidecar_native":
+            raise
+        sys.stderr.write(f"ciosidecar: {problem}\n")
+        sys.exit(_EXIT_USAGE)
 
     commands()
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from ciosidecar.v1 import event_pb2 as pb
+from ciosidecar.v1 import request_pb2
 from ciosidecar_transform import AnyDestination, Outcome
 from ciosidecar_transform.json_text import repair_surrogates
 from ciosidecar_transform.outcomes import ErrorCode, EventRejected, rejected
@@ -14,6 +15,7 @@ from msgspec.json import encode, format
 
 from .counting import DestinationLabel
 from .destinations import KnownDestinations
+from .request_message import Batch, ItemOptions
 from .structs import StructReader, too_large
 
 _TEXTS = {
@@ -41,8 +43,8 @@ _OBJECTS = {
 class _Item(msgspec.Struct, gc=False):
     position: int
     """The position of the item in its batch."""
-    fields: pb.BatchItem
-    """The item as the caller sent it."""
+    fields: ItemOptions
+    """What the caller sent beside the payload."""
     label: DestinationLabel
     """The name of its destination in logs and metrics."""
 
@@ -72,6 +74,8 @@ class RejectedItem(_Item, gc=False):
 class PreparedItem(_Item, gc=False):
     """A prepared request."""
 
+    request: request_pb2.PreparedRequest
+
 
 Decoded = DecodedEvent | RejectedItem | PreparedItem
 
@@ -84,29 +88,31 @@ _NEGATIVE_ATTEMPT = EventRejected(
 class BatchDecoder:
     """A decoder of the items of one batch."""
 
-    def __init__(self, batch: pb.Batch, known: KnownDestinations, max_event_bytes: int) -> None:
+    def __init__(self, batch: Batch, known: KnownDestinations, max_event_bytes: int) -> None:
         self._known = known
         self._destinations = known.for_batch()
         self._connection_of = known.connections.get
         self._max_event_bytes = max_event_bytes
         self._default_destination = batch.destination
         self._default_connection = batch.connection
-        # The destination of the last item: most items have the same as the item before.
-        self._reference_id = batch.destination
-        self._destination = self._destinations.get(batch.destination)
-        self._hides_credentials = self._destinations.hides_credentials(batch.destination)
-        self._label = known.label(batch.destination)
+        # The destination and the connection of the last item: most items have the same as the item before.
+        self._take_destination(batch.destination)
+        self._connection_id = batch.connection
+        self._connection = self._connection_of(batch.connection)
 
-    def decode(self, position: int, item: pb.BatchItem, json: bytes) -> Decoded:
-        """Return the decoded item. json: `item.json`, which protobuf copies on each access."""
+    def _take_destination(self, reference_id: int) -> None:
+        self._reference_id = reference_id
+        self._destination = self._destinations.get(reference_id)
+        self._hides_credentials = self._destinations.hides_credentials(reference_id)
+        self._label = self._known.label(reference_id)
+
+    def decode(self, position: int, item: ItemOptions, json: bytes) -> Decoded:
+        """Return the decoded item. json: the event; b"" if the payload is something else."""
         reference_id = item.destination or self._default_destination
         if reference_id != self._reference_id:
-            self._reference_id = reference_id
-            self._destination = self._destinations.get(reference_id)
-            self._hides_credentials = self._destinations.hides_credentials(reference_id)
-            self._label = self._known.label(reference_id)
+            self._take_destination(reference_id)
         label, destination = self._label, self._destination
-        if not json and item.WhichOneof("payload") == "prepared":
+        if not json and isinstance(item, pb.BatchItem) and item.WhichOneof("payload") == "prepared":
             return _decode_prepared(position, item, label)
         if isinstance(destination, Outcome):
             return RejectedItem(position, item, label, destination)
@@ -119,9 +125,12 @@ class BatchDecoder:
                 return _rejected(position, item, label, rejection)
         if len(json) > self._max_event_bytes:
             return _rejected(position, item, label, too_large(self._max_event_bytes))
-        connection = self._connection_of(item.connection or self._default_connection)
+        connection_id = item.connection or self._default_connection
+        if connection_id != self._connection_id:
+            self._connection_id = connection_id
+            self._connection = self._connection_of(connection_id)
         return DecodedEvent(
-            position, item, label, json, destination, connection, self._hides_credentials
+            position, item, label, json, destination, self._connection, self._hides_credentials
         )
 
 
@@ -130,21 +139,22 @@ def _decode_prepared(
 ) -> PreparedItem | RejectedItem:
     if item.attempt < 0:
         return _rejected(position, item, label, _NEGATIVE_ATTEMPT)
-    return PreparedItem(position, item, label)
+    return PreparedItem(position, item, label, item.prepared)
 
 
 def _rejected(
-    position: int, item: pb.BatchItem, label: DestinationLabel, rejection: EventRejected
+    position: int, item: ItemOptions, label: DestinationLabel, rejection: EventRejected
 ) -> RejectedItem:
     return RejectedItem(position, item, label, rejected(rejection))
 
 
-def _other_event_json(item: pb.BatchItem, max_event_bytes: int) -> bytes:
-    payload = item.WhichOneof("payload")
-    if payload == "json":
-        return item.json
-    if payload == "event":
-        return _typed_event_json(item.event, StructReader(max_event_bytes))
+def _other_event_json(item: ItemOptions, max_event_bytes: int) -> bytes:
+    if isinstance(item, pb.BatchItem):
+        payload = item.WhichOneof("payload")
+        if payload == "json":
+            return item.json
+        if payload == "event":
+            return _typed_event_json(item.event, StructReader(max_event_bytes))
     raise EventRejected(
         ErrorCode.INVALID_ITEM, "the item has neither an event nor a request (rule 12.1)"
     )

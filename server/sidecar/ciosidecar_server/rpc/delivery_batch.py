@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections.abc import Iterator
 from itertools import islice
-from typing import Generic, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from ciosidecar.v1 import event_pb2
 from ciosidecar_transform import Outcome, RequestTemplate, Warning
+from ciosidecar_transform.pipeline import WITHOUT_WARNINGS
 
 from ..delivery.endpoints import TrackApiEndpoints
 from ..delivery.job import Job
@@ -18,7 +18,9 @@ from .counting import DestinationLabel, EventCounts
 from .decoding import Decoded, DecodedEvent, PreparedItem
 from .delivery_items import NOT_SENT, Deliverable, deliverable
 from .details import Delivered
-from .results_encoder import Response, ResultsEncoder
+from .request_message import Batch
+from .results_encoder import ResultsEncoder
+from .results_message import EncodedResults
 
 MESSAGE_BYTES = 512
 """What a batch, or a job, counts for in outstanding bytes beside its own."""
@@ -56,10 +58,10 @@ class Answers(NamedTuple):
     """Whether the batch is complete with these."""
 
 
-class Written(NamedTuple, Generic[Response]):
+class Written(NamedTuple):
     """A response, and the events and bytes that are no longer outstanding once it is written."""
 
-    response: Response
+    response: EncodedResults
     events: int
     size: int
 
@@ -70,7 +72,7 @@ class DeliveryBatch:
     def __init__(
         self,
         queue: JobQueue,
-        batch: event_pb2.Batch,
+        batch: Batch,
         endpoints: TrackApiEndpoints,
         counts: EventCounts,
         trace: MessageTrace,
@@ -87,8 +89,8 @@ class DeliveryBatch:
         self._submitted: dict[int, tuple[DestinationLabel, str]] = {}
         self._endpoints = endpoints
         self.batch_id = batch.batch_id
-        self._unanswered = len(batch.items)
-        self._tags = {position: item.tag for position, item in enumerate(batch.items) if item.tag}
+        self._unanswered = batch.item_count
+        self._tags = batch.tags()
         self._warnings: dict[int, list[Warning]] = {}
         self._answers: list[_Answer] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -181,7 +183,9 @@ class DeliveryBatch:
         if outcome.warnings:
             warnings = [*(warnings or ()), *outcome.warnings]
         label, event_type = self._submitted.pop(job.position)
-        answer = Outcome(outcome.status, warnings or [], outcome.error, event_type=event_type)
+        answer = WITHOUT_WARNINGS.get(event_type)
+        if answer is None or warnings or outcome.status != answer.status:
+            answer = Outcome(outcome.status, warnings or [], outcome.error, event_type=event_type)
         self._outcomes[label].append(answer)
         if self._counts.tap.listening:
             self._counts.tell(job.position, label, answer, job, outcome.http_status)
@@ -209,9 +213,7 @@ class DeliveryBatch:
             answers += taken.answers
         return Answers(sorted(answers, key=_position), self.complete)
 
-    def encode(
-        self, encoder: ResultsEncoder[Response], taken: Answers
-    ) -> Iterator[Written[Response]]:
+    def encode(self, encoder: ResultsEncoder, taken: Answers) -> Iterator[Written]:
         """Yield answers in as few responses as fit."""
         answers, complete = taken
         if not answers and not complete:
@@ -227,16 +229,14 @@ class DeliveryBatch:
         for response in encoder.take():
             yield self._written(response, unwritten)
 
-    def _written(self, response: Response, answers: Iterator[_Answer]) -> Written[Response]:
+    def _written(self, response: EncodedResults, answers: Iterator[_Answer]) -> Written:
         """Return a response with the events and bytes that it answers. answers: the next ones are those of the response."""
-        results = response.results
-        size = self.size if results.batch_complete else 0
-        events = len(results.statuses)
-        for answer in islice(answers, events):
+        size = self.size if response.complete else 0
+        for answer in islice(answers, response.events):
             if answer.delivered is not None:
                 size += answer.delivered.job.size
         # An empty batch counts as one outstanding event.
-        return Written(response, events or 1, size)
+        return Written(response, response.events or 1, size)
 
 
 def _position(answer: _Answer) -> int:

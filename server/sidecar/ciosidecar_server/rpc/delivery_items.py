@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
-from ciosidecar.v1 import event_pb2
 from ciosidecar_transform import EventRejected, Outcome, Request, transform_event
 from ciosidecar_transform.ordering import OrderingKey, caller_key, operation_keys, request_keys
 from ciosidecar_transform.outcomes import rejected
@@ -15,6 +14,7 @@ from ..delivery.endpoints import TrackApiEndpoints
 from ..delivery.prepared_requests import prepared_request
 from .counting import PREPARED
 from .decoding import Decoded, DecodedEvent, PreparedItem, RejectedItem
+from .request_message import ItemOptions
 
 _AS_IT_IS = Outcome(200, [], event_type=PREPARED)
 
@@ -64,7 +64,7 @@ def _of_event(item: DecodedEvent, now: int) -> Deliverable:
 
 
 def _of_prepared(item: PreparedItem, endpoints: TrackApiEndpoints) -> Deliverable:
-    prepared = item.fields.prepared
+    prepared = item.request
     try:
         request = prepared_request(
             prepared.method,
@@ -80,6 +80,6 @@ def _of_prepared(item: PreparedItem, endpoints: TrackApiEndpoints) -> Deliverabl
     return Deliverable(_AS_IT_IS, request, keys, hash((prepared.url, prepared.body)))
 
 
-def _caller_keys(item: event_pb2.BatchItem) -> set[OrderingKey]:
+def _caller_keys(item: ItemOptions) -> set[OrderingKey]:
     """Return the caller's own ordering key, or nothing if the caller gives none."""
     return {caller_key(item.ordering_key)} if item.ordering_key else set()

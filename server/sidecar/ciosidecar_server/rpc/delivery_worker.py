@@ -4,10 +4,8 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Collection
-from typing import Generic
 
-from ciosidecar.v1 import event_pb2, service_pb2
-from google.protobuf.duration_pb2 import Duration
+from ciosidecar.v1 import service_pb2
 
 from ..delivery import outcomes
 from ..delivery.dispatcher import Dispatcher, workspace_key
@@ -21,9 +19,11 @@ from .destinations import KnownDestinations
 from .errors import ProtocolError
 from .flow_control import FlowControl
 from .observer import RpcObserver
+from .request_message import Batch, seconds
 from .resend_gate import ResendGate
-from .results_encoder import Reporting, Response, ResultsEncoder
+from .results_encoder import Reporting, ResultsEncoder
 from .tap import StreamTap
+from .templates import EncodedTemplates
 from .turns import Turns
 from .worker import Output
 
@@ -33,7 +33,7 @@ _GATHER_S = 0.005
 _LOOK_S = 0.25
 
 
-class DeliveryWorker(Generic[Response]):
+class DeliveryWorker:
     """The worker of calls with delivery: submits jobs, and writes the results of answered jobs."""
 
     def __init__(
@@ -42,7 +42,7 @@ class DeliveryWorker(Generic[Response]):
         known: KnownDestinations,
         settings: Settings,
         options: service_pb2.DeliveryOptions,
-        output: Output[Response],
+        output: Output,
         flow_control: FlowControl,
         observer: RpcObserver,
         stream: StreamTap,
@@ -64,7 +64,7 @@ class DeliveryWorker(Generic[Response]):
         self._dispatcher = dispatcher
         self._known = known
         self._default_timeout_s = (
-            _seconds(options.default_timeout)
+            seconds(options.default_timeout)
             if options.HasField("default_timeout")
             else settings.delivery_timeout_s
         )
@@ -75,6 +75,7 @@ class DeliveryWorker(Generic[Response]):
             one_message=output.one_response,
         )
         self._output = output
+        self._templates = EncodedTemplates()
         self._flow_control = flow_control
         self._loop = asyncio.get_running_loop()
         self._resend_gate = ResendGate()
@@ -100,7 +101,7 @@ class DeliveryWorker(Generic[Response]):
         """Whether every batch is answered."""
         return not self._batches
 
-    def begin(self, batch: event_pb2.Batch, trace: MessageTrace) -> DeliveryBatch:
+    def begin(self, batch: Batch, trace: MessageTrace) -> DeliveryBatch:
         """Take a batch into delivery.
 
         Raises:
@@ -116,15 +117,16 @@ class DeliveryWorker(Generic[Response]):
         )
         self._batches[delivery_batch] = None
         # An empty batch counts, too: its answer is kept until the caller reads.
-        self._flow_control.add(max(1, len(batch.items)), delivery_batch.size)
-        if batch.items:
+        self._flow_control.add(max(1, batch.item_count), delivery_batch.size)
+        if batch.item_count:
             delivery_batch.expire_at(self._loop.time() + self._timeout_s(batch))
         else:
             self.answered(delivery_batch)
         return delivery_batch
 
-    def _timeout_s(self, batch: event_pb2.Batch) -> float:
-        return _seconds(batch.timeout) if batch.HasField("timeout") else self._default_timeout_s
+    def _timeout_s(self, batch: Batch) -> float:
+        timeout_s = batch.timeout_s
+        return self._default_timeout_s if timeout_s is None else timeout_s
 
     async def ready(self) -> None:
         """Wait until another batch may be read."""
@@ -242,7 +244,9 @@ class DeliveryWorker(Generic[Response]):
                 # What came meanwhile goes along: no earlier batch has answers that wait for the next time.
                 self._answered.pop(batch, None)
                 answers = batch.take_answers(answers)
-            encoder = ResultsEncoder(self._output.new_response, batch.batch_id, self._reporting)
+            encoder = ResultsEncoder(
+                self._output.new_results, batch.batch_id, self._reporting, self._templates
+            )
             for response, events, size in batch.encode(encoder, answers):
                 await self._output.write(response)
                 self._flow_control.remove(events, size)
@@ -255,7 +259,3 @@ class DeliveryWorker(Generic[Response]):
 
 def _number(batch: DeliveryBatch) -> int:
     return batch.number
-
-
-def _seconds(duration: Duration) -> float:
-    return max(0.0, duration.seconds + duration.nanos / 1e9)

@@ -5,8 +5,6 @@ import ctypes
 import ctypes.util
 from collections.abc import Callable
 
-from google.protobuf.message import Message
-
 _LARGE_BYTES = 8 << 20
 
 
@@ -19,11 +17,11 @@ def _malloc_trim() -> Callable[[int], int] | None:
 _trim = _malloc_trim()
 
 
-def give_back_after(message: Message) -> None:
-    """Give the memory of a large message back to the system soon.
+def give_back_after(size: int) -> None:
+    """Give the memory of a large message back to the system soon. size: its bytes.
 
     glibc keeps freed memory for the process. After one message of 60 MB the process would keep
     200 MB.
     """
-    if _trim is not None and message.ByteSize() > _LARGE_BYTES:
+    if _trim is not None and size > _LARGE_BYTES:
         asyncio.get_running_loop().call_later(0.1, _trim, 0)

@@ -2,12 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from ciosidecar.v1 import event_pb2
 from ciosidecar.v1 import service_pb2 as pb
 
 from .counting import printable, shown_ref
@@ -60,6 +57,7 @@ class StreamRecord:
         self._items = 0
         self._results = 0
         self._writing_since: float | None = None
+        self._watching: asyncio.TimerHandle | None = None
         self._stalled = False
         self.reason = "finished"
         """Why the stream closes, unless an exception says it."""
@@ -77,31 +75,40 @@ class StreamRecord:
         )
         self._streams.add(self)
 
-    def received(self, batch: event_pb2.Batch) -> None:
-        """Count a batch."""
+    def received(self, items: int) -> None:
+        """Count a batch. items: the number of its items."""
         self._batches += 1
-        self._items += len(batch.items)
+        self._items += items
 
-    def answered(self, response: pb.TransformStreamResponse) -> None:
-        """Count the results of a response."""
-        self._results += len(response.results.statuses)
+    def answered(self, events: int) -> None:
+        """Count the results of a message."""
+        self._results += events
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def write_began(self) -> None:
         """Watch how long the caller takes to read: a write lasts until there is room for its message."""
         self._writing_since = time.monotonic()
-        stalling = asyncio.get_running_loop().call_later(STALLED_S, self._stall)
-        try:
-            yield
-            if self._stalled:
-                self._streams.observer.stream_read(self.info, self.unread_s())
-        finally:
-            stalling.cancel()
-            self._stalled = False
-            self._writing_since = None
+        # One timer serves all writes of five seconds: to make one takes as long as an event.
+        if self._watching is None:
+            self._watch(STALLED_S)
 
-    def _stall(self) -> None:
-        if self._opened_at is not None:
+    def write_ended(self, *, read: bool) -> None:
+        """End the watch. read: whether the caller has read, and is not gone."""
+        if self._stalled and read:
+            self._streams.observer.stream_read(self.info, self.unread_s())
+        self._stalled = False
+        self._writing_since = None
+
+    def _watch(self, delay_s: float) -> None:
+        self._watching = asyncio.get_running_loop().call_later(delay_s, self._look)
+
+    def _look(self) -> None:
+        self._watching = None
+        if self._writing_since is None or self._opened_at is None:
+            return
+        left_s = STALLED_S - self.unread_s()
+        if left_s > 0.0:
+            self._watch(left_s)
+        else:
             self._stalled = True
             self._streams.observer.stream_stalled(self.info, self.counts())
 
@@ -125,6 +132,8 @@ class StreamRecord:
         trace: TracebackType | None,
     ) -> None:
         """Report that the stream closed."""
+        if self._watching is not None:
+            self._watching.cancel()
         if self._opened_at is not None:
             self._streams.remove(self, self.reason if fault is None else _reason(fault))
 

@@ -6,6 +6,7 @@ from ciosidecar.v1 import service_pb2 as pb
 
 from ..settings import Settings
 from .errors import ProtocolError
+from .request_message import Batch, UnaryRequest
 
 _MUST_BE_SET = "must be set"
 
@@ -49,24 +50,24 @@ def names_server_destination(
     )
 
 
-def check_transform(request: pb.TransformRequest) -> None:
-    """Raise ProtocolError for a request without a batch or without destinations."""
-    if not request.HasField("batch"):
+def check_transform(request: UnaryRequest[pb.TransformRequest]) -> Batch:
+    """Return the batch. Raise ProtocolError for a request without one or without destinations."""
+    if request.batch is None:
         raise ProtocolError("batch", _MUST_BE_SET)
-    if not request.destinations:
+    if not request.declared.destinations:
         raise ProtocolError("destinations", _MUST_BE_SET)
+    return request.batch
 
 
-def check_deliver(request: pb.DeliverRequest) -> None:
-    """Raise ProtocolError for a request without a batch, or for events without destinations."""
-    if not request.HasField("batch"):
+def check_deliver(request: UnaryRequest[pb.DeliverRequest]) -> Batch:
+    """Return the batch. Raise ProtocolError for a request without one, or for events without destinations."""
+    if request.batch is None:
         raise ProtocolError("batch", _MUST_BE_SET)
-    if request.destinations:
-        return
-    if not all(item.WhichOneof("payload") == "prepared" for item in request.batch.items):
+    if not request.declared.destinations and not request.batch.only_prepared:
         raise ProtocolError(
             "destinations", "must be set, unless all items of the batch are prepared requests"
         )
+    return request.batch
 
 
 def check_destination_request(request: pb.CheckDestinationRequest) -> None:

@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 
-from ciosidecar.v1 import destination_pb2, service_pb2_grpc
+from ciosidecar.v1 import destination_pb2
 from ciosidecar.v1 import service_pb2 as pb
-from ciosidecar_transform import EVENT_TYPES, Destination, SettingProblem
+from ciosidecar_transform import EVENT_TYPES, Destination, SettingProblem, native
 from ciosidecar_transform.requests import BASE_URLS
 from ciosidecar_transform.settings.dynamic import AnyDestination
 from grpc import aio
@@ -19,6 +19,7 @@ from ..delivery.probe import probe, wrong_region
 from ..server_destinations import ServerDestinations
 from ..settings import Settings
 from .callers import unary_caller
+from .codec import choose_codec
 from .delivery_worker import DeliveryWorker
 from .destinations import (
     REGIONS,
@@ -33,12 +34,14 @@ from .limits import limits
 from .memory import give_back_after
 from .observer import NoRpcObserver, RpcObserver, StreamSnapshot
 from .open_streams import OpenStreams
+from .request_message import Batch, UnaryRequest
 from .required import (
     check_deliver,
     check_delivery_offered,
     check_destination_request,
     check_transform,
 )
+from .results_message import EncodedResults
 from .session import Draining, Session
 from .tap import ItemTap, NoItemTap, StreamTap
 from .transform_worker import TransformWorker
@@ -73,7 +76,7 @@ def _answering(call: _Call[_Request, _Response]) -> _Call[_Request, _Response]:
     return guarded
 
 
-class Servicer(service_pb2_grpc.SidecarServiceServicer):
+class Servicer:
     """The methods of SidecarService."""
 
     def __init__(
@@ -96,6 +99,8 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
             tap: receives each answered item, while it listens. Optional.
         """
         self._settings = settings
+        self.codec = choose_codec()
+        """Reads the requests of this service and writes its results."""
         self._observer = observer or NoRpcObserver()
         self._tap = StreamTap(tap or NoItemTap())
         self._streams = OpenStreams(self._observer, self._tap.tap)
@@ -126,6 +131,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
             event_types=EVENT_TYPES,
             features=_FEATURES if self._settings.delivery else (),
             limits=limits(self._settings),
+            implementation=native.implementation(),
         )
 
     @_answering
@@ -178,43 +184,51 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
 
     @_answering
     async def Transform(  # noqa: N802
-        self, request: pb.TransformRequest, context: Any
-    ) -> pb.TransformResponse:
+        self, request: UnaryRequest[pb.TransformRequest], context: Any
+    ) -> EncodedResults:
         """Transform one batch."""
-        check_transform(request)
+        batch = check_transform(request)
         with self._room.take(request):
-            return await self._transform(request, context)
+            return await self._transform(request.declared, batch, request.size, context)
 
-    async def _transform(self, request: pb.TransformRequest, context: Any) -> pb.TransformResponse:
-        known = await self._declared(request, delivering=False)
+    async def _transform(
+        self, declared: pb.TransformRequest, batch: Batch, size: int, context: Any
+    ) -> EncodedResults:
+        known = await self._declared(declared, delivering=False)
         collected = Collected(
-            pb.TransformResponse, self._settings.max_message_bytes, one_response=False
+            partial(self.codec.new_results, pb.TransformResponse),
+            self._settings.max_message_bytes,
+            one_response=False,
         )
         worker = TransformWorker(collected.output, self._observer, self._tap)
         caller = unary_caller(context, delivery=False)
-        await process_batch(request.batch, known, self._settings, worker, self._observer, caller)
-        give_back_after(request)
+        await process_batch(batch, known, self._settings, worker, self._observer, caller)
+        give_back_after(size)
         return collected.response
 
     @_answering
     async def Deliver(  # noqa: N802
-        self, request: pb.DeliverRequest, context: Any
-    ) -> pb.DeliverResponse:
+        self, request: UnaryRequest[pb.DeliverRequest], context: Any
+    ) -> EncodedResults:
         """Transform one batch and deliver its requests."""
         check_delivery_offered(self._settings, "delivery")
-        check_deliver(request)
+        batch = check_deliver(request)
         self._note_task()
         with self._room.take(request):
-            return await self._deliver(request, context)
+            return await self._deliver(request.declared, batch, request.size, context)
 
-    async def _deliver(self, request: pb.DeliverRequest, context: Any) -> pb.DeliverResponse:
-        known = await self._declared(request, delivering=True)
-        collected = Collected(pb.DeliverResponse, self._settings.max_message_bytes)
+    async def _deliver(
+        self, declared: pb.DeliverRequest, batch: Batch, size: int, context: Any
+    ) -> EncodedResults:
+        known = await self._declared(declared, delivering=True)
+        collected = Collected(
+            partial(self.codec.new_results, pb.DeliverResponse), self._settings.max_message_bytes
+        )
         worker = DeliveryWorker(
             self._dispatcher,
             known,
             self._settings,
-            request.delivery,
+            declared.delivery,
             collected.output,
             FlowControl.unlimited(),
             self._observer,
@@ -222,10 +236,8 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
         )
         try:
             caller = unary_caller(context, delivery=True)
-            await process_batch(
-                request.batch, known, self._settings, worker, self._observer, caller
-            )
-            give_back_after(request)
+            await process_batch(batch, known, self._settings, worker, self._observer, caller)
+            give_back_after(size)
             await worker.finish()
         finally:
             # A call that is cancelled forgets its jobs.
@@ -247,7 +259,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
             self._calls.add(task)
             task.add_done_callback(self._calls.discard)
 
-    async def TransformStream(  # type: ignore[override]  # noqa: N802 - reads and writes itself
+    async def TransformStream(  # noqa: N802 - reads and writes itself
         self,
         _requests: Any,
         context: aio.ServicerContext[pb.TransformStreamRequest, pb.TransformStreamResponse],
@@ -262,6 +274,7 @@ class Servicer(service_pb2_grpc.SidecarServiceServicer):
                 self._dispatcher,
                 self._destinations,
                 self._streams,
+                self.codec,
             ).run()
         except asyncio.CancelledError:
             raise  # swallowing it leaks the call in grpc.aio (grpc#43360)

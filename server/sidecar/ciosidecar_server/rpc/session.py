@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from functools import partial
 from typing import Any
 
 from ciosidecar.v1 import service_pb2 as pb
@@ -12,6 +13,7 @@ from ..delivery.dispatcher import Dispatcher
 from ..server_destinations import ServerDestinations
 from ..settings import Settings
 from .callers import stream_caller
+from .codec import Codec
 from .delivery_worker import DeliveryWorker
 from .destinations import KnownDestinations, fitting_problems
 from .errors import ProtocolError
@@ -19,7 +21,9 @@ from .flow_control import FlowControl
 from .limits import limits
 from .memory import give_back_after
 from .open_streams import OpenStreams, StreamRecord
+from .request_message import StreamMessage
 from .required import check_delivery_offered
+from .results_message import EncodedResults
 from .tap import StreamTap
 from .transform_worker import TransformWorker
 from .unreadable import reject_unreadable
@@ -67,9 +71,11 @@ class Session:
         delivery: Dispatcher,
         destinations: ServerDestinations,
         streams: OpenStreams,
+        codec: Codec,
     ) -> None:
         self._context = context
         self._settings = settings
+        self._codec = codec
         self._draining = draining
         self._dispatcher = delivery
         self._worker: Worker | None = None
@@ -153,9 +159,9 @@ class Session:
         first = await self._read()
         if first is None:
             return None
-        if first.WhichOneof("message") != "open":
+        if first.kind != "open" or first.fields is None:
             raise ProtocolError("open", "must be the first message of a stream")
-        return await self._open(first.open)
+        return await self._open(first.fields.open)
 
     async def _serve_one(self, worker: Worker) -> str:
         """Read a message and do what it says. Return its kind.
@@ -166,17 +172,18 @@ class Session:
         if message is None:
             self._record.reason = "closed without Finish"
             return _HALF_CLOSE
-        kind = message.WhichOneof("message")
+        kind, size, batch, fields = message
         if kind == _FINISH:
             return _FINISH
-        if kind == "batch":
-            self._record.received(message.batch)
+        if batch is not None:
+            self._record.received(batch.item_count)
             await process_batch(
-                message.batch, self._known, self._settings, worker, self._observer, self._caller
+                batch, self._known, self._settings, worker, self._observer, self._caller
             )
-            give_back_after(message)
-        elif kind == "upsert_destinations":
-            declared = message.upsert_destinations
+            give_back_after(size)
+            return "batch"
+        if kind == "upsert_destinations" and fields is not None:
+            declared = fields.upsert_destinations
             await self._known.upsert(declared.destinations, declared.connections)
         elif kind == "open":
             raise ProtocolError("open", "the stream is open already")
@@ -198,8 +205,7 @@ class Session:
                 finishing.result()
                 await asyncio.wait((reading,), timeout=_QUIET_S)
             if reading.done() and (message := reading.result()) is not None:
-                field = message.WhichOneof("message") or "message"
-                raise ProtocolError(field, "nothing may be sent after finish")
+                raise ProtocolError(message.kind or "message", "nothing may be sent after finish")
             await finishing
         finally:
             finishing.cancel()
@@ -231,7 +237,11 @@ class Session:
         return worker
 
     def _new_worker(self, opening: pb.OpenStream) -> Worker:
-        output = Output(pb.TransformStreamResponse, self._write, self._max_receive_bytes)
+        output = Output(
+            partial(self._codec.new_results, pb.TransformStreamResponse),
+            self._write,
+            self._max_receive_bytes,
+        )
         if not opening.HasField("delivery"):
             return TransformWorker(output, self._observer, self._tap)
         check_delivery_offered(self._settings, "open.delivery")
@@ -248,7 +258,7 @@ class Session:
             self._tap,
         )
 
-    async def _read(self) -> pb.TransformStreamRequest | None:
+    async def _read(self) -> StreamMessage | None:
         """Return the next message, None at the end of the stream.
 
         gRPC does not distinguish a half-close from a cancelled call or a vanished peer: therefore
@@ -261,15 +271,20 @@ class Session:
         reject_unreadable(message)
         return None if message is aio.EOF else message
 
-    async def _write(self, response: pb.TransformStreamResponse) -> None:
+    async def _write(self, response: pb.TransformStreamResponse | EncodedResults) -> None:
         async with self._writing:
+            read = False
+            self._record.write_began()
             try:
-                with self._record.writing():
-                    await self._context.write(response)
-                self._record.answered(response)
+                await self._context.write(response)  # type: ignore[arg-type]  # see handlers.py
+                read = True
+                if isinstance(response, EncodedResults):
+                    self._record.answered(response.events)
             except aio.BaseError as fault:
                 # The pending write fails like this if the peer cancels or disconnects.
                 raise _PeerGone from fault
+            finally:
+                self._record.write_ended(read=read)
 
     async def _drain(self, serving: "asyncio.Future[None]") -> None:
         """Announce the shutdown, answer what the caller has sent, and end the stream.

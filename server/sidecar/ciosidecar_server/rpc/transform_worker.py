@@ -3,18 +3,18 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection
-from typing import Generic
 
-from ciosidecar.v1 import event_pb2 as pb
 from ciosidecar_transform import BatchTransform, ErrorCode, EventRejected, Outcome
 from ciosidecar_transform.outcomes import rejected
 
 from ..delivery.observer import MessageTrace
-from .counting import UNKNOWN_DESTINATION, EventCounts
+from .counting import DestinationLabel, EventCounts
 from .decoding import Decoded, DecodedEvent, RejectedItem
 from .observer import RpcObserver
-from .results_encoder import Reporting, Response, ResultsEncoder
+from .request_message import Batch
+from .results_encoder import Reporting, ResultsEncoder
 from .tap import StreamTap
+from .templates import EncodedTemplates
 from .worker import Output
 
 _NO_DELIVERY = rejected(
@@ -25,7 +25,7 @@ _NO_DELIVERY = rejected(
 )
 
 
-class TransformWorker(Generic[Response]):
+class TransformWorker:
     """The worker of calls without delivery. Each batch is answered before the next begins."""
 
     idle = True
@@ -33,17 +33,23 @@ class TransformWorker(Generic[Response]):
     writing = None
     """No task writes beside the reading."""
 
-    def __init__(self, output: Output[Response], observer: RpcObserver, stream: StreamTap) -> None:
+    def __init__(self, output: Output, observer: RpcObserver, stream: StreamTap) -> None:
         self._output = output
+        self._templates = EncodedTemplates()
         self._stream = stream
         self._observer = observer
         self._reporting = Reporting(output.max_bytes, one_message=output.one_response)
 
-    def begin(self, batch: pb.Batch, trace: MessageTrace) -> "TransformBatch[Response]":
+    def begin(self, batch: Batch, trace: MessageTrace) -> "TransformBatch":
         """Return the work on a batch."""
         counts = EventCounts(self._observer, self._stream, batch.batch_id, delivery=False)
         return TransformBatch(
-            batch, self._output, self._reporting, counts, lambda: self._observer.batch_ended(trace)
+            batch,
+            self._output,
+            self._reporting,
+            self._templates,
+            counts,
+            lambda: self._observer.batch_ended(trace),
         )
 
     async def ready(self) -> None:
@@ -57,14 +63,15 @@ class TransformWorker(Generic[Response]):
         return ()
 
 
-class TransformBatch(Generic[Response]):
+class TransformBatch:
     """The transform of one batch."""
 
     def __init__(
         self,
-        batch: pb.Batch,
-        output: Output[Response],
+        batch: Batch,
+        output: Output,
         reporting: Reporting,
+        templates: EncodedTemplates,
         counts: EventCounts,
         ended: Callable[[], None],
     ) -> None:
@@ -73,14 +80,14 @@ class TransformBatch(Generic[Response]):
         self._counts = counts
         self._outcomes = counts.outcomes
         # The destination of the last item: most items have the same as the item before.
-        self._label = UNKNOWN_DESTINATION
-        self._count = self._outcomes[UNKNOWN_DESTINATION].append
-        self._encoder = ResultsEncoder(output.new_response, batch.batch_id, reporting)
-        transform = BatchTransform(int(time.time()), self._encoder)
+        self._label: DestinationLabel | None = None
+        self._count: Callable[[Outcome], None]
+        self._encoder = ResultsEncoder(output.new_results, batch.batch_id, reporting, templates)
+        transform = BatchTransform(int(time.time()), self._encoder.writer)
         self._encoder.flush_requests = transform.flush
         self._add = transform.add
         # `process` may run in a thread; this runs in the event loop.
-        self.accept = self._tell_and_answer if counts.tap.listening else self._encoder.answer
+        self.accept = self._tell_and_answer if counts.tap.listening else self._encoder.writer.accept
         """Adds the result of an item."""
 
     def process(self, item: Decoded) -> Outcome:

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import grpc
-from ciosidecar.v1 import service_pb2 as pb
 
 from .delivery_batch import MESSAGE_BYTES
 from .errors import ProtocolError
 from .memory import give_back_after
+from .request_message import UnaryRequest
 
 
 class UnaryRoom:
@@ -23,15 +24,16 @@ class UnaryRoom:
         self._bytes = 0
 
     @contextmanager
-    def take(self, request: pb.TransformRequest | pb.DeliverRequest) -> Iterator[None]:
+    def take(self, request: UnaryRequest[Any]) -> Iterator[None]:
         """Count a call while it is under way. A call is accepted whatever its size if there is no other.
 
         Raises:
             ProtocolError: RESOURCE_EXHAUSTED, if the calls under way leave no room for it. Nothing of it was sent.
         """
-        size = request.ByteSize() + MESSAGE_BYTES * (1 + len(request.batch.items))
+        items = 0 if request.batch is None else request.batch.item_count
+        size = request.size + MESSAGE_BYTES * (1 + items)
         if self._bytes and self._bytes + size > self._max_bytes:
-            give_back_after(request)
+            give_back_after(request.size)
             raise ProtocolError(
                 "batch",
                 f"the unary calls under way hold {self._bytes} bytes of the {self._max_bytes} that this server"

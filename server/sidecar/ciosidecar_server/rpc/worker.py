@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from time import perf_counter
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ciosidecar.v1 import event_pb2 as pb
 from grpc import StatusCode
@@ -15,17 +15,18 @@ from .decoding import BatchDecoder, Decoded
 from .destinations import KnownDestinations
 from .errors import ProtocolError
 from .observer import BatchInfo, Caller, RpcObserver
-from .results_encoder import Response
+from .request_message import Batch, ItemOptions
+from .results_message import EncodedResults, NewResults
 from .turns import LARGE_BYTES, Turns, in_thread
 
 Processed = TypeVar("Processed")
 
 
-class Output(NamedTuple, Generic[Response]):
+class Output(NamedTuple):
     """Where results go, and in which messages."""
 
-    new_response: Callable[[], Response]
-    write: Callable[[Response], Awaitable[None]]
+    new_results: NewResults
+    write: Callable[[EncodedResults], Awaitable[None]]
     """Sends a response to the caller. Raises an exception if the caller is gone."""
     max_bytes: int | None = None
     """The size of one response; None: no limit."""
@@ -33,24 +34,24 @@ class Output(NamedTuple, Generic[Response]):
     """Whether the results of a batch are one response. Requests that do not fit are left out."""
 
 
-class Collected(Generic[Response]):
+class Collected:
     """The response of a unary call."""
 
     def __init__(
-        self, new_response: Callable[[], Response], max_bytes: int, *, one_response: bool = True
+        self, new_results: NewResults, max_bytes: int, *, one_response: bool = True
     ) -> None:
         """Begin without a response.
 
         Args:
-            new_response: makes an empty response.
+            new_results: makes an empty message of results.
             max_bytes: as in `Output`.
             one_response: as in `Output`. Without it, results that do not fit one response fail the call.
         """
-        self._response: Response | None = None
+        self._response: EncodedResults | None = None
         self._max_bytes = max_bytes
-        self.output = Output(new_response, self._write, max_bytes, one_response=one_response)
+        self.output = Output(new_results, self._write, max_bytes, one_response=one_response)
 
-    async def _write(self, response: Response) -> None:
+    async def _write(self, response: EncodedResults) -> None:
         if self._response is not None:
             raise ProtocolError(
                 "batch",
@@ -61,7 +62,7 @@ class Collected(Generic[Response]):
         self._response = response
 
     @property
-    def response(self) -> Response:
+    def response(self) -> EncodedResults:
         """The only response."""
         if self._response is None:
             raise RuntimeError("there is no response")
@@ -95,7 +96,7 @@ class Worker(Protocol):
     def idle(self) -> bool:
         """Whether every batch is answered."""
 
-    def begin(self, batch: pb.Batch, trace: MessageTrace) -> BatchWork[Any]:
+    def begin(self, batch: Batch, trace: MessageTrace) -> BatchWork[Any]:
         """Return the work on a batch. It reports the end of the trace."""
 
     async def ready(self) -> None:
@@ -109,7 +110,7 @@ class Worker(Protocol):
 
 
 async def process_batch(
-    batch: pb.Batch,
+    batch: Batch,
     known: KnownDestinations,
     settings: Settings,
     worker: Worker,
@@ -130,22 +131,18 @@ async def process_batch(
         raise
 
 
-def _begin_trace(batch: pb.Batch, observer: RpcObserver, caller: Caller) -> MessageTrace:
+def _begin_trace(batch: Batch, observer: RpcObserver, caller: Caller) -> MessageTrace:
     trace = MessageTrace()
     observer.batch_began(
-        BatchInfo(batch.batch_id, len(batch.items), batch.traceparent, caller), trace
+        BatchInfo(batch.batch_id, batch.item_count, batch.traceparent, caller), trace
     )
     if trace.span is not None:
-        trace.traceparents = {
-            position: item.traceparent
-            for position, item in enumerate(batch.items)
-            if item.traceparent
-        }
+        trace.traceparents = dict(batch.traceparents())
     return trace
 
 
 async def _process_items(
-    batch: pb.Batch,
+    batch: Batch,
     known: KnownDestinations,
     settings: Settings,
     work: BatchWork[Any],
@@ -154,21 +151,20 @@ async def _process_items(
     decode = BatchDecoder(batch, known, settings.max_event_bytes).decode
     process, accept = work.process, work.accept
 
-    def decode_and_process(position: int, item: pb.BatchItem, json: bytes) -> tuple[Decoded, Any]:
+    def decode_and_process(position: int, item: ItemOptions, json: bytes) -> tuple[Decoded, Any]:
         decoded = decode(position, item, json)
         return decoded, process(decoded)
 
     turns = Turns()
     worked_s = 0.0
     begun_at = perf_counter()
-    for position, item in enumerate(batch.items):
-        if turns.over:
+    for position, (item, json) in enumerate(batch.items()):
+        if perf_counter() > turns.end:
             worked_s += perf_counter() - begun_at
             await work.pause()
             await turns.next()
             begun_at = perf_counter()
-        json = item.json
-        if (len(json) or item.ByteSize()) > LARGE_BYTES:
+        if (len(json) or _size_of_other(item)) > LARGE_BYTES:
             decoded, processed = await in_thread(partial(decode_and_process, position, item, json))
             accept(decoded, processed)
         else:
@@ -179,10 +175,15 @@ async def _process_items(
     await work.end()
 
 
-def check_size(batch: pb.Batch, settings: Settings) -> None:
+def _size_of_other(item: ItemOptions) -> int:
+    """Return the bytes of an item that has no JSON."""
+    return item.ByteSize() if isinstance(item, pb.BatchItem) else 0
+
+
+def check_size(batch: Batch, settings: Settings) -> None:
     """Raise ProtocolError for a batch of too many items."""
-    if len(batch.items) > settings.max_batch_events:
+    if batch.item_count > settings.max_batch_events:
         raise ProtocolError(
             "batch.items",
-            f"{len(batch.items)} events where a batch may hold {settings.max_batch_events}",
+            f"{batch.item_count} events where a batch may hold {settings.max_batch_events}",
         )

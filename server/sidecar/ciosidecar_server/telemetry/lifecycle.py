@@ -7,6 +7,8 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
+from ciosidecar_transform import native
+
 from .. import PROTOCOL_VERSION, __version__
 from ..rpc.observer import StreamSnapshot
 from ..settings import Settings
@@ -17,13 +19,14 @@ _MASKED = "***"
 
 
 def build_info() -> dict[str, str]:
-    """Return the version of the sidecar, and the versions of what it runs on."""
+    """Return the version of the sidecar, the versions of what it runs on, and its implementation."""
     return {
         "version": __version__,
         "protocol": str(PROTOCOL_VERSION),
         "python": platform.python_version(),
         "grpc": version("grpcio"),
         "protobuf": version("protobuf"),
+        "implementation": native.implementation(),
     }
 
 
@@ -47,9 +50,14 @@ def _shown(setting: Any) -> Any:
 
 
 def log_started(settings: Settings, addresses: Sequence[str]) -> None:
-    """Log that the server listens."""
+    """Log that the server listens, and why it is not compiled if it is not."""
+    because = {"implementation_reason": native.reason} if native.reason else {}
     _log.info(
-        "started", **build_info(), listen=list(addresses), settings=changed_settings(settings)
+        "started",
+        **build_info(),
+        **because,
+        listen=list(addresses),
+        settings=changed_settings(settings),
     )
 
 

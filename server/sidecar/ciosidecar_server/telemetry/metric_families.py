@@ -60,7 +60,8 @@ DEFINITIONS = {
     "event_loop_lag_seconds": Definition("Delay of a timer in the event loop."),
     "event_loop_tasks": Definition("Tasks of the event loop that have not ended."),
     "build_info": Definition(
-        "Versions; the value is 1.", ("version", "protocol", "python", "grpc", "protobuf")
+        "Versions, and the implementation: compiled or python; the value is 1.",
+        ("version", "protocol", "python", "grpc", "protobuf", "implementation"),
     ),
     "certificate_not_after_seconds": Definition(
         "Time at which the server's TLS certificate expires, in seconds since 1970."
@@ -129,7 +130,7 @@ def histogram(name: str, values: Mapping[tuple[str, ...], Histogram]) -> Metric:
 
 
 def info() -> Metric:
-    """Return the versions."""
+    """Return the versions and the implementation."""
     return gauge("build_info", {tuple(build_info().values()): 1})
 
 

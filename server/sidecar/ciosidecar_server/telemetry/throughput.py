@@ -52,6 +52,8 @@ class Throughput:
     def _advance(self) -> None:
         """Empty the buckets that began since the last call."""
         number = self._number()
+        if number == self._last:
+            return
         for begun in range(max(self._last + 1, number - _BUCKETS + 1), number + 1):
             self._accepted[begun % _BUCKETS] = self._failed[begun % _BUCKETS] = 0
         self._last = max(self._last, number)

@@ -68,7 +68,14 @@ export interface GetCapabilitiesResponse {
   /** The features that this server offers beyond transforming. */
   features: Feature[];
   /** The limits for callers. */
-  limits: Limits | undefined;
+  limits:
+    | Limits
+    | undefined;
+  /**
+   * The implementation that the server runs, for people and logs: compiled or python. The results of
+   * both are the same.
+   */
+  implementation: string;
 }
 
 /** The limits for callers. */
@@ -350,6 +357,7 @@ function createBaseGetCapabilitiesResponse(): GetCapabilitiesResponse {
     eventTypes: [],
     features: [],
     limits: undefined,
+    implementation: "",
   };
 }
 
@@ -382,6 +390,9 @@ export const GetCapabilitiesResponse: MessageFns<GetCapabilitiesResponse, "ciosi
     }
     if (message.limits !== undefined) {
       Limits.encode(message.limits, writer.uint32(50).fork()).join();
+    }
+    if (message.implementation !== "") {
+      writer.uint32(58).string(message.implementation);
     }
     return writer;
   },
@@ -467,6 +478,14 @@ export const GetCapabilitiesResponse: MessageFns<GetCapabilitiesResponse, "ciosi
             message.limits = Limits.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.implementation = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -492,6 +511,7 @@ export const GetCapabilitiesResponse: MessageFns<GetCapabilitiesResponse, "ciosi
     message.limits = (object.limits !== undefined && object.limits !== null)
       ? Limits.fromPartial(object.limits)
       : undefined;
+    message.implementation = object.implementation ?? "";
     return message;
   },
 };
