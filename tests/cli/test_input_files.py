@@ -87,3 +87,48 @@ def test_backfill_reads_the_first_event_after_a_byte_order_mark(
     ]
     assert sorted(row["messageId"] for row in rows) == ["m0", "m1", "m10", "m11"]
     assert not list(output.glob("refused-*.jsonl"))
+
+
+TYPE, MESSAGE_ID, EVENT, CONFIG_KEY, FAILURE = (
+    b'{"type":"tra\xed\xa0\x80ck","userId":"u","event":"A"}',
+    b'{"type":"track","userId":"u","event":"A","messageId":"a\xff"}',
+    b'{"event":{"type":"track","userId":"u","event":"A\xc3"}}',
+    b'{"event":{"type":"track","userId":"u","event":"A"},"con\xfffig":{}}',
+    b'{"failure":{"file":"a\xff","line":1},"event":{"type":"track","userId":"u","event":"A"}}',
+)
+NOT_UTF_8 = [TYPE, MESSAGE_ID, EVENT, CONFIG_KEY, FAILURE]
+
+
+@pytest.mark.parametrize("command", ["transform", "deliver", "backfill"])
+@pytest.mark.parametrize("form", ["bare", "wrapped"])
+def test_a_line_that_is_not_utf_8_is_refused_and_the_others_go_on(
+    command: str, form: str, tmp_path: Path
+) -> None:
+    """Wherever the bytes are: in a member that the command reads, in one that it does not, in a name."""
+    config, events = tmp_path / "config.json", tmp_path / "events.jsonl"
+    config.write_text(json.dumps(CONFIG))
+    bare = form == "bare"
+    good = lines_of(track(1)["event"] if bare else track(1))
+    events.write_bytes(good + b"\n".join(NOT_UTF_8) + b"\n" + good)
+    options: tuple[str, ...] = ("--config", str(config)) if bare else ()
+    if command == "deliver":
+        options += DEAD
+    if command == "backfill":
+        options += ("--output", str(tmp_path / "output"), "--partitions", "1")
+    done = run(command, str(events), *options)
+    assert b"Traceback" not in done.stderr
+    assert b"UnicodeDecodeError" not in done.stderr
+    if command == "backfill":
+        output = tmp_path / "output"
+        refused = (output / "refused-00000.jsonl").read_bytes().splitlines()
+        sent = (output / "requests-00000.jsonl").read_bytes().splitlines()
+        assert len(sent) >= 2
+        assert len(refused) + len(sent) == len(NOT_UTF_8) + 2
+    else:
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        assert len(answers) == len(NOT_UTF_8) + 2
+        codes = [answer.get("error", {}).get("code") for answer in answers]
+        # With one config, the event of a failed line is looked at alone.
+        bad = len(NOT_UTF_8) - bare
+        assert codes[1 : 1 + bad] == ["INVALID_JSON"] * bad, codes
+        assert "INVALID_JSON" not in (codes[0], *codes[1 + bad :]), codes

@@ -29,6 +29,7 @@ FOREIGN = {
     "of another Python": "does not load with this Python: ",
     "with a broken file": "does not load: ",
     "of another version": f"has interface 0, and this version needs {native.INTERFACE}",
+    "without a part": "lacks unix_millis, ",
     "that raises": "does not load: broken",
 }
 
@@ -68,6 +69,11 @@ def foreign(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
     first = package / "__init__.py"
     if request.param == "of another version":
         first.write_text("INTERFACE = 0")
+    elif request.param == "without a part":
+        names = set(native.PARTS) - {"unix_millis", "read_unary_batch"}
+        first.write_text(
+            "\n".join([f"INTERFACE = {native.INTERFACE}", *(f"{name} = None" for name in names)])
+        )
     elif request.param == "that raises":
         first.write_text("raise ValueError('broken')")
     else:

@@ -23,7 +23,7 @@ from tests.processes import Server, server
 pytestmark = pytest.mark.timeout(400)
 TRANSFORM = "/ciosidecar.v1.SidecarService/Transform"
 BUILD_WITHIN_S = 300
-WHERE = "    let mut parts = Parts::new(text.number(4, 4)?);"
+WHERE = "    let mut parts = Parts::of_day(text.number(4, 4)?, 1, 1);"
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """A batch of events: the outcome of each, and the requests they share. Rules 1.4, 8.1, 9.5, 10.3."""
 
+from functools import cache, partial
 from typing import Protocol
 
 from .batching import SharedRequest, envelope_bytes, join
 from .event import Event
 from .operations import Operation
+from .ordering import operation_keys
 from .outcomes import EventRejected, Outcome, rejected
 from .pipeline import internal_error, transform_event
 from .requests import BatchTemplate, Request, RequestTemplate, SharedItem
@@ -129,10 +131,12 @@ class BatchTransform:
     ) -> None:
         open_requests = self._open.get(destination)
         if alone:
-            for waiting in list(open_requests.values()) if open_requests is not None else ():
-                # Two identifies may give two people one email: the first one keeps it (rule 3.3).
-                if waiting.operations.shares_a_key(operation, event):
-                    self._close(destination, waiting)
+            if open_requests is not None:
+                keys = operation_keys(operation, event, by_phone=destination.by_phone)
+                for waiting in list(open_requests.values()):
+                    # Two identifies may give two people one email: the first one keeps it (rule 3.3).
+                    if waiting.operations.shares_a_key(keys):
+                        self._close(destination, waiting)
             self._writer.add(join(item.template, item.path, [item.body]), position)
             return
         key = (item.template, item.path)
@@ -156,8 +160,10 @@ class BatchTransform:
         but: SharedRequest | None = None,
     ) -> None:
         """Close the open requests, except `but`, that concern a person or object of the operation."""
+        # Read once at the most, however many requests are open.
+        keys = cache(partial(operation_keys, operation, event, by_phone=destination.by_phone))
         for shared in list(self._open[destination].values()):
-            if shared is not but and shared.operations.may_concern(operation, event):
+            if shared is not but and shared.operations.may_concern(operation, keys):
                 self._close(destination, shared)
 
     def _close(self, destination: AnyDestination, shared: SharedRequest) -> None:

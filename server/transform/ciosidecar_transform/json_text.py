@@ -6,6 +6,8 @@ from typing import Any
 from msgspec import DecodeError, Raw, Struct, ValidationError
 from msgspec.json import Decoder, encode, format
 
+NOT_JSON = (DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no JSON, that are not UTF-8, or that are nested too deeply for the stack."""
 ABSENT = Raw()
 """The JSON text of a missing member. ABSENT is falsy; NULL is not."""
 NULL = Raw(b"null")
@@ -131,6 +133,7 @@ def compact_size(raw: Raw) -> int:
 
 __all__ = [
     "ABSENT",
+    "NOT_JSON",
     "NULL",
     "DecodeError",
     "Raw",

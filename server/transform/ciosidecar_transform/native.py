@@ -11,8 +11,13 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
-INTERFACE: Final = 1
+INTERFACE: Final = 2
 """The number of the interface that this version needs; src/lib.rs of server/native has its own."""
+PARTS: Final = (
+    *("any_longer", "event_body", "event_item", "hashed_ulid", "unix_millis"),
+    *("ResultsMessage", "read_stream_batch", "read_unary_batch"),
+)
+"""What the interface has. A package that was built in the middle of a change of it may lack some."""
 
 _VARIABLE = "CIOSIDECAR_NATIVE"
 _NAME = "ciosidecar_native"
@@ -51,6 +56,9 @@ def _import() -> tuple[ModuleType | None, str]:
     found = getattr(loaded, "INTERFACE", None)
     if found != INTERFACE:
         return None, f"ciosidecar-native has interface {found}, and this version needs {INTERFACE}"
+    missing = [name for name in PARTS if not hasattr(loaded, name)]
+    if missing:
+        return None, f"ciosidecar-native lacks {', '.join(missing)}"
     return loaded, ""
 
 
@@ -67,5 +75,7 @@ def twin(function: _Function) -> _Function:
 
     A decorator: the function in Python is the reference, and the two behave alike.
     """
-    compiled: _Function = getattr(module, function.__name__, function)
+    if module is None:
+        return function
+    compiled: _Function = getattr(module, function.__name__)
     return compiled

@@ -8,15 +8,16 @@ a wait.
 """
 
 import contextlib
+from collections.abc import Callable
 from typing import NewType
 from urllib.parse import parse_qs, unquote
 
-from msgspec import DecodeError, Raw
+from msgspec import Raw
 
 from .event import Event
 from .identifiers import TypedIdentifier, as_cio_id, id_text, nested_id
 from .identity import anonymous_id, email, phone, user_id
-from .json_text import ABSENT, elements, first_byte, members, text_of, value
+from .json_text import ABSENT, NOT_JSON, elements, first_byte, members, text_of, value
 from .operations import Identify, Operation, SendEvent, UpdateObject
 from .outcomes import EventRejected, Warning
 from .requests import Request
@@ -115,7 +116,7 @@ def request_keys(request: Request) -> set[OrderingKey]:
     keys: set[OrderingKey] = set()
     if segments[2:4] == ["v1", "customers"] and len(segments) > 4:
         keys.add(person_key(unquote(segments[4])))
-    with contextlib.suppress(DecodeError, UnicodeDecodeError, RecursionError):
+    with contextlib.suppress(*NOT_JSON):
         body = members(Raw(request.body)) if request.body else {}
         if segments[2:4] == ["v1", "segments"]:
             is_cio_id = parse_qs(query).get("id_type") == ["cio_id"]
@@ -192,14 +193,17 @@ class OperationSet:
         """Add an operation, and the event that became the operation."""
         self._unread.append((operation, event))
 
-    def shares_a_key(self, operation: Operation, event: Event) -> bool:
-        """Return whether an operation has a key of the set, by all of its keys."""
+    def shares_a_key(self, keys: set[OrderingKey]) -> bool:
+        """Return whether the set has one of the keys of an operation."""
         if self._unread:
             self._read()
-        return not self._keys.isdisjoint(operation_keys(operation, event, by_phone=self._by_phone))
+        return not self._keys.isdisjoint(keys)
 
-    def may_concern(self, operation: Operation, event: Event) -> bool:
-        """Return whether the set may concern a person or object of an operation."""
+    def may_concern(self, operation: Operation, keys: Callable[[], set[OrderingKey]]) -> bool:
+        """Return whether the set may concern a person or object of an operation.
+
+        keys: returns all keys of the operation. It is called only if they are needed.
+        """
         if self._unread:
             self._read()
         # Two different user ids are two people, so the operation's own people are usually enough.
@@ -223,7 +227,7 @@ class OperationSet:
                 return True
             elif identifier[:4] == "cio_" or type(identifier) is TypedIdentifier:
                 needs_all_keys = True
-        return needs_all_keys and self.shares_a_key(operation, event)
+        return needs_all_keys and self.shares_a_key(keys())
 
     def _read(self) -> None:
         for operation, event in self._unread:

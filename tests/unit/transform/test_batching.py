@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from ciosidecar_transform import BatchTransform, RequestList, read_connection
+from ciosidecar_transform import batch as batch_module
 from ciosidecar_transform.event import decode
 from ciosidecar_transform.operations import DeletePerson
-from ciosidecar_transform.ordering import operation_keys
+from ciosidecar_transform.ordering import OrderingKey, operation_keys
 
 from tests.unit.transform.support import (
     NOW,
@@ -216,6 +217,29 @@ def test_10_3_packing_grows_linearly() -> None:
             min(_cpu_s(lines[:size], to, row_of) for _ in range(3)) for size in (500, 20_000)
         )
         assert many < few * 40 * 4, (few, many)
+
+
+def test_10_3_an_events_keys_are_read_once_however_many_requests_are_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each row has an audience of its own, and so an open request; a person by email may be in any of them."""
+    to, reads = destination(), []
+
+    def counted(*arguments: Any, **options: Any) -> set[OrderingKey]:
+        reads.append(arguments)
+        return operation_keys(*arguments, **options)
+
+    monkeypatch.setattr(batch_module, "operation_keys", counted)
+    batch = BatchTransform(NOW, RequestList())
+    for number in range(50):
+        row = b'{"type":"record","action":"insert","identifiers":{"email":"u%d@b.co"}}' % number
+        connection = read_connection(
+            b'{"destination":{"audienceId":%d,"object":"audience","identifierMappings":[{"to":"email"}]}}'
+            % (number + 1)
+        )
+        assert batch.add(number, row, to, connection=connection).status == 200
+    assert len(reads) == 49
+    batch.flush()
 
 
 def _cpu_s(lines: list[bytes], to: Any, row_of: Any) -> float:

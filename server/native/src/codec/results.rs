@@ -205,16 +205,18 @@ impl ResultsMessage {
         item: &Bound<'_, PyAny>,
         outcome: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        let py = slf.py();
-        let status = outcome.getattr(intern!(py, "status"))?.extract::<i32>()?;
-        if status != 200 || outcome.getattr(intern!(py, "warnings"))?.is_truthy()? {
-            let owner = slf.borrow().owner(py)?;
-            return owner
-                .call_method1(intern!(py, "answer"), (item, outcome))
-                .map(drop);
-        }
-        let position = item.getattr(intern!(py, "position"))?.extract()?;
-        Self::answer(slf, position, status, 0)
+        guard(|| {
+            let py = slf.py();
+            let status = outcome.getattr(intern!(py, "status"))?.extract::<i32>()?;
+            if status != 200 || outcome.getattr(intern!(py, "warnings"))?.is_truthy()? {
+                let owner = slf.borrow().owner(py)?;
+                return owner
+                    .call_method1(intern!(py, "answer"), (item, outcome))
+                    .map(drop);
+            }
+            let position = item.getattr(intern!(py, "position"))?.extract()?;
+            Self::answer(slf, position, status, 0)
+        })
     }
 
     fn add_detail(slf: &Bound<'_, Self>, detail: &Bound<'_, PyAny>) -> PyResult<()> {

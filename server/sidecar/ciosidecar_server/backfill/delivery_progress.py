@@ -210,7 +210,7 @@ def last_state(descriptor: int) -> State:
         lines = os.pread(descriptor, size - start, start).split(b"\n")
         # The first line may lack its start, and the last one its end.
         for line in reversed(lines[start > 0 : -1]):
-            with suppress(msgspec.DecodeError):
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
                 return _decode(line)
         if not start:
             return State()

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from msgspec import DecodeError, convert, to_builtins
+from ciosidecar_transform.json_text import NOT_JSON
+from msgspec import convert, to_builtins
 from msgspec.json import decode, encode, format
 
 from .. import __version__
@@ -52,7 +53,7 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
         return convert(decode(path.read_bytes()), dict[str, Any])
     except FileNotFoundError:
         return None
-    except (OSError, DecodeError) as problem:
+    except (OSError, *NOT_JSON) as problem:
         raise BackfillFailed(f"cannot read {path}: {problem}", EXIT_USAGE) from None
 
 

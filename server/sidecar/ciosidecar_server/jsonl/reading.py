@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, BinaryIO, NamedTuple
 
-from msgspec import DecodeError, Raw, Struct, ValidationError, field
+from ciosidecar_transform.json_text import NOT_JSON
+from msgspec import Raw, Struct, ValidationError, field
 from msgspec.json import Decoder
 
 CHUNK_BYTES = 1 << 18
@@ -125,7 +126,7 @@ def message_id(event: bytes) -> str | None:
     """Return the messageId of an event, or None if it has none that is text."""
     try:
         found = _decode_event(event).message_id
-    except (DecodeError, RecursionError):
+    except NOT_JSON:
         return None
     return found if isinstance(found, str) else None
 
@@ -137,7 +138,7 @@ def is_bare_event(line: bytes) -> bool:
         # The event of a track is its name; that of a line with a config is an object.
         has_event = bytes(wrapped.event).startswith(b"{")
         return bool(_decode_event(line).type) and not has_event and not wrapped.config
-    except (DecodeError, RecursionError):
+    except NOT_JSON:
         return False
 
 
@@ -164,7 +165,7 @@ def parse_line(line: bytes, config: bytes | None) -> Line:
         parsed = Line(bytes(wrapped.event), bytes(wrapped.config), bytes(wrapped.connection))
     except ValidationError:
         raise BadLine("the line is not a JSON object") from None
-    except (DecodeError, RecursionError):
+    except NOT_JSON:
         # An unpaired surrogate in the event is rejected by the transform: read the line less strictly.
         parsed = _scan_wrapped(line)
     if not parsed.event:
@@ -185,7 +186,7 @@ def first_place(line: bytes) -> dict[str, Any]:
     failed = _failed_line(line)
     if failed is None:
         return {}
-    with suppress(DecodeError):
+    with suppress(*NOT_JSON):
         place = _decode_place(failed.failure)
         if place.file and place.line > 0:
             return {"file": place.file, "line": place.line}
@@ -202,7 +203,7 @@ def _failed_line(line: bytes) -> _Failed | None:
         return None
     try:
         failed = _decode_failed(line)
-    except (DecodeError, RecursionError):
+    except NOT_JSON:
         return None
     has_event = bytes(failed.event).startswith(b"{") or failed.text
     return failed if has_event and bytes(failed.failure).startswith(b"{") else None

@@ -4,7 +4,8 @@ from collections import Counter
 from typing import Any
 
 from ciosidecar import Result
-from msgspec import DecodeError, Struct
+from ciosidecar_transform.json_text import NOT_JSON
+from msgspec import Struct
 from msgspec.json import Decoder
 from rich.console import Console
 from rich.table import Table
@@ -104,6 +105,6 @@ def _type_of(event: bytes) -> str:
     """Return the event's type if it is a known one, else a dash: other texts may be personal data."""
     try:
         type_ = _decode_type(event).type
-    except (DecodeError, RecursionError):
+    except NOT_JSON:
         return "-"
     return type_.lower() if isinstance(type_, str) and type_.lower() in _KNOWN_TYPES else "-"

@@ -6,11 +6,11 @@ import msgspec
 from ciosidecar.v1 import event_pb2 as pb
 from ciosidecar.v1 import request_pb2
 from ciosidecar_transform import AnyDestination, Outcome
-from ciosidecar_transform.json_text import repair_surrogates
+from ciosidecar_transform.json_text import NOT_JSON, repair_surrogates
 from ciosidecar_transform.outcomes import ErrorCode, EventRejected, rejected
 from ciosidecar_transform.settings.connections import Connection
 from google.protobuf.timestamp_pb2 import Timestamp
-from msgspec import DecodeError, Raw
+from msgspec import Raw
 from msgspec.json import encode, format
 
 from .counting import DestinationLabel
@@ -188,12 +188,12 @@ def _object(
     try:
         # format() accepts one value only: the text cannot add members to the event around it.
         return Raw(format(json_object.json, indent=-1))
-    except (DecodeError, RecursionError):
+    except NOT_JSON:
         pass
     try:
         # Unpaired surrogates are repaired, with a warning, when the whole event is read (rule 1.1).
         format(repair_surrogates(json_object.json), indent=-1)
-    except (DecodeError, RecursionError):
+    except NOT_JSON:
         raise EventRejected(ErrorCode.INVALID_JSON, f"{field} is not JSON (rule 1.1)") from None
     return Raw(json_object.json)
 

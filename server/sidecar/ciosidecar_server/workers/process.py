@@ -71,7 +71,7 @@ class WorkerProcess:
             if not line:
                 return None
             # A module of the operator's may print, and a worker that is killed may leave half a line.
-            with suppress(msgspec.DecodeError):
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):
                 ready_line = msgspec.json.decode(line, type=ReadyLine)
                 # A full pipe would stop a worker that prints more.
                 self._output = asyncio.create_task(self._process.stdout.read())

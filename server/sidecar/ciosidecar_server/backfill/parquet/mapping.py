@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ciosidecar_transform.json_text import NOT_JSON
 from msgspec import DecodeError
 from msgspec.json import decode, encode
 
@@ -122,7 +123,7 @@ def _of_column(path: tuple[str, ...], column: str) -> MappedField:
 def _of_file(mapping_file: bytes) -> list[MappedField]:
     try:
         members = decode(mapping_file, type=dict[str, Any])
-    except DecodeError:
+    except NOT_JSON:
         raise BadMapping("the file of the mapping is not a JSON object of fields") from None
     return [_of_member(name, source) for name, source in members.items()]
 
