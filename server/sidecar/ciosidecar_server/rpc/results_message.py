@@ -207,7 +207,8 @@ class ProtobufResults:
         index = self._indexes_of_messages.get(message) if self._equal_templates else None
         if index is None:
             index = len(self._results.templates)
-            self._indexes_of_messages[message] = index
+            if self._equal_templates:
+                self._indexes_of_messages[message] = index
             self._results.templates.add().MergeFromString(message)
         self._indexes[template] = index
         return index

@@ -202,7 +202,12 @@ class Servicer:
         )
         worker = TransformWorker(collected.output, self._observer, self._tap)
         caller = unary_caller(context, delivery=False)
-        await process_batch(batch, known, self._settings, worker, self._observer, caller)
+        try:
+            await process_batch(batch, known, self._settings, worker, self._observer, caller)
+        except ProtocolError:
+            # Results that do not fit one message were made for nothing: up to two messages of them.
+            give_back_after(self._settings.max_message_bytes)
+            raise
         give_back_after(size)
         return collected.response
 

@@ -7,8 +7,8 @@ from ciosidecar_transform.requests import RequestTemplate
 
 from .sizes import template_bytes
 
-# Settings with {{ path }} have a template for each event, and prepared requests one each.
-_MAX_TEMPLATES = 4096
+# Settings with {{ path }} have a template for each event, and prepared requests one each. An ordinary template has 200 bytes.
+_MAX_BYTES = 1_000_000
 
 
 class EncodedTemplate(NamedTuple):
@@ -36,12 +36,15 @@ class EncodedTemplates:
 
     def __init__(self) -> None:
         self._encoded: dict[RequestTemplate, EncodedTemplate] = {}
+        self._bytes = 0
 
     def get(self, template: RequestTemplate) -> EncodedTemplate:
         """Return a template, with all its headers."""
         encoded = self._encoded.get(template)
         if encoded is None:
-            if len(self._encoded) >= _MAX_TEMPLATES:
+            if self._bytes > _MAX_BYTES:
                 self._encoded.clear()
+                self._bytes = 0
             encoded = self._encoded[template] = encode_template(template, template.headers)
+            self._bytes += len(encoded.message)
         return encoded
