@@ -31,7 +31,7 @@ WRONG = (
     ("fuzz", "--minutes 0", "must be a finite number above 0"),
     ("fuzz", "event --seed 1", "--seed replays a round of the wire"),
     ("native.compare", "nothing", "no such target: nothing; there are: unix_millis; hashed_ulid"),
-    ("native.compare", "--cases 0", "must be a finite number above 0"),
+    ("native.compare", "--cases 0", "0 is not a whole number from 1 on"),
     ("properties", "--minutes 0", "must be a finite number above 0"),
     ("properties", "--examples 0.5", "0.5 is not a whole number"),
     ("resources", "nothing", "no such scenario: nothing; there are: 20 events nested"),
