@@ -42,9 +42,9 @@ WRONG = (
     ("soak.steady", "1 LEAK=memory", "LEAK=memory and LEAK_BYTES belong together"),
     ("soak.steady", "1 LEAK=memory LEAK_BYTES=x", "x is not a whole number"),
     ("soak.steady", "1 SIZE=1", "no such name: SIZE"),
-    ("soak.delivery", "--events 0", "must be a finite number above 0"),
+    ("soak.delivery", "--events 0", "0 is not a whole number from 1 on"),
     ("soak.delivery", "--faults nonsense", "'nonsense' is not a fault"),
-    ("mutants", "--sample 0", "must be a finite number above 0"),
+    ("mutants", "--sample 0", "0 is not a whole number from 1 on"),
     ("mutants", "--part all", "invalid choice: 'all'"),
 )
 MODULES = sorted({module for module, _, _ in WRONG})
