@@ -34,6 +34,7 @@ help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 setup: $(VENV)/runtime $(NATIVE) ## Install the command at .venv/bin/ciosidecar
+	@$(BIN)/ciosidecar --version
 
 setup-dev: $(VENV)/dev node-modules ## Set up what the tests and lint need, too; some minutes the first time
 
@@ -217,8 +218,8 @@ NO_PACKAGES = echo "Packages could not be installed. If pip could not connect (a
 $(VENV)/runtime: constraints.txt $(PACKAGES:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ciosidecar needs Python 3.11 or later; name one with make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet $(PACKAGES:%=--editable %) || { $(NO_PACKAGES); exit 1; }
+	@test -x $(BIN)/python || { echo "installing the packages into $(VENV): some two minutes the first time"; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/pip install --quiet $(PACKAGES:%=--editable %) || { $(NO_PACKAGES); exit 1; }
 	@touch $@
 
 # In auto and without cargo there is no stamp, so that the next make looks for cargo again.
@@ -228,7 +229,7 @@ $(NATIVE): $(VENV)/runtime constraints.txt $(wildcard server/native/*.* server/n
 
 $(VENV)/dev: $(VENV)/runtime requirements-dev.txt $(VENV)/protoc/installed | $(NATIVE)
 	@echo "installing the tests' packages into $(VENV): some minutes the first time"
-	$(BIN)/pip install --quiet --requirement requirements-dev.txt || { $(NO_PACKAGES); exit 1; }
+	@$(BIN)/pip install --quiet --requirement requirements-dev.txt || { $(NO_PACKAGES); exit 1; }
 	@touch $@
 
 $(VENV)/engines: $(VENV)/dev requirements-engines.txt server/sidecar/pyproject.toml
