@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from ciosidecar.v1 import event_pb2 as pb
 from grpc import StatusCode
 
-from ..delivery.observer import MessageTrace
+from ..delivery.observer import UNTRACED, MessageTrace
 from ..settings import Settings
 from .decoding import BatchDecoder, Decoded
 from .destinations import KnownDestinations
@@ -82,7 +82,7 @@ class BatchWork(Protocol[Processed]):
         """Write what is ready: other callers have their turn next."""
 
     async def end(self) -> None:
-        """Do what waited for the last item to be accepted."""
+        """Do what waited for the last item to be accepted, and write what is ready."""
 
 
 class Worker(Protocol):
@@ -123,7 +123,7 @@ async def process_batch(
         ProtocolError: the batch has too many items.
     """
     check_size(batch, settings)
-    trace = _begin_trace(batch, observer, caller)
+    trace = _begin_trace(batch, observer, caller) if observer.traces else UNTRACED
     try:
         await _process_items(batch, known, settings, worker.begin(batch, trace), observer)
     except BaseException:
