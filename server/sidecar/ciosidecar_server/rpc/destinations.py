@@ -1,6 +1,6 @@
 """Destinations on the wire → in the domain, by reference id."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import grpc
@@ -118,20 +118,22 @@ def config_json(destination: pb.Destination) -> bytes:
     return encode({key: value for key, value in config.items() if value})
 
 
+_Read = tuple[AnyDestination | None, list[SettingProblem]]
+
+
 async def read_declared(
-    declared: pb.Destination, known: Known
-) -> tuple[AnyDestination | None, list[SettingProblem]]:
+    declared: pb.Destination, known: Known, read: Callable[[bytes], _Read] = read_destination
+) -> _Read:
     """Return the declared destination, None if it cannot be used, and its setting problems.
 
     Args:
         declared: the declaration, with settings.
         known: the defaults of the server.
+        read: reads settings of an ordinary size, as `read_destination` does.
     """
-
-    def read() -> tuple[AnyDestination | None, list[SettingProblem]]:
-        return read_destination(known.effective(config_json(declared)))
-
-    return await in_thread(read) if declared.ByteSize() > LARGE_BYTES else read()
+    if declared.ByteSize() > LARGE_BYTES:
+        return await in_thread(lambda: read_destination(known.effective(config_json(declared))))
+    return read(known.effective(config_json(declared)))
 
 
 class Checked(NamedTuple):
@@ -196,7 +198,20 @@ class DeclaredDestination(NamedTuple):
 class KnownDestinations:
     """The destinations and connections that one stream, or one unary call, has declared."""
 
-    def __init__(self, max_destinations: int, server: ServerDestinations) -> None:
+    def __init__(
+        self,
+        max_destinations: int,
+        server: ServerDestinations,
+        read: Callable[[bytes], _Read] = read_destination,
+    ) -> None:
+        """Begin without any.
+
+        Args:
+            max_destinations: the most destinations, and the most connections.
+            server: the destinations and defaults of the server.
+            read: reads settings, as `read_destination` does.
+        """
+        self._read = read
         self._max_destinations = max_destinations
         self._server = server
         self._by_reference_id: dict[int, DeclaredDestination | _ServerRef] = {}
@@ -228,7 +243,9 @@ class KnownDestinations:
                     ref, destination_label(ref, destination)
                 )
             else:
-                destination, problems = await read_declared(declared, self._server.known)
+                destination, problems = await read_declared(
+                    declared, self._server.known, self._read
+                )
                 self._by_reference_id[declared.reference_id] = DeclaredDestination(
                     destination or rejected(unusable(problems)), destination_label(ref, destination)
                 )

@@ -37,10 +37,24 @@ class TransformWorker:
     writing = None
     """No task writes beside the reading."""
 
-    def __init__(self, output: Output, observer: RpcObserver, stream: StreamTap) -> None:
+    def __init__(
+        self,
+        output: Output,
+        observer: RpcObserver,
+        stream: StreamTap,
+        templates: EncodedTemplates | None = None,
+    ) -> None:
+        """Begin without a batch.
+
+        Args:
+            output: where results go.
+            observer: receives the counts of answered events.
+            stream: receives each answered event, while it listens.
+            templates: the request templates that are encoded already. Optional.
+        """
         self._output = output
         self._reporting = Reporting(output.max_bytes, one_message=output.one_response)
-        self._templates = EncodedTemplates()
+        self._templates = templates or EncodedTemplates()
         self._observer = observer
         self._counts = EventCounts(observer, stream, 0, delivery=False)
         self._encoder: ResultsEncoder | None = None
@@ -89,9 +103,9 @@ class TransformWorker:
         return outcome
 
     def _tell_and_answer(self, item: Decoded, outcome: Outcome) -> None:
-        assert self._encoder is not None  # there is one from the first batch on
         self._counts.tell(item.position, item.label, outcome)
-        self._encoder.answer(item, outcome)
+        if self._encoder is not None:
+            self._encoder.answer(item, outcome)
 
     async def pause(self) -> None:
         """Report the outcomes, and write the results that are complete."""
