@@ -27,9 +27,7 @@ class EventSums:
         self._warnings: dict[WarningLabels, int] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(
-        self, events: Mapping[EventLabels, int], warnings: Mapping[WarningLabels, int]
-    ) -> None:
+    def add(self, events: Mapping[EventLabels, int], warnings: Mapping[WarningLabels, int]) -> None:
         """Add the counts of a message, or of a part of it."""
         sums = self._events
         for labels, number in events.items():
