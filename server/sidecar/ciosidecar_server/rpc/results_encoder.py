@@ -62,6 +62,7 @@ class ResultsEncoder:
             NO_LIMIT if max_bytes is None or not self._one_message else max_bytes - max_bytes // 8
         )
         self._max_failures_bytes = None if max_bytes is None else self._max_bytes // 2
+        self._message_bytes = min(self._max_bytes, self._full_bytes)
         self._templates = templates
         self._detail_for_every_item = reporting.detail_for_every_item
         self._includes_requests = reporting.include_requests
@@ -71,7 +72,7 @@ class ResultsEncoder:
     def begin(self, batch_id: int) -> None:
         """Begin with another batch, after `finish`. batch_id: its id."""
         self.writer: ResultsMessage = self._new_results(
-            batch_id, min(self._max_bytes, self._full_bytes), self, self._includes_requests
+            batch_id, self._message_bytes, self, self._includes_requests
         )
         """The message under construction, to which a transform adds requests."""
         self._message = self.writer

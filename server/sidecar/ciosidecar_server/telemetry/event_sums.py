@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from ..rpc.observer import EventLabels, WarningLabels
 
 _GATHER_S = 0.1
-_MAX_KINDS = 256
+_MAX_KINDS = 64
 """The number of different counts that are handed on at once. Each takes some microseconds."""
 
 EventsAnswered = Callable[[Mapping[EventLabels, int], Mapping[WarningLabels, int]], None]
