@@ -32,7 +32,8 @@ async def measure() -> dict[str, Any]:
         compiling = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": bytecode}
         for number in range(_STARTS + 1):
             for name in names:
-                with ServerProcess(*SERVE, environment=ENVIRONMENTS[name] | compiling) as server:
+                environment = {**ENVIRONMENTS[name], **compiling}
+                with ServerProcess(*SERVE, environment=environment) as server:
                     if number > 0:
                         ready[name].append(server.ready_s)
     rates: dict[str, list[dict[str, float]]] = {name: [] for name in names}

@@ -43,7 +43,9 @@ async def test_settings_that_each_event_fills_in_are_read_from_each_event(stub: 
     """They are not those of the event before."""
     settings = config("site", "{{ context.workspace.key || none }}")
     for key in ("1", "2"):
-        event = b'{"type":"track","userId":"u1","event":"Order","context":{"workspace":{"key":"%b"}}}'
+        event = (
+            b'{"type":"track","userId":"u1","event":"Order","context":{"workspace":{"key":"%b"}}}'
+        )
         found = await authorization(stub, settings, event % key.encode())
         assert found == f"site:{key}"
 
@@ -72,13 +74,11 @@ def _is_kept(credentials: str) -> bool:
     return any(one.endpoints.event.headers["Authorization"].endswith(encoded) for one in kept)
 
 
-async def test_credentials_are_forgotten(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_credentials_are_forgotten(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing keeps a destination that no call has declared for a while."""
     monkeypatch.setattr(recent_destinations, "_FORGOTTEN_AFTER_S", 0.05)
     stub = await connect()
     assert await authorization(stub, config("forgotten")) == "forgotten:key"
     async with asyncio.timeout(WITHIN_S):
-        while _is_kept("forgotten:key"):
+        while _is_kept("forgotten:key"):  # noqa: ASYNC110 - nothing tells when it is forgotten
             await asyncio.sleep(0.05)
