@@ -104,7 +104,7 @@ async def _serve(settings: Settings) -> None:
     from .. import app as sidecar  # noqa: PLC0415
 
     # What is imported stays. Without this, the collector looks through it now and then, and holds the event loop for
-    # some 40 ms each time.
+    # some 50 ms each time.
     gc.freeze()
     gc.enable()
     logging.configure(settings.log_level.upper(), settings.log_format, worker)

@@ -175,6 +175,9 @@ class ResultsEncoder:
         # The encoder, its message and the transform refer to each other: without this they wait for gc.
         self.flush_requests = _nothing
         self._message.release()
+        # A stream that waits for its caller holds no message.
+        del self._message, self.writer
+        self._shared = None
 
     def _close(self, *, complete: bool) -> None:
         self.flush_requests()

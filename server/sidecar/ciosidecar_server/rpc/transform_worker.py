@@ -119,6 +119,7 @@ class TransformWorker:
         """Report and write all that is left."""
         if self._encoder is not None:
             self._encoder.finish()
+        del self._add, self.accept  # they hold the message
         await self.pause()
         if self._trace.span is not None:
             self._observer.batch_ended(self._trace)
