@@ -185,9 +185,10 @@ def test_both_split_at_the_same_byte(kind: str) -> None:
 def test_a_released_message_fails_as_an_exception() -> None:
     """Without its owner a full message cannot go on: an exception, no panic and no silence."""
     encoder = _encoder(COMPILED, v1.TransformResponse, 1, Reporting(_RESERVE_BYTES + 100))
+    message = encoder.writer
     encoder.finish()
     with pytest.raises(RuntimeError):
-        encoder.writer.reserve(_DESTINATIONS[0].endpoints.identify, 10)
+        message.reserve(_DESTINATIONS[0].endpoints.identify, 10)
 
 
 def test_requests_that_cannot_be_written() -> None:

@@ -67,6 +67,10 @@ class MessageTrace:
         """The W3C trace contexts of the items that have one, by position. Only of a traced message."""
 
 
+UNTRACED = MessageTrace()
+"""The trace of all messages while no observer traces."""
+
+
 class Attempt(NamedTuple):
     """A request to Customer.io that ended."""
 

@@ -61,7 +61,7 @@ def printable(text: str, max_characters: int) -> str:
 
 
 class EventCounts:
-    """The outcomes of the items of one batch that were not reported yet."""
+    """The outcomes of the items of a batch that were not reported yet."""
 
     def __init__(
         self, observer: RpcObserver, stream: StreamTap, batch_id: int, *, delivery: bool
@@ -76,7 +76,8 @@ class EventCounts:
         """
         self._observer = observer
         self._session_id = stream.session_id
-        self._batch_id = batch_id
+        self.batch_id = batch_id
+        """The batch of the next items. A batch that is over may be followed by another."""
         self.tap = stream.tap
         self._accepted = "delivered" if delivery else "transformed"
         self.outcomes: defaultdict[DestinationLabel, list[Outcome]] = defaultdict(list)
@@ -93,7 +94,7 @@ class EventCounts:
         """Tell the tap of an item. Called only while `tap.listening`."""
         item = AnsweredItem(
             self._session_id,
-            self._batch_id,
+            self.batch_id,
             position,
             label.destination_ref,
             outcome.event_type or _UNKNOWN_TYPE,
@@ -151,6 +152,9 @@ class EventCounts:
 
 def _by_identity(outcomes: list[Outcome]) -> Iterable[tuple[Outcome, int]]:
     """Yield each outcome object with its number. Events without warnings share the object of their type."""
+    if len(outcomes) == 1:
+        yield outcomes[0], 1
+        return
     # No Counter, which takes as long to make as to count ten.
     numbers: dict[int, int] = {}
     for key in map(id, outcomes):

@@ -90,7 +90,7 @@ class BatchDecoder:
 
     def __init__(self, batch: Batch, known: KnownDestinations, max_event_bytes: int) -> None:
         self._known = known
-        self._destinations = known.for_batch()
+        self._listed = known.listed
         self._connection_of = known.connections.get
         self._max_event_bytes = max_event_bytes
         self._default_destination = batch.destination
@@ -102,9 +102,8 @@ class BatchDecoder:
 
     def _take_destination(self, reference_id: int) -> None:
         self._reference_id = reference_id
-        self._destination = self._destinations.get(reference_id)
-        self._hides_credentials = self._destinations.hides_credentials(reference_id)
-        self._label = self._known.label(reference_id)
+        declared = self._known.get(reference_id, self._listed)
+        self._destination, self._label, self._hides_credentials = declared
 
     def decode(self, position: int, item: ItemOptions, json: bytes) -> Decoded:
         """Return the decoded item. json: the event; b"" if the payload is something else."""

@@ -53,6 +53,7 @@ class ResultsEncoder:
             reporting: what the results contain.
             templates: the templates of the stream or call.
         """
+        self._new_results = new_results
         max_bytes = reporting.max_bytes
         self._max_bytes = NO_LIMIT if max_bytes is None else max_bytes - RESERVE_BYTES
         self._one_message = reporting.one_message and max_bytes is not None
@@ -61,18 +62,23 @@ class ResultsEncoder:
             NO_LIMIT if max_bytes is None or not self._one_message else max_bytes - max_bytes // 8
         )
         self._max_failures_bytes = None if max_bytes is None else self._max_bytes // 2
+        self._message_bytes = min(self._max_bytes, self._full_bytes)
         self._templates = templates
         self._detail_for_every_item = reporting.detail_for_every_item
-        shared = reporting.include_requests
-        self.writer: ResultsMessage = new_results(
-            batch_id, min(self._max_bytes, self._full_bytes), self, shared
+        self._includes_requests = reporting.include_requests
+        self._finished: list[EncodedResults] = []
+        self.begin(batch_id)
+
+    def begin(self, batch_id: int) -> None:
+        """Begin with another batch, after `finish`. batch_id: its id."""
+        self.writer: ResultsMessage = self._new_results(
+            batch_id, self._message_bytes, self, self._includes_requests
         )
         """The message under construction, to which a transform adds requests."""
         self._message = self.writer
-        self._shared = SharedRequests(self._message.add) if shared else None
+        self._shared = SharedRequests(self._message.add) if self._includes_requests else None
         self.flush_requests = _nothing if self._shared is None else self._shared.flush
         """Called before a message is closed: adds the requests that still take items."""
-        self._finished: list[EncodedResults] = []
 
     def encoded(self, template: RequestTemplate) -> EncodedTemplate:
         """Return a template as the caller may see it."""
@@ -169,6 +175,9 @@ class ResultsEncoder:
         # The encoder, its message and the transform refer to each other: without this they wait for gc.
         self.flush_requests = _nothing
         self._message.release()
+        # A stream that waits for its caller holds no message.
+        del self._message, self.writer
+        self._shared = None
 
     def _close(self, *, complete: bool) -> None:
         self.flush_requests()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from ciosidecar.v1 import event_pb2 as pb
 from grpc import StatusCode
 
-from ..delivery.observer import MessageTrace
+from ..delivery.observer import UNTRACED, MessageTrace
 from ..settings import Settings
 from .decoding import BatchDecoder, Decoded
 from .destinations import KnownDestinations
@@ -17,7 +17,7 @@ from .errors import ProtocolError
 from .observer import BatchInfo, Caller, RpcObserver
 from .request_message import Batch, ItemOptions
 from .results_message import EncodedResults, NewResults
-from .turns import LARGE_BYTES, Turns, in_thread
+from .turns import LARGE_BYTES, TURN_S, in_thread, next_turn
 
 Processed = TypeVar("Processed")
 
@@ -82,7 +82,7 @@ class BatchWork(Protocol[Processed]):
         """Write what is ready: other callers have their turn next."""
 
     async def end(self) -> None:
-        """Do what waited for the last item to be accepted."""
+        """Do what waited for the last item to be accepted, and write what is ready."""
 
 
 class Worker(Protocol):
@@ -123,12 +123,43 @@ async def process_batch(
         ProtocolError: the batch has too many items.
     """
     check_size(batch, settings)
-    trace = _begin_trace(batch, observer, caller)
+    trace = _begin_trace(batch, observer, caller) if observer.traces else UNTRACED
     try:
-        await _process_items(batch, known, settings, worker.begin(batch, trace), observer)
+        work = worker.begin(batch, trace)
+        decode = BatchDecoder(batch, known, settings.max_event_bytes).decode
+        process, accept = work.process, work.accept
+        worked_s = 0.0
+        begun_at = perf_counter()
+        turn_end = begun_at + TURN_S
+        for position, (item, json) in enumerate(batch.items()):
+            if perf_counter() > turn_end:
+                worked_s += perf_counter() - begun_at
+                await work.pause()
+                await next_turn()
+                begun_at = perf_counter()
+                turn_end = begun_at + TURN_S
+            if (len(json) or _size_of_other(item)) > LARGE_BYTES:
+                work_on_item = partial(_decode_and_process, decode, process, position, item, json)
+                accept(*await in_thread(work_on_item))
+            else:
+                decoded = decode(position, item, json)
+                accept(decoded, process(decoded))
+        observer.batch_received(worked_s + perf_counter() - begun_at)
+        await work.end()
     except BaseException:
         observer.batch_ended(trace)
         raise
+
+
+def _decode_and_process(
+    decode: Callable[[int, ItemOptions, bytes], Decoded],
+    process: Callable[[Decoded], Processed],
+    position: int,
+    item: ItemOptions,
+    json: bytes,
+) -> tuple[Decoded, Processed]:
+    decoded = decode(position, item, json)
+    return decoded, process(decoded)
 
 
 def _begin_trace(batch: Batch, observer: RpcObserver, caller: Caller) -> MessageTrace:
@@ -139,40 +170,6 @@ def _begin_trace(batch: Batch, observer: RpcObserver, caller: Caller) -> Message
     if trace.span is not None:
         trace.traceparents = dict(batch.traceparents())
     return trace
-
-
-async def _process_items(
-    batch: Batch,
-    known: KnownDestinations,
-    settings: Settings,
-    work: BatchWork[Any],
-    observer: RpcObserver,
-) -> None:
-    decode = BatchDecoder(batch, known, settings.max_event_bytes).decode
-    process, accept = work.process, work.accept
-
-    def decode_and_process(position: int, item: ItemOptions, json: bytes) -> tuple[Decoded, Any]:
-        decoded = decode(position, item, json)
-        return decoded, process(decoded)
-
-    turns = Turns()
-    worked_s = 0.0
-    begun_at = perf_counter()
-    for position, (item, json) in enumerate(batch.items()):
-        if perf_counter() > turns.end:
-            worked_s += perf_counter() - begun_at
-            await work.pause()
-            await turns.next()
-            begun_at = perf_counter()
-        if (len(json) or _size_of_other(item)) > LARGE_BYTES:
-            decoded, processed = await in_thread(partial(decode_and_process, position, item, json))
-            accept(decoded, processed)
-        else:
-            decoded = decode(position, item, json)
-            accept(decoded, process(decoded))
-    worked_s += perf_counter() - begun_at
-    observer.batch_received(worked_s)
-    await work.end()
 
 
 def _size_of_other(item: ItemOptions) -> int:
