@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, final
 
 from ciosidecar_transform import Outcome
+from ciosidecar_transform.event import Event
 from ciosidecar_transform.requests import Request, RequestTemplate
 from msgspec import Raw
 
@@ -11,9 +12,19 @@ __version__: str
 INTERFACE: int
 
 # Leaves. What they do is said by their twins of the same names in ciosidecar_transform.
+_Value = Callable[[Raw], Any]
+
+@final
+class EventDecoder:
+    def __new__(
+        cls, reference: Callable[[bytes], tuple[Event, bool]], value: _Value, /
+    ) -> EventDecoder: ...
+    def decode(self, data: bytes, /) -> tuple[Event, bool]: ...
+
 def unix_millis(json_value: object, /) -> int | None: ...
 def hashed_ulid(
-    millis: int,
+    time: object,
+    other_time: object,
     message_id: str,
     kind: str,
     name: str,

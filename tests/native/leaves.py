@@ -4,9 +4,11 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, NamedTuple
 
+from ciosidecar_transform.event import Context, Event
 from ciosidecar_transform.json_text import VastNumber
 from msgspec import Raw
 
+from .events import some_event
 from .times import some_number, some_time
 
 # Every character that JSON escapes or could, quotes, halves of pairs, and texts of all widths.
@@ -23,6 +25,8 @@ class Leaf(NamedTuple):
     module: str
     name: str
     arguments: Callable[[Random], tuple[Any, ...]]
+    shown: Callable[[Any], Any] = lambda result: result
+    """Returns what of a result must be equal."""
 
 
 def _text(random: Random) -> str:
@@ -51,10 +55,10 @@ def _time(random: Random) -> tuple[Any, ...]:
 
 
 def _ulid(random: Random) -> tuple[Any, ...]:
-    millis = random.choice((0, 1, 2**48 - 1, 2**62, random.randrange(2**48)))
+    times = _time(random) + _time(random)
     properties = _json(random)
     texts = (_text(random), random.choice(("track", "page", "screen", "record")), _text(random))
-    return (millis, *texts, _text(random), random.choice((b"", properties, Raw(properties))))
+    return (*times, *texts, _text(random), random.choice((b"", properties, Raw(properties))))
 
 
 def _attributes(random: Random) -> tuple[Any, ...]:
@@ -88,10 +92,28 @@ def _item(random: Random) -> tuple[Any, ...]:
     return b'{"identifiers":', *texts, _id(random), _when(random), _json(random)
 
 
+def _event(random: Random) -> tuple[Any, ...]:
+    return (some_event(random)[0],)
+
+
+def fields_of(decoded: tuple[Any, bool]) -> tuple[Any, ...]:
+    """Return all fields of an event and of its context, which the two have in classes of their own."""
+    event, repaired = decoded
+    objects = (
+        (event, [name for name in Event.__struct_fields__ if name != "context"]),
+        (event.context, Context.__struct_fields__),
+    )
+    fields = [(name, getattr(found, name)) for found, names in objects for name in names]
+    return repaired, [
+        (name, bytes(field) if type(field) is Raw else field) for name, field in fields
+    ]
+
+
 LEAVES = (
     Leaf("times", "unix_millis", _time),
     Leaf("event_id", "hashed_ulid", _ulid),
     Leaf("limits", "any_longer", _attributes),
     Leaf("track_v1", "event_body", _body),
     Leaf("track_v2", "event_item", _item),
+    Leaf("event", "decode", _event, fields_of),
 )

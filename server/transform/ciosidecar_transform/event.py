@@ -1,13 +1,14 @@
 """An event, decoded once: rules read its fields, and values that are passed on stay JSON text."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, field
 from msgspec.json import Decoder
 
+from . import native
 from .json_text import ABSENT, first_byte, members, removed, repair_surrogates, value
 from .outcomes import ErrorCode, EventRejected
 
@@ -99,7 +100,7 @@ def _object_bytes(raw: Raw) -> bytes:
     return bytes(raw) if first_byte(raw) == b"{" else b""
 
 
-def decode(data: bytes) -> tuple[Event, bool]:
+def decode_any(data: bytes, /) -> tuple[Event, bool]:
     """Return the event, and whether unpaired surrogates had to be repaired. Rule 1.1.
 
     Raises:
@@ -117,6 +118,12 @@ def decode(data: bytes) -> tuple[Event, bool]:
         return _decode_event(data), False
     except (msgspec.DecodeError, RecursionError):
         return _decode_odd_event(data)
+
+
+decode: Callable[[bytes], tuple[Event, bool]] = (
+    decode_any if native.module is None else native.module.EventDecoder(decode_any, value).decode
+)
+"""What `decode_any` does. The compiled one reads ordinary events itself, and leaves the others to `decode_any`."""
 
 
 def _decode_odd_event(data: bytes) -> tuple[Event, bool]:

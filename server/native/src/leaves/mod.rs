@@ -5,7 +5,9 @@ use pyo3::prelude::*;
 mod bodies;
 mod calendar;
 mod decimal;
+mod event;
 mod event_id;
+mod json_scanner;
 mod sizes;
 mod time_reader;
 mod time_text;
@@ -13,6 +15,7 @@ mod times;
 
 /// Adds the leaves to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<event::EventDecoder>()?;
     module.add_function(wrap_pyfunction!(times::unix_millis, module)?)?;
     module.add_function(wrap_pyfunction!(event_id::hashed_ulid, module)?)?;
     module.add_function(wrap_pyfunction!(sizes::any_longer, module)?)?;
