@@ -1,7 +1,7 @@
 # The compiled parts of ciosidecar. `ciosidecar_transform.native` alone imports them.
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar, final
+from typing import Any, TypeAlias, TypeVar, final
 
 from ciosidecar_transform import Outcome
 from ciosidecar_transform.event import Event
@@ -12,7 +12,7 @@ __version__: str
 INTERFACE: int
 
 # Leaves. What they do is said by their twins of the same names in ciosidecar_transform.
-_Value = Callable[[Raw], Any]
+_Value: TypeAlias = Callable[[Raw], Any]
 
 @final
 class EventDecoder:
