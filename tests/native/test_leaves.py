@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ciosidecar_transform.json_text import VastNumber
@@ -13,12 +15,18 @@ from hypothesis import strategies as st
 from tests.native.compare import TARGETS, differences
 from tests.native.events import cases
 from tests.native.implementations import behaviour, compiled, in_python, require_compiled
-from tests.native.leaves import LEAVES
+from tests.native.leaves import LEAVES, fields_of
 
 require_compiled()
 CASES = {"events": 1_500}
 _DIFFERENCES = st.text(max_size=40) | st.from_regex(r"[0-9:/ TZ.+-]{4,30}")
 _NUMBERS = st.integers() | st.floats() | st.booleans() | st.none()
+_NAMES = st.sampled_from(("userId", "context", "traits", "properties", "event", "timestamp"))
+_JSON = st.recursive(
+    _NUMBERS | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(_NAMES | st.text(), inner),
+    max_leaves=12,
+)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -44,6 +52,21 @@ def test_the_two_agree_on_any_texts(name: str, identifier: str, data: bytes, tim
         for of in (compiled, in_python)
     ]
     assert both[0] == both[1]
+
+
+@given(st.dictionaries(_NAMES | st.text(), _JSON), st.booleans(), st.none() | st.integers(0, 3))
+def test_the_two_read_any_json_alike(event: object, ascii_only: bool, indent: int | None) -> None:
+    """With members of any type, escaped or not, with and without white space."""
+    try:
+        data = json.dumps(event, ensure_ascii=ascii_only, indent=indent).encode()
+    except UnicodeEncodeError:
+        return
+    both = [behaviour(_read, of, data) for of in (compiled, in_python)]
+    assert both[0] == both[1]
+
+
+def _read(of: Callable[[str], Any], data: bytes) -> tuple[Any, ...]:
+    return fields_of(of("event").decode(data))
 
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=[leaf.name for leaf in LEAVES])
