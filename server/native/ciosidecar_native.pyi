@@ -1,10 +1,9 @@
 # The compiled parts of ciosidecar. `ciosidecar_transform.native` alone imports them.
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias, TypeVar, final
+from typing import Any, TypeVar, final
 
 from ciosidecar_transform import Outcome
-from ciosidecar_transform.event import Event
 from ciosidecar_transform.requests import Request, RequestTemplate
 from msgspec import Raw
 
@@ -12,15 +11,6 @@ __version__: str
 INTERFACE: int
 
 # Leaves. What they do is said by their twins of the same names in ciosidecar_transform.
-_Value: TypeAlias = Callable[[Raw], Any]
-
-@final
-class EventDecoder:
-    def __new__(
-        cls, reference: Callable[[bytes], tuple[Event, bool]], value: _Value, /
-    ) -> EventDecoder: ...
-    def decode(self, data: bytes, /) -> tuple[Event, bool]: ...
-
 def unix_millis(json_value: object, /) -> int | None: ...
 def hashed_ulid(
     time: object,
@@ -54,6 +44,7 @@ def event_item(
     data: bytes,
     /,
 ) -> bytes: ...
+def is_utf8(data: bytes, /) -> bool: ...
 
 # The codec. What it does is said by request_message.py and results_message.py of ciosidecar_server.rpc.
 _Options = TypeVar("_Options")

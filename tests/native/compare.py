@@ -7,7 +7,6 @@ difference, and prints its input.
 """
 
 import sys
-from collections.abc import Callable
 from random import Random
 from time import perf_counter
 from typing import Any
@@ -18,7 +17,7 @@ from tests.arguments import parser_of, positive_int, require_known
 
 from .events import some_event
 from .implementations import behaviour, compiled, in_python
-from .leaves import LEAVES, Leaf
+from .leaves import LEAVES
 
 _NOW_S = 1_704_164_645
 _EVENTS = "events"
@@ -43,17 +42,12 @@ def differences(target: str, cases: int, seed: int) -> str:
             leaf = _BY_NAME[target]
             given = leaf.arguments(random)
             both = (
-                _result(leaf, compiled, given),
-                _result(leaf, in_python, _for_python(given)),
+                behaviour(getattr(compiled(leaf.module), leaf.name), *given),
+                behaviour(getattr(in_python(leaf.module), leaf.name), *_for_python(given)),
             )
         if both[0] != both[1]:
             return f"{target} of {given!r}:\n  compiled: {both[0]}\n  Python:   {both[1]}"
     return ""
-
-
-def _result(leaf: Leaf, of: Callable[[str], Any], given: tuple[Any, ...]) -> tuple[str, str]:
-    function = getattr(of(leaf.module), leaf.name)
-    return behaviour(lambda: leaf.shown(function(*given)))
 
 
 def _for_python(given: tuple[Any, ...]) -> tuple[Any, ...]:

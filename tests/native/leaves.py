@@ -4,11 +4,9 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, NamedTuple
 
-from ciosidecar_transform.event import Context, Event
 from ciosidecar_transform.json_text import VastNumber
 from msgspec import Raw
 
-from .events import some_event
 from .times import some_number, some_time
 
 # Every character that JSON escapes or could, quotes, halves of pairs, and texts of all widths.
@@ -25,8 +23,6 @@ class Leaf(NamedTuple):
     module: str
     name: str
     arguments: Callable[[Random], tuple[Any, ...]]
-    shown: Callable[[Any], Any] = lambda result: result
-    """Returns what of a result must be equal."""
 
 
 def _text(random: Random) -> str:
@@ -92,21 +88,42 @@ def _item(random: Random) -> tuple[Any, ...]:
     return b'{"identifiers":', *texts, _id(random), _when(random), _json(random)
 
 
-def _event(random: Random) -> tuple[Any, ...]:
-    return (some_event(random)[0],)
+# The edges of each length of UTF-8, and what is beyond them: too long, half of a pair, above U+10FFFF, cut off.
+_SEQUENCES = (
+    *(b"a", b"\x7f", b"\xc2\x80", b"\xdf\xbf", b"\xe0\xa0\x80", b"\xed\x9f\xbf", b"\xee\x80\x80"),
+    *(b"\xef\xbf\xbf", b"\xf0\x90\x80\x80", b"\xf4\x8f\xbf\xbf"),
+    *(
+        b"\x80",
+        b"\xbf",
+        b"\xc0\x80",
+        b"\xc1\xbf",
+        b"\xe0\x9f\xbf",
+        b"\xed\xa0\x80",
+        b"\xed\xbf\xbf",
+    ),
+    *(
+        b"\xf0\x8f\xbf\xbf",
+        b"\xf4\x90\x80\x80",
+        b"\xf5",
+        b"\xff",
+        b"\xc2",
+        b"\xe2\x82",
+        b"\xf0\x9f\x98",
+    ),
+)
+_VALID = 10
 
 
-def fields_of(decoded: tuple[Any, bool]) -> tuple[Any, ...]:
-    """Return all fields of an event and of its context, which the two have in classes of their own."""
-    event, repaired = decoded
-    objects = (
-        (event, [name for name in Event.__struct_fields__ if name != "context"]),
-        (event.context, Context.__struct_fields__),
-    )
-    fields = [(name, getattr(found, name)) for found, names in objects for name in names]
-    return repaired, [
-        (name, bytes(field) if type(field) is Raw else field) for name, field in fields
+def _bytes(random: Random) -> tuple[Any, ...]:
+    # Readers take many bytes of ASCII at a time, so what is not ASCII stands at every distance.
+    parts = [
+        b"x" * random.randrange(40),
+        *random.choices(_SEQUENCES[:_VALID], k=random.randrange(6)),
     ]
+    if random.random() < 0.5:
+        parts.append(random.choice(_SEQUENCES))
+    random.shuffle(parts)
+    return (b"".join(parts),)
 
 
 LEAVES = (
@@ -115,5 +132,5 @@ LEAVES = (
     Leaf("limits", "any_longer", _attributes),
     Leaf("track_v1", "event_body", _body),
     Leaf("track_v2", "event_item", _item),
-    Leaf("event", "decode", _event, fields_of),
+    Leaf("event", "is_utf8", _bytes),
 )

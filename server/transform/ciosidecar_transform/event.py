@@ -1,15 +1,15 @@
 """An event, decoded once: rules read its fields, and values that are passed on stay JSON text."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, field
 from msgspec.json import Decoder
 
-from . import native
 from .json_text import ABSENT, first_byte, members, removed, repair_surrogates, value
+from .native import twin
 from .outcomes import ErrorCode, EventRejected
 
 # Python 3.11 counts each level of JSON that is being read as a call, and stops at 1,000 calls. Rule
@@ -100,30 +100,29 @@ def _object_bytes(raw: Raw) -> bytes:
     return bytes(raw) if first_byte(raw) == b"{" else b""
 
 
-def decode_any(data: bytes, /) -> tuple[Event, bool]:
+def decode(data: bytes) -> tuple[Event, bool]:
     """Return the event, and whether unpaired surrogates had to be repaired. Rule 1.1.
 
     Raises:
         EventRejected: INVALID_JSON.
     """
     # msgspec does not check the strings that it skips, so the whole event is checked first.
-    if not data.isascii():
-        try:
-            str(data, "utf-8")
-        except UnicodeDecodeError:
-            raise EventRejected(
-                ErrorCode.INVALID_JSON, "the event is not UTF-8 (rule 1.1)"
-            ) from None
+    if not data.isascii() and not is_utf8(data):
+        raise EventRejected(ErrorCode.INVALID_JSON, "the event is not UTF-8 (rule 1.1)")
     try:
         return _decode_event(data), False
     except (msgspec.DecodeError, RecursionError):
         return _decode_odd_event(data)
 
 
-decode: Callable[[bytes], tuple[Event, bool]] = (
-    decode_any if native.module is None else native.module.EventDecoder(decode_any, value).decode
-)
-"""What `decode_any` does. The compiled one reads ordinary events itself, and leaves the others to `decode_any`."""
+@twin
+def is_utf8(data: bytes, /) -> bool:
+    """Return whether bytes are UTF-8."""
+    try:
+        str(data, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decode_odd_event(data: bytes) -> tuple[Event, bool]:
