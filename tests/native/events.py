@@ -101,10 +101,10 @@ def _grammar(random: Random, event: bytes) -> bytes:
         (
             *("01", "1.", ".5", "+1", "1e", "1E+5", "1e-", "-", "-0.0", "0e0", "--1", "1 2"),
             *(
-                "tru",
+                "tr",
                 "True",
                 "nul",
-                "nulll",
+                "null0",
                 "[1,]",
                 "[,1]",
                 "[1 2]",
