@@ -13,7 +13,8 @@ INTERFACE: int
 # Leaves. What they do is said by their twins of the same names in ciosidecar_transform.
 def unix_millis(json_value: object, /) -> int | None: ...
 def hashed_ulid(
-    millis: int,
+    time: object,
+    other_time: object,
     message_id: str,
     kind: str,
     name: str,
@@ -43,6 +44,7 @@ def event_item(
     data: bytes,
     /,
 ) -> bytes: ...
+def is_utf8(data: bytes, /) -> bool: ...
 
 # The codec. What it does is said by request_message.py and results_message.py of ciosidecar_server.rpc.
 _Options = TypeVar("_Options")

@@ -11,10 +11,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
-INTERFACE: Final = 2
+INTERFACE: Final = 3
 """The number of the interface that this version needs; src/lib.rs of server/native has its own."""
 PARTS: Final = (
-    *("any_longer", "event_body", "event_item", "hashed_ulid", "unix_millis"),
+    *("any_longer", "event_body", "event_item", "hashed_ulid", "is_utf8", "unix_millis"),
     *("ResultsMessage", "read_stream_batch", "read_unary_batch"),
 )
 """What the interface has. A package that was built in the middle of a change of it may lack some."""
