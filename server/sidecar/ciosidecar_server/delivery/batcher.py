@@ -1,11 +1,12 @@
 """The queue of ready jobs, from which jobs are gathered into requests."""
 
 from collections import deque
+from collections.abc import Sequence
 
 from ciosidecar_transform.batching import OpenRequest
-from ciosidecar_transform.requests import Request, SharedItem
+from ciosidecar_transform.requests import Request, RequestTemplate, SharedItem
 
-from .job import Job, State
+from .job import Job, State, transition
 from .request_batch import RequestBatch
 
 MAX_LINGER_S = 1.0
@@ -30,18 +31,29 @@ class Batcher:
         self._singles: deque[Job] = deque()
         self._shared: dict[_Share, _SharedQueue] = {}
 
-    def add(self, job: Job, now: float) -> None:
-        """Make a queued job ready, behind the others."""
-        job.transition(State.READY)
-        job.ready_at = now
-        share = _share(job)
-        if share is None:
-            self._singles.append(job)
-        else:
-            queue = self._shared.get(share)
-            if queue is None:
-                queue = self._shared[share] = _SharedQueue()
-            queue.append(job)
+    def add(self, jobs: Sequence[Job], now: float) -> None:
+        """Make queued jobs ready, behind the others."""
+        transition(jobs, State.READY)
+        # The queue of the job before, which most jobs go to as well.
+        template: RequestTemplate | None = None
+        path = ""
+        append = self._singles.append
+        for job in jobs:
+            job.ready_at = now
+            request = job.request
+            if job.alone or type(request) is Request:
+                self._singles.append(job)
+                continue
+            if request.template is not template or request.path != path:
+                template, path = request.template, request.path
+                append = self._queue((template.endpoint_path, path)).append
+            append(job)
+
+    def _queue(self, share: _Share) -> "_SharedQueue":
+        queue = self._shared.get(share)
+        if queue is None:
+            queue = self._shared[share] = _SharedQueue()
+        return queue
 
     def wait_s(self, now: float) -> float | None:
         """Return how long until there is a request to send: 0 if there is one, None if there is no job.
@@ -147,10 +159,12 @@ def _gathered(queue: _SharedQueue) -> RequestBatch:
                 break
             request.add(item)
             jobs.append(job)
-            for follower in job.followers:
-                gathered_before[follower] = gathered_before.get(follower, 0) + 1
-                if gathered_before[follower] == follower.unfinished and _share(follower) == share:
-                    followers.append(follower)
+            if job.followers:
+                for follower in job.followers:
+                    gathered_before[follower] = gathered_before.get(follower, 0) + 1
+                    before = gathered_before[follower]
+                    if before == follower.unfinished and _share(follower) == share:
+                        followers.append(follower)
         if queue.jobs:
             queue.popleft()
         else:
