@@ -135,6 +135,10 @@ class _SharedQueue:
         """Remove the oldest job."""
         self._bytes -= len(self.jobs.popleft().request.body)
 
+    def removed(self, size: int) -> None:
+        """Note that the oldest jobs were taken. size: the bytes of their bodies."""
+        self._bytes -= size
+
 
 def _share(job: Job) -> _Share | None:
     request = job.request
@@ -145,28 +149,46 @@ def _share(job: Job) -> _Share | None:
 
 def _gathered(queue: _SharedQueue) -> RequestBatch:
     """Return as many jobs as one request takes, and with them the jobs that wait for no others."""
-    first, share = queue.jobs[0].request, _share(queue.jobs[0])
-    assert isinstance(first, SharedItem)  # noqa: S101 - requests of their own are not gathered
-    request = OpenRequest(first.template, first.path)
-    jobs: list[Job] = []
-    gathered_before: dict[Job, int] = {}
-    followers: deque[Job] = deque()
-    while queue.jobs or followers:
-        job = queue.jobs[0] if queue.jobs else followers[0]
-        if job.state is not State.SETTLED:
+    gathering = _Gathering(queue.jobs[0])
+    fits, size = gathering.take(queue.jobs)
+    queue.removed(size)
+    if fits:
+        gathering.take(gathering.followers)
+    return RequestBatch(gathering.jobs, gathering.request.request())
+
+
+class _Gathering:
+    """The jobs of a request that still takes others."""
+
+    def __init__(self, first: Job) -> None:
+        """Begin without jobs. first: a job whose requests may be shared; the others go to the same endpoint and path."""
+        item, self._share = first.request, _share(first)
+        assert isinstance(item, SharedItem)  # noqa: S101 - requests of their own are not gathered
+        self.request = OpenRequest(item.template, item.path)
+        self.jobs: list[Job] = []
+        self.followers: deque[Job] = deque()
+        """The jobs that wait for none but these."""
+        self._gathered_before: dict[Job, int] = {}
+
+    def take(self, jobs: deque[Job]) -> tuple[bool, int]:
+        """Move jobs from a queue. Return whether all of them fit, and the bytes of the bodies of those that did."""
+        size = 0
+        while jobs:
+            job = jobs[0]
             item = job.request
-            if not (type(item) is SharedItem and request.takes(item)):
-                break
-            request.add(item)
-            jobs.append(job)
-            if job.followers:
-                for follower in job.followers:
-                    gathered_before[follower] = gathered_before.get(follower, 0) + 1
-                    before = gathered_before[follower]
-                    if before == follower.unfinished and _share(follower) == share:
-                        followers.append(follower)
-        if queue.jobs:
-            queue.popleft()
-        else:
-            followers.popleft()
-    return RequestBatch(jobs, request.request())
+            if job.state is not State.SETTLED:
+                if not (type(item) is SharedItem and self.request.add_if_it_fits(item)):
+                    return False, size
+                self.jobs.append(job)
+                if job.followers:
+                    self._note_followers(job)
+            size += len(item.body)
+            jobs.popleft()
+        return True, size
+
+    def _note_followers(self, job: Job) -> None:
+        gathered_before = self._gathered_before
+        for follower in job.followers:
+            before = gathered_before[follower] = gathered_before.get(follower, 0) + 1
+            if before == follower.unfinished and _share(follower) == self._share:
+                self.followers.append(follower)

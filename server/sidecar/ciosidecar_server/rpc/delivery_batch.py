@@ -12,11 +12,11 @@ from ciosidecar_transform import Outcome, RequestTemplate
 from ..delivery.dispatcher import Dispatcher
 from ..delivery.job import Job
 from ..delivery.observer import MessageTrace
-from ..delivery.outcomes import DeliveryOutcome, ItemRef
+from ..delivery.outcomes import DELIVERED, DeliveryOutcome, ItemRef
 from ..delivery.workspace_queue import WorkspaceQueue
 from .counting import DestinationLabel, EventCounts
-from .decoding import Decoded, DecodedEvent
-from .delivery_items import MESSAGE_BYTES, NOT_SENT, job_of
+from .decoding import Decoded, DecodedEvent, PreparedItem, RejectedItem
+from .delivery_items import MESSAGE_BYTES, NOT_SENT, job_of_event, job_of_prepared
 from .details import Delivered
 from .item_job import ItemJob, UnsentItem
 from .request_message import Batch
@@ -78,7 +78,6 @@ class DeliveryBatch:
         self._counts = counts
         self._outcomes = counts.outcomes
         self._dispatcher = dispatcher
-        self._endpoints = dispatcher.endpoints
         self.batch_id = batch.batch_id
         self._unanswered = batch.item_count
         self._unsubmitted: list[ItemJob] = []
@@ -131,20 +130,25 @@ class DeliveryBatch:
         """
         if self._dispatcher.draining:
             return NOT_SENT
-        return job_of(item, self, self._now, self._endpoints)
+        if type(item) is DecodedEvent:
+            return job_of_event(item, self, self._now)
+        if type(item) is PreparedItem:
+            return job_of_prepared(item, self, self._dispatcher.endpoints)
+        return cast("RejectedItem", item).outcome
 
     def accept(self, item: Decoded, processed: ItemJob | Outcome) -> None:
         """Keep the job of an item until the end of the turn, or answer an item that has none."""
-        if isinstance(processed, Outcome):
-            self._outcomes[item.label].append(processed)
-            if self._counts.tap.listening:
-                self._counts.tell(item.position, item.label, processed)
-            self._answers.append(UnsentItem(item.position, item.tag, processed))
-            self._answered(1)
+        if type(processed) is ItemJob:
+            self._unsubmitted.append(processed)
+            if type(item) is DecodedEvent and item.hides_credentials:
+                self._hidden.add(processed.request.template)
             return
-        if isinstance(item, DecodedEvent) and item.hides_credentials:
-            self._hidden.add(processed.request.template)
-        self._unsubmitted.append(processed)
+        outcome = cast("Outcome", processed)
+        self._outcomes[item.label].append(outcome)
+        if self._counts.tap.listening:
+            self._counts.tell(item.position, item.label, outcome)
+        self._answers.append(UnsentItem(item.position, item.tag, outcome))
+        self._answered(1)
 
     def _submit(self) -> None:
         """Submit the jobs of this turn together, before anything else can happen: that costs a fifth."""
@@ -217,13 +221,22 @@ class DeliveryBatch:
         encoder.hidden = self._hidden
         self._counts.report()
         unwritten = iter(answers)
+        brief, add_status = encoder.brief, encoder.writer.answer
         for answer in answers:
-            if type(answer) is ItemJob and answer.delivery is not None:
-                encoder.answer(answer, answer.outcome, Delivered(answer, answer.delivery))
-            else:
+            if type(answer) is not ItemJob or answer.delivery is None:
                 encoder.answer(answer, answer.outcome)
-            for response in encoder.take():
-                yield self._written(response, unwritten)
+            elif (
+                brief
+                and answer.delivery is DELIVERED
+                and answer.attempts == 1
+                and not answer.outcome.warnings
+            ):
+                add_status(answer.position, _DELIVERED, 0)  # as the encoder does, some calls early
+            else:
+                encoder.answer(answer, answer.outcome, Delivered(answer, answer.delivery))
+            if encoder.finished:
+                for response in encoder.take():
+                    yield self._written(response, unwritten)
         encoder.finish(complete=complete)
         for response in encoder.take():
             yield self._written(response, unwritten)

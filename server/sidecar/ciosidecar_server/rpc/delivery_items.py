@@ -13,7 +13,7 @@ from ..delivery import outcomes
 from ..delivery.endpoints import TrackApiEndpoints
 from ..delivery.prepared_requests import prepared_request
 from .counting import PREPARED
-from .decoding import Decoded, DecodedEvent, PreparedItem
+from .decoding import DecodedEvent, PreparedItem
 from .item_job import ItemJob
 
 if TYPE_CHECKING:
@@ -27,25 +27,8 @@ NOT_SENT = Outcome(503, [], outcomes.DRAINED.error)
 """The outcome of an item that arrives while the server drains."""
 
 
-def job_of(
-    item: Decoded, batch: "DeliveryBatch", now: int, endpoints: TrackApiEndpoints
-) -> ItemJob | Outcome:
-    """Return the job that delivers an item, or the outcome of an item that becomes none.
-
-    Args:
-        item: the item.
-        batch: the batch of the item.
-        now: the time of the transform. Unit: seconds since 1970.
-        endpoints: the base URLs that a prepared request may have.
-    """
-    if isinstance(item, DecodedEvent):
-        return _job_of_event(item, batch, now)
-    if isinstance(item, PreparedItem):
-        return _job_of_prepared(item, batch, endpoints)
-    return item.outcome
-
-
-def _job_of_event(item: DecodedEvent, batch: "DeliveryBatch", now: int) -> ItemJob | Outcome:
+def job_of_event(item: DecodedEvent, batch: "DeliveryBatch", now: int) -> ItemJob | Outcome:
+    """Return the job of an event, or the outcome of an event that becomes none. now: seconds since 1970."""
     destination = item.destination
     transformed = transform_event(
         item.event,
@@ -65,9 +48,13 @@ def _job_of_event(item: DecodedEvent, batch: "DeliveryBatch", now: int) -> ItemJ
     return _job(item, batch, request, keys, hash(item.event), outcome)
 
 
-def _job_of_prepared(
+def job_of_prepared(
     item: PreparedItem, batch: "DeliveryBatch", endpoints: TrackApiEndpoints
 ) -> ItemJob | Outcome:
+    """Return the job of a prepared request, or the outcome of one that is not to be sent.
+
+    endpoints: the base URLs that it may have.
+    """
     prepared = item.request
     try:
         request = prepared_request(

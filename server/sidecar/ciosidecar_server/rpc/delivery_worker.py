@@ -3,14 +3,12 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
-from itertools import groupby
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from ciosidecar.v1 import service_pb2
 
 from ..delivery import outcomes
 from ..delivery.dispatcher import Dispatcher, workspace_key
-from ..delivery.job import Job
 from ..delivery.observer import MessageTrace
 from ..delivery.outcomes import DeliveryOutcome, ItemRef
 from ..delivery.workspace_queue import WorkspaceQueue
@@ -177,8 +175,8 @@ class DeliveryWorker:
 
     def submit(self, batch: DeliveryBatch, jobs: Sequence[ItemJob]) -> None:
         """Queue jobs of a batch, in their order."""
-        for key, run in groupby(jobs, _workspace_key):
-            self._submit_to_workspace(batch, key, list(run))
+        for key, run in _by_workspace(jobs):
+            self._submit_to_workspace(batch, key, run)
 
     def _submit_to_workspace(
         self, batch: DeliveryBatch, key: tuple[str, str], jobs: Sequence[ItemJob]
@@ -192,7 +190,10 @@ class DeliveryWorker:
         if (
             gate.admits_all
             and workspace.admits_all(batch.deadline)
-            and self._flow_control.within_share(workspace, len(jobs), size)
+            and (
+                self._flow_control.within_share(workspace, len(jobs), size)
+                or workspace.beyond_share(alone=self._known.alone) is None
+            )
         ):
             for arrival, job in enumerate(jobs, gate.number(len(jobs))):
                 job.arrival = arrival
@@ -226,7 +227,11 @@ class DeliveryWorker:
             for job in jobs:
                 item_ref = ItemRef(batch.batch_id, job.position)
                 self._resend_gate.add(
-                    _workspace_key(job), job.keys, job.fingerprint, job.arrival, item_ref
+                    workspace_key(job.request.template),
+                    job.keys,
+                    job.fingerprint,
+                    job.arrival,
+                    item_ref,
                 )
 
     def answered(self, batch: DeliveryBatch) -> None:
@@ -280,8 +285,21 @@ class DeliveryWorker:
             self._changed.set()
 
 
-def _workspace_key(job: Job) -> tuple[str, str]:
-    return workspace_key(job.request.template)
+def _by_workspace(
+    jobs: Sequence[ItemJob],
+) -> Iterator[tuple[tuple[str, str], Sequence[ItemJob]]]:
+    """Yield jobs in runs of one workspace, with the key of that."""
+    template = jobs[0].request.template
+    key = workspace_key(template)
+    first = 0
+    for index, job in enumerate(jobs):
+        if job.request.template is template:
+            continue
+        template = job.request.template
+        if (next_key := workspace_key(template)) != key:
+            yield key, jobs[first:index]
+            first, key = index, next_key
+    yield key, jobs[first:]
 
 
 def _number(batch: DeliveryBatch) -> int:

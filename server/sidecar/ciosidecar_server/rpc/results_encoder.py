@@ -72,7 +72,10 @@ class ResultsEncoder:
         self._shared = SharedRequests(self._message.add) if shared else None
         self.flush_requests = _nothing if self._shared is None else self._shared.flush
         """Called before a message is closed: adds the requests that still take items."""
-        self._finished: list[EncodedResults] = []
+        self.finished: list[EncodedResults] = []
+        """The messages that are complete, for `take`."""
+        self.brief = not (shared or self._detail_for_every_item)
+        """Whether an item that was accepted at once, without warnings, has a status alone."""
 
     def encoded(self, template: RequestTemplate) -> EncodedTemplate:
         """Return a template as the caller may see it."""
@@ -172,11 +175,11 @@ class ResultsEncoder:
 
     def _close(self, *, complete: bool) -> None:
         self.flush_requests()
-        self._finished.append(self._message.close(complete=complete))
+        self.finished.append(self._message.close(complete=complete))
 
     def take(self) -> list[EncodedResults]:
         """Return the messages that are complete and in order, each once."""
-        finished, self._finished = self._finished, []
+        finished, self.finished = self.finished, []
         return finished
 
 
