@@ -31,7 +31,7 @@ class JobQueue(Protocol):
     """The worker that a batch belongs to."""
 
     def submit(self, batch: "DeliveryBatch", jobs: Sequence[ItemJob]) -> None:
-        """Queue jobs of a batch, in their order."""
+        """Queue jobs of a batch. Those of one workspace keep their order."""
 
     def jobs_settled(
         self, batch: "DeliveryBatch", jobs: Sequence[ItemJob], outcome: DeliveryOutcome

@@ -3,7 +3,8 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ciosidecar.v1 import service_pb2
 
@@ -27,6 +28,9 @@ from .tap import StreamTap
 from .templates import EncodedTemplates
 from .turns import Turns
 from .worker import Output
+
+if TYPE_CHECKING:
+    from ciosidecar_transform.requests import RequestTemplate
 
 # Results of a batch wait so long for others to share their message. The last ones do not wait.
 _GATHER_S = 0.005
@@ -174,8 +178,8 @@ class DeliveryWorker:
                 self.writing.result()
 
     def submit(self, batch: DeliveryBatch, jobs: Sequence[ItemJob]) -> None:
-        """Queue jobs of a batch, in their order."""
-        for key, run in _by_workspace(jobs):
+        """Queue jobs of a batch. Those of one workspace keep their order."""
+        for key, run in _by_workspace(jobs).items():
             self._submit_to_workspace(batch, key, run)
 
     def _submit_to_workspace(
@@ -285,21 +289,21 @@ class DeliveryWorker:
             self._changed.set()
 
 
-def _by_workspace(
-    jobs: Sequence[ItemJob],
-) -> Iterator[tuple[tuple[str, str], Sequence[ItemJob]]]:
-    """Yield jobs in runs of one workspace, with the key of that."""
-    template = jobs[0].request.template
-    key = workspace_key(template)
-    first = 0
-    for index, job in enumerate(jobs):
-        if job.request.template is template:
-            continue
+def _by_workspace(jobs: Sequence[ItemJob]) -> Mapping[tuple[str, str], Sequence[ItemJob]]:
+    """Return the jobs of each workspace, in their order, by the key of the workspace."""
+    found: dict[tuple[str, str], list[ItemJob]] = {}
+    of_template: dict[RequestTemplate, list[ItemJob]] = {}
+    last: RequestTemplate | None = None
+    for job in jobs:
         template = job.request.template
-        if (next_key := workspace_key(template)) != key:
-            yield key, jobs[first:index]
-            first, key = index, next_key
-    yield key, jobs[first:]
+        if template is not last:
+            last = template
+            those = of_template.get(template)
+            if those is None:
+                those = of_template[template] = found.setdefault(workspace_key(template), [])
+            add = those.append
+        add(job)
+    return found
 
 
 def _number(batch: DeliveryBatch) -> int:
