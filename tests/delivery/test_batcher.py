@@ -91,3 +91,13 @@ def test_another_message_does_not_wait_for_one_that_is_being_submitted() -> None
     batcher.add([job(other)], 10.2)
     assert batcher.wait_s(10.2) == pytest.approx(LINGER_S)
     assert len(batcher.next_batch(10.206).jobs) == 2
+
+
+def test_what_a_request_took_counts_no_more() -> None:
+    """Two bodies of 60 bytes fill a request of 100, which takes one of them: the other is not full by itself."""
+    message = Message()
+    batcher = Batcher(LINGER_S)
+    batcher.add([job(message, b"x" * 60), job(message, b"x" * 60)], 10.0)
+    assert batcher.wait_s(10.0) == 0
+    assert len(batcher.next_batch(10.0).jobs) == 1
+    assert batcher.wait_s(10.0) == MAX_LINGER_S

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import ciosidecar_server
 import pytest
-from ciosidecar_server.delivery.job import TRANSITIONS, Job, State, transition
+from ciosidecar_server.delivery.job import TRANSITIONS, Job, State, transition, waited_together
 from ciosidecar_transform.requests import Request, RequestTemplate
 
 PACKAGE = Path(ciosidecar_server.__file__).parent
@@ -76,3 +76,13 @@ def test_a_job_shows_no_request() -> None:
     request = Request(TEMPLATE, "/api/v1/customers/ada@example.com", b'{"name": "Ada"}')
     job = Job(request, ("ada@example.com",), 0.0, None, 3)  # type: ignore[arg-type]
     assert repr(job) == "Job(position=3, state=<State.QUEUED: 0>)"
+
+
+def test_jobs_are_answered_together_if_they_waited_together() -> None:
+    """Those of one message, submitted at once, whose first request was the same: in their order, each once."""
+    jobs = [Job(None, (), 0.0, owner, 0) for owner in ("a", "a", "b", "b", "b", "a")]  # type: ignore[arg-type]
+    jobs[3].submitted_at = jobs[4].submitted_at = 1.0
+    jobs[4].first_sent_at = 2.0
+    assert [len(run) for run in waited_together(jobs)] == [2, 1, 1, 1, 1]
+    assert [job for run in waited_together(jobs) for job in run] == jobs
+    assert list(waited_together([])) == []

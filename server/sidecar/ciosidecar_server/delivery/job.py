@@ -1,6 +1,6 @@
 """One operation, or one prepared request, on its way to Customer.io."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -114,6 +114,22 @@ def transition(jobs: Iterable[Job], state: State) -> None:
     for job in jobs:
         assert job.state in before, (job.state, state)  # noqa: S101 - a defect, not an error
         job.state = state
+
+
+def waited_together(jobs: list[Job]) -> Iterator[list[Job]]:
+    """Yield the jobs in runs: those of one message that waited for as long until their first request."""
+    first = 0
+    for last, job in enumerate(jobs):
+        head = jobs[first]
+        if (
+            job.owner is not head.owner
+            or job.submitted_at != head.submitted_at
+            or job.first_sent_at != head.first_sent_at
+        ):
+            yield jobs[first:last]
+            first = last
+    if jobs:
+        yield jobs[first:]
 
 
 class Owner(Protocol):

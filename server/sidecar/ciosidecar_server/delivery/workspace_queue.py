@@ -1,7 +1,7 @@
 """One Customer.io workspace: the jobs to send to it, in which order and how fast, and what becomes of them."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from . import outcomes
 from .accepted import accepted
@@ -9,7 +9,7 @@ from .clock import Clock
 from .endpoints import TrackApiEndpoints
 from .health import Health
 from .idempotence import is_idempotent
-from .job import UNSENT, Job, State, transition
+from .job import UNSENT, Job, State, transition, waited_together
 from .observer import DeliveryObserver, NoDeliveryObserver, WorkspaceSnapshot
 from .ordering import OrderingGraph, dependents
 from .outcomes import DeliveryOutcome
@@ -374,7 +374,7 @@ class WorkspaceQueue:
         """
         unsettled = [job for job in jobs if job.state is not State.SETTLED]
         now = self._clock.time()
-        for run in _waited_together(unsettled):
+        for run in waited_together(unsettled):
             self._close(run)
             if awaited := [job for job in run if not job.forgotten]:
                 self._answer(awaited, outcome, now)
@@ -392,22 +392,6 @@ class WorkspaceQueue:
         if freed := self._ordering.complete(jobs):
             self._sender.add(freed)
         self._health.circuit_breaker.on_settled(jobs)
-
-
-def _waited_together(jobs: list[Job]) -> Iterator[list[Job]]:
-    """Yield the jobs in runs: those of one message that waited for as long until their first request."""
-    first = 0
-    for last, job in enumerate(jobs):
-        head = jobs[first]
-        if (
-            job.owner is not head.owner
-            or job.submitted_at != head.submitted_at
-            or job.first_sent_at != head.first_sent_at
-        ):
-            yield jobs[first:last]
-            first = last
-    if jobs:
-        yield jobs[first:]
 
 
 def _expired(job: Job) -> DeliveryOutcome:

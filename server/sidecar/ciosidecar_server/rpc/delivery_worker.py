@@ -3,8 +3,7 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Sequence
 
 from ciosidecar.v1 import service_pb2
 
@@ -19,7 +18,7 @@ from .delivery_batch import DeliveryBatch
 from .destinations import KnownDestinations
 from .errors import ProtocolError
 from .flow_control import FlowControl
-from .item_job import ItemJob
+from .item_job import ItemJob, by_workspace
 from .observer import RpcObserver
 from .request_message import Batch, seconds
 from .resend_gate import ResendGate
@@ -28,9 +27,6 @@ from .tap import StreamTap
 from .templates import EncodedTemplates
 from .turns import Turns
 from .worker import Output
-
-if TYPE_CHECKING:
-    from ciosidecar_transform.requests import RequestTemplate
 
 # Results of a batch wait so long for others to share their message. The last ones do not wait.
 _GATHER_S = 0.005
@@ -179,7 +175,7 @@ class DeliveryWorker:
 
     def submit(self, batch: DeliveryBatch, jobs: Sequence[ItemJob]) -> None:
         """Queue jobs of a batch. Those of one workspace keep their order."""
-        for key, run in _by_workspace(jobs).items():
+        for key, run in by_workspace(jobs).items():
             self._submit_to_workspace(batch, key, run)
 
     def _submit_to_workspace(
@@ -287,23 +283,6 @@ class DeliveryWorker:
                 self._observer.batch_ended(batch.trace)
                 batch.release()
             self._changed.set()
-
-
-def _by_workspace(jobs: Sequence[ItemJob]) -> Mapping[tuple[str, str], Sequence[ItemJob]]:
-    """Return the jobs of each workspace, in their order, by the key of the workspace."""
-    found: dict[tuple[str, str], list[ItemJob]] = {}
-    of_template: dict[RequestTemplate, list[ItemJob]] = {}
-    last: RequestTemplate | None = None
-    for job in jobs:
-        template = job.request.template
-        if template is not last:
-            last = template
-            those = of_template.get(template)
-            if those is None:
-                those = of_template[template] = found.setdefault(workspace_key(template), [])
-            add = those.append
-        add(job)
-    return found
 
 
 def _number(batch: DeliveryBatch) -> int:

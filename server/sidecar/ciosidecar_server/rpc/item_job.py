@@ -1,15 +1,19 @@
 """The job of an item of a batch, with what its batch needs to answer the item."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ciosidecar_transform import Outcome
 from msgspec import Struct
 
+from ..delivery.dispatcher import workspace_key
 from ..delivery.job import Job
 from ..delivery.outcomes import DeliveryOutcome
 from .counting import DestinationLabel
 
 if TYPE_CHECKING:
+    from ciosidecar_transform.requests import RequestTemplate
+
     from .flow_control import Outstanding
 
 
@@ -36,3 +40,20 @@ class UnsentItem(Struct, gc=False):
     position: int
     tag: bytes
     outcome: Outcome
+
+
+def by_workspace(jobs: Sequence[ItemJob]) -> Mapping[tuple[str, str], Sequence[ItemJob]]:
+    """Return the jobs of each workspace, in their order, by the key of the workspace."""
+    found: dict[tuple[str, str], list[ItemJob]] = {}
+    of_template: dict[RequestTemplate, list[ItemJob]] = {}
+    last: RequestTemplate | None = None
+    for job in jobs:
+        template = job.request.template
+        if template is not last:
+            last = template
+            those = of_template.get(template)
+            if those is None:
+                those = of_template[template] = found.setdefault(workspace_key(template), [])
+            add = those.append
+        add(job)
+    return found
