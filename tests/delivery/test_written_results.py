@@ -47,7 +47,7 @@ class SlowReader:
 
 def answer(batch: DeliveryBatch, position: int) -> None:
     """Answer an item that has no request."""
-    batch.accept(RejectedItem(position, v1.BatchItem(), LABEL, NOT_SENT.outcome), NOT_SENT)
+    batch.accept(RejectedItem(position, v1.BatchItem(), LABEL, NOT_SENT), NOT_SENT)
 
 
 @asynccontextmanager

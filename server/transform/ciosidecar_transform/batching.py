@@ -40,6 +40,15 @@ class OpenRequest:
         self.bodies.append(item.body)
         self._bytes_left -= len(item.body) + 1
 
+    def add_if_it_fits(self, item: SharedItem) -> bool:
+        """Add an item if there is room for it, and return whether there was. Rule 10.3."""
+        size = len(item.body)
+        if size >= self._bytes_left or len(self.bodies) >= self._max_items:
+            return False
+        self.bodies.append(item.body)
+        self._bytes_left -= size + 1
+        return True
+
     def request(self) -> Request:
         """Return the request with the items so far. There MUST be an item."""
         return join(self.template, self.path, self.bodies)

@@ -27,7 +27,6 @@ from .requests import Request
 OrderingKey = NewType("OrderingKey", str)
 """The identifier of a person; for an object or a caller's own key, its kind and identifier by line."""
 
-_EVENT_IDENTIFIERS = (user_id, anonymous_id)
 _PERSON_MEMBERS = ("id", "email", "cio_id", "anonymous_id", "phone")
 _PERSON_ATTRIBUTES = ("id", "email", "anonymous_id")
 # Attributes by which an identify concerns more than the person it is addressed to.
@@ -62,8 +61,9 @@ def operation_keys(
         event: The event that became the operation.
         by_phone: Whether phone numbers address people (rules 3.8, 13.4).
     """
-    keys = _event_keys(event, by_phone=by_phone)
-    keys.update(map(person_key, operation.people))
+    people = operation.people
+    keys = set(map(person_key, people))
+    _add_event_keys(keys, event, people, by_phone=by_phone)
     if type(operation) is UpdateObject:
         keys.add(object_key(operation.object_type_id, operation.object_id))
     elif type(operation) is Identify:
@@ -78,21 +78,31 @@ def operation_keys(
     return keys
 
 
-def _event_keys(event: Event, *, by_phone: bool) -> set[OrderingKey]:
-    """Return the keys of the people that an event names.
+def _add_event_keys(
+    keys: set[OrderingKey], event: Event, people: tuple[str, ...], *, by_phone: bool
+) -> None:
+    """Add the keys of the people that an event names.
 
     Never raises: an identifier that cannot be read has no key, and no request is addressed by it.
+
+    Args:
+        keys: The keys of the people whom the operation addresses, to which the others are added.
+        event: The event.
+        people: The people whom the operation addresses.
+        by_phone: Whether phone numbers address people.
     """
-    # try and not contextlib.suppress, which takes as long as to read an identifier.
-    keys: set[OrderingKey] = set()
-    ignored: list[Warning] = []
-    for read_identifier in _EVENT_IDENTIFIERS:
-        try:
-            identifier = read_identifier(event, ignored)
-        except (EventRejected, RecursionError):
-            continue
+    # In the usual case the operation addresses its person by the event's own userId, which is a key already.
+    own_id = event.user_id
+    is_known = own_id and people and own_id is people[0]
+    if not is_known or event.context.mapped_to_destination is not None:
+        identifier = _readable(user_id, event)
         if identifier is not None:
             keys.add(person_key(identifier))
+    if event.anonymous_id is not None:
+        identifier = _readable(anonymous_id, event)
+        if identifier is not None:
+            keys.add(person_key(identifier))
+    # try and not contextlib.suppress, which takes as long as to read an identifier.
     try:
         identifier = email(event)
         if identifier is not None:
@@ -106,7 +116,16 @@ def _event_keys(event: Event, *, by_phone: bool) -> set[OrderingKey]:
     if event.identifiers:
         with contextlib.suppress(RecursionError):
             keys |= _member_keys(members(event.identifiers))
-    return keys
+
+
+def _readable(
+    read_identifier: Callable[[Event, list[Warning]], str | None], event: Event
+) -> str | None:
+    """Return an identifier of an event, None if it cannot be read."""
+    try:
+        return read_identifier(event, [])
+    except (EventRejected, RecursionError):
+        return None
 
 
 def request_keys(request: Request) -> set[OrderingKey]:

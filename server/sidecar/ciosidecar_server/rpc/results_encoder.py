@@ -66,7 +66,10 @@ class ResultsEncoder:
         self._templates = templates
         self._detail_for_every_item = reporting.detail_for_every_item
         self._includes_requests = reporting.include_requests
-        self._finished: list[EncodedResults] = []
+        self.brief = not (self._includes_requests or self._detail_for_every_item)
+        """Whether an item that was accepted at once, without warnings, has a status alone."""
+        self.finished: list[EncodedResults] = []
+        """The messages that are complete, for `take`."""
         self.begin(batch_id)
 
     def begin(self, batch_id: int) -> None:
@@ -181,11 +184,11 @@ class ResultsEncoder:
 
     def _close(self, *, complete: bool) -> None:
         self.flush_requests()
-        self._finished.append(self._message.close(complete=complete))
+        self.finished.append(self._message.close(complete=complete))
 
     def take(self) -> list[EncodedResults]:
         """Return the messages that are complete and in order, each once."""
-        finished, self._finished = self._finished, []
+        finished, self.finished = self.finished, []
         return finished
 
 

@@ -21,7 +21,7 @@ _REPORTS = (
     "call_ended",
     "internal_fault",
     "attempt_ended",
-    "job_settled",
+    "jobs_settled",
     "condition_changed",
     "rate_store_changed",
 )

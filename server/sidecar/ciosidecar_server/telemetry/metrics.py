@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -182,12 +182,16 @@ class Metrics(Observer, Collector):
         if attempt.http_status == _THROTTLED:
             self._throttles[(self._names.label(workspace.destination_ref),)] += 1
 
-    def job_settled(
-        self, workspace: WorkspaceLabel, job: Job, outcome: DeliveryOutcome, queue_s: float
+    def jobs_settled(
+        self,
+        workspace: WorkspaceLabel,
+        jobs: Sequence[Job],
+        outcome: DeliveryOutcome,
+        queue_s: float,
     ) -> None:
-        """Count the time that an event waited."""
-        del workspace, job, outcome  # events_answered counts them
-        self._queue.observe(queue_s)
+        """Count the time that events waited."""
+        del workspace, outcome  # events_answered counts them
+        self._queue.observe(queue_s, len(jobs))
 
     def collect(self) -> Iterable[Metric]:
         """Yield all families."""
