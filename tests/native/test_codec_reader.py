@@ -90,7 +90,7 @@ _READERS: dict[str, tuple[Read, Callable[[Random], Message]]] = {
 
 def _is_compiled(method: str, data: bytes) -> bool:
     read = NATIVE.read_stream_batch if method == "TransformStream" else NATIVE.read_unary_batch
-    return read(data, None, lambda *_: None) is not None
+    return read(data, None, lambda *_: None, None) is not None
 
 
 @pytest.mark.parametrize("method", _READERS)

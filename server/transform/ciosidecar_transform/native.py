@@ -11,7 +11,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
-INTERFACE: Final = 2
+INTERFACE: Final = 3
 """The number of the interface that this version needs; src/lib.rs of server/native has its own."""
 PARTS: Final = (
     *("any_longer", "event_body", "event_item", "hashed_ulid", "unix_millis"),

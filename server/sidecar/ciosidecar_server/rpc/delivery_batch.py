@@ -2,25 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from ciosidecar_transform import Outcome, RequestTemplate, Warning
-from ciosidecar_transform.pipeline import WITHOUT_WARNINGS
+from ciosidecar_transform.pipeline import WITHOUT_WARNINGS, internal_error
 
 from ..delivery.endpoints import TrackApiEndpoints
 from ..delivery.job import Job
 from ..delivery.observer import MessageTrace
 from ..delivery.outcomes import DeliveryOutcome, ItemRef
 from ..delivery.workspace_queue import WorkspaceQueue
+from .batch_faults import BatchFaults
 from .counting import DestinationLabel, EventCounts
 from .decoding import Decoded, DecodedEvent, PreparedItem
 from .delivery_items import NOT_SENT, Deliverable, deliverable
 from .details import Delivered
 from .request_message import Batch
 from .results_encoder import ResultsEncoder
-from .results_message import EncodedResults
+from .results_message import EncodedResults, NewResults
 
 MESSAGE_BYTES = 512
 """What a batch, or a job, counts for in outstanding bytes beside its own."""
@@ -137,7 +137,10 @@ class DeliveryBatch:
         """
         if self._queue.draining:
             return NOT_SENT
-        return deliverable(item, self._now, self._endpoints)
+        try:
+            return deliverable(item, self._now, self._endpoints)
+        except Exception as fault:  # noqa: BLE001 - one item's fault is not the batch's
+            return Deliverable(internal_error(fault, []))
 
     def accept(self, item: Decoded, processed: Deliverable) -> None:
         """Submit the request of an item, or answer an item that has none."""
@@ -167,11 +170,19 @@ class DeliveryBatch:
         )
         self._queue.submit(self, job, again=item.fields.attempt > 0)
 
+    def begin_again(self, processed: int, fault: Exception) -> int:
+        """Raise the fault: what was submitted is on its way, and what was not has no place in the order."""
+        del processed
+        raise fault
+
     async def pause(self) -> None:
         """Return at once: the worker writes results beside."""
 
     async def end(self) -> None:
-        """Let the requests go that waited for the last item. Jobs are answered when their delivery is over."""
+        """Return at once: jobs are answered when their delivery is over."""
+
+    def finish(self) -> None:
+        """Let the requests go that waited for the last item."""
         self.submitting = False
         for workspace in self._jobs:
             workspace.message_submitted()
@@ -213,30 +224,61 @@ class DeliveryBatch:
             answers += taken.answers
         return Answers(sorted(answers, key=_position), self.complete)
 
-    def encode(self, encoder: ResultsEncoder, taken: Answers) -> Iterator[Written]:
-        """Yield answers in as few responses as fit."""
+    def encode(
+        self,
+        new_encoder: Callable[[NewResults], ResultsEncoder],
+        faults: BatchFaults,
+        taken: Answers,
+    ) -> Iterator[Written]:
+        """Yield answers in as few responses as fit.
+
+        Args:
+            new_encoder: makes an encoder without items.
+            faults: how the answers that a fault left are written.
+            taken: the answers.
+        """
         answers, complete = taken
         if not answers and not complete:
             return
-        encoder.hidden = self._hidden
         self._counts.report()
-        unwritten = iter(answers)
-        for answer in answers:
-            encoder.answer(answer, answer.outcome, answer.delivered)
-            for response in encoder.take():
-                yield self._written(response, unwritten)
-        encoder.finish(complete=complete)
-        for response in encoder.take():
-            yield self._written(response, unwritten)
+        written = 0
+        while True:
+            encoder = new_encoder(faults.new_results)
+            encoder.hidden = self._hidden
+            unwritten = answers[written:]
+            try:
+                for response in _encoded(encoder, unwritten, faults.outcome, complete=complete):
+                    answered = answers[written : written + response.events]
+                    written += response.events
+                    yield self._written(response, answered)
+            except Exception as fault:  # noqa: BLE001 - one batch's fault is not the stream's
+                encoder.release()
+                faults.note(fault)
+            else:
+                return
 
-    def _written(self, response: EncodedResults, answers: Iterator[_Answer]) -> Written:
-        """Return a response with the events and bytes that it answers. answers: the next ones are those of the response."""
+    def _written(self, response: EncodedResults, answers: list[_Answer]) -> Written:
+        """Return a response with the events and bytes that it answers."""
         size = self.size if response.complete else 0
-        for answer in islice(answers, response.events):
+        for answer in answers:
             if answer.delivered is not None:
                 size += answer.delivered.job.size
         # An empty batch counts as one outstanding event.
         return Written(response, response.events or 1, size)
+
+
+def _encoded(
+    encoder: ResultsEncoder, answers: list[_Answer], instead: Outcome | None, *, complete: bool
+) -> Iterator[EncodedResults]:
+    """Yield the responses that carry answers. instead: the outcome of all; None: their own."""
+    for answer in answers:
+        if instead is None:
+            encoder.answer(answer, answer.outcome, answer.delivered)
+        else:
+            encoder.answer(answer, instead)
+        yield from encoder.take()
+    encoder.finish(complete=complete)
+    yield from encoder.take()
 
 
 def _position(answer: _Answer) -> int:

@@ -25,6 +25,8 @@ class Reporting(NamedTuple):
     one_message: bool = False
     """Whether all results are one message. If seven eighths are used, further requests, texts and tags are
     left out."""
+    splits: bool = True
+    """Whether results that do not fit one message have several. Otherwise they are `too_large`."""
 
 
 class ResultsEncoder:
@@ -60,6 +62,11 @@ class ResultsEncoder:
         self._full_bytes = (
             NO_LIMIT if max_bytes is None or not self._one_message else max_bytes - max_bytes // 8
         )
+        self._splits = reporting.splits
+        self.too_large = False
+        """Whether there are results that fit no message, because there is a message already."""
+        self.closed_items = 0
+        """The number of items in messages that are closed."""
         self._max_failures_bytes = None if max_bytes is None else self._max_bytes // 2
         self._templates = templates
         self._detail_for_every_item = reporting.detail_for_every_item
@@ -99,6 +106,8 @@ class ResultsEncoder:
                     ErrorCode.TOO_LARGE, "the result does not fit the caller's max_receive_bytes"
                 )
             self._split()
+            if self.too_large:
+                raise EventRejected(ErrorCode.TOO_LARGE, "the results fit no message")
         message.take_room(template, needed)
 
     def answer(self, item: Answered, outcome: Outcome, delivered: Delivered | None = None) -> None:
@@ -160,19 +169,28 @@ class ResultsEncoder:
 
     def _split(self) -> None:
         if self._message.answered and not self._one_message:
+            if not self._splits:
+                self.too_large = True
+                return
             self._close(complete=False)
             self._message.begin()
 
     def finish(self, *, complete: bool = True) -> None:
         """Close the last message. complete: whether every position of the batch is answered."""
         self._close(complete=complete)
+        self.release()
+
+    def release(self) -> None:
+        """Forget the message under construction. Only `take` may follow."""
         # The encoder, its message and the transform refer to each other: without this they wait for gc.
         self.flush_requests = _nothing
         self._message.release()
 
     def _close(self, *, complete: bool) -> None:
         self.flush_requests()
-        self._finished.append(self._message.close(complete=complete))
+        response = self._message.close(complete=complete)
+        self._finished.append(response)
+        self.closed_items += response.events
 
     def take(self) -> list[EncodedResults]:
         """Return the messages that are complete and in order, each once."""

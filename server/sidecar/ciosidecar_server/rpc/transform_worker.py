@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection
 
 from ciosidecar_transform import BatchTransform, ErrorCode, EventRejected, Outcome
 from ciosidecar_transform.outcomes import rejected
 
 from ..delivery.observer import MessageTrace
+from .batch_faults import BatchFaults
 from .counting import DestinationLabel, EventCounts
 from .decoding import Decoded, DecodedEvent, RejectedItem
 from .observer import RpcObserver
@@ -15,7 +17,7 @@ from .request_message import Batch
 from .results_encoder import Reporting, ResultsEncoder
 from .tap import StreamTap
 from .templates import EncodedTemplates
-from .worker import Output
+from .worker import Output, results_too_large
 
 _NO_DELIVERY = rejected(
     EventRejected(
@@ -38,7 +40,9 @@ class TransformWorker:
         self._templates = EncodedTemplates()
         self._stream = stream
         self._observer = observer
-        self._reporting = Reporting(output.max_bytes, one_message=output.one_response)
+        self._reporting = Reporting(
+            output.max_bytes, one_message=output.one_response, splits=output.splits
+        )
 
     def begin(self, batch: Batch, trace: MessageTrace) -> "TransformBatch":
         """Return the work on a batch."""
@@ -49,6 +53,7 @@ class TransformWorker:
             self._reporting,
             self._templates,
             counts,
+            BatchFaults(self._output.writers, self._observer),
             lambda: self._observer.batch_ended(trace),
         )
 
@@ -73,22 +78,41 @@ class TransformBatch:
         reporting: Reporting,
         templates: EncodedTemplates,
         counts: EventCounts,
+        faults: BatchFaults,
         ended: Callable[[], None],
     ) -> None:
         self._ended = ended
-        self._write = output.write
+        self._output = output
+        self._batch_id = batch.batch_id
+        self._reporting = reporting
+        self._templates = templates
+        self._faults = faults
+        self._now = int(time.time())
         self._counts = counts
         self._outcomes = counts.outcomes
         # The destination of the last item: most items have the same as the item before.
         self._label: DestinationLabel | None = None
         self._count: Callable[[Outcome], None]
-        self._encoder = ResultsEncoder(output.new_results, batch.batch_id, reporting, templates)
-        transform = BatchTransform(int(time.time()), self._encoder.writer)
-        self._encoder.flush_requests = transform.flush
+        self._begin()
+        # The results before a fault: messages that are not written, and the items in all messages.
+        self._finished = self._encoder.take()
+        self._answered = 0
+        self._counted: int | None = None
+        """The number of items that were counted before the first fault; None before it."""
+        self._again: list[tuple[DestinationLabel, Outcome]] = []
+        """The items that came again, from `_again_from` on."""
+        self._again_from = 0
+
+    def _begin(self) -> None:
+        """Begin to write results that are not written."""
+        self._encoder = encoder = ResultsEncoder(
+            self._faults.new_results, self._batch_id, self._reporting, self._templates
+        )
+        transform = BatchTransform(self._now, encoder.writer)
+        encoder.flush_requests = transform.flush
         self._add = transform.add
-        # `process` may run in a thread; this runs in the event loop.
-        self.accept = self._tell_and_answer if counts.tap.listening else self._encoder.writer.accept
-        """Adds the result of an item."""
+        self.accept = self._tell_and_answer if self._counts.tap.listening else encoder.writer.accept
+        """Adds the result of an item. It runs in the event loop."""
 
     def process(self, item: Decoded) -> Outcome:
         """Transform an item."""
@@ -114,14 +138,59 @@ class TransformBatch:
         self._counts.tell(item.position, item.label, outcome)
         self._encoder.answer(item, outcome)
 
+    def begin_again(self, processed: int, fault: Exception) -> int:
+        """Return the position of the first item that no complete message answers. Items come again from there."""
+        self._faults.note(fault)
+        self._finished += self._encoder.take()
+        self._answered += self._encoder.closed_items
+        self._encoder.release()
+        self._begin()
+        if self._counted is None:
+            self._counted, self._again_from = processed, self._answered
+            self.process = self._process_again  # type: ignore[method-assign]
+        del self._again[self._answered - self._again_from :]
+        # What comes again is counted at the end.
+        self._outcomes = defaultdict(list)
+        self._label = None
+        return self._answered
+
+    def _process_again(self, item: Decoded) -> Outcome:
+        outcome = self._faults.outcome or TransformBatch.process(self, item)
+        self._again.append((item.label, outcome))
+        return outcome
+
+    def _recount(self) -> None:
+        """Count the items that came again, in place of their first outcomes."""
+        if self._counted is None:
+            return
+        outcomes = self._counts.outcomes
+        # The lost ones are the last of each destination.
+        for label, _ in self._again[: self._counted - self._again_from]:
+            outcomes[label].pop()
+        for label, outcome in self._again:
+            outcomes[label].append(outcome)
+
+    def finish(self) -> None:
+        """Complete the last message of results."""
+        self._require_room()
+        self._encoder.finish()
+
     async def pause(self) -> None:
         """Write the results that are complete."""
-        for response in self._encoder.take():
-            await self._write(response)
+        self._require_room()
+        finished, self._finished = self._finished, []
+        for response in (*finished, *self._encoder.take()):
+            await self._output.write(response)
 
     async def end(self) -> None:
         """Write the other results."""
-        self._encoder.finish()
+        self._recount()
         self._counts.report()
         await self.pause()
         self._ended()
+
+    def _require_room(self) -> None:
+        """Raise ProtocolError if the results have more than the only message holds."""
+        if self._encoder.too_large:
+            self._encoder.release()
+            raise results_too_large(self._output.max_bytes)
