@@ -10,7 +10,7 @@ from ciosidecar_transform.requests import SharedItem
 from .details import Delivered, make_brief, new_detail
 from .results_message import NO_LIMIT, Answered, EncodedResults, NewResults, ResultsMessage
 from .shared_requests import SharedRequests
-from .sizes import PER_EVENT_BYTES, RESERVE_BYTES, template_bytes
+from .sizes import PER_EVENT_BYTES, RESERVE_BYTES
 from .templates import EncodedTemplate, EncodedTemplates, encode_template
 
 
@@ -100,7 +100,7 @@ class ResultsEncoder:
             raise EventRejected(ErrorCode.TOO_LARGE, "the result does not fit the response")
         if message.size + needed > self._max_bytes:
             # In a message of its own the request needs its template, too.
-            needed = size + PER_EVENT_BYTES + template_bytes(template)
+            needed = size + PER_EVENT_BYTES + self.encoded(template).counted_bytes
             if needed > self._max_bytes:
                 raise EventRejected(
                     ErrorCode.TOO_LARGE, "the result does not fit the caller's max_receive_bytes"
