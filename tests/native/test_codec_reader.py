@@ -13,7 +13,8 @@ from ciosidecar_server.rpc.compiled_codec import CompiledCodec
 from google.protobuf.message import DecodeError, Message
 
 from tests.native.codecs import COMPILED, NATIVE, REFERENCE
-from tests.native.wire_messages import batch, field, mutated, stream_message, unary_request, varint
+from tests.native.wire_messages import batch, field, stream_message, unary_request, varint
+from tests.native.wire_mutations import mutated
 
 _OPTIONS = (
     "destination",

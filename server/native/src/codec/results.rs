@@ -82,11 +82,8 @@ impl ResultsMessage {
                 true => size + slf.borrow().per_event_bytes,
                 false => Self::needed(slf, template, size)?,
             };
-            let has_room = {
-                let this = slf.borrow();
-                this.size + needed <= this.max_bytes
-            };
-            if !has_room {
+            let room = slf.borrow().max_bytes - slf.borrow().size;
+            if needed > room {
                 let owner = slf.borrow().owner(slf.py())?;
                 let name = intern!(slf.py(), "reserve_beyond");
                 return owner.call_method1(name, (template, size)).map(drop);
@@ -142,14 +139,12 @@ impl ResultsMessage {
             };
             if position.is_instance_of::<PyInt>() {
                 let positions = [position.extract::<i32>()?];
-                slf.borrow_mut()
-                    .parts
-                    .add_request(index, path, body, &positions);
+                let parts = &mut slf.borrow_mut().parts;
+                parts.add_request(index, path, body, &positions);
             } else {
                 let positions = position.cast::<PyList>()?.extract::<Vec<i32>>()?;
-                slf.borrow_mut()
-                    .parts
-                    .add_request(index, path, body, &positions);
+                let parts = &mut slf.borrow_mut().parts;
+                parts.add_request(index, path, body, &positions);
             }
             Ok(())
         })
