@@ -24,7 +24,7 @@ DECLARED = [
 METHODS = ("Transform", "TransformStream", "Deliver", "delivering TransformStream")
 
 
-def event(user_id: str, **more: str) -> bytes:
+def event(user_id: str, **more: Any) -> bytes:
     """A track event."""
     fields = {"type": "track", "userId": user_id, "event": "E", "timestamp": "2026-01-02"}
     return json.dumps(fields | more).encode()
@@ -89,7 +89,9 @@ def either(
         yield running
 
 
-async def answers(running: Server, method: str, *batches: v1.Batch) -> list[list[v1.Results]]:
+async def answers(
+    running: Server, method: str, *batches: v1.Batch, max_receive_bytes: int = 0
+) -> list[list[v1.Results]]:
     """The messages that answer each batch: of calls, or of one stream."""
     options = v1.DeliveryOptions(include_requests=True)
     async with aio.insecure_channel(running.addresses[0]) as channel:
@@ -105,7 +107,7 @@ async def answers(running: Server, method: str, *batches: v1.Batch) -> list[list
             return [
                 [(await stub.Deliver(each, timeout=HANGS_AFTER_S)).results] for each in requests
             ]
-        opening = v1.OpenStream(destinations=DECLARED)
+        opening = v1.OpenStream(destinations=DECLARED, max_receive_bytes=max_receive_bytes)
         if method != "TransformStream":
             opening.delivery.CopyFrom(options)
         call = stub.TransformStream(timeout=HANGS_AFTER_S)
@@ -201,6 +203,36 @@ async def test_what_no_writer_can_write_is_internal(
     metrics = await metrics_of(either)
     counted = [value for (name, _), value in metrics.items() if name == "ciosidecar_events_total"]
     assert sum(counted) == 20
+
+
+@pytest.mark.parametrize("method", ["TransformStream", "delivering TransformStream"])
+async def test_a_fault_behind_messages_that_are_complete(either: Server, method: str) -> None:
+    """What a batch has answered stays, and only the rest is INTERNAL: every item has one answer and one count."""
+    filling = {"a": "x" * 3_000}
+    items = [v1.BatchItem(json=event(f"u{position}", properties=filling)) for position in range(60)]
+    items[50].json = event("odd", event=faulty.IN_EVERY_ADD)
+    bad = v1.Batch(batch_id=7, destination=2, items=items)
+    (messages,) = await answers(either, method, bad, max_receive_bytes=65_536)
+    found = statuses(messages)
+    assert len(found) == 60
+    lost = found.count(500)
+    assert 10 <= lost < 30
+    answered = [position for position, status in enumerate(found) if status == 200]
+    assert len(answered) == 60 - lost
+    assert 50 not in answered
+    assert covered(messages) == answered
+    metrics = await metrics_of(either)
+    counted = {
+        dict(labels)["code"]: value
+        for (name, labels), value in metrics.items()
+        if name == "ciosidecar_events_total"
+    }
+    if method == "TransformStream":
+        assert counted == {"": 60 - lost, "INTERNAL": lost}
+        assert answered == list(range(60 - lost))
+    else:
+        # All were delivered.
+        assert counted == {"": 60}
 
 
 async def test_a_panic_in_a_leaf_is_the_error_of_its_event_alone(compiled: Server) -> None:
