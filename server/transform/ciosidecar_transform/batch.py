@@ -5,8 +5,8 @@ from typing import Protocol
 
 from .batching import SharedRequest, envelope_bytes, join
 from .event import Event
+from .operation_index import OperationIndex
 from .operations import Operation
-from .ordering import OperationIndex
 from .outcomes import EventRejected, Outcome, rejected
 from .pipeline import internal_error, transform_event
 from .requests import BatchTemplate, Request, RequestTemplate, SharedItem
