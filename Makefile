@@ -15,6 +15,8 @@ export REQUIRE_ALL
 export GRPC_VERBOSITY := ERROR
 # The compiled package: auto, require or never (docs/install.md). Two stamps, so that another choice is seen.
 export CIOSIDECAR_NATIVE ?= auto
+# The random inputs on which it is compared with Python. CI tries a million, which takes two minutes of a core.
+CASES ?= 100000
 NATIVE := $(VENV)/native.$(if $(filter never,$(CIOSIDECAR_NATIVE)),left-out,installed)
 PACKAGES := client/python server/transform server/sidecar server/sandbox
 .DEFAULT_GOAL := help
@@ -63,7 +65,8 @@ test-python: $(VENV)/dev node-modules ## Run the server's and the Python client'
 # What `coverage` runs in pure Python, for what is written twice. In one process: it takes less than to start several.
 test-compiled: $(VENV)/dev
 	@$(BIN)/python -c 'import ciosidecar_native' 2>/dev/null || { echo "SKIPPED: the unit tests of the compiled package: it is not installed"; test -z "$$REQUIRE_ALL"; exit $$?; }; \
-	  CIOSIDECAR_NATIVE=require $(BIN)/pytest -q tests/unit/transform tests/unit/test_vectors.py
+	  CIOSIDECAR_NATIVE=require $(BIN)/pytest -q tests/unit/transform tests/unit/test_vectors.py && \
+	  CIOSIDECAR_NATIVE=require $(BIN)/python -m tests.native.compare --cases $(CASES)
 
 test-side-by-side: $(VENV)/dev node-modules
 	$(BIN)/pytest $(AGAIN) $(SIDE_BY_SIDE) -m "not serial" --ignore tests/unit --ignore tests/engines

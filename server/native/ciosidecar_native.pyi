@@ -70,10 +70,16 @@ class Batch:
     def traceparents(self) -> dict[int, str]: ...
 
 def read_stream_batch(
-    message: bytes, plain: _Options, options: Callable[..., _Options]
+    message: bytes,
+    plain: _Options,
+    options: Callable[..., _Options],
+    reread: Callable[[bytes, Exception], Any],
 ) -> Batch | None: ...
 def read_unary_batch(
-    message: bytes, plain: _Options, options: Callable[..., _Options]
+    message: bytes,
+    plain: _Options,
+    options: Callable[..., _Options],
+    reread: Callable[[bytes, Exception], Any],
 ) -> tuple[Batch, bytes] | None: ...
 
 @final

@@ -33,7 +33,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stamp", type=Path, help="a file to make, unless auto went without")
     stamp: Path | None = parser.parse_args(words).stamp
-    choice = os.environ.get("CIOSIDECAR_NATIVE") or "auto"
+    choice = os.environ.get("CIOSIDECAR_NATIVE", "").strip() or "auto"
     needed = tomllib.loads((HERE / "Cargo.toml").read_text("utf-8"))["package"]["rust-version"]
     if choice not in ("auto", "require", "never"):
         print(f"CIOSIDECAR_NATIVE must be auto, require or never, not {choice!r}")

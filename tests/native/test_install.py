@@ -68,6 +68,7 @@ def test_auto_goes_on_where_there_is_no_cargo_that_fits(
     expected = f"{PURE}{problem} (CIOSIDECAR_NATIVE=require says more)\n"
     assert install.run("auto") == (0, expected)
     assert install.run("") == (0, expected)
+    assert install.run(" auto ") == (0, expected)
     assert not install.stamp.exists()
 
 
@@ -92,9 +93,10 @@ def test_never_leaves_the_package_out(install: Setup) -> None:
 
 
 def test_another_choice_is_an_error(install: Setup) -> None:
-    """It names the three."""
-    said = "CIOSIDECAR_NATIVE must be auto, require or never, not 'yes'\n"
-    assert install.run("yes") == (1, said)
+    """It names the three. The case of letters counts, as where ciosidecar runs."""
+    for choice in ("yes", "AUTO"):
+        said = f"CIOSIDECAR_NATIVE must be auto, require or never, not {choice!r}\n"
+        assert install.run(choice) == (1, said)
 
 
 def test_a_source_that_does_not_compile(install: Setup) -> None:

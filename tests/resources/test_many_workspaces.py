@@ -3,12 +3,11 @@
 import asyncio
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from ciosidecar.v1 import service_pb2 as pb
 from ciosidecar_server.delivery.dispatcher import Dispatcher
-from ciosidecar_server.rpc.codec import choose_codec
+from ciosidecar_server.rpc.codec import choose_codec, results_writers
 from ciosidecar_server.rpc.counting import UNKNOWN_DESTINATION
 from ciosidecar_server.rpc.delivery_worker import DeliveryWorker
 from ciosidecar_server.rpc.destinations import KnownDestinations
@@ -93,7 +92,7 @@ async def test_a_full_stream_looks_at_its_workspaces_in_turns() -> None:
         KnownDestinations(MANY, ServerDestinations(Settings())),
         Settings(),
         pb.DeliveryOptions(),
-        Collected(partial(choose_codec().new_results, pb.DeliverResponse), 1_000).output,
+        Collected(results_writers(choose_codec(), pb.DeliverResponse), 1_000).output,
         flow,
         NoRpcObserver(),
         StreamTap(NoItemTap()),

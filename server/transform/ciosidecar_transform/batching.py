@@ -2,9 +2,6 @@
 
 from collections.abc import Iterable
 
-from .event import Event
-from .operations import Operation
-from .ordering import OperationSet
 from .requests import BatchTemplate, Request, SharedItem
 
 _CLOSING = b"]}"
@@ -55,16 +52,12 @@ class OpenRequest:
 
 
 class SharedRequest(OpenRequest):
-    """An open request that knows which events of a batch it covers, and what they concern."""
+    """An open request that knows which events of a batch it covers."""
 
-    def __init__(self, template: BatchTemplate, path: str, *, by_phone: bool) -> None:
-        """Open the request. by_phone: whether phone numbers address people (rule 13.4)."""
+    def __init__(self, template: BatchTemplate, path: str, number: int) -> None:
+        """Open the request. number: its place among all that were opened."""
         super().__init__(template, path)
         self.positions: list[int] = []
-        self.operations = OperationSet(by_phone=by_phone)
-
-    def cover(self, position: int, item: SharedItem, operation: Operation, event: Event) -> None:
-        """Add the item of an event. The caller MUST have asked `takes`."""
-        self.add(item)
-        self.positions.append(position)
-        self.operations.add(operation, event)
+        self.number = number
+        self.is_open = True
+        self.has_person_without_id = False

@@ -6,8 +6,11 @@ ImportError whose name is `ciosidecar_native`, and whose text says what to do.
 """
 
 import os
+import struct
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
@@ -46,6 +49,8 @@ def _load(choice: str) -> tuple[ModuleType | None, str]:
 
 def _import() -> tuple[ModuleType | None, str]:
     try:
+        if _is_cut_off():
+            return None, "the file of ciosidecar-native is cut off"
         loaded = import_module(_NAME)
     except ModuleNotFoundError as error:
         if error.name == _NAME:
@@ -60,6 +65,24 @@ def _import() -> tuple[ModuleType | None, str]:
     if missing:
         return None, f"ciosidecar-native lacks {', '.join(missing)}"
     return loaded, ""
+
+
+def _is_cut_off() -> bool:
+    """Return whether the compiled file ends before what its header says. To load it would end the process.
+
+    ELF, the format of Linux, has the table of its sections at the end.
+    """
+    spec = find_spec(_NAME)
+    folders = (spec and spec.submodule_search_locations) or ()
+    for file in (file for folder in folders for file in Path(folder).glob("*.so")):
+        with file.open("rb") as opened:
+            header = opened.read(64)
+        if header[:6] == b"\x7fELF\x02\x01" and len(header) == 64:
+            (table,) = struct.unpack_from("<Q", header, 40)
+            entry_bytes, entries = struct.unpack_from("<HH", header, 58)
+            if file.stat().st_size < table + entry_bytes * entries:
+                return True
+    return False
 
 
 module, reason = _load(os.environ.get(_VARIABLE, "").strip() or "auto")

@@ -8,17 +8,16 @@ a wait.
 """
 
 import contextlib
-from collections.abc import Callable
 from typing import NewType
 from urllib.parse import parse_qs, unquote
 
 from msgspec import Raw
 
 from .event import Event
-from .identifiers import TypedIdentifier, as_cio_id, id_text, nested_id
+from .identifiers import as_cio_id, id_text, nested_id
 from .identity import anonymous_id, email, phone, user_id
 from .json_text import ABSENT, NOT_JSON, elements, first_byte, members, text_of, value
-from .operations import Identify, Operation, SendEvent, UpdateObject
+from .operations import Identify, Operation, UpdateObject
 from .outcomes import EventRejected, Warning
 from .requests import Request
 
@@ -29,8 +28,6 @@ OrderingKey = NewType("OrderingKey", str)
 
 _PERSON_MEMBERS = ("id", "email", "cio_id", "anonymous_id", "phone")
 _PERSON_ATTRIBUTES = ("id", "email", "anonymous_id")
-# Attributes by which an identify concerns more than the person it is addressed to.
-_REACHING = frozenset(("id", "cio_relationships"))
 
 
 def person_key(identifier: str) -> OrderingKey:
@@ -194,76 +191,3 @@ def _relationship_keys(raw: Raw) -> set[OrderingKey]:
     for relationship in elements(listed):
         keys |= _member_keys(members(members(relationship).get("identifiers", ABSENT)))
     return keys
-
-
-class OperationSet:
-    """A set of operations that knows whether another one concerns the same people or objects."""
-
-    def __init__(self, *, by_phone: bool = False) -> None:
-        """Create an empty set. by_phone: whether phone numbers address people (rules 3.8, 13.4)."""
-        self._by_phone = by_phone
-        # Reading the keys of an event takes as long as the rest of batching it. They are not needed
-        # while all items go into one request, so they are read with the first question.
-        self._unread: list[tuple[Operation, Event]] = []
-        self._keys: set[OrderingKey] = set()
-        self._has_person_without_id = False
-
-    def add(self, operation: Operation, event: Event) -> None:
-        """Add an operation, and the event that became the operation."""
-        self._unread.append((operation, event))
-
-    def shares_a_key(self, keys: set[OrderingKey]) -> bool:
-        """Return whether the set has one of the keys of an operation."""
-        if self._unread:
-            self._read()
-        return not self._keys.isdisjoint(keys)
-
-    def may_concern(self, operation: Operation, keys: Callable[[], set[OrderingKey]]) -> bool:
-        """Return whether the set may concern a person or object of an operation.
-
-        keys: returns all keys of the operation. It is called only if they are needed.
-        """
-        if self._unread:
-            self._read()
-        # Two different user ids are two people, so the operation's own people are usually enough.
-        # All keys are needed, and with them the traits, if the set or the event has a person without
-        # an id, who may be known by an email of the traits; if the operation assigns an id or
-        # relates an object; and if it names no person.
-        people = operation.people
-        needs_all_keys = (
-            self._has_person_without_id
-            or type(operation) is UpdateObject
-            or (type(operation) is Identify and not _REACHING.isdisjoint(operation.attributes))
-            or not people
-        )
-        for identifier in people:
-            # person_key and _is_own_id, inlined because this runs for every event of a batch.
-            if "@" in identifier:
-                needs_all_keys = True
-                if identifier.casefold() in self._keys:
-                    return True
-            elif identifier in self._keys:
-                return True
-            elif identifier[:4] == "cio_" or type(identifier) is TypedIdentifier:
-                needs_all_keys = True
-        return needs_all_keys and self.shares_a_key(keys())
-
-    def _read(self) -> None:
-        for operation, event in self._unread:
-            self._keys |= operation_keys(operation, event, by_phone=self._by_phone)
-            if not self._has_person_without_id:
-                self._has_person_without_id = _lacks_id(operation)
-        self._unread.clear()
-
-
-def _lacks_id(operation: Operation) -> bool:
-    """Return whether a person may be known by an id that the operation does not name."""
-    people = operation.people
-    if isinstance(operation, (SendEvent, UpdateObject)) and operation.person is None:
-        return True
-    return not people or not all(map(_is_own_id, people))
-
-
-def _is_own_id(identifier: str) -> bool:
-    """Return whether an identifier is an id. Every email has an @; few ids have one."""
-    return "@" not in identifier and identifier[:4] != "cio_" and type(identifier) is str

@@ -151,22 +151,23 @@ class EventCounts:
 
 
 def _by_identity(outcomes: list[Outcome]) -> Iterable[tuple[Outcome, int]]:
-    """Yield each outcome object with its number. Events without warnings share the object of their type."""
+    """Return each outcome object with its number. Events without warnings share the object of their type."""
     if len(outcomes) == 1:
-        yield outcomes[0], 1
-        return
+        return ((outcomes[0], 1),)
     # No Counter, which takes as long to make as to count ten.
     numbers: dict[int, int] = {}
     for key in map(id, outcomes):
         numbers[key] = numbers.get(key, 0) + 1
     others = None
+    found = []
     for key, number in numbers.items():
         outcome = _SHARED.get(key)
         if outcome is None:
             if others is None:
                 others = dict(zip(map(id, outcomes), outcomes, strict=True))
             outcome = others[key]
-        yield outcome, number
+        found.append((outcome, number))
+    return found
 
 
 def _code(outcome: Outcome) -> str:

@@ -2,18 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import NamedTuple, Protocol, cast
 
 from ciosidecar_transform import Outcome, RequestTemplate
+from ciosidecar_transform.pipeline import internal_error
 
 from ..delivery.dispatcher import Dispatcher
 from ..delivery.job import Job
 from ..delivery.observer import MessageTrace
 from ..delivery.outcomes import DELIVERED, DeliveryOutcome, ItemRef
 from ..delivery.workspace_queue import WorkspaceQueue
+from .batch_faults import BatchFaults
 from .counting import DestinationLabel, EventCounts
 from .decoding import Decoded, DecodedEvent, PreparedItem, RejectedItem
 from .delivery_items import MESSAGE_BYTES, NOT_SENT, job_of_event, job_of_prepared
@@ -21,7 +22,7 @@ from .details import Delivered
 from .item_job import ItemJob, UnsentItem
 from .request_message import Batch
 from .results_encoder import ResultsEncoder
-from .results_message import EncodedResults
+from .results_message import EncodedResults, NewResults
 
 _DELIVERED = 200
 _position = attrgetter("position")
@@ -130,10 +131,13 @@ class DeliveryBatch:
         """
         if self._dispatcher.draining:
             return NOT_SENT
-        if type(item) is DecodedEvent:
-            return job_of_event(item, self, self._now)
-        if type(item) is PreparedItem:
-            return job_of_prepared(item, self, self._dispatcher.endpoints)
+        try:
+            if type(item) is DecodedEvent:
+                return job_of_event(item, self, self._now)
+            if type(item) is PreparedItem:
+                return job_of_prepared(item, self, self._dispatcher.endpoints)
+        except Exception as fault:  # noqa: BLE001 - one item's fault is not the batch's
+            return internal_error(fault, [])
         return cast("RejectedItem", item).outcome
 
     def accept(self, item: Decoded, processed: ItemJob | Outcome) -> None:
@@ -156,12 +160,20 @@ class DeliveryBatch:
             jobs, self._unsubmitted = self._unsubmitted, []
             self._queue.submit(self, jobs)
 
+    def begin_again(self, processed: int, fault: Exception) -> int:
+        """Raise the fault: what was submitted is on its way, and what was not has no place in the order."""
+        del processed
+        raise fault
+
     async def pause(self) -> None:
         """Submit the jobs of a turn. The worker writes results beside."""
         self._submit()
 
     async def end(self) -> None:
-        """Let the requests go that waited for the last item. Jobs are answered when their delivery is over."""
+        """Return at once: jobs are answered when their delivery is over."""
+
+    def close(self) -> None:
+        """Submit the last jobs, and let the requests go that waited for the last item."""
         self._submit()
         self.submitting = False
         for workspace in self._jobs:
@@ -213,41 +225,73 @@ class DeliveryBatch:
         answers.sort(key=_position)
         return Answers(answers, self.complete)
 
-    def encode(self, encoder: ResultsEncoder, taken: Answers) -> Iterator[Written]:
-        """Yield answers in as few responses as fit."""
+    def encode(
+        self,
+        new_encoder: Callable[[NewResults], ResultsEncoder],
+        faults: BatchFaults,
+        taken: Answers,
+    ) -> Iterator[Written]:
+        """Yield answers in as few responses as fit.
+
+        Args:
+            new_encoder: makes an encoder without items.
+            faults: how the answers that a fault left are written.
+            taken: the answers.
+        """
         answers, complete = taken
         if not answers and not complete:
             return
-        encoder.hidden = self._hidden
         self._counts.report()
-        unwritten = iter(answers)
-        brief, add_status = encoder.brief, encoder.writer.answer
-        for answer in answers:
-            if type(answer) is not ItemJob or answer.delivery is None:
-                encoder.answer(answer, answer.outcome)
-            elif (
-                brief
-                and answer.delivery is DELIVERED
-                and answer.attempts == 1
-                and not answer.outcome.warnings
-            ):
-                add_status(answer.position, _DELIVERED, 0)  # as the encoder does, some calls early
+        written = 0
+        while True:
+            encoder = new_encoder(faults.new_results)
+            encoder.hidden = self._hidden
+            unwritten = answers[written:]
+            try:
+                for response in _encoded(encoder, unwritten, faults.outcome, complete=complete):
+                    answered = answers[written : written + response.events]
+                    written += response.events
+                    yield self._written(response, answered)
+            except Exception as fault:  # noqa: BLE001 - one batch's fault is not the stream's
+                encoder.release()
+                faults.note(fault)
             else:
-                encoder.answer(answer, answer.outcome, Delivered(answer, answer.delivery))
-            if encoder.finished:
-                for response in encoder.take():
-                    yield self._written(response, unwritten)
-        encoder.finish(complete=complete)
-        for response in encoder.take():
-            yield self._written(response, unwritten)
+                return
 
-    def _written(
-        self, response: EncodedResults, answers: Iterator[ItemJob | UnsentItem]
-    ) -> Written:
-        """Return a response with the events and bytes that it answers. answers: the next ones are those of the response."""
+    def _written(self, response: EncodedResults, answers: list[ItemJob | UnsentItem]) -> Written:
+        """Return a response with the events and bytes that it answers."""
         size = self.size if response.complete else 0
-        for answer in islice(answers, response.events):
+        for answer in answers:
             if type(answer) is ItemJob:
                 size += answer.size
         # An empty batch counts as one outstanding event.
         return Written(response, response.events or 1, size)
+
+
+def _encoded(
+    encoder: ResultsEncoder,
+    answers: list[ItemJob | UnsentItem],
+    instead: Outcome | None,
+    *,
+    complete: bool,
+) -> Iterator[EncodedResults]:
+    """Yield the responses that carry answers. instead: the outcome of all; None: their own."""
+    brief, add_status = encoder.brief, encoder.writer.answer
+    for answer in answers:
+        if instead is not None:
+            encoder.answer(answer, instead)
+        elif type(answer) is not ItemJob or answer.delivery is None:
+            encoder.answer(answer, answer.outcome)
+        elif (
+            brief
+            and answer.delivery is DELIVERED
+            and answer.attempts == 1
+            and not answer.outcome.warnings
+        ):
+            add_status(answer.position, _DELIVERED, 0)  # as the encoder does, some calls early
+        else:
+            encoder.answer(answer, answer.outcome, Delivered(answer, answer.delivery))
+        if encoder.finished:
+            yield from encoder.take()
+    encoder.finish(complete=complete)
+    yield from encoder.take()

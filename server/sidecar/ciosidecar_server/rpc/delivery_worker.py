@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from ciosidecar.v1 import service_pb2
 
@@ -13,6 +14,7 @@ from ..delivery.observer import MessageTrace
 from ..delivery.outcomes import DeliveryOutcome, ItemRef
 from ..delivery.workspace_queue import WorkspaceQueue
 from ..settings import Settings
+from .batch_faults import BatchFaults
 from .counting import EventCounts
 from .delivery_batch import DeliveryBatch
 from .destinations import KnownDestinations
@@ -271,10 +273,14 @@ class DeliveryWorker:
                 # What came meanwhile goes along: no earlier batch has answers that wait for the next time.
                 self._answered.pop(batch, None)
                 answers = batch.take_answers(answers)
-            encoder = ResultsEncoder(
-                self._output.new_results, batch.batch_id, self._reporting, self._templates
+            faults = BatchFaults(self._output.writers, self._observer)
+            encoder = partial(
+                ResultsEncoder,
+                batch_id=batch.batch_id,
+                reporting=self._reporting,
+                templates=self._templates,
             )
-            for response, events, size in batch.encode(encoder, answers):
+            for response, events, size in batch.encode(encoder, faults, answers):
                 await self._output.write(response)
                 self._flow_control.remove(events, size)
             if answers.are_last:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial, wraps
+from functools import wraps
 from typing import Any, TypeVar
 
 from ciosidecar.v1 import destination_pb2
@@ -19,7 +19,7 @@ from ..delivery.probe import probe, wrong_region
 from ..server_destinations import ServerDestinations
 from ..settings import Settings
 from .callers import unary_caller
-from .codec import choose_codec
+from .codec import choose_codec, results_writers
 from .delivery_worker import DeliveryWorker
 from .destinations import (
     REGIONS,
@@ -198,7 +198,7 @@ class Servicer:
     ) -> EncodedResults:
         known = await self._declared(declared, delivering=False)
         collected = Collected(
-            partial(self.codec.new_results, pb.TransformResponse),
+            results_writers(self.codec, pb.TransformResponse),
             self._settings.max_message_bytes,
             one_response=False,
         )
@@ -209,7 +209,7 @@ class Servicer:
         try:
             await process_batch(batch, known, self._settings, worker, self._observer, caller)
         except ProtocolError:
-            # Results that do not fit one message were made for nothing: up to two messages of them.
+            # Results that do not fit one message were made for nothing: up to one message of them.
             give_back_after(self._settings.max_message_bytes)
             raise
         give_back_after(size)
@@ -231,7 +231,7 @@ class Servicer:
     ) -> EncodedResults:
         known = await self._declared(declared, delivering=True)
         collected = Collected(
-            partial(self.codec.new_results, pb.DeliverResponse), self._settings.max_message_bytes
+            results_writers(self.codec, pb.DeliverResponse), self._settings.max_message_bytes
         )
         worker = DeliveryWorker(
             self._dispatcher,

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from functools import partial
 from typing import Any
 
 from ciosidecar.v1 import service_pb2 as pb
@@ -13,7 +12,7 @@ from ..delivery.dispatcher import Dispatcher
 from ..server_destinations import ServerDestinations
 from ..settings import Settings
 from .callers import stream_caller
-from .codec import Codec
+from .codec import Codec, results_writers
 from .delivery_worker import DeliveryWorker
 from .destinations import KnownDestinations, fitting_problems
 from .errors import ProtocolError
@@ -239,7 +238,7 @@ class Session:
 
     def _new_worker(self, opening: pb.OpenStream) -> Worker:
         output = Output(
-            partial(self._codec.new_results, pb.TransformStreamResponse),
+            results_writers(self._codec, pb.TransformStreamResponse),
             self._write,
             self._max_receive_bytes,
         )

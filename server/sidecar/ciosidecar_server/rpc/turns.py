@@ -22,22 +22,18 @@ class Turns:
     """The work on one message, in portions. After each portion: if `over`, wait for `next`."""
 
     def __init__(self) -> None:
-        self._end = perf_counter() + TURN_S
+        self.end = perf_counter() + TURN_S
+        """When other callers have their turn, by `perf_counter`. Asked for each event: a property takes longer."""
 
     @property
     def over(self) -> bool:
         """Whether other callers have their turn now."""
-        return perf_counter() > self._end
+        return perf_counter() > self.end
 
     async def next(self) -> None:
         """Let other callers have their turn."""
-        await next_turn()
-        self._end = perf_counter() + TURN_S
-
-
-async def next_turn() -> None:
-    """Let other callers have their turn."""
-    await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        self.end = perf_counter() + TURN_S
 
 
 async def in_thread(work: Callable[[], _Result]) -> _Result:
