@@ -8,6 +8,7 @@ a wait.
 """
 
 import contextlib
+from collections.abc import Callable
 from typing import NewType
 from urllib.parse import parse_qs, unquote
 
