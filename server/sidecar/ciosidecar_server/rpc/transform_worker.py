@@ -19,6 +19,7 @@ from .results_encoder import Reporting, ResultsEncoder
 from .results_message import EncodedResults, NewResults
 from .tap import StreamTap
 from .templates import EncodedTemplates
+from .turns import Turns
 from .worker import Output, results_too_large
 
 _NO_DELIVERY = rejected(
@@ -173,7 +174,10 @@ class TransformWorker:
         """Report the outcomes, and write the other results."""
         if self._recovery is not None:
             self._recovery.recount(self._counts.outcomes)
-        self._counts.report()
+        turns = Turns()
+        while self._counts.report_some():
+            if turns.over:
+                await turns.next()
         self._label = None  # its list of outcomes is reported
         del self._add, self.accept  # they hold the message
         await self.pause()
