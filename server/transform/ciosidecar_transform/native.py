@@ -41,7 +41,7 @@ def _load(choice: str) -> tuple[ModuleType | None, str]:
     if loaded is None and choice == "require":
         raise ImportError(
             f"{_VARIABLE} is require, but {problem}. Install the ciosidecar-native of this version"
-            f" for this Python and processor, or set {_VARIABLE}=auto to go on in pure Python",
+            f" for this Python and processor (in a clone: make setup), or set {_VARIABLE}=auto to go on in pure Python",
             name=_NAME,
         )
     return loaded, problem
