@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from ciosidecar import v1
 from ciosidecar_server.rpc import recent_destinations
+from ciosidecar_server.rpc.destinations import KnownDestinations
+from ciosidecar_server.rpc.templates import EncodedTemplates
 from ciosidecar_transform import Destination
 
 from tests.conftest import Connect, Stub, batch, destination
@@ -82,3 +84,68 @@ async def test_credentials_are_forgotten(connect: Connect, monkeypatch: pytest.M
     async with asyncio.timeout(WITHIN_S):
         while _is_kept("forgotten:key"):  # noqa: ASYNC110 - nothing tells when it is forgotten
             await asyncio.sleep(0.05)
+
+
+async def test_equal_settings_are_two_destinations(stub: Stub) -> None:
+    """Items share requests with those of their own destination alone, as on a stream (rule 10.3)."""
+    settings = b'{"siteID":"site","apiKey":"key","apiVersion":"v2"}'
+    items = [v1.BatchItem(destination=1 + number % 2, json=TRACK) for number in range(6)]
+    request = v1.TransformRequest(
+        destinations=[destination(1, settings), destination(2, settings)],
+        batch=v1.Batch(batch_id=1, items=items),
+    )
+    for _ in range(2):
+        response: Any = await stub.Transform(request)
+        found = [list(one.positions) for one in response.results.requests]
+        assert sorted(found) == [[0, 2, 4], [1, 3, 5]]
+
+
+async def test_templates_are_forgotten_whatever_was_declared(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have the credentials, also of settings that are too large to be kept."""
+    monkeypatch.setattr(recent_destinations, "_FORGOTTEN_AFTER_S", 0.05)
+    gc.collect()
+    before = {id(one) for one in gc.get_objects() if type(one) is EncodedTemplates}
+    stub = await connect()
+    settings = b'{"siteID":"large","apiKey":"key","note":"%b"}' % (b"x" * 10_000)
+    assert await authorization(stub, settings) == "large:key"
+
+    def is_kept() -> bool:
+        return any(
+            type(one) is EncodedTemplates and id(one) not in before for one in gc.get_objects()
+        )
+
+    async with asyncio.timeout(WITHIN_S):
+        while is_kept():  # noqa: ASYNC110 - nothing tells when they are forgotten
+            await asyncio.sleep(0.05)
+
+
+async def test_a_fault_in_a_look_up_is_its_items_alone(
+    stub: Stub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next item of the same destination goes there, and not to the destination before."""
+    known_get, faults = KnownDestinations.get, [MemoryError()]
+
+    def get(self: KnownDestinations, reference_id: int, listed: Any) -> Any:
+        if reference_id == 2 and faults:
+            raise faults.pop()
+        return known_get(self, reference_id, listed)
+
+    monkeypatch.setattr(KnownDestinations, "get", get)
+    items = [v1.BatchItem(destination=number, json=TRACK) for number in (1, 2, 2, 1)]
+    request = v1.TransformRequest(
+        destinations=[destination(1, config("one")), destination(2, config("two"))],
+        batch=v1.Batch(batch_id=1, items=items),
+    )
+    response: Any = await stub.Transform(request)
+    results = response.results
+    assert list(results.statuses) == [200, 500, 200, 200]
+    sites = {
+        position: base64.b64decode(
+            results.templates[one.template].headers["Authorization"].removeprefix("Basic ")
+        )
+        for one in results.requests
+        for position in one.positions
+    }
+    assert sites == {0: b"one:key", 2: b"two:key", 3: b"one:key"}

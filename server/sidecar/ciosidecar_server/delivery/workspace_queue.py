@@ -110,6 +110,8 @@ class WorkspaceQueue:
 
         Their owner is notified of each exactly once, possibly before this method returns, unless the owner forgets it.
         """
+        # First: whatever fails below, the owner can forget every job.
+        self._jobs.update(dict.fromkeys(jobs))
         now = self._clock.time()
         destination_ref = ""
         for job in jobs:
@@ -117,7 +119,6 @@ class WorkspaceQueue:
             if job.destination_ref is not destination_ref:
                 destination_ref = job.destination_ref
                 self._reporter.fed_by(destination_ref)
-        self._jobs.update(dict.fromkeys(jobs))
         if self.admits_all(jobs[0].deadline):
             self._enqueue(jobs)
             return

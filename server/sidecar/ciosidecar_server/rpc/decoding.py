@@ -102,9 +102,10 @@ class BatchDecoder:
         self._connection = self._connection_of(batch.connection)
 
     def _take_destination(self, reference_id: int) -> None:
-        self._reference_id = reference_id
         declared = self._known.get(reference_id, self._listed)
         self._destination, self._label, self._hides_credentials = declared
+        # Last: if the look-up fails, the next item must not go to the destination before.
+        self._reference_id = reference_id
 
     def decode(self, position: int, item: ItemOptions, json: bytes) -> Decoded:
         """Return the decoded item. json: the event; b"" if the payload is something else."""
@@ -132,8 +133,8 @@ class BatchDecoder:
                 return _rejected(position, item, label, too_large(self._max_event_bytes))
             connection_id = item.connection or self._default_connection
             if connection_id != self._connection_id:
-                self._connection_id = connection_id
                 self._connection = self._connection_of(connection_id)
+                self._connection_id = connection_id
             return DecodedEvent(
                 position, item, label, json, destination, self._connection, self._hides_credentials
             )

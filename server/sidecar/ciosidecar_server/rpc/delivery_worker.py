@@ -148,13 +148,13 @@ class DeliveryWorker:
 
     def abandon(self) -> Collection[asyncio.Future[None]]:
         """Forget what is not answered: the caller is gone. Return the task that ends now."""
+        if self._gathering is not None:
+            self._gathering.cancel()
+        self.writing.cancel()
         for batch in self._batches:
             batch.abandon()
             self._observer.batch_ended(batch.trace)
         self._batches.clear()
-        if self._gathering is not None:
-            self._gathering.cancel()
-        self.writing.cancel()
         return (self.writing,)
 
     async def _until(self, condition: Callable[[], bool], timeout_s: float | None = None) -> None:

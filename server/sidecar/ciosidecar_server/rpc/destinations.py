@@ -1,6 +1,7 @@
 """Destinations on the wire → in the domain, by reference id."""
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from typing import Any, NamedTuple
 
 import grpc
@@ -246,6 +247,9 @@ class KnownDestinations:
                 destination, problems = await read_declared(
                     declared, self._server.known, self._read
                 )
+                if isinstance(destination, Destination):
+                    # Of its own: requests are shared by the items of one destination (rule 10.3).
+                    destination = copy(destination)
                 self._by_reference_id[declared.reference_id] = DeclaredDestination(
                     destination or rejected(unusable(problems)), destination_label(ref, destination)
                 )

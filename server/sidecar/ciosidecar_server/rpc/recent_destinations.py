@@ -26,8 +26,15 @@ class RecentDestinations:
         self._recent: dict[bytes, _Read] = {}
         self._older: dict[bytes, _Read] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self.templates = EncodedTemplates()
+        self._templates: EncodedTemplates | None = None
+
+    @property
+    def templates(self) -> EncodedTemplates:
         """The templates of the calls of the last minute."""
+        if self._templates is None:
+            self._templates = EncodedTemplates()
+            self._forget_later()
+        return self._templates
 
     def read(self, config_json: bytes) -> _Read:
         """Return the destination of a config and its problems, as `read_destination`. The caller MUST NOT change them."""
@@ -43,10 +50,11 @@ class RecentDestinations:
         if len(self._recent) >= _MAX_DESTINATIONS:
             self._forget_older()
         self._recent[config_json] = read
-        if self._timer is None:
-            self._forget_later()
+        self._forget_later()
 
     def _forget_later(self) -> None:
+        if self._timer is not None:
+            return
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(_FORGOTTEN_AFTER_S, self._minute_is_over)
 
@@ -59,4 +67,4 @@ class RecentDestinations:
     def _forget_older(self) -> None:
         """Forget the destinations that were not used since the last time."""
         self._older, self._recent = self._recent, {}
-        self.templates = EncodedTemplates()
+        self._templates = None
