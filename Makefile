@@ -15,6 +15,8 @@ export REQUIRE_ALL
 export GRPC_VERBOSITY := ERROR
 # The compiled package: auto, require or never (docs/install.md). Two stamps, so that another choice is seen.
 export CIOSIDECAR_NATIVE ?= auto
+# The random inputs on which it is compared with Python. CI tries a million, which takes two minutes of a core.
+CASES ?= 100000
 NATIVE := $(VENV)/native.$(if $(filter never,$(CIOSIDECAR_NATIVE)),left-out,installed)
 PACKAGES := client/python server/transform server/sidecar server/sandbox
 .DEFAULT_GOAL := help
@@ -34,6 +36,7 @@ help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 setup: $(VENV)/runtime $(NATIVE) ## Install the command at .venv/bin/ciosidecar
+	@$(BIN)/ciosidecar --version
 
 setup-dev: $(VENV)/dev node-modules ## Set up what the tests and lint need, too; some minutes the first time
 
@@ -62,7 +65,8 @@ test-python: $(VENV)/dev node-modules ## Run the server's and the Python client'
 # What `coverage` runs in pure Python, for what is written twice. In one process: it takes less than to start several.
 test-compiled: $(VENV)/dev
 	@$(BIN)/python -c 'import ciosidecar_native' 2>/dev/null || { echo "SKIPPED: the unit tests of the compiled package: it is not installed"; test -z "$$REQUIRE_ALL"; exit $$?; }; \
-	  CIOSIDECAR_NATIVE=require $(BIN)/pytest -q tests/unit/transform tests/unit/test_vectors.py
+	  CIOSIDECAR_NATIVE=require $(BIN)/pytest -q tests/unit/transform tests/unit/test_vectors.py && \
+	  CIOSIDECAR_NATIVE=require $(BIN)/python -m tests.native.compare --cases $(CASES)
 
 test-side-by-side: $(VENV)/dev node-modules
 	$(BIN)/pytest $(AGAIN) $(SIDE_BY_SIDE) -m "not serial" --ignore tests/unit --ignore tests/engines
@@ -217,8 +221,8 @@ NO_PACKAGES = echo "Packages could not be installed. If pip could not connect (a
 $(VENV)/runtime: constraints.txt $(PACKAGES:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ciosidecar needs Python 3.11 or later; name one with make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python's venv module is missing; on Debian: apt-get install python3-venv"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet $(PACKAGES:%=--editable %) || { $(NO_PACKAGES); exit 1; }
+	@test -x $(BIN)/python || { echo "installing the packages into $(VENV): some two minutes the first time"; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/pip install --quiet $(PACKAGES:%=--editable %) || { $(NO_PACKAGES); exit 1; }
 	@touch $@
 
 # In auto and without cargo there is no stamp, so that the next make looks for cargo again.
@@ -228,7 +232,7 @@ $(NATIVE): $(VENV)/runtime constraints.txt $(wildcard server/native/*.* server/n
 
 $(VENV)/dev: $(VENV)/runtime requirements-dev.txt $(VENV)/protoc/installed | $(NATIVE)
 	@echo "installing the tests' packages into $(VENV): some minutes the first time"
-	$(BIN)/pip install --quiet --requirement requirements-dev.txt || { $(NO_PACKAGES); exit 1; }
+	@$(BIN)/pip install --quiet --requirement requirements-dev.txt || { $(NO_PACKAGES); exit 1; }
 	@touch $@
 
 $(VENV)/engines: $(VENV)/dev requirements-engines.txt server/sidecar/pyproject.toml

@@ -24,9 +24,12 @@ def positive(text: str) -> float:
 def positive_int(text: str) -> int:
     """Return a whole number above 0, for `type=` of argparse."""
     try:
-        return int(_above_zero(int(text)))
+        number = int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number") from None
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
+    return number
 
 
 def require_known(

@@ -31,7 +31,7 @@ WRONG = (
     ("fuzz", "--minutes 0", "must be a finite number above 0"),
     ("fuzz", "event --seed 1", "--seed replays a round of the wire"),
     ("native.compare", "nothing", "no such target: nothing; there are: unix_millis; hashed_ulid"),
-    ("native.compare", "--cases 0", "must be a finite number above 0"),
+    ("native.compare", "--cases 0", "0 is not a whole number from 1 on"),
     ("properties", "--minutes 0", "must be a finite number above 0"),
     ("properties", "--examples 0.5", "0.5 is not a whole number"),
     ("resources", "nothing", "no such scenario: nothing; there are: 20 events nested"),
@@ -42,9 +42,9 @@ WRONG = (
     ("soak.steady", "1 LEAK=memory", "LEAK=memory and LEAK_BYTES belong together"),
     ("soak.steady", "1 LEAK=memory LEAK_BYTES=x", "x is not a whole number"),
     ("soak.steady", "1 SIZE=1", "no such name: SIZE"),
-    ("soak.delivery", "--events 0", "must be a finite number above 0"),
+    ("soak.delivery", "--events 0", "0 is not a whole number from 1 on"),
     ("soak.delivery", "--faults nonsense", "'nonsense' is not a fault"),
-    ("mutants", "--sample 0", "must be a finite number above 0"),
+    ("mutants", "--sample 0", "0 is not a whole number from 1 on"),
     ("mutants", "--part all", "invalid choice: 'all'"),
 )
 MODULES = sorted({module for module, _, _ in WRONG})

@@ -275,7 +275,7 @@ func (s *Stream) Reconnects() int {
 // Close ends the stream and waits until its goroutines have ended. Results that were not received are
 // lost. To lose none, call CloseSend and receive until io.EOF first. Close always returns nil.
 func (s *Stream) Close() error {
-	if s.isAllAnswered() {
+	if s.isAllAnswered() || s.isFinishing() {
 		select {
 		case <-s.stopped: // the sidecars end their calls
 		case <-time.After(orderlyEnd):
@@ -286,9 +286,17 @@ func (s *Stream) Close() error {
 	return nil
 }
 
-// orderlyEnd is how long Close waits for the sidecars of a stream with affinity to end their calls. They get
-// Finish only once all items have results, because any of them may have to take another's items.
+// orderlyEnd is how long Close waits for sidecars to end their calls once all items have results: a call that
+// is cancelled in this moment counts as cancelled in the sidecar's log and metrics. The sidecars of a stream with
+// affinity get Finish only then, because any of them may have to take another's items.
 const orderlyEnd = 2 * time.Second
+
+// isFinishing reports whether the sidecar of a stream without affinity has nothing to do but to end its call.
+func (s *Stream) isFinishing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.router == nil && s.finished && s.lanes[0].session.opened && !s.hasUnanswered()
+}
 
 // end ends the stream without waiting for its goroutines.
 func (s *Stream) end() {

@@ -13,7 +13,8 @@ INTERFACE: int
 # Leaves. What they do is said by their twins of the same names in ciosidecar_transform.
 def unix_millis(json_value: object, /) -> int | None: ...
 def hashed_ulid(
-    millis: int,
+    time: object,
+    other_time: object,
     message_id: str,
     kind: str,
     name: str,
@@ -43,6 +44,7 @@ def event_item(
     data: bytes,
     /,
 ) -> bytes: ...
+def is_utf8(data: bytes, /) -> bool: ...
 
 # The codec. What it does is said by request_message.py and results_message.py of ciosidecar_server.rpc.
 _Options = TypeVar("_Options")
@@ -68,10 +70,16 @@ class Batch:
     def traceparents(self) -> dict[int, str]: ...
 
 def read_stream_batch(
-    message: bytes, plain: _Options, options: Callable[..., _Options]
+    message: bytes,
+    plain: _Options,
+    options: Callable[..., _Options],
+    reread: Callable[[bytes, Exception], Any],
 ) -> Batch | None: ...
 def read_unary_batch(
-    message: bytes, plain: _Options, options: Callable[..., _Options]
+    message: bytes,
+    plain: _Options,
+    options: Callable[..., _Options],
+    reread: Callable[[bytes, Exception], Any],
 ) -> tuple[Batch, bytes] | None: ...
 
 @final

@@ -28,12 +28,16 @@ class Unusable(Exception):
         """All that the program printed that failed."""
 
 
+class NoCargo(Unusable):
+    """There is no cargo that can build the package."""
+
+
 def main(words: list[str] | None = None) -> int:
     """Return the exit code: 0 unless the package is required and cannot be used."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stamp", type=Path, help="a file to make, unless auto went without")
     stamp: Path | None = parser.parse_args(words).stamp
-    choice = os.environ.get("CIOSIDECAR_NATIVE") or "auto"
+    choice = os.environ.get("CIOSIDECAR_NATIVE", "").strip() or "auto"
     needed = tomllib.loads((HERE / "Cargo.toml").read_text("utf-8"))["package"]["rust-version"]
     if choice not in ("auto", "require", "never"):
         print(f"CIOSIDECAR_NATIVE must be auto, require or never, not {choice!r}")
@@ -49,13 +53,21 @@ def main(words: list[str] | None = None) -> int:
             # One of an older build would be used in place of what these sources say.
             remove()
             if choice == "auto":
-                print(f"pure Python: {problem} (CIOSIDECAR_NATIVE=require says more)")
+                more = f"with Rust {needed} or later, make setup builds what saves CPU"
+                if not isinstance(problem, NoCargo):
+                    more = "CIOSIDECAR_NATIVE=require make setup shows all of it"
+                print(f"pure Python: {problem}; {more}")
                 return 0
             print(f"{problem.output}CIOSIDECAR_NATIVE is require, but {problem}.")
-            print(
+            what = (
                 f"Install Rust {needed} or later (Debian 13: apt-get install cargo; elsewhere:"
-                " https://rustup.rs), or set CIOSIDECAR_NATIVE=auto to go on in pure Python,"
-                " which is slower and gives the same results."
+                " https://rustup.rs)"
+                if isinstance(problem, NoCargo)
+                else "The build needs crates.io, or a mirror of it that cargo is configured for"
+            )
+            print(
+                f"{what}, or set CIOSIDECAR_NATIVE=auto to go on in pure Python, which is slower and"
+                " gives the same results."
             )
             return 1
         print(f"compiled: {NAME} is installed")
@@ -69,12 +81,12 @@ def check_cargo(needed: str) -> None:
     try:
         done = run("cargo", "--version")
     except OSError:
-        raise Unusable("cargo is not here") from None
+        raise NoCargo("there is no cargo on this machine") from None
     found = re.match(r"cargo (\d+)\.(\d+)", done.stdout)
     if found is None:
-        raise Unusable("cargo does not run", done.stdout)
+        raise NoCargo("cargo does not run", done.stdout)
     if tuple(map(int, found.groups())) < tuple(map(int, needed.split("."))):
-        raise Unusable(f"{found[0]} is too old, {needed} is needed")
+        raise NoCargo(f"{found[0]} is too old, {needed} is needed")
 
 
 def build() -> None:

@@ -88,7 +88,9 @@ def _read_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
     if chosen.markdown:
         try:
             markdown.require_markers(chosen.markdown, chosen.only)
-        except (OSError, markdown.NoMarkersError) as fault:
+        except OSError as fault:
+            parser.error(f"cannot read {chosen.markdown}: {fault.strerror}")
+        except markdown.NoMarkersError as fault:
             parser.error(str(fault))
     return chosen
 

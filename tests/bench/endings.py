@@ -19,5 +19,5 @@ def exit_when_interrupted() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        log("interrupted: the servers are ended, and no file is written")
+        log("interrupted: the servers are ended, and nothing is written")
         sys.exit(INTERRUPTED)

@@ -61,7 +61,7 @@ def test_help_teaches() -> None:
     [
         (("--only", "nothing"), "invalid choice: 'nothing'"),
         (("--only", "memory", "--svg", "x.svg"), "add --only service"),
-        (("--rounds", "0"), "must be a finite number above 0"),
+        (("--rounds", "0"), "0 is not a whole number from 1 on"),
         (("--json", "/no/such/directory/x.json"), "there is no directory /no/such/directory"),
         (("--only", "service", "--markdown", "README.md"), "<!-- bench:service -->"),
         (("--only", "service", "--markdown", "no-such-page.md"), "no-such-page.md"),

@@ -45,7 +45,7 @@ BREAKS = (
         "drop a retry",
         _QUEUE,
         "            self._sender.resend_at(batch, at)",
-        "            for job in list(batch.jobs):\n                self._close(job)",
+        "            self._close(batch.jobs)",
     ),
     Break(
         "200 before the answer",
@@ -55,7 +55,7 @@ BREAKS = (
         "        for job in jobs:\n"
         "            if not job.forgotten:\n"
         "                job.forgotten = True\n"
-        "                job.owner.settled(job, outcomes.DELIVERED)\n",
+        "                job.owner.settled([job], outcomes.DELIVERED)\n",
     ),
     Break(
         "retry after a refusal",
@@ -100,12 +100,13 @@ BREAKS = (
     Break(
         "answer from another item",
         "rpc/delivery_batch.py",
-        "        answers, self._answers = sorted(self._answers, key=_position), []\n",
-        "        answers, self._answers = sorted(self._answers, key=_position), []\n"
+        "        answers.sort(key=_position)\n",
+        "        answers.sort(key=_position)\n"
         "        if len(answers) > 1:\n"
         "            one, two = answers[:2]\n"
-        "            answers[0] = one._replace(outcome=two.outcome, delivered=two.delivered)\n"
-        "            answers[1] = two._replace(outcome=one.outcome, delivered=one.delivered)\n",
+        "            one.outcome, two.outcome = two.outcome, one.outcome\n"
+        "            if isinstance(one, ItemJob) and isinstance(two, ItemJob):\n"
+        "                one.delivery, two.delivery = two.delivery, one.delivery\n",
     ),
     Break(
         "attempt above 0 passes every hold",

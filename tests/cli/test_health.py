@@ -67,7 +67,7 @@ def test_a_port_without_a_listener_is_exit_code_1() -> None:
         bound.bind(("127.0.0.1", 0))
         done = run("health", "--admin", f"127.0.0.1:{bound.getsockname()[1]}")
     assert done.returncode == 1
-    assert b"Connection refused" in done.stderr
+    assert b"nothing listens there: is `ciosidecar serve` running" in done.stderr
 
 
 @pytest.mark.parametrize(

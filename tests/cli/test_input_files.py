@@ -132,3 +132,18 @@ def test_a_line_that_is_not_utf_8_is_refused_and_the_others_go_on(
         bad = len(NOT_UTF_8) - bare
         assert codes[1 : 1 + bad] == ["INVALID_JSON"] * bad, codes
         assert "INVALID_JSON" not in (codes[0], *codes[1 + bad :]), codes
+
+
+@pytest.mark.parametrize("command", ["transform", "deliver", "backfill"])
+@pytest.mark.parametrize("content", ["", "# Read me", "[]", "null"])
+def test_a_config_that_is_no_object_is_told_before_any_event(
+    command: str, content: str, tmp_path: Path
+) -> None:
+    """Otherwise each event would fail for it, and the exit code of transform would be 0."""
+    config, events = tmp_path / "README.md", tmp_path / "events.jsonl"
+    config.write_text(content)
+    events.write_bytes(lines_of(track(1)))
+    output = ("--output", str(tmp_path / "out")) if command == "backfill" else ()
+    done = run(command, str(events), "--config", str(config), *output)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"README.md has no JSON object: it takes a destination's settings" in done.stderr

@@ -36,7 +36,7 @@ def test_credentials_that_are_refused(config: str) -> None:
     with running_sandbox(site_id="another", api_key="one") as sandbox:
         done = run("check", "--config", config, "--probe", "--customerio-url", sandbox.url)
     assert done.returncode == 1
-    assert b"usable\ncredentials not accepted: Customer.io answered 401" in done.stdout
+    assert b"usable\ncredentials not confirmed: Customer.io answered 401" in done.stdout
     assert b"s3cret" not in done.stdout + done.stderr
 
 
@@ -46,7 +46,7 @@ def test_nobody_there_is_not_acceptance(config: str) -> None:
         url = f"http://{address}"
         done = run("check", "--config", config, "--probe", "--customerio-url", url)
     assert done.returncode == 1
-    assert b"credentials not accepted: " in done.stdout
+    assert b"credentials not confirmed: " in done.stdout
     assert b"region" not in done.stdout
 
 
@@ -75,7 +75,7 @@ def test_settings_that_cannot_work_are_not_asked_about(tmp_path: Path) -> None:
         done, as_json = run(*arguments), run(*arguments, "--json")
         assert sandbox.workspace.log.by_outcome.total() == 0
     assert (done.returncode, as_json.returncode) == (1, 1)
-    assert b"credentials not accepted: Customer.io was not asked" in done.stdout
+    assert b"credentials not confirmed: Customer.io was not asked" in done.stdout
     probe = json.loads(as_json.stdout)["probe"]
     assert (probe["credentials_accepted"], probe["region"]) == (False, None)
     assert "not asked" in probe["reason"]

@@ -154,3 +154,36 @@ def test_what_is_printed_at_once_fails_with_a_sentence(
     code, _, errors = shell(">/dev/full", *arguments, *more)
     assert code == 1
     assert errors == "ciosidecar: cannot write to standard output: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("serve", "--help"),
+        ("completion", "bash"),
+        ("check", "--config", "examples/destination.json"),
+    ],
+    ids=" ".join,
+)
+def test_what_prints_a_text_may_lose_its_reader(arguments: tuple[str, ...]) -> None:
+    """As `ciosidecar --help | head -n 1` does: exit code 0, and no word."""
+    command = [*COMMAND, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        try:
+            assert process.stderr.read() == b""
+            assert process.wait(TIMEOUT_S) == 0
+        finally:
+            process.kill()
+
+
+def test_the_version_is_one_line() -> None:
+    """However long the reason is why the compiled package is not used."""
+    code, version, errors = shell("", "--version")
+    assert (code, errors) == (0, "")
+    assert version.startswith(b"ciosidecar ")
+    assert version.count(b"\n") == 1

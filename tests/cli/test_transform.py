@@ -270,5 +270,5 @@ def test_stderr_has_the_summary_and_no_log_of_the_sidecar_inside() -> None:
     done = run("transform", stdin=lines_of(refused, refused))
     assert done.returncode == 0
     assert b"UNSUPPORTED_TYPE" in done.stderr
-    assert b"events refused" not in done.stderr
+    assert b"events failed" not in done.stderr
     assert b"{" not in done.stderr

@@ -149,10 +149,10 @@ async def test_a_fault_in_a_call_tells_its_caller_nothing(
 
     text_of_the_fault = "secret-api-key"
 
-    def broken(_: bytes) -> Any:
+    def broken(_: v1.Destination) -> Any:
         raise ValueError(text_of_the_fault)
 
-    monkeypatch.setattr(destinations, "read_destination", broken)
+    monkeypatch.setattr(destinations, "config_json", broken)
     call: Any = stub.TransformStream()
     with caplog.at_level(logging.ERROR):
         await call.write(message(open=v1.OpenStream(destinations=[destination()])))

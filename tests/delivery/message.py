@@ -1,6 +1,7 @@
 """A message of one job, for tests of a workspace's queue without a stream."""
 
 import asyncio
+from collections.abc import Sequence
 
 from ciosidecar_server.delivery.job import Job
 from ciosidecar_server.delivery.observer import MessageTrace
@@ -19,5 +20,5 @@ class Message:
     def item_ref(self, job: Job) -> ItemRef | None:
         return None
 
-    def settled(self, job: Job, outcome: DeliveryOutcome) -> None:
+    def settled(self, jobs: Sequence[Job], outcome: DeliveryOutcome) -> None:
         self.outcome.set_result(outcome)

@@ -231,3 +231,19 @@ async def test_the_id_of_an_answered_batch_may_be_used_again(connect: Connect) -
             (results,) = await results_of(call, 7)
             assert list(results.statuses) == [200]
         call.cancel()
+
+
+async def test_items_of_two_workspaces_share_no_request(connect: Connect) -> None:
+    """However they alternate in a batch: each goes with the credentials of its own, and in order there."""
+    other = CONFIG_V2.replace(b'"site"', b'"other"')
+    async with fake_customerio() as customerio:
+        async with delivering(connect, customerio, CONFIG_V2, other) as one:
+            items = [item(track(str(n), f"u{n}"), destination=n % 2 + 1) for n in range(6)]
+            await one.send(1, *items)
+            assert [each.status for each in await one.told_all(1)] == [200] * 6
+        names = {
+            request.headers["authorization"]: [each["name"] for each in request.items]
+            for request in customerio.requests
+        }
+        assert sorted(names.values()) == [["0", "2", "4"], ["1", "3", "5"]]
+        assert len(names) == len(customerio.requests) == 2

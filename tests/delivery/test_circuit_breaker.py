@@ -1,5 +1,7 @@
 """When a workspace turns jobs away, with a clock set by hand."""
 
+from collections.abc import Sequence
+
 import pytest
 from ciosidecar_server.delivery.circuit_breaker import CircuitBreaker
 from ciosidecar_server.delivery.job import Job
@@ -12,7 +14,7 @@ class _Owner:
     def item_ref(self, job: Job) -> ItemRef | None:
         return None
 
-    def settled(self, job: Job, outcome: DeliveryOutcome) -> None:
+    def settled(self, jobs: Sequence[Job], outcome: DeliveryOutcome) -> None:
         raise AssertionError("a circuit answers nobody itself")
 
 
@@ -118,5 +120,5 @@ def test_a_probe_that_is_settled_unsent_leaves_the_place_to_another() -> None:
     now += 1
     probe = _job(deadline=102)
     assert circuit.admit(probe) is None
-    circuit.on_settled(probe)
+    circuit.on_settled([probe])
     assert circuit.admit(_job(deadline=1e6)) is None

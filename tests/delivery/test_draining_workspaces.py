@@ -92,7 +92,7 @@ async def test_a_job_that_comes_to_a_workspace_after_the_drain_is_not_sent(*, is
         message = Message()
         request = Request(template, "/api/v1/customers/u1", b"{}")
         deadline = asyncio.get_running_loop().time() + 60
-        dispatcher.workspace(template).submit(Job(request, ("u1",), deadline, message, 0))
+        dispatcher.workspace(template).submit([Job(request, ("u1",), deadline, message, 0)])
         outcome = await asyncio.wait_for(message.outcome, WITHIN_S)
         assert outcome.error is not None
         assert (outcome.status, str(outcome.error.code)) == (503, "DRAINING")

@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from ciosidecar import v1
+from ciosidecar_server.delivery.reporting import WorkspaceReporter
+from grpc import StatusCode
 
-from tests.conftest import Connect
-from tests.delivery.caller import CONFIG_V2, Caller, caller, group, track
+from tests.conftest import Connect, opened
+from tests.delivery.caller import CONFIG, CONFIG_V2, Caller, caller, group, track
 from tests.fake_customerio import (
     HOLD,
     OK,
@@ -135,3 +138,33 @@ async def test_the_second_half_goes_when_the_caller_of_the_first_is_gone(connect
         half.release(Reply(503))
         assert [told.status for told in await other.told_all(2)] == [200, 200, 400]
         assert objects(customerio)[2:] == [["lost0", "lost1"], ["other0", "other1"]]
+
+
+async def test_a_fault_in_submission_leaves_nothing_of_the_stream(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream ends as INTERNAL. Jobs of the turn that failed are forgotten with the others, and no task is left."""
+    fed_by = WorkspaceReporter.fed_by
+
+    def fail_once(self: WorkspaceReporter, destination_ref: str) -> None:
+        monkeypatch.setattr(WorkspaceReporter, "fed_by", fed_by)
+        raise RuntimeError("planted")
+
+    await until_writers(0)
+    async with fake_customerio() as customerio:
+        customerio.answers(LATER, then=OK)
+        stub = await connect(customerio_url=customerio.url)
+        shop = v1.Destination(reference_id=1, destination_ref="shop", config_json=CONFIG)
+        call, _ = await opened(stub, destinations=[shop], delivery=v1.DeliveryOptions())
+        failing = Caller(call)
+        async with caller(stub) as other:
+            await failing.send(1, track("waiting"), timeout_s=100)
+            await customerio.arrived(1)
+            monkeypatch.setattr(WorkspaceReporter, "fed_by", fail_once)
+            await failing.send(2, track("planted"), timeout_s=100)
+            assert await failing.ended() == StatusCode.INTERNAL
+            await until_writers(1)
+            await other.send(1, track("next"))
+            assert (await other.told(1)).status == 200
+        await failing.vanish()
+        assert customerio.names == ["waiting", "next"]

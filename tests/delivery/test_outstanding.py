@@ -3,18 +3,26 @@
 from typing import Any
 
 import pytest
-from ciosidecar_server.delivery.job import Job
+from ciosidecar_server.rpc.counting import UNKNOWN_DESTINATION
 from ciosidecar_server.rpc.flow_control import FlowControl
+from ciosidecar_server.rpc.item_job import ItemJob
+from ciosidecar_transform import Outcome
 
 
-def counted(flow: FlowControl, workspace: Any, jobs: int, size: int) -> list[Job]:
+def counted(flow: FlowControl, workspace: Any, jobs: int, size: int) -> list[ItemJob]:
     """Jobs of a workspace that count from now on."""
+    nothing: Any = None
+    outcome = Outcome(200, [])
     made = [
-        Job(None, (), 0.0, None, number, size=size)  # type: ignore[arg-type]
+        ItemJob(
+            *(nothing, (), 0.0, nothing, number),
+            size=size,
+            label=UNKNOWN_DESTINATION,
+            outcome=outcome,
+        )
         for number in range(jobs)
     ]
-    for job in made:
-        flow.count(workspace, job)
+    flow.count(workspace, made)
     return made
 
 
@@ -66,11 +74,10 @@ def test_answered_jobs_count_no_more() -> None:
     flow = FlowControl(100, 10_000)
     jobs = counted(flow, "w", 10, 100)
     assert flow.share_used("w")  # type: ignore[arg-type]
-    flow.release(jobs[0])
-    flow.release(jobs[0])
+    flow.release(jobs[:1])
+    flow.release(jobs[:1])
     assert not flow.share_used("w")  # type: ignore[arg-type]
-    for job in jobs:
-        flow.release(job)
+    flow.release(jobs)
     assert list(flow.workspaces) == []
     assert not flow.share_used("w")  # type: ignore[arg-type]
     assert list(flow.excess("w")) == []  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """What a workspace reports to an observer: every request, every outcome, and each change of its condition once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -43,10 +43,14 @@ class Observer(NoDeliveryObserver):
     def attempt_ended(self, workspace: WorkspaceLabel, attempt: Attempt) -> None:
         self.attempts.append(attempt)
 
-    def job_settled(
-        self, workspace: WorkspaceLabel, job: Job, outcome: DeliveryOutcome, queue_s: float
+    def jobs_settled(
+        self,
+        workspace: WorkspaceLabel,
+        jobs: Sequence[Job],
+        outcome: DeliveryOutcome,
+        queue_s: float,
     ) -> None:
-        self.settled.append((workspace.destination_ref, outcome.status))
+        self.settled += [(workspace.destination_ref, outcome.status)] * len(jobs)
 
     def condition_changed(
         self, workspace: WorkspaceLabel, condition: Condition, snapshot: WorkspaceSnapshot
@@ -68,7 +72,7 @@ class Watched:
         message = Message()
         request = Request(TEMPLATE, f"/api/v1/customers/{user}", b"{}")
         deadline = self.clock.time() + timeout_s
-        self.queue.submit(Job(request, (user,), deadline, message, 0, destination_ref=ref))
+        self.queue.submit([Job(request, (user,), deadline, message, 0, destination_ref=ref)])
         return (await asyncio.wait_for(message.outcome, 10)).status
 
 
@@ -218,7 +222,7 @@ async def test_a_dispatcher_with_a_rate_store_shares_the_rate() -> None:
             message = Message()
             request = Request(template, f"/api/v1/customers/u{number}", b"{}")
             job = Job(request, ("u",), clock.time() + 60, message, 0)
-            dispatcher.workspace(template).submit(job)
+            dispatcher.workspace(template).submit([job])
             assert (await asyncio.wait_for(message.outcome, 10)).status == 200
         assert {asked.workspace for asked in rates.asked[1]} == set(rates.workspaces)
         (name,) = rates.workspaces

@@ -102,7 +102,7 @@ async def test_retry_after_is_obeyed(header: str) -> None:
         message = Message()
         request = Request(TEMPLATE, "/api/v1/customers/u1", b"{}")
         job = Job(request, ("u1",), clock.time() + 60, message, 0)
-        queue.submit(job)
+        queue.submit([job])
         await clock.timer_after(29.9)
         clock.move(29.9)
         assert (job.state, len(customerio.requests)) == (State.WAITING_FOR_RETRY, 1)
@@ -126,7 +126,7 @@ async def test_a_429_lowers_the_workspaces_rate() -> None:
         job = Job(
             Request(TEMPLATE, "/api/v1/customers/u1", b"{}"), ("u1",), clock.time() + 60, message, 0
         )
-        queue.submit(job)
+        queue.submit([job])
         async with asyncio.timeout(10):
             while job.state is not State.WAITING_FOR_RETRY:  # noqa: ASYNC110 - the queue's state
                 await asyncio.sleep(0)

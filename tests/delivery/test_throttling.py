@@ -131,7 +131,7 @@ async def test_everything_throttled_is_asked_little() -> None:
         messages = [Message() for _ in range(900)]
         for number, message in enumerate(messages):
             request = Request(TEMPLATE, f"/api/v1/customers/u{number}", b"{}")
-            queue.submit(Job(request, (f"u{number}",), began + 3, message, 0))
+            queue.submit([Job(request, (f"u{number}",), began + 3, message, 0)])
         while clock.time() < began + 3:
             await _all_answered(queue)
             clock.move(STEP_S)

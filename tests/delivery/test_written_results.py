@@ -5,12 +5,11 @@ import gc
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 
 from ciosidecar import v1
 from ciosidecar_server.delivery.dispatcher import Dispatcher
 from ciosidecar_server.delivery.observer import MessageTrace
-from ciosidecar_server.rpc.codec import choose_codec
+from ciosidecar_server.rpc.codec import choose_codec, results_writers
 from ciosidecar_server.rpc.counting import DestinationLabel
 from ciosidecar_server.rpc.decoding import RejectedItem
 from ciosidecar_server.rpc.delivery_batch import DeliveryBatch
@@ -47,7 +46,7 @@ class SlowReader:
 
 def answer(batch: DeliveryBatch, position: int) -> None:
     """Answer an item that has no request."""
-    batch.accept(RejectedItem(position, v1.BatchItem(), LABEL, NOT_SENT.outcome), NOT_SENT)
+    batch.accept(RejectedItem(position, v1.BatchItem(), LABEL, NOT_SENT), NOT_SENT)
 
 
 @asynccontextmanager
@@ -62,7 +61,7 @@ async def worker_of(
         KnownDestinations(10, ServerDestinations(settings)),
         settings,
         v1.DeliveryOptions(),
-        Output(partial(choose_codec().new_results, v1.TransformStreamResponse), write),
+        Output(results_writers(choose_codec(), v1.TransformStreamResponse), write),
         FlowControl.unlimited(),
         NoRpcObserver(),
         StreamTap(NoItemTap()),

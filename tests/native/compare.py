@@ -1,12 +1,15 @@
 """Compare the compiled functions with their twins in Python on random, hostile input.
 
-.venv/bin/python -m tests.native.compare [TARGET ...] [--cases 1000000] [--seed N]
+.venv/bin/python -m tests.native.compare [TARGET ...] [--cases 1000000] [--seed N] [--jobs 2]
 
 The targets that are named share the cases equally; without a name, all. Exits with 1 at the first
 difference, and prints its input.
 """
 
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from random import Random
 from time import perf_counter
 from typing import Any
@@ -21,19 +24,21 @@ from .leaves import LEAVES
 
 _NOW_S = 1_704_164_645
 _EVENTS = "events"
+_PORTION = 5_000
 TARGETS = (*(leaf.name for leaf in LEAVES), _EVENTS)
 _BY_NAME = {leaf.name: leaf for leaf in LEAVES}
 
 
-def differences(target: str, cases: int, seed: int) -> str:
+def differences(target: str, cases: int, seed: int, portion: int = 0) -> str:
     """Return the first input on which the two differ and what each made of it, "" if they agree.
 
     Args:
         target: The name of a leaf, or events: the whole transform.
         cases: The number of inputs to try.
         seed: Of the inputs: the same number gives the same.
+        portion: Of the inputs of a seed: another number gives others.
     """
-    random = Random(f"{target} {seed}")
+    random = Random(f"{target} {seed} {portion}")
     for _ in range(cases):
         if target == _EVENTS:
             given: tuple[Any, ...] = some_event(random)
@@ -72,20 +77,34 @@ def main() -> int:
         "--cases", type=positive_int, default=1_000_000, help="of all targets together"
     )
     parser.add_argument("--seed", type=int, default=16, help="another number tries other inputs")
+    parser.add_argument("--jobs", type=positive_int, default=1, help="processes that share them")
     options = parser.parse_args()
     require_known(parser, "target", options.targets, TARGETS)
     if native.module is None:
         print(f"there is nothing to compare: {native.reason}")
         return 1
     targets = options.targets or TARGETS
-    for target in targets:
-        cases = max(1, options.cases // len(targets))
-        began = perf_counter()
-        if problem := differences(target, cases, options.seed):
-            print(f"DIFFERENT {problem}")
-            return 1
-        print(f"{target}: {cases} cases agree ({perf_counter() - began:.0f} s)", flush=True)
+    cases = max(1, options.cases // len(targets))
+    sizes = list(_portions(cases))
+    with ProcessPoolExecutor(options.jobs) as pool:
+        for target in targets:
+            began = perf_counter()
+            found = pool.map(
+                differences, repeat(target), sizes, repeat(options.seed), range(len(sizes))
+            )
+            if problem := next(filter(None, found), ""):
+                pool.shutdown(cancel_futures=True)
+                print(f"DIFFERENT {problem}")
+                return 1
+            print(f"{target}: {cases} cases agree ({perf_counter() - began:.0f} s)", flush=True)
     return 0
+
+
+def _portions(cases: int) -> Iterator[int]:
+    """Yield the cases of each portion. They do not depend on the number of processes, so neither do the inputs."""
+    while cases > 0:
+        yield min(cases, _PORTION)
+        cases -= _PORTION
 
 
 if __name__ == "__main__":

@@ -61,6 +61,10 @@ def _escape(random: Random, event: bytes) -> bytes:
             "\\ud83d",
             "\\udc00\\ud83d",
             "\\ud83d\\ude00",
+            "\\ud83d\\ud83d",
+            "\\ud83d\\u0041",
+            "\\ud83d\\n",
+            "\\ud83dx",
             "\\u0000",
             "\\\\ud83d",
             "\\/",
@@ -86,9 +90,49 @@ def _space(random: Random, event: bytes) -> bytes:
 
 
 def _nested(random: Random, event: bytes) -> bytes:
-    depth = random.choice((3, 100, 500, 990, 1100, 100_000))
+    depth = random.choice((3, 61, 62, 63, 64, 65, 100, 500, 990, 1100, 100_000))
     opening, closing = random.choice(((b"[", b"]"), (b'{"a":', b"}")))
     return _add(random, event, b'"deep":' + opening * depth + b"1" + closing * depth)
+
+
+def _grammar(random: Random, event: bytes) -> bytes:
+    """Add a member that is hardly JSON, or not."""
+    value = random.choice(
+        (
+            *("01", "1.", ".5", "+1", "1e", "1E+5", "1e-", "-", "-0.0", "0e0", "--1", "1 2"),
+            *(
+                "tr",
+                "True",
+                "nul",
+                "null0",
+                "[1,]",
+                "[,1]",
+                "[1 2]",
+                '{"a"}',
+                '{"a":}',
+                '{"a":1,}',
+            ),
+            *("{a:1}", "[}", "{]", "'a'", '"a', '"a\tb"', '"\x7f"', "[[]]", "[{}]", "{}", "[]"),
+            *('["a",[{"b":[]}],{}]', "  null  ", '"\\u12"', '"\\u123g"', '"\\U1234"', ""),
+        )
+    )
+    name = random.choice(
+        (
+            *_MEMBERS,
+            "skipped",
+            "mappedToDestination",
+            "\\u0075serId",
+            "eight678",
+            "sixteen789012345",
+        )
+    )
+    return _add(random, event, f'"{name}":{value}'.encode())
+
+
+def _length(random: Random, event: bytes) -> bytes:
+    """Add a string of some length at some place: readers take many bytes at a time."""
+    text = random.choice(("a", "\u00e9", "\\\\", '\\"')) * random.randrange(20)
+    return _add(random, event, f'"{random.choice((*_MEMBERS, "skipped"))}":"{text}"'.encode())
 
 
 def _large(random: Random, event: bytes) -> bytes:
@@ -124,4 +168,6 @@ _CHANGES: tuple[Callable[[Random, bytes], bytes], ...] = (
     _large,
     _many,
     _byte,
+    _grammar,
+    _length,
 )

@@ -51,10 +51,10 @@ def _time(random: Random) -> tuple[Any, ...]:
 
 
 def _ulid(random: Random) -> tuple[Any, ...]:
-    millis = random.choice((0, 1, 2**48 - 1, 2**62, random.randrange(2**48)))
+    times = _time(random) + _time(random)
     properties = _json(random)
     texts = (_text(random), random.choice(("track", "page", "screen", "record")), _text(random))
-    return (millis, *texts, _text(random), random.choice((b"", properties, Raw(properties))))
+    return (*times, *texts, _text(random), random.choice((b"", properties, Raw(properties))))
 
 
 def _attributes(random: Random) -> tuple[Any, ...]:
@@ -88,10 +88,49 @@ def _item(random: Random) -> tuple[Any, ...]:
     return b'{"identifiers":', *texts, _id(random), _when(random), _json(random)
 
 
+# The edges of each length of UTF-8, and what is beyond them: too long, half of a pair, above U+10FFFF, cut off.
+_SEQUENCES = (
+    *(b"a", b"\x7f", b"\xc2\x80", b"\xdf\xbf", b"\xe0\xa0\x80", b"\xed\x9f\xbf", b"\xee\x80\x80"),
+    *(b"\xef\xbf\xbf", b"\xf0\x90\x80\x80", b"\xf4\x8f\xbf\xbf"),
+    *(
+        b"\x80",
+        b"\xbf",
+        b"\xc0\x80",
+        b"\xc1\xbf",
+        b"\xe0\x9f\xbf",
+        b"\xed\xa0\x80",
+        b"\xed\xbf\xbf",
+    ),
+    *(
+        b"\xf0\x8f\xbf\xbf",
+        b"\xf4\x90\x80\x80",
+        b"\xf5",
+        b"\xff",
+        b"\xc2",
+        b"\xe2\x82",
+        b"\xf0\x9f\x98",
+    ),
+)
+_VALID = 10
+
+
+def _bytes(random: Random) -> tuple[Any, ...]:
+    # Readers take many bytes of ASCII at a time, so what is not ASCII stands at every distance.
+    parts = [
+        b"x" * random.randrange(40),
+        *random.choices(_SEQUENCES[:_VALID], k=random.randrange(6)),
+    ]
+    if random.random() < 0.5:
+        parts.append(random.choice(_SEQUENCES))
+    random.shuffle(parts)
+    return (b"".join(parts),)
+
+
 LEAVES = (
     Leaf("times", "unix_millis", _time),
     Leaf("event_id", "hashed_ulid", _ulid),
     Leaf("limits", "any_longer", _attributes),
     Leaf("track_v1", "event_body", _body),
     Leaf("track_v2", "event_item", _item),
+    Leaf("event", "is_utf8", _bytes),
 )

@@ -13,7 +13,8 @@ from ciosidecar_server.rpc.compiled_codec import CompiledCodec
 from google.protobuf.message import DecodeError, Message
 
 from tests.native.codecs import COMPILED, NATIVE, REFERENCE
-from tests.native.wire_messages import batch, field, mutated, stream_message, unary_request, varint
+from tests.native.wire_messages import batch, field, stream_message, unary_request, varint
+from tests.native.wire_mutations import mutated
 
 _OPTIONS = (
     "destination",
@@ -90,7 +91,7 @@ _READERS: dict[str, tuple[Read, Callable[[Random], Message]]] = {
 
 def _is_compiled(method: str, data: bytes) -> bool:
     read = NATIVE.read_stream_batch if method == "TransformStream" else NATIVE.read_unary_batch
-    return read(data, None, lambda *_: None) is not None
+    return read(data, None, lambda *_: None, None) is not None
 
 
 @pytest.mark.parametrize("method", _READERS)

@@ -15,7 +15,7 @@ from ciosidecar_server.rpc.codec import Codec
 from ciosidecar_server.rpc.details import Delivered
 from ciosidecar_server.rpc.results_encoder import Reporting, ResultsEncoder
 from ciosidecar_server.rpc.results_message import EncodedResults
-from ciosidecar_server.rpc.templates import EncodedTemplates
+from ciosidecar_server.rpc.templates import EncodedTemplates, encode_template
 from ciosidecar_transform import BatchTransform, Destination, Outcome, Request, read_destination
 from ciosidecar_transform.outcomes import Error, ErrorCode, ErrorType, Warning, WarningCode
 from ciosidecar_transform.requests import SharedItem
@@ -185,9 +185,10 @@ def test_both_split_at_the_same_byte(kind: str) -> None:
 def test_a_released_message_fails_as_an_exception() -> None:
     """Without its owner a full message cannot go on: an exception, no panic and no silence."""
     encoder = _encoder(COMPILED, v1.TransformResponse, 1, Reporting(_RESERVE_BYTES + 100))
+    message = encoder.writer
     encoder.finish()
     with pytest.raises(RuntimeError):
-        encoder.writer.reserve(_DESTINATIONS[0].endpoints.identify, 10)
+        message.reserve(_DESTINATIONS[0].endpoints.identify, 10)
 
 
 def test_requests_that_cannot_be_written() -> None:
@@ -227,3 +228,21 @@ def test_a_message_of_ten_thousand_destinations() -> None:
         results = v1.TransformResponse.FromString(message.data).results
         assert len(results.templates) == 10_000
         assert [request.template for request in results.requests] == list(range(10_000))
+
+
+def test_templates_are_what_protobuf_writes_at_once() -> None:
+    """They are written in two parts that many share: the bytes are the same, for every endpoint and again."""
+    kept = EncodedTemplates()
+    for number in (1, 2, 1):
+        for version in ("v1", "v2"):
+            endpoints = _destination(f"k{number}" * 60, version).endpoints
+            for template in (endpoints.identify, endpoints.event, endpoints.batch):
+                message = v1.ApiRequestTemplate(
+                    method=template.method,
+                    base_url=template.base_url,
+                    endpoint_path=template.endpoint_path,
+                    headers=template.headers,
+                )
+                expected = message.SerializeToString(deterministic=True)
+                assert kept.get(template).message == expected
+                assert encode_template(template, template.headers).message == expected

@@ -52,7 +52,7 @@ class Setup:
 
 
 NO_CARGO = [
-    ("", "cargo is not here"),
+    ("", "there is no cargo on this machine"),
     ("echo cargo 1.84.9 '(abc 2024-01-01)'", "cargo 1.84 is too old, 1.85 is needed"),
     ("echo error: no toolchain >&2; exit 1", "cargo does not run"),
 ]
@@ -65,9 +65,11 @@ def test_auto_goes_on_where_there_is_no_cargo_that_fits(
     """One line says why. There is no stamp, so that the next `make setup` looks again."""
     if script:
         install.cargo(script)
-    expected = f"{PURE}{problem} (CIOSIDECAR_NATIVE=require says more)\n"
+    more = "with Rust 1.85 or later, make setup builds what saves CPU"
+    expected = f"{PURE}{problem}; {more}\n"
     assert install.run("auto") == (0, expected)
     assert install.run("") == (0, expected)
+    assert install.run(" auto ") == (0, expected)
     assert not install.stamp.exists()
 
 
@@ -92,9 +94,10 @@ def test_never_leaves_the_package_out(install: Setup) -> None:
 
 
 def test_another_choice_is_an_error(install: Setup) -> None:
-    """It names the three."""
-    said = "CIOSIDECAR_NATIVE must be auto, require or never, not 'yes'\n"
-    assert install.run("yes") == (1, said)
+    """It names the three. The case of letters counts, as where ciosidecar runs."""
+    for choice in ("yes", "AUTO"):
+        said = f"CIOSIDECAR_NATIVE must be auto, require or never, not {choice!r}\n"
+        assert install.run(choice) == (1, said)
 
 
 def test_a_source_that_does_not_compile(install: Setup) -> None:
@@ -108,4 +111,6 @@ def test_a_source_that_does_not_compile(install: Setup) -> None:
     assert "error[E0308]: mismatched types" in said
     problem = "ciosidecar-native could not be built: error"
     assert f"CIOSIDECAR_NATIVE is require, but {problem}" in said
+    assert "The build needs crates.io" in said
+    assert "Install Rust" not in said
     assert "CIOSIDECAR_NATIVE=auto" in said

@@ -44,6 +44,13 @@ def test_the_two_agree_on_any_texts(name: str, identifier: str, data: bytes, tim
     assert both[0] == both[1]
 
 
+@given(st.binary() | st.text().map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_the_two_tell_utf8_alike(data: bytes) -> None:
+    """Of any bytes, and of halves of pairs that are encoded."""
+    both = [behaviour(of("event").is_utf8, data) for of in (compiled, in_python)]
+    assert both[0] == both[1]
+
+
 @pytest.mark.parametrize("leaf", LEAVES, ids=[leaf.name for leaf in LEAVES])
 def test_a_leaf_is_compiled_in_one_transform_and_not_in_the_other(leaf: tuple[str, str]) -> None:
     """Otherwise nothing would be compared."""

@@ -10,6 +10,7 @@ import pytest
 from ciosidecar_transform import native
 
 from tests.native.implementations import require_compiled
+from tests.packages.isolated import ROOT
 from tests.processes import run, server
 from tests.telemetry.support import log_of
 
@@ -28,6 +29,7 @@ FOREIGN = {
     "of another processor": "does not load: ",
     "of another Python": "does not load with this Python: ",
     "with a broken file": "does not load: ",
+    "with a file that is cut off": "is cut off",
     "of another version": f"has interface 0, and this version needs {native.INTERFACE}",
     "without a part": "lacks unix_millis, ",
     "that raises": "does not load: broken",
@@ -86,10 +88,14 @@ def foreign(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
             content = content[:18] + b"\x2b\0" + content[20:]
         elif request.param == "with a broken file":
             content = content[:16] + bytes(48)
+        elif request.param == "with a file that is cut off":
+            content = content[: len(content) // 2]
         else:
             name = "ciosidecar_native.cpython-39-x86_64-linux-gnu.so"
         package.joinpath(name).write_bytes(content)
-    return tmp_path, f"ciosidecar-native {FOREIGN[request.param]}"
+    says = FOREIGN[request.param]
+    file = "the file of " if says == "is cut off" else ""
+    return tmp_path, f"{file}ciosidecar-native {says}"
 
 
 def test_the_compiled_package_is_used() -> None:
@@ -98,6 +104,15 @@ def test_the_compiled_package_is_used() -> None:
     without = {name: value for name, value in os.environ.items() if name != "CIOSIDECAR_NATIVE"}
     for given in (without, environment(""), environment("auto"), environment("require")):
         assert say(given).stdout == "compiled \n"
+
+
+def test_the_compiled_file_names_no_folder_of_its_builder() -> None:
+    """The places of panics are relative, also those of other crates, which lie below the home."""
+    require_compiled()
+    content = compiled_file().read_bytes()
+    assert b"/src/" in content
+    for folder in (Path.home(), Path.home() / ".cargo", ROOT):
+        assert len(folder.parts) < 2 or f"{folder}/".encode() not in content
 
 
 def test_never_leaves_it_out() -> None:

@@ -52,7 +52,9 @@ def test_the_first_five_minutes(tmp_path: Path) -> None:
         running.process.terminate()
         _, log = running.end()
     assert looking.returncode == 0, errors
-    assert (tapped["code"], tapped["http_status"]) == ("CREDENTIALS_REFUSED", 401)
+    # 0: the events of a second look come while the workspace is paused already.
+    assert tapped["code"] == "CREDENTIALS_REFUSED"
+    assert tapped["http_status"] in (401, 0)
     assert shown.startswith('{"ready": true}')
     assert '"state":"credentials_refused"' in shown.replace(" ", "")
     assert re.search(r"ciosidecar_requests_total\{.*http_status=\"401\"\} [1-9]", shown)

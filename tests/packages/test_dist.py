@@ -32,6 +32,7 @@ SOURCE = {
     "LICENSE",
     "PKG-INFO",
     "README.md",
+    "build_backend.py",
     "ciosidecar_native.pyi",
     "pyproject.toml",
     "src",

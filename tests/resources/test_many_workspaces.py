@@ -3,20 +3,22 @@
 import asyncio
 import time
 from collections.abc import Callable
-from functools import partial
+from typing import Any
 
 from ciosidecar.v1 import service_pb2 as pb
 from ciosidecar_server.delivery.dispatcher import Dispatcher
-from ciosidecar_server.delivery.job import Job
-from ciosidecar_server.rpc.codec import choose_codec
+from ciosidecar_server.rpc.codec import choose_codec, results_writers
+from ciosidecar_server.rpc.counting import UNKNOWN_DESTINATION
 from ciosidecar_server.rpc.delivery_worker import DeliveryWorker
 from ciosidecar_server.rpc.destinations import KnownDestinations
 from ciosidecar_server.rpc.flow_control import FlowControl
+from ciosidecar_server.rpc.item_job import ItemJob
 from ciosidecar_server.rpc.observer import NoRpcObserver
 from ciosidecar_server.rpc.tap import NoItemTap, StreamTap
 from ciosidecar_server.rpc.worker import Collected
 from ciosidecar_server.server_destinations import ServerDestinations
 from ciosidecar_server.settings import Settings
+from ciosidecar_transform import Outcome
 from ciosidecar_transform.requests import RequestTemplate
 
 MANY = 20_000
@@ -71,10 +73,15 @@ async def test_a_full_stream_looks_at_its_workspaces_in_turns() -> None:
     dispatcher = Dispatcher(Settings(customerio_url=URL))
     workspaces = [dispatcher.workspace(template(one)) for one in range(MANY)]
     flow = FlowControl(MANY, 1)
+    nothing: Any = None
+    outcome = Outcome(200, [])
 
     def count_one_of_each() -> None:
         for workspace in workspaces:
-            flow.count(workspace, Job(None, (), 0.0, None, 0))  # type: ignore[arg-type]
+            job = ItemJob(
+                *(nothing, (), 0.0, nothing, 0), label=UNKNOWN_DESTINATION, outcome=outcome
+            )
+            flow.count(workspace, [job])
 
     count_one_of_each()
     assert flow.over_share() == []
@@ -85,7 +92,7 @@ async def test_a_full_stream_looks_at_its_workspaces_in_turns() -> None:
         KnownDestinations(MANY, ServerDestinations(Settings())),
         Settings(),
         pb.DeliveryOptions(),
-        Collected(partial(choose_codec().new_results, pb.DeliverResponse), 1_000).output,
+        Collected(results_writers(choose_codec(), pb.DeliverResponse), 1_000).output,
         flow,
         NoRpcObserver(),
         StreamTap(NoItemTap()),

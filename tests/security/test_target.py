@@ -122,6 +122,13 @@ def test_something_else_listens(place: Place) -> None:
     assert "something accepts the connection and says nothing" in said
 
 
+def test_the_admin_port(place: Place) -> None:
+    """The port beside the sidecar's own is the likeliest slip."""
+    with place.server() as running:
+        said = what_check_says(place, running.ready_line["admin"])
+    assert "it speaks HTTP/1.1, as the admin port does: give an address that" in said
+
+
 def test_something_else_speaks_tls_and_nothing_more(place: Place) -> None:
     """It is connected, so no firewall is in between: gRPC's own words are shown."""
     with tls_server(place.authority, say_nothing) as address:

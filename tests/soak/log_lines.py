@@ -10,7 +10,7 @@ EXPECTED = {
     "workspace throttled: Customer.io answered 429, the rate is lower": "the sandbox injects 429",
     "workspace paused: Customer.io asks to wait (Retry-After)": "the sandbox injects Retry-After",
     "further changes of workspaces": "sums up such lines: each workspace is throttled now and then",
-    "events refused": "callers send events that are no JSON, and declare destinations that lack keys",
+    "events failed": "callers send events that are no JSON, and declare destinations that lack keys",
 }
 
 

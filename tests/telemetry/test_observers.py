@@ -1,7 +1,7 @@
 """What a listener hears of a server in this process, and that no listener harms the server."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -39,12 +39,18 @@ class Recorder(Observer):
         """Remember an attempt."""
         self.attempts.append((workspace, attempt))
 
-    def job_settled(
-        self, workspace: WorkspaceLabel, job: Job, outcome: DeliveryOutcome, queue_s: float
+    def jobs_settled(
+        self,
+        workspace: WorkspaceLabel,
+        jobs: Sequence[Job],
+        outcome: DeliveryOutcome,
+        queue_s: float,
     ) -> None:
-        """Remember which item was answered, and how."""
+        """Remember which items were answered, and how."""
         assert queue_s >= 0
-        self.settled.append((job.destination_ref, job.owner.item_ref(job), outcome.status))
+        self.settled += [
+            (job.destination_ref, job.owner.item_ref(job), outcome.status) for job in jobs
+        ]
 
     def condition_changed(
         self, workspace: WorkspaceLabel, condition: Condition, snapshot: WorkspaceSnapshot
@@ -57,7 +63,7 @@ class Failing(Recorder):
     """A listener that fails at each report."""
 
     def __getattribute__(self, name: str) -> Any:
-        if name in ("attempt_ended", "job_settled", "condition_changed"):
+        if name in ("attempt_ended", "jobs_settled", "condition_changed"):
             return _fail
         return super().__getattribute__(name)
 

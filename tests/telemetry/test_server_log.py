@@ -154,7 +154,7 @@ async def test_refused_events_are_one_line_for_each_code() -> None:
         await caller.told_all(1)
         await caller.told_all(2)
         lines = await log_of(running)
-    told = named(lines, "events refused")
+    told = named(lines, "events failed")
     assert len(told) <= 4  # the first ones may have a line of their own
     refused: Counter[tuple[str, ...]] = Counter()
     for line in told:
@@ -175,11 +175,11 @@ async def test_the_first_refused_event_has_its_line_at_once() -> None:
         await caller.send(1, v1.BatchItem(json=b"{"))
         await caller.told_all(1)
         for _ in range(round(WITHIN_S / 0.05)):
-            if '"events refused"' in running.errors():
+            if '"events failed"' in running.errors():
                 break
             await asyncio.sleep(0.05)
-        assert '"events refused"' in running.errors()
-        (refused,) = named(await log_of(running), "events refused")
+        assert '"events failed"' in running.errors()
+        (refused,) = named(await log_of(running), "events failed")
     assert (refused["code"], refused["events"]) == ("INVALID_JSON", 1)
 
 
@@ -194,7 +194,7 @@ async def test_a_destination_without_ref_is_called_none() -> None:
         await caller.send(1, track("1", "u1"))
         await caller.told_all(1)
         lines = await log_of(running)
-    for message in ("stream opened", "credentials refused", "events refused"):
+    for message in ("stream opened", "credentials refused", "events failed"):
         assert [line["destination_ref"] for line in named(lines, message)] == ["none"], message
 
 

@@ -111,7 +111,7 @@ async def test_the_summary_comes_by_itself(
             if len(lines) >= summaries:
                 break
             await asyncio.sleep(0.01)
-        assert (lines[-1]["message"], lines[-1]["events"]) == ("events refused", 7)
+        assert (lines[-1]["message"], lines[-1]["events"]) == ("events failed", 7)
     await asyncio.sleep(0.3)
     assert len(lines) == 2
 

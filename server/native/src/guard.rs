@@ -29,7 +29,15 @@ pub fn silence_panics() {
 
 /// Runs the body of a function that Python calls; a panic in it is a RuntimeError.
 pub fn guard<T>(body: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(error_of(panic)))
+    guard_or(body, || ())
+}
+
+/// Does the same, and calls `on_panic` after a panic: what the body worked on may be in any state.
+pub fn guard_or<T>(body: impl FnOnce() -> PyResult<T>, on_panic: impl FnOnce()) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        on_panic();
+        Err(error_of(panic))
+    })
 }
 
 #[cold]

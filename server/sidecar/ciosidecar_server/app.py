@@ -18,7 +18,6 @@ from .rate_store.opening import open_rate_store
 from .rpc.authentication import TokenInterceptor
 from .rpc.handlers import add_to_server
 from .rpc.health import HealthService
-from .rpc.message_bytes import MessageBytesInterceptor
 from .rpc.reflection import enable_reflection
 from .rpc.service import Servicer
 from .rpc.session import Draining
@@ -82,7 +81,6 @@ class Sidecar:
         self._server = aio.server(
             interceptors=[
                 *authentication,
-                MessageBytesInterceptor(observer),
                 UnreadableInterceptor(observer),
             ],
             options=server_options(settings),
@@ -101,7 +99,7 @@ class Sidecar:
             self._telemetry.tap,
         )
         self._admin = Admin(settings, self._telemetry.admin_sources())
-        add_to_server(self._servicer, self._server)
+        add_to_server(self._servicer, self._server, self._telemetry.message_bytes)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         if settings.reflection:
             enable_reflection(self._server, (SERVICE_NAME, health.SERVICE_NAME))

@@ -1,6 +1,5 @@
 """Certificates and keys in PEM files: checked before gRPC is given them, because gRPC does not say what is wrong."""
 
-import os
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from .addresses import CannotListen
-from .regular_files import read_regular_file
+from .regular_files import read_flag_file
 
 _KEY = re.compile(
     rb"-----BEGIN ([A-Z0-9 ]*)PRIVATE KEY-----.*?-----END \1PRIVATE KEY-----", re.DOTALL
@@ -88,24 +87,8 @@ def read_authorities(flag: str, path: Path) -> bytes:
     return _pem(_certificates(flag, path))
 
 
-def read_file(flag: str, path: Path) -> bytes:
-    """Return the content of the file that a flag names.
-
-    Raises:
-        CannotListen: The file cannot be read.
-    """
-    try:
-        return read_regular_file(path)
-    except PermissionError:
-        raise CannotListen(
-            f"cannot read {flag} {path}: permission denied; user {os.geteuid()} must be able to read it"
-        ) from None
-    except OSError as problem:
-        raise CannotListen(f"cannot read {flag} {path}: {problem.strerror}") from None
-
-
 def _certificates(flag: str, path: Path) -> list[x509.Certificate]:
-    pem = read_file(flag, path)
+    pem = read_flag_file(flag, path)
     try:
         return x509.load_pem_x509_certificates(pem)
     except (ValueError, UnsupportedAlgorithm):
@@ -123,7 +106,7 @@ def _certificates(flag: str, path: Path) -> list[x509.Certificate]:
 
 
 def _private_key(path: Path) -> _PrivateKey:
-    pem = read_file("--tls-key", path)
+    pem = read_flag_file("--tls-key", path)
     block = _KEY.search(pem)
     if block is None:
         what = (

@@ -5,6 +5,8 @@ import os
 import stat
 from pathlib import Path
 
+from .addresses import CannotListen
+
 
 def read_regular_file(path: Path) -> bytes:
     """Return the content of a file that can be read again at any time.
@@ -24,6 +26,22 @@ def read_regular_file(path: Path) -> bytes:
             return file.read()
     except ValueError:  # a null byte in the path
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL)) from None
+
+
+def read_flag_file(flag: str, path: Path) -> bytes:
+    """Return the content of the file that a flag names.
+
+    Raises:
+        CannotListen: The file cannot be read.
+    """
+    try:
+        return read_regular_file(path)
+    except PermissionError:
+        raise CannotListen(
+            f"cannot read {flag} {path}: permission denied; user {os.geteuid()} must be able to read it"
+        ) from None
+    except OSError as problem:
+        raise CannotListen(f"cannot read {flag} {path}: {problem.strerror}") from None
 
 
 def _open_at_once(path: str, flags: int) -> int:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from .addresses import CannotListen
-from .certificates import read_file
+from .regular_files import read_flag_file
 
 _FLAG = "--auth-token-file"
 MIN_CHARACTERS = 16
@@ -62,7 +62,7 @@ def read_first_token(flag: str, path: Path) -> str:
 
 def _numbered_tokens(flag: str, path: Path) -> list[tuple[int, bytes]]:
     """Return the lines that are neither blank nor comments, with their numbers."""
-    lines = read_file(flag, path).removeprefix(b"\xef\xbb\xbf").splitlines()
+    lines = read_flag_file(flag, path).removeprefix(b"\xef\xbb\xbf").splitlines()
     numbered = [(number, line.strip()) for number, line in enumerate(lines, 1)]
     return [(number, line) for number, line in numbered if line and not line.startswith(b"#")]
 

@@ -1,12 +1,12 @@
 """A batch of events: the outcome of each, and the requests they share. Rules 1.4, 8.1, 9.5, 10.3."""
 
-from functools import cache, partial
+from collections.abc import Iterable
 from typing import Protocol
 
 from .batching import SharedRequest, envelope_bytes, join
 from .event import Event
+from .operation_index import OperationIndex
 from .operations import Operation
-from .ordering import operation_keys
 from .outcomes import EventRejected, Outcome, rejected
 from .pipeline import internal_error, transform_event
 from .requests import BatchTemplate, Request, RequestTemplate, SharedItem
@@ -46,7 +46,18 @@ class RequestList:
         self.requests.append((request, position))
 
 
-_OpenRequests = dict[tuple[BatchTemplate, str], SharedRequest]
+class _OpenRequests:
+    """The open requests of a destination.
+
+    No person or object has items in two of them: an operation closes each open request that has a key of
+    the operation, unless the operation's own item goes into that request.
+    """
+
+    def __init__(self, *, by_phone: bool) -> None:
+        """Begin without requests. by_phone: whether phone numbers address people (rule 13.4)."""
+        self.requests: dict[tuple[BatchTemplate, str], SharedRequest] = {}
+        self.operations: OperationIndex[SharedRequest] = OperationIndex(by_phone=by_phone)
+        self.opened = 0
 
 
 class BatchTransform:
@@ -61,9 +72,6 @@ class BatchTransform:
         """
         self._now = now
         self._writer = writer
-        # By destination, then by template and path. No person or object has items in two open
-        # requests of a destination: an operation closes each open request that has a key of the
-        # operation, unless the operation's own item goes into that request.
         self._open: dict[AnyDestination, _OpenRequests] = {}
 
     def add(
@@ -101,11 +109,12 @@ class BatchTransform:
         try:
             if type(request) is Request:
                 self._writer.reserve(request.template, len(request.path) + len(request.body))
-                if self._open and destination in self._open:
+                if self._open and (open_requests := self._open.get(destination)) is not None:
                     if destination.closes_requests:
                         self._close_all(destination)
                     else:
-                        self._close_overlapping(operation, event, destination)
+                        overlapping = open_requests.operations.concerning(operation, event)
+                        self._close(destination, overlapping)
                 self._writer.add(request, position)
             elif type(request) is SharedItem:
                 self._writer.reserve(
@@ -132,51 +141,53 @@ class BatchTransform:
         open_requests = self._open.get(destination)
         if alone:
             if open_requests is not None:
-                keys = operation_keys(operation, event, by_phone=destination.by_phone)
-                for waiting in list(open_requests.values()):
-                    # Two identifies may give two people one email: the first one keeps it (rule 3.3).
-                    if waiting.operations.shares_a_key(keys):
-                        self._close(destination, waiting)
+                # Two identifies may give two people one email: the first one keeps it (rule 3.3).
+                self._close(destination, open_requests.operations.sharing_a_key(operation, event))
             self._writer.add(join(item.template, item.path, [item.body]), position)
             return
         key = (item.template, item.path)
-        shared = None if open_requests is None else open_requests.get(key)
-        if open_requests is not None and len(open_requests) > (shared is not None):
-            self._close_overlapping(operation, event, destination, but=shared)
+        shared = None if open_requests is None else open_requests.requests.get(key)
+        if open_requests is not None and len(open_requests.requests) > (shared is not None):
+            overlapping = open_requests.operations.concerning(operation, event)
+            if overlapping:
+                self._close(destination, [other for other in overlapping if other is not shared])
         if shared is not None and not shared.takes(item):
-            self._close(destination, shared)
+            self._close(destination, (shared,))
             shared = None
-        if shared is None:
-            shared = SharedRequest(item.template, item.path, by_phone=destination.by_phone)
-            self._open.setdefault(destination, {})[key] = shared
-        shared.cover(position, item, operation, event)
+        if shared is None or open_requests is None:
+            shared, open_requests = self._new_request(destination, item)
+        shared.add(item)
+        shared.positions.append(position)
+        open_requests.operations.add(shared, operation, event)
 
-    def _close_overlapping(
-        self,
-        operation: Operation,
-        event: Event,
-        destination: AnyDestination,
-        *,
-        but: SharedRequest | None = None,
-    ) -> None:
-        """Close the open requests, except `but`, that concern a person or object of the operation."""
-        # Read once at the most, however many requests are open.
-        keys = cache(partial(operation_keys, operation, event, by_phone=destination.by_phone))
-        for shared in list(self._open[destination].values()):
-            if shared is not but and shared.operations.may_concern(operation, keys):
-                self._close(destination, shared)
+    def _new_request(
+        self, destination: AnyDestination, item: SharedItem
+    ) -> tuple[SharedRequest, _OpenRequests]:
+        """Open a request for an item."""
+        open_requests = self._open.get(destination)
+        if open_requests is None:
+            open_requests = self._open[destination] = _OpenRequests(by_phone=destination.by_phone)
+        open_requests.opened += 1
+        shared = SharedRequest(item.template, item.path, open_requests.opened)
+        open_requests.requests[item.template, item.path] = shared
+        return shared, open_requests
 
-    def _close(self, destination: AnyDestination, shared: SharedRequest) -> None:
+    def _close(self, destination: AnyDestination, closing: Iterable[SharedRequest]) -> None:
+        """Write open requests, in this order.
+
+        A request that the writer fails to take stays open: its events are not answered for without it.
+        """
         open_requests = self._open[destination]
-        del open_requests[shared.template, shared.path]
-        if not open_requests:
+        for shared in closing:
+            positions = shared.positions if len(shared.positions) > 1 else shared.positions[0]
+            self._writer.add(shared.request(), positions)
+            open_requests.operations.close(shared)
+            del open_requests.requests[shared.template, shared.path]
+        if not open_requests.requests:
             del self._open[destination]
-        positions = shared.positions if len(shared.positions) > 1 else shared.positions[0]
-        self._writer.add(shared.request(), positions)
 
     def _close_all(self, destination: AnyDestination) -> None:
-        for shared in list(self._open[destination].values()):
-            self._close(destination, shared)
+        self._close(destination, list(self._open[destination].requests.values()))
 
     def flush(self) -> None:
         """Complete the shared requests, so that the requests of all events so far are written."""

@@ -2,9 +2,6 @@
 
 from collections.abc import Iterable
 
-from .event import Event
-from .operations import Operation
-from .ordering import OperationSet
 from .requests import BatchTemplate, Request, SharedItem
 
 _CLOSING = b"]}"
@@ -40,22 +37,27 @@ class OpenRequest:
         self.bodies.append(item.body)
         self._bytes_left -= len(item.body) + 1
 
+    def add_if_it_fits(self, item: SharedItem) -> bool:
+        """Add an item if there is room for it, and return whether there was. Rule 10.3."""
+        size = len(item.body)
+        if size >= self._bytes_left or len(self.bodies) >= self._max_items:
+            return False
+        self.bodies.append(item.body)
+        self._bytes_left -= size + 1
+        return True
+
     def request(self) -> Request:
         """Return the request with the items so far. There MUST be an item."""
         return join(self.template, self.path, self.bodies)
 
 
 class SharedRequest(OpenRequest):
-    """An open request that knows which events of a batch it covers, and what they concern."""
+    """An open request that knows which events of a batch it covers."""
 
-    def __init__(self, template: BatchTemplate, path: str, *, by_phone: bool) -> None:
-        """Open the request. by_phone: whether phone numbers address people (rule 13.4)."""
+    def __init__(self, template: BatchTemplate, path: str, number: int) -> None:
+        """Open the request. number: its place among all that were opened."""
         super().__init__(template, path)
         self.positions: list[int] = []
-        self.operations = OperationSet(by_phone=by_phone)
-
-    def cover(self, position: int, item: SharedItem, operation: Operation, event: Event) -> None:
-        """Add the item of an event. The caller MUST have asked `takes`."""
-        self.add(item)
-        self.positions.append(position)
-        self.operations.add(operation, event)
+        self.number = number
+        self.is_open = True
+        self.has_person_without_id = False

@@ -9,6 +9,7 @@ from msgspec import Raw, Struct, field
 from msgspec.json import Decoder
 
 from .json_text import ABSENT, first_byte, members, removed, repair_surrogates, value
+from .native import twin
 from .outcomes import ErrorCode, EventRejected
 
 # Python 3.11 counts each level of JSON that is being read as a call, and stops at 1,000 calls. Rule
@@ -106,17 +107,22 @@ def decode(data: bytes) -> tuple[Event, bool]:
         EventRejected: INVALID_JSON.
     """
     # msgspec does not check the strings that it skips, so the whole event is checked first.
-    if not data.isascii():
-        try:
-            str(data, "utf-8")
-        except UnicodeDecodeError:
-            raise EventRejected(
-                ErrorCode.INVALID_JSON, "the event is not UTF-8 (rule 1.1)"
-            ) from None
+    if not data.isascii() and not is_utf8(data):
+        raise EventRejected(ErrorCode.INVALID_JSON, "the event is not UTF-8 (rule 1.1)")
     try:
         return _decode_event(data), False
     except (msgspec.DecodeError, RecursionError):
         return _decode_odd_event(data)
+
+
+@twin
+def is_utf8(data: bytes, /) -> bool:
+    """Return whether bytes are UTF-8."""
+    try:
+        str(data, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decode_odd_event(data: bytes) -> tuple[Event, bool]:

@@ -33,12 +33,40 @@ def event_id(event: Event, kind: str, name: str, addressed: str, properties: byt
         return None
     if type(event) is FilledEvent:
         properties = event.received_identifiers if kind == "record" else event.received_properties
-    return hashed_ulid(_first_millis(event), message_id, kind, name, addressed, properties)
+    return hashed_ulid(
+        event.original_timestamp,
+        event.timestamp,
+        message_id,
+        kind,
+        name,
+        addressed,
+        properties,
+    )
 
 
-def _first_millis(event: Event) -> int:
-    """Return the event's first usable time in milliseconds, 0 if there is none from 1970 on."""
-    for time in (event.original_timestamp, event.timestamp):
+@twin
+def hashed_ulid(
+    time: object,
+    other_time: object,
+    message_id: str,
+    kind: str,
+    name: str,
+    addressed: str,
+    properties: bytes,
+    /,
+) -> str:
+    """Return the ULID of the first usable of two times, and of the hash of the other arguments.
+
+    26 characters. The time is 0 if neither is usable, or if it is before 1970.
+    """
+    prefix = f"{message_id}\x1f{kind}\x1f{name}\x1f{addressed}\x1f".encode()
+    digest = sha256(prefix + properties)
+    return _ulid(_first_millis(time, other_time), digest.digest()[:10])
+
+
+def _first_millis(*times: object) -> int:
+    """Return the first usable time in milliseconds, 0 if there is none from 1970 on."""
+    for time in times:
         try:
             millis = unix_millis(time)
         except UnusableTime:
@@ -46,16 +74,6 @@ def _first_millis(event: Event) -> int:
         if millis is not None:
             return max(millis, 0)
     return 0
-
-
-@twin
-def hashed_ulid(
-    millis: int, message_id: str, kind: str, name: str, addressed: str, properties: bytes, /
-) -> str:
-    """Return the ULID of a time and of the hash of the other arguments, 26 characters."""
-    prefix = f"{message_id}\x1f{kind}\x1f{name}\x1f{addressed}\x1f".encode()
-    digest = sha256(prefix + properties)
-    return _ulid(millis, digest.digest()[:10])
 
 
 def _ulid(millis: int, entropy: bytes) -> str:

@@ -258,9 +258,9 @@ def kind_and_value(identifier: str) -> tuple[str, str]:
     """Return the kind of an identifier and the value under it, as v1 reads a path. Rules 3.7, 3.8."""
     if type(identifier) is TypedIdentifier:
         return identifier.kind, str(identifier)
-    if identifier.startswith("cio_") and len(identifier) > 4:
+    if identifier[:4] == "cio_" and len(identifier) > 4:
         return "cio_id", identifier[4:]
-    return ("email" if is_email(identifier) else "id"), identifier
+    return ("email" if "@" in identifier and is_email(identifier) else "id"), identifier
 
 
 def has_v1_path(identifier: str | None) -> bool:

@@ -6,15 +6,18 @@ ImportError whose name is `ciosidecar_native`, and whose text says what to do.
 """
 
 import os
+import struct
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
-INTERFACE: Final = 2
+INTERFACE: Final = 3
 """The number of the interface that this version needs; src/lib.rs of server/native has its own."""
 PARTS: Final = (
-    *("any_longer", "event_body", "event_item", "hashed_ulid", "unix_millis"),
+    *("any_longer", "event_body", "event_item", "hashed_ulid", "is_utf8", "unix_millis"),
     *("ResultsMessage", "read_stream_batch", "read_unary_batch"),
 )
 """What the interface has. A package that was built in the middle of a change of it may lack some."""
@@ -38,7 +41,7 @@ def _load(choice: str) -> tuple[ModuleType | None, str]:
     if loaded is None and choice == "require":
         raise ImportError(
             f"{_VARIABLE} is require, but {problem}. Install the ciosidecar-native of this version"
-            f" for this Python and processor, or set {_VARIABLE}=auto to go on in pure Python",
+            f" for this Python and processor (in a clone: make setup), or set {_VARIABLE}=auto to go on in pure Python",
             name=_NAME,
         )
     return loaded, problem
@@ -46,6 +49,8 @@ def _load(choice: str) -> tuple[ModuleType | None, str]:
 
 def _import() -> tuple[ModuleType | None, str]:
     try:
+        if _is_cut_off():
+            return None, "the file of ciosidecar-native is cut off"
         loaded = import_module(_NAME)
     except ModuleNotFoundError as error:
         if error.name == _NAME:
@@ -60,6 +65,24 @@ def _import() -> tuple[ModuleType | None, str]:
     if missing:
         return None, f"ciosidecar-native lacks {', '.join(missing)}"
     return loaded, ""
+
+
+def _is_cut_off() -> bool:
+    """Return whether the compiled file ends before what its header says. To load it would end the process.
+
+    ELF, the format of Linux, has the table of its sections at the end.
+    """
+    spec = find_spec(_NAME)
+    folders = (spec and spec.submodule_search_locations) or ()
+    for file in (file for folder in folders for file in Path(folder).glob("*.so")):
+        with file.open("rb") as opened:
+            header = opened.read(64)
+        if header[:6] == b"\x7fELF\x02\x01" and len(header) == 64:
+            (table,) = struct.unpack_from("<Q", header, 40)
+            entry_bytes, entries = struct.unpack_from("<HH", header, 58)
+            if file.stat().st_size < table + entry_bytes * entries:
+                return True
+    return False
 
 
 module, reason = _load(os.environ.get(_VARIABLE, "").strip() or "auto")

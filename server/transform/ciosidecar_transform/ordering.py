@@ -15,10 +15,10 @@ from urllib.parse import parse_qs, unquote
 from msgspec import Raw
 
 from .event import Event
-from .identifiers import TypedIdentifier, as_cio_id, id_text, nested_id
+from .identifiers import as_cio_id, id_text, nested_id
 from .identity import anonymous_id, email, phone, user_id
 from .json_text import ABSENT, NOT_JSON, elements, first_byte, members, text_of, value
-from .operations import Identify, Operation, SendEvent, UpdateObject
+from .operations import Identify, Operation, UpdateObject
 from .outcomes import EventRejected, Warning
 from .requests import Request
 
@@ -27,11 +27,8 @@ from .requests import Request
 OrderingKey = NewType("OrderingKey", str)
 """The identifier of a person; for an object or a caller's own key, its kind and identifier by line."""
 
-_EVENT_IDENTIFIERS = (user_id, anonymous_id)
 _PERSON_MEMBERS = ("id", "email", "cio_id", "anonymous_id", "phone")
 _PERSON_ATTRIBUTES = ("id", "email", "anonymous_id")
-# Attributes by which an identify concerns more than the person it is addressed to.
-_REACHING = frozenset(("id", "cio_relationships"))
 
 
 def person_key(identifier: str) -> OrderingKey:
@@ -62,8 +59,9 @@ def operation_keys(
         event: The event that became the operation.
         by_phone: Whether phone numbers address people (rules 3.8, 13.4).
     """
-    keys = _event_keys(event, by_phone=by_phone)
-    keys.update(map(person_key, operation.people))
+    people = operation.people
+    keys = set(map(person_key, people))
+    _add_event_keys(keys, event, people, by_phone=by_phone)
     if type(operation) is UpdateObject:
         keys.add(object_key(operation.object_type_id, operation.object_id))
     elif type(operation) is Identify:
@@ -78,21 +76,31 @@ def operation_keys(
     return keys
 
 
-def _event_keys(event: Event, *, by_phone: bool) -> set[OrderingKey]:
-    """Return the keys of the people that an event names.
+def _add_event_keys(
+    keys: set[OrderingKey], event: Event, people: tuple[str, ...], *, by_phone: bool
+) -> None:
+    """Add the keys of the people that an event names.
 
     Never raises: an identifier that cannot be read has no key, and no request is addressed by it.
+
+    Args:
+        keys: The keys of the people whom the operation addresses, to which the others are added.
+        event: The event.
+        people: The people whom the operation addresses.
+        by_phone: Whether phone numbers address people.
     """
-    # try and not contextlib.suppress, which takes as long as to read an identifier.
-    keys: set[OrderingKey] = set()
-    ignored: list[Warning] = []
-    for read_identifier in _EVENT_IDENTIFIERS:
-        try:
-            identifier = read_identifier(event, ignored)
-        except (EventRejected, RecursionError):
-            continue
+    # In the usual case the operation addresses its person by the event's own userId, which is a key already.
+    own_id = event.user_id
+    is_known = own_id and people and own_id is people[0]
+    if not is_known or event.context.mapped_to_destination is not None:
+        identifier = _readable(user_id, event)
         if identifier is not None:
             keys.add(person_key(identifier))
+    if event.anonymous_id is not None:
+        identifier = _readable(anonymous_id, event)
+        if identifier is not None:
+            keys.add(person_key(identifier))
+    # try and not contextlib.suppress, which takes as long as to read an identifier.
     try:
         identifier = email(event)
         if identifier is not None:
@@ -106,7 +114,16 @@ def _event_keys(event: Event, *, by_phone: bool) -> set[OrderingKey]:
     if event.identifiers:
         with contextlib.suppress(RecursionError):
             keys |= _member_keys(members(event.identifiers))
-    return keys
+
+
+def _readable(
+    read_identifier: Callable[[Event, list[Warning]], str | None], event: Event
+) -> str | None:
+    """Return an identifier of an event, None if it cannot be read."""
+    try:
+        return read_identifier(event, [])
+    except (EventRejected, RecursionError):
+        return None
 
 
 def request_keys(request: Request) -> set[OrderingKey]:
@@ -175,76 +192,3 @@ def _relationship_keys(raw: Raw) -> set[OrderingKey]:
     for relationship in elements(listed):
         keys |= _member_keys(members(members(relationship).get("identifiers", ABSENT)))
     return keys
-
-
-class OperationSet:
-    """A set of operations that knows whether another one concerns the same people or objects."""
-
-    def __init__(self, *, by_phone: bool = False) -> None:
-        """Create an empty set. by_phone: whether phone numbers address people (rules 3.8, 13.4)."""
-        self._by_phone = by_phone
-        # Reading the keys of an event takes as long as the rest of batching it. They are not needed
-        # while all items go into one request, so they are read with the first question.
-        self._unread: list[tuple[Operation, Event]] = []
-        self._keys: set[OrderingKey] = set()
-        self._has_person_without_id = False
-
-    def add(self, operation: Operation, event: Event) -> None:
-        """Add an operation, and the event that became the operation."""
-        self._unread.append((operation, event))
-
-    def shares_a_key(self, keys: set[OrderingKey]) -> bool:
-        """Return whether the set has one of the keys of an operation."""
-        if self._unread:
-            self._read()
-        return not self._keys.isdisjoint(keys)
-
-    def may_concern(self, operation: Operation, keys: Callable[[], set[OrderingKey]]) -> bool:
-        """Return whether the set may concern a person or object of an operation.
-
-        keys: returns all keys of the operation. It is called only if they are needed.
-        """
-        if self._unread:
-            self._read()
-        # Two different user ids are two people, so the operation's own people are usually enough.
-        # All keys are needed, and with them the traits, if the set or the event has a person without
-        # an id, who may be known by an email of the traits; if the operation assigns an id or
-        # relates an object; and if it names no person.
-        people = operation.people
-        needs_all_keys = (
-            self._has_person_without_id
-            or type(operation) is UpdateObject
-            or (type(operation) is Identify and not _REACHING.isdisjoint(operation.attributes))
-            or not people
-        )
-        for identifier in people:
-            # person_key and _is_own_id, inlined because this runs for every event of a batch.
-            if "@" in identifier:
-                needs_all_keys = True
-                if identifier.casefold() in self._keys:
-                    return True
-            elif identifier in self._keys:
-                return True
-            elif identifier[:4] == "cio_" or type(identifier) is TypedIdentifier:
-                needs_all_keys = True
-        return needs_all_keys and self.shares_a_key(keys())
-
-    def _read(self) -> None:
-        for operation, event in self._unread:
-            self._keys |= operation_keys(operation, event, by_phone=self._by_phone)
-            if not self._has_person_without_id:
-                self._has_person_without_id = _lacks_id(operation)
-        self._unread.clear()
-
-
-def _lacks_id(operation: Operation) -> bool:
-    """Return whether a person may be known by an id that the operation does not name."""
-    people = operation.people
-    if isinstance(operation, (SendEvent, UpdateObject)) and operation.person is None:
-        return True
-    return not people or not all(map(_is_own_id, people))
-
-
-def _is_own_id(identifier: str) -> bool:
-    """Return whether an identifier is an id. Every email has an @; few ids have one."""
-    return "@" not in identifier and identifier[:4] != "cio_" and type(identifier) is str

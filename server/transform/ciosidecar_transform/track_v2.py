@@ -23,7 +23,15 @@ from .operations import (
     UpdateObject,
 )
 from .outcomes import Warning, WarningCode
-from .requests import MAX_ITEM_BYTES, Endpoints, Request, SharedItem, Writers, batch_item
+from .requests import (
+    BATCH_PATH,
+    MAX_ITEM_BYTES,
+    Endpoints,
+    Request,
+    SharedItem,
+    Writers,
+    batch_item,
+)
 from .track_v1 import change_segment, identify, report_delivery, send_event
 
 _PUSH_METRICS = ("opened", "converted", "delivered")
@@ -74,7 +82,8 @@ def _identify(
     if len(body) > MAX_ITEM_BYTES and has_v1_path(operation.person):
         # v1 takes more bytes, and counts the attributes in its own way (rule 10.2).
         return identify(operation, endpoints, warnings)
-    warnings += count_warnings
+    if count_warnings:
+        warnings += count_warnings
     return batch_item(endpoints, body, "identify")
 
 
@@ -111,7 +120,9 @@ def _send_event(
         operation.timestamp,
         operation.data,
     )
-    if len(body) > MAX_ITEM_BYTES and has_v1_path(operation.person):
+    if len(body) <= MAX_ITEM_BYTES:
+        return SharedItem(endpoints.batch, BATCH_PATH, body)  # the usual case, a call early
+    if has_v1_path(operation.person):
         return send_event(operation, endpoints, warnings)  # v1 takes 100,000 bytes (rule 10.2)
     return batch_item(endpoints, body, "event")
 

@@ -4,15 +4,16 @@ import inspect
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from ciosidecar_transform import BatchTransform, RequestList, read_connection
-from ciosidecar_transform import batch as batch_module
 from ciosidecar_transform.event import decode
 from ciosidecar_transform.operations import DeletePerson
-from ciosidecar_transform.ordering import OrderingKey, operation_keys
+from ciosidecar_transform.ordering import operation_keys
 
 from tests.unit.transform.support import (
     NOW,
@@ -219,27 +220,46 @@ def test_10_3_packing_grows_linearly() -> None:
         assert many < few * 40 * 4, (few, many)
 
 
-def test_10_3_an_events_keys_are_read_once_however_many_requests_are_open(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("identifiers", [b'"id":"u%d"', b'"email":"u%d@b.co"'], ids=["id", "email"])
+@pytest.mark.parametrize("alone", [False, True], ids=["shared", "alone"])
+def test_10_3_a_row_takes_as_many_steps_however_many_requests_are_open(
+    identifiers: bytes, *, alone: bool
 ) -> None:
     """Each row has an audience of its own, and so an open request; a person by email may be in any of them."""
-    to, reads = destination(), []
-
-    def counted(*arguments: Any, **options: Any) -> set[OrderingKey]:
-        reads.append(arguments)
-        return operation_keys(*arguments, **options)
-
-    monkeypatch.setattr(batch_module, "operation_keys", counted)
+    to = destination()
     batch = BatchTransform(NOW, RequestList())
-    for number in range(50):
-        row = b'{"type":"record","action":"insert","identifiers":{"email":"u%d@b.co"}}' % number
-        connection = read_connection(
-            b'{"destination":{"audienceId":%d,"object":"audience","identifierMappings":[{"to":"email"}]}}'
-            % (number + 1)
-        )
-        assert batch.add(number, row, to, connection=connection).status == 200
-    assert len(reads) == 49
+    row = b'{"type":"record","action":"insert","identifiers":{%b}}' % identifiers
+    audience = (
+        b'{"destination":{"audienceId":%d,"object":"audience","identifierMappings":[{"to":"%b"}]}}'
+    )
+    kind = b"email" if b"email" in identifiers else b"id"
+    calls = []
+    for number in range(1, 1_001):
+        connection = read_connection(audience % (number, kind))
+        is_counted = number in (10, 1_000)
+        with counted_calls() as counted:
+            outcome = batch.add(
+                number, row % number, to, connection=connection, alone=alone and is_counted
+            )
+        assert outcome.status == 200
+        calls += [counted[0]] * is_counted
+    assert 10 < calls[0] == calls[1]
     batch.flush()
+
+
+@contextmanager
+def counted_calls() -> Iterator[list[int]]:
+    """Count the calls of functions while the block lasts, also of those in C. They do not depend on the machine."""
+    counted = [0]
+
+    def count(_: object, event: str, __: object) -> None:
+        counted[0] += event.endswith("call")
+
+    sys.setprofile(count)
+    try:
+        yield counted
+    finally:
+        sys.setprofile(None)
 
 
 def _cpu_s(lines: list[bytes], to: Any, row_of: Any) -> float:

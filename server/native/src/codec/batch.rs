@@ -1,9 +1,11 @@
 //! A batch for Python: its fields as attributes, its items one after another.
+//!
+//! If this reader fails, the protobuf library reads the batch again: a defect costs no item.
 
 use std::ops::Range;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyString, PyTuple};
 
 use super::items::{Item, batch_among_others, next_item, only_batch, read_batch};
 use super::wire::Cursor;
@@ -28,8 +30,17 @@ pub struct Batch {
     item_count: usize,
     has_tags: bool,
     has_traceparents: bool,
+    callbacks: Callbacks,
+}
+
+/// What Python gives the reader.
+struct Callbacks {
+    /// Stands for the options of an item that has none.
     plain: Py<PyAny>,
+    /// Makes the options of any other item.
     options: Py<PyAny>,
+    /// Reads a batch again, of its bytes and the exception of this reader.
+    reread: Py<PyAny>,
 }
 
 #[pymethods]
@@ -42,29 +53,29 @@ impl Batch {
 
     fn items(slf: Py<Self>) -> Items {
         let at = slf.get().place.start;
-        Items { batch: slf, at }
+        Items {
+            batch: slf,
+            at,
+            position: 0,
+            reread: None,
+        }
     }
 
-    fn tags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let tags = PyDict::new(py);
-        if self.has_tags {
-            self.each(py, |position, item| match item.tag {
-                b"" => Ok(()),
-                tag => tags.set_item(position, PyBytes::new(py, tag)),
-            })?;
-        }
-        Ok(tags)
+    fn tags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.noted(py, "tags", self.has_tags, |item| match item.tag {
+            b"" => None,
+            tag => Some(PyBytes::new(py, tag).into_any()),
+        })
     }
 
-    fn traceparents<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let traceparents = PyDict::new(py);
-        if self.has_traceparents {
-            self.each(py, |position, item| match item.traceparent {
-                "" => Ok(()),
-                traceparent => traceparents.set_item(position, traceparent),
-            })?;
-        }
-        Ok(traceparents)
+    fn traceparents<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let are_there = self.has_traceparents;
+        self.noted(py, "traceparents", are_there, |item| {
+            match item.traceparent {
+                "" => None,
+                traceparent => Some(PyString::new(py, traceparent).into_any()),
+            }
+        })
     }
 }
 
@@ -73,27 +84,50 @@ impl Batch {
         Cursor::new(&self.message.as_bytes(py)[..self.place.end], at)
     }
 
-    fn each(
+    /// Returns what the items have of something, by position.
+    ///
+    /// name: of the method. are_there: whether an item has it. value: returns an item's, if any.
+    fn noted<'py>(
         &self,
-        py: Python<'_>,
-        mut note: impl FnMut(usize, Item<'_>) -> PyResult<()>,
-    ) -> PyResult<()> {
-        guard(|| {
+        py: Python<'py>,
+        name: &str,
+        are_there: bool,
+        value: impl Fn(Item<'_>) -> Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let noted = PyDict::new(py);
+        if !are_there {
+            return Ok(noted.into_any());
+        }
+        let read = guard(|| {
             let mut cursor = self.cursor(py, self.place.start);
             let mut position = 0;
             while let Some(item) = next_item(&mut cursor) {
-                note(position, item)?;
+                if let Some(value) = value(item) {
+                    noted.set_item(position, value)?;
+                }
                 position += 1;
             }
             Ok(())
-        })
+        });
+        match read {
+            Ok(()) => Ok(noted.into_any()),
+            Err(fault) => self.read_again(py, fault)?.call_method0(name),
+        }
+    }
+
+    /// Returns the batch as the protobuf library reads it.
+    #[cold]
+    fn read_again<'py>(&self, py: Python<'py>, fault: PyErr) -> PyResult<Bound<'py, PyAny>> {
+        let bytes = PyBytes::new(py, &self.message.as_bytes(py)[self.place.clone()]);
+        let reread = self.callbacks.reread.bind(py);
+        reread.call1((bytes, fault.into_value(py)))
     }
 
     fn options_of<'py>(&self, py: Python<'py>, item: &Item<'_>) -> PyResult<Bound<'py, PyAny>> {
         if item.is_plain {
-            return Ok(self.plain.bind(py).clone());
+            return Ok(self.callbacks.plain.bind(py).clone());
         }
-        self.options.bind(py).call1((
+        self.callbacks.options.bind(py).call1((
             item.destination,
             item.connection,
             item.source_type,
@@ -110,6 +144,10 @@ impl Batch {
 pub struct Items {
     batch: Py<Batch>,
     at: usize,
+    /// Of the next item.
+    position: usize,
+    /// The items from the position on, if this reader failed.
+    reread: Option<Py<PyIterator>>,
 }
 
 #[pymethods]
@@ -118,18 +156,43 @@ impl Items {
         slf
     }
 
-    fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        guard(|| {
-            let batch = self.batch.get();
-            let mut cursor = batch.cursor(py, self.at);
-            let Some(item) = next_item(&mut cursor) else {
-                return Ok(None);
-            };
-            self.at = cursor.at();
-            let options = batch.options_of(py, &item)?;
-            let json = PyBytes::new(py, item.json).into_any();
-            PyTuple::new(py, [options, json]).map(Some)
-        })
+    fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if self.reread.is_none() {
+            match guard(|| self.read_next(py)) {
+                Ok(item) => return Ok(item.map(Bound::into_any)),
+                Err(fault) => self.read_again(py, fault)?,
+            }
+        }
+        let reread = self.reread.as_ref();
+        reread
+            .and_then(|items| items.bind(py).clone().next())
+            .transpose()
+    }
+}
+
+impl Items {
+    fn read_next<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let batch = self.batch.get();
+        let mut cursor = batch.cursor(py, self.at);
+        let Some(item) = next_item(&mut cursor) else {
+            return Ok(None);
+        };
+        let options = batch.options_of(py, &item)?;
+        let json = PyBytes::new(py, item.json).into_any();
+        self.at = cursor.at();
+        self.position += 1;
+        PyTuple::new(py, [options, json]).map(Some)
+    }
+
+    #[cold]
+    fn read_again(&mut self, py: Python<'_>, fault: PyErr) -> PyResult<()> {
+        let batch = self.batch.get().read_again(py, fault)?;
+        let mut items = batch.call_method0("items")?.try_iter()?;
+        for _ in 0..self.position {
+            items.next().transpose()?;
+        }
+        self.reread = Some(items.unbind());
+        Ok(())
     }
 }
 
@@ -140,16 +203,18 @@ const UNARY_BATCH: u64 = 3;
 /// Reads a TransformStreamRequest that is an ordinary batch; None if it is anything else.
 ///
 /// plain: stands for the options of an item that has none. options: makes those of any other item, of
-/// destination, connection, source_type, ordering_key, attempt, dont_batch and tag.
+/// destination, connection, source_type, ordering_key, attempt, dont_batch and tag. reread: reads the
+/// batch again if this reader fails, of its bytes and the exception.
 #[pyfunction]
 pub fn read_stream_batch<'py>(
     message: &Bound<'py, PyBytes>,
     plain: &Bound<'py, PyAny>,
     options: &Bound<'py, PyAny>,
+    reread: &Bound<'py, PyAny>,
 ) -> PyResult<Option<Batch>> {
     guard(|| {
         let place = only_batch(message.as_bytes(), STREAM_BATCH);
-        Ok(place.and_then(|place| batch_at(message, place, plain, options)))
+        Ok(place.and_then(|place| batch_at(message, place, [plain, options, reread])))
     })
 }
 
@@ -161,13 +226,14 @@ pub fn read_unary_batch<'py>(
     message: &Bound<'py, PyBytes>,
     plain: &Bound<'py, PyAny>,
     options: &Bound<'py, PyAny>,
+    reread: &Bound<'py, PyAny>,
 ) -> PyResult<Option<(Batch, Bound<'py, PyBytes>)>> {
     guard(|| {
         let bytes = message.as_bytes();
         let Some((place, field)) = batch_among_others(bytes, UNARY_BATCH) else {
             return Ok(None);
         };
-        let Some(batch) = batch_at(message, place, plain, options) else {
+        let Some(batch) = batch_at(message, place, [plain, options, reread]) else {
             return Ok(None);
         };
         let rest = [&bytes[..field.start], &bytes[field.end..]].concat();
@@ -178,10 +244,10 @@ pub fn read_unary_batch<'py>(
 fn batch_at<'py>(
     message: &Bound<'py, PyBytes>,
     place: Range<usize>,
-    plain: &Bound<'py, PyAny>,
-    options: &Bound<'py, PyAny>,
+    callbacks: [&Bound<'py, PyAny>; 3],
 ) -> Option<Batch> {
     let fields = read_batch(&message.as_bytes()[place.clone()])?;
+    let [plain, options, reread] = callbacks.map(|each| each.clone().unbind());
     let timeout_s = fields
         .timeout
         .map(|(seconds, nanos)| (seconds as f64 + f64::from(nanos) / 1e9).max(0.0));
@@ -196,7 +262,10 @@ fn batch_at<'py>(
         has_traceparents: fields.has_traceparents,
         message: message.clone().unbind(),
         place,
-        plain: plain.clone().unbind(),
-        options: options.clone().unbind(),
+        callbacks: Callbacks {
+            plain,
+            options,
+            reread,
+        },
     })
 }

@@ -6,6 +6,7 @@ mod batch;
 mod items;
 mod parts;
 mod results;
+mod templates;
 mod wire;
 
 /// Adds the codec to the module.

@@ -1,35 +1,24 @@
 //! One message of results for Python, written as its items are answered.
 
-use std::collections::HashMap;
-
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyList, PyString};
 
 use super::parts::Parts;
-use crate::guard::guard;
-
-/// A template of which a message has requests.
-struct Known {
-    /// Keeps the object, whose address is the key, alive.
-    _template: Py<PyAny>,
-    /// The template on the wire, and what it counts for.
-    encoded: (Py<PyBytes>, i64),
-    /// Whether its bytes are counted.
-    reserved: bool,
-    /// Its index among the templates of the message, once it is written.
-    index: Option<i32>,
-}
+use super::templates::Templates;
+use crate::guard::guard_or;
 
 /// A message of results. `ResultsMessage` in results_message.py says what each method does.
+///
+/// After a panic in one of them, the message takes no item any more and is never closed.
 #[pyclass(module = "ciosidecar_native")]
 pub struct ResultsMessage {
     number: u8,
     batch_id: i64,
     max_bytes: i64,
     per_event_bytes: i64,
-    equal_templates: bool,
     owner: Option<Py<PyAny>>,
     made: Py<PyAny>,
     #[pyo3(get, set)]
@@ -37,10 +26,9 @@ pub struct ResultsMessage {
     #[pyo3(get)]
     has_room: bool,
     parts: Parts,
-    /// By address.
-    known: HashMap<usize, Known>,
-    /// By the template on the wire: whether its bytes are counted, and its index.
-    equal: HashMap<Vec<u8>, (bool, Option<i32>)>,
+    templates: Templates,
+    /// Whether a method panicked: the parts may be of any length.
+    is_broken: bool,
 }
 
 #[pymethods]
@@ -65,14 +53,13 @@ impl ResultsMessage {
             batch_id,
             max_bytes,
             per_event_bytes,
-            equal_templates,
             owner: Some(owner),
             made,
             size: 0,
             has_room: false,
             parts: Parts::default(),
-            known: HashMap::new(),
-            equal: HashMap::new(),
+            templates: Templates::new(equal_templates),
+            is_broken: false,
         }
     }
 
@@ -85,22 +72,18 @@ impl ResultsMessage {
         self.size = 0;
         self.has_room = false;
         self.parts = Parts::default();
-        self.known.clear();
-        self.equal.clear();
+        self.templates.clear();
     }
 
     fn reserve(slf: &Bound<'_, Self>, template: &Bound<'_, PyAny>, size: i64) -> PyResult<()> {
-        guard(|| {
-            let is_reserved = slf.borrow().is_reserved(template);
+        Self::guard(slf, || {
+            let is_reserved = slf.borrow().templates.is_reserved(template);
             let needed = match is_reserved {
                 true => size + slf.borrow().per_event_bytes,
                 false => Self::needed(slf, template, size)?,
             };
-            let has_room = {
-                let this = slf.borrow();
-                this.size + needed <= this.max_bytes
-            };
-            if !has_room {
+            let room = slf.borrow().max_bytes - slf.borrow().size;
+            if needed > room {
                 let owner = slf.borrow().owner(slf.py())?;
                 let name = intern!(slf.py(), "reserve_beyond");
                 return owner.call_method1(name, (template, size)).map(drop);
@@ -114,15 +97,13 @@ impl ResultsMessage {
     }
 
     fn needed(slf: &Bound<'_, Self>, template: &Bound<'_, PyAny>, size: i64) -> PyResult<i64> {
-        guard(|| {
+        Self::guard(slf, || {
             let size = size + slf.borrow().per_event_bytes;
-            if slf.borrow().is_reserved(template) {
+            if slf.borrow().templates.is_reserved(template) {
                 return Ok(size);
             }
             let (message, counted_bytes) = Self::encoded(slf, template)?;
-            let this = slf.borrow();
-            let equal = this.equal.get(message.as_bytes());
-            let is_counted = this.equal_templates && equal.is_some_and(|(reserved, _)| *reserved);
+            let is_counted = slf.borrow().templates.is_equal_reserved(message.as_bytes());
             Ok(if is_counted {
                 size
             } else {
@@ -132,7 +113,7 @@ impl ResultsMessage {
     }
 
     fn take_room(slf: &Bound<'_, Self>, template: &Bound<'_, PyAny>, needed: i64) -> PyResult<()> {
-        guard(|| {
+        Self::guard(slf, || {
             Self::note_reserved(slf, template)?;
             slf.borrow_mut().take(needed);
             Ok(())
@@ -144,28 +125,26 @@ impl ResultsMessage {
         request: &Bound<'_, PyAny>,
         position: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        guard(|| {
+        Self::guard(slf, || {
             let py = slf.py();
             let template = request.getattr(intern!(py, "template"))?;
             let path = request.getattr(intern!(py, "path"))?;
             let body = request.getattr(intern!(py, "body"))?;
             let path = path.cast::<PyString>()?.to_str()?;
             let body = body.cast::<PyBytes>()?.as_bytes();
-            let index = slf.borrow().index(&template);
+            let index = slf.borrow().templates.index(&template);
             let index = match index {
                 Some(index) => index,
                 None => Self::add_template(slf, &template)?,
             };
             if position.is_instance_of::<PyInt>() {
                 let positions = [position.extract::<i32>()?];
-                slf.borrow_mut()
-                    .parts
-                    .add_request(index, path, body, &positions);
+                let parts = &mut slf.borrow_mut().parts;
+                parts.add_request(index, path, body, &positions);
             } else {
                 let positions = position.cast::<PyList>()?.extract::<Vec<i32>>()?;
-                slf.borrow_mut()
-                    .parts
-                    .add_request(index, path, body, &positions);
+                let parts = &mut slf.borrow_mut().parts;
+                parts.add_request(index, path, body, &positions);
             }
             Ok(())
         })
@@ -177,8 +156,9 @@ impl ResultsMessage {
         status: i32,
         detail_bytes: i64,
     ) -> PyResult<()> {
-        guard(|| {
+        Self::guard(slf, || {
             let mut this = slf.borrow_mut();
+            this.require_whole()?;
             if this.has_room {
                 this.size += detail_bytes;
             } else {
@@ -205,7 +185,7 @@ impl ResultsMessage {
         item: &Bound<'_, PyAny>,
         outcome: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        guard(|| {
+        Self::guard(slf, || {
             let py = slf.py();
             let status = outcome.getattr(intern!(py, "status"))?.extract::<i32>()?;
             if status != 200 || outcome.getattr(intern!(py, "warnings"))?.is_truthy()? {
@@ -220,7 +200,7 @@ impl ResultsMessage {
     }
 
     fn add_detail(slf: &Bound<'_, Self>, detail: &Bound<'_, PyAny>) -> PyResult<()> {
-        guard(|| {
+        Self::guard(slf, || {
             let message = detail.call_method0(intern!(slf.py(), "SerializeToString"))?;
             let message = message.cast::<PyBytes>()?.as_bytes();
             slf.borrow_mut().parts.add_detail(message);
@@ -229,15 +209,15 @@ impl ResultsMessage {
     }
 
     #[pyo3(signature = (*, complete))]
-    fn close<'py>(&self, py: Python<'py>, complete: bool) -> PyResult<Bound<'py, PyAny>> {
-        guard(|| {
-            let message = PyBytes::new(
-                py,
-                &self.parts.message(self.number, self.batch_id, complete),
-            );
-            self.made
-                .bind(py)
-                .call1((message, self.parts.positions.len(), complete))
+    fn close<'py>(slf: &Bound<'py, Self>, complete: bool) -> PyResult<Bound<'py, PyAny>> {
+        Self::guard(slf, || {
+            let py = slf.py();
+            let this = slf.borrow();
+            this.require_whole()?;
+            let message = this.parts.message(this.number, this.batch_id, complete);
+            let items = this.parts.positions.len();
+            let made = this.made.bind(py);
+            made.call1((PyBytes::new(py, &message), items, complete))
         })
     }
 
@@ -255,25 +235,23 @@ impl ResultsMessage {
 }
 
 impl ResultsMessage {
+    /// Runs the body of a method; a panic in it is a RuntimeError, and breaks the message.
+    fn guard<T>(slf: &Bound<'_, Self>, body: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+        guard_or(body, || slf.borrow_mut().is_broken = true)
+    }
+
+    fn require_whole(&self) -> PyResult<()> {
+        if self.is_broken {
+            return Err(PyRuntimeError::new_err("the message is broken"));
+        }
+        Ok(())
+    }
+
     fn owner<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match &self.owner {
             Some(owner) => Ok(owner.bind(py).clone()),
-            None => Err(pyo3::exceptions::PyRuntimeError::new_err(
-                "the message is released",
-            )),
+            None => Err(PyRuntimeError::new_err("the message is released")),
         }
-    }
-
-    fn known(&self, template: &Bound<'_, PyAny>) -> Option<&Known> {
-        self.known.get(&(template.as_ptr() as usize))
-    }
-
-    fn is_reserved(&self, template: &Bound<'_, PyAny>) -> bool {
-        self.known(template).is_some_and(|known| known.reserved)
-    }
-
-    fn index(&self, template: &Bound<'_, PyAny>) -> Option<i32> {
-        self.known(template)?.index
     }
 
     fn take(&mut self, needed: i64) {
@@ -281,40 +259,27 @@ impl ResultsMessage {
         self.has_room = true;
     }
 
-    /// Returns a template on the wire, and what it counts for.
+    /// Returns a template on the wire, and what it counts for. The message knows the template from now on.
     fn encoded<'py>(
         slf: &Bound<'py, Self>,
         template: &Bound<'py, PyAny>,
     ) -> PyResult<(Bound<'py, PyBytes>, i64)> {
-        let py = slf.py();
-        if let Some(known) = slf.borrow().known(template) {
-            let (message, counted_bytes) = &known.encoded;
-            return Ok((message.bind(py).clone(), *counted_bytes));
+        if let Some(encoded) = slf.borrow().templates.encoded(template) {
+            return Ok(encoded);
         }
+        let py = slf.py();
         let owner = slf.borrow().owner(py)?;
         let encoded = owner.call_method1(intern!(py, "encoded"), (template,))?;
         let (message, counted_bytes): (Bound<'py, PyBytes>, i64) = encoded.extract()?;
-        let known = Known {
-            _template: template.clone().unbind(),
-            encoded: (message.clone().unbind(), counted_bytes),
-            reserved: false,
-            index: None,
-        };
-        let address = template.as_ptr() as usize;
-        slf.borrow_mut().known.insert(address, known);
+        let known = (message.clone().unbind(), counted_bytes);
+        slf.borrow_mut().templates.learn(template, known);
         Ok((message, counted_bytes))
     }
 
     fn note_reserved(slf: &Bound<'_, Self>, template: &Bound<'_, PyAny>) -> PyResult<()> {
         let (message, _) = Self::encoded(slf, template)?;
-        let mut this = slf.borrow_mut();
-        if this.equal_templates {
-            let message = message.as_bytes().to_vec();
-            this.equal.entry(message).or_default().0 = true;
-        }
-        if let Some(known) = this.known.get_mut(&(template.as_ptr() as usize)) {
-            known.reserved = true;
-        }
+        let templates = &mut slf.borrow_mut().templates;
+        templates.note_reserved(template, message.as_bytes());
         Ok(())
     }
 
@@ -323,18 +288,12 @@ impl ResultsMessage {
     fn add_template(slf: &Bound<'_, Self>, template: &Bound<'_, PyAny>) -> PyResult<i32> {
         let (message, _) = Self::encoded(slf, template)?;
         let message = message.as_bytes();
-        let mut this = slf.borrow_mut();
-        let equal = this.equal.get(message).and_then(|(_, index)| *index);
-        let index = match equal {
-            Some(index) if this.equal_templates => index,
-            _ => this.parts.add_template(message),
+        let this = &mut *slf.borrow_mut();
+        let index = match this.templates.equal_index(message) {
+            Some(index) => index,
+            None => this.parts.add_template(message),
         };
-        if this.equal_templates {
-            this.equal.entry(message.to_vec()).or_default().1 = Some(index);
-        }
-        if let Some(known) = this.known.get_mut(&(template.as_ptr() as usize)) {
-            known.index = Some(index);
-        }
+        this.templates.note_index(template, message, index);
         Ok(index)
     }
 }

@@ -5,16 +5,18 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use sha2::{Digest, Sha256};
 
+use super::times::{Time, read_time};
 use crate::guard::guard;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const SEPARATOR: [u8; 1] = [0x1f];
 
-/// Returns the ULID of a time and of the hash of the other arguments, 26 characters.
+/// Returns the ULID of the first usable of two times, and of the hash of the other arguments.
 #[pyfunction]
-#[pyo3(signature = (millis, message_id, kind, name, addressed, properties, /))]
+#[pyo3(signature = (time, other_time, message_id, kind, name, addressed, properties, /))]
 pub fn hashed_ulid(
-    millis: i64,
+    time: &Bound<'_, PyAny>,
+    other_time: &Bound<'_, PyAny>,
     message_id: &str,
     kind: &str,
     name: &str,
@@ -33,13 +35,23 @@ pub fn hashed_ulid(
             // The JSON text of an event's member, a msgspec.Raw.
             hash.update(PyBuffer::<u8>::get(properties)?.to_vec(properties.py())?);
         }
-        let id = ulid(millis, &hash.finalize().into());
+        let id = ulid(first_millis(time, other_time)?, &hash.finalize().into());
         Ok(PyString::new(
             properties.py(),
             std::str::from_utf8(&id).expect("base 32 is ASCII"),
         )
         .unbind())
     })
+}
+
+/// Returns the first usable time in milliseconds, 0 if there is none from 1970 on.
+fn first_millis(time: &Bound<'_, PyAny>, other_time: &Bound<'_, PyAny>) -> PyResult<i64> {
+    for json_value in [time, other_time] {
+        if let Time::Millis(millis) = read_time(json_value)? {
+            return Ok(millis.max(0));
+        }
+    }
+    Ok(0)
 }
 
 /// Returns a time of 50 bits, of which a ULID uses 48, and 10 bytes of a digest in Crockford's base 32.

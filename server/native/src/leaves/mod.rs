@@ -10,6 +10,7 @@ mod sizes;
 mod time_reader;
 mod time_text;
 mod times;
+mod utf8;
 
 /// Adds the leaves to the module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -17,5 +18,6 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(event_id::hashed_ulid, module)?)?;
     module.add_function(wrap_pyfunction!(sizes::any_longer, module)?)?;
     module.add_function(wrap_pyfunction!(bodies::event_body, module)?)?;
-    module.add_function(wrap_pyfunction!(bodies::event_item, module)?)
+    module.add_function(wrap_pyfunction!(bodies::event_item, module)?)?;
+    module.add_function(wrap_pyfunction!(utf8::is_utf8, module)?)
 }

@@ -17,7 +17,7 @@ from ..backfill.summary import Summary
 from ..backfill.transforming import transform_partition
 from .backfill_columns import ColumnOptions
 from .backfill_report import ProgressReport
-from .files import StandardInput, read_file
+from .files import StandardInput, read_config, read_file
 from .interrupts import EXIT_INTERRUPTED, interrupt_on_ctrl_c
 from .outcome import EXIT_FAILED, EXIT_USAGE, Failed, give_up, say, stderr
 from .output import print_json
@@ -97,7 +97,7 @@ def backfill(
         options = BackfillOptions(
             inputs=inputs,
             output=output,
-            config=None if config is None else read_file(config),
+            config=read_config(config),
             connection=b"" if connection is None else read_file(connection),
             columns=columns.mapping(),
             format=format,

@@ -6,11 +6,10 @@ from typing import Annotated, Any, NamedTuple
 
 from ciosidecar import v1
 from cyclopts import Parameter
-from rich.console import Console
 
 from .checked_destinations import Subject, subjects
 from .outcome import EXIT_FAILED, run
-from .output import print_json, printing
+from .output import OutputConsole, print_json, printing
 from .sidecar import check_destined, client_of
 from .target import Target
 
@@ -129,7 +128,7 @@ def _as_json(answer: v1.CheckDestinationResponse, probed: v1.Probe | None) -> di
 
 def _show(ref: str, answer: v1.CheckDestinationResponse, probed: v1.Probe | None) -> None:
     """Print an answer. ref: of the destination, "" if it is the only one."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = OutputConsole(highlight=False, soft_wrap=True)
     if ref:
         console.print(f"{ref}:", end=" ", markup=False)
     console.print("usable" if answer.usable else "not usable", style=_style(good=answer.usable))
@@ -141,7 +140,7 @@ def _show(ref: str, answer: v1.CheckDestinationResponse, probed: v1.Probe | None
         return
     words = "credentials accepted"
     if not probed.credentials_accepted:
-        words = f"credentials not accepted: {probed.reason}"
+        words = f"credentials not confirmed: {probed.reason}"
     console.print(words, style=_style(good=probed.credentials_accepted), markup=False)
     if probed.region in _REGIONS:
         console.print(f"region {_REGIONS[probed.region]}")

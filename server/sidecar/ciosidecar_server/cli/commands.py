@@ -5,11 +5,12 @@ import sys
 from importlib.util import find_spec
 
 from cyclopts import App, Parameter
+from rich.console import Console
 
 from .completion import add_completion
 from .examples import examples
 from .outcome import drop_output, give_up
-from .output import CannotWrite, printing
+from .output import CannotWrite, OutputConsole, printing
 from .settings_report import shown_default
 from .settings_sources import PREFIX, SOURCES, Environment
 from .version import version_line
@@ -19,10 +20,18 @@ if find_spec("ciosidecar_sandbox") is None:
 else:
     from .sandbox import sandbox_app
 
-app = App(
+
+class _Ciosidecar(App):
+    def version_print(self, console: Console | None = None) -> None:  # noqa: ARG002 - as App has it
+        """Print the version in one line, which a console would wrap at its width."""
+        sys.stdout.write(f"{version_line()}\n")
+
+
+app = _Ciosidecar(
     name="ciosidecar",
     help="Turn RudderStack events into Customer.io requests, and deliver them.",
     version=version_line,
+    console=OutputConsole(),
     config=Environment(PREFIX, command=False),
     # No --empty-listen beside --listen: an empty list is of no use for any option.
     default_parameter=Parameter(negative_iterable=(), show_default=shown_default),

@@ -13,7 +13,7 @@ from ..jsonl.streaming import InputLine, LineStream
 from ..jsonl.summary import Summary
 from ..jsonl.writing import delivered_line
 from .failed_file import FailedFile
-from .files import StandardInput, check_one_input, open_input, read_file
+from .files import StandardInput, check_one_input, open_input, read_config
 from .outcome import EXIT_FAILED, EXIT_USAGE, Failed, drop_output, run, say, stderr
 from .output import Lines
 from .progress import delivering
@@ -81,7 +81,7 @@ async def _deliver(
     show_secrets: bool,
 ) -> None:
     check_destined(target, customerio_url)
-    config_json = None if config is None else read_file(config)
+    config_json = read_config(config)
     summary = Summary("delivered")
     out = Lines()
 

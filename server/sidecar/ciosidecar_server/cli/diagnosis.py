@@ -28,7 +28,7 @@ def why_no_answer(address: str, tls: Tls | None) -> str | None:
     """
     try:
         with _connect(address) as connection:
-            plaintext = _speaks_plaintext(connection)
+            answer = _answer_to_preface(connection)
     except _SilentError:
         return (
             "something accepts the connection and says nothing: is this the address of the sidecar's ready"
@@ -36,6 +36,12 @@ def why_no_answer(address: str, tls: Tls | None) -> str | None:
         )
     except OSError as problem:
         return _why_not_connected(address, problem)
+    if answer.startswith(b"HTTP/"):
+        return (
+            "it speaks HTTP/1.1, as the admin port does: give an address that the sidecar's ready line has"
+            " under listen"
+        )
+    plaintext = len(answer) > 3 and answer[3] == _SETTINGS
     if tls is None:
         return None if plaintext or not _speaks_tls(address) else _NEEDS_TLS
     if plaintext:
@@ -86,20 +92,19 @@ def _why_not_connected(address: str, problem: OSError) -> str:
     return problem.strerror or str(problem)
 
 
-def _speaks_plaintext(connection: socket.socket) -> bool:
-    """Return True if the server speaks HTTP/2 without TLS. A server with TLS ends the connection.
+def _answer_to_preface(connection: socket.socket) -> bytes:
+    """Return the first bytes that a server without TLS sends, b"" if it ends the connection, as one with TLS does.
 
     Raises:
         _SilentError: The server says nothing.
     """
     try:
         connection.sendall(_PREFACE)
-        header = connection.recv(9)
+        return connection.recv(9)
     except TimeoutError:
         raise _SilentError from None
     except OSError:
-        return False
-    return len(header) > 3 and header[3] == _SETTINGS
+        return b""
 
 
 def _speaks_tls(address: str) -> bool:

@@ -27,6 +27,24 @@ def read_file(path: Path) -> bytes:
         raise Failed(f"cannot read {path}: {reason(problem)}", EXIT_USAGE) from None
 
 
+def read_config(path: Path | None) -> bytes | None:
+    """Return the settings of a destination in a file of --config; None without a file.
+
+    Raises:
+        Failed: The file cannot be read, or has no JSON object. The sidecar judges the settings themselves.
+    """
+    if path is None:
+        return None
+    config_json = read_file(path)
+    if not config_json.lstrip().startswith(b"{"):
+        raise Failed(
+            f"--config {path} has no JSON object: it takes a destination's settings, such as"
+            ' {"siteID": "…", "apiKey": "…"}',
+            EXIT_USAGE,
+        )
+    return config_json
+
+
 def check_one_input(file: str, *, standard_input: bool) -> None:
     """End the command if its command line has both a file and -."""
     if standard_input and file != "-":

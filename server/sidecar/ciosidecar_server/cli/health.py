@@ -14,6 +14,10 @@ from .outcome import EXIT_FAILED, EXIT_USAGE, give_up
 
 _PATH = "/readyz"
 _MAX_REASON_BYTES = 1000
+_NOBODY = (
+    "nothing listens there: is `ciosidecar serve` running, and is this the address that it prints as admin in"
+    " its ready line? Give it with --admin"
+)
 
 
 def health(
@@ -59,5 +63,6 @@ def _words(problem: Exception) -> str:
     if isinstance(problem, TimeoutError):
         return "the time is over"
     if isinstance(problem, OSError):
-        return problem.strerror or str(problem)
+        refused = isinstance(problem, ConnectionRefusedError)
+        return _NOBODY if refused else problem.strerror or str(problem)
     return "it does not speak HTTP"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from msgspec.json import encode
+from rich.console import Console
 
 from .outcome import Failed, drop_output, reason
 from .service_manager import notify
@@ -12,6 +13,14 @@ from .service_manager import notify
 
 class CannotWrite(Failed):
     """Standard output cannot be written. The text says why, and how many lines were written."""
+
+
+class OutputConsole(Console):
+    """A console on standard output that raises BrokenPipeError if there is no reader any more, as `print` does."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise the error that Rich would end the process for, with exit code 1."""
+        raise  # noqa: PLE0704 - Rich calls this while it handles the error
 
 
 class Lines:

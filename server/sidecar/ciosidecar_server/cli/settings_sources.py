@@ -16,6 +16,7 @@ PREFIX = "CIOSIDECAR_"
 FILE_FLAG = "--settings"
 # The sandbox's own settings, the address that the examples of the clients read, the number of a worker, and
 # the choice of an implementation, which the transform reads.
+_OTHER_NAMES = {"CIOSIDECAR_ADDRESS", "CIOSIDECAR_NATIVE"}
 _OTHERS = re.compile(r"CIOSIDECAR_(SANDBOX_\w+|ADDRESS|WORKER|NATIVE)")
 # Kubernetes puts the addresses of a Service named ciosidecar into the environment of every pod.
 _KUBERNETES = re.compile(
@@ -143,7 +144,7 @@ def _unknown_variables(root: App, environment: Iterable[str]) -> list[str]:
         for variable in variables(argument)
     }
     return [
-        f"{name} is in the environment, and is no setting{_hint(name, sorted(known), PREFIX)}"
+        f"{name} is in the environment, and is no setting{_hint(name, sorted(known | _OTHER_NAMES), PREFIX)}"
         for name in sorted(environment)
         if name.startswith(PREFIX)
         and name not in known

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 
 from ciosidecar import AsyncClient
 
-from ..app import Sidecar
 from ..settings import Settings
 from .outcome import EXIT_USAGE, Failed
 from .target import Target
@@ -45,6 +44,9 @@ async def client_of(
         async with target.client(target.target) as client:
             yield client
         return
+    # The server takes half a second to import. `ciosidecar --help` imports this module alone.
+    from ..app import Sidecar  # noqa: PLC0415
+
     with _temporary_directory() as directory:
         address = f"unix:{directory}/sidecar.sock"
         # The results say what its log would. Without a handler Python would print the warnings.

@@ -13,7 +13,7 @@ from rich.live import Live
 from ..settings import DEFAULT_ADMIN_LISTEN
 from .admin_client import AdminAddress, AdminClient, admin_client
 from .outcome import Failed, run
-from .output import print_json
+from .output import OutputConsole, print_json
 from .top_screen import screen
 
 
@@ -45,7 +45,7 @@ async def _top(admin: str, interval_s: float, *, once: bool, as_json: bool) -> N
             if as_json:
                 print_json(state)
             elif once:
-                Console().print(screen(state))
+                OutputConsole().print(screen(state))
             else:
                 await _live(client, state, interval_s)
     except asyncio.CancelledError:

@@ -11,7 +11,7 @@ from ..jsonl.reading import NoConfig, chunks_of_lines
 from ..jsonl.streaming import InputLine, LineStream
 from ..jsonl.summary import Summary
 from ..jsonl.writing import result_line
-from .files import StandardInput, check_one_input, open_input, read_file
+from .files import StandardInput, check_one_input, open_input, read_config
 from .outcome import EXIT_USAGE, Failed, run, stderr
 from .output import Lines
 from .progress import counting
@@ -56,7 +56,7 @@ def transform(
 async def _transform(
     file: str, config: Path | None, target: Target, *, pack: bool, show_secrets: bool
 ) -> None:
-    config_json = None if config is None else read_file(config)
+    config_json = read_config(config)
     summary = Summary("transformed")
     out = Lines()
     with open_input(file) as lines, counting() as progress:

@@ -1,7 +1,7 @@
 """The outcomes of the jobs of a request that Customer.io accepted, except the items it names."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from . import outcomes
 from .job import Job
@@ -15,8 +15,8 @@ _log = logging.getLogger(__name__)
 
 def accepted(
     batch: RequestBatch, status: int, classification: Classification
-) -> Iterator[tuple[Job, DeliveryOutcome]]:
-    """Yield each job with its outcome."""
+) -> Iterator[tuple[Sequence[Job], DeliveryOutcome]]:
+    """Yield jobs with the outcome that they share: each job once, in their order."""
     failures = classification.failures
     warnings = [outcomes.WRONG_REGION] if batch.redirected else []
     if not classification.readable:
@@ -24,12 +24,12 @@ def accepted(
         warnings.append(outcomes.UNREADABLE)
     jobs = batch.jobs
     if not failures and not warnings and status == outcomes.DELIVERED.http_status:
-        yield from ((job, outcomes.DELIVERED) for job in jobs)
+        yield jobs, outcomes.DELIVERED
         return
     alone = len(jobs) == 1
     items = items_of(batch.request()) if alone and jobs[0].prepared else None
     if items is not None:
-        yield jobs[0], outcomes.of_prepared(status, failures, items, warnings)
+        yield jobs, outcomes.of_prepared(status, failures, items, warnings)
         return
     refused: dict[int, Failure] = {}
     for failure in failures:
@@ -40,8 +40,11 @@ def accepted(
             _log.warning("Customer.io reported an error without saying of which item")
             warnings.append(outcomes.UNATTRIBUTED_ERROR)
     delivered = outcomes.DELIVERED._replace(http_status=status, warnings=warnings)
-    for index, job in enumerate(jobs):
-        if index in refused:
-            yield job, outcomes.item_refused(status, refused[index])
-        else:
-            yield job, delivered
+    first = 0
+    for index in sorted(refused):
+        if first < index:
+            yield jobs[first:index], delivered
+        yield jobs[index : index + 1], outcomes.item_refused(status, refused[index])
+        first = index + 1
+    if first < len(jobs):
+        yield jobs[first:], delivered

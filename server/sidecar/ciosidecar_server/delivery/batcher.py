@@ -1,11 +1,12 @@
 """The queue of ready jobs, from which jobs are gathered into requests."""
 
 from collections import deque
+from collections.abc import Sequence
 
 from ciosidecar_transform.batching import OpenRequest
-from ciosidecar_transform.requests import Request, SharedItem
+from ciosidecar_transform.requests import Request, RequestTemplate, SharedItem
 
-from .job import Job, State
+from .job import Job, State, transition
 from .request_batch import RequestBatch
 
 MAX_LINGER_S = 1.0
@@ -30,18 +31,29 @@ class Batcher:
         self._singles: deque[Job] = deque()
         self._shared: dict[_Share, _SharedQueue] = {}
 
-    def add(self, job: Job, now: float) -> None:
-        """Make a queued job ready, behind the others."""
-        job.transition(State.READY)
-        job.ready_at = now
-        share = _share(job)
-        if share is None:
-            self._singles.append(job)
-        else:
-            queue = self._shared.get(share)
-            if queue is None:
-                queue = self._shared[share] = _SharedQueue()
-            queue.append(job)
+    def add(self, jobs: Sequence[Job], now: float) -> None:
+        """Make queued jobs ready, behind the others."""
+        transition(jobs, State.READY)
+        # The queue of the job before, which most jobs go to as well.
+        template: RequestTemplate | None = None
+        path = ""
+        append = self._singles.append
+        for job in jobs:
+            job.ready_at = now
+            request = job.request
+            if job.alone or type(request) is Request:
+                self._singles.append(job)
+                continue
+            if request.template is not template or request.path != path:
+                template, path = request.template, request.path
+                append = self._queue((template.endpoint_path, path)).append
+            append(job)
+
+    def _queue(self, share: _Share) -> "_SharedQueue":
+        queue = self._shared.get(share)
+        if queue is None:
+            queue = self._shared[share] = _SharedQueue()
+        return queue
 
     def wait_s(self, now: float) -> float | None:
         """Return how long until there is a request to send: 0 if there is one, None if there is no job.
@@ -123,6 +135,10 @@ class _SharedQueue:
         """Remove the oldest job."""
         self._bytes -= len(self.jobs.popleft().request.body)
 
+    def removed(self, size: int) -> None:
+        """Note that the oldest jobs were taken. size: the bytes of their bodies."""
+        self._bytes -= size
+
 
 def _share(job: Job) -> _Share | None:
     request = job.request
@@ -133,26 +149,46 @@ def _share(job: Job) -> _Share | None:
 
 def _gathered(queue: _SharedQueue) -> RequestBatch:
     """Return as many jobs as one request takes, and with them the jobs that wait for no others."""
-    first, share = queue.jobs[0].request, _share(queue.jobs[0])
-    assert isinstance(first, SharedItem)  # noqa: S101 - requests of their own are not gathered
-    request = OpenRequest(first.template, first.path)
-    jobs: list[Job] = []
-    gathered_before: dict[Job, int] = {}
-    followers: deque[Job] = deque()
-    while queue.jobs or followers:
-        job = queue.jobs[0] if queue.jobs else followers[0]
-        if job.state is not State.SETTLED:
+    gathering = _Gathering(queue.jobs[0])
+    fits, size = gathering.take(queue.jobs)
+    queue.removed(size)
+    if fits:
+        gathering.take(gathering.followers)
+    return RequestBatch(gathering.jobs, gathering.request.request())
+
+
+class _Gathering:
+    """The jobs of a request that still takes others."""
+
+    def __init__(self, first: Job) -> None:
+        """Begin without jobs. first: a job whose requests may be shared; the others go to the same endpoint and path."""
+        item, self._share = first.request, _share(first)
+        assert isinstance(item, SharedItem)  # noqa: S101 - requests of their own are not gathered
+        self.request = OpenRequest(item.template, item.path)
+        self.jobs: list[Job] = []
+        self.followers: deque[Job] = deque()
+        """The jobs that wait for none but these."""
+        self._gathered_before: dict[Job, int] = {}
+
+    def take(self, jobs: deque[Job]) -> tuple[bool, int]:
+        """Move jobs from a queue. Return whether all of them fit, and the bytes of the bodies of those that did."""
+        size = 0
+        while jobs:
+            job = jobs[0]
             item = job.request
-            if not (type(item) is SharedItem and request.takes(item)):
-                break
-            request.add(item)
-            jobs.append(job)
-            for follower in job.followers:
-                gathered_before[follower] = gathered_before.get(follower, 0) + 1
-                if gathered_before[follower] == follower.unfinished and _share(follower) == share:
-                    followers.append(follower)
-        if queue.jobs:
-            queue.popleft()
-        else:
-            followers.popleft()
-    return RequestBatch(jobs, request.request())
+            if job.state is not State.SETTLED:
+                if not (type(item) is SharedItem and self.request.add_if_it_fits(item)):
+                    return False, size
+                self.jobs.append(job)
+                if job.followers:
+                    self._note_followers(job)
+            size += len(item.body)
+            jobs.popleft()
+        return True, size
+
+    def _note_followers(self, job: Job) -> None:
+        gathered_before = self._gathered_before
+        for follower in job.followers:
+            before = gathered_before[follower] = gathered_before.get(follower, 0) + 1
+            if before == follower.unfinished and _share(follower) == self._share:
+                self.followers.append(follower)

@@ -148,7 +148,12 @@ class CircuitBreaker:
             return outcomes.in_trouble(THROTTLED, pause_s)
         return None
 
-    def on_settled(self, job: Job) -> None:
-        """Let another job be the probe, if this one was."""
-        if self._probe is job:
+    @property
+    def admits_all(self) -> bool:
+        """Whether `admit` lets every job wait."""
+        return self._refusal is None and not self._paused
+
+    def on_settled(self, jobs: Collection[Job]) -> None:
+        """Let another job be the probe, if one of these was."""
+        if self._probe is not None and self._probe in jobs:
             self._probe = None

@@ -72,7 +72,8 @@ class Dispatcher:
         self._slots = Slots(settings.max_connections)
         # The next one to look at first.
         self._workspaces: OrderedDict[tuple[str, str], WorkspaceQueue] = OrderedDict()
-        self._draining = False
+        self.draining = False
+        """Whether nothing more is sent. An attribute, because it is read for each event."""
 
     def start(self) -> None:
         """Tell the rate store that this sidecar is there, if there is a store."""
@@ -97,7 +98,7 @@ class Dispatcher:
                 self._observer,
                 self._shared_rate(base_url, template),
             )
-            if self._draining:
+            if self.draining:
                 workspace.drain()
         return workspace
 
@@ -130,14 +131,9 @@ class Dispatcher:
         """Return the state of the rate store; None without a store."""
         return None if self._rates is None else self._rates.snapshot()
 
-    @property
-    def draining(self) -> bool:
-        """Whether nothing more is sent."""
-        return self._draining
-
     def drain(self, grace_s: float) -> None:
         """Send nothing more. Requests under way have until shortly before the grace is over."""
-        self._draining = True
+        self.draining = True
         Walk(list(self._workspaces.values()), WorkspaceQueue.drain)
         reporting_s = max(_TO_REPORT_S, 0.2 * grace_s)
         give_up_at = self._clock.time() + max(0.0, grace_s - reporting_s)

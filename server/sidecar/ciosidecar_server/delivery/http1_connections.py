@@ -46,6 +46,8 @@ class Http1Connections:
         """
         # The pool has no limit: waiting for its connections would count as time of connecting.
         self._room = asyncio.Semaphore(max_connections)
+        # One entry a host, of which Customer.io has two.
+        self._origins: dict[str, URL] = {}
         connector = _Connector(
             ssl=tls,
             limit=0,
@@ -81,7 +83,7 @@ class Http1Connections:
             _attempt.set(attempt)
             response = await self._session.request(
                 method,
-                URL(origin + target, encoded=True),
+                self._url(origin, target),
                 headers=headers,
                 data=body or None,
                 allow_redirects=False,
@@ -94,6 +96,15 @@ class Http1Connections:
                 # Before the end of the body, this closes the connection.
                 response.close()
             return HttpResponse(response.status, _by_lower_case(response.headers), content, whole)
+
+    def _url(self, origin: str, target: str) -> URL:
+        """Return a URL as it is to be sent. Parsing it anew takes three times as long as replacing the path."""
+        if "?" in target:
+            return URL(origin + target, encoded=True)
+        url = self._origins.get(origin)
+        if url is None:
+            url = self._origins[origin] = URL(origin, encoded=True)
+        return url.with_path(target, encoded=True)
 
     async def aclose(self) -> None:
         """As in Connections."""
@@ -125,7 +136,8 @@ class _Connector(aiohttp.TCPConnector):
             kept = protocol in self._used
             _attempt.get().connected = not kept
             if not _spoke_first(connection, kept=kept):
-                self._used.add(protocol)
+                if not kept:
+                    self._used.add(protocol)
                 return connection
             connection.close()
             if not kept:

@@ -67,6 +67,10 @@ class MessageTrace:
         """The W3C trace contexts of the items that have one, by position. Only of a traced message."""
 
 
+UNTRACED = MessageTrace()
+"""The trace of all messages while no observer traces."""
+
+
 class Attempt(NamedTuple):
     """A request to Customer.io that ended."""
 
@@ -114,16 +118,20 @@ class DeliveryObserver(Protocol):
     def attempt_ended(self, workspace: WorkspaceLabel, attempt: Attempt) -> None:
         """Note that a request to Customer.io ended."""
 
-    def job_settled(
-        self, workspace: WorkspaceLabel, job: "Job", outcome: "DeliveryOutcome", queue_s: float
+    def jobs_settled(
+        self,
+        workspace: WorkspaceLabel,
+        jobs: Sequence["Job"],
+        outcome: "DeliveryOutcome",
+        queue_s: float,
     ) -> None:
-        """Note that a job was answered.
+        """Note that jobs of one message were answered alike.
 
         Args:
-            workspace: the workspace of the job.
-            job: the job, with its destination_ref. `job.owner.item_ref(job)` names its batch and position.
+            workspace: the workspace of the jobs.
+            jobs: the jobs, with their destination_refs. `job.owner.item_ref(job)` names a job's batch and position.
             outcome: the outcome. Its reason and its failed items are Customer.io's words and may be personal data.
-            queue_s: the time from the submission of the job to its first request, or to its outcome.
+            queue_s: the time from the submission of the jobs to their first request, or to their outcome.
         """
 
     def condition_changed(
@@ -144,8 +152,12 @@ class NoDeliveryObserver:
     def attempt_ended(self, workspace: WorkspaceLabel, attempt: Attempt) -> None:
         """Ignore the report."""
 
-    def job_settled(
-        self, workspace: WorkspaceLabel, job: "Job", outcome: "DeliveryOutcome", queue_s: float
+    def jobs_settled(
+        self,
+        workspace: WorkspaceLabel,
+        jobs: Sequence["Job"],
+        outcome: "DeliveryOutcome",
+        queue_s: float,
     ) -> None:
         """Ignore the report."""
 

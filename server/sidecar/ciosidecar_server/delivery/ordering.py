@@ -1,7 +1,7 @@
 """The order of jobs: no operation overtakes another that concerns the same person or object."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .job import Job, State
 
@@ -16,34 +16,38 @@ class OrderingGraph:
     def __init__(self) -> None:
         self._last: dict[str, Job] = {}
 
-    def enqueue(self, job: Job) -> bool:
-        """Put a job behind every earlier job that shares a key. Return whether there is none."""
+    def enqueue(self, jobs: Iterable[Job]) -> list[Job]:
+        """Put jobs, in their order, behind every earlier job that shares a key. Return those that wait for none."""
         last = self._last
-        for key in job.keys:
-            before = last.get(key)
-            if before is not None:
-                before.followers.append(job)
-                job.unfinished += 1
-            last[key] = job
-        return job.unfinished == 0
+        free = []
+        for job in jobs:
+            for key in job.keys:
+                before = last.get(key)
+                if before is not None:
+                    job.follow(before)
+                last[key] = job
+            if not job.unfinished:
+                free.append(job)
+        return free
 
-    def complete(self, job: Job) -> list[Job]:
-        """Remove a settled job. Return the jobs that wait for no other job from now on, in their order."""
+    def complete(self, jobs: Iterable[Job]) -> list[Job]:
+        """Remove settled jobs. Return the jobs that wait for no other job from now on, in their order."""
+        last = self._last
         freed: list[Job] = []
-        removable = deque([job] if job.unfinished == 0 else ())
-        while removable:
-            settled = removable.popleft()
+        removable = [job for job in jobs if not job.unfinished]
+        for settled in removable:  # which grows
             for key in settled.keys:
-                if self._last.get(key) is settled:
-                    del self._last[key]
-            for follower in settled.followers:
-                follower.unfinished -= 1
-                if follower.unfinished == 0:
-                    if follower.state is State.SETTLED:
-                        removable.append(follower)
-                    elif follower.state is State.QUEUED:
-                        freed.append(follower)
-            settled.followers = []
+                if last.get(key) is settled:
+                    del last[key]
+            if settled.followers:
+                for follower in settled.followers:
+                    follower.unfinished -= 1
+                    if follower.unfinished == 0:
+                        if follower.state is State.SETTLED:
+                            removable.append(follower)
+                        elif follower.state is State.QUEUED:
+                            freed.append(follower)
+                settled.followers = ()
         return freed
 
 

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any
 
 from .batcher import Batcher
 from .clock import Clock, Timer
 from .health import Health
-from .job import Job, State
+from .job import Job, State, transition
 from .rate_limiter import SendLimits
 from .request_batch import RequestBatch
 from .slots import Slots
@@ -66,9 +66,9 @@ class Sender:
         """The number of requests under way."""
         return len(self._in_flight)
 
-    def add(self, job: Job) -> None:
-        """Make a job ready. Call `pump_soon` after the jobs that come together."""
-        self._batcher.add(job, self._clock.time())
+    def add(self, jobs: Sequence[Job]) -> None:
+        """Make jobs ready. Call `pump_soon` after the jobs that come together."""
+        self._batcher.add(jobs, self._clock.time())
 
     def send_next(self, batch: RequestBatch) -> None:
         """Send a request before all others."""
@@ -96,8 +96,8 @@ class Sender:
         self._jobs_in_flight -= len(batch.jobs)
         self._slots.give_back(in_doubt=batch.in_doubt)
         now = self._clock.time()
+        transition(batch.jobs, State.WAITING_FOR_RETRY)
         for job in batch.jobs:
-            job.transition(State.WAITING_FOR_RETRY)
             if not job.forgotten:
                 job.answered_at = now
 
@@ -150,8 +150,11 @@ class Sender:
             if not self._slots.take(len(self._in_flight), in_doubt=in_doubt):
                 self._slots.wait(self._pump, in_doubt=in_doubt)
                 return
-            batch = self._again.popleft() if self._again else self._batcher.next_batch(now)
-            batch.drop_settled()
+            if self._again:
+                batch = self._again.popleft()
+                batch.drop_settled()
+            else:
+                batch = self._batcher.next_batch(now)
             if batch.jobs:
                 self._health.rate_limiter.reserve()
                 self._send(batch, now, in_doubt=in_doubt)
@@ -175,10 +178,11 @@ class Sender:
         first = batch.jobs[0]
         batch.waited_s = now - (first.answered_at if first.attempts else first.submitted_at)
         task = self._loop.create_task(self._exchange(batch))
+        transition(batch.jobs, State.IN_FLIGHT)
         for job in batch.jobs:
-            job.transition(State.IN_FLIGHT)
             job.task = task
             job.attempts += 1
-            job.first_sent_at = job.first_sent_at or now
+            if not job.first_sent_at:
+                job.first_sent_at = now
         self._in_flight[task] = batch
         self._jobs_in_flight += len(batch.jobs)

@@ -1,7 +1,7 @@
 """One Customer.io workspace: the jobs to send to it, in which order and how fast, and what becomes of them."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from . import outcomes
 from .accepted import accepted
@@ -9,7 +9,7 @@ from .clock import Clock
 from .endpoints import TrackApiEndpoints
 from .health import Health
 from .idempotence import is_idempotent
-from .job import UNSENT, Job, State
+from .job import UNSENT, Job, State, transition, waited_together
 from .observer import DeliveryObserver, NoDeliveryObserver, WorkspaceSnapshot
 from .ordering import OrderingGraph, dependents
 from .outcomes import DeliveryOutcome
@@ -97,22 +97,49 @@ class WorkspaceQueue:
             return None
         return self._health.trouble(self._sender.oldest_sent_at, len(self._jobs))
 
-    def submit(self, job: Job) -> None:
-        """Queue a job. Its owner is notified exactly once, possibly before this method returns, unless it forgets the job."""
-        self._jobs[job] = None
-        now = job.submitted_at = self._clock.time()
-        self._reporter.fed_by(job.destination_ref)
+    def admits_all(self, deadline: float) -> bool:
+        """Return whether `submit` queues every job: it answers none at once. deadline: that of the jobs."""
+        return (
+            self._health.circuit_breaker.admits_all
+            and not self._draining
+            and self._clock.time() < deadline
+        )
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Queue jobs of one message, which have one deadline, in their order.
+
+        Their owner is notified of each exactly once, possibly before this method returns, unless the owner forgets it.
+        """
+        # First: whatever fails below, the owner can forget every job.
+        self._jobs.update(dict.fromkeys(jobs))
+        now = self._clock.time()
+        destination_ref = ""
+        for job in jobs:
+            job.submitted_at = now
+            if job.destination_ref is not destination_ref:
+                destination_ref = job.destination_ref
+                self._reporter.fed_by(destination_ref)
+        if self.admits_all(jobs[0].deadline):
+            self._enqueue(jobs)
+            return
+        for job in jobs:
+            outcome = self._refusal(job, now)
+            if outcome is None:
+                self._enqueue((job,))
+            else:
+                self._finish(job, outcome)
+
+    def _refusal(self, job: Job, now: float) -> DeliveryOutcome | None:
+        """Return the outcome of a job that may not even wait; None if it may."""
         if self._draining:
-            self._finish(job, _drained(job))
-            return
+            return _drained(job)
         if now >= job.deadline:
-            self._finish(job, _expired(job))
-            return
-        outcome = self._health.circuit_breaker.admit(job)
-        if outcome is not None:
-            self._finish(job, outcome)
-        elif self._ordering.enqueue(job):
-            self._sender.add(job)
+            return _expired(job)
+        return self._health.circuit_breaker.admit(job)
+
+    def _enqueue(self, jobs: Sequence[Job]) -> None:
+        if ready := self._ordering.enqueue(jobs):
+            self._sender.add(ready)
             self._sender.pump_soon()
 
     def _tokens_came(self) -> None:
@@ -147,7 +174,7 @@ class WorkspaceQueue:
         for job in jobs:
             job.forgotten = True
             if job.state in UNSENT:
-                self._close(job)
+                self._close((job,))
         self._sender.pump_soon()
 
     def drain(self) -> None:
@@ -222,8 +249,8 @@ class WorkspaceQueue:
             return self._not_known(batch, status)
         self._health.on_success(batch.sent_at)
         if disposition is Disposition.DELIVERED:
-            for job, outcome in accepted(batch, status, classification):
-                self._finish(job, outcome)
+            for jobs, outcome in accepted(batch, status, classification):
+                self._finish_alike(jobs, outcome)
             return None
         failure = outcomes.refused(status, failures)
         if len(batch.jobs) > 1 and status in _TOO_MUCH_TOGETHER:
@@ -337,21 +364,35 @@ class WorkspaceQueue:
                 finished_job.forgotten = True
                 finished_job.answered_at = now
             else:
-                self._close(finished_job)
+                self._close((finished_job,))
             if is_awaited:
-                self._report_settled(finished_job, its_outcome, now)
-                finished_job.owner.settled(finished_job, its_outcome)
+                self._answer((finished_job,), its_outcome, now)
 
-    def _report_settled(self, job: Job, outcome: DeliveryOutcome, now: float) -> None:
-        queue_s = (job.first_sent_at or now) - job.submitted_at
-        self._observer.job_settled(self._reporter.label, job, outcome, queue_s)
+    def _finish_alike(self, jobs: Sequence[Job], outcome: DeliveryOutcome) -> None:
+        """Answer jobs whose request is over with an outcome that is not retryable. The jobs behind them may go.
 
-    def _close(self, job: Job) -> None:
-        job.transition(State.SETTLED)
-        del self._jobs[job]
-        for follower in self._ordering.complete(job):
-            self._sender.add(follower)
-        self._health.circuit_breaker.on_settled(job)
+        As `_finish` for each, at a tenth of its cost.
+        """
+        unsettled = [job for job in jobs if job.state is not State.SETTLED]
+        now = self._clock.time()
+        for run in waited_together(unsettled):
+            self._close(run)
+            if awaited := [job for job in run if not job.forgotten]:
+                self._answer(awaited, outcome, now)
+
+    def _answer(self, jobs: Sequence[Job], outcome: DeliveryOutcome, now: float) -> None:
+        """Notify the observer and the owner of jobs. They MUST have waited together."""
+        queue_s = (jobs[0].first_sent_at or now) - jobs[0].submitted_at
+        self._observer.jobs_settled(self._reporter.label, jobs, outcome, queue_s)
+        jobs[0].owner.settled(jobs, outcome)
+
+    def _close(self, jobs: Sequence[Job]) -> None:
+        transition(jobs, State.SETTLED)
+        for job in jobs:
+            del self._jobs[job]
+        if freed := self._ordering.complete(jobs):
+            self._sender.add(freed)
+        self._health.circuit_breaker.on_settled(jobs)
 
 
 def _expired(job: Job) -> DeliveryOutcome:

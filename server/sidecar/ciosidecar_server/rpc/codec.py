@@ -1,5 +1,6 @@
 """The codec: how messages of callers are read and results are written."""
 
+from functools import partial
 from typing import Protocol
 
 from ciosidecar_transform import native
@@ -12,7 +13,13 @@ from .request_message import (
     read_stream_message,
     read_unary,
 )
-from .results_message import MessageOwner, ProtobufResults, ResponseType, ResultsMessage
+from .results_message import (
+    MessageOwner,
+    ProtobufResults,
+    ResponseType,
+    ResultsMessage,
+    ResultsWriters,
+)
 
 
 class Codec(Protocol):
@@ -46,3 +53,10 @@ class ProtobufCodec:
 def choose_codec() -> Codec:
     """Return the compiled codec if the compiled package is used, and ProtobufCodec otherwise."""
     return ProtobufCodec() if native.module is None else CompiledCodec(native.module)
+
+
+def results_writers(codec: Codec, response_type: ResponseType) -> ResultsWriters:
+    """Return what writes the results of a kind of response."""
+    return ResultsWriters(
+        partial(codec.new_results, response_type), partial(ProtobufResults, response_type)
+    )

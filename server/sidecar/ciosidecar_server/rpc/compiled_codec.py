@@ -7,11 +7,12 @@ protobuf library reads all other messages.
 import logging
 from typing import Any
 
+from ciosidecar.v1 import event_pb2
 from ciosidecar.v1 import service_pb2 as pb
 from msgspec import Struct
 
 from . import request_message
-from .request_message import Declaration, StreamMessage, UnaryRequest
+from .request_message import Declaration, ProtobufBatch, StreamMessage, UnaryRequest
 from .results_message import EncodedResults, MessageOwner, ResponseType, ResultsMessage
 from .sizes import PER_EVENT_BYTES
 
@@ -38,6 +39,12 @@ _RESULTS_FIELDS = {
 }
 
 
+def _reread(batch: bytes, fault: Exception) -> ProtobufBatch:
+    """Return a batch that the compiled reader failed to read to its end."""
+    _log.error(_FAILED, fault)
+    return ProtobufBatch(event_pb2.Batch.FromString(batch))
+
+
 class CompiledCodec:
     """A codec that reads ordinary batches and writes all results without the protobuf library."""
 
@@ -54,7 +61,7 @@ class CompiledCodec:
             DecodeError: the bytes are no such message.
         """
         try:
-            batch = self._read_stream_batch(data, _PLAIN, _Options)
+            batch = self._read_stream_batch(data, _PLAIN, _Options, _reread)
         except RuntimeError as fault:
             batch = None
             _log.error(_FAILED, fault)
@@ -69,7 +76,7 @@ class CompiledCodec:
             DecodeError: the bytes are no such message.
         """
         try:
-            read = self._read_unary_batch(data, _PLAIN, _Options)
+            read = self._read_unary_batch(data, _PLAIN, _Options, _reread)
         except RuntimeError as fault:
             read = None
             _log.error(_FAILED, fault)

@@ -16,6 +16,8 @@ PREPARED = "prepared"
 _UNKNOWN_TYPE = "unknown"
 _FILTERED = 298
 _PARTLY_REFUSED = 207
+_MAX_REPORTED = 1_000
+"""The outcomes that are reported at once: if all of them differ, that takes 3 ms."""
 
 
 class DestinationLabel:
@@ -61,7 +63,7 @@ def printable(text: str, max_characters: int) -> str:
 
 
 class EventCounts:
-    """The outcomes of the items of one batch that were not reported yet."""
+    """The outcomes of the items of a batch that were not reported yet."""
 
     def __init__(
         self, observer: RpcObserver, stream: StreamTap, batch_id: int, *, delivery: bool
@@ -76,7 +78,8 @@ class EventCounts:
         """
         self._observer = observer
         self._session_id = stream.session_id
-        self._batch_id = batch_id
+        self.batch_id = batch_id
+        """The batch of the next items. A batch that is over may be followed by another."""
         self.tap = stream.tap
         self._accepted = "delivered" if delivery else "transformed"
         self.outcomes: defaultdict[DestinationLabel, list[Outcome]] = defaultdict(list)
@@ -93,7 +96,7 @@ class EventCounts:
         """Tell the tap of an item. Called only while `tap.listening`."""
         item = AnsweredItem(
             self._session_id,
-            self._batch_id,
+            self.batch_id,
             position,
             label.destination_ref,
             outcome.event_type or _UNKNOWN_TYPE,
@@ -107,19 +110,32 @@ class EventCounts:
 
     def report(self) -> None:
         """Report the outcomes since the last report."""
+        while self.report_some():
+            pass
+
+    def report_some(self) -> bool:
+        """Report some of the outcomes since the last report, within milliseconds. Return whether there are more."""
         if not self.outcomes:
-            return
+            return False
         events: dict[EventLabels, int] = {}
         warnings: dict[WarningLabels, int] = {}
-        for label, outcomes in self.outcomes.items():
+        room = _MAX_REPORTED
+        for label in list(self.outcomes):
+            outcomes = self.outcomes.pop(label)
+            if len(outcomes) > room:
+                self.outcomes[label] = outcomes[room:]
+                del outcomes[room:]
+            room -= len(outcomes)
             for outcome, number in _by_identity(outcomes):
                 labels = self._labels(label, outcome)
                 events[labels] = events.get(labels, 0) + number
                 for warning in outcome.warnings:
                     key = WarningLabels(label.destination_ref, warning.code)
                     warnings[key] = warnings.get(key, 0) + 1
-        self.outcomes.clear()
+            if room == 0:
+                break
         self._observer.events_answered(events, warnings)
+        return bool(self.outcomes)
 
     def _labels(self, label: DestinationLabel, outcome: Outcome) -> EventLabels:
         if id(outcome) not in _SHARED:
@@ -150,19 +166,23 @@ class EventCounts:
 
 
 def _by_identity(outcomes: list[Outcome]) -> Iterable[tuple[Outcome, int]]:
-    """Yield each outcome object with its number. Events without warnings share the object of their type."""
+    """Return each outcome object with its number. Events without warnings share the object of their type."""
+    if len(outcomes) == 1:
+        return ((outcomes[0], 1),)
     # No Counter, which takes as long to make as to count ten.
     numbers: dict[int, int] = {}
     for key in map(id, outcomes):
         numbers[key] = numbers.get(key, 0) + 1
     others = None
+    found = []
     for key, number in numbers.items():
         outcome = _SHARED.get(key)
         if outcome is None:
             if others is None:
                 others = dict(zip(map(id, outcomes), outcomes, strict=True))
             outcome = others[key]
-        yield outcome, number
+        found.append((outcome, number))
+    return found
 
 
 def _code(outcome: Outcome) -> str:

@@ -8,6 +8,7 @@ from ciosidecar.v1 import request_pb2
 from ciosidecar_transform import AnyDestination, Outcome
 from ciosidecar_transform.json_text import NOT_JSON, repair_surrogates
 from ciosidecar_transform.outcomes import ErrorCode, EventRejected, rejected
+from ciosidecar_transform.pipeline import internal_error
 from ciosidecar_transform.settings.connections import Connection
 from google.protobuf.timestamp_pb2 import Timestamp
 from msgspec import Raw
@@ -90,7 +91,7 @@ class BatchDecoder:
 
     def __init__(self, batch: Batch, known: KnownDestinations, max_event_bytes: int) -> None:
         self._known = known
-        self._destinations = known.for_batch()
+        self._listed = known.listed
         self._connection_of = known.connections.get
         self._max_event_bytes = max_event_bytes
         self._default_destination = batch.destination
@@ -101,37 +102,44 @@ class BatchDecoder:
         self._connection = self._connection_of(batch.connection)
 
     def _take_destination(self, reference_id: int) -> None:
+        declared = self._known.get(reference_id, self._listed)
+        self._destination, self._label, self._hides_credentials = declared
+        # Last: if the look-up fails, the next item must not go to the destination before.
         self._reference_id = reference_id
-        self._destination = self._destinations.get(reference_id)
-        self._hides_credentials = self._destinations.hides_credentials(reference_id)
-        self._label = self._known.label(reference_id)
 
     def decode(self, position: int, item: ItemOptions, json: bytes) -> Decoded:
         """Return the decoded item. json: the event; b"" if the payload is something else."""
-        reference_id = item.destination or self._default_destination
-        if reference_id != self._reference_id:
-            self._take_destination(reference_id)
-        label, destination = self._label, self._destination
-        if not json and isinstance(item, pb.BatchItem) and item.WhichOneof("payload") == "prepared":
-            return _decode_prepared(position, item, label)
-        if isinstance(destination, Outcome):
-            return RejectedItem(position, item, label, destination)
-        if item.attempt < 0:
-            return _rejected(position, item, label, _NEGATIVE_ATTEMPT)
-        if not json:
-            try:
-                json = _other_event_json(item, self._max_event_bytes)
-            except EventRejected as rejection:
-                return _rejected(position, item, label, rejection)
-        if len(json) > self._max_event_bytes:
-            return _rejected(position, item, label, too_large(self._max_event_bytes))
-        connection_id = item.connection or self._default_connection
-        if connection_id != self._connection_id:
-            self._connection_id = connection_id
-            self._connection = self._connection_of(connection_id)
-        return DecodedEvent(
-            position, item, label, json, destination, self._connection, self._hides_credentials
-        )
+        try:
+            reference_id = item.destination or self._default_destination
+            if reference_id != self._reference_id:
+                self._take_destination(reference_id)
+            label, destination = self._label, self._destination
+            if (
+                not json
+                and isinstance(item, pb.BatchItem)
+                and item.WhichOneof("payload") == "prepared"
+            ):
+                return _decode_prepared(position, item, label)
+            if isinstance(destination, Outcome):
+                return RejectedItem(position, item, label, destination)
+            if item.attempt < 0:
+                return _rejected(position, item, label, _NEGATIVE_ATTEMPT)
+            if not json:
+                try:
+                    json = _other_event_json(item, self._max_event_bytes)
+                except EventRejected as rejection:
+                    return _rejected(position, item, label, rejection)
+            if len(json) > self._max_event_bytes:
+                return _rejected(position, item, label, too_large(self._max_event_bytes))
+            connection_id = item.connection or self._default_connection
+            if connection_id != self._connection_id:
+                self._connection = self._connection_of(connection_id)
+                self._connection_id = connection_id
+            return DecodedEvent(
+                position, item, label, json, destination, self._connection, self._hides_credentials
+            )
+        except Exception as fault:  # noqa: BLE001 - one item's fault is not the batch's
+            return RejectedItem(position, item, self._label, internal_error(fault, []))
 
 
 def _decode_prepared(

@@ -2,58 +2,51 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from itertools import islice
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
+from typing import NamedTuple, Protocol, cast
 
-from ciosidecar_transform import Outcome, RequestTemplate, Warning
-from ciosidecar_transform.pipeline import WITHOUT_WARNINGS
+from ciosidecar_transform import Outcome, RequestTemplate
+from ciosidecar_transform.pipeline import internal_error
 
-from ..delivery.endpoints import TrackApiEndpoints
+from ..delivery.dispatcher import Dispatcher
 from ..delivery.job import Job
 from ..delivery.observer import MessageTrace
-from ..delivery.outcomes import DeliveryOutcome, ItemRef
+from ..delivery.outcomes import DELIVERED, DeliveryOutcome, ItemRef
 from ..delivery.workspace_queue import WorkspaceQueue
+from .batch_faults import BatchFaults
 from .counting import DestinationLabel, EventCounts
-from .decoding import Decoded, DecodedEvent, PreparedItem
-from .delivery_items import NOT_SENT, Deliverable, deliverable
+from .decoding import Decoded, DecodedEvent, PreparedItem, RejectedItem
+from .delivery_items import MESSAGE_BYTES, NOT_SENT, job_of_event, job_of_prepared
 from .details import Delivered
+from .item_job import ItemJob, UnsentItem
 from .request_message import Batch
 from .results_encoder import ResultsEncoder
-from .results_message import EncodedResults
+from .results_message import EncodedResults, NewResults
 
-MESSAGE_BYTES = 512
-"""What a batch, or a job, counts for in outstanding bytes beside its own."""
+_DELIVERED = 200
+_position = attrgetter("position")
 
 
 class JobQueue(Protocol):
     """The worker that a batch belongs to."""
 
-    @property
-    def draining(self) -> bool:
-        """Whether nothing more is sent."""
+    def submit(self, batch: "DeliveryBatch", jobs: Sequence[ItemJob]) -> None:
+        """Queue jobs of a batch. Those of one workspace keep their order."""
 
-    def submit(self, batch: "DeliveryBatch", job: Job, *, again: bool) -> None:
-        """Queue a job of a batch. again: whether the caller has sent the item before."""
-
-    def job_settled(self, batch: "DeliveryBatch", job: Job, outcome: DeliveryOutcome) -> None:
-        """Free the job's share. After a retryable failure, tell the resend gate, which blocks the person's later items."""
+    def jobs_settled(
+        self, batch: "DeliveryBatch", jobs: Sequence[ItemJob], outcome: DeliveryOutcome
+    ) -> None:
+        """Free the share of jobs. After a retryable failure, tell the resend gate, which blocks later items of the people."""
 
     def answered(self, batch: "DeliveryBatch") -> None:
         """Write the new results of a batch soon."""
 
 
-class _Answer(NamedTuple):
-    position: int
-    tag: bytes
-    outcome: Outcome
-    delivered: Delivered | None = None
-
-
 class Answers(NamedTuple):
     """Answers of a batch that are not written yet, by position."""
 
-    answers: list[_Answer]
+    answers: list[ItemJob | UnsentItem]
     are_last: bool
     """Whether the batch is complete with these."""
 
@@ -73,7 +66,7 @@ class DeliveryBatch:
         self,
         queue: JobQueue,
         batch: Batch,
-        endpoints: TrackApiEndpoints,
+        dispatcher: Dispatcher,
         counts: EventCounts,
         trace: MessageTrace,
         number: int,
@@ -85,22 +78,19 @@ class DeliveryBatch:
         self._queue = queue
         self._counts = counts
         self._outcomes = counts.outcomes
-        # The label and the type of each event whose job is not settled.
-        self._submitted: dict[int, tuple[DestinationLabel, str]] = {}
-        self._endpoints = endpoints
+        self._dispatcher = dispatcher
         self.batch_id = batch.batch_id
         self._unanswered = batch.item_count
-        self._tags = batch.tags()
-        self._warnings: dict[int, list[Warning]] = {}
-        self._answers: list[_Answer] = []
+        self._unsubmitted: list[ItemJob] = []
+        self._answers: list[ItemJob | UnsentItem] = []
         self._timer: asyncio.TimerHandle | None = None
         self._now = int(time.time())
-        self.size = MESSAGE_BYTES + sum(map(len, self._tags.values()))
+        self.size = MESSAGE_BYTES + sum(map(len, batch.tags().values()))
         """Outstanding bytes that the batch counts for, beside its jobs, until it is complete."""
         self.deadline = 0.0
         self.submitting = True
         """Whether items are still to be submitted."""
-        self._jobs: dict[WorkspaceQueue, list[Job]] = {}
+        self._jobs: dict[WorkspaceQueue, list[ItemJob]] = {}
         self._hidden: set[RequestTemplate] = set()
 
     @property
@@ -125,71 +115,94 @@ class DeliveryBatch:
         for workspace, jobs in self._jobs.items():
             workspace.forget(jobs)
 
-    def submitted_to(self, workspace: WorkspaceQueue, job: Job) -> None:
-        """Record the workspace of a job, so that its deadline and its end reach the job there."""
-        self._jobs.setdefault(workspace, []).append(job)
+    def release(self) -> None:
+        """Let go of the jobs, which refer to the batch: without this they wait for the garbage collector."""
+        self._jobs.clear()
 
-    def process(self, item: Decoded) -> Deliverable:
-        """Transform an item, or read its prepared request.
+    def submitted_to(self, workspace: WorkspaceQueue, jobs: Sequence[ItemJob]) -> None:
+        """Record the workspace of jobs, so that their deadline and their end reach the jobs there."""
+        self._jobs.setdefault(workspace, []).extend(jobs)
+
+    def process(self, item: Decoded) -> ItemJob | Outcome:
+        """Return the job of an item, or its outcome if there is nothing to send.
 
         While the server drains, items are not even transformed: their results must be on their way
         before the grace is over.
         """
-        if self._queue.draining:
+        if self._dispatcher.draining:
             return NOT_SENT
-        return deliverable(item, self._now, self._endpoints)
+        try:
+            if type(item) is DecodedEvent:
+                return job_of_event(item, self, self._now)
+            if type(item) is PreparedItem:
+                return job_of_prepared(item, self, self._dispatcher.endpoints)
+        except Exception as fault:  # noqa: BLE001 - one item's fault is not the batch's
+            return internal_error(fault, [])
+        return cast("RejectedItem", item).outcome
 
-    def accept(self, item: Decoded, processed: Deliverable) -> None:
-        """Submit the request of an item, or answer an item that has none."""
-        outcome, request, keys, fingerprint = processed
-        if request is None:
-            self._outcomes[item.label].append(outcome)
-            if self._counts.tap.listening:
-                self._counts.tell(item.position, item.label, outcome)
-            self._answer(item.position, outcome)
+    def accept(self, item: Decoded, processed: ItemJob | Outcome) -> None:
+        """Keep the job of an item until the end of the turn, or answer an item that has none."""
+        if type(processed) is ItemJob:
+            self._unsubmitted.append(processed)
+            if type(item) is DecodedEvent and item.hides_credentials:
+                self._hidden.add(processed.request.template)
             return
-        self._submitted[item.position] = (item.label, outcome.event_type)
-        if outcome.warnings:
-            self._warnings[item.position] = outcome.warnings
-        if isinstance(item, DecodedEvent) and item.hides_credentials:
-            self._hidden.add(request.template)
-        job = Job(
-            request,
-            keys,
-            self.deadline,
-            self,
-            item.position,
-            fingerprint,
-            size=MESSAGE_BYTES + len(request.path) + len(request.body),
-            alone=item.fields.dont_batch,
-            prepared=isinstance(item, PreparedItem),
-            destination_ref=item.label.destination_ref,
-        )
-        self._queue.submit(self, job, again=item.fields.attempt > 0)
+        outcome = cast("Outcome", processed)
+        self._outcomes[item.label].append(outcome)
+        if self._counts.tap.listening:
+            self._counts.tell(item.position, item.label, outcome)
+        self._answers.append(UnsentItem(item.position, item.tag, outcome))
+        self._answered(1)
+
+    def _submit(self) -> None:
+        """Submit the jobs of this turn together, before anything else can happen: that costs a fifth."""
+        if self._unsubmitted:
+            jobs, self._unsubmitted = self._unsubmitted, []
+            self._queue.submit(self, jobs)
+
+    def begin_again(self, processed: int, fault: Exception) -> int:
+        """Raise the fault: what was submitted is on its way, and what was not has no place in the order."""
+        del processed
+        raise fault
 
     async def pause(self) -> None:
-        """Return at once: the worker writes results beside."""
+        """Submit the jobs of a turn. The worker writes results beside."""
+        self._submit()
 
     async def end(self) -> None:
-        """Let the requests go that waited for the last item. Jobs are answered when their delivery is over."""
+        """Return at once: jobs are answered when their delivery is over."""
+
+    def close(self) -> None:
+        """Submit the last jobs, and let the requests go that waited for the last item."""
+        self._submit()
         self.submitting = False
         for workspace in self._jobs:
             workspace.message_submitted()
 
-    def settled(self, job: Job, outcome: DeliveryOutcome) -> None:
-        """Answer an item whose delivery is over."""
-        self._queue.job_settled(self, job, outcome)
-        warnings = self._warnings.pop(job.position, None)
-        if outcome.warnings:
-            warnings = [*(warnings or ()), *outcome.warnings]
-        label, event_type = self._submitted.pop(job.position)
-        answer = WITHOUT_WARNINGS.get(event_type)
-        if answer is None or warnings or outcome.status != answer.status:
-            answer = Outcome(outcome.status, warnings or [], outcome.error, event_type=event_type)
-        self._outcomes[label].append(answer)
+    def settled(self, jobs: Sequence[Job], outcome: DeliveryOutcome) -> None:
+        """Answer the items of jobs whose delivery is over."""
+        jobs = cast("Sequence[ItemJob]", jobs)  # a batch owns no others
+        self._queue.jobs_settled(self, jobs, outcome)
+        delivered = outcome.status == _DELIVERED and not outcome.warnings
+        label: DestinationLabel | None = None
+        add = self._answers.append
+        for job in jobs:
+            if not delivered:
+                warnings = [*job.outcome.warnings, *outcome.warnings]
+                event_type = job.outcome.event_type
+                job.outcome = Outcome(
+                    outcome.status, warnings, outcome.error, event_type=event_type
+                )
+            job.delivery = outcome
+            if job.label is not label:
+                label = job.label
+                count = self._outcomes[label].append
+            count(job.outcome)
+            add(job)
         if self._counts.tap.listening:
-            self._counts.tell(job.position, label, answer, job, outcome.http_status)
-        self._answer(job.position, answer, Delivered(job, outcome))
+            for job in jobs:
+                self._counts.tell(job.position, job.label, job.outcome, job, outcome.http_status)
+        self._answered(len(jobs))
 
     def item_ref(self, job: Job) -> ItemRef | None:
         """Return the batch and position of a job of the same worker, None for other workers' jobs."""
@@ -198,10 +211,8 @@ class DeliveryBatch:
             return ItemRef(batch.batch_id, job.position)
         return None
 
-    def _answer(self, position: int, outcome: Outcome, delivered: Delivered | None = None) -> None:
-        tag = self._tags.get(position, b"")
-        self._answers.append(_Answer(position, tag, outcome, delivered))
-        self._unanswered -= 1
+    def _answered(self, items: int) -> None:
+        self._unanswered -= items
         if self._unanswered == 0 and self._timer is not None:
             self._timer.cancel()
         self._queue.answered(self)
@@ -211,33 +222,76 @@ class DeliveryBatch:
         answers, self._answers = self._answers, []
         if taken is not None:
             answers += taken.answers
-        return Answers(sorted(answers, key=_position), self.complete)
+        answers.sort(key=_position)
+        return Answers(answers, self.complete)
 
-    def encode(self, encoder: ResultsEncoder, taken: Answers) -> Iterator[Written]:
-        """Yield answers in as few responses as fit."""
+    def encode(
+        self,
+        new_encoder: Callable[[NewResults], ResultsEncoder],
+        faults: BatchFaults,
+        taken: Answers,
+    ) -> Iterator[Written]:
+        """Yield answers in as few responses as fit.
+
+        Args:
+            new_encoder: makes an encoder without items.
+            faults: how the answers that a fault left are written.
+            taken: the answers.
+        """
         answers, complete = taken
         if not answers and not complete:
             return
-        encoder.hidden = self._hidden
         self._counts.report()
-        unwritten = iter(answers)
-        for answer in answers:
-            encoder.answer(answer, answer.outcome, answer.delivered)
-            for response in encoder.take():
-                yield self._written(response, unwritten)
-        encoder.finish(complete=complete)
-        for response in encoder.take():
-            yield self._written(response, unwritten)
+        written = 0
+        while True:
+            encoder = new_encoder(faults.new_results)
+            encoder.hidden = self._hidden
+            unwritten = answers[written:]
+            try:
+                for response in _encoded(encoder, unwritten, faults.outcome, complete=complete):
+                    answered = answers[written : written + response.events]
+                    written += response.events
+                    yield self._written(response, answered)
+            except Exception as fault:  # noqa: BLE001 - one batch's fault is not the stream's
+                encoder.release()
+                faults.note(fault)
+            else:
+                return
 
-    def _written(self, response: EncodedResults, answers: Iterator[_Answer]) -> Written:
-        """Return a response with the events and bytes that it answers. answers: the next ones are those of the response."""
+    def _written(self, response: EncodedResults, answers: list[ItemJob | UnsentItem]) -> Written:
+        """Return a response with the events and bytes that it answers."""
         size = self.size if response.complete else 0
-        for answer in islice(answers, response.events):
-            if answer.delivered is not None:
-                size += answer.delivered.job.size
+        for answer in answers:
+            if type(answer) is ItemJob:
+                size += answer.size
         # An empty batch counts as one outstanding event.
         return Written(response, response.events or 1, size)
 
 
-def _position(answer: _Answer) -> int:
-    return answer.position
+def _encoded(
+    encoder: ResultsEncoder,
+    answers: list[ItemJob | UnsentItem],
+    instead: Outcome | None,
+    *,
+    complete: bool,
+) -> Iterator[EncodedResults]:
+    """Yield the responses that carry answers. instead: the outcome of all; None: their own."""
+    brief, add_status = encoder.brief, encoder.writer.answer
+    for answer in answers:
+        if instead is not None:
+            encoder.answer(answer, instead)
+        elif type(answer) is not ItemJob or answer.delivery is None:
+            encoder.answer(answer, answer.outcome)
+        elif (
+            brief
+            and answer.delivery is DELIVERED
+            and answer.attempts == 1
+            and not answer.outcome.warnings
+        ):
+            add_status(answer.position, _DELIVERED, 0)  # as the encoder does, some calls early
+        else:
+            encoder.answer(answer, answer.outcome, Delivered(answer, answer.delivery))
+        if encoder.finished:
+            yield from encoder.take()
+    encoder.finish(complete=complete)
+    yield from encoder.take()

@@ -1,48 +1,34 @@
-"""Decoded items → what is to be delivered, and in which order."""
+"""Decoded items → the jobs of their delivery."""
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from ciosidecar_transform import EventRejected, Outcome, Request, transform_event
+from ciosidecar_transform import EventRejected, Outcome, transform_event
 from ciosidecar_transform.ordering import OrderingKey, caller_key, operation_keys, request_keys
 from ciosidecar_transform.outcomes import rejected
 from ciosidecar_transform.pipeline import internal_error
-from ciosidecar_transform.requests import SharedItem
+from ciosidecar_transform.requests import Request, SharedItem
 
 from ..delivery import outcomes
 from ..delivery.endpoints import TrackApiEndpoints
 from ..delivery.prepared_requests import prepared_request
 from .counting import PREPARED
-from .decoding import Decoded, DecodedEvent, PreparedItem, RejectedItem
-from .request_message import ItemOptions
+from .decoding import DecodedEvent, PreparedItem
+from .item_job import ItemJob
+
+if TYPE_CHECKING:
+    from .delivery_batch import DeliveryBatch
+
+MESSAGE_BYTES = 512
+"""What a batch, or a job, counts for in outstanding bytes beside its own."""
 
 _AS_IT_IS = Outcome(200, [], event_type=PREPARED)
+NOT_SENT = Outcome(503, [], outcomes.DRAINED.error)
+"""The outcome of an item that arrives while the server drains."""
 
 
-class Deliverable(NamedTuple):
-    """What an item becomes: a request to deliver, or the outcome of an item without one."""
-
-    outcome: Outcome
-    request: Request | SharedItem | None = None
-    keys: Collection[OrderingKey] = ()
-    fingerprint: int = 0
-    """The hash of what the caller sent, by which an item that is sent again is recognised."""
-
-
-NOT_SENT = Deliverable(Outcome(503, [], outcomes.DRAINED.error))
-"""An item that arrives while the server drains."""
-
-
-def deliverable(item: Decoded, now: int, endpoints: TrackApiEndpoints) -> Deliverable:
-    """Return what an item becomes. now: seconds since 1970."""
-    if isinstance(item, DecodedEvent):
-        return _of_event(item, now)
-    if isinstance(item, RejectedItem):
-        return Deliverable(item.outcome)
-    return _of_prepared(item, endpoints)
-
-
-def _of_event(item: DecodedEvent, now: int) -> Deliverable:
+def job_of_event(item: DecodedEvent, batch: "DeliveryBatch", now: int) -> ItemJob | Outcome:
+    """Return the job of an event, or the outcome of an event that becomes none. now: seconds since 1970."""
     destination = item.destination
     transformed = transform_event(
         item.event,
@@ -54,16 +40,21 @@ def _of_event(item: DecodedEvent, now: int) -> Deliverable:
     outcome, request = transformed.outcome, transformed.request
     operation, event = transformed.operation, transformed.event
     if request is None or operation is None or event is None:
-        return Deliverable(outcome)
+        return outcome
     try:
-        by_phone = destination.by_phone
-        keys = _caller_keys(item.fields) or operation_keys(operation, event, by_phone=by_phone)
+        keys = _caller_keys(item) or operation_keys(operation, event, by_phone=destination.by_phone)
     except Exception as fault:  # noqa: BLE001 - one event's fault is not the stream's
-        return Deliverable(internal_error(fault, outcome.warnings, outcome.event_type))
-    return Deliverable(outcome, request, keys, hash(item.event))
+        return internal_error(fault, outcome.warnings, outcome.event_type)
+    return _job(item, batch, request, keys, hash(item.event), outcome)
 
 
-def _of_prepared(item: PreparedItem, endpoints: TrackApiEndpoints) -> Deliverable:
+def job_of_prepared(
+    item: PreparedItem, batch: "DeliveryBatch", endpoints: TrackApiEndpoints
+) -> ItemJob | Outcome:
+    """Return the job of a prepared request, or the outcome of one that is not to be sent.
+
+    endpoints: the base URLs that it may have.
+    """
     prepared = item.request
     try:
         request = prepared_request(
@@ -75,11 +66,41 @@ def _of_prepared(item: PreparedItem, endpoints: TrackApiEndpoints) -> Deliverabl
             endpoints,
         )
     except EventRejected as rejection:
-        return Deliverable(rejected(rejection, event_type=PREPARED))
-    keys = _caller_keys(item.fields) or request_keys(request)
-    return Deliverable(_AS_IT_IS, request, keys, hash((prepared.url, prepared.body)))
+        return rejected(rejection, event_type=PREPARED)
+    keys = _caller_keys(item) or request_keys(request)
+    job = _job(item, batch, request, keys, hash((prepared.url, prepared.body)), _AS_IT_IS)
+    job.prepared = True
+    return job
 
 
-def _caller_keys(item: ItemOptions) -> set[OrderingKey]:
+def _job(
+    item: DecodedEvent | PreparedItem,
+    batch: "DeliveryBatch",
+    request: Request | SharedItem,
+    keys: Collection[OrderingKey],
+    fingerprint: int,
+    outcome: Outcome,
+) -> ItemJob:
+    fields, label = item.fields, item.label
+    return ItemJob(
+        request,
+        # Not a set: the garbage collector has no work with a tuple of texts.
+        tuple(keys),
+        batch.deadline,
+        batch,
+        item.position,
+        fingerprint,
+        size=MESSAGE_BYTES + len(request.path) + len(request.body),
+        alone=fields.dont_batch,
+        destination_ref=label.destination_ref,
+        label=label,
+        outcome=outcome,
+        tag=fields.tag,
+        again=fields.attempt > 0,
+    )
+
+
+def _caller_keys(item: DecodedEvent | PreparedItem) -> Collection[OrderingKey]:
     """Return the caller's own ordering key, or nothing if the caller gives none."""
-    return {caller_key(item.ordering_key)} if item.ordering_key else set()
+    ordering_key = item.fields.ordering_key
+    return (caller_key(ordering_key),) if ordering_key else ()

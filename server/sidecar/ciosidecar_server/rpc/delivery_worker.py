@@ -3,21 +3,24 @@
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from ciosidecar.v1 import service_pb2
 
 from ..delivery import outcomes
 from ..delivery.dispatcher import Dispatcher, workspace_key
-from ..delivery.job import Job
 from ..delivery.observer import MessageTrace
 from ..delivery.outcomes import DeliveryOutcome, ItemRef
+from ..delivery.workspace_queue import WorkspaceQueue
 from ..settings import Settings
+from .batch_faults import BatchFaults
 from .counting import EventCounts
 from .delivery_batch import DeliveryBatch
 from .destinations import KnownDestinations
 from .errors import ProtocolError
 from .flow_control import FlowControl
+from .item_job import ItemJob, by_workspace
 from .observer import RpcObserver
 from .request_message import Batch, seconds
 from .resend_gate import ResendGate
@@ -92,11 +95,6 @@ class DeliveryWorker:
         """The task that writes results. It ends only with the worker, or with an exception."""
 
     @property
-    def draining(self) -> bool:
-        """Whether nothing more is sent."""
-        return self._dispatcher.draining
-
-    @property
     def idle(self) -> bool:
         """Whether every batch is answered."""
         return not self._batches
@@ -112,9 +110,7 @@ class DeliveryWorker:
         self._batch_ids.add(batch.batch_id)
         counts = EventCounts(self._observer, self._stream, batch.batch_id, delivery=True)
         self._begun += 1
-        delivery_batch = DeliveryBatch(
-            self, batch, self._dispatcher.endpoints, counts, trace, self._begun
-        )
+        delivery_batch = DeliveryBatch(self, batch, self._dispatcher, counts, trace, self._begun)
         self._batches[delivery_batch] = None
         # An empty batch counts, too: its answer is kept until the caller reads.
         self._flow_control.add(max(1, batch.item_count), delivery_batch.size)
@@ -152,13 +148,13 @@ class DeliveryWorker:
 
     def abandon(self) -> Collection[asyncio.Future[None]]:
         """Forget what is not answered: the caller is gone. Return the task that ends now."""
+        if self._gathering is not None:
+            self._gathering.cancel()
+        self.writing.cancel()
         for batch in self._batches:
             batch.abandon()
             self._observer.batch_ended(batch.trace)
         self._batches.clear()
-        if self._gathering is not None:
-            self._gathering.cancel()
-        self.writing.cancel()
         return (self.writing,)
 
     async def _until(self, condition: Callable[[], bool], timeout_s: float | None = None) -> None:
@@ -179,33 +175,66 @@ class DeliveryWorker:
             if self.writing.done():
                 self.writing.result()
 
-    def submit(self, batch: DeliveryBatch, job: Job, *, again: bool) -> None:
-        """Queue a job of a batch. again: whether the caller has sent the item before."""
-        template = job.request.template
-        job.arrival, cause = self._resend_gate.admit(
-            workspace_key(template), job.keys, job.fingerprint, again=again
-        )
-        self._flow_control.add(0, job.size)
-        if cause is not None:
-            batch.settled(job, outcomes.blocked(cause))
-            return
-        workspace = self._dispatcher.workspace(template)
-        if self._flow_control.share_used(workspace):
-            outcome = workspace.beyond_share(alone=self._known.alone)
-            if outcome is not None:
-                batch.settled(job, outcome)
-                return
-        batch.submitted_to(workspace, job)
-        self._flow_control.count(workspace, job)
-        workspace.submit(job)
+    def submit(self, batch: DeliveryBatch, jobs: Sequence[ItemJob]) -> None:
+        """Queue jobs of a batch. Those of one workspace keep their order."""
+        for key, run in by_workspace(jobs).items():
+            self._submit_to_workspace(batch, key, run)
 
-    def job_settled(self, batch: DeliveryBatch, job: Job, outcome: DeliveryOutcome) -> None:
-        """Free the job's share. After a retryable failure, tell the resend gate, which blocks the person's later items."""
-        self._flow_control.release(job)
+    def _submit_to_workspace(
+        self, batch: DeliveryBatch, key: tuple[str, str], jobs: Sequence[ItemJob]
+    ) -> None:
+        """Queue jobs of one workspace: all together if every one of them may pass, one by one otherwise."""
+        gate, workspace = self._resend_gate, self._dispatcher.workspace(jobs[0].request.template)
+        size = 0
+        for job in jobs:
+            size += job.size
+        self._flow_control.add(0, size)
+        if (
+            gate.admits_all
+            and workspace.admits_all(batch.deadline)
+            and (
+                self._flow_control.within_share(workspace, len(jobs), size)
+                or workspace.beyond_share(alone=self._known.alone) is None
+            )
+        ):
+            for arrival, job in enumerate(jobs, gate.number(len(jobs))):
+                job.arrival = arrival
+            self._queue(batch, workspace, jobs)
+            return
+        for job in jobs:
+            job.arrival, cause = gate.admit(key, job.keys, job.fingerprint, again=job.again)
+            if cause is not None:
+                batch.settled((job,), outcomes.blocked(cause))
+                continue
+            if self._flow_control.share_used(workspace):
+                outcome = workspace.beyond_share(alone=self._known.alone)
+                if outcome is not None:
+                    batch.settled((job,), outcome)
+                    continue
+            self._queue(batch, workspace, (job,))
+
+    def _queue(
+        self, batch: DeliveryBatch, workspace: WorkspaceQueue, jobs: Sequence[ItemJob]
+    ) -> None:
+        batch.submitted_to(workspace, jobs)
+        self._flow_control.count(workspace, jobs)
+        workspace.submit(jobs)
+
+    def jobs_settled(
+        self, batch: DeliveryBatch, jobs: Sequence[ItemJob], outcome: DeliveryOutcome
+    ) -> None:
+        """Free the share of jobs. After a retryable failure, tell the resend gate, which blocks later items of the people."""
+        self._flow_control.release(jobs)
         if outcome.error is not None and outcome.error.retryable:
-            workspace = workspace_key(job.request.template)
-            item_ref = ItemRef(batch.batch_id, job.position)
-            self._resend_gate.add(workspace, job.keys, job.fingerprint, job.arrival, item_ref)
+            for job in jobs:
+                item_ref = ItemRef(batch.batch_id, job.position)
+                self._resend_gate.add(
+                    workspace_key(job.request.template),
+                    job.keys,
+                    job.fingerprint,
+                    job.arrival,
+                    item_ref,
+                )
 
     def answered(self, batch: DeliveryBatch) -> None:
         """Write the results of a complete batch at once, and those of other batches once more have gathered."""
@@ -244,16 +273,21 @@ class DeliveryWorker:
                 # What came meanwhile goes along: no earlier batch has answers that wait for the next time.
                 self._answered.pop(batch, None)
                 answers = batch.take_answers(answers)
-            encoder = ResultsEncoder(
-                self._output.new_results, batch.batch_id, self._reporting, self._templates
+            faults = BatchFaults(self._output.writers, self._observer)
+            encoder = partial(
+                ResultsEncoder,
+                batch_id=batch.batch_id,
+                reporting=self._reporting,
+                templates=self._templates,
             )
-            for response, events, size in batch.encode(encoder, answers):
+            for response, events, size in batch.encode(encoder, faults, answers):
                 await self._output.write(response)
                 self._flow_control.remove(events, size)
             if answers.are_last:
                 self._batches.pop(batch, None)
                 self._batch_ids.discard(batch.batch_id)
                 self._observer.batch_ended(batch.trace)
+                batch.release()
             self._changed.set()
 
 

@@ -1,6 +1,7 @@
 """Destinations on the wire → in the domain, by reference id."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from typing import Any, NamedTuple
 
 import grpc
@@ -118,20 +119,22 @@ def config_json(destination: pb.Destination) -> bytes:
     return encode({key: value for key, value in config.items() if value})
 
 
+_Read = tuple[AnyDestination | None, list[SettingProblem]]
+
+
 async def read_declared(
-    declared: pb.Destination, known: Known
-) -> tuple[AnyDestination | None, list[SettingProblem]]:
+    declared: pb.Destination, known: Known, read: Callable[[bytes], _Read] = read_destination
+) -> _Read:
     """Return the declared destination, None if it cannot be used, and its setting problems.
 
     Args:
         declared: the declaration, with settings.
         known: the defaults of the server.
+        read: reads settings of an ordinary size, as `read_destination` does.
     """
-
-    def read() -> tuple[AnyDestination | None, list[SettingProblem]]:
-        return read_destination(known.effective(config_json(declared)))
-
-    return await in_thread(read) if declared.ByteSize() > LARGE_BYTES else read()
+    if declared.ByteSize() > LARGE_BYTES:
+        return await in_thread(lambda: read_destination(known.effective(config_json(declared))))
+    return read(known.effective(config_json(declared)))
 
 
 class Checked(NamedTuple):
@@ -179,50 +182,40 @@ class _ServerRef(NamedTuple):
     """A declaration by ref alone. It means the server's destination at the time of each batch."""
 
     ref: str
+    label: DestinationLabel
 
 
-class BatchDestinations:
-    """The destinations that the items of one batch may name: those of the time when it arrived."""
+class DeclaredDestination(NamedTuple):
+    """What a reference id stands for in a batch."""
 
-    def __init__(
-        self,
-        declared: Mapping[int, AnyDestination | Outcome | _ServerRef],
-        listed: Mapping[str, ServerDestination],
-        *,
-        delivering: bool,
-    ) -> None:
-        self._declared = declared
-        self._listed = listed
-        self._delivering = delivering
-
-    def get(self, reference_id: int) -> AnyDestination | Outcome:
-        """Return the destination, or the outcome of every event for it (rule 12.1)."""
-        declared = self._declared.get(reference_id)
-        if not isinstance(declared, _ServerRef):
-            return declared or _UNKNOWN
-        listed = self._listed.get(declared.ref)
-        problem = _problem_of_ref(listed, delivering=self._delivering)
-        if listed is None or problem is not None:
-            return rejected(unusable([problem or _NOT_LISTED]))
-        return listed.destination
-
-    def hides_credentials(self, reference_id: int) -> bool:
-        """Return whether the caller must not see the credentials of a destination."""
-        declared = self._declared.get(reference_id)
-        if not isinstance(declared, _ServerRef):
-            return False
-        listed = self._listed.get(declared.ref)
-        return listed is not None and listed.deliver_only
+    destination: AnyDestination | Outcome
+    """The destination, or the outcome of every event for it (rule 12.1)."""
+    label: DestinationLabel
+    """The name of the destination in logs and metrics."""
+    hides_credentials: bool = False
+    """Whether the caller must not see the credentials of the destination."""
 
 
 class KnownDestinations:
     """The destinations and connections that one stream, or one unary call, has declared."""
 
-    def __init__(self, max_destinations: int, server: ServerDestinations) -> None:
+    def __init__(
+        self,
+        max_destinations: int,
+        server: ServerDestinations,
+        read: Callable[[bytes], _Read] = read_destination,
+    ) -> None:
+        """Begin without any.
+
+        Args:
+            max_destinations: the most destinations, and the most connections.
+            server: the destinations and defaults of the server.
+            read: reads settings, as `read_destination` does.
+        """
+        self._read = read
         self._max_destinations = max_destinations
         self._server = server
-        self._by_reference_id: dict[int, AnyDestination | Outcome | _ServerRef] = {}
-        self._labels: dict[int, DestinationLabel] = {}
+        self._by_reference_id: dict[int, DeclaredDestination | _ServerRef] = {}
         self.connections = KnownConnections(max_destinations)
         self.delivering = False
         """Whether the stream or call delivers what it transforms."""
@@ -244,16 +237,22 @@ class KnownDestinations:
             check_declaration(declared, f"destinations[{index}]")
             if turns.over:
                 await turns.next()
+            ref = declared.destination_ref
             if names_server_destination(declared):
-                destination, problems = self._declare_ref(declared)
-            else:
-                destination, problems = await read_declared(declared, self._server.known)
-                self._by_reference_id[declared.reference_id] = destination or rejected(
-                    unusable(problems)
+                destination, problems = self._read_ref(ref)
+                self._by_reference_id[declared.reference_id] = _ServerRef(
+                    ref, destination_label(ref, destination)
                 )
-            self._labels[declared.reference_id] = destination_label(
-                declared.destination_ref, destination
-            )
+            else:
+                destination, problems = await read_declared(
+                    declared, self._server.known, self._read
+                )
+                if isinstance(destination, Destination):
+                    # Of its own: requests are shared by the items of one destination (rule 10.3).
+                    destination = copy(destination)
+                self._by_reference_id[declared.reference_id] = DeclaredDestination(
+                    destination or rejected(unusable(problems)), destination_label(ref, destination)
+                )
             if len(self._by_reference_id) > self._max_destinations:
                 raise ProtocolError(
                     "destinations",
@@ -263,25 +262,34 @@ class KnownDestinations:
             setting_problems += problem_messages(problems, declared.reference_id)
         return setting_problems
 
-    def _declare_ref(
-        self, declared: pb.Destination
-    ) -> tuple[AnyDestination | None, list[SettingProblem]]:
-        """Declare a destination of the server. Return the one of now, and its setting problems."""
-        self._by_reference_id[declared.reference_id] = _ServerRef(declared.destination_ref)
-        listed = self._server.known.destinations.get(declared.destination_ref)
+    def _read_ref(self, ref: str) -> tuple[AnyDestination | None, list[SettingProblem]]:
+        """Return a destination of the server as it is now, and its setting problems."""
+        listed = self.listed.get(ref)
         problem = _problem_of_ref(listed, delivering=self.delivering)
         if listed is None or problem is not None:
             return None, [problem or _NOT_LISTED]
         return listed.destination, listed.problems
 
-    def for_batch(self) -> BatchDestinations:
-        """Return the destinations for a batch that arrives now."""
-        listed = self._server.known.destinations
-        return BatchDestinations(self._by_reference_id, listed, delivering=self.delivering)
+    @property
+    def listed(self) -> Mapping[str, ServerDestination]:
+        """The destinations of the server at this moment, by ref. A batch keeps to those of its arrival."""
+        return self._server.known.destinations
 
-    def label(self, reference_id: int) -> DestinationLabel:
-        """Return the name of a destination in logs and metrics."""
-        return self._labels.get(reference_id, UNKNOWN_DESTINATION)
+    def get(
+        self, reference_id: int, listed: Mapping[str, ServerDestination]
+    ) -> DeclaredDestination:
+        """Return what a reference id stands for. listed: the destinations of the server that hold."""
+        declared = self._by_reference_id.get(reference_id, _UNKNOWN)
+        if not isinstance(declared, _ServerRef):
+            return declared
+        server_destination = listed.get(declared.ref)
+        problem = _problem_of_ref(server_destination, delivering=self.delivering)
+        if server_destination is None or problem is not None:
+            outcome = rejected(unusable([problem or _NOT_LISTED]))
+            return DeclaredDestination(outcome, declared.label)
+        return DeclaredDestination(
+            server_destination.destination, declared.label, server_destination.deliver_only
+        )
 
     @property
     def alone(self) -> bool:
@@ -289,7 +297,7 @@ class KnownDestinations:
         if len(self._by_reference_id) != 1:
             return False
         (reference_id,) = self._by_reference_id
-        return isinstance(self.for_batch().get(reference_id), Destination)
+        return isinstance(self.get(reference_id, self.listed).destination, Destination)
 
 
 _NOT_LISTED = SettingProblem(
@@ -313,11 +321,14 @@ def _problem_of_ref(listed: ServerDestination | None, *, delivering: bool) -> Se
     return _DELIVER_ONLY if listed.deliver_only and not delivering else None
 
 
-_UNKNOWN = rejected(
-    EventRejected(
-        ErrorCode.UNKNOWN_DESTINATION,
-        "no destination was declared under this reference id: declare it and send the event again (rule 12.1)",
-    )
+_UNKNOWN = DeclaredDestination(
+    rejected(
+        EventRejected(
+            ErrorCode.UNKNOWN_DESTINATION,
+            "no destination was declared under this reference id: declare it and send the event again (rule 12.1)",
+        )
+    ),
+    UNKNOWN_DESTINATION,
 )
 
 

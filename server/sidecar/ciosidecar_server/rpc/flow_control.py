@@ -1,10 +1,10 @@
 """Flow control of a delivering stream: its outstanding events and bytes, by workspace."""
 
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
-from ..delivery.job import Job
 from ..delivery.workspace_queue import WorkspaceQueue
+from .item_job import ItemJob
 
 _FEW_WORKSPACES = 5
 
@@ -21,8 +21,7 @@ class FlowControl:
         self._max_bytes = max_bytes
         self._events = 0
         self._bytes = 0
-        self._outstanding: dict[WorkspaceQueue, _Outstanding] = {}
-        self._workspaces: dict[Job, WorkspaceQueue] = {}
+        self._outstanding: dict[WorkspaceQueue, Outstanding] = {}
 
     @classmethod
     def unlimited(cls) -> "FlowControl":
@@ -57,32 +56,41 @@ class FlowControl:
         """Remove events and bytes whose results were written."""
         self.add(-events, -size)
 
-    def count(self, workspace: WorkspaceQueue, job: Job) -> None:
-        """Count a job of a workspace."""
+    def count(self, workspace: WorkspaceQueue, jobs: Sequence[ItemJob]) -> None:
+        """Count jobs of a workspace."""
         outstanding = self._outstanding.get(workspace)
         if outstanding is None:
-            outstanding = self._outstanding[workspace] = _Outstanding()
-        self._workspaces[job] = workspace
-        outstanding.jobs[job] = None
-        outstanding.size += job.size
+            outstanding = self._outstanding[workspace] = Outstanding(workspace)
+        outstanding.jobs.update(dict.fromkeys(jobs))
+        for job in jobs:
+            job.outstanding = outstanding
+            outstanding.size += job.size
 
-    def release(self, job: Job) -> None:
-        """Stop counting a job that was answered. A job that was never counted changes nothing."""
-        workspace = self._workspaces.pop(job, None)
-        if workspace is None:
-            return
-        outstanding = self._outstanding[workspace]
-        del outstanding.jobs[job]
-        outstanding.size -= job.size
-        if not outstanding.jobs:
-            del self._outstanding[workspace]
+    def release(self, jobs: Iterable[ItemJob]) -> None:
+        """Stop counting jobs that were answered. A job that was never counted changes nothing."""
+        for job in jobs:
+            outstanding = job.outstanding
+            if outstanding is None:
+                continue
+            job.outstanding = None
+            del outstanding.jobs[job]
+            outstanding.size -= job.size
+            if not outstanding.jobs:
+                del self._outstanding[outstanding.workspace]
+
+    def within_share(self, workspace: WorkspaceQueue, jobs: int, size: int) -> bool:
+        """Return whether more jobs of a workspace are surely within the share that it has while it is in trouble."""
+        outstanding = self._outstanding.get(workspace)
+        if outstanding is None:
+            return not self._over(jobs, size, len(self._outstanding) + 1)
+        return not self._over(len(outstanding.jobs) + jobs, outstanding.size + size)
 
     def share_used(self, workspace: WorkspaceQueue) -> bool:
         """Return whether a workspace has used up the share that it has while it is in trouble."""
         outstanding = self._outstanding.get(workspace)
         return outstanding is not None and self._over(len(outstanding.jobs) + 1, outstanding.size)
 
-    def excess(self, workspace: WorkspaceQueue) -> Iterable[Job]:
+    def excess(self, workspace: WorkspaceQueue) -> Iterable[ItemJob]:
         """Return the latest jobs of a workspace that are beyond its share."""
         outstanding = self._outstanding.get(workspace)
         if outstanding is None:
@@ -97,16 +105,18 @@ class FlowControl:
             size -= job.size
         return excess
 
-    def _over(self, events: int, size: int) -> bool:
-        part = 2 * max(_FEW_WORKSPACES, len(self.workspaces))
+    def _over(self, events: int, size: int, workspaces: int = 0) -> bool:
+        """Return whether a workspace is beyond its share. workspaces: those of the stream; 0: as many as there are."""
+        part = 2 * max(_FEW_WORKSPACES, workspaces or len(self._outstanding))
         return events * part > self._max_events or size * part > self._max_bytes
 
 
-class _Outstanding:
+class Outstanding:
     """The jobs of one workspace in the order of their arrival, and their bytes."""
 
-    __slots__ = ("jobs", "size")
+    __slots__ = ("jobs", "size", "workspace")
 
-    def __init__(self) -> None:
-        self.jobs: dict[Job, None] = {}
+    def __init__(self, workspace: WorkspaceQueue) -> None:
+        self.workspace = workspace
+        self.jobs: dict[ItemJob, None] = {}
         self.size = 0

@@ -10,13 +10,20 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 from grpc import aio
 
+from .message_bytes import MessageBytes
 from .service import Servicer
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["SidecarService"]
 
 
-def add_to_server(servicer: Servicer, server: aio.Server) -> None:
-    """Add all methods to a server. The codec of the servicer reads what carries events."""
+def add_to_server(servicer: Servicer, server: aio.Server, message_bytes: MessageBytes) -> None:
+    """Add all methods to a server. The codec of the servicer reads what carries events.
+
+    Args:
+        servicer: the methods.
+        server: the server.
+        message_bytes: counts the bytes of all messages.
+    """
     codec = servicer.codec
     readers: dict[str, Callable[[bytes], Any]] = {
         "Transform": partial(codec.read_unary, request_type=pb.TransformRequest),
@@ -25,7 +32,10 @@ def add_to_server(servicer: Servicer, server: aio.Server) -> None:
     }
     handlers = {
         method.name: _handler(
-            method, getattr(servicer, method.name), readers.get(method.name, _reader(method))
+            method,
+            getattr(servicer, method.name),
+            message_bytes.reader(readers.get(method.name, _reader(method))),
+            message_bytes.written,
         )
         for method in _SERVICE.methods
     }
@@ -36,7 +46,10 @@ def add_to_server(servicer: Servicer, server: aio.Server) -> None:
 
 
 def _handler(
-    method: MethodDescriptor, call: Callable[..., Any], read: Callable[[bytes], Any]
+    method: MethodDescriptor,
+    call: Callable[..., Any],
+    read: Callable[[bytes], Any],
+    write: Callable[[Any], bytes],
 ) -> "grpc.RpcMethodHandler[Any, Any]":
     handler = (
         grpc.stream_stream_rpc_method_handler
@@ -44,16 +57,10 @@ def _handler(
         else grpc.unary_unary_rpc_method_handler
     )
     made: grpc.RpcMethodHandler[Any, Any] = handler(
-        call, request_deserializer=read, response_serializer=_serialized
+        call, request_deserializer=read, response_serializer=write
     )
     return made
 
 
 def _reader(method: MethodDescriptor) -> Callable[[bytes], Any]:
     return GetMessageClass(method.input_type).FromString
-
-
-def _serialized(message: Any) -> bytes:
-    """Return the bytes of a message, of the protobuf library or of results."""
-    data: bytes = message.SerializeToString()
-    return data

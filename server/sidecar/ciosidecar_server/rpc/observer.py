@@ -91,6 +91,10 @@ class StreamSnapshot(NamedTuple):
 class RpcObserver(Protocol):
     """A listener to calls and streams. Its methods are called in the event loop and MUST NOT raise or block."""
 
+    @property
+    def traces(self) -> bool:
+        """Whether batches are traced: `batch_began` and `batch_ended` are called."""
+
     def stream_opened(self, stream: StreamInfo) -> None:
         """Note that a stream opened."""
 
@@ -119,13 +123,7 @@ class RpcObserver(Protocol):
     def events_answered(
         self, events: Mapping[EventLabels, int], warnings: Mapping[WarningLabels, int]
     ) -> None:
-        """Count events that have their outcome, and their warnings. Of one batch, or of a part of a batch."""
-
-    def message_received(self, size: int) -> None:
-        """Count a message from a caller. size: its bytes."""
-
-    def message_sent(self, size: int) -> None:
-        """Count a message to a caller. size: its bytes."""
+        """Count events that have their outcome, and their warnings. Of a part of a batch, or of many batches."""
 
     def call_ended(self, method: str, code: str, duration_s: float) -> None:
         """Note that a unary call ended. code: gRPC's name of its status."""
@@ -141,6 +139,8 @@ class RpcObserver(Protocol):
 
 class NoRpcObserver:
     """An observer that ignores every report."""
+
+    traces = False
 
     def stream_opened(self, stream: StreamInfo) -> None:
         """Ignore the report."""
@@ -166,12 +166,6 @@ class NoRpcObserver:
     def events_answered(
         self, events: Mapping[EventLabels, int], warnings: Mapping[WarningLabels, int]
     ) -> None:
-        """Ignore the report."""
-
-    def message_received(self, size: int) -> None:
-        """Ignore the report."""
-
-    def message_sent(self, size: int) -> None:
         """Ignore the report."""
 
     def call_ended(self, method: str, code: str, duration_s: float) -> None:

@@ -69,6 +69,17 @@ class ResendGate:
         if len(self._failed) > MAX_FAILURES:
             self._forget(next(iter(self._failed.values())))
 
+    @property
+    def admits_all(self) -> bool:
+        """Whether `admit` lets every event pass."""
+        return not self._failed
+
+    def number(self, events: int) -> int:
+        """Return the number of the first of some events that pass. The others have the next numbers."""
+        first = self._arrivals + 1
+        self._arrivals += events
+        return first
+
     def admit(
         self, workspace: Hashable, keys: Collection[str], fingerprint: int, *, again: bool
     ) -> tuple[int, ItemRef | None]:

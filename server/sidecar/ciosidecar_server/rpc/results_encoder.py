@@ -10,7 +10,7 @@ from ciosidecar_transform.requests import SharedItem
 from .details import Delivered, make_brief, new_detail
 from .results_message import NO_LIMIT, Answered, EncodedResults, NewResults, ResultsMessage
 from .shared_requests import SharedRequests
-from .sizes import PER_EVENT_BYTES, RESERVE_BYTES, template_bytes
+from .sizes import PER_EVENT_BYTES, RESERVE_BYTES
 from .templates import EncodedTemplate, EncodedTemplates, encode_template
 
 
@@ -25,6 +25,8 @@ class Reporting(NamedTuple):
     one_message: bool = False
     """Whether all results are one message. If seven eighths are used, further requests, texts and tags are
     left out."""
+    splits: bool = True
+    """Whether results that do not fit one message have several. Otherwise they are `too_large`."""
 
 
 class ResultsEncoder:
@@ -53,6 +55,7 @@ class ResultsEncoder:
             reporting: what the results contain.
             templates: the templates of the stream or call.
         """
+        self._new_results = new_results
         max_bytes = reporting.max_bytes
         self._max_bytes = NO_LIMIT if max_bytes is None else max_bytes - RESERVE_BYTES
         self._one_message = reporting.one_message and max_bytes is not None
@@ -60,19 +63,32 @@ class ResultsEncoder:
         self._full_bytes = (
             NO_LIMIT if max_bytes is None or not self._one_message else max_bytes - max_bytes // 8
         )
+        self._splits = reporting.splits
         self._max_failures_bytes = None if max_bytes is None else self._max_bytes // 2
+        self._message_bytes = min(self._max_bytes, self._full_bytes)
         self._templates = templates
         self._detail_for_every_item = reporting.detail_for_every_item
-        shared = reporting.include_requests
-        self.writer: ResultsMessage = new_results(
-            batch_id, min(self._max_bytes, self._full_bytes), self, shared
+        self._includes_requests = reporting.include_requests
+        self.brief = not (self._includes_requests or self._detail_for_every_item)
+        """Whether an item that was accepted at once, without warnings, has a status alone."""
+        self.finished: list[EncodedResults] = []
+        """The messages that are complete, for `take`."""
+        self.begin(batch_id)
+
+    def begin(self, batch_id: int) -> None:
+        """Begin with another batch, after `finish`. batch_id: its id."""
+        self.too_large = False
+        """Whether there are results that fit no message, because there is a message already."""
+        self.closed_items = 0
+        """The number of items in messages that are closed."""
+        self.writer: ResultsMessage = self._new_results(
+            batch_id, self._message_bytes, self, self._includes_requests
         )
         """The message under construction, to which a transform adds requests."""
         self._message = self.writer
-        self._shared = SharedRequests(self._message.add) if shared else None
+        self._shared = SharedRequests(self._message.add) if self._includes_requests else None
         self.flush_requests = _nothing if self._shared is None else self._shared.flush
         """Called before a message is closed: adds the requests that still take items."""
-        self._finished: list[EncodedResults] = []
 
     def encoded(self, template: RequestTemplate) -> EncodedTemplate:
         """Return a template as the caller may see it."""
@@ -93,12 +109,14 @@ class ResultsEncoder:
             raise EventRejected(ErrorCode.TOO_LARGE, "the result does not fit the response")
         if message.size + needed > self._max_bytes:
             # In a message of its own the request needs its template, too.
-            needed = size + PER_EVENT_BYTES + template_bytes(template)
+            needed = size + PER_EVENT_BYTES + self.encoded(template).counted_bytes
             if needed > self._max_bytes:
                 raise EventRejected(
                     ErrorCode.TOO_LARGE, "the result does not fit the caller's max_receive_bytes"
                 )
             self._split()
+            if self.too_large:
+                raise EventRejected(ErrorCode.TOO_LARGE, "the results fit no message")
         message.take_room(template, needed)
 
     def answer(self, item: Answered, outcome: Outcome, delivered: Delivered | None = None) -> None:
@@ -160,23 +178,35 @@ class ResultsEncoder:
 
     def _split(self) -> None:
         if self._message.answered and not self._one_message:
+            if not self._splits:
+                self.too_large = True
+                return
             self._close(complete=False)
             self._message.begin()
 
     def finish(self, *, complete: bool = True) -> None:
         """Close the last message. complete: whether every position of the batch is answered."""
         self._close(complete=complete)
+        self.release()
+
+    def release(self) -> None:
+        """Forget the message under construction. Only `take` may follow."""
         # The encoder, its message and the transform refer to each other: without this they wait for gc.
         self.flush_requests = _nothing
         self._message.release()
+        # A stream that waits for its caller holds no message.
+        del self._message, self.writer
+        self._shared = None
 
     def _close(self, *, complete: bool) -> None:
         self.flush_requests()
-        self._finished.append(self._message.close(complete=complete))
+        response = self._message.close(complete=complete)
+        self.finished.append(response)
+        self.closed_items += response.events
 
     def take(self) -> list[EncodedResults]:
         """Return the messages that are complete and in order, each once."""
-        finished, self._finished = self._finished, []
+        finished, self.finished = self.finished, []
         return finished
 
 

@@ -126,6 +126,15 @@ NewResults = Callable[[int, int, MessageOwner, bool], ResultsMessage]
 are equal are one."""
 
 
+class ResultsWriters(NamedTuple):
+    """The writers of one kind of response."""
+
+    chosen: NewResults
+    """The writer of the codec that is used."""
+    plain: NewResults
+    """The writer of the protobuf library, for a batch in which the chosen one failed."""
+
+
 class ProtobufResults:
     """A message of results that the protobuf library writes."""
 

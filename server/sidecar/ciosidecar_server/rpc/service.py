@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial, wraps
+from functools import wraps
 from typing import Any, TypeVar
 
 from ciosidecar.v1 import destination_pb2
@@ -19,7 +19,7 @@ from ..delivery.probe import probe, wrong_region
 from ..server_destinations import ServerDestinations
 from ..settings import Settings
 from .callers import unary_caller
-from .codec import choose_codec
+from .codec import choose_codec, results_writers
 from .delivery_worker import DeliveryWorker
 from .destinations import (
     REGIONS,
@@ -32,8 +32,9 @@ from .errors import ProtocolError, fail
 from .flow_control import FlowControl
 from .limits import limits
 from .memory import give_back_after
-from .observer import NoRpcObserver, RpcObserver, StreamSnapshot
+from .observer import Caller, NoRpcObserver, RpcObserver, StreamSnapshot
 from .open_streams import OpenStreams
+from .recent_destinations import RecentDestinations
 from .request_message import Batch, UnaryRequest
 from .required import (
     check_deliver,
@@ -109,6 +110,7 @@ class Servicer:
         self._destinations = destinations
         self._calls: set[asyncio.Task[Any]] = set()
         self._room = UnaryRoom(settings.max_unary_bytes)
+        self._recent = RecentDestinations()
 
     async def calls_end(self) -> None:
         """Wait until no stream and no delivery is left; gRPC's own stop returns a moment before."""
@@ -196,16 +198,18 @@ class Servicer:
     ) -> EncodedResults:
         known = await self._declared(declared, delivering=False)
         collected = Collected(
-            partial(self.codec.new_results, pb.TransformResponse),
+            results_writers(self.codec, pb.TransformResponse),
             self._settings.max_message_bytes,
             one_response=False,
         )
-        worker = TransformWorker(collected.output, self._observer, self._tap)
-        caller = unary_caller(context, delivery=False)
+        worker = TransformWorker(
+            collected.output, self._observer, self._tap, self._recent.templates
+        )
+        caller = self._caller(context, delivery=False)
         try:
             await process_batch(batch, known, self._settings, worker, self._observer, caller)
         except ProtocolError:
-            # Results that do not fit one message were made for nothing: up to two messages of them.
+            # Results that do not fit one message were made for nothing: up to one message of them.
             give_back_after(self._settings.max_message_bytes)
             raise
         give_back_after(size)
@@ -227,7 +231,7 @@ class Servicer:
     ) -> EncodedResults:
         known = await self._declared(declared, delivering=True)
         collected = Collected(
-            partial(self.codec.new_results, pb.DeliverResponse), self._settings.max_message_bytes
+            results_writers(self.codec, pb.DeliverResponse), self._settings.max_message_bytes
         )
         worker = DeliveryWorker(
             self._dispatcher,
@@ -240,7 +244,7 @@ class Servicer:
             self._tap,
         )
         try:
-            caller = unary_caller(context, delivery=True)
+            caller = self._caller(context, delivery=True)
             await process_batch(batch, known, self._settings, worker, self._observer, caller)
             give_back_after(size)
             await worker.finish()
@@ -253,10 +257,18 @@ class Servicer:
         self, request: pb.TransformRequest | pb.DeliverRequest, *, delivering: bool
     ) -> KnownDestinations:
         """Return what a unary call declares. delivering: whether the call delivers."""
-        known = KnownDestinations(self._settings.max_destinations, self._destinations)
+        known = KnownDestinations(
+            self._settings.max_destinations, self._destinations, self._recent.read
+        )
         known.delivering = delivering
         await known.upsert(request.destinations, request.connections)
         return known
+
+    def _caller(self, context: Any, *, delivery: bool) -> Caller:
+        """Return the caller of a unary call. Its metadata are read if batches are traced."""
+        if self._observer.traces:
+            return unary_caller(context, delivery=delivery)
+        return Caller("", "", delivery, {})
 
     def _note_task(self) -> None:
         """Let `calls_end` wait for the running task."""

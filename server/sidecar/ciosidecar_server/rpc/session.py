@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from functools import partial
 from typing import Any
 
 from ciosidecar.v1 import service_pb2 as pb
@@ -13,7 +12,7 @@ from ..delivery.dispatcher import Dispatcher
 from ..server_destinations import ServerDestinations
 from ..settings import Settings
 from .callers import stream_caller
-from .codec import Codec
+from .codec import Codec, results_writers
 from .delivery_worker import DeliveryWorker
 from .destinations import KnownDestinations, fitting_problems
 from .errors import ProtocolError
@@ -87,7 +86,8 @@ class Session:
         self._caller = stream_caller(self._session_id, context)
         self._record = StreamRecord(self._session_id, context.peer(), streams)
         # gRPC allows one write at a time, and `_drain` writes beside the worker.
-        self._writing = asyncio.Lock()
+        self._may_write = asyncio.Event()
+        self._may_write.set()
         self._opened = asyncio.Event()
         self._messages_read = 0
         self._reading = False
@@ -238,7 +238,7 @@ class Session:
 
     def _new_worker(self, opening: pb.OpenStream) -> Worker:
         output = Output(
-            partial(self._codec.new_results, pb.TransformStreamResponse),
+            results_writers(self._codec, pb.TransformStreamResponse),
             self._write,
             self._max_receive_bytes,
         )
@@ -272,19 +272,22 @@ class Session:
         return None if message is aio.EOF else message
 
     async def _write(self, response: pb.TransformStreamResponse | EncodedResults) -> None:
-        async with self._writing:
-            read = False
-            self._record.write_began()
-            try:
-                await self._context.write(response)  # type: ignore[arg-type]  # see handlers.py
-                read = True
-                if isinstance(response, EncodedResults):
-                    self._record.answered(response.events)
-            except aio.BaseError as fault:
-                # The pending write fails like this if the peer cancels or disconnects.
-                raise _PeerGone from fault
-            finally:
-                self._record.write_ended(read=read)
+        while not self._may_write.is_set():
+            await self._may_write.wait()
+        self._may_write.clear()
+        read = False
+        self._record.write_began()
+        try:
+            await self._context.write(response)  # type: ignore[arg-type]  # see handlers.py
+            read = True
+            if isinstance(response, EncodedResults):
+                self._record.answered(response.events)
+        except aio.BaseError as fault:
+            # The pending write fails like this if the peer cancels or disconnects.
+            raise _PeerGone from fault
+        finally:
+            self._record.write_ended(read=read)
+            self._may_write.set()
 
     async def _drain(self, serving: "asyncio.Future[None]") -> None:
         """Announce the shutdown, answer what the caller has sent, and end the stream.

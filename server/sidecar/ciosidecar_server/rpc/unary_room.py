@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 
-from .delivery_batch import MESSAGE_BYTES
+from .delivery_items import MESSAGE_BYTES
 from .errors import ProtocolError
 from .memory import give_back_after
 from .request_message import UnaryRequest

@@ -40,6 +40,8 @@ class UnreadableInterceptor(aio.ServerInterceptor):
 
     def __init__(self, observer: RpcObserver) -> None:
         self._observer = observer
+        self._guarded: dict[str, tuple[Any, Any]] = {}
+        """The handler of each method, and the one that replaces it."""
 
     async def intercept_service(
         self,
@@ -52,6 +54,13 @@ class UnreadableInterceptor(aio.ServerInterceptor):
         handler: Any = await continuation(handler_call_details)
         if handler is None:
             return None  # gRPC's value for an unknown method
+        method = handler_call_details.method
+        known = self._guarded.get(method)
+        if known is None or known[0] is not handler:
+            known = self._guarded[method] = handler, self._guard(handler, method)
+        return known[1]
+
+    def _guard(self, handler: Any, method: str) -> Any:
         guarded: dict[str, Any] = {}
         if handler.unary_unary is not None:
             guarded["unary_unary"] = _guard(handler.unary_unary, self._observer)
@@ -60,9 +69,7 @@ class UnreadableInterceptor(aio.ServerInterceptor):
         elif isasyncgenfunction(handler.stream_stream):
             guarded["stream_stream"] = _guard_stream(handler.stream_stream, self._observer)
         # Any other stream reads by itself, and calls reject_unreadable.
-        guarded["request_deserializer"] = _reader(
-            handler.request_deserializer, handler_call_details.method
-        )
+        guarded["request_deserializer"] = _reader(handler.request_deserializer, method)
         return handler._replace(**guarded)
 
 

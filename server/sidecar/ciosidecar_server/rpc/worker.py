@@ -2,63 +2,52 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from functools import partial
-from time import perf_counter
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
-from ciosidecar.v1 import event_pb2 as pb
 from grpc import StatusCode
 
-from ..delivery.observer import MessageTrace
+from ..delivery.observer import UNTRACED, MessageTrace
 from ..settings import Settings
-from .decoding import BatchDecoder, Decoded
+from .batch_items import BatchWork, work_on_items
+from .decoding import BatchDecoder
 from .destinations import KnownDestinations
 from .errors import ProtocolError
 from .observer import BatchInfo, Caller, RpcObserver
-from .request_message import Batch, ItemOptions
-from .results_message import EncodedResults, NewResults
-from .turns import LARGE_BYTES, Turns, in_thread
-
-Processed = TypeVar("Processed")
+from .request_message import Batch
+from .results_message import EncodedResults, ResultsWriters
 
 
 class Output(NamedTuple):
     """Where results go, and in which messages."""
 
-    new_results: NewResults
+    writers: ResultsWriters
     write: Callable[[EncodedResults], Awaitable[None]]
     """Sends a response to the caller. Raises an exception if the caller is gone."""
     max_bytes: int | None = None
     """The size of one response; None: no limit."""
     one_response: bool = False
     """Whether the results of a batch are one response. Requests that do not fit are left out."""
+    splits: bool = True
+    """Whether results that do not fit one response have several. Otherwise they fail the call."""
 
 
 class Collected:
     """The response of a unary call."""
 
     def __init__(
-        self, new_results: NewResults, max_bytes: int, *, one_response: bool = True
+        self, writers: ResultsWriters, max_bytes: int, *, one_response: bool = True
     ) -> None:
         """Begin without a response.
 
         Args:
-            new_results: makes an empty message of results.
+            writers: as in `Output`.
             max_bytes: as in `Output`.
             one_response: as in `Output`. Without it, results that do not fit one response fail the call.
         """
         self._response: EncodedResults | None = None
-        self._max_bytes = max_bytes
-        self.output = Output(new_results, self._write, max_bytes, one_response=one_response)
+        self.output = Output(writers, self._write, max_bytes, one_response, splits=False)
 
     async def _write(self, response: EncodedResults) -> None:
-        if self._response is not None:
-            raise ProtocolError(
-                "batch",
-                f"its results have more than {self._max_bytes} bytes (--max-message-bytes): send fewer events a"
-                " batch, or use a stream, which splits results",
-                StatusCode.RESOURCE_EXHAUSTED,
-            )
         self._response = response
 
     @property
@@ -69,20 +58,14 @@ class Collected:
         return self._response
 
 
-class BatchWork(Protocol[Processed]):
-    """The work on one batch. Its items come in their order."""
-
-    def process(self, item: Decoded) -> Processed:
-        """Do the part that needs the processor. It may run in a thread."""
-
-    def accept(self, item: Decoded, processed: Processed, /) -> Any:
-        """Do the rest, in the event loop."""
-
-    async def pause(self) -> None:
-        """Write what is ready: other callers have their turn next."""
-
-    async def end(self) -> None:
-        """Do what waited for the last item to be accepted."""
+def results_too_large(max_bytes: int | None) -> ProtocolError:
+    """Return the error of a call whose results have more than max_bytes."""
+    return ProtocolError(
+        "batch",
+        f"its results have more than {max_bytes} bytes (--max-message-bytes): send fewer events a"
+        " batch, or use a stream, which splits results",
+        StatusCode.RESOURCE_EXHAUSTED,
+    )
 
 
 class Worker(Protocol):
@@ -123,9 +106,12 @@ async def process_batch(
         ProtocolError: the batch has too many items.
     """
     check_size(batch, settings)
-    trace = _begin_trace(batch, observer, caller)
+    trace = _begin_trace(batch, observer, caller) if observer.traces else UNTRACED
     try:
-        await _process_items(batch, known, settings, worker.begin(batch, trace), observer)
+        work = worker.begin(batch, trace)
+        decoder = BatchDecoder(batch, known, settings.max_event_bytes)
+        observer.batch_received(await work_on_items(batch, decoder, work))
+        await work.end()
     except BaseException:
         observer.batch_ended(trace)
         raise
@@ -139,45 +125,6 @@ def _begin_trace(batch: Batch, observer: RpcObserver, caller: Caller) -> Message
     if trace.span is not None:
         trace.traceparents = dict(batch.traceparents())
     return trace
-
-
-async def _process_items(
-    batch: Batch,
-    known: KnownDestinations,
-    settings: Settings,
-    work: BatchWork[Any],
-    observer: RpcObserver,
-) -> None:
-    decode = BatchDecoder(batch, known, settings.max_event_bytes).decode
-    process, accept = work.process, work.accept
-
-    def decode_and_process(position: int, item: ItemOptions, json: bytes) -> tuple[Decoded, Any]:
-        decoded = decode(position, item, json)
-        return decoded, process(decoded)
-
-    turns = Turns()
-    worked_s = 0.0
-    begun_at = perf_counter()
-    for position, (item, json) in enumerate(batch.items()):
-        if perf_counter() > turns.end:
-            worked_s += perf_counter() - begun_at
-            await work.pause()
-            await turns.next()
-            begun_at = perf_counter()
-        if (len(json) or _size_of_other(item)) > LARGE_BYTES:
-            decoded, processed = await in_thread(partial(decode_and_process, position, item, json))
-            accept(decoded, processed)
-        else:
-            decoded = decode(position, item, json)
-            accept(decoded, process(decoded))
-    worked_s += perf_counter() - begun_at
-    observer.batch_received(worked_s)
-    await work.end()
-
-
-def _size_of_other(item: ItemOptions) -> int:
-    """Return the bytes of an item that has no JSON."""
-    return item.ByteSize() if isinstance(item, pb.BatchItem) else 0
 
 
 def check_size(batch: Batch, settings: Settings) -> None:

@@ -1,9 +1,10 @@
 """The admin port: health, metrics, the page, the state and the tap, over HTTP."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp import hdrs, web
 
@@ -77,8 +78,8 @@ class Admin:
     async def _readyz(self, _request: web.Request) -> web.Response:
         reason = self.readiness.reason()
         if reason is None:
-            return web.json_response({"ready": True})
-        return web.json_response({"ready": False, "reason": reason}, status=503)
+            return web.json_response({"ready": True}, dumps=_line)
+        return web.json_response({"ready": False, "reason": reason}, status=503, dumps=_line)
 
     async def _metrics(self, request: web.Request) -> web.Response:
         accept = request.headers.get(hdrs.ACCEPT, "")
@@ -96,6 +97,10 @@ async def _healthz(_request: web.Request) -> web.Response:
     # Answered by the loop that serves the streams: a loop that hangs gives no answer.
     await asyncio.sleep(0)
     return web.json_response({"alive": True})
+
+
+def _line(members: Any) -> str:
+    return json.dumps(members) + "\n"
 
 
 def _static(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .event_sums import EventSums
 from .faults import kind_and_place
 from .observer import Observer
 
@@ -17,12 +18,10 @@ _REPORTS = (
     "batch_ended",
     "batch_received",
     "events_answered",
-    "message_received",
-    "message_sent",
     "call_ended",
     "internal_fault",
     "attempt_ended",
-    "job_settled",
+    "jobs_settled",
     "condition_changed",
     "rate_store_changed",
 )
@@ -43,6 +42,10 @@ class FanOut(Observer):
             )
             if listeners:
                 setattr(self, report, _to_all(listeners))
+        self.traces = self.batch_began != super().batch_began
+        self.event_sums = EventSums(self.events_answered)
+        """The counts of answered events that the observers have not received yet."""
+        self.events_answered = self.event_sums.add  # type: ignore[method-assign]
 
 
 def _to_all(listeners: tuple[Callable[..., None], ...]) -> Callable[..., None]:

@@ -18,10 +18,10 @@ class Histogram:
         self._counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
 
-    def observe(self, value: float) -> None:
-        """Count a value."""
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self.sum += value
+    def observe(self, value: float, number: int = 1) -> None:
+        """Count a value. number: how many times it occurred."""
+        self._counts[bisect_left(self._bounds, value)] += number
+        self.sum += value * number
 
     def buckets(self) -> list[tuple[str, float]]:
         """Return each upper bound, with the number of values up to it."""

@@ -207,6 +207,4 @@ def _log_refused(key: _RefusalKey, number: int) -> None:
     destination_ref, outcome, code = key
     # Every drain hands events back: that is no reason to worry.
     log = _log.info if code == _DRAINING else _log.warning
-    log(
-        "events refused", destination_ref=destination_ref, outcome=outcome, code=code, events=number
-    )
+    log("events failed", destination_ref=destination_ref, outcome=outcome, code=code, events=number)

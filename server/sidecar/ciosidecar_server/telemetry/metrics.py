@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -14,6 +14,7 @@ from ..delivery.job import Job
 from ..delivery.observer import Attempt, WorkspaceLabel, WorkspaceSnapshot
 from ..delivery.outcomes import DeliveryOutcome
 from ..delivery.rate_store import RateStoreSnapshot
+from ..rpc.message_bytes import MessageBytes
 from ..rpc.observer import (
     EventLabels,
     StreamCounts,
@@ -85,6 +86,7 @@ class Metrics(Observer, Collector):
         streams: Callable[[], Iterable[StreamSnapshot]],
         rate_store: Callable[[], RateStoreSnapshot | None] = lambda: None,
         certificate_not_after_s: Callable[[], float | None] = lambda: None,
+        message_bytes: MessageBytes | None = None,
     ) -> None:
         """Begin with zeros.
 
@@ -93,6 +95,7 @@ class Metrics(Observer, Collector):
             streams: returns the open streams. Called for each reading.
             rate_store: returns the state of the rate store, if there is one. Called for each reading.
             certificate_not_after_s: returns when the server's certificate expires, if there is one. Called for each reading.
+            message_bytes: the bytes of messages, counted by the server.
         """
         self._workspaces = workspaces
         self._streams = streams
@@ -112,8 +115,7 @@ class Metrics(Observer, Collector):
         self._closed: Counter[tuple[str, ...]] = Counter()
         self._opened = 0
         self._reconnected = 0
-        self._received_bytes = 0
-        self._sent_bytes = 0
+        self._message_bytes = message_bytes or MessageBytes()
         self._faults = 0
         self._transform = Histogram(SHORT_S)
         self._queue = Histogram(LONG_S)
@@ -162,14 +164,6 @@ class Metrics(Observer, Collector):
         for warning, number in warnings.items():
             self._warnings[(warning.code,)] += number
 
-    def message_received(self, size: int) -> None:
-        """Count the bytes of a message from a caller."""
-        self._received_bytes += size
-
-    def message_sent(self, size: int) -> None:
-        """Count the bytes of a message to a caller."""
-        self._sent_bytes += size
-
     def call_ended(self, method: str, code: str, duration_s: float) -> None:
         """Count a unary call."""
         del duration_s  # a call is as long as its batch takes
@@ -188,12 +182,16 @@ class Metrics(Observer, Collector):
         if attempt.http_status == _THROTTLED:
             self._throttles[(self._names.label(workspace.destination_ref),)] += 1
 
-    def job_settled(
-        self, workspace: WorkspaceLabel, job: Job, outcome: DeliveryOutcome, queue_s: float
+    def jobs_settled(
+        self,
+        workspace: WorkspaceLabel,
+        jobs: Sequence[Job],
+        outcome: DeliveryOutcome,
+        queue_s: float,
     ) -> None:
-        """Count the time that an event waited."""
-        del workspace, job, outcome  # events_answered counts them
-        self._queue.observe(queue_s)
+        """Count the time that events waited."""
+        del workspace, outcome  # events_answered counts them
+        self._queue.observe(queue_s, len(jobs))
 
     def collect(self) -> Iterable[Metric]:
         """Yield all families."""
@@ -207,8 +205,8 @@ class Metrics(Observer, Collector):
         yield counter("streams_opened", {(): self._opened})
         yield counter("streams_closed", self._closed)
         yield counter("stream_reconnects", {(): self._reconnected})
-        yield counter("received_bytes", {(): self._received_bytes})
-        yield counter("sent_bytes", {(): self._sent_bytes})
+        yield counter("received_bytes", {(): self._message_bytes.received})
+        yield counter("sent_bytes", {(): self._message_bytes.sent})
         yield counter("internal_errors", {(): self._faults})
         lines = line_counts()
         yield counter("log_lines_dropped", {(): lines.dropped})

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from ..delivery.rate_store import RateStoreSnapshot
+from ..rpc.message_bytes import MessageBytes
 from ..rpc.observer import StreamSnapshot
 from ..settings import Settings
 from .activity import Activity
@@ -47,16 +48,21 @@ class Telemetry:
         self._drain_timer: asyncio.TimerHandle | None = None
         names = DestinationNames(settings.metrics_destinations)
         self._workspaces = WorkspaceReader(names, lambda: snapshot().workspaces)
-        self.metrics = Metrics(
-            self._workspaces, self._streams, self._rate_store, self._certificate_not_after_s
+        self.message_bytes = MessageBytes()
+        """The bytes of messages, which the server counts."""
+        self._metrics = Metrics(
+            self._workspaces,
+            self._streams,
+            self._rate_store,
+            self._certificate_not_after_s,
+            self.message_bytes,
         )
-        """`metrics.render(accept)` is the body of /metrics."""
-        self.loop_lag = LoopLag(self.metrics.loop_lag.observe)
+        self.loop_lag = LoopLag(self._metrics.loop_lag.observe)
         self.descriptors = Descriptors()
         self._activity = Activity(names)
         self.tap = TapHub()
         """Receives each answered item, while a tap is open."""
-        self.observer = FanOut((self._log, self.metrics, self._activity, *observers))
+        self.observer = FanOut((self._log, self._metrics, self._activity, *observers))
         """Receives the reports of calls, streams and delivery."""
 
     def admin_sources(self) -> AdminSources:
@@ -64,13 +70,18 @@ class Telemetry:
         readiness = Readiness(self.loop_lag)
         state = StateReader(
             self._activity,
+            self.observer.event_sums.hand_on,
             self._workspaces,
             self._streams,
             readiness,
             self.loop_lag,
             self._rate_store,
         )
-        return AdminSources(readiness, self.metrics.render, state, self.tap)
+        return AdminSources(readiness, self._render_metrics, state, self.tap)
+
+    async def _render_metrics(self, accept: str) -> tuple[bytes, str]:
+        self.observer.event_sums.hand_on()
+        return await self._metrics.render(accept)
 
     def _rate_store(self) -> RateStoreSnapshot | None:
         return self._snapshot().rate_store
@@ -107,6 +118,7 @@ class Telemetry:
         self.descriptors.stop()
         if self._drain_timer is not None:
             self._drain_timer.cancel()
+        self.observer.event_sums.stop()
         self._log.summarise()
         if self._drain_began_at is not None:
             log_drain_ended(time.monotonic() - self._drain_began_at, cut=cut)

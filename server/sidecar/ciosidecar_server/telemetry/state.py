@@ -27,6 +27,7 @@ class StateReader:
     def __init__(
         self,
         activity: Activity,
+        complete_activity: Callable[[], None],
         workspaces: WorkspaceReader,
         streams: Callable[[], Sequence[StreamSnapshot]],
         readiness: Readiness,
@@ -34,6 +35,7 @@ class StateReader:
         rate_store: Callable[[], RateStoreSnapshot | None] = lambda: None,
     ) -> None:
         self._activity = activity
+        self._complete_activity = complete_activity
         self._workspaces = workspaces
         self._streams = streams
         self._readiness = readiness
@@ -55,6 +57,7 @@ class StateReader:
 
     def _read(self, uptime_s: float, workspaces: Sums) -> State:
         streams = self._streams()
+        self._complete_activity()
         activity = self._activity
         accepted, failed = activity.throughput.series()
         events_per_s, failed_per_s = activity.throughput.per_s()

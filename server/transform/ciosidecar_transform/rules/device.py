@@ -16,24 +16,38 @@ from .people import known_person
 _BLANK = Raw(b'""')
 
 
-def token(context: RuleContext) -> str | None:
-    """Return the device token, or None."""
-    raw = members(context.event.context.device).get("token", ABSENT)
+def described_device(event: Event) -> dict[str, Raw]:
+    """Return the members of `context.device`. The functions below read them, so that they are decoded once."""
+    return members(event.context.device)
+
+
+def token(context: RuleContext, described: dict[str, Raw]) -> str | None:
+    """Return the device token, or None. described: the members of `context.device`."""
+    raw = described.get("token", ABSENT)
     return nested_id(raw, "context.device.token", context.warnings)
 
 
-def platform(event: Event) -> Platform | None:
-    """Return the platform of the device, or None if it is neither ios nor android. Rule 6.2."""
+def platform(event: Event, described: dict[str, Raw]) -> Platform | None:
+    """Return the platform of the device, or None if it is neither ios nor android. Rule 6.2.
+
+    described: the members of `context.device`.
+    """
     context = event.context
     return (
-        platform_of_name(text_of(members(context.device).get("type", ABSENT)))
+        platform_of_name(text_of(described.get("type", ABSENT)))
         or platform_of_name(text_of(members(context.os).get("name", ABSENT)))
         or platform_of_library(text_of(members(context.library).get("name", ABSENT)))
     )
 
 
 def add_device(
-    context: RuleContext, person: str, token: str, platform: Platform, *, described_by: str = ""
+    context: RuleContext,
+    person: str,
+    token: str,
+    platform: Platform,
+    described: dict[str, Raw],
+    *,
+    described_by: str = "",
 ) -> AddDevice:
     """Return the operation that registers a device. Rule 6.3.
 
@@ -42,21 +56,23 @@ def add_device(
         person: What addresses the person.
         token: The device token.
         platform: The device's platform.
+        described: The members of `context.device`.
         described_by: The property that describes the device and so is no attribute of it.
     """
     event = context.event
+    properties = event.properties
     known = {
         "device_os": members(event.context.os).get("name", ABSENT),
-        "device_model": members(event.context.device).get("model", ABSENT),
+        "device_model": described.get("model", ABSENT),
         "app_version": members(event.context.app).get("version", ABSENT),
         "device_locale": event.context.locale,
     }
     attributes = {name: raw for name, raw in known.items() if raw and raw != _BLANK}
-    if event.properties and event.properties != NULL and first_byte(event.properties) != b"{":
+    if properties and properties != NULL and first_byte(properties) != b"{":
         context.warn(
             WarningCode.WRONG_TYPE, "properties is not an object and was ignored (rule 5.1)"
         )
-    attributes |= members(event.properties)
+    attributes |= members(properties)
     attributes.pop(described_by, None)
     attributes = within_limits(_as_texts(context, attributes), context.warnings)
     return AddDevice(person, token, platform, event_time(context, "track"), attributes)
@@ -86,7 +102,7 @@ def delete_device(context: RuleContext) -> DeleteDevice:
         EventRejected: MISSING_DEVICE_TOKEN, for an event without person or token.
     """
     person = known_person(context)
-    device_token = token(context)
+    device_token = token(context, described_device(context.event))
     if person is None or device_token is None:
         raise EventRejected(
             ErrorCode.MISSING_DEVICE_TOKEN,

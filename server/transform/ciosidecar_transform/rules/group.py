@@ -25,7 +25,7 @@ def operation(context: RuleContext) -> UpdateObject:
     event, destination = context.event, context.destination
     own_traits, object_id = _group(context)
     traits = identity.with_mapped_id(own_traits, event)
-    action, person = _action(event), _person(context)
+    action, person = _action(event, own_traits), _person(context)
     anonymous_id = relationship_attributes = None
     unsent = {"action"}
     if destination.full_relationships:
@@ -58,9 +58,10 @@ def operation(context: RuleContext) -> UpdateObject:
 def _group(context: RuleContext) -> tuple[Attributes, str]:
     """Return the members of `traits` and the id of the group. Rules 8.2, 8.4."""
     event, warnings = context.event, context.warnings
-    if event.traits and event.traits != NULL and first_byte(event.traits) != b"{":
+    traits = event.traits
+    if traits and traits != NULL and first_byte(traits) != b"{":
         context.warn(WarningCode.WRONG_TYPE, "traits is not an object and was ignored (rule 8.4)")
-    own_traits = members(event.traits)
+    own_traits = members(traits)
     object_id = top_level_id(event.group_id, "groupId", warnings)
     if object_id is None:
         object_id = nested_id(own_traits.get("groupId", ABSENT), "traits.groupId", warnings)
@@ -109,13 +110,12 @@ def _relationship_attributes(context: RuleContext, traits: Attributes) -> Attrib
     return within_limits(attributes, context.warnings)
 
 
-def _action(event: Event) -> str:
-    """Return the action on the object. Rule 8.3."""
-    for raw in (event.traits, event.properties):
-        action = text_of(members(raw).get("action", ABSENT))
-        if action:
-            return action if action in _ACTIONS else "identify"
-    return "identify"
+def _action(event: Event, own_traits: Attributes) -> str:
+    """Return the action on the object. Rule 8.3. own_traits: the members of `traits`."""
+    action = text_of(own_traits.get("action", ABSENT)) or text_of(
+        members(event.properties).get("action", ABSENT)
+    )
+    return action if action in _ACTIONS else "identify"
 
 
 def _person(context: RuleContext) -> str | None:

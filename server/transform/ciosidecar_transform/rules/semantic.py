@@ -91,8 +91,8 @@ def _device(context: RuleContext) -> dict[str, Raw]:
     return members(members(context.event.properties).get("device", ABSENT))
 
 
-def _token(context: RuleContext) -> str:
-    token = device.token(context)
+def _token(context: RuleContext, described: dict[str, Raw]) -> str:
+    token = device.token(context, described)
     if token is None:
         raw = _device(context).get("token", ABSENT)
         token = nested_id(raw, "properties.device.token", context.warnings)
@@ -106,17 +106,18 @@ def _token(context: RuleContext) -> str:
 
 def _add_device(context: RuleContext) -> AddDevice:
     person = _person(context)
-    token = _token(context)
+    described = device.described_device(context.event)
+    token = _token(context, described)
     type_in_properties = text_of(_device(context).get("type", ABSENT))
-    platform = device.platform(context.event) or platform_of_name(type_in_properties)
+    platform = device.platform(context.event, described) or platform_of_name(type_in_properties)
     if platform is None:
         raise _missing(context, "a context.device.type of ios or android")
-    return device.add_device(context, person, token, platform, described_by="device")
+    return device.add_device(context, person, token, platform, described, described_by="device")
 
 
 def _delete_device(context: RuleContext) -> DeleteDevice:
     person = _person(context)
-    return DeleteDevice(person, _token(context))
+    return DeleteDevice(person, _token(context, device.described_device(context.event)))
 
 
 def _report_delivery(context: RuleContext) -> ReportDelivery:
@@ -130,7 +131,7 @@ def _report_delivery(context: RuleContext) -> ReportDelivery:
         raise _missing(context, f"a properties.metric of {', '.join(_METRICS)}")
     raw = properties.get("recipient", ABSENT)
     recipient = nested_id(raw, "properties.recipient", warnings)
-    token = device.token(context)
+    token = device.token(context, device.described_device(context.event))
     reason, href, action_name, action_value = (
         text_of(properties.get(name, ABSENT))
         for name in ("reason", "href", "actionName", "actionValue")

@@ -26,11 +26,12 @@ def operation(context: RuleContext) -> Operation:
         return device.delete_device(context)
     person = known_person(context)
     if name in destination.device_events and person is not None:
-        token = device.token(context)
+        described = device.described_device(context.event)
+        token = device.token(context, described)
         if token is not None:
-            platform = device.platform(context.event)
+            platform = device.platform(context.event, described)
             if platform is not None:
-                return device.add_device(context, person, token, platform)
+                return device.add_device(context, person, token, platform, described)
             context.warn(
                 WarningCode.UNKNOWN_PLATFORM,
                 "the device is neither ios nor android: sent as an ordinary event (rule 6.1)",
