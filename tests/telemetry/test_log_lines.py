@@ -2,8 +2,10 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,7 @@ from ciosidecar import v1
 
 from tests.conftest import batch, destination
 from tests.processes import COMMAND, TIMEOUT_S
+from tests.security.watching import wait_until
 
 STREAMS = 1000
 
@@ -93,3 +96,49 @@ def test_the_last_lines_are_written() -> None:
         finally:
             process.kill()
     assert log.count(b'"stream opened"') == log.count(b'"stream closed"') == 1
+
+
+def test_a_line_that_lacks_only_its_end_is_not_lost(tmp_path: Path) -> None:
+    """There is room for a line but not for its newline. The next line brings that; only the second line is counted."""
+    log = tmp_path / "log"
+    command = [*COMMAND, "serve", "--listen", "127.0.0.1:0"]
+    with (
+        log.open("ab") as stderr,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            ready = json.loads(process.stdout.readline())
+            with grpc.insecure_channel(ready["listen"][0]) as channel:
+                stub: v1.SidecarServiceStub = v1.SidecarServiceStub(channel)
+                _stream(stub)
+                wait_until(
+                    lambda: log.read_bytes().endswith(b"}\n") and len(_about_streams(log)) == 2
+                )
+                room = log.stat().st_size + len(_about_streams(log)[0])
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+                _stream(stub)
+                wait_until(lambda: _dropped(ready["admin"]) > 0)
+                assert log.stat().st_size == room
+                unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, unlimited)
+                _stream(stub)
+                wait_until(lambda: b"were dropped" in log.read_bytes())
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(TIMEOUT_S) == 0
+        finally:
+            process.kill()
+    messages = [json.loads(line)["message"] for line in log.read_bytes().splitlines()]
+    (dropped,) = (message for message in messages if "were dropped" in message)
+    assert dropped.startswith("1 log lines")
+    assert messages.count("stream opened") == 3
+    assert messages.count("stream closed") == 2
+
+
+def _about_streams(log: Path) -> list[bytes]:
+    return [line for line in log.read_bytes().splitlines() if b'"stream ' in line]
+
+
+def _dropped(admin: str) -> int:
+    with urllib.request.urlopen(f"http://{admin}/api/state", timeout=TIMEOUT_S) as response:
+        return int(json.load(response)["log_lines_dropped"])

@@ -245,7 +245,9 @@ class ThreadedHandler(logging.Handler):
                     left = left[written:]
                     self._torn = bool(left)
         except OSError:
-            return False  # a closed pipe or a full disk: the server goes on without this line
+            # A closed pipe or a full disk: the server goes on without this line. If only the line's end is missing, the
+            # next line brings it.
+            return left == b"\n"
         return True
 
 
