@@ -6,15 +6,20 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ciosidecar_sandbox.testing import running_sandbox
 
+from tests.admin.observed import deliver, event, get
 from tests.docs.pages import ROOT, Example, examples
 from tests.processes import TIMEOUT_S, run, server
+from tests.security.watching import wait_until
 
 OPERATIONS = "docs/operations.md"
 TROUBLESHOOTING = "docs/troubleshooting.md"
+BEFORE = "before"
+"""The destination_ref of the events that show that the tap is open."""
 SOURCES = "\n".join(
     path.read_text(encoding="utf-8") for path in (ROOT / "server/sidecar").rglob("*.py")
 )
@@ -36,31 +41,51 @@ def test_the_first_five_minutes(tmp_path: Path) -> None:
             text.replace("127.0.0.1:50550", running.addresses[0])
             .replace("127.0.0.1:50549", running.ready_line["admin"])
             .replace("> results.jsonl", f"> {tmp_path}/results.jsonl")
-            for text in (watch.rstrip() + " --limit 1", look)
+            for text in (f"exec {_last_line(watch)} > {tmp_path}/tapped.jsonl", look)
         )
+        tapped_lines = tmp_path / "tapped.jsonl"
         with _bash(watch) as tap:
             try:
+                # A tap sees what comes after it was opened, so it must see an event of another workspace first.
+                while not (tapped_lines.exists() and tapped_lines.read_text()):
+                    assert tap.poll() is None
+                    deliver(running, [event()], ref=BEFORE)
+                before = _refused_requests(get(running, "/metrics")[1].decode())
                 looking = _bash(look)
                 shown, errors = looking.communicate(timeout=TIMEOUT_S)
-                # A tap sees what comes after it was opened.
-                while tap.poll() is None:
-                    shown, errors = (looking := _bash(look)).communicate(timeout=TIMEOUT_S)
-                assert tap.stdout is not None
-                tapped = json.loads(tap.stdout.readline())
+                wait_until(lambda: _of_the_page(tapped_lines) != [])
             finally:
                 tap.kill()
+        tapped = _of_the_page(tapped_lines)[0]
         running.process.terminate()
         _, log = running.end()
     assert looking.returncode == 0, errors
     assert (tapped["code"], tapped["http_status"]) == ("CREDENTIALS_REFUSED", 401)
     assert shown.startswith('{"ready": true}')
     assert '"state":"credentials_refused"' in shown.replace(" ", "")
-    assert re.search(r"ciosidecar_requests_total\{.*http_status=\"401\"\} [1-9]", shown)
-    assert re.search(r"ciosidecar_workspaces\{.*credentials_refused\"\} 1", shown)
+    assert _refused_requests(shown) > before
+    assert re.search(r"ciosidecar_workspaces\{.*\"none\".*credentials_refused\"\} 1", shown)
     assert "CREDENTIALS_REFUSED" in errors
     page = (ROOT / OPERATIONS).read_text(encoding="utf-8")
-    (refused,) = (json.loads(line) for line in log.splitlines() if "credentials refused" in line)
+    lines = (json.loads(line) for line in log.splitlines() if "credentials refused" in line)
+    (refused,) = (line for line in lines if line["destination_ref"] != BEFORE)
     assert f"`{refused['message']}`" in page
+
+
+def _last_line(code: str) -> str:
+    return code.splitlines()[-1]
+
+
+def _refused_requests(metrics: str) -> float:
+    """Return how many requests metrics count, of every kind, that Customer.io answered with 401."""
+    line = r"ciosidecar_requests_total\{.*http_status=\"401\".*\} ([0-9.]+)"
+    return sum(map(float, re.findall(line, metrics)))
+
+
+def _of_the_page(tapped: Path) -> list[dict[str, Any]]:
+    """Return the whole lines that a tap wrote about the page's own events."""
+    *whole, _ = tapped.read_text(encoding="utf-8").split("\n")
+    return [line for line in map(json.loads, whole) if line["destination_ref"] != BEFORE]
 
 
 @pytest.mark.serial
