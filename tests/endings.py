@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
-INTERRUPTED = 130
-"""The exit code after Ctrl-C or SIGTERM, as shells have it."""
+from .early_interrupt import INTERRUPTED, interrupt_on_ctrl_c
+
 _GRACE_S = 30
 
 
@@ -20,6 +20,7 @@ def exit_with(main: Callable[[], int | bool]) -> NoReturn:
     Ctrl-C and SIGTERM raise KeyboardInterrupt in it. If the reader of stdout is gone (`| head -1`), the exit code is 1,
     without a traceback.
     """
+    interrupt_on_ctrl_c()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = int(main())

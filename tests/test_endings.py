@@ -30,6 +30,11 @@ def main():
     return 0
 exit_with(main)
 """
+_NEVER_IMPORTED = """
+import time
+print("importing", flush=True)
+time.sleep(600)
+"""
 
 
 @contextmanager
@@ -46,6 +51,38 @@ def _started(
             yield process
         finally:
             process.kill()
+
+
+@pytest.mark.parametrize(
+    ("module", "imported"),
+    [
+        ("bench", "grpc"),
+        ("bench.compare", "grpc"),
+        ("bench.guard", "grpc"),
+        ("chaos", "grpc"),
+        ("chaos.breaks", "grpc"),
+        ("fuzz", "grpc"),
+        ("native.compare", "msgspec"),
+        ("properties", "pytest"),
+        ("resources", "grpc"),
+        ("soak", "grpc"),
+        ("soak.delivery", "grpc"),
+        ("soak.steady", "grpc"),
+    ],
+)
+def test_ctrl_c_ends_a_long_form_that_still_imports(
+    module: str, imported: str, tmp_path: Path
+) -> None:
+    """A package that never finishes its import stands in for one that takes a second. There is no traceback."""
+    tmp_path.joinpath(f"{imported}.py").write_text(_NEVER_IMPORTED)
+    with _started(
+        "-m", f"tests.{module}", env=os.environ | {"PYTHONPATH": str(tmp_path)}
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.communicate(timeout=_WITHIN_S) == ("", "")
+    assert process.returncode == 130
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

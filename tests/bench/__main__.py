@@ -14,6 +14,11 @@ the events a message, as text. Beside it stand server_cpu_us_lowest and events_p
 name, and `machine` says where and when.
 """
 
+from tests.early_interrupt import end_on_ctrl_c
+
+if __name__ == "__main__":
+    end_on_ctrl_c()  # before the imports, which take seconds
+
 import argparse
 import json
 import sys

@@ -9,6 +9,11 @@ spread is that of the pairs of runs: a ratio that is within the spread of 1 says
 end, after Ctrl-C too.
 """
 
+from tests.early_interrupt import end_on_ctrl_c
+
+if __name__ == "__main__":
+    end_on_ctrl_c()  # before the imports, which take seconds
+
 import argparse
 import json
 import statistics

@@ -9,6 +9,11 @@ the lowest of many short rounds counts, of the echo and of the server in turns. 
 rounds are added, up to a limit.
 """
 
+from tests.early_interrupt import end_on_ctrl_c
+
+if __name__ == "__main__":
+    end_on_ctrl_c()  # before the imports, which take seconds
+
 import json
 import sys
 from collections.abc import Sequence

@@ -7,6 +7,11 @@ the minutes, within two more. The exit code is 1 if a promise was broken, 2 for 
 the machine was too busy for a judgement.
 """
 
+from tests.early_interrupt import end_on_ctrl_c
+
+if __name__ == "__main__":
+    end_on_ctrl_c()  # before the imports, which take seconds
+
 import argparse
 import secrets
 import shlex

@@ -6,6 +6,11 @@ Each break changes a copy of the server's package, in a directory of its own: th
 import the copy. The checkout stays as it is.
 """
 
+from tests.early_interrupt import end_on_ctrl_c
+
+if __name__ == "__main__":
+    end_on_ctrl_c()  # before the imports, which take seconds
+
 import os
 import shutil
 import tempfile

@@ -9,6 +9,11 @@ What is under way at the end of its share is not cut: a property, a round of the
 a minute more.
 """
 
+from tests.early_interrupt import end_on_ctrl_c
+
+if __name__ == "__main__":
+    end_on_ctrl_c()  # before the imports, which take seconds
+
 import re
 import subprocess
 import sys

@@ -6,7 +6,11 @@ The targets that are named share the cases equally; without a name, all. Exits w
 difference, and prints its input.
 """
 
-import sys
+from tests.early_interrupt import end_on_ctrl_c
+
+if __name__ == "__main__":
+    end_on_ctrl_c()  # before the imports, which take seconds
+
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
@@ -17,6 +21,7 @@ from typing import Any
 from ciosidecar_transform import native
 
 from tests.arguments import parser_of, positive_int, require_known
+from tests.endings import exit_with
 
 from .events import some_event
 from .implementations import behaviour, compiled, in_python
@@ -86,7 +91,7 @@ def main() -> int:
     targets = options.targets or TARGETS
     cases = max(1, options.cases // len(targets))
     sizes = list(_portions(cases))
-    with ProcessPoolExecutor(options.jobs) as pool:
+    with ProcessPoolExecutor(options.jobs, initializer=end_on_ctrl_c) as pool:
         for target in targets:
             began = perf_counter()
             found = pool.map(
@@ -108,4 +113,4 @@ def _portions(cases: int) -> Iterator[int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -7,6 +7,11 @@ over, no further property is begun. One that is under way goes on; one that fail
 example.
 """
 
+from tests.early_interrupt import end_on_ctrl_c
+
+if __name__ == "__main__":
+    end_on_ctrl_c()  # before the imports, which take seconds
+
 import os
 import random
 import re

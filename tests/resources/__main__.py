@@ -6,6 +6,11 @@ With the names of scenarios, only those run, and the growth of CPU time is not m
 its time has a row that says so, and the exit code is 1.
 """
 
+from tests.early_interrupt import end_on_ctrl_c
+
+if __name__ == "__main__":
+    end_on_ctrl_c()  # before the imports, which take seconds
+
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any

@@ -10,6 +10,11 @@ nothing in the run explains.
 Ctrl-C ends the run in order, without a verdict. The exit code is 1 if anything was wrong.
 """
 
+from tests.early_interrupt import end_on_ctrl_c
+
+if __name__ == "__main__":
+    end_on_ctrl_c()  # before the imports, which take seconds
+
 import asyncio
 import json
 import os

@@ -9,6 +9,11 @@ nothing is there twice, whatever was sent twice; and what arrived twice did so b
 the same event id. The checker of chaos (tests/chaos/checker.py) judges the arrivals.
 """
 
+from tests.early_interrupt import end_on_ctrl_c
+
+if __name__ == "__main__":
+    end_on_ctrl_c()  # before the imports, which take seconds
+
 import argparse
 import json
 import random

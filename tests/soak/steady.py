@@ -1,5 +1,10 @@
 """One long life of a server under steady load, watched: nothing it holds may grow."""
 
+from tests.early_interrupt import end_on_ctrl_c
+
+if __name__ == "__main__":
+    end_on_ctrl_c()  # before the imports, which take seconds
+
 import argparse
 import asyncio
 import os
