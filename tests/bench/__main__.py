@@ -10,8 +10,8 @@ as the compiled package, says so and is left out.
 
 JSON: `service.SERVER.CALL.SIZE.server_cpu_us` is the median in µs an event. SERVER is echo, compiled or python. CALL is
 stream, unary (both Track API v1), stream_v2, unary_v2, delivery_v1 or delivery_v2; the echo has the first two. SIZE is
-the events a message, as text. Beside it stand server_cpu_us_lowest and events_per_s. Each other part has a key of its
-name, and `machine` says where and when.
+the events a message, as text. Beside it stand server_cpu_us_lowest, server_cpu_us_by_round and events_per_s. Each other
+part has a key of its name, and `machine` says where and when.
 """
 
 from tests.early_interrupt import end_on_ctrl_c
@@ -63,10 +63,10 @@ def _read_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
     )
     add(
         "--memory-events",
-        type=positive_int,
+        type=_memory_events,
         default=memory.EVENTS,
         metavar="N",
-        help="events of the part memory, for each implementation: %(default)s",
+        help=f"events of the part memory, for each implementation, in rounds of {memory.ROUND}: %(default)s",
     )
     add(
         "--json",
@@ -98,6 +98,15 @@ def _read_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
         except markdown.NoMarkersError as fault:
             parser.error(str(fault))
     return chosen
+
+
+def _memory_events(text: str) -> int:
+    number = positive_int(text)
+    if number < memory.LEAST_EVENTS:
+        raise argparse.ArgumentTypeError(
+            f"must be at least {memory.LEAST_EVENTS}: the memory after a tenth of them is that of a warm server then"
+        )
+    return number
 
 
 def _unusual(settings: Settings, part: str) -> str:

@@ -12,22 +12,21 @@ from .tables import Table, counted
 EVENTS = 1_000_000
 """Events of one implementation unless told otherwise. Both take less than two minutes."""
 GROWS_WITHIN = 0.05
-_ROUND = 10_000
+ROUND = 10_000
+LEAST_EVENTS = 10 * ROUND
 
 
 async def measure(count: int = EVENTS) -> dict[str, Any]:
     """Measure memory in MB of each installed implementation, after a tenth of the events and after all."""
-    rounds = max(10, count // _ROUND)
-    found: dict[str, Any] = {"events": rounds * _ROUND}
-    mix = [event for _, event in events(_ROUND)]
+    rounds = count // ROUND
+    found: dict[str, Any] = {"events": rounds * ROUND}
+    mix = [event for _, event in events(ROUND)]
     for name in installed():
         with ServerProcess(*SERVE, environment=ENVIRONMENTS[name]) as server:
             before = server.memory_bytes()
             for number in range(rounds):
                 if number % max(1, rounds // 10) == 0:
-                    log(
-                        f"memory: {LABELS[name]}, {number * _ROUND:,} of {rounds * _ROUND:,} events"
-                    )
+                    log(f"memory: {LABELS[name]}, {number * ROUND:,} of {rounds * ROUND:,} events")
                 await load.stream(server, fresh(mix, number), 100, 1)
                 if number + 1 == rounds // 10:
                     tenth = server.memory_bytes()

@@ -79,14 +79,14 @@ async def measure(rounds: int = ROUNDS, sizes: Sequence[int] = SIZES) -> dict[st
         found[server][call][str(size)] = {
             "server_cpu_us": statistics.median(cpu_us),
             "server_cpu_us_lowest": min(cpu_us),
-            "rounds": len(figures),
+            "server_cpu_us_by_round": cpu_us,
             "events_per_s": statistics.median(one.events_per_s for one in figures),
         }
     return {server: dict(calls) for server, calls in found.items()}
 
 
 def _start(stack: ExitStack, implementations: Sequence[str]) -> list[Case]:
-    """Start all servers, and return the cases in the order of their turns."""
+    """Start all servers, and return the cases in the order of their turns: those of a call follow one another."""
     null = stack.enter_context(delivery.NullCustomerio())
     echo = stack.enter_context(ServerProcess(*ECHO))
     cases = [
@@ -95,7 +95,7 @@ def _start(stack: ExitStack, implementations: Sequence[str]) -> list[Case]:
     ]
     for name in implementations:
         cases += sidecar_cases(stack, null, name)
-    return cases
+    return sorted(cases, key=lambda case: CALLS.index(case.call))
 
 
 def sidecar_cases(
@@ -169,10 +169,17 @@ def tables(found: dict[str, Any]) -> list[Table]:
                 rows,
             )
         )
-    rounds = found["python"]["stream"][sizes[0]]["rounds"]
-    note = f"Medians of {rounds} rounds in which all cases take turns."
+    rounds = len(found["python"]["stream"][sizes[0]]["server_cpu_us_by_round"])
+    note = f"{rounds} rounds in which all cases take turns. Times are their medians. A ratio is the median of the rounds' ratios."
     shown.append(_ratios(found, sidecars, sizes, note))
     return shown
+
+
+def median_ratio(figures: dict[str, Any], base: dict[str, Any]) -> float:
+    """Return the median of the rounds' ratios: a machine that changes its speed changes both parts of a ratio."""
+    ours: list[float] = figures["server_cpu_us_by_round"]
+    others: list[float] = base["server_cpu_us_by_round"]
+    return statistics.median(one / other for one, other in zip(ours, others, strict=True))
 
 
 def _columns(
@@ -194,7 +201,7 @@ def _cell(figures: dict[str, float]) -> str:
 def _ratios(
     found: dict[str, Any], sidecars: Sequence[str], sizes: Sequence[str], note: str
 ) -> Table:
-    """Return the ratios of medians that matter: to pure Python, to the echo, of unary to stream, of v2 to v1."""
+    """Return the ratios that matter: to pure Python, to the echo, of unary to stream, of v2 to v1."""
     pairs: list[tuple[str, tuple[str, str], tuple[str, str]]] = []
     if "compiled" in sidecars:
         for call in CALLS:
@@ -212,8 +219,7 @@ def _ratios(
     for label, (server, call), (base, base_call) in pairs:
         rows.append([label])
         for size in sizes:
-            ratio = found[server][call][size]["server_cpu_us"]
-            ratio /= found[base][base_call][size]["server_cpu_us"]
+            ratio = median_ratio(found[server][call][size], found[base][base_call][size])
             rows[-1].append(f"{ratio:.2f}")
     return Table(
         "ratios of server CPU, by events a message",

@@ -61,6 +61,8 @@ def test_help_teaches() -> None:
     [
         (("--only", "nothing"), "invalid choice: 'nothing'"),
         (("--only", "memory", "--svg", "x.svg"), "add --only service"),
+        (("--memory-events", "99999"), "must be at least 100000"),
+        (("--memory-events", "0"), "0 is not a whole number from 1 on"),
         (("--rounds", "0"), "0 is not a whole number from 1 on"),
         (("--json", "/no/such/directory/x.json"), "there is no directory /no/such/directory"),
         (("--only", "service", "--markdown", "README.md"), "<!-- bench:service -->"),

@@ -23,6 +23,7 @@ def figures(*servers: str) -> dict[str, Any]:
         size: {
             "server_cpu_us": cpu_us,
             "server_cpu_us_lowest": cpu_us,
+            "server_cpu_us_by_round": [cpu_us],
             "events_per_s": 1e6 / cpu_us,
         }
         for size, cpu_us in (("1", 130.5), ("10", 31.0), ("100", 13.25), ("1000", 12.0))
@@ -106,6 +107,15 @@ def test_the_committed_picture_shows_the_committed_table() -> None:
     ]
     assert len(values) >= 2 * 2 * len(service.SIZES)
     assert [value for value in values if f"| {value} (" not in section] == []
+
+
+def test_a_ratio_is_the_median_of_the_rounds_ratios() -> None:
+    """A machine that is twice as fast in some rounds does not change it: 0.5, 0.5 and 0.6, not 10 to 30."""
+    one = {"server_cpu_us_by_round": [10.0, 5.0, 36.0]}
+    base = {"server_cpu_us_by_round": [20.0, 10.0, 60.0]}
+    assert service.median_ratio(one, base) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="shorter"):
+        service.median_ratio(one, {"server_cpu_us_by_round": [1.0]})
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0, 2.0])
