@@ -5,14 +5,14 @@ import sys
 from importlib.util import find_spec
 
 from cyclopts import App, Parameter
-from rich.console import Console
 
+from . import usage_errors
 from .completion import add_completion
 from .examples import examples
 from .outcome import drop_output, give_up
 from .output import CannotWrite, OutputConsole, printing
 from .settings_report import shown_default
-from .settings_sources import PREFIX, SOURCES, Environment
+from .settings_sources import SOURCES, SOURCES_OF_ALL
 from .version import version_line
 
 if find_spec("ciosidecar_sandbox") is None:
@@ -21,21 +21,26 @@ else:
     from .sandbox import sandbox_app
 
 
-class _Ciosidecar(App):
-    def version_print(self, console: Console | None = None) -> None:  # noqa: ARG002 - as App has it
-        """Print the version in one line, which a console would wrap at its width."""
-        sys.stdout.write(f"{version_line()}\n")
-
-
-app = _Ciosidecar(
+app = App(
     name="ciosidecar",
     help="Turn RudderStack events into Customer.io requests, and deliver them.",
-    version=version_line,
+    version_flags=(),
     console=OutputConsole(),
-    config=Environment(PREFIX, command=False),
+    error_console=usage_errors.stderr,
+    error_formatter=usage_errors.usage_error,
+    config=SOURCES_OF_ALL,
     # No --empty-listen beside --listen: an empty list is of no use for any option.
     default_parameter=Parameter(negative_iterable=(), show_default=shown_default),
 )
+
+
+@app.command(name="--version")
+def version() -> None:
+    """Print the version, and which implementation is used."""
+    # In one line, which the console would wrap at its width.
+    sys.stdout.write(f"{version_line()}\n")
+
+
 # By path: a command is imported when it is used. The parent of several workers must not import gRPC.
 app.command(
     f"{__package__}.serve:serve",

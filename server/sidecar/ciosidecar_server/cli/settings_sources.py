@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import cyclopts.config
 from cyclopts import App, CycloptsError, Token
@@ -69,7 +69,8 @@ class SettingsSources:
     def chain(self, root: App) -> tuple[_Config, ...]:
         """Return the sources as cyclopts asks them, the first one first. root: the command line."""
         self._root = root
-        return Environment(PREFIX, command=False), self._read_file, self._remember
+        environment, whole = SOURCES_OF_ALL
+        return environment, self._read_file, whole, self._remember
 
     def of(self, name: str) -> Source:
         """Return where a setting comes from. name: of the field of Settings."""
@@ -104,19 +105,8 @@ class SettingsSources:
             setting(app, commands, arguments)
 
     def _remember(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-        """Remember where each value comes from.
-
-        Raises:
-            CycloptsError: A value of a whole number is none: cyclopts would round 1.5.
-        """
+        """Remember where each value comes from."""
         del app, commands
-        for argument in arguments:
-            if argument.hint is int and any(not _is_whole(token) for token in argument.tokens):
-                source = _source(argument.tokens[0])
-                place = f" ({argument.tokens[0].source})" if source.kind == "file" else ""
-                raise CycloptsError(
-                    msg=f"{source.kind} {source.name} must be a whole number{place}"
-                )
         self._sources = {
             _field(argument): _source(argument.tokens[0])
             for argument in arguments
@@ -220,6 +210,27 @@ def _field(argument: Argument) -> str:
 
 def _upper(flag: str) -> str:
     return flag.removeprefix("--").replace("-", "_").upper() if flag.startswith("--") else ""
+
+
+def _require_whole_numbers(
+    app: App, commands: tuple[str, ...], arguments: ArgumentCollection
+) -> None:
+    """Refuse a value that should be a whole number and is none: cyclopts would round 1.5.
+
+    Raises:
+        CycloptsError: There is such a value.
+    """
+    del app, commands
+    for argument in arguments:
+        is_integer = argument.hint is int or int in get_args(argument.hint)
+        if is_integer and any(not _is_whole(token) for token in argument.tokens):
+            source = _source(argument.tokens[0])
+            place = f" ({argument.tokens[0].source})" if source.kind == "file" else ""
+            raise CycloptsError(msg=f"{source.kind} {source.name} must be a whole number{place}")
+
+
+SOURCES_OF_ALL: tuple[_Config, ...] = (Environment(PREFIX, command=False), _require_whole_numbers)
+"""What every command gets its options from, as cyclopts asks it."""
 
 
 def _is_whole(token: Token) -> bool:
