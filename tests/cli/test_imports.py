@@ -38,3 +38,16 @@ def test_a_server_without_tls_does_not_import_what_reads_certificates() -> None:
     modules = imported("import ciosidecar_server.app")
     assert modules.issuperset(SERVER)
     assert modules.isdisjoint(READS_CERTIFICATES)
+
+
+@pytest.mark.parametrize("variable", ["LISTEN", "SANDBOX_LISTEN"])
+def test_serve_does_not_import_the_other_commands(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that is no setting of `serve` would be looked up among theirs; those two are known without."""
+    monkeypatch.setenv(f"CIOSIDECAR_{variable}", "127.0.0.1:0")
+    modules = of_command("serve", "--check", "--listen", "127.0.0.1:0")
+    others = ("deliver", "backfill", "top", "tap", "health")
+    assert "ciosidecar_server.cli.serve" in modules
+    assert modules.isdisjoint(f"ciosidecar_server.cli.{name}" for name in others)
+    assert "multiprocessing" not in modules

@@ -126,20 +126,22 @@ def variables(argument: Argument) -> list[str]:
 
 
 def _unknown_variables(root: App, environment: Iterable[str]) -> list[str]:
-    known = {
-        variable
-        for name in root
-        if not name.startswith("-") and name != "sandbox"
-        for argument in root[name].assemble_argument_collection()
-        for variable in variables(argument)
-    }
-    return [
-        f"{name} is in the environment, and is no setting{_hint(name, sorted(known | _OTHER_NAMES), PREFIX)}"
-        for name in sorted(environment)
+    unknown = {
+        name
+        for name in environment
         if name.startswith(PREFIX)
-        and name not in known
         and not _OTHERS.fullmatch(name)
         and not _KUBERNETES.fullmatch(name)
+    }
+    known: set[str] = set()
+    # `serve` comes first, and has most of them: the other commands take a tenth of a second to import.
+    for name in root:
+        if unknown and not name.startswith("-") and name != "sandbox":
+            known.update(*map(variables, root[name].assemble_argument_collection()))
+            unknown -= known
+    return [
+        f"{name} is in the environment, and is no setting{_hint(name, sorted(known | _OTHER_NAMES), PREFIX)}"
+        for name in sorted(unknown)
     ]
 
 
