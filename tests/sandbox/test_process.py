@@ -3,6 +3,7 @@
 import signal
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -70,23 +71,47 @@ def test_a_taken_port_is_a_sentence() -> None:
         ("--listen", "example.com:80"),
         ("--listen", "nonsense"),
         ("--listen", "127.0.0.1:99999"),
-        ("--listen", "192.0.2.1:0", "--insecure"),
         ("--fault", "nope=1"),
         ("--fault", "429=2"),
         ("--retry-after-s", "-1"),
         ("--keep", "0"),
         ("--site-id", "a"),
         ("--tls-cert", "a.pem"),
-        ("--tls-cert", "/no/such", "--tls-key", "/no/such"),
+        ("--region", "apac"),
     ],
     ids=" ".join,
 )
 def test_what_cannot_be_is_a_sentence(arguments: tuple[str, ...]) -> None:
-    """Exit code 1, nothing on stdout, no traceback."""
+    """Exit code 2, nothing on stdout, no traceback."""
+    failed = run("sandbox", *arguments)
+    assert (failed.returncode, failed.stdout) == (2, b"")
+    assert failed.stderr.startswith(b"ciosidecar: ")
+    assert b"Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--listen", "192.0.2.1:0", "--insecure"),
+        ("--tls-cert", "/no/such", "--tls-key", "/no/such"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_used_here_is_a_sentence(arguments: tuple[str, ...]) -> None:
+    """Exit code 1: another machine may have the address or the file."""
     failed = run("sandbox", *arguments)
     assert (failed.returncode, failed.stdout) == (1, b"")
     assert failed.stderr.startswith(b"ciosidecar: ")
     assert b"Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize(("region", "code"), [("eu", 0), ("us", 1)])
+def test_the_region_is_that_of_the_destination_or_not(region: str, code: int) -> None:
+    """`check --probe` asks the sandbox about the example, which is in the EU."""
+    config = Path(__file__).parents[2] / "examples/destination.json"
+    with sandbox_process("--region", region) as process:
+        probed = run("check", "--config", str(config), "--probe", "--customerio-url", process.url)
+    assert probed.returncode == code
 
 
 def test_only_loopback_without_insecure() -> None:

@@ -45,14 +45,18 @@ class _NoAnswer(Exception):
 class TrackApi:
     """ASGI application for every path under /api/ and /unsubscribe/."""
 
-    def __init__(self, workspace: Workspace, faults: Faults, credentials: str | None) -> None:
+    def __init__(
+        self, workspace: Workspace, faults: Faults, credentials: str | None, region: str
+    ) -> None:
         """Create the application.
 
         Args:
             workspace: The workspace that calls change.
             faults: The faults to inject.
             credentials: "site_id:api_key" to require; None to accept any credentials.
+            region: The workspace's region: us or eu.
         """
+        self._region = region
         self._workspace = workspace
         self._faults = faults
         self._expected = (
@@ -115,7 +119,11 @@ class TrackApi:
         if request.method != "GET":
             return request.refuse_method("GET")
         self._check_credentials(scope)
-        return request.finish(_region(scope), "region")
+        return request.finish(self._region_of(scope), "region")
+
+    def _region_of(self, scope: Scope) -> Answer:
+        told = {"url": _own_url(scope), "region": self._region, "environment_id": 1}
+        return Answer(200, encode(told))
 
     async def _answer_call(
         self, request: Request, endpoint: Endpoint, scope: Scope, receive: Receive
@@ -229,7 +237,3 @@ def _redirect(scope: Scope, status: int) -> Answer:
     location = _own_url(scope).encode("latin-1") + scope["raw_path"] + query
     body = encode({"errors": [{"detail": "wrong datacenter", "status": str(status)}]})
     return Answer(status, body, ((b"location", location),))
-
-
-def _region(scope: Scope) -> Answer:
-    return Answer(200, encode({"url": _own_url(scope), "region": "us", "environment_id": 1}))

@@ -22,7 +22,7 @@ from .connection import ResettableProtocol
 from .faults import BadFaults, Faults
 from .http import Receive, Scope, Send, send_answer
 from .page import page_routes
-from .settings import CannotStart, SandboxSettings
+from .settings import CannotStart, SandboxSettings, UnusableSettings
 from .workspace import Workspace
 
 STOP_WITHIN_S = 2
@@ -35,16 +35,16 @@ class Sandbox:
         """Create a sandbox.
 
         Raises:
-            CannotStart: The settings contradict each other or cannot be read.
+            UnusableSettings: The settings contradict each other or cannot be read.
         """
         if settings.keep < 1:
-            raise CannotStart("--keep must be at least 1")
+            raise UnusableSettings("--keep must be at least 1")
         if settings.arrivals_bytes < 1:
-            raise CannotStart("--arrivals-bytes must be at least 1")
+            raise UnusableSettings("--arrivals-bytes must be at least 1")
         if (settings.site_id is None) != (settings.api_key is None):
-            raise CannotStart("--site-id and --api-key must be given together")
+            raise UnusableSettings("--site-id and --api-key must be given together")
         if (settings.tls_cert is None) != (settings.tls_key is None):
-            raise CannotStart("--tls-cert and --tls-key must be given together")
+            raise UnusableSettings("--tls-cert and --tls-key must be given together")
         self.settings = settings
         self._callers = Callers(_host_and_port(settings.listen)[0], settings.allow_host)
         self.workspace = Workspace(
@@ -53,9 +53,9 @@ class Sandbox:
         try:
             self.faults = Faults(settings.fault, settings.seed, settings.retry_after_s)
         except BadFaults as problem:
-            raise CannotStart(f"--fault: {problem}") from None
+            raise UnusableSettings(f"--fault: {problem}") from None
         credentials = None if settings.site_id is None else f"{settings.site_id}:{settings.api_key}"
-        self.api = TrackApi(self.workspace, self.faults, credentials)
+        self.api = TrackApi(self.workspace, self.faults, credentials, settings.region)
         at_root = page_routes(self.workspace, self.faults, self.api.stopping)
         self._others = Starlette(
             routes=[*AdminApi(self.workspace, self.faults).routes(), *at_root],
@@ -90,13 +90,14 @@ def bind(settings: SandboxSettings) -> socket.socket:
     """Return a socket that listens on the address of the settings.
 
     Raises:
-        CannotStart: The address cannot be read, is not loopback, or is taken.
+        UnusableSettings: The address cannot be read, or is not loopback.
+        CannotStart: The address is taken, or is none of this machine.
     """
     host, port = _host_and_port(settings.listen)
     if not host or not port.isdecimal() or int(port) > 65_535:
-        raise CannotStart(f"--listen is host:port, not {settings.listen!r}")
+        raise UnusableSettings(f"--listen is host:port, not {settings.listen!r}")
     if not settings.insecure and not _is_loopback(host):
-        raise CannotStart(
+        raise UnusableSettings(
             f"{host} is not loopback, and every program that reaches the sandbox can read and change"
             " everything in it; add --insecure to allow this"
         )

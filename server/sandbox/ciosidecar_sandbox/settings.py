@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 DEFAULT_LISTEN = "127.0.0.1:8089"
 
 
 class CannotStart(Exception):
     """The sandbox cannot start with its settings. The text says why and what to do."""
+
+
+class UnusableSettings(CannotStart):
+    """A setting has a value that no sandbox can have, or contradicts another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +27,9 @@ class SandboxSettings:
 
     api_key: str | None = field(default=None, repr=False)
     """Track API key to require, together with --site-id."""
+
+    region: Literal["us", "eu"] = "us"
+    """Region of the workspace, which `ciosidecar check --probe` asks for."""
 
     keep: int = 100_000
     """Number of people, of objects, of events and of log rows to keep. The oldest are removed."""

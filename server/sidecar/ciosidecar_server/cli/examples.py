@@ -43,6 +43,7 @@ ciosidecar tap --admin 127.0.0.1:50549 --destination shop
     "sandbox": """
 ciosidecar sandbox
 ciosidecar sandbox --listen 127.0.0.1:0 --fault 503=0.05,slow=0.01:2s
+ciosidecar sandbox --region eu    # for destinations with datacenter EU
 """,
     "completion": """
 source <(ciosidecar completion bash)

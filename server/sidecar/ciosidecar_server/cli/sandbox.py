@@ -5,12 +5,12 @@ import os
 from typing import Annotated
 
 import cyclopts.config
-from ciosidecar_sandbox.settings import CannotStart, SandboxSettings
+from ciosidecar_sandbox.settings import CannotStart, SandboxSettings, UnusableSettings
 from cyclopts import App, Parameter
 
 from .. import __version__
 from .examples import examples
-from .outcome import Failed, run
+from .outcome import EXIT_USAGE, Failed, run
 from .output import print_ready
 
 sandbox_app = App(
@@ -42,6 +42,8 @@ async def _sandbox(settings: SandboxSettings) -> None:
     logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         await server.run(settings, _print_ready)
+    except UnusableSettings as problem:
+        raise Failed(str(problem), EXIT_USAGE) from None
     except CannotStart as problem:
         raise Failed(str(problem)) from None
 
