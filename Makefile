@@ -171,7 +171,8 @@ bench: $(VENV)/dev node-modules ## Measure, on this machine, beside an echo of t
 	$(BIN)/python -m tests.bench $(addprefix --only ,$(ONLY))
 
 bench-compare: $(VENV)/dev ## Compare server CPU with that of another revision, which it sets up beside: BASE=main
-	$(BIN)/python -m tests.bench.compare $(if $(BASE),"$(BASE)")
+	@test -n "$(BASE)" || { echo "make bench-compare BASE=REVISION, such as BASE=main"; exit 2; }
+	$(BIN)/python -m tests.bench.compare "$(BASE)"
 
 soak: $(VENV)/dev ## Callers and servers that come and go, and 100,000 events to a Customer.io that fails
 	$(BIN)/python -m tests.soak.delivery

@@ -21,6 +21,7 @@ if __name__ == "__main__":
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -88,8 +89,8 @@ def _read_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
         parser.error("--svg draws the part service: add --only service")
     # Said before the measurements, which take minutes.
     for file in filter(None, (chosen.json, chosen.svg)):
-        if not file.parent.is_dir():
-            parser.error(f"there is no directory {file.parent}")
+        if problem := _why_not_written(file):
+            parser.error(f"cannot write {file}: {problem}")
     if chosen.markdown:
         try:
             markdown.require_markers(chosen.markdown, chosen.only)
@@ -98,6 +99,19 @@ def _read_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
         except markdown.NoMarkersError as fault:
             parser.error(str(fault))
     return chosen
+
+
+def _why_not_written(file: Path) -> str:
+    """Return why a file cannot be written, or nothing if it can. - is stdout."""
+    if file == Path("-"):
+        return ""
+    if not file.parent.is_dir():
+        return f"there is no directory {file.parent}"
+    if file.is_dir():
+        return "it is a directory"
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        return "permission denied"
+    return ""
 
 
 def _memory_events(text: str) -> int:
@@ -128,8 +142,9 @@ def _run(chosen: argparse.Namespace) -> None:
     settings = Settings(chosen.rounds, chosen.size, chosen.memory_events)
     found: dict[str, Any] = {"machine": machine.describe()}
     sections: dict[str, str] = {}
-    for name in chosen.only:
+    for number, name in enumerate(chosen.only, 1):
         part, other_work = PARTS[name], machine.OtherWork()
+        machine.log(f"part {number} of {len(chosen.only)}, {name}: {part.says}")
         found[name] = part.measure(settings)
         found["machine"].setdefault("other_work", {})[name] = other_work.share()
         command = f".venv/bin/python -m tests.bench --only {name}{_unusual(settings, name)}"

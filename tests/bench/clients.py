@@ -88,6 +88,7 @@ def _output(command: tuple[str, ...], directory: Path) -> str:
         stdout=subprocess.PIPE,
         text=True,
         timeout=_WITHIN_S,
+        process_group=0,  # Ctrl-C at the terminal reaches the bench alone
     ).stdout
 
 

@@ -31,6 +31,7 @@ def compiled_is_missing(python: str | Path = sys.executable) -> str | None:
         capture_output=True,
         text=True,
         env=os.environ | {"CIOSIDECAR_NATIVE": "auto"},
+        process_group=0,  # Ctrl-C at the terminal is not the package's fault
     )
     return found.stderr.strip().rpartition("\n")[2] if found.returncode else None
 

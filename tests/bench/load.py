@@ -184,10 +184,14 @@ async def beside_full_load(
     )
     found: dict[str, list[float]] = {"health": [], "small_batch": [], "server_load": []}
     command = (sys.executable, "-m", "tests.bench.flood", server.address, kind)
-    flood = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    assert flood.stdout is not None
-    await flood.stdout.readline()
+    flood = await asyncio.create_subprocess_exec(
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl-C at the terminal reaches the bench alone
+    )
     try:
+        assert flood.stdout is not None
+        await flood.stdout.readline()
         async with aio.insecure_channel(server.address, options=OPTIONS) as channel:
             health: Any = health_pb2_grpc.HealthStub(channel)
             stub: Any = v1.SidecarServiceStub(channel)

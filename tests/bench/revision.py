@@ -49,7 +49,7 @@ def checked_out(commit: str) -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="ciosidecar-bench-"))
     tree = directory / "tree"
     try:
-        log(f"compare: setting up {commit[:12]} in {tree}")
+        log(f"compare: setting up {commit[:12]} in {tree}, which takes a minute or two")
         _run(["git", "worktree", "add", "--quiet", "--detach", str(tree), commit], ROOT, directory)
         _run(["make", "--no-print-directory", "setup"], tree, directory)
         yield tree / ".venv" / "bin" / "python"

@@ -65,6 +65,7 @@ def test_help_teaches() -> None:
         (("--memory-events", "0"), "0 is not a whole number from 1 on"),
         (("--rounds", "0"), "0 is not a whole number from 1 on"),
         (("--json", "/no/such/directory/x.json"), "there is no directory /no/such/directory"),
+        (("--json", "/"), "cannot write /: it is a directory"),
         (("--only", "service", "--markdown", "README.md"), "<!-- bench:service -->"),
         (("--only", "service", "--markdown", "no-such-page.md"), "no-such-page.md"),
     ],
@@ -102,6 +103,27 @@ def test_ctrl_c_ends_the_servers_too(tmp_path: Path, interruptible: Interruptibl
     assert "Traceback" not in rest
     assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
     assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "line"), [("callers", "start to ready"), ("workers", "part 1 of 1, workers: ")]
+)
+def test_ctrl_c_does_not_wait_for_servers_that_start(
+    part: str, line: str, interruptible: Interruptible
+) -> None:
+    """SIGINT while a server starts, which is no time at which asyncio looks at signals: nothing else is measured."""
+    process = interruptible("tests.bench", "--only", part)
+    assert process.stderr is not None
+    for said in process.stderr:
+        if line in said:
+            break
+    _until(lambda: _children(process.pid) != [])
+    children = _children(process.pid)
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=_WITHIN_S)
+    assert process.returncode == 130
+    assert rest.splitlines() == ["interrupted: the servers are ended, and nothing is written"]
+    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
 
 
 def _children(pid: int) -> list[int]:

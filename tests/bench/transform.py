@@ -81,6 +81,7 @@ def measure() -> dict[str, Any]:
             check=True,
             stdout=subprocess.PIPE,
             timeout=_WITHIN_S,
+            process_group=0,  # Ctrl-C at the terminal reaches the bench alone
         )
         figures = json.loads(run.stdout)
         found[name] = _lowest(found[name], figures) if name in found else figures

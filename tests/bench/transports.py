@@ -7,7 +7,6 @@ connections. Rounds are interleaved, and medians shown. Clients that are not ins
 project does not use are httpx-aiohttp, pyreqwest, httpx2 and niquests.
 """
 
-import argparse
 import asyncio
 import importlib
 import statistics
@@ -24,6 +23,8 @@ from ciosidecar_server.delivery.http_transport import HttpTransport
 from rich.console import Console
 from rich.table import Table
 from yarl import URL
+
+from tests.arguments import parser_of, positive_int, require_known
 
 from .server_process import ServerProcess, take_load_core
 
@@ -148,20 +149,29 @@ async def measure(client: Client, requests: int, connections: int) -> tuple[floa
     return cpu / sent * 1e6, sent / wall
 
 
-async def main() -> None:
+def main() -> None:
     """Measure, and print the table."""
-    options = argparse.ArgumentParser()
-    options.add_argument("--requests", type=int, default=1000)
-    options.add_argument("--repeats", type=int, default=5)
-    options.add_argument("names", nargs="*", metavar="NAME")
-    chosen = options.parse_args()
-    makers = {n: m for n, m in clients().items() if not chosen.names or n in chosen.names}
+    parser = parser_of("tests.bench.transports", __doc__)
+    parser.add_argument(
+        "--requests", type=positive_int, default=1000, help="of a round: %(default)s"
+    )
+    parser.add_argument("--repeats", type=positive_int, default=5, help="rounds: %(default)s")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"all by default: {', '.join(clients())}"
+    )
+    chosen = parser.parse_args()
+    require_known(parser, "client", chosen.names, clients())
+    uvloop.run(_measure(chosen.names, chosen.requests, chosen.repeats))
+
+
+async def _measure(names: list[str], requests: int, repeats: int) -> None:
+    makers = {n: m for n, m in clients().items() if not names or n in names}
     take_load_core()
     found: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
     absent = set()
     with ServerProcess("-m", "tests.bench.null_customerio") as server:
         url = f"http://{server.address}/api/v1/customers/u1/events"
-        for _ in range(chosen.repeats):
+        for _ in range(repeats):
             for connections in CONNECTIONS:
                 for name, make in makers.items():
                     try:
@@ -170,11 +180,9 @@ async def main() -> None:
                         absent.add(name)
                         continue
                     before = _count(server)
-                    found[name, connections].append(
-                        await measure(client, chosen.requests, connections)
-                    )
+                    found[name, connections].append(await measure(client, requests, connections))
                     await client.close()
-                    sent = chosen.requests // connections * connections + connections
+                    sent = requests // connections * connections + connections
                     assert _count(server) - before == sent, name
     table = Table("µs of CPU a request (requests/s)", *[f"{n} at a time" for n in CONNECTIONS])
     for name in [name for name in makers if name not in absent]:
@@ -194,4 +202,4 @@ def _count(server: ServerProcess) -> int:
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    main()

@@ -35,10 +35,16 @@ class Group:
         os.sched_setaffinity(0, range(os.cpu_count() or 1))  # inherited by all that start here
         command = [sys.executable, *_SERVE, "--admin-listen", "127.0.0.1:0"]
         self._process = subprocess.Popen(
-            [*command, "--workers", str(workers)], stdout=subprocess.PIPE
+            [*command, "--workers", str(workers)],
+            stdout=subprocess.PIPE,
+            process_group=0,  # Ctrl-C at the terminal reaches the bench alone
         )
-        assert self._process.stdout is not None
-        ready = json.loads(self._process.stdout.readline())
+        try:
+            assert self._process.stdout is not None
+            ready = json.loads(self._process.stdout.readline())
+        except BaseException:
+            self._end()
+            raise
         os.sched_setaffinity(0, mine)
         self.addresses: list[str] = ready["listen"]
         self._admin: str = ready["admin"]
@@ -54,6 +60,9 @@ class Group:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._end()
+
+    def _end(self) -> None:
         self._process.terminate()
         self._process.communicate(timeout=20)
 

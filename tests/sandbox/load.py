@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.arguments import parser_of
+
 SERVER_CORE, LOAD_CORE = 0, 1
 CONNECTIONS = 16
 SECONDS = 5.0
@@ -129,6 +131,7 @@ def measure(name: str, requests: list[bytes], operations: int) -> None:
 
 
 if __name__ == "__main__":
+    parser_of("tests.sandbox.load", __doc__).parse_args()
     os.sched_setaffinity(0, {LOAD_CORE})
     measure("v1", v1_requests(), 1)
     measure("v2 batch", v2_requests(), BATCH_ITEMS)

@@ -3,9 +3,10 @@
 Each module of this package with a function `main` is one of them, by its name.
 """
 
-import sys
 from importlib import import_module
 from pathlib import Path
+
+from tests.arguments import parser_of, require_known
 
 NAMES = sorted(
     path.stem
@@ -16,11 +17,13 @@ NAMES = sorted(
 
 def main() -> None:
     """Run the named ones, or all."""
-    names = sys.argv[1:] or NAMES
-    unknown = set(names) - set(NAMES)
-    if unknown:
-        sys.exit(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
-    for name in names:
+    parser = parser_of("tests.scale", __doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"all by default: {', '.join(NAMES)}"
+    )
+    names = parser.parse_args().names
+    require_known(parser, "long form", names, NAMES)
+    for name in names or NAMES:
         print(f"== {name}", flush=True)
         import_module(f"{__package__}.{name}").main()
 
