@@ -20,6 +20,7 @@ from tests.chaos.run import Outcome, Run
 from tests.endings import exit_with
 
 _QUEUE = "delivery/workspace_queue.py"
+_RESPONSE_HANDLER = "delivery/response_handler.py"
 
 
 @dataclass(slots=True, frozen=True)
@@ -43,9 +44,9 @@ BREAKS = (
     ),
     Break(
         "drop a retry",
-        _QUEUE,
+        _RESPONSE_HANDLER,
         "            self._sender.resend_at(batch, at)",
-        "            self._close(batch.jobs)",
+        "            self._settlement.drop(batch.jobs)",
     ),
     Break(
         "200 before the answer",
@@ -59,16 +60,16 @@ BREAKS = (
     ),
     Break(
         "retry after a refusal",
-        _QUEUE,
+        _RESPONSE_HANDLER,
         "        failure = outcomes.refused(status, failures)\n",
         "        failure = outcomes.refused(status, failures)\n"
         "        if batch.jobs[0].attempts < 2:\n"
-        "            self._try_again(batch, failure)\n"
+        "            self.try_again(batch, failure)\n"
         "            return failure\n",
     ),
     Break(
         "another event id on a retry",
-        _QUEUE,
+        _RESPONSE_HANDLER,
         "            job.failure = outcome\n            if self._draining or job.forgotten or at",
         "            job.failure = outcome\n"
         "            batch._request = None\n"
@@ -87,7 +88,7 @@ BREAKS = (
     ),
     Break(
         "a failure does not block the jobs behind it",
-        _QUEUE,
+        "delivery/settlement.py",
         "outcome.error.retryable and not job.forgotten:",
         "False:",
     ),
