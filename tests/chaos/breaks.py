@@ -19,6 +19,7 @@ from tests.arguments import parser_of, positive, require_known
 from tests.chaos.run import Outcome, Run
 from tests.endings import exit_with
 
+_SERVER = Path(ciosidecar_server.__file__).parent
 _QUEUE = "delivery/workspace_queue.py"
 _RESPONSE_HANDLER = "delivery/response_handler.py"
 
@@ -118,8 +119,8 @@ BREAKS = (
     Break(
         "a failed write is swallowed",
         "rpc/session.py",
-        "                raise _PeerGone from fault",
-        "                del fault",
+        "            raise _PeerGone from fault",
+        "            del fault",
     ),
     Break(
         "BLOCKED across streams is not retryable",
@@ -144,17 +145,25 @@ BREAKS = (
 )
 
 
+def broken_text(broken: Break) -> str:
+    """Return the text of the file with the break.
+
+    Raises:
+        ValueError: The place is not there once.
+    """
+    text = (_SERVER / broken.file).read_text()
+    if text.count(broken.old) != 1:
+        raise ValueError(f"{broken.name}: {broken.file} has changed: adapt the break")
+    return text.replace(broken.old, broken.new)
+
+
 def run_broken(broken: Break, seconds: float, seed: int) -> Outcome:
     """Run chaos with a broken server."""
-    source = Path(ciosidecar_server.__file__).parent
     with tempfile.TemporaryDirectory() as directory:
-        copy = Path(directory) / source.name
-        shutil.copytree(source, copy)
+        copy = Path(directory) / _SERVER.name
+        shutil.copytree(_SERVER, copy)
         changed = copy / broken.file
-        text = changed.read_text()
-        if text.count(broken.old) != 1:
-            raise ValueError(f"{broken.name}: {broken.file} has changed: adapt the break")
-        changed.write_text(text.replace(broken.old, broken.new))
+        changed.write_text(broken_text(broken))
         os.environ["PYTHONPATH"] = directory
         try:
             return Run(seconds, seed).go()
