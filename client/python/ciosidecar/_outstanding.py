@@ -129,27 +129,27 @@ class OutstandingEvents:
 
     @property
     def unanswered(self) -> bool:
-        """True if an event has no result yet, whether it is sent or waits."""
+        """Return whether an event has no result yet: it is sent, or waits."""
         return bool(self._waiting or self._sent)
 
     @property
     def in_flight(self) -> bool:
-        """True if a batch is sent and not answered completely."""
+        """Return whether a batch is sent and not answered completely."""
         return bool(self._sent)
 
     @property
     def waiting(self) -> bool:
-        """True if an event is not sent yet."""
+        """Return whether an event is not sent yet."""
         return bool(self._waiting)
 
     @property
     def waiting_count(self) -> int:
-        """The number of events that are not sent yet."""
+        """Return the number of events that are not sent yet."""
         return len(self._waiting)
 
     @property
     def batch_is_full(self) -> bool:
-        """True if the waiting events fill a message."""
+        """Return whether the waiting events fill a message."""
         return (
             len(self._waiting) >= self._max_batch_events
             or self._waiting_bytes >= self._max_batch_bytes

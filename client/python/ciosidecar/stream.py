@@ -109,12 +109,12 @@ class Stream:
 
     @property
     def is_open(self) -> bool:
-        """True from entering the stream until it is left or cancelled."""
+        """Return whether the stream is open: from entering it until it is left or cancelled."""
         return self._entered and not self._state.closed
 
     @property
     def reconnects(self) -> int:
-        """The number of times that the stream was opened again, with affinity at any address."""
+        """Return the number of times that the stream was opened again, with affinity at any address."""
         return sum(sessions.reconnects for sessions in self._lanes)
 
     def cancel(self) -> None:

@@ -77,12 +77,12 @@ class WorkspaceQueue:
 
     @property
     def idle(self) -> bool:
-        """Whether there are no jobs."""
+        """Return whether there are no jobs."""
         return not self._jobs
 
     @property
     def worth_keeping(self) -> bool:
-        """Whether there are jobs, or the next one depends on what is known: of health, or of the region."""
+        """Return whether there are jobs, or the next one depends on what is known: of health, or of the region."""
         return bool(self._jobs) or self._health.worth_keeping or self._redirecting.moved
 
     def snapshot(self) -> WorkspaceSnapshot:
