@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 
-from ciosidecar._outstanding import Entry, OutstandingEvents
+from ciosidecar._answer_queue import Entry
+from ciosidecar._outstanding import OutstandingEvents
 from ciosidecar.affinity import address_order
 
 

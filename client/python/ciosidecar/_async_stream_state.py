@@ -5,8 +5,9 @@ import time
 from collections.abc import Sequence
 
 from ciosidecar._affinity_router import AffinityRouter
+from ciosidecar._answer_queue import Answer, AnswerQueue, BatchGroup
 from ciosidecar._options import StreamOptions
-from ciosidecar._outstanding import Answer, Answered, AnswerQueue, BatchGroup, OutstandingEvents
+from ciosidecar._outstanding import Answered, OutstandingEvents
 from ciosidecar._stream_state import SETTLE_S
 from ciosidecar.affinity import Affinity
 from ciosidecar.errors import Closed, SidecarError

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from ciosidecar._answer_queue import Answer
 from ciosidecar._async_session import AsyncSessions
 from ciosidecar._async_stream_state import AsyncStreamState
 from ciosidecar._call_settings import CallSettings
 from ciosidecar._fleet import Sidecar
 from ciosidecar._options import DeliveryOptions, StreamOptions, check_timeout
-from ciosidecar._outstanding import Answer
 from ciosidecar.affinity import Affinity, slots_of
 from ciosidecar.events import (
     AnyConnection,

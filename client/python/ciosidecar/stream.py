@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from ciosidecar._answer_queue import Answer
 from ciosidecar._call_settings import CallSettings
 from ciosidecar._fleet import Sidecar
 from ciosidecar._options import DeliveryOptions, StreamOptions, check_timeout
-from ciosidecar._outstanding import Answer
 from ciosidecar._session import Sessions
 from ciosidecar._stream_state import StreamState
 from ciosidecar.affinity import Affinity, slots_of
