@@ -46,14 +46,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def no_listener() -> Iterator[str]:
-    """An address of loopback at which no server listens while the test runs."""
+    """Yield an address of loopback at which no server listens while the test runs."""
     with nobody() as address:
         yield address
 
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """Starts a server with the given settings and answers a stub of it."""
+    """Yield a function that starts a server with the given settings and returns a stub of it."""
     async with AsyncExitStack() as stack:
 
         async def start(**settings: Any) -> Any:
@@ -69,24 +69,24 @@ async def connect() -> AsyncIterator[Connect]:
 
 @pytest.fixture
 async def stub(connect: Connect) -> Stub:
-    """A stub of a server with the default settings."""
+    """Return a stub of a server with the default settings."""
     return await connect()
 
 
 def destination(number: int = 1, config: bytes = CONFIG) -> v1.Destination:
-    """A destination by its dashboard JSON."""
+    """Return a destination by its dashboard JSON."""
     return v1.Destination(reference_id=number, config_json=config)
 
 
 def batch(*events: bytes, batch_id: int = 1, number: int = 1) -> v1.Batch:
-    """A batch of events as JSON for one destination."""
+    """Return a batch of events as JSON for one destination."""
     return v1.Batch(
         batch_id=batch_id, destination=number, items=[v1.BatchItem(json=event) for event in events]
     )
 
 
 async def opened(stub: Stub, **opening: Any) -> tuple[Stream, v1.StreamOpened]:
-    """A stream with destination 1 declared, and what the server said to it."""
+    """Open a stream with destination 1 declared. Return it, and what the server said to it."""
     call: Any = stub.TransformStream()
     opening.setdefault("destinations", [destination()])
     await call.write(v1.TransformStreamRequest(open=v1.OpenStream(**opening)))
@@ -96,7 +96,7 @@ async def opened(stub: Stub, **opening: Any) -> tuple[Stream, v1.StreamOpened]:
 
 
 async def results_of(call: Stream, batch_id: int = 1) -> list[v1.Results]:
-    """The Results messages of one batch, to its completion."""
+    """Read and return the Results messages of one batch, to its completion."""
     found = []
     while True:
         response: Any = await asyncio.wait_for(call.read(), HANGS_AFTER_S)
@@ -108,7 +108,7 @@ async def results_of(call: Stream, batch_id: int = 1) -> list[v1.Results]:
 
 
 async def end_of(call: Stream) -> tuple[Any, str]:
-    """The status a stream ends with, once its messages are read."""
+    """Read the messages of a stream, and return the status that it ends with."""
     while await asyncio.wait_for(_read(call), HANGS_AFTER_S) is not aio.EOF:
         pass
     return await call.code(), await call.details()

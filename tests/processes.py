@@ -33,30 +33,30 @@ class Server:
 
     @property
     def addresses(self) -> list[str]:
-        """What it says it listens on."""
+        """Return the addresses that the server says it listens on."""
         return list(self.ready_line["listen"])
 
     @property
     def admin(self) -> str:
-        """The URL of its admin port."""
+        """Return the URL of its admin port."""
         return f"http://{self.ready_line['admin']}"
 
     def signal(self, number: signal.Signals) -> None:
-        """Sends a signal."""
+        """Send a signal."""
         self.process.send_signal(number)
 
     def errors(self) -> str:
-        """Stderr so far."""
+        """Return stderr so far."""
         return os.pread(self._errors.fileno(), 1 << 24, 0).decode()
 
     def end(self) -> tuple[int, str]:
-        """Exit code and stderr, once it ends; without the lines that say that the event loop is slow: the machine is."""
+        """Return the exit code and stderr, once it ends; without the lines of a slow event loop: the machine is."""
         code, errors = self.end_in_full()
         lines = errors.splitlines(keepends=True)
         return code, "".join(line for line in lines if "the event loop is slow" not in line)
 
     def end_in_full(self) -> tuple[int, str]:
-        """Exit code and stderr, once it ends."""
+        """Return the exit code and stderr, once it ends."""
         self.process.communicate(timeout=TIMEOUT_S)
         self._errors.seek(0)
         return self.process.returncode, self._errors.read().decode()
@@ -69,7 +69,7 @@ def server(
     before: Sequence[str] = (),
     process_group: int | None = None,
 ) -> Iterator[Server]:
-    """A server with the given arguments; ended at the latest with the block.
+    """Yield a server with the given arguments; ended at the latest with the block.
 
     before: a command that becomes the server, with the server's own command as its last arguments.
     With process_group=0, Ctrl-C on the terminal does not reach it.
@@ -93,7 +93,7 @@ def server(
 
 
 def run(*arguments: str, stdin: bytes = b"", **found: Any) -> "subprocess.CompletedProcess[bytes]":
-    """A command from start to end."""
+    """Run a command from start to end."""
     return subprocess.run(
         [*COMMAND, *arguments],
         input=stdin,

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ciosidecar_server.rpc.details import MAX_TAG_BYTES
-from ciosidecar_server.rpc.limits import limits
-from ciosidecar_server.rpc.session import DEFAULT_RECEIVE_BYTES, MIN_RECEIVE_BYTES
+from ciosidecar_server.rpc.limits import DEFAULT_RECEIVE_BYTES, MIN_RECEIVE_BYTES, limits
 from ciosidecar_server.settings import Settings
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor_pb2 import (

@@ -20,7 +20,7 @@ HOSTILE = "<script>document.title='owned'</script>\x1b]0;owned\x07[red]\x1b[31m"
 
 @contextmanager
 def observed(fault: str = "", *flags: str) -> Iterator[Server]:
-    """A sidecar that delivers to a sandbox with injected faults."""
+    """Yield a sidecar that delivers to a sandbox with injected faults."""
     with (
         running_sandbox(**({"fault": fault} if fault else {})) as sandbox,
         server(
@@ -32,7 +32,7 @@ def observed(fault: str = "", *flags: str) -> Iterator[Server]:
 
 
 def event(number: int = 1) -> bytes:
-    """An event with personal data in it."""
+    """Return an event with personal data in it."""
     traits = {"email": f"{number}.{PERSON}", "number": number}
     return json.dumps(
         {"type": "identify", "userId": f"{PERSON}-{number}", "traits": traits}
@@ -42,7 +42,7 @@ def event(number: int = 1) -> bytes:
 def deliver(
     running: Server, events: list[bytes], ref: str = "orders", client_name: str = "a-test"
 ) -> list[Answer]:
-    """The answers to events, delivered on one stream. What fails is tried for half a second."""
+    """Deliver events on one stream, and return the answers. What fails is tried for half a second."""
     options = StreamOptions(client_name=client_name, client_version="1.2")
     delivery = DeliveryOptions(timeout_s=0.5)
     with (
@@ -53,7 +53,7 @@ def deliver(
 
 
 def get(running: Server, path: str) -> tuple[int, bytes]:
-    """Status and body."""
+    """Return the status and the body of a response."""
     connection = HTTPConnection(running.ready_line["admin"], timeout=TIMEOUT_S)
     try:
         connection.request("GET", path)
@@ -64,14 +64,14 @@ def get(running: Server, path: str) -> tuple[int, bytes]:
 
 
 def state(running: Server) -> dict[str, Any]:
-    """What /api/state says."""
+    """Return what /api/state says."""
     status, body = get(running, "/api/state")
     assert status == 200, body
     return dict(json.loads(body))
 
 
 def state_once(running: Server, reached: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-    """The first state of which something holds."""
+    """Wait for a state of which something holds, and return it."""
     until = monotonic() + TIMEOUT_S
     while True:
         found = state(running)
@@ -81,5 +81,5 @@ def state_once(running: Server, reached: Callable[[dict[str, Any]], Any]) -> dic
 
 
 def row(found: dict[str, Any], ref: str = "orders") -> dict[str, Any]:
-    """A destination in a state; empty if it is not there."""
+    """Return a destination in a state; empty if it is not there."""
     return next((one for one in found["destinations"] if one["destination_ref"] == ref), {})

@@ -231,7 +231,7 @@ async def small_batches(
 async def beside_bad_peers(
     server: ServerProcess, events: Sequence[bytes], samples: int
 ) -> tuple[list[float], list[float]]:
-    """The same alone, then beside a thousand idle streams, callers that never read, and half-said hellos."""
+    """Measure the same alone, then beside a thousand idle streams, callers that never read, and half-said hellos."""
     alone = await small_batches(server, events, samples)
     opening = v1.TransformStreamRequest(
         open=v1.OpenStream(destinations=[v1.Destination(reference_id=1, config_json=CONFIG)])

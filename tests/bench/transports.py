@@ -118,7 +118,7 @@ def _transport_of(
 
 
 def clients() -> dict[str, Callable[[str], Client]]:
-    """Clients by name, each made from a URL. ImportError if the client's package is not installed."""
+    """Return the clients by name, each made from a URL. Raise ImportError if the client's package is not installed."""
     limits = httpx.Limits(max_connections=MOST)
     aiohttp_transport = _transport_of("httpx_aiohttp", "AiohttpTransport", limits=limits)
     pyreqwest_transport = _transport_of("pyreqwest.compatibility.httpx", "HttpxTransport")

@@ -25,7 +25,7 @@ class Told:
 
     @property
     def delivered(self) -> bool:
-        """True if the result says that Customer.io accepted the event."""
+        """Return whether the result says that Customer.io accepted the event."""
         return self.status == 200 and not self.code
 
 

@@ -24,7 +24,9 @@ from tests.arguments import parser_of, positive, require_known
 from tests.chaos.run import Outcome, Run
 from tests.endings import exit_with
 
+_SERVER = Path(ciosidecar_server.__file__).parent
 _QUEUE = "delivery/workspace_queue.py"
+_RESPONSE_HANDLER = "delivery/response_handler.py"
 
 
 @dataclass(slots=True, frozen=True)
@@ -48,9 +50,9 @@ BREAKS = (
     ),
     Break(
         "drop a retry",
-        _QUEUE,
+        _RESPONSE_HANDLER,
         "            self._sender.resend_at(batch, at)",
-        "            self._close(batch.jobs)",
+        "            self._settlement.drop(batch.jobs)",
     ),
     Break(
         "200 before the answer",
@@ -64,16 +66,16 @@ BREAKS = (
     ),
     Break(
         "retry after a refusal",
-        _QUEUE,
+        _RESPONSE_HANDLER,
         "        failure = outcomes.refused(status, failures)\n",
         "        failure = outcomes.refused(status, failures)\n"
         "        if batch.jobs[0].attempts < 2:\n"
-        "            self._try_again(batch, failure)\n"
+        "            self.try_again(batch, failure)\n"
         "            return failure\n",
     ),
     Break(
         "another event id on a retry",
-        _QUEUE,
+        _RESPONSE_HANDLER,
         "            job.failure = outcome\n            if self._draining or job.forgotten or at",
         "            job.failure = outcome\n"
         "            batch._request = None\n"
@@ -92,7 +94,7 @@ BREAKS = (
     ),
     Break(
         "a failure does not block the jobs behind it",
-        _QUEUE,
+        "delivery/settlement.py",
         "outcome.error.retryable and not job.forgotten:",
         "False:",
     ),
@@ -122,8 +124,8 @@ BREAKS = (
     Break(
         "a failed write is swallowed",
         "rpc/session.py",
-        "                raise _PeerGone from fault",
-        "                del fault",
+        "            raise _PeerGone from fault",
+        "            del fault",
     ),
     Break(
         "BLOCKED across streams is not retryable",
@@ -148,17 +150,25 @@ BREAKS = (
 )
 
 
+def broken_text(broken: Break) -> str:
+    """Return the text of the file with the break.
+
+    Raises:
+        ValueError: The place is not there once.
+    """
+    text = (_SERVER / broken.file).read_text()
+    if text.count(broken.old) != 1:
+        raise ValueError(f"{broken.name}: {broken.file} has changed: adapt the break")
+    return text.replace(broken.old, broken.new)
+
+
 def run_broken(broken: Break, seconds: float, seed: int) -> Outcome:
     """Run chaos with a broken server."""
-    source = Path(ciosidecar_server.__file__).parent
     with tempfile.TemporaryDirectory() as directory:
-        copy = Path(directory) / source.name
-        shutil.copytree(source, copy)
+        copy = Path(directory) / _SERVER.name
+        shutil.copytree(_SERVER, copy)
         changed = copy / broken.file
-        text = changed.read_text()
-        if text.count(broken.old) != 1:
-            raise ValueError(f"{broken.name}: {broken.file} has changed: adapt the break")
-        changed.write_text(text.replace(broken.old, broken.new))
+        changed.write_text(broken_text(broken))
         os.environ["PYTHONPATH"] = directory
         try:
             return Run(seconds, seed).go()

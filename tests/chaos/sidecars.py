@@ -40,7 +40,7 @@ class Sidecars:
 
     @property
     def upstream(self) -> tuple[str, int]:
-        """The address of the running sidecar."""
+        """Return the address of the running sidecar."""
         host, _, port = self._server.addresses[0].rpartition(":")
         return host, int(port)
 

@@ -14,7 +14,7 @@ RUN_WITHIN_S = 4 * TIMEOUT_S
 
 
 def event(number: int, user: str, **further: Any) -> dict[str, Any]:
-    """A track with an id and a time, so that its request is the same whenever it is made."""
+    """Return a track with an id and a time, so that its request is the same whenever it is made."""
     members = {
         "type": "track",
         "messageId": f"message-{number:020}",
@@ -26,7 +26,7 @@ def event(number: int, user: str, **further: Any) -> dict[str, Any]:
 
 
 def mixed_events(count: int, people: int = 40) -> list[dict[str, Any]]:
-    """Events of people who are known by several identifiers, with all that links these."""
+    """Return events of people who are known by several identifiers, with all that links these."""
     events = []
     for number in range(count):
         user = f"u{number * 7 % people}"
@@ -62,21 +62,21 @@ def write_lines(path: Path, *lines: object) -> Path:
 
 
 def config_file(folder: Path, **further: Any) -> Path:
-    """A destination's settings in a file."""
+    """Write a destination's settings to a file, and return its path."""
     path = folder / "config.json"
     path.write_text(json.dumps(CONFIG | further))
     return path
 
 
 def command(*arguments: str | Path) -> list[str]:
-    """The words of a backfill."""
+    """Return the words of a backfill."""
     return [*COMMAND, "backfill", *map(str, arguments), "--now", NOW]
 
 
 def backfill(
     *arguments: str | Path, json_summary: bool = True
 ) -> "subprocess.CompletedProcess[bytes]":
-    """A backfill from start to end."""
+    """Run a backfill from start to end."""
     words = command(*arguments, *(["--json"] if json_summary else []))
     done = subprocess.run(words, capture_output=True, timeout=RUN_WITHIN_S, check=False)
     assert b"Traceback" not in done.stderr, done.stderr.decode()
@@ -84,16 +84,16 @@ def backfill(
 
 
 def said(done: "subprocess.CompletedProcess[bytes]") -> str:
-    """Stderr in one line: sentences break at the width of a terminal."""
+    """Return stderr in one line: sentences break at the width of a terminal."""
     return " ".join(done.stderr.decode().split())
 
 
 def content(output: Path, pattern: str = "requests-*.jsonl") -> dict[str, bytes]:
-    """The files of an output by name."""
+    """Return the files of an output by name."""
     return {path.name: path.read_bytes() for path in sorted(output.glob(pattern))}
 
 
 def rows(output: Path, pattern: str = "requests-*.jsonl") -> list[dict[str, Any]]:
-    """The lines of the files of an output."""
+    """Return the lines of the files of an output."""
     files = content(output, pattern).values()
     return [json.loads(line) for file in files for line in file.splitlines()]

@@ -12,25 +12,25 @@ CONFIG: dict[str, Any] = {"siteID": "site", "apiKey": "key"}
 
 
 def track(number: int, user: str = "u1", **further: Any) -> dict[str, Any]:
-    """A line: an event of its own id and name."""
+    """Return a line: an event of its own id and name."""
     event = {"type": "track", "userId": user, "event": f"E{number}", "messageId": f"m{number}"}
     return {"event": event | further, "config": CONFIG}
 
 
 def lines_of(*found: object) -> bytes:
-    """Objects as JSON lines."""
+    """Return objects as JSON lines."""
     return b"".join(json.dumps(one).encode() + b"\n" for one in found)
 
 
 def deliver(
     url: str, stdin: bytes, *arguments: str
 ) -> tuple[list[dict[str, Any]], subprocess.CompletedProcess[bytes]]:
-    """The lines that come out of a delivery to a URL, and how it ended."""
+    """Deliver lines to a URL. Return the lines that come out, and how the command ended."""
     done = run("deliver", "--customerio-url", url, *arguments, stdin=stdin)
     assert b"Traceback" not in done.stderr, done.stderr.decode()
     return [json.loads(line) for line in done.stdout.splitlines()], done
 
 
 def names(sandbox: Running) -> list[str]:
-    """The names of the events a sandbox holds, in the order in which they came."""
+    """Return the names of the events a sandbox holds, in the order in which they came."""
     return [event.name for event in sandbox.workspace.events.kept]

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import pytest
 from ciosidecar import Destination, v1
 from ciosidecar._affinity_router import AffinityRouter
-from ciosidecar._outstanding import AnswerQueue, Entry, OutstandingEvents, _compact
+from ciosidecar._answer_queue import AnswerQueue, Entry
+from ciosidecar._outstanding import OutstandingEvents, _compact
 from ciosidecar.affinity import SLOTS, address_order
 from ciosidecar.events import outgoing_of
 

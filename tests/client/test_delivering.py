@@ -5,7 +5,8 @@ from typing import Any
 import grpc
 import pytest
 from ciosidecar import ApiRequest, Client, DeliveryOptions, DetailLevel, StreamOptions, v1
-from ciosidecar._outstanding import _MAX_REMEMBERED_BATCHES, AnswerQueue, OutstandingEvents
+from ciosidecar._answer_queue import AnswerQueue
+from ciosidecar._outstanding import _MAX_REMEMBERED_BATCHES, OutstandingEvents
 from ciosidecar.events import Destination, outgoing_of
 from ciosidecar_sandbox.testing import running_sandbox
 from ciosidecar_server.testing import server

@@ -26,18 +26,18 @@ class Told:
 
     @property
     def code(self) -> str:
-        """The error's code; "" for none."""
+        """Return the error's code; "" for none."""
         code = self.detail.error.code
         return v1.ErrorCode.Name(code).removeprefix("ERROR_CODE_") if code else ""
 
     @property
     def delivery(self) -> v1.DeliveryReport:
-        """What Customer.io answered."""
+        """Return what Customer.io answered."""
         return self.detail.delivery
 
     @property
     def blocked_by(self) -> tuple[int, int] | None:
-        """Batch and position of the earlier item that failed."""
+        """Return the batch and position of the earlier item that failed."""
         error = self.detail.error
         if not error.HasField("blocked_by"):
             return None
@@ -45,7 +45,7 @@ class Told:
 
     @property
     def warnings(self) -> list[str]:
-        """The warnings' codes."""
+        """Return the warnings' codes."""
         return [
             v1.WarningCode.Name(one.code).removeprefix("WARNING_CODE_")
             for one in self.detail.warnings
@@ -53,7 +53,7 @@ class Told:
 
     @property
     def retry_after_s(self) -> float | None:
-        """When it is worth another try, if that was said."""
+        """Return when it is worth another try, if that was said."""
         error = self.detail.error
         return (
             error.retry_after.ToTimedelta().total_seconds()
@@ -81,7 +81,7 @@ class Caller:
         timeout_s: float | None = 15,
         number: int = 1,
     ) -> None:
-        """Sends a batch of events, or of items made by hand."""
+        """Send a batch of events, or of items made by hand."""
         message = v1.TransformStreamRequest()
         message.batch.batch_id = batch_id
         message.batch.destination = number
@@ -93,36 +93,36 @@ class Caller:
         await self.call.write(message)
 
     async def told(self, batch_id: int, position: int = 0) -> Told:
-        """What is said of one item."""
+        """Wait for what is said of one item, and return it."""
         key = (batch_id, position)
         await self._wait_for(lambda: key in self._told)
         return self._told[key]
 
     async def told_all(self, batch_id: int) -> list[Told]:
-        """What is said of a whole batch, by position."""
+        """Wait for what is said of a whole batch, and return it by position."""
         await self._wait_for(lambda: batch_id in self._complete)
         positions = sorted(position for one, position in self._told if one == batch_id)
         assert positions == list(range(len(positions)))
         return [self._told[batch_id, position] for position in positions]
 
     def knows(self, batch_id: int, position: int = 0) -> bool:
-        """Whether something was said of an item by now."""
+        """Return whether something was said of an item by now."""
         return (batch_id, position) in self._told
 
     async def finish(self) -> None:
-        """Says that nothing more will come, and reads to the end of the stream."""
+        """Say that nothing more will come, and read to the end of the stream."""
         await self.call.write(v1.TransformStreamRequest(finish=v1.Finish()))
         async with asyncio.timeout(WITHIN_S):
             await self._reading
 
     async def ended(self) -> Any:
-        """The status the stream ends with."""
+        """Return the status that the stream ends with."""
         async with asyncio.timeout(WITHIN_S):
             await asyncio.wait((self._reading,))
             return await self.call.code()
 
     async def vanish(self) -> None:
-        """Cancels the stream, as a caller does that dies."""
+        """Cancel the stream, as a caller does that dies."""
         self.call.cancel()
         with suppress(asyncio.CancelledError, aio.AioRpcError):
             await self._reading
@@ -174,7 +174,7 @@ async def caller(
     include_requests: bool = False,
     max_receive_bytes: int = 0,
 ) -> AsyncIterator[Caller]:
-    """A stream that delivers, with the destinations under 1, 2, …"""
+    """Yield a stream that delivers, with the destinations under 1, 2, …"""
     call, _ = await opened(
         stub,
         destinations=[
@@ -195,34 +195,34 @@ async def caller(
 async def delivering(
     connect: Connect, customerio: FakeCustomerio, *configs: bytes, **settings: Any
 ) -> AsyncIterator[Caller]:
-    """A server that delivers to a scripted Customer.io, and a caller of it."""
+    """Yield a server that delivers to a scripted Customer.io, and a caller of it."""
     stub = await connect(customerio_url=customerio.url, **settings)
     async with caller(stub, *configs) as found:
         yield found
 
 
 def item(event: dict[str, Any], **fields: Any) -> v1.BatchItem:
-    """An event as an item, with more of the item's fields."""
+    """Return an event as an item, with more of the item's fields."""
     return v1.BatchItem(json=json.dumps(event).encode(), **fields)
 
 
 def track(name: str, user: str | None = "u1", **fields: Any) -> dict[str, Any]:
-    """A track event."""
+    """Return a track event."""
     return {"type": "track", "userId": user, "event": name} | fields
 
 
 def identify(user: str, **traits: Any) -> dict[str, Any]:
-    """An identify event."""
+    """Return an identify event."""
     return {"type": "identify", "userId": user, "traits": traits}
 
 
 def group(user: str, group_id: str) -> dict[str, Any]:
-    """A group event."""
+    """Return a group event."""
     return {"type": "group", "userId": user, "groupId": group_id, "traits": {"name": group_id}}
 
 
 def put(url: str, body: bytes = b"{}", **fields: Any) -> v1.PreparedRequest:
-    """A prepared request that identifies somebody."""
+    """Return a prepared request that identifies somebody."""
     return v1.PreparedRequest(
         **{
             "method": "PUT",

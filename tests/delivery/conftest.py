@@ -6,7 +6,7 @@ import trustme
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None of the machine's proxies is between a test and its server."""
+    """Keep the machine's proxies from between a test and its server."""
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -14,7 +14,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
-    """Who signs the servers' certificates."""
+    """Return the authority that signs the servers' certificates."""
     return trustme.CA()
 
 
@@ -22,7 +22,7 @@ def authority() -> trustme.CA:
 def trusted(
     authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SSL_CERT_FILE names the authority's certificate."""
+    """Let SSL_CERT_FILE name the authority's certificate."""
     file = tmp_path_factory.mktemp("tls") / "ca.pem"
     authority.cert_pem.write_to_path(str(file))
     monkeypatch.setenv("SSL_CERT_FILE", str(file))

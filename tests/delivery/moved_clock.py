@@ -21,11 +21,11 @@ class MovedTimer:
         self._cancelled = False
 
     def cancel(self) -> None:
-        """Does not call any more."""
+        """Call no more."""
         self._cancelled = True
 
     def call(self) -> None:
-        """Calls, unless cancelled."""
+        """Call, unless cancelled."""
         if not self._cancelled:
             self._callback(*self._args)
 
@@ -40,22 +40,22 @@ class MovedClock:
         self._changed = asyncio.Event()
 
     def time(self) -> float:
-        """The seconds so far."""
+        """Return the seconds so far."""
         return self._now
 
     def date(self) -> datetime:
-        """The date, which moves along."""
+        """Return the date, which moves along."""
         return BEGINNING + timedelta(seconds=self._now - 1_000.0)
 
     def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> MovedTimer:
-        """Calls back in the move that reaches the time."""
+        """Call back in the move that reaches the time."""
         timer = MovedTimer(callback, args)
         heapq.heappush(self._timers, (when, next(self._numbers), timer))
         self._changed.set()
         return timer
 
     def move(self, seconds: float) -> None:
-        """Goes on by so much, and calls what is due, each at its time."""
+        """Go on by so much, and call what is due, each at its time."""
         until = self._now + seconds
         while self._timers and self._timers[0][0] <= until:
             when, _, timer = heapq.heappop(self._timers)
@@ -65,11 +65,11 @@ class MovedClock:
         self._now = max(self._now, until)
 
     def next_timer_in(self, most: float) -> float:
-        """The seconds until the next timer, or `most` if there is none before."""
+        """Return the seconds until the next timer, or `most` if there is none before."""
         return min(most, max(0.0, self._timers[0][0] - self._now)) if self._timers else most
 
     async def timer_after(self, seconds: float) -> None:
-        """Waits until something is to be called so much later or later."""
+        """Wait until something is to be called so much later or later."""
         async with asyncio.timeout(WITHIN_S):
             while not any(when >= self._now + seconds for when, _, _ in self._timers):
                 self._changed.clear()

@@ -22,7 +22,7 @@ LIMITS = SendLimits(rate_per_s=100, concurrency=10, request_timeout_s=10, linger
 
 @asynccontextmanager
 async def transport(**settings: Any) -> AsyncIterator[HttpTransport]:
-    """A transport, closed with the block."""
+    """Yield a transport, closed with the block."""
     found = HttpTransport(**{"connect_timeout_s": 5, "max_connections": 100} | settings)
     try:
         yield found
@@ -39,26 +39,26 @@ async def send(
     headers: dict[str, str] | None = None,
     timeout_s: float = 10,
 ) -> Response:
-    """Sends a request as a destination's would be."""
+    """Send a request as a destination's would be."""
     return await to.send(method, url, headers or HEADERS, body, timeout_s=timeout_s)
 
 
 async def answering(connection: Connection) -> None:
-    """Answers every request with 200."""
+    """Answer every request with 200."""
     while await connection.request():
         await connection.answer(200, b"{}")
 
 
 @asynccontextmanager
 async def within(seconds: float) -> AsyncIterator[None]:
-    """Fails where the block takes longer."""
+    """Fail if the block takes longer."""
     started = time.monotonic()
     yield
     assert time.monotonic() - started < seconds
 
 
 def server_tls(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
-    """A server's side of TLS, with a certificate for a name by the authority."""
+    """Return a server's side of TLS, with a certificate for a name by the authority."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(name).configure_cert(context)
     return context

@@ -18,7 +18,7 @@ _WITHOUT_RIGHTS = (
 
 @functools.cache
 def problem_of_this_machine() -> str:
-    """Why no process can be contained here, or ""."""
+    """Return why no process can be contained here, or ""."""
     for tool in ("unshare", "setpriv"):
         if shutil.which(tool) is None:
             return f"there is no {tool}"
@@ -48,7 +48,7 @@ def _user(user: str, program: Path) -> str:
 
 
 def command(words: list[str], environment: dict[str, str], user: str) -> list[str]:
-    """The command that starts a program in a container. Skips the test where there can be none."""
+    """Return the command that starts a program in a container. Skip the test where there can be none."""
     if problem := problem_of_this_machine():
         pytest.skip(f"no process can be contained on this machine: {problem}")
     own = [f"{name}={value}" for name, value in environment.items()]

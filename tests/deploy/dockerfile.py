@@ -25,19 +25,19 @@ class Instruction:
 
     @property
     def words(self) -> list[str]:
-        """The value, split as a shell would."""
+        """Return the value, split as a shell would."""
         return shlex.split(self.value)
 
     @property
     def arguments(self) -> list[str]:
-        """The value of an instruction in exec form."""
+        """Return the value of an instruction in exec form."""
         found = json.loads(self.value[self.value.index("[") :])
         assert isinstance(found, list)
         return found
 
 
 def stages() -> list[list[Instruction]]:
-    """The instructions of the Dockerfile by stage. Each stage begins with its FROM."""
+    """Return the instructions of the Dockerfile by stage. Each stage begins with its FROM."""
     lines = [line for line in DOCKERFILE.read_text().splitlines() if not line.startswith("#")]
     joined = "\n".join(lines).replace("\\\n", " ")
     found: list[list[Instruction]] = []
@@ -50,7 +50,7 @@ def stages() -> list[list[Instruction]]:
 
 
 def the_only(stage: list[Instruction], name: str) -> Instruction:
-    """The instruction of a name, of which there is one."""
+    """Return the only instruction of a name."""
     (found,) = (each for each in stage if each.name == name)
     return found
 
@@ -65,7 +65,7 @@ class Image:
         self._directory = "/"
 
     def here(self, path: str) -> Path:
-        """The file on this machine that has a path in the image."""
+        """Return the file on this machine that has a path in the image."""
         return self.folder / path.lstrip("/")
 
     def follow(self, stage: list[Instruction]) -> None:

@@ -19,7 +19,7 @@ class Example:
 
 
 def examples(page: str, language: str) -> list[Example]:
-    """The blocks of one language on a page."""
+    """Return the blocks of one language on a page."""
     text = (ROOT / page).read_text(encoding="utf-8")
     blocks = list(_FENCE.finditer(text))
     return [

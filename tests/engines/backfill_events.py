@@ -40,7 +40,7 @@ _ODD = (
 
 
 def lines(number: int, seed: int = 14) -> Iterator[bytes]:
-    """A number of lines: all types of events to three destinations, one of them with a template."""
+    """Yield a number of lines: all types of events to three destinations, one of them with a template."""
     dice = random.Random(seed)
     kinds = dice.choices(list(_MIX), list(_MIX.values()), k=number)
     people = max(10, number // 20)
@@ -56,7 +56,7 @@ def lines(number: int, seed: int = 14) -> Iterator[bytes]:
 
 
 def write_lines(path: Path, number: int) -> None:
-    """A file of them."""
+    """Write a number of lines to a file."""
     with path.open("wb") as opened:
         opened.writelines(lines(number))
 
@@ -167,12 +167,12 @@ class Outcomes:
         self._digests: dict[int, bytes] = {}
 
     def add(self, line: int, result: dict[str, Any]) -> None:
-        """The result of a line, which has no other."""
+        """Add the result of a line, which has no other."""
         assert line not in self._digests, f"line {line} came twice"
         self._digests[line] = blake2b(msgspec.json.encode(result), digest_size=12).digest()
 
     def differences(self, other: "Outcomes") -> list[int]:
-        """The lines whose results are not the same."""
+        """Return the lines whose results are not the same."""
         both = self._digests.keys() | other._digests.keys()
         return sorted(line for line in both if self._digests.get(line) != other._digests.get(line))
 
@@ -208,7 +208,7 @@ def _reduced(line: _Line) -> dict[str, Any]:
 
 
 def transformed(path: Path) -> Outcomes:
-    """What `ciosidecar transform` wrote for a file without blank lines."""
+    """Return what `ciosidecar transform` wrote for a file without blank lines."""
     outcomes = Outcomes()
     with path.open("rb") as opened:
         for number, line in enumerate(opened, 1):
@@ -217,7 +217,7 @@ def transformed(path: Path) -> Outcomes:
 
 
 def backfilled(directory: Path) -> Outcomes:
-    """What `ciosidecar backfill` wrote for one file."""
+    """Return what `ciosidecar backfill` wrote for one file."""
     outcomes = Outcomes()
     for path in sorted((*directory.glob("requests-*.jsonl"), *directory.glob("refused-*.jsonl"))):
         with path.open("rb") as opened:

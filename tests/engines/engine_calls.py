@@ -11,21 +11,21 @@ from ciosidecar_server.backfill.errors import BackfillFailed
 
 
 def square(number: int) -> int:
-    """A task that succeeds, but for 7."""
+    """Succeed, but for 7."""
     if number == 7:
         raise BackfillFailed("partition 7: KeyError: 'colour'")
     return number * number
 
 
 def last_long(number: int) -> int:
-    """A task that lasts, but for the first one."""
+    """Last for ten minutes, but for 0."""
     for _ in range(6000 if number else 0):
         time.sleep(0.1)
     return number
 
 
 def die(_number: int) -> None:
-    """A task whose worker dies each time."""
+    """Kill the worker of the task each time."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 

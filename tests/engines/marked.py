@@ -15,16 +15,16 @@ class Marked:
         self._mark = f"{_NAME}={uuid.uuid4().hex}"
 
     def environment(self, **more: str) -> dict[str, str]:
-        """The environment to start the command with. Its processes inherit it."""
+        """Return the environment to start the command with. Its processes inherit it."""
         name, _, value = self._mark.partition("=")
         return os.environ | {name: value} | more
 
     def has(self, process: Path) -> bool:
-        """Whether a directory of /proc is of one of the processes."""
+        """Return whether a directory of /proc is of one of the processes."""
         return self._mark.encode() in (process / "environ").read_bytes().split(b"\0")
 
     def processes(self) -> Iterator[Path]:
-        """The directories in /proc of the processes that there are."""
+        """Yield the directories in /proc of the processes that there are."""
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 if self.has(process):
@@ -33,7 +33,7 @@ class Marked:
                 continue
 
     def commands(self) -> dict[int, str]:
-        """The command lines of the processes by their ids."""
+        """Return the command lines of the processes by their ids."""
         found = {}
         for process in self.processes():
             try:
@@ -47,7 +47,7 @@ class Marked:
         return found
 
     def listening(self) -> set[str]:
-        """The addresses at which the processes listen for TCP, as /proc writes them, in hexadecimal."""
+        """Return the addresses at which the processes listen for TCP, as /proc writes them, in hexadecimal."""
         sockets = set()
         for process in self.processes():
             for descriptor in (process / "fd").glob("*"):

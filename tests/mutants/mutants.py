@@ -36,7 +36,7 @@ class Mutant(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name by which results and explanations know the mutant. It holds while its line stays as it is."""
+        """Return the name by which results and explanations know the mutant. It holds while its line stays as it is."""
         return f"{self.file}: {self.old} → {self.new}"
 
 

@@ -16,7 +16,7 @@ LIMIT_S = 200
 def run(
     *command: str | Path, cwd: Path | None = None, limit_s: float = LIMIT_S, **further: str
 ) -> subprocess.CompletedProcess[str]:
-    """A program from start to end, without the repository's constraints and choice of an implementation."""
+    """Run a program from start to end, without the repository's constraints and choice of an implementation."""
     own = ("PIP_CONSTRAINT", "CIOSIDECAR_NATIVE")
     environment = {name: value for name, value in os.environ.items() if name not in own}
     return subprocess.run(
@@ -32,7 +32,7 @@ def run(
 
 
 def new_environment(folder: Path) -> Path:
-    """The Python of a new virtual environment."""
+    """Make a virtual environment, and return its Python."""
     done = run(sys.executable, "-m", "venv", folder)
     assert done.returncode == 0, done.stderr
     return folder / "bin" / "python"

@@ -9,7 +9,7 @@ _MARKS = {"passed": "✓", "failed": "✗", "skipped": "-"}
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """One line a scenario: ✓ passed, ✗ failed, - not applicable or not here."""
+    """Print a line for each scenario: ✓ passed, ✗ failed, - not applicable or not here."""
     outcomes: dict[tuple[str, str], str] = {}
     for outcome, mark in _MARKS.items():
         for report in terminalreporter.getreports(outcome):

@@ -16,7 +16,7 @@ _PIPED_LINES = 3 * 65_536 // 80
 
 
 def problems(scenario: Scenario, lines: list[dict[str, Any]]) -> list[str]:
-    """Everything that is not as it must be."""
+    """Return everything that is not as it must be."""
     if not lines or "end" not in lines[-1]:
         return ["the last line does not say how it ended"]
     *answers, end = lines
@@ -135,7 +135,7 @@ def _as_case(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def includes(got: Any, wanted: Any) -> bool:
-    """Whether everything wanted is there. A body is compared as JSON."""
+    """Return whether everything wanted is there. A body is compared as JSON."""
     if isinstance(wanted, dict):
         return isinstance(got, dict) and all(
             includes(json.loads(got["body"]) if name == "body" else got.get(name), value)

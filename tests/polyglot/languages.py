@@ -34,17 +34,17 @@ class Language:
     """Why this machine's version of the language cannot reach a kind of listener, if it cannot."""
 
     def missing(self) -> str | None:
-        """Which of its tools are not here, if any."""
+        """Return which of its tools are not here; None if all are."""
         gone = [tool for tool in self.tools if shutil.which(tool) is None]
         return f"{' and '.join(gone)} not found on this machine" if gone else None
 
     def require(self) -> None:
-        """Skips the test where its tools are not here; fails it where REQUIRE_ALL is set."""
+        """Skip the test where its tools are not here; fail it where REQUIRE_ALL is set."""
         if reason := self.missing():
             (pytest.fail if os.environ.get("REQUIRE_ALL") else pytest.skip)(reason)
 
     def make(self) -> None:
-        """Builds the driver, unless it was built from the same files. Raises RuntimeError with what the tools said.
+        """Build the driver, unless it was built from the same files. Raise RuntimeError with what the tools said.
 
         Tests that run side by side build one after another.
         """

@@ -99,14 +99,14 @@ class Sidecar:
         return self._process
 
     def replace(self, number: signal.Signals) -> None:
-        """Ends it with a signal, waits until it is gone and starts another at its address."""
+        """End it with a signal, wait until it is gone and start another at its address."""
         self._process.signal(number)
         self._process.end()
         self.stop()
         self._start(self.addresses[0])
 
     def stop(self) -> None:
-        """Ends it."""
+        """End it."""
         if self._silent is not None:
             self._silent.close()
         for running in (self._running, self._scripted):
@@ -169,7 +169,7 @@ class Driver:
         self._errors.put(self._process.stderr.read())
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """What it writes, until it ends. Raises RuntimeError if it fails or takes too long."""
+        """Yield what the driver writes, until it ends. Raise RuntimeError if it fails or takes too long."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             yield json.loads(line)
@@ -180,7 +180,7 @@ class Driver:
             raise RuntimeError(f"exit code {code}: {self._errors.get()[-3000:].decode()}")
 
     def wait_until_full(self) -> int:
-        """Returns how many lines were taken, once there are no more for half a second."""
+        """Return how many lines were taken, once there are no more for half a second."""
         unchanged = threading.Event()
         while True:
             before = self.taken
@@ -189,7 +189,7 @@ class Driver:
                 return before
 
     def end(self) -> None:
-        """Ends it if it has not ended."""
+        """End it if it has not ended."""
         self._overdue.cancel()
         if self._answered is not None:
             self._answered.release(1 << 20)
@@ -203,7 +203,7 @@ class Driver:
 
 
 def play(scenario: Scenario, language: Language, directory: Path) -> list[dict[str, Any]]:
-    """The lines the driver wrote; the last says how it ended.
+    """Play a scenario. Return the lines that the driver wrote; the last says how it ended.
 
     Its `taken_unread` is how many events it took while it was not read, where that was tried;
     `in_the_sandbox` how many events arrived there; `recorded` what a scripted sidecar saw; `fastest_ms`

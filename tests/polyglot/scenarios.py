@@ -79,7 +79,7 @@ class Scenario:
     """By language, why it cannot be played."""
 
     def opening(self, addresses: list[str], files: dict[str, str]) -> bytes:
-        """The first line of input. `files` are those of certificates, by their keys there."""
+        """Return the first line of input. `files` are those of certificates, by their keys there."""
         found: dict[str, Any] = {
             "call": self.call,
             "addresses": addresses if self.addresses is None else self.addresses,
@@ -96,7 +96,7 @@ class Scenario:
 
 
 def read(path: Path) -> Scenario:
-    """A scenario from its file. `events` are lines, or say where they come from:
+    """Return a scenario from its file. `events` are lines, or say where they come from:
 
     {"numbered": N} for N events of a hundred people, {"large": N, "bytes": B} for N of so many bytes,
     {"nested": [[LEVELS, KIND], ...]} for events whose properties are nested, {"vectors": FILE, "count": N} for worked cases
@@ -121,7 +121,7 @@ def read(path: Path) -> Scenario:
 
 
 def numbered(index: int) -> bytes:
-    """A line with an event of its own."""
+    """Return a line with an event of its own."""
     return (
         b'0\t{"type":"track","userId":"user-%d","messageId":"m-%d","event":"Order","properties":{"n":%d}}'
         % (index % 100, index, index)

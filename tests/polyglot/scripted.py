@@ -126,7 +126,7 @@ def _said(item: v1.BatchItem) -> dict[str, Any]:
 
 @contextmanager
 def recording(script: dict[str, Any]) -> Iterator[tuple[str, RecordingSidecar]]:
-    """The address of a recording sidecar, and the sidecar."""
+    """Yield the address of a recording sidecar, and the sidecar."""
     servicer = RecordingSidecar(script)
     with serving(servicer) as address:
         yield address, servicer

@@ -89,7 +89,7 @@ class Engines:
 
 @pytest.fixture(scope="session")
 def engines() -> Iterator[Engines]:
-    """A sidecar and a sandbox in this process, for all tests of a run."""
+    """Yield a sidecar and a sandbox in this process, for all tests of a run."""
     with (
         running_sandbox() as sandbox,
         server(customerio_url=sandbox.url, max_event_bytes=4 << 20) as sidecar,

@@ -24,7 +24,7 @@ class Growth(NamedTuple):
 
     @property
     def exponent(self) -> float:
-        """The slope of the times over the sizes, both as logarithms: 1 is linear, 2 is quadratic."""
+        """Return the slope of the times over the sizes, both as logarithms: 1 is linear, 2 is quadratic."""
         xs = [math.log(size) for size in self.sizes]
         ys = [math.log(max(took, 1e-7)) for took in self.times_s]
         x, y = sum(xs) / len(xs), sum(ys) / len(ys)
@@ -34,7 +34,7 @@ class Growth(NamedTuple):
 
     @property
     def linear(self) -> bool:
-        """Whether the time grows no faster than the size, as far as the clock can tell."""
+        """Return whether the time grows no faster than the size, as far as the clock can tell."""
         return self.times_s[-1] < NOTHING_S or self.exponent <= MOST
 
 

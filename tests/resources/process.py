@@ -23,7 +23,7 @@ _EVERY_S = 0.02
 
 
 def memory_bytes(running: Server) -> int:
-    """Resident memory."""
+    """Return the resident memory of a process."""
     return int(_proc(running, "statm").split()[1]) * _PAGE_BYTES
 
 
@@ -35,7 +35,7 @@ async def until_below(running: Server, limit: int) -> None:
 
 
 def cpu_s(running: Server) -> float:
-    """CPU time, user and system."""
+    """Return the CPU time of a process, user and system."""
     fields = _proc(running, "stat").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
@@ -51,7 +51,7 @@ def _proc(running: Server, name: str) -> str:
 
 @asynccontextmanager
 async def stub_of(running: Server, name: str = "") -> AsyncIterator[Any]:
-    """A stub with a connection of its own. name: distinguishes it from others."""
+    """Yield a stub with a connection of its own. name: distinguishes it from others."""
     options = [*UNLIMITED, ("a.channel", name or str(time.monotonic_ns()))]
     async with aio.insecure_channel(running.addresses[0], options=options) as channel:
         yield v1.SidecarServiceStub(channel)
@@ -66,7 +66,7 @@ class Others:
 
     @property
     def p99_s(self) -> float:
-        """The wait that one call in a hundred exceeds."""
+        """Return the wait that one call in a hundred exceeds."""
         return sorted(self.waits_s)[int(len(self.waits_s) * 0.99)]
 
 

@@ -71,7 +71,7 @@ async def _transform(running: Server, *items: v1.BatchItem, status: int | None =
 
 
 async def nested(depth: int) -> Figures:
-    """Ten events with arrays and ten with objects of a depth."""
+    """Send ten events with arrays and ten with objects of a depth."""
     forms = (b"[" * depth + b"]" * depth, b'{"a":' * depth + b"1" + b"}" * depth)
     events = [b'{"type":"track","userId":"u","event":"E","properties":{"a":%b}}' % f for f in forms]
     items = [v1.BatchItem(json=event) for event in events * 10]
@@ -79,7 +79,7 @@ async def nested(depth: int) -> Figures:
 
 
 async def keys(number: int) -> Figures:
-    """An event of JSON with a number of keys."""
+    """Send an event of JSON with a number of keys."""
     traits = json.dumps({f"key{one}": one for one in range(number)}).encode()
     event = b'{"type":"identify","userId":"u","traits":%b}' % traits
     return await _with_server(
@@ -88,13 +88,13 @@ async def keys(number: int) -> Figures:
 
 
 async def struct_keys(number: int) -> Figures:
-    """An event as a Struct with a number of keys, where an event may have as many."""
+    """Send an event as a Struct with a number of keys, where an event may have as many."""
     item = _struct_item(number)
     return await _with_server(lambda running: _transform(running, item, status=200), *LARGE_EVENTS)
 
 
 async def struct_keys_too_many(number: int) -> Figures:
-    """An event as a Struct with more keys than an event may have by default."""
+    """Send an event as a Struct with more keys than an event may have by default."""
     item = _struct_item(number)
     return await _with_server(lambda running: _transform(running, item, status=400))
 
@@ -106,7 +106,7 @@ def _struct_item(keys: int) -> v1.BatchItem:
 
 
 async def idle_streams(number: int) -> Figures:
-    """Streams that are open, and carry nothing."""
+    """Open streams that carry nothing."""
 
     async def hold(running: Server) -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -121,7 +121,7 @@ async def idle_streams(number: int) -> Figures:
 
 
 async def readers_that_never_read(number: int) -> Figures:
-    """Streams whose callers send batches of 400 KB as long as the server takes them, and read nothing."""
+    """Open streams whose callers send batches of 400 KB as long as the server takes them, and read nothing."""
     event = b'{"type":"track","userId":"u","event":"E","properties":{"a":"%b"}}' % (b"x" * 4_000)
     flood = v1.TransformStreamRequest(batch=batch(*[event] * 100))
 
@@ -141,7 +141,7 @@ async def readers_that_never_read(number: int) -> Figures:
 
 
 async def half_open_connections(number: int) -> Figures:
-    """Connections that said the half of a frame."""
+    """Open connections that say the half of a frame."""
     half = PREFACE + SETTINGS + b"\x00\x40\x00\x01\x00\x00\x00\x00\x01" + b"x" * 100
 
     async def hold(running: Server) -> None:
@@ -159,7 +159,7 @@ async def half_open_connections(number: int) -> Figures:
 
 
 async def destinations(streams: int, of_each: int) -> Figures:
-    """Streams that declare destinations and deliver an event to each; Customer.io never answers. Then the metrics are read."""
+    """Declare destinations on streams, deliver to each; Customer.io never answers. Then read the metrics."""
     async with fake_customerio() as customerio:
         customerio.rule = lambda _: HOLD
 

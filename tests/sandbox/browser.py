@@ -43,7 +43,7 @@ class Browser:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
     def texts(self, selector: str) -> list[str]:
-        """Texts of all that match, in one step: a row that goes meanwhile does no harm."""
+        """Return the texts of all that match, in one step: a row that goes meanwhile does no harm."""
         found: list[str] = self.run(
             "return [...document.querySelectorAll(arguments[0])].map(one => one.innerText.trim())",
             selector,
@@ -54,14 +54,14 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def press(self, keys: str) -> None:
-        """Types where the focus is."""
+        """Type where the focus is."""
         self.driver.switch_to.active_element.send_keys(keys)
 
     def until(self, holds: Callable[[], Any], what: str) -> None:
         WebDriverWait(self.driver, WAIT_S, poll_frequency=0.02).until(lambda _: holds(), what)
 
     def live(self) -> None:
-        """Waits until the log is live."""
+        """Wait until the log is live."""
         self.until(lambda: self.find("#said").text.startswith("live"), "the log is not live")
 
     def resize(self, width: int, height: int = 740) -> None:
@@ -71,19 +71,19 @@ class Browser:
         )
 
     def scheme(self, name: str) -> None:
-        """light or dark, as the system would say."""
+        """Choose light or dark, as the system would."""
         features = [{"name": "prefers-color-scheme", "value": name}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
     def complaints(self) -> list[str]:
-        """What the browser's console has to say, once."""
+        """Return what the browser's console has to say, once."""
         entries: Any = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [entry["message"] for entry in entries]
 
 
 @contextmanager
 def chromium(url: str) -> Iterator[Browser]:
-    """Starts Chromium; skips the test where there is none."""
+    """Start Chromium; skip the test where there is none."""
     binary, driver_path = shutil.which("chromium"), shutil.which("chromedriver")
     if binary is None or driver_path is None:
         pytest.skip("needs chromium and chromedriver: apt-get install chromium chromium-driver")

@@ -10,14 +10,14 @@ from tests.sandbox.support import Track
 
 @pytest.fixture(scope="session")
 def shared() -> Iterator[Running]:
-    """A sandbox in a thread of this process."""
+    """Yield a sandbox in a thread of this process."""
     with running_sandbox() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def connected(shared: Running) -> Iterator[Track]:
-    """Its client."""
+    """Yield the client of the shared sandbox."""
     track = Track(shared)
     with track.http:
         yield track
@@ -25,7 +25,7 @@ def connected(shared: Running) -> Iterator[Track]:
 
 @pytest.fixture
 def track(connected: Track) -> Track:
-    """A client of an empty sandbox without faults."""
+    """Return a client of an empty sandbox without faults."""
     connected.fault("")
     connected.http.post("/sandbox/reset").raise_for_status()
     return connected

@@ -19,7 +19,7 @@ AUTHORIZATION = "Basic c2l0ZTprZXk="
 
 
 def request(method: str, path: str, body: object) -> bytes:
-    """One HTTP request as bytes."""
+    """Return one HTTP request as bytes."""
     data = json.dumps(body, separators=(",", ":")).encode()
     head = (
         f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {AUTHORIZATION}\r\n"
@@ -29,7 +29,7 @@ def request(method: str, path: str, body: object) -> bytes:
 
 
 def v1_requests() -> list[bytes]:
-    """identify and event in turn, of a thousand people."""
+    """Return identify and event in turn, of a thousand people."""
     found = []
     for number in range(PEOPLE):
         attributes = {
@@ -52,7 +52,7 @@ def v1_requests() -> list[bytes]:
 
 
 def v2_requests() -> list[bytes]:
-    """Batches of a thousand: half identify, half event."""
+    """Return batches of a thousand: half identify, half event."""
     batches = []
     for start in range(0, PEOPLE, BATCH_ITEMS // 2):
         items = []
@@ -87,7 +87,7 @@ def v2_requests() -> list[bytes]:
 
 
 async def drive(port: int, requests: list[bytes]) -> int:
-    """Sends requests over all connections for a while; answers how many were answered with 200."""
+    """Send requests over all connections for a while. Return how many were answered with 200."""
     deadline = time.monotonic() + SECONDS
     done = 0
 
@@ -110,7 +110,7 @@ async def drive(port: int, requests: list[bytes]) -> int:
 
 
 def measure(name: str, requests: list[bytes], operations: int) -> None:
-    """Prints requests and operations a second, and the server's CPU and memory for them."""
+    """Print requests and operations a second, and the server's CPU and memory for them."""
     command = [sys.executable, "-m", "ciosidecar_server", "sandbox", "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
         os.sched_setaffinity(server.pid, {SERVER_CORE})

@@ -21,7 +21,7 @@ CONFIG = b'{"siteID": "site", "apiKey": "key"}'
 
 
 def tracks(count: int) -> list[bytes]:
-    """Events of a usual size, of a thousand persons."""
+    """Return events of a usual size, of a thousand persons."""
     properties = {f"property_{number}": "x" * 20 for number in range(12)}
     return [
         json.dumps(

@@ -23,11 +23,11 @@ class Measured(Marked):
 
     @property
     def cpu_s(self) -> float:
-        """User and system time of all processes. What a process did in its last half second may be missing."""
+        """Return the user and system time of all processes. The last half second of a process may be missing."""
         return sum(self._cpu_ticks.values()) / _TICKS
 
     def sample(self) -> None:
-        """Reads what the processes have used so far."""
+        """Read what the processes have used so far."""
         for directory in Path("/proc").glob("[0-9]*"):
             try:
                 fields = (directory / "stat").read_text().rpartition(")")[2].split()
@@ -44,7 +44,7 @@ class Measured(Marked):
 
 @contextmanager
 def measured(took: Measured) -> Iterator[None]:
-    """Measures what runs meanwhile with the environment of `took`."""
+    """Measure what runs meanwhile with the environment of `took`."""
     ended = threading.Event()
 
     def watch() -> None:

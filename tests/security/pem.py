@@ -28,7 +28,7 @@ class Files:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """The flags of `serve`."""
+        """Return the flags of `serve`."""
         return ("--tls-cert", str(self.cert), "--tls-key", str(self.key))
 
     def write(self, issued: trustme.LeafCert) -> "Files":
@@ -39,52 +39,52 @@ class Files:
 
 
 def chain_of(issued: trustme.LeafCert) -> bytes:
-    """The chain of a certificate as PEM."""
+    """Return the chain of a certificate as PEM."""
     return b"".join(blob.bytes() for blob in issued.cert_chain_pems)
 
 
 def ca_file(directory: Path, *authorities: trustme.CA, name: str = "ca.pem") -> Path:
-    """A file of authorities."""
+    """Write a file of authorities, and return its path."""
     path = directory / name
     path.write_bytes(b"".join(authority.cert_pem.bytes() for authority in authorities))
     return path
 
 
 def serial_of(issued: trustme.LeafCert) -> int:
-    """The serial number of a certificate."""
+    """Return the serial number of a certificate."""
     return x509.load_pem_x509_certificate(chain_of(issued)).serial_number
 
 
 def expiry_of(issued: trustme.LeafCert) -> dt.datetime:
-    """The time at which a certificate expires."""
+    """Return the time at which a certificate expires."""
     return x509.load_pem_x509_certificate(chain_of(issued)).not_valid_after_utc
 
 
 def expiring(authority: trustme.CA, *, after: dt.timedelta) -> trustme.LeafCert:
-    """A certificate that expires so long after now; before now if it is negative."""
+    """Return a certificate that expires so long after now; before now if it is negative."""
     now = dt.datetime.now(dt.UTC)
     return authority.issue_cert(*NAMES, not_before=now - 30 * DAY, not_after=now + after)
 
 
 def key_of(issued: trustme.LeafCert) -> PrivateKeyTypes:
-    """The private key of a certificate."""
+    """Return the private key of a certificate."""
     return load_pem_private_key(issued.private_key_pem.bytes(), None)
 
 
 def encrypted(issued: trustme.LeafCert) -> bytes:
-    """The private key of a certificate as PEM that needs a passphrase."""
+    """Return the private key of a certificate as PEM that needs a passphrase."""
     return key_of(issued).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"a-passphrase")
     )
 
 
 def pem_of(key: PrivateKeyTypes) -> bytes:
-    """A private key as PEM."""
+    """Return a private key as PEM."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def one_line(errors: bytes) -> str:
-    """What a command said on stderr, if that is one sentence of it and nothing else."""
+    """Return what a command said on stderr, if that is one sentence of it and nothing else."""
     text = errors.decode()
     assert re.fullmatch(r"ciosidecar: [^\n]+\n", text), text
     return text

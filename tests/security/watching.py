@@ -11,7 +11,7 @@ WITHIN_S = 40.0
 
 
 def log_of(running: Server) -> str:
-    """What a server has logged so far."""
+    """Return what a server has logged so far."""
     # The position of the file is the server's, too: a plain read would move it.
     descriptor = running._errors.fileno()
     return os.pread(descriptor, 1 << 20, 0).decode()

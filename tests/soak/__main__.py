@@ -47,7 +47,7 @@ class ShortLife(NamedTuple):
 
     @property
     def leaks(self) -> list[Growth]:
-        """What leaked in it, if it was long enough to tell."""
+        """Return what leaked in it, if it was long enough to tell."""
         return [growth for growth in growths(self.samples) if growth.leaks]
 
 

@@ -40,7 +40,7 @@ class Growth(NamedTuple):
 
     @property
     def leaks(self) -> bool:
-        """Whether even the lower end of the interval is above what is tolerated."""
+        """Return whether even the lower end of the interval is above what is tolerated."""
         return self.slope.lowest > self.tolerance.most
 
     def __str__(self) -> str:

@@ -30,7 +30,7 @@ class Sample(NamedTuple):
 
     @property
     def hours(self) -> float:
-        """The time of the sample in hours."""
+        """Return the time of the sample in hours."""
         return self.at_s / 3600
 
 

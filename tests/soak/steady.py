@@ -54,12 +54,12 @@ class Life:
 
     @property
     def growths(self) -> list[Growth]:
-        """The slopes of all resources."""
+        """Return the slopes of all resources."""
         return growths(self.samples)
 
     @property
     def faults(self) -> list[str]:
-        """What went wrong."""
+        """Return what went wrong."""
         found = [f"leak: {growth}" for growth in self.growths if growth.leaks]
         found += [f"log: {line}" for line in self.unexplained]
         found += self.tally.faults

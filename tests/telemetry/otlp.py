@@ -55,7 +55,7 @@ def _value(value: AnyValue) -> Any:
 
 @contextmanager
 def grpc_receiver() -> Iterator[Receiver]:
-    """A receiver of OTLP over gRPC."""
+    """Yield a receiver of OTLP over gRPC."""
     receiver = Receiver()
 
     class Service(trace_service_pb2_grpc.TraceServiceServicer):
@@ -77,7 +77,7 @@ def grpc_receiver() -> Iterator[Receiver]:
 
 @contextmanager
 def http_receiver() -> Iterator[Receiver]:
-    """A receiver of OTLP over HTTP."""
+    """Yield a receiver of OTLP over HTTP."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):

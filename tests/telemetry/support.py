@@ -23,7 +23,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 @asynccontextmanager
 async def delivering_server(customerio_url: str, *arguments: str) -> AsyncIterator[Server]:
-    """A server that delivers to a fake Customer.io."""
+    """Yield a server that delivers to a fake Customer.io."""
     listen = ("--listen", "127.0.0.1:0", "--customerio-url", customerio_url)
     with server(*listen, *arguments) as running:
         yield running
@@ -33,7 +33,7 @@ async def delivering_server(customerio_url: str, *arguments: str) -> AsyncIterat
 async def stream_of(
     running: Server, *configs: tuple[str, bytes], delivery: bool = True
 ) -> AsyncIterator[Caller]:
-    """A stream with the destinations under 1, 2, … each with its ref."""
+    """Yield a stream with the destinations under 1, 2, … each with its ref."""
     options = {"delivery": v1.DeliveryOptions()} if delivery else {}
     async with aio.insecure_channel(running.addresses[0]) as channel:
         call, _ = await opened(
@@ -62,12 +62,12 @@ async def log_of(running: Server) -> list[Line]:
 
 
 def named(lines: list[Line], message: str) -> list[Line]:
-    """The lines whose message begins with these words."""
+    """Return the lines whose message begins with these words."""
     return [line for line in lines if line["message"].startswith(message)]
 
 
 async def exposition(running: Server, accept: str = "") -> tuple[str, str]:
-    """The metrics of a server, and their content type."""
+    """Return the metrics of a server, and their content type."""
     request = urllib.request.Request(f"{running.admin}/metrics", headers={"Accept": accept})
 
     def ask() -> tuple[str, str]:
@@ -78,7 +78,7 @@ async def exposition(running: Server, accept: str = "") -> tuple[str, str]:
 
 
 async def metrics_of(running: Server) -> Samples:
-    """Every sample by its name and labels, as Prometheus's own parser reads them."""
+    """Return every sample by its name and labels, as Prometheus's own parser reads them."""
     text, _ = await exposition(running)
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
@@ -88,7 +88,7 @@ async def metrics_of(running: Server) -> Samples:
 
 
 def value(samples: Samples, name: str, **labels: str) -> float:
-    """The value of a sample; 0 if there is none."""
+    """Return the value of a sample; 0 if there is none."""
     return samples.get((f"ciosidecar_{name}", tuple(sorted(labels.items()))), 0.0)
 
 

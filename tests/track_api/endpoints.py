@@ -45,7 +45,7 @@ class Endpoint(NamedTuple):
 
     @property
     def validator(self) -> Draft202012Validator:
-        """The checker of request bodies."""
+        """Return the checker of request bodies."""
         assert self.body is not None, self.path
         return Draft202012Validator(self.body)
 

@@ -17,19 +17,19 @@ LOOPBACK = "127.0.0.1:0"
 
 @contextmanager
 def group(number: int, *arguments: str, listen: str = LOOPBACK) -> Iterator[Server]:
-    """`ciosidecar serve --workers NUMBER`."""
+    """Yield `ciosidecar serve --workers NUMBER`."""
     words = ("--workers", str(number), "--listen", listen, "--admin-listen", LOOPBACK)
     with server(*words, *arguments) as running:
         yield running
 
 
 def pids(running: Server) -> list[int]:
-    """The workers' process ids, from the ready line."""
+    """Return the workers' process ids, from the ready line."""
     return [worker["pid"] for worker in running.ready_line["workers"]]
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started and that still run, in order of their start."""
+    """Return the processes that a process has started and that still run, in order of their start."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -42,7 +42,7 @@ def children(pid: int) -> list[int]:
 
 
 def first_child(pid: int) -> int:
-    """The first process that a process starts, as soon as it does."""
+    """Wait for the first process that a process starts, and return its id."""
     watched = os.pidfd_open(pid)
     try:
         while not (found := children(pid)):
@@ -60,7 +60,7 @@ class Watched:
         self._descriptors = [os.pidfd_open(pid) for pid in numbers]
 
     def end(self, within_s: float = TIMEOUT_S) -> None:
-        """Waits until all have ended."""
+        """Wait until all have ended."""
         for descriptor in self._descriptors:
             ended, _, _ = select.select([descriptor], [], [], within_s)
             assert ended, "a process is left"
@@ -68,7 +68,7 @@ class Watched:
 
 
 def answers(address: str) -> str:
-    """The version of the server at an address, once there is one."""
+    """Wait for a server at an address, and return its version."""
     with grpc.insecure_channel(address) as channel:
         stub: Any = v1.SidecarServiceStub(channel)
         request = v1.GetCapabilitiesRequest()

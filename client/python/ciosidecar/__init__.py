@@ -4,9 +4,9 @@
 """
 
 from ciosidecar import v1
+from ciosidecar._answer_queue import Answer
 from ciosidecar._channel import Tls
 from ciosidecar._options import DeliveryOptions, DetailLevel, StreamOptions
-from ciosidecar._outstanding import Answer
 from ciosidecar.affinity import Affinity
 from ciosidecar.async_client import AsyncClient
 from ciosidecar.async_stream import AsyncStream

@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum, auto
 
-from ciosidecar._outstanding import Entry, OutstandingEvents
+from ciosidecar._answer_queue import Entry
+from ciosidecar._outstanding import OutstandingEvents
 from ciosidecar.affinity import address_order
 
 
@@ -61,17 +62,17 @@ class AffinityRouter:
 
     @property
     def holds_events(self) -> bool:
-        """True if events wait outside of the lanes, parked ones aside: those wait for a lane's events."""
+        """Return whether events wait outside of the lanes, parked ones aside: those wait for a lane's events."""
         return bool(self._outside)
 
     @property
     def is_connected(self) -> bool:
-        """True if a lane has a connection, also to a sidecar that drains, or its first attempt goes on."""
+        """Return whether a lane has a connection, also to a sidecar that drains, or its first attempt goes on."""
         return any(phase is not _Phase.DOWN for phase in self._phases)
 
     @property
     def settled(self) -> bool:
-        """True once the router waits for no first attempt to connect."""
+        """Return whether the router waits for no first attempt to connect."""
         return self._settled
 
     def place(self, entry: Entry) -> None:

@@ -69,7 +69,7 @@ class AsyncSessions:
 
     @property
     def may_end_in_order(self) -> bool:
-        """True if the sidecar has answered everything and only waits for Finish."""
+        """Return whether the sidecar has answered everything and only waits for Finish."""
         state = self._state
         return self._opened and not state.unanswered and not state.over
 

@@ -5,8 +5,9 @@ import time
 from collections.abc import Sequence
 
 from ciosidecar._affinity_router import AffinityRouter
+from ciosidecar._answer_queue import Answer, AnswerQueue, BatchGroup
 from ciosidecar._options import StreamOptions
-from ciosidecar._outstanding import Answer, Answered, AnswerQueue, BatchGroup, OutstandingEvents
+from ciosidecar._outstanding import Answered, OutstandingEvents
 from ciosidecar._stream_state import SETTLE_S
 from ciosidecar.affinity import Affinity
 from ciosidecar.errors import Closed, SidecarError
@@ -53,7 +54,7 @@ class AsyncLane:
 
     @property
     def sent_all(self) -> bool:
-        """True if the lane will never have another event to send."""
+        """Return whether the lane will never have another event to send."""
         state = self.state
         if not state.finished and state.fault is None:
             return False
@@ -91,14 +92,14 @@ class AsyncStreamState:
 
     @property
     def unanswered(self) -> bool:
-        """True if an event has no result yet."""
+        """Return whether an event has no result yet."""
         if any(lane.outstanding.unanswered for lane in self.lanes):
             return True
         return self.router is not None and self.router.holds_events
 
     @property
     def over(self) -> bool:
-        """True if nothing more is sent or received."""
+        """Return whether nothing more is sent or received."""
         return self.closed or self.failure is not None
 
     async def add(

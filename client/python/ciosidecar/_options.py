@@ -111,7 +111,7 @@ class DeliveryOptions:
 
     @property
     def longest_delivery_s(self) -> float:
-        """The time limit of the delivery: `timeout_s`, or the default of a sidecar."""
+        """Return the time limit of the delivery: `timeout_s`, or the default of a sidecar."""
         return _SERVER_DELIVERY_TIMEOUT_S if self.timeout_s is None else self.timeout_s
 
     def to_proto(self) -> v1.DeliveryOptions:

@@ -1,10 +1,11 @@
-"""The outstanding events of a stream and of its lanes, without I/O, clock or lock."""
+"""The outstanding events of a lane, without I/O, clock or lock."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from ciosidecar import v1
+from ciosidecar._answer_queue import AnswerQueue, Entry
 from ciosidecar._reference_table import ReferenceTable, Referent
 from ciosidecar.events import Destination, Outgoing, SourceConnection, payload
 from ciosidecar.results import Result, answered_positions, read_results
@@ -15,38 +16,6 @@ _MAX_REMEMBERED_BATCHES = 10_000
 _NO_REFERENCE = 0
 
 
-class Answer(NamedTuple):
-    """The result of one event, with the caller's attachment."""
-
-    attachment: Any
-    """The caller's own object, or the event itself if the caller gave none."""
-    result: Result
-    """The result. Its positions count the events of the stream from 0."""
-
-
-class BatchGroup(NamedTuple):
-    """Events that travel in batches of their own."""
-
-    number: int
-    timeout_s: float | None
-
-
-class Entry:
-    """An event from sending until its answer is taken."""
-
-    __slots__ = ("group", "outgoing", "position", "result", "slot")
-
-    def __init__(
-        self, position: int, outgoing: Outgoing, group: BatchGroup | None, slot: int
-    ) -> None:
-        self.position = position
-        self.outgoing = outgoing
-        self.group = group
-        self.slot = slot
-        """The slot of the event's person on a stream with affinity; else 0."""
-        self.result: Result | None = None
-
-
 class Answered(NamedTuple):
     """The changes that a message of results made."""
 
@@ -54,49 +23,6 @@ class Answered(NamedTuple):
     """The events that have their results now."""
     returned: list[Entry]
     """The events that a draining sidecar did not send, which another one can."""
-
-
-class AnswerQueue:
-    """All outstanding events of one stream, on whichever lane they are."""
-
-    def __init__(self, *, unordered: bool = False) -> None:
-        self._unordered = unordered
-        # In order: all outstanding events. Unordered: the answered ones.
-        self._answers: deque[Entry] = deque()
-        self._next_position = 0
-        self._next_group = 0
-        self.event_count = 0
-        """Events whose answers the caller has not taken."""
-        self.byte_count = 0
-        """The size of those events in bytes."""
-
-    def add(self, outgoing: Outgoing, group: BatchGroup | None = None, slot: int = 0) -> Entry:
-        """Return a new event of the stream, which no lane has yet."""
-        entry = Entry(self._next_position, outgoing, group, slot)
-        self._next_position += 1
-        if not self._unordered:
-            self._answers.append(entry)
-        self.event_count += 1
-        self.byte_count += outgoing.size
-        return entry
-
-    def new_group(self, timeout_s: float | None) -> BatchGroup:
-        """Return a new group. timeout_s is the time limit of its delivery."""
-        self._next_group += 1
-        return BatchGroup(self._next_group, timeout_s)
-
-    def answered(self, entry: Entry) -> None:
-        """Note that an event has its result."""
-        if self._unordered:
-            self._answers.append(entry)
-
-    def take(self) -> Iterator[Answer]:
-        """Yield the answers that are ready: in the order of the events or, unordered, of arrival."""
-        while self._answers and (result := self._answers[0].result) is not None:
-            outgoing = self._answers.popleft().outgoing
-            self.event_count -= 1
-            self.byte_count -= outgoing.size
-            yield Answer(outgoing.attachment, result)
 
 
 class OutstandingEvents:
@@ -129,27 +55,27 @@ class OutstandingEvents:
 
     @property
     def unanswered(self) -> bool:
-        """True if an event has no result yet, whether it is sent or waits."""
+        """Return whether an event has no result yet: it is sent, or waits."""
         return bool(self._waiting or self._sent)
 
     @property
     def in_flight(self) -> bool:
-        """True if a batch is sent and not answered completely."""
+        """Return whether a batch is sent and not answered completely."""
         return bool(self._sent)
 
     @property
     def waiting(self) -> bool:
-        """True if an event is not sent yet."""
+        """Return whether an event is not sent yet."""
         return bool(self._waiting)
 
     @property
     def waiting_count(self) -> int:
-        """The number of events that are not sent yet."""
+        """Return the number of events that are not sent yet."""
         return len(self._waiting)
 
     @property
     def batch_is_full(self) -> bool:
-        """True if the waiting events fill a message."""
+        """Return whether the waiting events fill a message."""
         return (
             len(self._waiting) >= self._max_batch_events
             or self._waiting_bytes >= self._max_batch_bytes

@@ -73,7 +73,7 @@ class Sessions:
 
     @property
     def may_end_in_order(self) -> bool:
-        """True if the sidecar has answered everything and only waits for Finish."""
+        """Return whether the sidecar has answered everything and only waits for Finish."""
         state = self._state
         with state.lock:
             return self._opened and not state.unanswered and not state.over

@@ -5,8 +5,9 @@ import time
 from collections.abc import Sequence
 
 from ciosidecar._affinity_router import AffinityRouter
+from ciosidecar._answer_queue import Answer, AnswerQueue, BatchGroup
 from ciosidecar._options import StreamOptions
-from ciosidecar._outstanding import Answer, Answered, AnswerQueue, BatchGroup, OutstandingEvents
+from ciosidecar._outstanding import Answered, OutstandingEvents
 from ciosidecar.affinity import Affinity
 from ciosidecar.errors import Closed, SidecarError
 from ciosidecar.events import Outgoing
@@ -56,14 +57,14 @@ class Lane:
 
     @property
     def batch_is_due(self) -> bool:
-        """True if the waiting events fill a message or are due."""
+        """Return whether the waiting events fill a message or are due."""
         return self.outstanding.waiting and (
             self.outstanding.batch_is_full or time.monotonic() >= self.due_at
         )
 
     @property
     def sent_all(self) -> bool:
-        """True if the lane will never have another event to send."""
+        """Return whether the lane will never have another event to send."""
         state = self.state
         if not state.finished and state.fault is None:
             return False
@@ -104,14 +105,14 @@ class StreamState:
 
     @property
     def unanswered(self) -> bool:
-        """True if an event has no result yet. The caller holds the lock."""
+        """Return whether an event has no result yet. The caller holds the lock."""
         if any(lane.outstanding.unanswered for lane in self.lanes):
             return True
         return self.router is not None and self.router.holds_events
 
     @property
     def over(self) -> bool:
-        """True if nothing more is sent or received. The caller holds the lock."""
+        """Return whether nothing more is sent or received. The caller holds the lock."""
         return self.closed or self.failure is not None
 
     def add(

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from ciosidecar._answer_queue import Answer
 from ciosidecar._async_session import AsyncSessions
 from ciosidecar._async_stream_state import AsyncStreamState
 from ciosidecar._call_settings import CallSettings
 from ciosidecar._fleet import Sidecar
 from ciosidecar._options import DeliveryOptions, StreamOptions, check_timeout
-from ciosidecar._outstanding import Answer
 from ciosidecar.affinity import Affinity, slots_of
 from ciosidecar.events import (
     AnyConnection,
@@ -92,12 +92,12 @@ class AsyncStream:
 
     @property
     def is_open(self) -> bool:
-        """True from entering the stream until it is left or cancelled."""
+        """Return whether the stream is open: from entering it until it is left or cancelled."""
         return bool(self._tasks) and not self._state.closed
 
     @property
     def reconnects(self) -> int:
-        """The number of times that the stream was opened again, with affinity at any address."""
+        """Return the number of times that the stream was opened again, with affinity at any address."""
         return sum(sessions.reconnects for sessions in self._lanes)
 
     def cancel(self) -> None:

@@ -107,7 +107,7 @@ class Result:
 
     @property
     def ok(self) -> bool:
-        """True if the status is 200: the whole event was transformed or delivered."""
+        """Return whether the status is 200: the whole event was transformed or delivered."""
         return self.status == 200
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from ciosidecar._answer_queue import Answer
 from ciosidecar._call_settings import CallSettings
 from ciosidecar._fleet import Sidecar
 from ciosidecar._options import DeliveryOptions, StreamOptions, check_timeout
-from ciosidecar._outstanding import Answer
 from ciosidecar._session import Sessions
 from ciosidecar._stream_state import StreamState
 from ciosidecar.affinity import Affinity, slots_of
@@ -109,12 +109,12 @@ class Stream:
 
     @property
     def is_open(self) -> bool:
-        """True from entering the stream until it is left or cancelled."""
+        """Return whether the stream is open: from entering it until it is left or cancelled."""
         return self._entered and not self._state.closed
 
     @property
     def reconnects(self) -> int:
-        """The number of times that the stream was opened again, with affinity at any address."""
+        """Return the number of times that the stream was opened again, with affinity at any address."""
         return sum(sessions.reconnects for sessions in self._lanes)
 
     def cancel(self) -> None:

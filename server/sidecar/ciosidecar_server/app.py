@@ -16,11 +16,11 @@ from .delivery.dispatcher import Dispatcher
 from .listening import listen
 from .rate_store.opening import open_rate_store
 from .rpc.authentication import TokenInterceptor
+from .rpc.draining import Draining
 from .rpc.handlers import add_to_server
 from .rpc.health import HealthService
 from .rpc.reflection import enable_reflection
 from .rpc.service import Servicer
-from .rpc.session import Draining
 from .rpc.unreadable import UnreadableInterceptor
 from .server_destinations import ServerDestinations
 from .settings import Settings

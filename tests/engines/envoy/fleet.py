@@ -30,12 +30,12 @@ class Sidecar:
 
     @property
     def port(self) -> int:
-        """The port."""
+        """Return the port."""
         return int(self.address.rpartition(":")[2])
 
     @property
     def process_id(self) -> int:
-        """The id of the running process."""
+        """Return the id of the running process."""
         return self._server.process.pid
 
     def start(self) -> None:

@@ -143,7 +143,7 @@ def validate(configuration: dict[str, Any], directory: Path) -> "subprocess.Comp
 
 @contextlib.contextmanager
 def reserved_port() -> Iterator[int]:
-    """A port of loopback that several Envoys, one after another or together, can listen on."""
+    """Yield a port of loopback that several Envoys, one after another or together, can listen on."""
     with socket.socket() as found:
         # Envoy sets the same option; this socket never listens, so it gets no connections.
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -28,7 +28,7 @@ class Standing:
 
     @property
     def address(self) -> str:
-        """The address for callers."""
+        """Return the address for callers."""
         return f"127.0.0.1:{self.port}"
 
     def busy_sidecar(self) -> Sidecar:

@@ -103,7 +103,7 @@ class _Silent:
 
 @contextmanager
 def broker(directory: Path) -> Iterator[Broker]:
-    """A running broker, ended with the block."""
+    """Yield a running broker, ended with the block."""
     found = Broker(directory)
     try:
         found.start()

@@ -12,27 +12,27 @@ from tests.sandbox.support import Process, sandbox_process
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker for the whole session."""
+    """Yield a broker for the whole session."""
     with broker(tmp_path_factory.mktemp("kafka")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def one_sandbox() -> Iterator[Process]:
-    """A sandbox for the whole session."""
+    """Yield a sandbox for the whole session."""
     with sandbox_process() as running:
         yield running
 
 
 @pytest.fixture
 def sandbox(one_sandbox: Process) -> Process:
-    """An empty sandbox without faults."""
+    """Return an empty sandbox without faults."""
     httpx.post(f"{one_sandbox.url}/sandbox/reset").raise_for_status()
     return one_sandbox
 
 
 @pytest.fixture(scope="session")
 def sidecar(one_sandbox: Process) -> Iterator[Server]:
-    """A sidecar for the whole session, which delivers to the sandbox."""
+    """Yield a sidecar for the whole session, which delivers to the sandbox."""
     with server("--listen", "127.0.0.1:0", "--customerio-url", one_sandbox.url) as running:
         yield running

@@ -34,7 +34,7 @@ class Example:
         self._errors = errors
 
     def log(self) -> str:
-        """Stderr so far."""
+        """Return stderr so far."""
         return os.pread(self._errors.fileno(), 1 << 24, 0).decode()
 
     def says(self, *texts: str) -> None:
@@ -55,7 +55,7 @@ class Example:
         until(holds, lambda: f"{what}\n{self.log()}", within_s)
 
     def end(self, number: signal.Signals | None = signal.SIGTERM) -> tuple[int, str]:
-        """Signal it; return its exit code and its stderr."""
+        """Send a signal. Return the exit code and stderr."""
         if number is not None:
             self.process.send_signal(number)
         return self.process.wait(WITHIN_S), self.log()
@@ -65,7 +65,7 @@ class Example:
 def example(
     directory: Path, *arguments: str, settings: str = PATIENT, config: str | None = CONFIG
 ) -> Iterator[Example]:
-    """An example with the given arguments, ended at the latest with the block.
+    """Yield an example with the given arguments, ended at the latest with the block.
 
     settings: of Kafka. config: of the destination, or None for no file of it.
     """

@@ -34,7 +34,7 @@ class Counting:
             return json.load(answer)
 
     def arrivals(self) -> Times:
-        """When requests came, by sidecar, in order."""
+        """Return when requests came, by sidecar, in order."""
         return dict(self._get("/arrivals"))
 
     def forget(self) -> None:
@@ -148,7 +148,7 @@ async def feeding(
 
 
 def between(times: Times, begin: float, end: float) -> dict[str, int]:
-    """How many requests each sidecar sent in a time."""
+    """Return how many requests each sidecar sent in a time."""
     return {
         name: bisect.bisect_left(own, end) - bisect.bisect_left(own, begin)
         for name, own in times.items()
@@ -156,7 +156,7 @@ def between(times: Times, begin: float, end: float) -> dict[str, int]:
 
 
 def worst_excess(times: Times, rate_per_s: float, begin: float, end: float) -> float:
-    """The most requests that any window within a time had beyond the rate.
+    """Return the most requests that any window within a time had beyond the rate.
 
     The windows that matter begin and end with a request: rate x (window) is taken from each count.
     """

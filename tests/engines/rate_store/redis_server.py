@@ -26,7 +26,7 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        """The URL for --rate-store."""
+        """Return the URL for --rate-store."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
@@ -51,7 +51,7 @@ class RedisServer:
             return False
 
     def client(self) -> redis.Redis:
-        """A client for the test."""
+        """Return a client for the test."""
         return redis.Redis(port=self.port, decode_responses=True, socket_timeout=WITHIN_S)
 
     def signal(self, number: signal.Signals) -> None:

@@ -15,7 +15,7 @@ class SlowProxy:
 
     @property
     def url(self) -> str:
-        """The URL of the Redis behind it."""
+        """Return the URL of the Redis behind it."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -31,7 +31,7 @@ _MANY = 1_500
 
 
 def wrong_preface(peer: Peer, random: Random) -> None:
-    """Noise, HTTP/1.1, a TLS hello or nearly a preface."""
+    """Send noise, HTTP/1.1, a TLS hello or nearly a preface."""
     peer.write(
         random.choice(
             [
@@ -45,21 +45,21 @@ def wrong_preface(peer: Peer, random: Random) -> None:
 
 
 def half_frames(peer: Peer, random: Random) -> None:
-    """A frame that says more than follows."""
+    """Send a frame that says more than follows."""
     peer.greet()
     whole = frame(HEADERS, END_HEADERS, 1, peer.block()) + frame(DATA, 0, 1, bytes(100))
     peer.write(whole[: random.randrange(1, len(whole))])
 
 
 def vast_frames(peer: Peer, random: Random) -> None:
-    """A frame of 16 MB, of which only the head comes, and a kilobyte."""
+    """Send the head of a frame of 16 MB, and a kilobyte of it."""
     peer.greet()
     kind = random.choice([DATA, HEADERS, SETTINGS, PING, GOAWAY, 0x77])
     peer.write(b"\xff\xff\xff" + struct.pack(">BBI", kind, 0, 1) + bytes(1000))
 
 
 def rapid_reset(peer: Peer, random: Random) -> None:
-    """Streams that are reset as soon as they begin (CVE-2023-44487)."""
+    """Reset streams as soon as they begin (CVE-2023-44487)."""
     peer.greet()
     body = h2.message(random.randbytes(random.choice([0, 10, 1000])))
     for _ in range(_MANY):
@@ -70,7 +70,7 @@ def rapid_reset(peer: Peer, random: Random) -> None:
 
 
 def made_you_reset(peer: Peer, random: Random) -> None:
-    """Streams that the server must reset, for a wrong frame of the client's (CVE-2025-8671)."""
+    """Begin streams that the server must reset, for a wrong frame of the client's (CVE-2025-8671)."""
     peer.greet()
     for _ in range(_MANY):
         stream = peer.begin()
@@ -87,7 +87,7 @@ def made_you_reset(peer: Peer, random: Random) -> None:
 
 
 def window_of_nothing(peer: Peer, random: Random) -> None:
-    """Calls whose answers may never be sent, or a byte at a time."""
+    """Call with windows that never let an answer be sent, or a byte at a time."""
     peer.greet([(_INITIAL_WINDOW_SIZE, random.choice([0, 1]))])
     for _ in range(200):
         stream = peer.begin()
@@ -97,7 +97,7 @@ def window_of_nothing(peer: Peer, random: Random) -> None:
 
 
 def window_overflow(peer: Peer, random: Random) -> None:
-    """Windows above 2^31-1, of the connection, of a stream, or of the settings."""
+    """Raise windows above 2^31-1: of the connection, of a stream, or of the settings."""
     settings = random.choice([(), ((_INITIAL_WINDOW_SIZE, 2**32 - 1),)])
     peer.greet(settings)
     stream = peer.begin()
@@ -106,7 +106,7 @@ def window_overflow(peer: Peer, random: Random) -> None:
 
 
 def window_updates_of_zero(peer: Peer, random: Random) -> None:
-    """Updates by nothing, or of a wrong size."""
+    """Update windows by nothing, or with frames of a wrong size."""
     peer.greet()
     stream = random.choice([0, peer.begin()])
     for _ in range(_MANY):
@@ -116,7 +116,7 @@ def window_updates_of_zero(peer: Peer, random: Random) -> None:
 
 
 def ignored_windows(peer: Peer, random: Random) -> None:
-    """More bytes than the server's windows allow."""
+    """Send more bytes than the server's windows allow."""
     peer.greet()
     stream = peer.begin()
     peer.write(frame(DATA, 0, stream, h2.message(b"", length=60_000_000)))
@@ -125,7 +125,7 @@ def ignored_windows(peer: Peer, random: Random) -> None:
 
 
 def header_flood(peer: Peer, random: Random) -> None:
-    """Thousands of header fields, or few of a megabyte in all, in one call."""
+    """Send thousands of header fields, or few of a megabyte in all, in one call."""
     peer.greet()
     size = random.choice([10, 1000, 60_000])
     fields = [(f"x-{n}", "y" * size) for n in range(min(5000, 2_000_000 // size))]
@@ -133,7 +133,7 @@ def header_flood(peer: Peer, random: Random) -> None:
 
 
 def table_bomb(peer: Peer, random: Random) -> None:
-    """A field of 4 kB in HPACK's table, named thousands of times by a byte each."""
+    """Name a field of 4 kB in HPACK's table thousands of times, by a byte each."""
     peer.greet()
     block = peer.block(h2.TRANSFORM, ("x-bomb", "z" * 3000)) + b"\xbe" * random.choice(
         [100, 16_000]
@@ -143,7 +143,7 @@ def table_bomb(peer: Peer, random: Random) -> None:
 
 
 def broken_header_blocks(peer: Peer, random: Random) -> None:
-    """HPACK that cannot be read: an index too high, an endless number, a table too large, noise."""
+    """Send HPACK that cannot be read: an index too high, an endless number, a table too large, noise."""
     peer.greet()
     block = random.choice(
         [
@@ -159,7 +159,7 @@ def broken_header_blocks(peer: Peer, random: Random) -> None:
 
 
 def continuation_flood(peer: Peer, random: Random) -> None:
-    """A header block that never ends, in empty or full frames (CVE-2024-27316 and its kind)."""
+    """Send a header block that never ends, in empty or full frames (CVE-2024-27316 and its kind)."""
     peer.greet()
     stream = peer.stream()
     peer.write(frame(HEADERS, 0, stream, peer.block()))
@@ -170,7 +170,7 @@ def continuation_flood(peer: Peer, random: Random) -> None:
 
 
 def interrupted_headers(peer: Peer, random: Random) -> None:
-    """Another frame, or another stream's, in the middle of a header block; and a CONTINUATION alone."""
+    """Send another frame, or another stream's, in the middle of a header block; and a CONTINUATION alone."""
     peer.greet()
     stream = peer.stream()
     peer.write(frame(HEADERS, 0, stream, peer.block()))
@@ -179,7 +179,7 @@ def interrupted_headers(peer: Peer, random: Random) -> None:
 
 
 def settings_flood(peer: Peer, random: Random) -> None:
-    """Settings over and over, each of which asks for an acknowledgement."""
+    """Send settings over and over, each of which asks for an acknowledgement."""
     peer.greet()
     change = struct.pack(">HI", _INITIAL_WINDOW_SIZE, 65_535)
     change += struct.pack(">HI", _HEADER_TABLE_SIZE, random.randrange(70_000))
@@ -188,13 +188,13 @@ def settings_flood(peer: Peer, random: Random) -> None:
 
 
 def odd_settings(peer: Peer, random: Random) -> None:
-    """Settings of wrong sizes and values, and unknown ones."""
+    """Send settings of wrong sizes and values, and unknown ones."""
     peer.greet([(random.randrange(65_536), random.randrange(2**32)) for _ in range(50)])
     peer.write(frame(SETTINGS, random.choice([0, 1]), random.choice([0, 1]), random.randbytes(7)))
 
 
 def ping_flood(peer: Peer, random: Random) -> None:
-    """Pings, whose acknowledgements are read or not."""
+    """Send pings, and read their acknowledgements or not."""
     peer.greet()
     write = random.choice([peer.write, peer.write_blindly])
     for _ in range(20):
@@ -202,14 +202,14 @@ def ping_flood(peer: Peer, random: Random) -> None:
 
 
 def data_before_headers(peer: Peer, random: Random) -> None:
-    """Frames of streams that never began, and of stream 0."""
+    """Send frames of streams that never began, and of stream 0."""
     peer.greet()
     kind = random.choice([DATA, RST_STREAM, WINDOW_UPDATE, CONTINUATION])
     peer.write(frame(kind, 0, random.choice([0, 1, 7]), bytes(4)))
 
 
 def bad_padding(peer: Peer, random: Random) -> None:
-    """Padding as long as the frame, or longer."""
+    """Send padding as long as the frame, or longer."""
     peer.greet()
     stream = peer.begin()
     kind = random.choice([DATA, HEADERS])
@@ -219,7 +219,7 @@ def bad_padding(peer: Peer, random: Random) -> None:
 
 
 def wrong_streams(peer: Peer, random: Random) -> None:
-    """Even, repeated, falling and vast numbers of streams, and a promise of a client's."""
+    """Use even, repeated, falling and vast numbers of streams, and send a promise of a client's."""
     peer.greet()
     peer.stream()
     for _ in range(20):
@@ -230,7 +230,7 @@ def wrong_streams(peer: Peer, random: Random) -> None:
 
 
 def goaway_flood(peer: Peer, random: Random) -> None:
-    """Goodbyes, with calls between them."""
+    """Send goodbyes, with calls between them."""
     peer.greet()
     for _ in range(_MANY):
         peer.write(frame(GOAWAY, 0, 0, bytes(8) + random.randbytes(random.choice([0, 50]))))
@@ -239,7 +239,7 @@ def goaway_flood(peer: Peer, random: Random) -> None:
 
 
 def unknown_frames(peer: Peer, random: Random) -> None:
-    """Frames of no known kind, and priorities, between those of a call."""
+    """Send frames of no known kind, and priorities, between those of a call."""
     peer.greet()
     stream = peer.begin()
     for _ in range(_MANY):
@@ -248,7 +248,7 @@ def unknown_frames(peer: Peer, random: Random) -> None:
 
 
 def empty_data_flood(peer: Peer, random: Random) -> None:
-    """Frames of data without data (CVE-2019-9518)."""
+    """Send frames of data without data (CVE-2019-9518)."""
     peer.greet()
     stream = peer.begin()
     padding = random.choice([b"", b"\0"])
@@ -257,7 +257,7 @@ def empty_data_flood(peer: Peer, random: Random) -> None:
 
 
 def streams_without_end(peer: Peer, random: Random) -> None:
-    """Calls that begin, and say nothing more."""
+    """Begin calls, and say nothing more."""
     peer.greet()
     path = random.choice([h2.TRANSFORM, f"{h2.TRANSFORM}Stream", "/grpc.health.v1.Health/Watch"])
     for _ in range(_MANY // 2):
@@ -265,7 +265,7 @@ def streams_without_end(peer: Peer, random: Random) -> None:
 
 
 def calls_without_a_message(peer: Peer, random: Random) -> None:
-    """Calls that end before their message does, or without one. gRPC answers none of them."""
+    """End calls before their message does, or without one. gRPC answers none of them."""
     peer.greet()
     for _ in range(_MANY // 5):
         stream = peer.begin(random.choice([h2.TRANSFORM, f"{h2.TRANSFORM}Stream"]))
@@ -273,7 +273,7 @@ def calls_without_a_message(peer: Peer, random: Random) -> None:
 
 
 def odd_calls(peer: Peer, random: Random) -> None:
-    """Calls whose header fields are wrong, missing, repeated or of a wrong case; and trailers of a client's."""
+    """Call with header fields that are wrong, missing, repeated or of a wrong case; and with trailers of a client's."""
     peer.greet()
     extra = [
         ("grpc-timeout", random.choice(["0n", "-1S", "99999999999H", "1x", ""])),

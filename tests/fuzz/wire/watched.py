@@ -112,7 +112,7 @@ class Watched:
 
     @contextmanager
     def unharmed(self) -> Iterator[None]:
-        """Attack inside: others are served meanwhile and afterwards, and the server is as it was."""
+        """Attack inside the block: others are served meanwhile and afterwards, and the server is as it was."""
         yield
         self.bystander.is_served()
         self._newcomers_are_served()

@@ -22,7 +22,7 @@ Event = dict[str, Any] | bytes
 
 
 def destination(**config: Any) -> AnyDestination:
-    """A destination with the given settings beside good credentials."""
+    """Return a destination with the given settings beside good credentials."""
     settings = {"siteID": "site", "apiKey": "key"} | config
     usable, problems = read_destination(json.dumps(settings).encode())
     assert usable is not None, problems
@@ -30,7 +30,7 @@ def destination(**config: Any) -> AnyDestination:
 
 
 def fatal_keys(**config: Any) -> list[str]:
-    """The keys that make a destination with these settings unusable, beside good credentials."""
+    """Return the keys that make a destination with these settings unusable, beside good credentials."""
     settings = {"siteID": "site", "apiKey": "key"} | config
     usable, problems = read_destination(json.dumps(settings).encode())
     keys = [problem.key for problem in problems if problem.fatal]
@@ -39,7 +39,7 @@ def fatal_keys(**config: Any) -> list[str]:
 
 
 def as_json(event: Event) -> bytes:
-    """The event in UTF-8, without escapes where that is possible."""
+    """Return the event in UTF-8, without escapes where that is possible."""
     if isinstance(event, bytes):
         return event
     try:
@@ -55,7 +55,7 @@ def sent(
     connection: dict[str, Any] | None = None,
     **config: Any,
 ) -> tuple[Outcome, list[dict[str, Any]]]:
-    """The outcome of an event, and its requests: method, url, path, body (None for none), raw.
+    """Return the outcome of an event, and its requests: method, url, path, body (None for none), raw.
 
     connection: the config of the connection that a record is of.
     """
@@ -74,7 +74,7 @@ def _read(connection: dict[str, Any] | None) -> Connection | None:
 
 
 def as_dict(request: Request) -> dict[str, Any]:
-    """A request with its template resolved. The body is read when asked for as JSON."""
+    """Return a request with its template resolved. The body is read when asked for as JSON."""
     template = request.template
     return {
         "method": template.method,
@@ -93,14 +93,14 @@ def _loaded(body: bytes) -> Any:
 
 
 def codes(outcome: Outcome) -> list[str]:
-    """The codes of the warnings, sorted."""
+    """Return the codes of the warnings, sorted."""
     return sorted(warning.code.value for warning in outcome.warnings)
 
 
 def request_of(
     event: Event, *warnings: str, source_type: str = "", **config: Any
 ) -> dict[str, Any]:
-    """The one request of a good event, which warns of exactly the given codes."""
+    """Return the one request of a good event, which warns of exactly the given codes."""
     outcome, requests = sent(event, source_type=source_type, **config)
     assert outcome.status == 200, outcome.error
     assert codes(outcome) == sorted(warnings), codes(outcome)
@@ -109,18 +109,18 @@ def request_of(
 
 
 def body_of(event: Event, *warnings: str, **config: Any) -> Any:
-    """The body of the one request of a good event."""
+    """Return the body of the one request of a good event."""
     return request_of(event, *warnings, **config)["body"]
 
 
 def item_of(event: Event, *warnings: str, **config: Any) -> Any:
-    """The one item of the batch that a group becomes."""
+    """Return the one item of the batch that a group becomes."""
     (item,) = body_of(event, *warnings, **config)["batch"]
     return item
 
 
 def refusal_of(event: Event, **config: Any) -> str:
-    """The code with which an event is refused for good, without a request."""
+    """Return the code with which an event is refused for good, without a request."""
     outcome, requests = sent(event, **config)
     assert outcome.error is not None, requests
     assert (outcome.status, requests) == (400, []), outcome.error
@@ -128,7 +128,7 @@ def refusal_of(event: Event, **config: Any) -> str:
 
 
 def of_type(kind: str, **members: object) -> dict[str, Any]:
-    """An event of a type that has all it needs but a person; None takes a member away."""
+    """Return an event of a type that has all it needs but a person; None takes a member away."""
     needed: dict[str, dict[str, object]] = {
         "track": {"event": "e"},
         "page": {"name": "e"},
@@ -140,34 +140,34 @@ def of_type(kind: str, **members: object) -> dict[str, Any]:
 
 
 def identify(**members: object) -> dict[str, Any]:
-    """An identify of user u."""
+    """Return an identify of user u."""
     return {"type": "identify", "userId": "u"} | members
 
 
 def attributes_of(event: Event, *warnings: str, **config: Any) -> Any:
-    """What an identify sends, without a made-up created_at."""
+    """Return what an identify sends, without a made-up created_at."""
     return body_of(event, *warnings, **{"createdAtFallback": "none"} | config)
 
 
 def track(**members: object) -> dict[str, Any]:
-    """A track of user u."""
+    """Return a track of user u."""
     return {"type": "track", "event": "e", "userId": "u"} | members
 
 
 def group(**members: object) -> dict[str, Any]:
-    """A group g of user u."""
+    """Return a group g of user u."""
     return {"type": "group", "groupId": "g", "userId": "u"} | members
 
 
 def row(action: object = "insert", **identifiers: object) -> dict[str, Any]:
-    """A record with these columns."""
+    """Return a record with these columns."""
     return {"type": "record", "action": action, "identifiers": identifiers}
 
 
 def row_in_v2(
     event: dict[str, Any], connection: dict[str, Any], *warnings: str, **config: Any
 ) -> dict[str, Any]:
-    """What v2 says of a good row: its one item."""
+    """Return what v2 says of a good row: its one item."""
     request = request_of(event, *warnings, connection=connection, apiVersion="v2", **config)
     (item,) = request["body"]["batch"]
     return item  # type: ignore[no-any-return]
@@ -181,7 +181,7 @@ def packed(
     connection: dict[str, Any] | None = None,
     **config: Any,
 ) -> list[tuple[dict[str, Any], list[int]]]:
-    """The requests of a batch of good events, in order, each with the positions it covers.
+    """Return the requests of a batch of good events, in order, each with the positions it covers.
 
     alone: the positions that share with nobody. on: each event's destination, where they differ.
     connection: the config of the connection that records are of.
@@ -207,5 +207,5 @@ def packed(
 
 
 def text_of_bytes(size: int, letter: str = "é") -> str:
-    """A text of so many UTF-8 bytes, of the letter and, where it does not fit, an `a` in front."""
+    """Return a text of so many UTF-8 bytes, of the letter and, where it does not fit, an `a` in front."""
     return "a" * (size % len(letter.encode())) + letter * (size // len(letter.encode()))

@@ -50,7 +50,7 @@ class DeliveryWindow:
 
     @property
     def is_stopped(self) -> bool:
-        """True if no more events shall be sent in this round."""
+        """Return whether no more events shall be sent in this round."""
         return self._stopped
 
     def stop(self) -> None:

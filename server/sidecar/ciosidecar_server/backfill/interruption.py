@@ -126,7 +126,7 @@ class StopWatch:
 
     @property
     def is_requested(self) -> bool:
-        """Whether the command was interrupted."""
+        """Return whether the command was interrupted."""
         return self._requested.is_set()
 
     def sleep(self, seconds: float) -> None:

@@ -38,27 +38,27 @@ class CircuitBreaker:
 
     @property
     def open(self) -> bool:
-        """Whether the last five requests failed, or more."""
+        """Return whether the last five requests failed, or more."""
         return self._failures >= FAILURES_UNTIL_OPEN
 
     @property
     def paused(self) -> bool:
-        """Whether Customer.io asked for a pause, and has accepted no request since."""
+        """Return whether Customer.io asked for a pause, and has accepted no request since."""
         return self._paused
 
     @property
     def refused(self) -> bool:
-        """Whether the credentials were refused by the last response."""
+        """Return whether the credentials were refused by the last response."""
         return self._refusal is not None
 
     @property
     def failing(self) -> bool:
-        """Whether there was no success since the last failure."""
+        """Return whether there was no success since the last failure."""
         return self._failures > 0 or self._paused or self._refusal is not None
 
     @property
     def half_open(self) -> bool:
-        """Whether only one request may be under way: the probe."""
+        """Return whether only one request may be under way: the probe."""
         return self.open or self._paused
 
     def wait_s(self) -> float:
@@ -68,7 +68,7 @@ class CircuitBreaker:
 
     @property
     def pause_s(self) -> float:
-        """How long the pause still lasts that Customer.io asked for."""
+        """Return how long the pause still lasts that Customer.io asked for."""
         return max(0.0, self._paused_until - self._clock()) if self._paused else 0.0
 
     def trouble(self) -> DeliveryOutcome | None:
@@ -150,7 +150,7 @@ class CircuitBreaker:
 
     @property
     def admits_all(self) -> bool:
-        """Whether `admit` lets every job wait."""
+        """Return whether `admit` lets every job wait."""
         return self._refusal is None and not self._paused
 
     def on_settled(self, jobs: Collection[Job]) -> None:

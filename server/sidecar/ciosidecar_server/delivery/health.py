@@ -92,7 +92,7 @@ class Health:
 
     @property
     def conditions(self) -> tuple[bool, bool, bool, bool]:
-        """Whether the credentials are refused, the circuit breaker is open, there is a pause, and the rate is lowered."""
+        """Return whether the credentials are refused, the breaker is open, there is a pause, the rate is lowered."""
         circuit_breaker = self.circuit_breaker
         return (
             circuit_breaker.refused,
@@ -103,9 +103,10 @@ class Health:
 
     @property
     def worth_keeping(self) -> bool:
-        """Whether the next request depends on what is known: tokens that are used, a pause, failures, a lowered rate.
+        """Return whether the next request depends on what is known.
 
-        After ten minutes without news, only used tokens count.
+        That is: tokens that are used, a pause, failures, a lowered rate. After ten minutes without news, only used
+        tokens count.
         """
         if not self.rate_limiter.refilled:
             return True

@@ -76,7 +76,7 @@ class Http1Connections:
         headers: tuple[tuple[str, str], ...],
         body: bytes,
     ) -> HttpResponse:
-        """As in Connections."""
+        """Send a request once, as in Connections."""
         async with self._room:
             if self._session.closed:
                 raise ExchangeFailed(Failed.READ)
@@ -107,7 +107,7 @@ class Http1Connections:
         return url.with_path(target, encoded=True)
 
     async def aclose(self) -> None:
-        """As in Connections."""
+        """Close all connections, as in Connections."""
         await self._session.close()
 
 

@@ -52,7 +52,7 @@ class Http2Connections:
         headers: tuple[tuple[str, str], ...],
         body: bytes,
     ) -> HttpResponse:
-        """As in Connections.
+        """Send a request once, as in Connections.
 
         Raises:
             ExchangeFailed: there is no complete response.
@@ -86,7 +86,7 @@ class Http2Connections:
         return HttpResponse(response.status_code, response.headers, content, whole)
 
     async def aclose(self) -> None:
-        """As in Connections."""
+        """Close all connections, as in Connections."""
         await self._transport.aclose()
 
 

@@ -58,7 +58,7 @@ class HttpTransport:
     async def send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, timeout_s: float
     ) -> Response:
-        """As in Transport."""
+        """Send a request and return its response, as in Transport."""
         if self._closed:
             raise NoResponse("no connection: closed", timed_out=False)
         if (parts := _URL.fullmatch(url)) is None:
@@ -102,7 +102,7 @@ class HttpTransport:
         return await new.exchange(attempt, method, origin.url, target, headers, body)
 
     async def aclose(self) -> None:
-        """As in Transport."""
+        """Close all connections, as in Transport."""
         self._closed = True
         for route in self._routes.values():
             await route.kept.aclose()

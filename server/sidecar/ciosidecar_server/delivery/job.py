@@ -137,11 +137,11 @@ class Owner(Protocol):
 
     @property
     def submitting(self) -> bool:
-        """Whether more jobs of the same message are about to be submitted: requests wait for them."""
+        """Return whether more jobs of the same message are about to be submitted: requests wait for them."""
 
     @property
     def trace(self) -> MessageTrace:
-        """The trace of the message."""
+        """Return the trace of the message."""
 
     def item_ref(self, job: Job) -> ItemRef | None:
         """Return the batch and position of a job, or None if it came from another stream or call."""

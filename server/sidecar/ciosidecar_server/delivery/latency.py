@@ -17,12 +17,12 @@ class Latency:
 
     @property
     def known(self) -> bool:
-        """Whether there was a response."""
+        """Return whether there was a response."""
         return self._average_s is not None
 
     @property
     def average_s(self) -> float | None:
-        """The moving average; None before the first response."""
+        """Return the moving average; None before the first response."""
         return self._average_s
 
     def on_response(self, sent_at: float) -> None:

@@ -27,7 +27,7 @@ class Probed(NamedTuple):
 
     @property
     def credentials_accepted(self) -> bool:
-        """Whether Customer.io accepts the credentials."""
+        """Return whether Customer.io accepts the credentials."""
         return not self.reason
 
 

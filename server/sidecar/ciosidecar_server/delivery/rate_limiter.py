@@ -42,19 +42,19 @@ class RateLimit(Protocol):
 
     @property
     def rate_per_s(self) -> float:
-        """The rate that holds now, in requests a second."""
+        """Return the rate that holds now, in requests a second."""
 
     @property
     def full_rate_per_s(self) -> float:
-        """The full rate, in requests a second."""
+        """Return the full rate, in requests a second."""
 
     @property
     def lowered(self) -> bool:
-        """Whether the rate is below the full rate."""
+        """Return whether the rate is below the full rate."""
 
     @property
     def refilled(self) -> bool:
-        """Whether the tokens that requests took have come again: a new limit would not let more go at once."""
+        """Return whether the tokens that requests took have come again: a new limit would not let more go at once."""
 
     def wait_s(self) -> float:
         """Return how long until a request may go; 0 if a request may go now."""
@@ -105,22 +105,22 @@ class RateLimiter:
 
     @property
     def rate_per_s(self) -> float:
-        """The rate that holds now, in requests a second."""
+        """Return the rate that holds now, in requests a second."""
         return self._rate
 
     @property
     def full_rate_per_s(self) -> float:
-        """The full rate, in requests a second."""
+        """Return the full rate, in requests a second."""
         return self._full_rate
 
     @property
     def lowered(self) -> bool:
-        """Whether the rate is below the full rate."""
+        """Return whether the rate is below the full rate."""
         return self._rate < self._full_rate
 
     @property
     def refilled(self) -> bool:
-        """Whether the tokens that requests took have come again."""
+        """Return whether the tokens that requests took have come again."""
         return self._tokens_at(self._clock()) >= self._burst(self._rate)
 
     def wait_s(self) -> float:

@@ -39,7 +39,7 @@ class RedirectingSender:
 
     @property
     def moved(self) -> bool:
-        """Whether requests go to another region than the destination names."""
+        """Return whether requests go to another region than the destination names."""
         return self._base_url != self._configured_url
 
     async def send(self, batch: RequestBatch, until: float) -> Response:

@@ -51,19 +51,19 @@ class Sender:
 
     @property
     def oldest_sent_at(self) -> float | None:
-        """When the oldest request was sent that is under way; None if there is none."""
+        """Return when the oldest request was sent that is under way; None if there is none."""
         for batch in self._in_flight.values():
             return batch.sent_at
         return None
 
     @property
     def jobs_in_flight(self) -> int:
-        """The number of jobs that requests under way cover."""
+        """Return the number of jobs that requests under way cover."""
         return self._jobs_in_flight
 
     @property
     def requests_in_flight(self) -> int:
-        """The number of requests under way."""
+        """Return the number of requests under way."""
         return len(self._in_flight)
 
     def add(self, jobs: Sequence[Job]) -> None:

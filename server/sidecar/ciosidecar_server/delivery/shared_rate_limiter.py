@@ -91,26 +91,26 @@ class SharedRateLimiter:
 
     @property
     def rate_per_s(self) -> float:
-        """The rate that holds now: of all sidecars together, or this sidecar's own while the store is away."""
+        """Return the rate that holds now: of all sidecars together, or this sidecar's own while the store is away."""
         if self._fallback is not None:
             return self._fallback.rate_per_s
         return self._full_rate * self._fraction
 
     @property
     def full_rate_per_s(self) -> float:
-        """The full rate of all sidecars together."""
+        """Return the full rate of all sidecars together."""
         return self._full_rate
 
     @property
     def lowered(self) -> bool:
-        """Whether a 429 has lowered the rate."""
+        """Return whether a 429 has lowered the rate."""
         if self._fallback is not None:
             return self._fallback.lowered
         return self._fraction < 1.0
 
     @property
     def refilled(self) -> bool:
-        """Whether no request is on credit that a new limit would give again. After ten minutes none counts."""
+        """Return whether no request is on credit that a new limit would give again. After ten minutes none counts."""
         if self._fallback is not None:
             return self._fallback.refilled
         if self._clock.time() - self._used_at >= _STALE_S:

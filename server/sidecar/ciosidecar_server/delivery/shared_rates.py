@@ -52,12 +52,12 @@ class SharedRates:
 
     @property
     def up(self) -> bool:
-        """Whether the store answers."""
+        """Return whether the store answers."""
         return self._up
 
     @property
     def sidecars(self) -> int:
-        """The number of sidecars that share a rate while the store is away: as configured, or as last seen if more."""
+        """Return how many sidecars share a rate while the store is away: as configured, or as last seen if more."""
         return max(self._replicas, self._seen)
 
     def snapshot(self) -> RateStoreSnapshot:

@@ -95,7 +95,7 @@ class DeliveryBatch:
 
     @property
     def complete(self) -> bool:
-        """Whether every item is answered."""
+        """Return whether every item is answered."""
         return self._unanswered == 0
 
     def expire_at(self, deadline: float) -> None:

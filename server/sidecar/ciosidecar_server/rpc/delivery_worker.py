@@ -96,7 +96,7 @@ class DeliveryWorker:
 
     @property
     def idle(self) -> bool:
-        """Whether every batch is answered."""
+        """Return whether every batch is answered."""
         return not self._batches
 
     def begin(self, batch: Batch, trace: MessageTrace) -> DeliveryBatch:

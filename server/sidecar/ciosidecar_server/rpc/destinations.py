@@ -272,7 +272,7 @@ class KnownDestinations:
 
     @property
     def listed(self) -> Mapping[str, ServerDestination]:
-        """The destinations of the server at this moment, by ref. A batch keeps to those of its arrival."""
+        """Return the destinations of the server at this moment, by ref. A batch keeps to those of its arrival."""
         return self._server.known.destinations
 
     def get(
@@ -293,7 +293,7 @@ class KnownDestinations:
 
     @property
     def alone(self) -> bool:
-        """Whether exactly one destination is declared, and its settings hold for all events."""
+        """Return whether exactly one destination is declared, and its settings hold for all events."""
         if len(self._by_reference_id) != 1:
             return False
         (reference_id,) = self._by_reference_id

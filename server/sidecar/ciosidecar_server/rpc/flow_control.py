@@ -30,12 +30,12 @@ class FlowControl:
 
     @property
     def available(self) -> bool:
-        """Whether another message may be read."""
+        """Return whether another message may be read."""
         return self._events < self._max_events and self._bytes < self._max_bytes
 
     @property
     def workspaces(self) -> Collection[WorkspaceQueue]:
-        """The workspaces that have jobs of this stream."""
+        """Return the workspaces that have jobs of this stream."""
         return self._outstanding.keys()
 
     def over_share(self) -> list[WorkspaceQueue]:

@@ -24,7 +24,7 @@ class HealthService(health_pb2_grpc.HealthServicer):
 
     @property
     def is_watched(self) -> bool:
-        """Whether a client will learn at once that the server drains."""
+        """Return whether a client will learn at once that the server drains."""
         return self._watches > 0
 
     def drain(self) -> None:

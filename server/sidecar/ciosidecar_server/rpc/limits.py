@@ -1,8 +1,12 @@
-"""The limits for callers, on the wire."""
+"""The limits for callers, and the limit that a caller sets."""
 
 from ciosidecar.v1 import service_pb2 as pb
 
 from ..settings import Settings
+from .errors import ProtocolError
+
+MIN_RECEIVE_BYTES = 65_536
+DEFAULT_RECEIVE_BYTES = 4_194_304
 
 
 def limits(settings: Settings, *, delivering: bool = False) -> pb.Limits:
@@ -20,3 +24,15 @@ def limits(settings: Settings, *, delivering: bool = False) -> pb.Limits:
         ),
         max_destinations=settings.max_destinations,
     )
+
+
+def receive_limit(opening: pb.OpenStream) -> int:
+    """Return how many bytes a message to the caller of a stream may have.
+
+    Raises:
+        ProtocolError: the caller asks for less than MIN_RECEIVE_BYTES.
+    """
+    limit = opening.max_receive_bytes or DEFAULT_RECEIVE_BYTES
+    if limit < MIN_RECEIVE_BYTES:
+        raise ProtocolError("open.max_receive_bytes", f"must be at least {MIN_RECEIVE_BYTES}")
+    return limit

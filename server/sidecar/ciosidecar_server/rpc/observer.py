@@ -93,7 +93,7 @@ class RpcObserver(Protocol):
 
     @property
     def traces(self) -> bool:
-        """Whether batches are traced: `batch_began` and `batch_ended` are called."""
+        """Return whether batches are traced: `batch_began` and `batch_ended` are called."""
 
     def stream_opened(self, stream: StreamInfo) -> None:
         """Note that a stream opened."""

@@ -30,7 +30,7 @@ class RecentDestinations:
 
     @property
     def templates(self) -> EncodedTemplates:
-        """The templates of the calls of the last minute."""
+        """Return the templates of the calls of the last minute."""
         if self._templates is None:
             self._templates = EncodedTemplates()
             self._forget_later()

@@ -18,31 +18,31 @@ class ItemOptions(Protocol):
 
     @property
     def destination(self) -> int:
-        """The reference id of the item's destination; 0: that of its batch."""
+        """Return the reference id of the item's destination; 0: that of its batch."""
 
     @property
     def connection(self) -> int:
-        """The reference id of the item's connection; 0: that of its batch."""
+        """Return the reference id of the item's connection; 0: that of its batch."""
 
     @property
     def source_type(self) -> str:
-        """The type of the event's source; "" to go by its channel."""
+        """Return the type of the event's source; "" to go by its channel."""
 
     @property
     def ordering_key(self) -> str:
-        """The caller's ordering key; "" if there is none."""
+        """Return the caller's ordering key; "" if there is none."""
 
     @property
     def attempt(self) -> int:
-        """How many times the caller has already sent the item."""
+        """Return how many times the caller has already sent the item."""
 
     @property
     def dont_batch(self) -> bool:
-        """Whether the item shares its request with no other item."""
+        """Return whether the item shares its request with no other item."""
 
     @property
     def tag(self) -> bytes:
-        """The caller's tag."""
+        """Return the caller's tag."""
 
 
 class Batch(Protocol):
@@ -50,31 +50,31 @@ class Batch(Protocol):
 
     @property
     def batch_id(self) -> int:
-        """The caller's id of the batch."""
+        """Return the caller's id of the batch."""
 
     @property
     def destination(self) -> int:
-        """The reference id of the destination of items that name none; 0: none."""
+        """Return the reference id of the destination of items that name none; 0: none."""
 
     @property
     def connection(self) -> int:
-        """The reference id of the connection of items that name none; 0: none."""
+        """Return the reference id of the connection of items that name none; 0: none."""
 
     @property
     def traceparent(self) -> str:
-        """The W3C trace context of the batch; "" if there is none."""
+        """Return the W3C trace context of the batch; "" if there is none."""
 
     @property
     def timeout_s(self) -> float | None:
-        """The time limit of its delivery; None if the caller set none."""
+        """Return the time limit of its delivery; None if the caller set none."""
 
     @property
     def item_count(self) -> int:
-        """The number of items."""
+        """Return the number of items."""
 
     @property
     def only_prepared(self) -> bool:
-        """Whether every item is a prepared request."""
+        """Return whether every item is a prepared request."""
 
     def items(self) -> Iterator[tuple[ItemOptions, bytes]]:
         """Yield each item with its event's JSON.
@@ -151,12 +151,12 @@ class ProtobufBatch:
 
     @property
     def timeout_s(self) -> float | None:
-        """The time limit of its delivery; None if the caller set none."""
+        """Return the time limit of its delivery; None if the caller set none."""
         return seconds(self._batch.timeout) if self._batch.HasField("timeout") else None
 
     @property
     def only_prepared(self) -> bool:
-        """Whether every item is a prepared request."""
+        """Return whether every item is a prepared request."""
         return all(item.WhichOneof("payload") == "prepared" for item in self._batch.items)
 
     def items(self) -> Iterator[tuple[event_pb2.BatchItem, bytes]]:

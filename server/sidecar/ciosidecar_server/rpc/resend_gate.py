@@ -71,7 +71,7 @@ class ResendGate:
 
     @property
     def admits_all(self) -> bool:
-        """Whether `admit` lets every event pass."""
+        """Return whether `admit` lets every event pass."""
         return not self._failed
 
     def number(self, events: int) -> int:

@@ -40,11 +40,11 @@ class Answered(Protocol):
 
     @property
     def position(self) -> int:
-        """The position of the item in its batch."""
+        """Return the position of the item in its batch."""
 
     @property
     def tag(self) -> bytes:
-        """The caller's tag of the item."""
+        """Return the caller's tag of the item."""
 
 
 class MessageOwner(Protocol):
@@ -74,11 +74,11 @@ class ResultsMessage(Protocol):
 
     @property
     def answered(self) -> int:
-        """The number of items so far."""
+        """Return the number of items so far."""
 
     @property
     def has_room(self) -> bool:
-        """Whether there is room for the next item, with its request, already."""
+        """Return whether there is room for the next item, with its request, already."""
 
     def reserve(self, template: RequestTemplate, size: int) -> None:
         """Reserve room for the next item's request, or for its part of a shared one. Unit: bytes.
@@ -171,7 +171,7 @@ class ProtobufResults:
 
     @property
     def answered(self) -> int:
-        """The number of items so far."""
+        """Return the number of items so far."""
         return len(self._positions)
 
     def reserve(self, template: RequestTemplate, size: int) -> None:

@@ -28,6 +28,7 @@ from .destinations import (
     read_checked,
     region_key,
 )
+from .draining import Draining
 from .errors import ProtocolError, fail
 from .flow_control import FlowControl
 from .limits import limits
@@ -43,7 +44,7 @@ from .required import (
     check_transform,
 )
 from .results_message import EncodedResults
-from .session import Draining, Session
+from .session import Session
 from .tap import ItemTap, NoItemTap, StreamTap
 from .transform_worker import TransformWorker
 from .unary_room import UnaryRoom

@@ -15,9 +15,10 @@ from .callers import stream_caller
 from .codec import Codec, results_writers
 from .delivery_worker import DeliveryWorker
 from .destinations import KnownDestinations, fitting_problems
+from .draining import Draining
 from .errors import ProtocolError
 from .flow_control import FlowControl
-from .limits import limits
+from .limits import DEFAULT_RECEIVE_BYTES, limits, receive_limit
 from .memory import give_back_after
 from .open_streams import OpenStreams, StreamRecord
 from .request_message import StreamMessage
@@ -28,31 +29,12 @@ from .transform_worker import TransformWorker
 from .unreadable import reject_unreadable
 from .worker import Output, Worker, process_batch
 
-MIN_RECEIVE_BYTES = 65_536
-DEFAULT_RECEIVE_BYTES = 4_194_304
 # After Drain or Finish, a caller that sends nothing for so long has sent everything.
 _QUIET_S = 0.2
 _FINISH = "finish"
 _HALF_CLOSE = "half-close"
 
 _Context = aio.ServicerContext[pb.TransformStreamRequest, pb.TransformStreamResponse]
-
-
-class Draining:
-    """The shutdown of the server, as its streams see it."""
-
-    def __init__(self) -> None:
-        self._begun = asyncio.Event()
-        self.grace_s = 0.0
-
-    def begin(self, grace_s: float) -> None:
-        """Begin the shutdown for all streams, also for those that open from now on."""
-        self.grace_s = grace_s
-        self._begun.set()
-
-    async def begun(self) -> None:
-        """Wait until the shutdown begins."""
-        await self._begun.wait()
 
 
 class _PeerGone(Exception):
@@ -214,12 +196,7 @@ class Session:
 
     async def _open(self, opening: pb.OpenStream) -> Worker:
         """Answer the first message. Return the worker that it asks for."""
-        if opening.max_receive_bytes:
-            if opening.max_receive_bytes < MIN_RECEIVE_BYTES:
-                raise ProtocolError(
-                    "open.max_receive_bytes", f"must be at least {MIN_RECEIVE_BYTES}"
-                )
-            self._max_receive_bytes = opening.max_receive_bytes
+        self._max_receive_bytes = receive_limit(opening)
         self._known.delivering = opening.HasField("delivery")
         worker = self._worker = self._new_worker(opening)
         response = pb.TransformStreamResponse()

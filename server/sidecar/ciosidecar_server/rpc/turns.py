@@ -27,7 +27,7 @@ class Turns:
 
     @property
     def over(self) -> bool:
-        """Whether other callers have their turn now."""
+        """Return whether other callers have their turn now."""
         return perf_counter() > self.end
 
     async def next(self) -> None:

@@ -52,7 +52,7 @@ class Collected:
 
     @property
     def response(self) -> EncodedResults:
-        """The only response."""
+        """Return the only response."""
         if self._response is None:
             raise RuntimeError("there is no response")
         return self._response
@@ -73,11 +73,11 @@ class Worker(Protocol):
 
     @property
     def writing(self) -> asyncio.Future[None] | None:
-        """The task that writes results beside the reading. It ends only with the worker, or with an exception."""
+        """Return the task that writes results beside the reading. It ends only with the worker or an exception."""
 
     @property
     def idle(self) -> bool:
-        """Whether every batch is answered."""
+        """Return whether every batch is answered."""
 
     def begin(self, batch: Batch, trace: MessageTrace) -> BatchWork[Any]:
         """Return the work on a batch. It reports the end of the trace."""

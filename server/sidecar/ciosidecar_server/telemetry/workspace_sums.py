@@ -39,7 +39,7 @@ class WorkspaceSum:
 
     @property
     def workspaces(self) -> int:
-        """The number of workspaces."""
+        """Return the number of workspaces."""
         return self.states.total()
 
     def add_state(self, workspace: WorkspaceSnapshot) -> None:

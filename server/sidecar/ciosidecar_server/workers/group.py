@@ -45,7 +45,7 @@ class Worker:
 
     @property
     def listen(self) -> tuple[str, ...]:
-        """The addresses, with the ports that were taken once it was ready."""
+        """Return the addresses, with the ports that were taken once it was ready."""
         return self._settings.listen
 
     async def start(self) -> None:

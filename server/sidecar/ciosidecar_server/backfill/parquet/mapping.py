@@ -60,7 +60,7 @@ class MappedField:
 
     @property
     def name(self) -> str:
-        """The path as the caller writes it."""
+        """Return the path as the caller writes it."""
         return ".".join(re.sub(r"([.\\])", r"\\\1", step) for step in self.path)
 
 
