@@ -56,6 +56,8 @@ IN_LANES = $(MAKE) --no-print-directory --keep-going --jobs=$(LANES) --output-sy
 
 # In two steps, because the Python tests of the second build the clients too. All that fails is shown in one run.
 test: $(VENV)/dev node-modules ## Run all tests but those with engines and the chaos, in every language that is here
+	@echo "About an hour on two cores. First coverage, test-compiled, test-node, test-java and test-go; then test-side-by-side,"
+	@echo "test-serial and test-polyglot. make TARGET runs one of them, make test LANES=2 two at a time."
 	@failed=; for step in "coverage test-compiled test-node test-java test-go $(BESIDE_FIRST)" "test-side-by-side test-serial test-polyglot $(BESIDE)"; do \
 	  $(IN_LANES) $$step || failed=1; done; $(MAKE) --no-print-directory left-out; test -z "$$failed"
 
