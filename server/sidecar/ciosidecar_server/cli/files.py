@@ -1,5 +1,6 @@
 """Input of commands: whole small files, and files of lines."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,13 +37,23 @@ def read_config(path: Path | None) -> bytes | None:
     if path is None:
         return None
     config_json = read_file(path)
-    if not config_json.lstrip().startswith(b"{"):
+    if not _is_object(config_json):
         raise Failed(
             f"--config {path} has no JSON object: it takes a destination's settings, such as"
             ' {"siteID": "…", "apiKey": "…"}',
             EXIT_USAGE,
         )
     return config_json
+
+
+def _is_object(text: bytes) -> bool:
+    """Return whether a text is a JSON object, as Python reads it: it takes every number and every escape."""
+    try:
+        return isinstance(json.loads(text, parse_int=str, parse_float=str), dict)
+    except ValueError:
+        return False
+    except RecursionError:
+        return text.lstrip().startswith(b"{")
 
 
 def check_one_input(file: str, *, standard_input: bool) -> None:
