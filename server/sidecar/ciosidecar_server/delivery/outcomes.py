@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ciosidecar_transform.outcomes import Error, ErrorCode, ErrorType, Warning, WarningCode
+from ciosidecar_transform.outcomes import (
+    INTERNAL,
+    Error,
+    ErrorCode,
+    ErrorType,
+    Warning,
+    WarningCode,
+)
 
 from .responses import Failure, in_its_words
 
@@ -79,6 +86,8 @@ EXPIRED = DeliveryOutcome(
     ),
 )
 """Of a job whose time was over before it was sent."""
+NOT_SUBMITTED = DeliveryOutcome(500, INTERNAL)
+"""Of a job that is not sent, because of a fault of the sidecar's own."""
 _OTHER_REGION = ": the workspace is in another region; set the destination's datacenter"
 _TROUBLES = {
     ErrorCode.THROTTLED: "Customer.io asks to slow down",
