@@ -1,6 +1,8 @@
 """The destinations that unary calls have declared lately. Most calls declare the same ones again."""
 
 import asyncio
+from collections.abc import Callable
+from copy import copy
 
 from ciosidecar_transform import AnyDestination, Destination, SettingProblem, read_destination
 
@@ -36,8 +38,24 @@ class RecentDestinations:
             self._forget_later()
         return self._templates
 
-    def read(self, config_json: bytes) -> _Read:
-        """Return the destination of a config and its problems, as `read_destination`. The caller MUST NOT change them."""
+    def reader(self) -> Callable[[bytes], _Read]:
+        """Return what reads settings for one call, as `read_destination`.
+
+        Each of its destinations is another object. Other calls may have them, too.
+        """
+        given: set[int] = set()
+
+        def read(config_json: bytes) -> _Read:
+            destination, problems = self._read(config_json)
+            if isinstance(destination, Destination):
+                if id(destination) in given:
+                    return copy(destination), problems
+                given.add(id(destination))
+            return destination, problems
+
+        return read
+
+    def _read(self, config_json: bytes) -> _Read:
         read = self._recent.get(config_json)
         if read is None:
             read = self._older.get(config_json) or read_destination(config_json)
