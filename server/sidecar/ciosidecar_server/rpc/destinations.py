@@ -209,8 +209,7 @@ class KnownDestinations:
         Args:
             max_destinations: the most destinations, and the most connections.
             server: the destinations and defaults of the server.
-            read: reads settings, as `read_destination` does. Each declaration MUST have a destination of its own:
-                requests are shared by the items of one destination (rule 10.3).
+            read: reads settings, as `read_destination` does. It MUST return another destination each time.
         """
         self._read = read
         self._max_destinations = max_destinations

@@ -1,7 +1,6 @@
 """The destinations that unary calls have declared lately. Most calls declare the same ones again."""
 
 import asyncio
-from collections.abc import Callable
 from copy import copy
 
 from ciosidecar_transform import AnyDestination, Destination, SettingProblem, read_destination
@@ -38,31 +37,17 @@ class RecentDestinations:
             self._forget_later()
         return self._templates
 
-    def reader(self) -> Callable[[bytes], _Read]:
-        """Return what reads settings for one call, as `read_destination`.
-
-        Each of its destinations is another object. Other calls may have them, too.
-        """
-        given: set[int] = set()
-
-        def read(config_json: bytes) -> _Read:
-            destination, problems = self._read(config_json)
-            if isinstance(destination, Destination):
-                if id(destination) in given:
-                    return copy(destination), problems
-                given.add(id(destination))
-            return destination, problems
-
-        return read
-
-    def _read(self, config_json: bytes) -> _Read:
+    def read(self, config_json: bytes) -> _Read:
+        """Return the destination of a config and its problems, as `read_destination`. The caller MUST NOT change them."""
         read = self._recent.get(config_json)
         if read is None:
             read = self._older.get(config_json) or read_destination(config_json)
             # Settings that each event fills in may hold the credentials of many workspaces.
             if isinstance(read[0], Destination) and len(config_json) <= _MAX_CONFIG_BYTES:
                 self._keep(config_json, read)
-        return read
+        destination, problems = read
+        # Another object each time: requests are shared by the items of one destination (rule 10.3).
+        return copy(destination) if isinstance(destination, Destination) else destination, problems
 
     def _keep(self, config_json: bytes, read: _Read) -> None:
         if len(self._recent) >= _MAX_DESTINATIONS:

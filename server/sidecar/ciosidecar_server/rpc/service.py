@@ -258,7 +258,7 @@ class Servicer:
     ) -> KnownDestinations:
         """Return what a unary call declares. delivering: whether the call delivers."""
         known = KnownDestinations(
-            self._settings.max_destinations, self._destinations, self._recent.reader()
+            self._settings.max_destinations, self._destinations, self._recent.read
         )
         known.delivering = delivering
         await known.upsert(request.destinations, request.connections)
