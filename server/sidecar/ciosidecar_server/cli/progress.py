@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Callable
 
 from rich.progress import (
     BarColumn,
@@ -9,11 +10,11 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     Task,
-    TextColumn,
     TimeElapsedColumn,
 )
 from rich.text import Text
 
+from ..counted import counted
 from ..jsonl.summary import Summary
 from .outcome import stderr
 
@@ -22,7 +23,7 @@ _RATE_OVER_S = 3.0
 
 def counting() -> Progress:
     """Return a progress line with the number of results."""
-    return _live(TextColumn("{task.completed:,} events"), BarColumn())
+    return _live(EventsColumn(lambda task: int(task.completed)), BarColumn())
 
 
 def delivering(summary: Summary) -> Progress:
@@ -41,6 +42,19 @@ def _live(*columns: ProgressColumn) -> Progress:
     )
 
 
+class EventsColumn(ProgressColumn):
+    """The number of events so far."""
+
+    def __init__(self, events: Callable[[Task], int]) -> None:
+        """events: returns the number of events of a task."""
+        super().__init__()
+        self._events = events
+
+    def render(self, task: Task) -> Text:
+        """Return the number, with its noun."""
+        return Text(counted(self._events(task), "event", grouped=True))
+
+
 class _DeliveryColumn(ProgressColumn):
     def __init__(self, summary: Summary) -> None:
         super().__init__()
@@ -50,13 +64,14 @@ class _DeliveryColumn(ProgressColumn):
     def render(self, _task: Task) -> Text:
         summary = self._summary
         text = Text(f"{summary.delivered:,} delivered")
-        for number, words, style in (
-            (summary.permanent_failures, "permanent failures", "red"),
-            (summary.retryable_failures, "retryable failures", "yellow"),
-            (summary.retried, "retried", "dim"),
+        for number, noun, style in (
+            (summary.permanent_failures, "permanent failure", "red"),
+            (summary.retryable_failures, "retryable failure", "yellow"),
         ):
             if number:
-                text.append(f"  {number:,} {words}", style)
+                text.append(f"  {counted(number, noun, grouped=True)}", style)
+        if summary.retried:
+            text.append(f"  {summary.retried:,} retried", "dim")
         return text.append(f"  {self._rate_per_s():,.0f} events/s")
 
     def _rate_per_s(self) -> float:

@@ -12,6 +12,7 @@ from ciosidecar_transform.outcomes import (
     WarningCode,
 )
 
+from ..counted import counted
 from .responses import Failure, in_its_words
 
 
@@ -134,7 +135,7 @@ def of_prepared(
     in_order = [refused_items[index] for index in sorted(refused_items)]
     error = _error(
         ErrorCode.REFUSED,
-        f"Customer.io refused {len(in_order)} items of the prepared request",
+        f"Customer.io refused {counted(len(in_order), 'item')} of the prepared request",
         207,
         retryable=False,
     )

@@ -228,6 +228,7 @@ class DeliveryWorker:
             workspace.submit(jobs)
         except Exception:
             for job in jobs:
+                job.submitted_at = job.submitted_at or self._loop.time()
                 # The batch answers each job that the workspace does not have, or fails to answer.
                 with suppress(Exception):
                     workspace.send_back((job,), outcomes.NOT_SUBMITTED)
