@@ -90,13 +90,13 @@ async def customerio() -> AsyncIterator[FakeCustomerio]:
         yield running
 
 
-def faulty(folder: Path, program: str, customerio: FakeCustomerio) -> Any:
+def faulty(folder: Path, program: str, customerio: FakeCustomerio, *more: str) -> Any:
     """A server in which a program runs first. It reads on only once two batches' results are written."""
     folder.joinpath("sitecustomize.py").write_text(f"{_BEGIN}\n{program}\n", "utf-8")
     options = ("--listen", "127.0.0.1:0", "--max-outstanding-events", str(2 * len(PEOPLE)))
     return server(
         *options,
-        *("--max-outstanding-bytes", "10000", "--customerio-url", customerio.url),
+        *("--max-outstanding-bytes", "10000", "--customerio-url", customerio.url, *more),
         env={**os.environ, "PYTHONPATH": str(folder)},
     )
 
@@ -217,3 +217,25 @@ async def test_later_events_of_the_people_wait_for_those_that_failed(
             assert set(after.values()) == {None}
     arrived = [request.name for request in customerio.requests if request.person == "cursed"]
     assert arrived == ["1.0", "2.0", "4.0"]
+
+
+@pytest.mark.parametrize("place", ["before an item is accepted", "before jobs are queued"])
+async def test_a_fault_shows_no_credentials(
+    tmp_path: Path, customerio: FakeCustomerio, place: str
+) -> None:
+    """The requests in the results of a destination that is deliver_only have none, also those that failed."""
+    file = tmp_path / "destinations.toml"
+    file.write_text("[destinations.shop]\nsiteID = 's'\napiKey = 'k'\ndeliver_only = true\n")
+    file.chmod(0o600)
+    request = v1.DeliverRequest(
+        destinations=[v1.Destination(reference_id=1, destination_ref="shop")],
+        batch=batch(1, ("cursed", "u1")),
+        delivery=v1.DeliveryOptions(include_requests=True),
+    )
+    with faulty(tmp_path, _FAULTS[place], customerio, "--destinations", str(file)) as running:
+        async with aio.insecure_channel(running.addresses[0]) as channel:
+            stub: Any = v1.SidecarServiceStub(channel)
+            results = (await stub.Deliver(request, timeout=HANGS_AFTER_S)).results
+    assert set(results.statuses) == {500}
+    assert len(results.requests) == 2
+    assert all("Authorization" not in template.headers for template in results.templates)

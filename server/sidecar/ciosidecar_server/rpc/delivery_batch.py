@@ -173,6 +173,8 @@ class DeliveryBatch:
     def _accept_none(self, item: Decoded, processed: ItemJob | Outcome) -> None:
         """Answer an item that is not submitted, because an earlier one met a fault."""
         if type(processed) is ItemJob:
+            if type(item) is DecodedEvent and item.hides_credentials:
+                self._hidden.add(processed.request.template)
             self._fail((processed,))
         else:
             outcome = cast("Outcome", processed)
