@@ -7,8 +7,8 @@ from typing import Self
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..counted import counted
+from .events_column import EventsColumn
 from .outcome import say, stderr
-from .progress import EventsColumn
 
 _LINE_EVERY_S = 10.0
 

@@ -2,7 +2,6 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
 
 from rich.progress import (
     BarColumn,
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from ..counted import counted
 from ..jsonl.summary import Summary
+from .events_column import EventsColumn
 from .outcome import stderr
 
 _RATE_OVER_S = 3.0
@@ -40,19 +40,6 @@ def _live(*columns: ProgressColumn) -> Progress:
         transient=True,
         disable=not stderr.is_terminal,
     )
-
-
-class EventsColumn(ProgressColumn):
-    """The number of events so far."""
-
-    def __init__(self, events: Callable[[Task], int]) -> None:
-        """events: returns the number of events of a task."""
-        super().__init__()
-        self._events = events
-
-    def render(self, task: Task) -> Text:
-        """Return the number, with its noun."""
-        return Text(counted(self._events(task), "event", grouped=True))
 
 
 class _DeliveryColumn(ProgressColumn):
