@@ -35,7 +35,10 @@ for_cargo = command -v cargo >/dev/null || { echo "SKIPPED: the compiled package
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
+# The stamp does not tell whether the package was damaged since.
 setup: $(VENV)/runtime $(NATIVE) ## Install the command at .venv/bin/ciosidecar
+	@test ! -e $(VENV)/native.installed || CIOSIDECAR_NATIVE=require $(BIN)/python -c 'import ciosidecar_transform.native' 2>/dev/null \
+	  || { rm -f $(VENV)/native.installed; $(BIN)/python server/native/install.py --stamp $(NATIVE); }
 	@$(BIN)/ciosidecar --version
 
 setup-dev: $(VENV)/dev node-modules ## Set up what the tests and lint need, too; some minutes the first time

@@ -82,9 +82,7 @@ def test_transform_on_a_full_disk() -> None:
     """Exit code 1, no traceback, and how many lines were written."""
     code, _, errors = shell(">/dev/full", "transform", stdin=EVENTS)
     assert code == 1
-    assert "cannot write to standard output: No space left on device; 0 lines were written" in (
-        errors
-    )
+    assert "cannot write to standard output: No space left on device; 0 lines written" in (errors)
     assert "Traceback" not in errors
 
 
@@ -106,7 +104,7 @@ def test_the_lines_that_were_written_are_counted(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert b"File too large; 2 lines were written" in done.stderr
+    assert b"File too large; 2 lines written" in done.stderr
     written = part.read_bytes().splitlines(keepends=True)
     assert [json.loads(line) for line in written[:2]] == [json.loads(line) for line in lines[:2]]
 
@@ -117,7 +115,7 @@ def test_deliver_on_a_full_disk() -> None:
         arguments = ("deliver", "--customerio-url", sandbox.url)
         code, _, errors = shell(">/dev/full", *arguments, stdin=EVENTS)
     assert code == 1
-    assert "No space left on device; 0 lines were written" in errors
+    assert "No space left on device; 0 lines written" in errors
     assert "ended after line 0: lines 1 to 3 have no result" in errors
     assert "Traceback" not in errors
 
@@ -125,7 +123,7 @@ def test_deliver_on_a_full_disk() -> None:
 @pytest.mark.parametrize(
     ("redirection", "code", "words"),
     [
-        (">&-", 1, "cannot write to standard output: it is closed; 0 lines were written"),
+        (">&-", 1, "cannot write to standard output: it is closed; 0 lines written"),
         ("<&-", 2, "cannot read standard input: it is closed"),
         ("2>&-", 0, ""),
     ],

@@ -153,6 +153,13 @@ def test_the_summary_counts_types_outcomes_and_warnings() -> None:
     assert b"jane" not in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize(("events", "said"), [(0, "0 events"), (1, "1 event"), (2, "2 events")])
+def test_the_summary_says_one_event(events: int, said: str) -> None:
+    """A single event is no plural."""
+    done = run("transform", stdin=lines_of(*[wrapped(TRACK)] * events))
+    assert done.stderr.decode().splitlines()[0] == said
+
+
 def test_a_reader_that_has_enough_is_no_error(config_file: str, tmp_path: Path) -> None:
     """`| head -1`: one line, no traceback."""
     events = tmp_path / "events.jsonl"

@@ -322,7 +322,7 @@ def test_files_of_a_directory_may_have_different_columns(tmp_path: Path) -> None
     options = mapped(*FIXED, "userId=user_id", "properties.total=total", "properties.coupon=coupon")
     done = backfill(tmp_path, folder, options=options)
     assert done.returncode == 0, said(done)
-    assert "1 of 2 Parquet files have no column coupon" in said(done)
+    assert "Parquet files without column coupon: 1 of 2" in said(done)
     found = [
         json.dumps(request["body"]["data"])
         for line in lines(tmp_path, "requests")

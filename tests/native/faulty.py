@@ -26,6 +26,8 @@ IN_EVERY_ADD = "fault in every add"
 """Both writers fail at a request with it."""
 IN_EVERY_CLOSE = 4444
 """Both writers fail to close a message of this batch if it has requests."""
+IN_BEGIN = 6666
+"""The plain writer fails to begin a second message of this batch."""
 SECRET = "the secret"
 """Is in the text of each panic and exception."""
 
@@ -76,19 +78,24 @@ _PANICS: dict[str, tuple[_Place, ...]] = {
 _PLAIN_WRITER_THAT_FAILS = f"""
 from ciosidecar_server.rpc.results_message import ProtobufResults
 
-add, close = ProtobufResults.add, ProtobufResults.close
+add, begin, close = ProtobufResults.add, ProtobufResults.begin, ProtobufResults.close
 
 def faulty_add(self, request, position):
     if {IN_EVERY_ADD.encode()!r} in request.body:
         raise ValueError({SECRET!r})
     add(self, request, position)
 
+def faulty_begin(self):
+    if self._batch_id == {IN_BEGIN} and hasattr(self, "size"):
+        raise ValueError({SECRET!r})
+    begin(self)
+
 def faulty_close(self, *, complete):
     if self._batch_id == {IN_EVERY_CLOSE} and self._results.requests:
         raise ValueError({SECRET!r})
     return close(self, complete=complete)
 
-ProtobufResults.add, ProtobufResults.close = faulty_add, faulty_close
+ProtobufResults.add, ProtobufResults.begin, ProtobufResults.close = faulty_add, faulty_begin, faulty_close
 """
 
 

@@ -1,5 +1,6 @@
 """Arguments for each leaf: hostile, and near the edges of what it tells apart."""
 
+from array import array
 from collections.abc import Callable
 from random import Random
 from typing import Any, NamedTuple
@@ -123,7 +124,14 @@ def _bytes(random: Random) -> tuple[Any, ...]:
     if random.random() < 0.5:
         parts.append(random.choice(_SEQUENCES))
     random.shuffle(parts)
-    return (b"".join(parts),)
+    data = b"".join(parts)
+    return (random.choice((data, data, data, bytearray(data), memoryview(data), _odd(data))),)
+
+
+def _odd(data: bytes) -> Any:
+    """Return what is no plain buffer of bytes: wider elements, every second byte, or no buffer at all."""
+    wide = array("H", data[: len(data) // 2 * 2])
+    return (wide, memoryview(data)[::2], data.decode("latin-1"), None, len(data))[len(data) % 5]
 
 
 LEAVES = (

@@ -132,7 +132,8 @@ def statuses(messages: list[v1.Results]) -> list[int]:
         first = results.first_position
         positions = results.positions or range(first, first + len(results.statuses))
         for position, status in zip(positions, results.statuses, strict=True):
-            assert found.setdefault(position, status) == status
+            assert position not in found
+            found[position] = status
     assert sorted(found) == list(range(len(found)))
     return [status for _, status in sorted(found.items())]
 
@@ -233,6 +234,31 @@ async def test_a_fault_behind_messages_that_are_complete(either: Server, method:
     else:
         # All were delivered.
         assert counted == {"": 60}
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("method", ["TransformStream", "delivering TransformStream"])
+async def test_a_fault_between_two_messages(
+    folder: Path, customerio: FakeCustomerio, method: str, number: int
+) -> None:
+    """The message before it is complete. Its items are not answered once more, and the others are INTERNAL."""
+    filling = {"a": "x" * 3_000}
+    items = [v1.BatchItem(json=event(f"u{position}", properties=filling)) for position in range(60)]
+    bad = v1.Batch(batch_id=faulty.IN_BEGIN, destination=number, items=items)
+    good = batch(8, v1.BatchItem(json=event("even")))
+    url = customerio.url
+    with faulty.faulty_server(PYTHON, folder, "--customerio-url", url) as running:
+        lost, even = await answers(running, method, bad, good, max_receive_bytes=65_536)
+        found = statuses(lost)
+        assert len(found) == 60
+        answered = [position for position, status in enumerate(found) if status == 200]
+        if method == "TransformStream":
+            assert 0 < len(answered) < 60
+        assert answered == list(range(len(answered)))
+        assert set(found) - {200} == ({500} if len(answered) < 60 else set())
+        assert covered(lost) == answered
+        assert statuses(even) == [200] * 5
+        require_silence(running)
 
 
 async def test_a_panic_in_a_leaf_is_the_error_of_its_event_alone(compiled: Server) -> None:

@@ -51,6 +51,21 @@ def test_the_two_tell_utf8_alike(data: bytes) -> None:
     assert both[0] == both[1]
 
 
+def test_the_two_transform_an_event_in_a_bytearray_alike() -> None:
+    """As its bytes, also where it is not ASCII: the contract says bytes, and a buffer is not told apart."""
+    event = '{"type": "track", "userId": "u1", "event": "Café", "properties": {"a": "é"}}'.encode()
+    outcomes = []
+    for of in (compiled, in_python):
+        package = of("")
+        destination, _ = package.read_destination(b'{"siteID": "site", "apiKey": "key"}')
+        outcomes += [
+            behaviour(lambda given, a=package, b=destination: a.transform(given, b, now=0), given)
+            for given in (event, bytearray(event))
+        ]
+    assert len(set(outcomes)) == 1
+    assert "status=200" in outcomes[0][1]
+
+
 @pytest.mark.parametrize("leaf", LEAVES, ids=[leaf.name for leaf in LEAVES])
 def test_a_leaf_is_compiled_in_one_transform_and_not_in_the_other(leaf: tuple[str, str]) -> None:
     """Otherwise nothing would be compared."""

@@ -1,8 +1,10 @@
 """The choice of an implementation: CIOSIDECAR_NATIVE, and compiled packages that do not fit."""
 
 import os
+import shutil
 import subprocess
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -30,6 +32,7 @@ FOREIGN = {
     "of another Python": "does not load with this Python: ",
     "with a broken file": "does not load: ",
     "with a file that is cut off": "is cut off",
+    "with a file that is cut off and has no sections": "is cut off",
     "of another version": f"has interface 0, and this version needs {native.INTERFACE}",
     "without a part": "lacks unix_millis, ",
     "that raises": "does not load: broken",
@@ -88,14 +91,70 @@ def foreign(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
             content = content[:18] + b"\x2b\0" + content[20:]
         elif request.param == "with a broken file":
             content = content[:16] + bytes(48)
-        elif request.param == "with a file that is cut off":
+        elif request.param.startswith("with a file that is cut off"):
             content = content[: len(content) // 2]
+            if request.param.endswith("sections"):
+                # e_shoff, e_shnum and e_shstrndx of the ELF header.
+                content = content[:40] + bytes(8) + content[48:60] + bytes(4) + content[64:]
         else:
             name = "ciosidecar_native.cpython-39-x86_64-linux-gnu.so"
         package.joinpath(name).write_bytes(content)
     says = FOREIGN[request.param]
     file = "the file of " if says == "is cut off" else ""
     return tmp_path, f"{file}ciosidecar-native {says}"
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The compiled file of a second installation, with its record, in a folder of the test."""
+    require_compiled()
+    package = compiled_file().parent
+    shutil.copytree(package, tmp_path / package.name)
+    (record,) = package.parent.glob("ciosidecar_native-*.dist-info")
+    shutil.copytree(record, tmp_path / record.name)
+    assert say(environment("require", tmp_path)).stdout == "compiled \n"
+    return tmp_path / package.name / compiled_file().name
+
+
+def overwritten(content: bytes) -> bytes:
+    """Zeros for the second half, as a disk leaves it that was full or lost its power."""
+    return content[: len(content) // 2].ljust(len(content), b"\0")
+
+
+def test_a_file_that_is_not_as_it_was_installed(installed: Path) -> None:
+    """It is not loaded: that would end the process. The log, --version and the error say what to do."""
+    installed.write_bytes(overwritten(installed.read_bytes()))
+    folder = installed.parent.parent
+    reason = (
+        "the file of ciosidecar-native differs from the one that was installed;"
+        " install ciosidecar-native again (in a clone: make setup)"
+    )
+    done = say(environment("auto", folder))
+    assert (done.returncode, done.stdout) == (0, f"python {reason}\n")
+    version = run("--version", env=environment("auto", folder)).stdout.decode()
+    assert " ".join(version.split()).endswith(f", pure Python: {reason}")
+    required = run("--version", env=environment("require", folder))
+    assert required.returncode == 2
+    assert required.stderr.decode().startswith(
+        f"ciosidecar: CIOSIDECAR_NATIVE is require, but {reason}, or set CIOSIDECAR_NATIVE=auto"
+    )
+
+
+def test_a_stray_file_that_is_never_loaded_changes_nothing(installed: Path) -> None:
+    """Another name, or another Python: only the file counts that Python would load."""
+    half = installed.read_bytes()[:200_000]
+    for name in ("old.so", "ciosidecar_native.cpython-39-x86_64-linux-gnu.so"):
+        installed.with_name(name).write_bytes(half)
+    assert say(environment("auto", installed.parent.parent)).stdout == "compiled \n"
+
+
+def test_a_stray_file_that_python_prefers(installed: Path) -> None:
+    """It is named, and not loaded: its installation does not know it."""
+    stray = installed.with_name(f"ciosidecar_native{EXTENSION_SUFFIXES[0]}")
+    stray.write_bytes(overwritten(installed.read_bytes()))
+    done = say(environment("auto", installed.parent.parent))
+    expected = f"{stray.name} is no file of the ciosidecar-native that is installed; remove it"
+    assert (done.returncode, done.stdout) == (0, f"python {expected}\n")
 
 
 def test_the_compiled_package_is_used() -> None:

@@ -198,7 +198,7 @@ def test_segments_take_people_by_any_identifier(track: Track) -> None:
     path = "/api/v1/segments/7/add_customers"
     track.post(f"{path}?id_type=email", {"ids": ["JANE@example.com"]})
     assert track.post(f"{path}?id_type=cio_id", {"ids": [cio_id, "none", 5]}).json() == {}
-    assert track.last() == ("partly", "2 of 3 values are no person's cio_id")
+    assert track.last() == ("partly", "values that are no person's cio_id: 2 of 3")
     assert track.person(id="u1")["segments"] == track.person(id="u2")["segments"] == [7]
     track.post(path, {"ids": ["jane@example.com"]})
     assert track.last()[0] == "dropped"

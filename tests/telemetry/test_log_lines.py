@@ -123,14 +123,14 @@ def test_a_line_that_lacks_only_its_end_is_not_lost(tmp_path: Path) -> None:
                 unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
                 resource.prlimit(process.pid, resource.RLIMIT_FSIZE, unlimited)
                 _stream(stub)
-                wait_until(lambda: b"were dropped" in log.read_bytes())
+                wait_until(lambda: b"log lines dropped" in log.read_bytes())
             process.send_signal(signal.SIGTERM)
             assert process.wait(TIMEOUT_S) == 0
         finally:
             process.kill()
     messages = [json.loads(line)["message"] for line in log.read_bytes().splitlines()]
-    (dropped,) = (message for message in messages if "were dropped" in message)
-    assert dropped.startswith("1 log lines")
+    (dropped,) = (message for message in messages if "log lines dropped" in message)
+    assert dropped.endswith(": 1")
     assert messages.count("stream opened") == 3
     assert messages.count("stream closed") == 2
 

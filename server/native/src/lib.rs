@@ -7,7 +7,7 @@ mod guard;
 mod leaves;
 
 /// Changes whenever a function is added or changed: `ciosidecar_transform.native` needs this very number.
-const INTERFACE: u32 = 3;
+const INTERFACE: u32 = 4;
 
 #[pymodule]
 fn ciosidecar_native(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -40,12 +40,12 @@ class TokenFile:
             self._tokens = read_tokens(self._path)
         except CannotListen as problem:
             _log.error(
-                "the tokens changed and cannot be used, so the %d former ones stay: %s",
+                "the tokens changed and cannot be used, so those from before stay (%d): %s",
                 len(self._tokens),
                 problem,
             )
             return
-        _log.info("the tokens were read again: %d are valid for new calls", len(self._tokens))
+        _log.info("the tokens were read again; valid for new calls: %d", len(self._tokens))
 
 
 class Credentials:

@@ -13,6 +13,7 @@ from ciosidecar_transform import AnyDestination, SettingProblem, read_destinatio
 from ciosidecar_transform.settings.defaults import Defaults, read_defaults
 from ciosidecar_transform.settings.unread_keys import unread_keys
 
+from .counted import counted
 from .destinations_file import FileDestination, InvalidFile, read_config, read_destinations
 from .settings import Settings
 from .watching import FileWatch, report_fault
@@ -75,7 +76,7 @@ class Notes(NamedTuple):
         told = [str(note) for note in self.shown]
         if self.more:
             told.append(
-                f"{self.more} more notes about destinations: `ciosidecar check --destinations` prints them all"
+                f"{counted(self.more, 'more note')} about destinations: `ciosidecar check --destinations` prints them all"
             )
         return told
 
@@ -151,7 +152,7 @@ class ServerDestinations:
             self._referred |= problem.paths
             _log.error("the destinations stay as they were: %s", problem)
         else:
-            _log.info("%d destinations were read again", len(self.known.destinations))
+            _log.info("the destinations were read again: %d", len(self.known.destinations))
             self._log_notes()
         self._watch.replace(self._paths(), begun_ns)
 

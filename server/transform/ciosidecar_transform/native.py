@@ -6,15 +6,14 @@ ImportError whose name is `ciosidecar_native`, and whose text says what to do.
 """
 
 import os
-import struct
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, TypeVar
 
-INTERFACE: Final = 3
+from .native_file import damage
+
+INTERFACE: Final = 4
 """The number of the interface that this version needs; src/lib.rs of server/native has its own."""
 PARTS: Final = (
     *("any_longer", "event_body", "event_item", "hashed_ulid", "is_utf8", "unix_millis"),
@@ -24,7 +23,17 @@ PARTS: Final = (
 
 _VARIABLE = "CIOSIDECAR_NATIVE"
 _NAME = "ciosidecar_native"
+_INSTALL = "install the ciosidecar-native of this version for this Python and processor (in a clone: make setup)"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class _Unusable(Exception):
+    """The package cannot be used. The text says why."""
+
+    def __init__(self, problem: str, remedy: str = _INSTALL) -> None:
+        """remedy: what to do about it. Optional."""
+        super().__init__(problem)
+        self.remedy = remedy
 
 
 def _load(choice: str) -> tuple[ModuleType | None, str]:
@@ -37,52 +46,42 @@ def _load(choice: str) -> tuple[ModuleType | None, str]:
         raise ImportError(f"{_VARIABLE} must be auto, require or never, not {choice!r}", name=_NAME)
     if choice == "never":
         return None, f"{_VARIABLE} is never"
-    loaded, problem = _import()
-    if loaded is None and choice == "require":
-        raise ImportError(
-            f"{_VARIABLE} is require, but {problem}. Install the ciosidecar-native of this version"
-            f" for this Python and processor (in a clone: make setup), or set {_VARIABLE}=auto to go on in pure Python",
-            name=_NAME,
-        )
-    return loaded, problem
-
-
-def _import() -> tuple[ModuleType | None, str]:
     try:
-        if _is_cut_off():
-            return None, "the file of ciosidecar-native is cut off"
+        return _import(), ""
+    except _Unusable as problem:
+        if choice == "require":
+            remedy = problem.remedy or _INSTALL
+            raise ImportError(
+                f"{_VARIABLE} is require, but {problem}; {remedy}, or set {_VARIABLE}=auto to go on in pure Python",
+                name=_NAME,
+            ) from None
+        return None, f"{problem}; {problem.remedy}" if problem.remedy else str(problem)
+
+
+def _import() -> ModuleType:
+    """Return the compiled module. Raise _Unusable if it is missing, damaged or of another version."""
+    try:
+        if (found := damage(_NAME)) is not None:
+            raise _Unusable(*found)
         loaded = import_module(_NAME)
+    except _Unusable:
+        raise
     except ModuleNotFoundError as error:
         if error.name == _NAME:
-            return None, "ciosidecar-native is not installed"
-        return None, f"ciosidecar-native does not load with this Python: {error}"
+            # Whoever goes without may have chosen to, and needs no advice.
+            raise _Unusable("ciosidecar-native is not installed", "") from None
+        raise _Unusable(f"ciosidecar-native does not load with this Python: {error}") from None
     except Exception as error:  # noqa: BLE001 - a foreign or broken file fails in ways of its own
-        return None, f"ciosidecar-native does not load: {error}"
-    found = getattr(loaded, "INTERFACE", None)
-    if found != INTERFACE:
-        return None, f"ciosidecar-native has interface {found}, and this version needs {INTERFACE}"
+        raise _Unusable(f"ciosidecar-native does not load: {error}") from None
+    interface = getattr(loaded, "INTERFACE", None)
+    if interface != INTERFACE:
+        raise _Unusable(
+            f"ciosidecar-native has interface {interface}, and this version needs {INTERFACE}"
+        )
     missing = [name for name in PARTS if not hasattr(loaded, name)]
     if missing:
-        return None, f"ciosidecar-native lacks {', '.join(missing)}"
-    return loaded, ""
-
-
-def _is_cut_off() -> bool:
-    """Return whether the compiled file ends before what its header says. To load it would end the process.
-
-    ELF, the format of Linux, has the table of its sections at the end.
-    """
-    spec = find_spec(_NAME)
-    folders = (spec and spec.submodule_search_locations) or ()
-    for file in (file for folder in folders for file in Path(folder).glob("*.so")):
-        with file.open("rb") as opened:
-            header = opened.read(64)
-        if header[:6] == b"\x7fELF\x02\x01" and len(header) == 64:
-            (table,) = struct.unpack_from("<Q", header, 40)
-            entry_bytes, entries = struct.unpack_from("<HH", header, 58)
-            if file.stat().st_size < table + entry_bytes * entries:
-                return True
-    return False
+        raise _Unusable(f"ciosidecar-native lacks {', '.join(missing)}")
+    return loaded
 
 
 module, reason = _load(os.environ.get(_VARIABLE, "").strip() or "auto")

@@ -147,6 +147,16 @@ class Error(NamedTuple):
     retryable: bool
 
 
+INTERNAL = Error(
+    ErrorCode.INTERNAL,
+    ErrorType.INTERNAL,
+    "internal error; the server's log names the place",
+    500,
+    retryable=True,
+)
+"""The error of an event that met a fault of the sidecar's own."""
+
+
 class EventRejected(Exception):
     """An event, or every event of a destination, cannot become a request."""
 

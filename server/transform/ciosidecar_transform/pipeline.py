@@ -8,9 +8,8 @@ from msgspec import Struct
 from .event import Event, decode, not_json
 from .operations import Operation
 from .outcomes import (
-    Error,
+    INTERNAL,
     ErrorCode,
-    ErrorType,
     EventRejected,
     Filtered,
     FilterReason,
@@ -39,13 +38,6 @@ EVENT_TYPES = tuple(_RULES)
 _log = logging.getLogger(__name__)
 WITHOUT_WARNINGS = {kind: Outcome(200, [], event_type=kind) for kind in EVENT_TYPES}
 """The outcome of every event that became a request without warnings, by type. It MUST NOT be changed."""
-_INTERNAL = Error(
-    ErrorCode.INTERNAL,
-    ErrorType.INTERNAL,
-    "internal error; the server's log names the place",
-    500,
-    retryable=True,
-)
 
 
 class Transformed(Struct, frozen=True, gc=False):
@@ -149,7 +141,7 @@ def internal_error(fault: Exception, warnings: list[Warning], event_type: str = 
     if isinstance(fault, RecursionError):
         return rejected(not_json(), warnings, event_type)
     _log.error("internal error in an event: %s", _kind_and_place(fault))
-    return Outcome(500, warnings, error=_INTERNAL, event_type=event_type)
+    return Outcome(500, warnings, error=INTERNAL, event_type=event_type)
 
 
 def _kind_and_place(fault: Exception) -> str:

@@ -38,10 +38,11 @@ def change_segment(
         else:
             unchanged += person.cio_id in members
             members[person.cio_id] = person.segments[segment_id] = None
+    remark = f"values that are no person's {kind}: {unknown} of {len(ids)}"
     if unknown == len(ids):
-        return dropped(f"none of the {len(ids)} values is a person's {kind}")
+        return dropped(remark)
     if unknown:
-        return partly("", [f"{unknown} of {len(ids)} values are no person's {kind}"])
+        return partly("", [remark])
     if unchanged == len(ids):
         return dropped(
             "none of them was in the segment" if removes else "all were in the segment before"

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from ..counted import counted
 from .tasks import PartitionResult
 
 
@@ -56,7 +57,7 @@ class Summary:
 
     def lines(self) -> list[str]:
         """Return the summary as lines of group, name and number, as the other commands print it."""
-        lines = [f"{self.events} events"]
+        lines = [counted(self.events, "event")]
         for group, counter in (("outcome", self.outcomes), ("warning", self.warnings)):
             lines += [f"{group}\t{name}\t{number}" for name, number in counter.most_common()]
         for kind, number in (("refused", self.refused), ("failed", self.failed)):

@@ -6,6 +6,8 @@ from typing import Self
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ..counted import counted
+from .events_column import EventsColumn
 from .outcome import say, stderr
 
 _LINE_EVERY_S = 10.0
@@ -21,7 +23,7 @@ class ProgressReport:
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.completed}/{task.total}"),
-            TextColumn("{task.fields[events]:,} events"),
+            EventsColumn(lambda task: int(task.fields["events"])),
             TextColumn("{task.fields[rate]:,.0f}/s"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
@@ -61,7 +63,8 @@ class ProgressReport:
         if not stderr.is_terminal and now - self._said >= _LINE_EVERY_S:
             self._said = now
             say(
-                f"{self._name}: {done} of {self._total} parts, {events} events, {rate:.0f} events/s"
+                f"{self._name}: {done} of {counted(self._total, 'part')}, {counted(events, 'event')},"
+                f" {rate:.0f} events/s"
             )
 
     def warn(self, text: str) -> None:

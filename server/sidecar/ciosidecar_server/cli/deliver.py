@@ -8,6 +8,7 @@ from typing import Annotated
 from ciosidecar import DeliveryOptions, Result, SidecarError, StreamOptions
 from cyclopts import Parameter, validators
 
+from ..counted import counted
 from ..jsonl.reading import NoConfig, chunks_of_lines, message_id
 from ..jsonl.streaming import InputLine, LineStream
 from ..jsonl.summary import Summary
@@ -134,7 +135,7 @@ def _say_what_failed(summary: Summary, failed: Path | None, failed_file: FailedF
 
 
 def _events(count: int) -> str:
-    return f"{count:,} event was" if count == 1 else f"{count:,} events were"
+    return f"{counted(count, 'event', grouped=True)} {'was' if count == 1 else 'were'}"
 
 
 async def _run(line_stream: LineStream, chunks: Iterator[list[bytes | None]]) -> None:

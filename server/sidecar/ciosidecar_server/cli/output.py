@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from msgspec.json import encode
 from rich.console import Console
 
+from ..counted import counted
 from .outcome import Failed, drop_output, reason
 from .service_manager import notify
 
@@ -47,7 +48,7 @@ class Lines:
             drop_output()
             raise CannotWrite(
                 f"cannot write to standard output: {reason(problem)};"
-                f" {self._written} lines were written"
+                f" {counted(self._written, 'line')} written"
             ) from None
         self._written += 1
 

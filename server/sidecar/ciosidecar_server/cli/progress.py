@@ -9,12 +9,13 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     Task,
-    TextColumn,
     TimeElapsedColumn,
 )
 from rich.text import Text
 
+from ..counted import counted
 from ..jsonl.summary import Summary
+from .events_column import EventsColumn
 from .outcome import stderr
 
 _RATE_OVER_S = 3.0
@@ -22,7 +23,7 @@ _RATE_OVER_S = 3.0
 
 def counting() -> Progress:
     """Return a progress line with the number of results."""
-    return _live(TextColumn("{task.completed:,} events"), BarColumn())
+    return _live(EventsColumn(lambda task: int(task.completed)), BarColumn())
 
 
 def delivering(summary: Summary) -> Progress:
@@ -50,13 +51,14 @@ class _DeliveryColumn(ProgressColumn):
     def render(self, _task: Task) -> Text:
         summary = self._summary
         text = Text(f"{summary.delivered:,} delivered")
-        for number, words, style in (
-            (summary.permanent_failures, "permanent failures", "red"),
-            (summary.retryable_failures, "retryable failures", "yellow"),
-            (summary.retried, "retried", "dim"),
+        for number, noun, style in (
+            (summary.permanent_failures, "permanent failure", "red"),
+            (summary.retryable_failures, "retryable failure", "yellow"),
         ):
             if number:
-                text.append(f"  {number:,} {words}", style)
+                text.append(f"  {counted(number, noun, grouped=True)}", style)
+        if summary.retried:
+            text.append(f"  {summary.retried:,} retried", "dim")
         return text.append(f"  {self._rate_per_s():,.0f} events/s")
 
     def _rate_per_s(self) -> float:

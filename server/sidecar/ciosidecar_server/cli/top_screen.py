@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from ..counted import counted
 from .top_table import Column, Row, TopTable
 
 _STYLES = {
@@ -42,11 +43,13 @@ def _head(state: State) -> Text:
         head.append(f"not ready: {_plain(state['not_ready_reason'])}", "bold red")
     head.append(
         f"\n{state['events_per_s']:,.1f} events/s, {state['failed_per_s']:,.1f} failed/s,"
-        f" {state['streams_open']} streams, loop late by {1000 * state['event_loop_lag_s']:.0f} ms",
+        f" {counted(state['streams_open'], 'stream')}, loop late by {1000 * state['event_loop_lag_s']:.0f} ms",
         "not bold",
     )
     if state["log_lines_dropped"]:
-        head.append(f"\n{state['log_lines_dropped']:,} log lines dropped", "bold red")
+        head.append(
+            f"\n{counted(state['log_lines_dropped'], 'log line', grouped=True)} dropped", "bold red"
+        )
     if state["log_lines_waiting"] >= _MANY_LINES:
         head.append(f"\n{state['log_lines_waiting']:,} log lines wait for stderr", "bold red")
     return head

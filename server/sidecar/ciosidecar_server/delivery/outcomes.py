@@ -3,8 +3,16 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ciosidecar_transform.outcomes import Error, ErrorCode, ErrorType, Warning, WarningCode
+from ciosidecar_transform.outcomes import (
+    INTERNAL,
+    Error,
+    ErrorCode,
+    ErrorType,
+    Warning,
+    WarningCode,
+)
 
+from ..counted import counted
 from .responses import Failure, in_its_words
 
 
@@ -79,6 +87,8 @@ EXPIRED = DeliveryOutcome(
     ),
 )
 """Of a job whose time was over before it was sent."""
+NOT_SUBMITTED = DeliveryOutcome(500, INTERNAL)
+"""Of a job that is not sent, because of a fault of the sidecar's own."""
 _OTHER_REGION = ": the workspace is in another region; set the destination's datacenter"
 _TROUBLES = {
     ErrorCode.THROTTLED: "Customer.io asks to slow down",
@@ -125,7 +135,7 @@ def of_prepared(
     in_order = [refused_items[index] for index in sorted(refused_items)]
     error = _error(
         ErrorCode.REFUSED,
-        f"Customer.io refused {len(in_order)} items of the prepared request",
+        f"Customer.io refused {counted(len(in_order), 'item')} of the prepared request",
         207,
         retryable=False,
     )

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..counted import counted
+
 # Customer.io has few reasons. Another server at --customerio-url may give each event its own.
 _MAX_REASONS = 100
 OTHER_REASONS = "(other reasons)"
@@ -89,13 +91,15 @@ class Summary:
             ("warning", self._warnings),
         )
         if console.is_terminal:
-            table = Table("", "", "events", title=f"{self.lines:,} events", box=None)
+            table = Table(
+                "", "", "events", title=counted(self.lines, "event", grouped=True), box=None
+            )
             for group, counter in groups:
                 for name, number in counter.most_common():
                     table.add_row(group, Text(name), f"{number:,}")
             console.print(table)
         else:
-            lines = [f"{self.lines} events"]
+            lines = [counted(self.lines, "event")]
             for group, counter in groups:
                 lines += [f"{group}\t{name}\t{number}" for name, number in counter.most_common()]
             console.file.write("\n".join([*lines, ""]))

@@ -75,7 +75,7 @@ class RefusalLog:
         now = time.monotonic()
         if now >= self._say_at:
             _log.warning(
-                "%d calls without a valid bearer token were refused since the last such line; the latest"
+                "calls without a valid bearer token, refused since the last such line: %d; the latest"
                 " came from %s",
                 self._refused,
                 peer,

@@ -114,9 +114,9 @@ class _Items:
 
     async def work_in_thread(self, large: _InThread) -> None:
         """Work on the large item."""
-        decoded, processed = await in_thread(large)
         self.large = None
         try:
+            decoded, processed = await in_thread(large)
             self._work.accept(decoded, processed)
         except Exception as fault:  # noqa: BLE001
             self._begin_again(self._position, fault)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
 from ciosidecar_transform import Outcome, RequestTemplate
 from ciosidecar_transform.pipeline import internal_error
@@ -12,13 +12,13 @@ from ciosidecar_transform.pipeline import internal_error
 from ..delivery.dispatcher import Dispatcher
 from ..delivery.job import Job
 from ..delivery.observer import MessageTrace
-from ..delivery.outcomes import DELIVERED, DeliveryOutcome, ItemRef
+from ..delivery.outcomes import NOT_SUBMITTED, DeliveryOutcome, ItemRef
 from ..delivery.workspace_queue import WorkspaceQueue
+from .answers import Answers, Written, encoded
 from .batch_faults import BatchFaults
 from .counting import DestinationLabel, EventCounts
 from .decoding import Decoded, DecodedEvent, PreparedItem, RejectedItem
 from .delivery_items import MESSAGE_BYTES, NOT_SENT, job_of_event, job_of_prepared
-from .details import Delivered
 from .item_job import ItemJob, UnsentItem
 from .request_message import Batch
 from .results_encoder import ResultsEncoder
@@ -42,21 +42,11 @@ class JobQueue(Protocol):
     def answered(self, batch: "DeliveryBatch") -> None:
         """Write the new results of a batch soon."""
 
+    def number(self, jobs: Sequence[ItemJob]) -> None:
+        """Give each job that has no place in the order of the stream the next one."""
 
-class Answers(NamedTuple):
-    """Answers of a batch that are not written yet, by position."""
-
-    answers: list[ItemJob | UnsentItem]
-    are_last: bool
-    """Whether the batch is complete with these."""
-
-
-class Written(NamedTuple):
-    """A response, and the events and bytes that are no longer outstanding once it is written."""
-
-    response: EncodedResults
-    events: int
-    size: int
+    def note_fault(self, fault: Exception) -> None:
+        """Report a fault of the sidecar's own."""
 
 
 class DeliveryBatch:
@@ -80,7 +70,7 @@ class DeliveryBatch:
         self._outcomes = counts.outcomes
         self._dispatcher = dispatcher
         self.batch_id = batch.batch_id
-        self._unanswered = batch.item_count
+        self._items = self._unanswered = batch.item_count
         self._unsubmitted: list[ItemJob] = []
         self._answers: list[ItemJob | UnsentItem] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -116,8 +106,9 @@ class DeliveryBatch:
             workspace.forget(jobs)
 
     def release(self) -> None:
-        """Let go of the jobs, which refer to the batch: without this they wait for the garbage collector."""
+        """Let go of what refers to the batch: without this it waits for the garbage collector."""
         self._jobs.clear()
+        self.__dict__.pop("accept", None)
 
     def submitted_to(self, workspace: WorkspaceQueue, jobs: Sequence[ItemJob]) -> None:
         """Record the workspace of jobs, so that their deadline and their end reach the jobs there."""
@@ -143,27 +134,63 @@ class DeliveryBatch:
     def accept(self, item: Decoded, processed: ItemJob | Outcome) -> None:
         """Keep the job of an item until the end of the turn, or answer an item that has none."""
         if type(processed) is ItemJob:
-            self._unsubmitted.append(processed)
             if type(item) is DecodedEvent and item.hides_credentials:
                 self._hidden.add(processed.request.template)
+            self._unsubmitted.append(processed)
             return
         outcome = cast("Outcome", processed)
+        self._answers.append(UnsentItem(item.position, item.tag, outcome))
         self._outcomes[item.label].append(outcome)
+        self._answered(1)
         if self._counts.tap.listening:
             self._counts.tell(item.position, item.label, outcome)
-        self._answers.append(UnsentItem(item.position, item.tag, outcome))
-        self._answered(1)
 
     def _submit(self) -> None:
         """Submit the jobs of this turn together, before anything else can happen: that costs a fifth."""
         if self._unsubmitted:
             jobs, self._unsubmitted = self._unsubmitted, []
-            self._queue.submit(self, jobs)
+            try:
+                self._queue.submit(self, jobs)
+            except Exception as fault:  # noqa: BLE001 - one batch's fault is not the stream's
+                self._queue.note_fault(fault)
+                submitted = {job for of_workspace in self._jobs.values() for job in of_workspace}
+                self._fail([job for job in jobs if job.delivery is None and job not in submitted])
 
     def begin_again(self, processed: int, fault: Exception) -> int:
-        """Raise the fault: what was submitted is on its way, and what was not has no place in the order."""
+        """Let INTERNAL be the result of every item that has neither a result nor a job. Return the position of the first.
+
+        What was submitted is on its way, and what waits for the end of the turn is submitted then.
+        """
         del processed
-        raise fault
+        if "accept" in self.__dict__:
+            raise fault
+        self._queue.note_fault(fault)
+        self.accept = self._accept_none  # type: ignore[method-assign]
+        jobs = [*self._unsubmitted, *(job for jobs in self._jobs.values() for job in jobs)]
+        answered = self._items - self._unanswered
+        return answered + sum(job.delivery is None for job in jobs)
+
+    def _accept_none(self, item: Decoded, processed: ItemJob | Outcome) -> None:
+        """Answer an item that is not submitted, because an earlier one met a fault."""
+        if type(processed) is ItemJob:
+            if type(item) is DecodedEvent and item.hides_credentials:
+                self._hidden.add(processed.request.template)
+            self._fail((processed,))
+        else:
+            outcome = cast("Outcome", processed)
+            self._answers.append(UnsentItem(item.position, item.tag, outcome))
+            self._outcomes[item.label].append(outcome)
+            self._answered(1)
+
+    def _fail(self, jobs: Sequence[ItemJob]) -> None:
+        """Answer jobs that no workspace answers. As after any failure, later items of the people are blocked."""
+        try:
+            self._queue.number(jobs)
+        except Exception as fault:  # noqa: BLE001
+            self._queue.note_fault(fault)
+        for job in jobs:
+            job.forgotten = True  # by a workspace that has a job after all
+        self.settled(jobs, NOT_SUBMITTED)
 
     async def pause(self) -> None:
         """Submit the jobs of a turn. The worker writes results beside."""
@@ -177,12 +204,14 @@ class DeliveryBatch:
         self._submit()
         self.submitting = False
         for workspace in self._jobs:
-            workspace.message_submitted()
+            try:
+                workspace.message_submitted()
+            except Exception as fault:  # noqa: BLE001 - its jobs are answered at their deadline
+                self._queue.note_fault(fault)
 
     def settled(self, jobs: Sequence[Job], outcome: DeliveryOutcome) -> None:
         """Answer the items of jobs whose delivery is over."""
         jobs = cast("Sequence[ItemJob]", jobs)  # a batch owns no others
-        self._queue.jobs_settled(self, jobs, outcome)
         delivered = outcome.status == _DELIVERED and not outcome.warnings
         label: DestinationLabel | None = None
         add = self._answers.append
@@ -199,10 +228,16 @@ class DeliveryBatch:
                 count = self._outcomes[label].append
             count(job.outcome)
             add(job)
-        if self._counts.tap.listening:
-            for job in jobs:
-                self._counts.tell(job.position, job.label, job.outcome, job, outcome.http_status)
         self._answered(len(jobs))
+        try:
+            self._queue.jobs_settled(self, jobs, outcome)
+            if self._counts.tap.listening:
+                for job in jobs:
+                    self._counts.tell(
+                        job.position, job.label, job.outcome, job, outcome.http_status
+                    )
+        except Exception as fault:  # noqa: BLE001 - the items are answered
+            self._queue.note_fault(fault)
 
     def item_ref(self, job: Job) -> ItemRef | None:
         """Return the batch and position of a job of the same worker, None for other workers' jobs."""
@@ -248,7 +283,7 @@ class DeliveryBatch:
             encoder.hidden = self._hidden
             unwritten = answers[written:]
             try:
-                for response in _encoded(encoder, unwritten, faults.outcome, complete=complete):
+                for response in encoded(encoder, unwritten, faults.outcome, complete=complete):
                     answered = answers[written : written + response.events]
                     written += response.events
                     yield self._written(response, answered)
@@ -266,32 +301,3 @@ class DeliveryBatch:
                 size += answer.size
         # An empty batch counts as one outstanding event.
         return Written(response, response.events or 1, size)
-
-
-def _encoded(
-    encoder: ResultsEncoder,
-    answers: list[ItemJob | UnsentItem],
-    instead: Outcome | None,
-    *,
-    complete: bool,
-) -> Iterator[EncodedResults]:
-    """Yield the responses that carry answers. instead: the outcome of all; None: their own."""
-    brief, add_status = encoder.brief, encoder.writer.answer
-    for answer in answers:
-        if instead is not None:
-            encoder.answer(answer, instead)
-        elif type(answer) is not ItemJob or answer.delivery is None:
-            encoder.answer(answer, answer.outcome)
-        elif (
-            brief
-            and answer.delivery is DELIVERED
-            and answer.attempts == 1
-            and not answer.outcome.warnings
-        ):
-            add_status(answer.position, _DELIVERED, 0)  # as the encoder does, some calls early
-        else:
-            encoder.answer(answer, answer.outcome, Delivered(answer, answer.delivery))
-        if encoder.finished:
-            yield from encoder.take()
-    encoder.finish(complete=complete)
-    yield from encoder.take()

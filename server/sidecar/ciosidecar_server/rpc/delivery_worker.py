@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from functools import partial
 
 from ciosidecar.v1 import service_pb2
@@ -20,7 +21,7 @@ from .delivery_batch import DeliveryBatch
 from .destinations import KnownDestinations
 from .errors import ProtocolError
 from .flow_control import FlowControl
-from .item_job import ItemJob, by_workspace
+from .item_job import ItemJob, by_workspace, size_of
 from .observer import RpcObserver
 from .request_message import Batch, seconds
 from .resend_gate import ResendGate
@@ -176,19 +177,25 @@ class DeliveryWorker:
                 self.writing.result()
 
     def submit(self, batch: DeliveryBatch, jobs: Sequence[ItemJob]) -> None:
-        """Queue jobs of a batch. Those of one workspace keep their order."""
-        for key, run in by_workspace(jobs).items():
-            self._submit_to_workspace(batch, key, run)
+        """Queue jobs of a batch. Those of one workspace keep their order.
+
+        After an exception, the batch has recorded the workspace of each job that is queued.
+        """
+        # First: the size of a job is removed when its result is written, whatever becomes of it.
+        size = size_of(jobs)
+        self._flow_control.add(0, size)
+        runs = by_workspace(jobs)
+        for key, run in runs.items():
+            self._submit_to_workspace(batch, key, run, size if len(runs) == 1 else size_of(run))
 
     def _submit_to_workspace(
-        self, batch: DeliveryBatch, key: tuple[str, str], jobs: Sequence[ItemJob]
+        self, batch: DeliveryBatch, key: tuple[str, str], jobs: Sequence[ItemJob], size: int
     ) -> None:
-        """Queue jobs of one workspace: all together if every one of them may pass, one by one otherwise."""
+        """Queue jobs of one workspace: all together if every one of them may pass, one by one otherwise.
+
+        size: the outstanding bytes of the jobs.
+        """
         gate, workspace = self._resend_gate, self._dispatcher.workspace(jobs[0].request.template)
-        size = 0
-        for job in jobs:
-            size += job.size
-        self._flow_control.add(0, size)
         if (
             gate.admits_all
             and workspace.admits_all(batch.deadline)
@@ -216,9 +223,30 @@ class DeliveryWorker:
     def _queue(
         self, batch: DeliveryBatch, workspace: WorkspaceQueue, jobs: Sequence[ItemJob]
     ) -> None:
-        batch.submitted_to(workspace, jobs)
         self._flow_control.count(workspace, jobs)
-        workspace.submit(jobs)
+        try:
+            workspace.submit(jobs)
+        except Exception:
+            for job in jobs:
+                job.submitted_at = job.submitted_at or self._loop.time()
+                # The batch answers each job that the workspace does not have, or fails to answer.
+                with suppress(Exception):
+                    workspace.send_back((job,), outcomes.NOT_SUBMITTED)
+            raise
+        batch.submitted_to(workspace, jobs)
+
+    def number(self, jobs: Sequence[ItemJob]) -> None:
+        """Give each job that has no place in the order of the stream the next one."""
+        for job in jobs:
+            if not job.arrival:
+                key = workspace_key(job.request.template)
+                job.arrival, _ = self._resend_gate.admit(
+                    key, job.keys, job.fingerprint, again=job.again
+                )
+
+    def note_fault(self, fault: Exception) -> None:
+        """Report a fault of the sidecar's own."""
+        self._observer.internal_fault(fault)
 
     def jobs_settled(
         self, batch: DeliveryBatch, jobs: Sequence[ItemJob], outcome: DeliveryOutcome

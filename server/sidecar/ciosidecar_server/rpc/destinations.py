@@ -1,7 +1,6 @@
 """Destinations on the wire → in the domain, by reference id."""
 
 from collections.abc import Callable, Iterable, Mapping
-from copy import copy
 from typing import Any, NamedTuple
 
 import grpc
@@ -210,7 +209,7 @@ class KnownDestinations:
         Args:
             max_destinations: the most destinations, and the most connections.
             server: the destinations and defaults of the server.
-            read: reads settings, as `read_destination` does.
+            read: reads settings, as `read_destination` does. It MUST return another destination each time.
         """
         self._read = read
         self._max_destinations = max_destinations
@@ -247,9 +246,6 @@ class KnownDestinations:
                 destination, problems = await read_declared(
                     declared, self._server.known, self._read
                 )
-                if isinstance(destination, Destination):
-                    # Of its own: requests are shared by the items of one destination (rule 10.3).
-                    destination = copy(destination)
                 self._by_reference_id[declared.reference_id] = DeclaredDestination(
                     destination or rejected(unusable(problems)), destination_label(ref, destination)
                 )

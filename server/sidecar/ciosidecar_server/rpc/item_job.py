@@ -57,3 +57,11 @@ def by_workspace(jobs: Sequence[ItemJob]) -> Mapping[tuple[str, str], Sequence[I
             add = those.append
         add(job)
     return found
+
+
+def size_of(jobs: Sequence[ItemJob]) -> int:
+    """Return the outstanding bytes that jobs count for."""
+    size = 0
+    for job in jobs:
+        size += job.size
+    return size

@@ -1,6 +1,7 @@
 """The destinations that unary calls have declared lately. Most calls declare the same ones again."""
 
 import asyncio
+from copy import copy
 
 from ciosidecar_transform import AnyDestination, Destination, SettingProblem, read_destination
 
@@ -44,7 +45,9 @@ class RecentDestinations:
             # Settings that each event fills in may hold the credentials of many workspaces.
             if isinstance(read[0], Destination) and len(config_json) <= _MAX_CONFIG_BYTES:
                 self._keep(config_json, read)
-        return read
+        destination, problems = read
+        # Another object each time: requests are shared by the items of one destination (rule 10.3).
+        return copy(destination) if isinstance(destination, Destination) else destination, problems
 
     def _keep(self, config_json: bytes, read: _Read) -> None:
         if len(self._recent) >= _MAX_DESTINATIONS:

@@ -5,7 +5,7 @@ This is the plain writer: it writes with the protobuf library. compiled_codec.py
 
 import sys
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
 from ciosidecar.v1 import result_pb2
 from ciosidecar.v1 import service_pb2 as pb
@@ -112,7 +112,7 @@ class ResultsMessage(Protocol):
         """Add the detail of an item."""
 
     def close(self, *, complete: bool) -> EncodedResults:
-        """Return the message. complete: whether the batch is answered with it."""
+        """Return the message. Only `begin` or `release` may follow. complete: whether the batch is answered with it."""
 
     def begin(self) -> None:
         """Begin another message of the same batch."""
@@ -159,9 +159,9 @@ class ProtobufResults:
         self._results = results = self._response.results
         results.batch_id = self._batch_id
         self._positions: list[int] = []
-        self._add_position = self._positions.append
-        self._add_status = results.statuses.append
-        self._add_request = results.requests.add
+        self._add_position: Callable[[int], None] = self._positions.append
+        self._add_status: Callable[[int], None] = results.statuses.append
+        self._add_request: Callable[..., object] = results.requests.add
         self._indexes: dict[RequestTemplate, int] = {}
         self._indexes_of_messages: dict[bytes, int] = {}
         self._reserved: set[RequestTemplate] = set()
@@ -254,7 +254,9 @@ class ProtobufResults:
         self._results.details.append(detail)
 
     def close(self, *, complete: bool) -> EncodedResults:
-        """Return the message. complete: whether the batch is answered with it."""
+        """Return the message, as in ResultsMessage."""
+        if self._add_status is _take_nothing:
+            _take_nothing()
         positions = self._positions
         if positions and positions[-1] - positions[0] + 1 != len(positions):
             self._results.positions.extend(positions)
@@ -263,8 +265,16 @@ class ProtobufResults:
         if complete:
             self._results.batch_complete = True
         data = self._response.SerializeToString(deterministic=True)
+        # If `begin` fails, an item that is added to this message would bring all its items a second time.
+        self._add_position = self._add_status = self._add_request = _take_nothing
+        self._positions = []
         return EncodedResults(data, len(positions), complete)
 
     def release(self) -> None:
         """Forget the owner. Nothing follows."""
         del self._owner
+
+
+def _take_nothing(*_: object, **__: object) -> NoReturn:
+    """Raise RuntimeError, in place of a method that adds to a message."""
+    raise RuntimeError("the message is closed")

@@ -252,7 +252,7 @@ class ThreadedHandler(logging.Handler):
 
 
 def _dropped_lines(number: int) -> logging.LogRecord:
-    text = "%d log lines were dropped: stderr did not take them"
+    text = "log lines dropped, because stderr did not take them: %d"
     return logging.LogRecord(_OWN, logging.WARNING, __file__, 0, text, (number,), None)
 
 

@@ -6,6 +6,7 @@ from html import escape
 from string import Template
 from typing import Any
 
+from ..counted import counted
 from ..rpc.observer import STALLED_S
 from .chart import chart
 
@@ -84,7 +85,8 @@ def _readiness(state: Row) -> str:
 
 
 def _lost(lines: int) -> str:
-    return f', <span class="failed">{lines:,} log lines dropped</span>' if lines else ""
+    dropped = counted(lines, "log line", grouped=True)
+    return f', <span class="failed">{dropped} dropped</span>' if lines else ""
 
 
 def _rate_store(store: Row | None) -> str:

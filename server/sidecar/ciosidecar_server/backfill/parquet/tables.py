@@ -50,7 +50,7 @@ def check_tables(paths: Sequence[str], columns: ColumnMap) -> list[str]:
                 f"{lacks[column]} has no column {column}; {_named(names)}", EXIT_USAGE
             )
     return [
-        f"{number} of {len(paths)} Parquet files have no column {column}, such as {lacks[column]}: it counts as null there"
+        f"Parquet files without column {column}: {number} of {len(paths)}, such as {lacks[column]}; it counts as null there"
         for column, number in missing.items()
     ]
 
