@@ -93,6 +93,8 @@ async def deliver(
                 sent_at[first] = time.perf_counter()
                 await call.write(message)
             await call.write(v1.TransformStreamRequest(finish=v1.Finish()))
+            # Otherwise the server waits for 0.2 s whether anything follows.
+            await call.done_writing()
 
         cpu, start = server.cpu_s(), time.perf_counter()
         sending = asyncio.ensure_future(send())

@@ -106,6 +106,7 @@ async def _drive(
                 sent_at[n] = time.perf_counter()
                 await call.write(message)
             await call.write(v1.TransformStreamRequest(finish=v1.Finish()))
+            await call.done_writing()
 
         start = time.perf_counter()
         sending = asyncio.ensure_future(send())
