@@ -26,7 +26,7 @@ ITEMS = 90
 PEOPLE = 15
 HELD = 3
 ENDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL)
-SMALL = StreamOptions(max_batch_events=5, reconnect_for_s=TIMEOUT_S)
+SMALL = StreamOptions(max_batch_events=5, reconnect_for_s=2 * TIMEOUT_S)
 """Many batches, so that each end meets some that are answered, some in flight, and some not sent."""
 
 

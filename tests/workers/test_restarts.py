@@ -31,6 +31,10 @@ from tests.workers.group import LOOPBACK, Watched, answers, children, group, pid
 pytestmark = pytest.mark.serial
 CONFIG = {"siteID": "site", "apiKey": "key"}
 STREAMS, EVENTS = 4, 400
+OPTIONS = StreamOptions(
+    max_batch_events=10, max_outstanding_events=50, reconnect_for_s=2 * TIMEOUT_S
+)
+"""A busy machine may take longer than the default's minute for the start of two workers."""
 
 
 def test_a_killed_worker_comes_back_at_its_address() -> None:
@@ -202,7 +206,7 @@ def test_a_worker_killed_under_delivery_loses_nothing_and_repeats_nothing() -> N
                 Client(running.addresses) as client,
                 client.stream(
                     CONFIG,
-                    StreamOptions(max_batch_events=10, max_outstanding_events=50),
+                    OPTIONS,
                     deliver=DeliveryOptions(timeout_s=30),
                 ) as stream,
             ):
@@ -239,7 +243,7 @@ def test_a_drain_under_delivery_answers_every_event() -> None:
                     Client(addresses) as client,
                     client.stream(
                         CONFIG,
-                        StreamOptions(max_batch_events=10, max_outstanding_events=50),
+                        OPTIONS,
                         deliver=DeliveryOptions(timeout_s=30),
                     ) as stream,
                 ):
