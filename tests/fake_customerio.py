@@ -158,6 +158,7 @@ class FakeCustomerio:
         self.rule: Callable[[Received], Answer] = lambda _request: OK
         self.most_at_once = 0
         self._open = 0
+        self._peers: set[Any] = set()
         self._unanswered: list[Received] = []
         self._changed = asyncio.Condition()
 
@@ -191,6 +192,21 @@ class FakeCustomerio:
         """Wait until no connection is left, of one or more."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.connections and not self._open)
+
+    async def all_read(self) -> None:
+        """Wait until each connection that was opened so far is closed, also one that is not accepted yet. Not with TLS.
+
+        Once a client has ended, it has nothing on its way any more then.
+        """
+        host, _, port = self.host.rpartition(":")
+        _, last = await asyncio.open_connection(host, int(port))
+        # Connections are accepted in the order in which they were opened.
+        own = last.get_extra_info("sockname")
+        async with asyncio.timeout(WITHIN_S), self._changed:
+            await self._changed.wait_for(lambda: own in self._peers)
+        last.close()
+        async with asyncio.timeout(WITHIN_S):
+            await self.all_closed()
 
     async def took(self, request: Received) -> None:
         """Remember a request."""
@@ -237,6 +253,7 @@ async def fake_customerio(
         assert task is not None
         tasks.add(task)
         server.connections += 1
+        server._peers.add(writer.get_extra_info("peername"))
         await server.opened(1)
         try:
             # asyncio's streams log a cancelled task as a fault of theirs.

@@ -26,11 +26,12 @@ class NameServer(asyncio.DatagramProtocol):
 
     def __init__(self) -> None:
         self.silent: set[bytes] = set()
-        """First labels of the names that get no answer."""
+        """First labels of the names that get no answer, or a late one."""
         self.failing: set[bytes] = set()
         """First labels of the names whose answer is SERVFAIL."""
         self.asked: list[bytes] = []
         """The first labels that were asked for, in order."""
+        self._late: list[tuple[bytes, tuple[str, int]]] = []
         self.before: tuple[str, ...] = ()
         """The command by which another command asks this name server."""
 
@@ -43,7 +44,17 @@ class NameServer(asyncio.DatagramProtocol):
         name = data[13 : 13 + data[12]]
         self.asked.append(name)
         if name in self.silent:
-            return
+            self._late.append((data, addr))
+        else:
+            self._answer(name, data, addr)
+
+    def answer_late(self) -> None:
+        """Answer the queries that got no answer."""
+        late, self._late = self._late, []
+        for data, addr in late:
+            self._answer(data[13 : 13 + data[12]], data, addr)
+
+    def _answer(self, name: bytes, data: bytes, addr: tuple[str, int]) -> None:
         end = data.index(b"\0", 12) + 5  # the name's end, type and class
         question = data[12:end]
         answers = question[-4:-2] == _TYPE_A and name not in self.failing
@@ -63,7 +74,8 @@ async def name_server(directory: Path) -> AsyncIterator[NameServer]:
     # No other test has this address, and no name server of the machine.
     address = ".".join(("127", *(str(random.randint(1, 254)) for _ in range(3))))
     configuration = directory / "resolv.conf"
-    configuration.write_text(f"nameserver {address}\n")
+    # The resolver asks once more after the time limit: not while a test lasts.
+    configuration.write_text(f"nameserver {address}\noptions timeout:30\n")
     before = (*_UNSHARE, _BIND, str(configuration))
     try:
         bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,10 +1,10 @@
 """Processes that are stopped, go on, are asked to end, and are killed, while events are delivered."""
 
 import asyncio
+import itertools
 import signal
 import time
 from collections import Counter
-from typing import Any
 
 import httpx
 import pytest
@@ -20,15 +20,18 @@ from tests.chaos.beside import (
     healthy_beside,
     stream_to,
 )
+from tests.chaos.held import send_held
 from tests.delivery.caller import item
-from tests.fake_customerio import HOLD, OK, WITHIN_S, FakeCustomerio, fake_customerio
+from tests.fake_customerio import HOLD, OK, WITHIN_S, fake_customerio
 from tests.processes import server
+from tests.processor import waited_s
 from tests.sandbox.support import AUTH, sandbox_process
 
 pytestmark = pytest.mark.serial
 
 EVENTS = 10
 NUMBERS = range(1, EVENTS + 1)
+LAST = 10_000
 DEADLINE_S = 2.0
 LATE_S = 3.0
 
@@ -43,36 +46,25 @@ async def test_a_sidecar_is_stopped_past_the_deadlines_and_goes_on() -> None:
                 stream_to(stopped.addresses[0]) as caller,
             ):
                 customerio.rule = lambda request: HOLD if request.person != "healthy" else OK
-                for number in NUMBERS:
-                    sent = event(f"E{number}", f"u{number}")
-                    await caller.send(number, sent, timeout_s=DEADLINE_S)
-                held = await held_requests(customerio, EVENTS)
+                held = await send_held(caller, customerio, itertools.count(1), EVENTS)
                 stopped.signal(signal.SIGSTOP)
-                for request in held[: EVENTS // 2]:
+                for request in held.requests[: EVENTS // 2]:
                     request.release()
                 assert await code_of_a_call(stopped.addresses[0], deliver) in MAY_BE_SENT_AGAIN
-                await asyncio.sleep(DEADLINE_S)
+                await asyncio.sleep(held.timeout_s)
                 customerio.rule = lambda _request: OK
                 stopped.signal(signal.SIGCONT)
-                told = [await caller.told(number) for number in NUMBERS]
-                answered = {request.name for request in held[: EVENTS // 2]}
-                for number, one in enumerate(told, 1):
+                answered = {request.name for request in held.requests[: EVENTS // 2]}
+                for number in held.numbers:
+                    one = await caller.told(number)
                     assert one.status in ((200, 504) if f"E{number}" in answered else (504,))
                     assert one.status == 200 or one.detail.error.retryable
-                await caller.send(EVENTS + 1, event("after", "another"))
-                assert (await caller.told(EVENTS + 1)).status == 200
+                await caller.send(LAST, event("after", "another"))
+                assert (await caller.told(LAST)).status == 200
         arrivals = Counter(name for name in customerio.names if not name.startswith("Healthy"))
     assert arrivals.pop("the call", 0) <= 1  # forgotten with its caller, or sent
-    assert arrivals == dict.fromkeys([f"E{number}" for number in NUMBERS] + ["after"], 1)
-
-
-async def held_requests(customerio: FakeCustomerio, number: int) -> list[Any]:
-    """Return the requests that are not the healthy caller's, once there are so many."""
-    while True:
-        held = [request for request in customerio.requests if request.person != "healthy"]
-        if len(held) >= number:
-            return held
-        await customerio.arrived(len(customerio.requests) + 1)
+    assert {*(f"E{number}" for number in held.numbers), "after"} <= arrivals.keys()
+    assert set(arrivals.values()) == {1}
 
 
 async def deliver(channel: aio.Channel) -> None:
@@ -93,12 +85,14 @@ async def test_customerio_is_stopped_and_goes_on() -> None:
                 (address,) = running.addresses
                 async with healthy_beside(address), stream_to(address) as caller:
                     sandbox.process.send_signal(signal.SIGSTOP)
-                    began_at = time.monotonic()
+                    pid = running.process.pid
+                    began_at = time.monotonic() - waited_s(pid)
                     for number in NUMBERS:
                         sent = event(f"E{number}", f"u{number}")
                         await caller.send(number, sent, timeout_s=DEADLINE_S)
                     told = [await caller.told(number) for number in NUMBERS]
-                    assert time.monotonic() - began_at < DEADLINE_S + LATE_S
+                    took_s = time.monotonic() - waited_s(pid) - began_at
+                    assert took_s < DEADLINE_S + LATE_S
                     assert {one.status for one in told} <= {429, 503, 504}
                     assert all(one.detail.error.retryable for one in told)
                     sandbox.process.send_signal(signal.SIGCONT)

@@ -1,5 +1,6 @@
 """Faults of the codec, by real panics and by exceptions: a batch at most, never a call, a stream or a word of an event."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.conftest import HANGS_AFTER_S
 from tests.fake_customerio import FakeCustomerio, fake_customerio
 from tests.native import faulty
 from tests.processes import Server
+from tests.security.watching import wait_for_log, wait_until
 from tests.telemetry.support import metrics_of
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.serial]
@@ -167,8 +169,12 @@ async def test_what_the_compiled_codec_leaves_the_protobuf_library_does(
             for messages in await answers(compiled, method, bad, good, bad, good):
                 assert statuses(messages) == [200] * 5, method
                 assert covered(messages) == [0, 1, 2, 3, 4], method
-    assert (
-        '"internal error"' in compiled.errors() or "the compiled reader failed" in compiled.errors()
+    await asyncio.to_thread(
+        wait_until,
+        lambda: (
+            '"internal error"' in compiled.errors()
+            or "the compiled reader failed" in compiled.errors()
+        ),
     )
     require_silence(compiled)
 
@@ -270,6 +276,6 @@ async def test_a_panic_in_a_leaf_is_the_error_of_its_event_alone(compiled: Serve
         (detail,) = results.details
         assert detail.error.code == v1.ErrorCode.ERROR_CODE_INTERNAL
         assert faulty.SECRET not in detail.error.message
-    assert "internal error in an event: RuntimeError at " in compiled.errors()
+    await wait_for_log(compiled, "internal error in an event: RuntimeError at ")
     assert "panicked" not in compiled.errors()
     require_silence(compiled)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from ciosidecar import v1
 
 from tests.conftest import batch, destination, opened, results_of
-from tests.contract.test_bad_peers import PREFACE, SETTINGS
+from tests.contract.test_bad_peers import PREFACE, SETTINGS, until_freed
 from tests.processes import server
 from tests.resources.others import TRACK
 from tests.resources.process import descriptors, others_of, stub_of
@@ -72,7 +72,7 @@ async def test_slow_peers_are_let_go() -> None:
         assert max(lives) < WITHIN_S
         assert min(lives[:3]) > 5, "a slow network needs some time for the preface"
         assert others.p99_s < 1.0
-        assert descriptors(running) <= files
+        await until_freed(running, files)
 
 
 async def test_a_client_goes_on_after_its_connection_was_idle() -> None:

@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from tests.processes import COMMAND, TIMEOUT_S
 from tests.security.watching import wait_until
 
 STREAMS = 1000
+SLOW_S = 0.5
+"""Long enough for a line that says so."""
 
 
 def _stream(stub: v1.SidecarServiceStub) -> None:
@@ -109,6 +112,7 @@ def test_a_line_that_lacks_only_its_end_is_not_lost(tmp_path: Path) -> None:
         try:
             assert process.stdout is not None
             ready = json.loads(process.stdout.readline())
+            _provoke_slow_line(process, log)
             with grpc.insecure_channel(ready["listen"][0]) as channel:
                 stub: v1.SidecarServiceStub = v1.SidecarServiceStub(channel)
                 _stream(stub)
@@ -133,6 +137,14 @@ def test_a_line_that_lacks_only_its_end_is_not_lost(tmp_path: Path) -> None:
     assert dropped.endswith(": 1")
     assert messages.count("stream opened") == 3
     assert messages.count("stream closed") == 2
+
+
+def _provoke_slow_line(process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Let the server log that its event loop is slow, as on a busy machine: for ten seconds it does not do so again."""
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(SLOW_S)
+    process.send_signal(signal.SIGCONT)
+    wait_until(lambda: b"the event loop is slow" in log.read_bytes())
 
 
 def _about_streams(log: Path) -> list[bytes]:

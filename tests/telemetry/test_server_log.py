@@ -1,6 +1,8 @@
 """What the log of a server says, as an operator reads it."""
 
 import asyncio
+import datetime as dt
+import itertools
 import json
 import os
 import pty
@@ -18,6 +20,7 @@ from ciosidecar_transform import native
 from tests.delivery.caller import CONFIG, track
 from tests.fake_customerio import HOLD, WITHIN_S, Reply, fake_customerio, nobody
 from tests.processes import COMMAND, TIMEOUT_S, run, server
+from tests.security.watching import wait_until
 from tests.telemetry.support import delivering_server, log_of, named, stream_of, until_answered
 
 pytestmark = pytest.mark.serial
@@ -106,9 +109,14 @@ async def test_a_customerio_that_cannot_be_reached() -> None:
         async with (
             delivering_server(url) as running,
             stream_of(running, ("ref", CONFIG)) as caller,
+            asyncio.timeout(WITHIN_S),
         ):
-            await caller.send(1, *(track("1", f"u{n}") for n in range(5)), timeout_s=1)
-            await caller.told_all(1)
+            # On a busy machine, a second may be over before five requests failed.
+            for batch_id in itertools.count(1):
+                await caller.send(batch_id, *(track("1", f"u{n}") for n in range(5)), timeout_s=1)
+                await caller.told_all(batch_id)
+                if '"workspace down' in running.errors():
+                    break
             lines = await log_of(running)
     (down,) = named(lines, "workspace down")
     assert down["http_status"] == 0
@@ -198,17 +206,30 @@ async def test_a_destination_without_ref_is_called_none() -> None:
         assert [line["destination_ref"] for line in named(lines, message)] == ["none"], message
 
 
-async def test_a_slow_event_loop_is_logged_once() -> None:
-    """A process that is stopped for half a second is late, once in ten seconds."""
+async def test_a_slow_event_loop_is_logged_once_in_ten_seconds() -> None:
+    """A process that is stopped for half a second is late: two stops, one line. A busy machine has lines of its own."""
     with server(*LOOPBACK) as running:
         for _ in range(2):
             running.signal(signal.SIGSTOP)
             await asyncio.sleep(0.5)
             running.signal(signal.SIGCONT)
             await asyncio.sleep(0.3)
+        await asyncio.to_thread(wait_until, lambda: stops_in(running.errors()))
         lines = await log_of(running)
-    (slow,) = named(lines, "the event loop is slow")
-    assert 0.2 < slow["lag_s"] < 5
+    slow = named(lines, "the event loop is slow")
+    logged_at = [dt.datetime.fromisoformat(str(line["timestamp"])) for line in slow]
+    assert all(
+        later - earlier > dt.timedelta(seconds=9.9)
+        for earlier, later in itertools.pairwise(logged_at)
+    )
+    assert all(0.1 < line["lag_s"] < 5 for line in slow)
+
+
+def stops_in(log: str) -> bool:
+    """Return whether a line tells of a stop."""
+    whole, _, _ = log.rpartition("\n")
+    slow = named([json.loads(line) for line in whole.splitlines()], "the event loop is slow")
+    return any(line["lag_s"] > 0.2 for line in slow)
 
 
 def test_grpcs_core_writes_no_lines_of_its_own() -> None:
