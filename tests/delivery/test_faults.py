@@ -53,6 +53,9 @@ def after(owner, name, cursed):
 def any_cursed(owner, jobs):
     return any(map(is_cursed, jobs))
 
+# What is freed was outstanding before: else the stream would take more than its limits from now on.
+after(FlowControl, 'remove', lambda self, *_: self._events < 0 or self._bytes < 0)
+
 failed = []
 
 def once(owner, jobs):
@@ -64,7 +67,7 @@ _OF_AN_ITEM = "lambda self, item, job: b'cursed' in getattr(item, 'event', b'')"
 _FAULTS = {
     "before an item is accepted": f"before(DeliveryBatch, 'accept', {_OF_AN_ITEM})",
     "after an item is accepted": f"after(DeliveryBatch, 'accept', {_OF_AN_ITEM})",
-    "before a turn is submitted": "before(DeliveryWorker, 'submit', lambda self, batch, jobs: any_cursed(None, jobs))",
+    "before a turn is submitted": "before(DeliveryWorker, 'submit', lambda self, batch, jobs, size: any_cursed(None, jobs))",
     "sorting by workspace": "before(delivery_worker, 'by_workspace', lambda jobs: any_cursed(None, jobs))",
     "the place in the order": "before(ResendGate, 'number', lambda self, events: True)",
     "before jobs are counted": "before(FlowControl, 'count', lambda self, workspace, jobs: any_cursed(None, jobs))",

@@ -19,7 +19,7 @@ from .batch_faults import BatchFaults
 from .counting import DestinationLabel, EventCounts
 from .decoding import Decoded, DecodedEvent, PreparedItem, RejectedItem
 from .delivery_items import MESSAGE_BYTES, NOT_SENT, job_of_event, job_of_prepared
-from .item_job import ItemJob, UnsentItem
+from .item_job import ItemJob, UnsentItem, size_of
 from .request_message import Batch
 from .results_encoder import ResultsEncoder
 from .results_message import EncodedResults, NewResults
@@ -31,8 +31,11 @@ _position = attrgetter("position")
 class JobQueue(Protocol):
     """The worker that a batch belongs to."""
 
-    def submit(self, batch: "DeliveryBatch", jobs: Sequence[ItemJob]) -> None:
-        """Queue jobs of a batch. Those of one workspace keep their order."""
+    def count_bytes(self, size: int) -> None:
+        """Count the bytes of jobs as outstanding, until their results are written."""
+
+    def submit(self, batch: "DeliveryBatch", jobs: Sequence[ItemJob], size: int) -> None:
+        """Queue jobs of a batch. Those of one workspace keep their order. size: the bytes of all, which are counted."""
 
     def jobs_settled(
         self, batch: "DeliveryBatch", jobs: Sequence[ItemJob], outcome: DeliveryOutcome
@@ -149,8 +152,11 @@ class DeliveryBatch:
         """Submit the jobs of this turn together, before anything else can happen: that costs a fifth."""
         if self._unsubmitted:
             jobs, self._unsubmitted = self._unsubmitted, []
+            # The size of a job is removed when its result is written, whatever becomes of it.
+            size = size_of(jobs)
+            self._queue.count_bytes(size)
             try:
-                self._queue.submit(self, jobs)
+                self._queue.submit(self, jobs, size)
             except Exception as fault:  # noqa: BLE001 - one batch's fault is not the stream's
                 self._queue.note_fault(fault)
                 submitted = {job for of_workspace in self._jobs.values() for job in of_workspace}
@@ -175,6 +181,7 @@ class DeliveryBatch:
         if type(processed) is ItemJob:
             if type(item) is DecodedEvent and item.hides_credentials:
                 self._hidden.add(processed.request.template)
+            processed.size = 0  # it was never counted
             self._fail((processed,))
         else:
             outcome = cast("Outcome", processed)

@@ -176,14 +176,20 @@ class DeliveryWorker:
             if self.writing.done():
                 self.writing.result()
 
-    def submit(self, batch: DeliveryBatch, jobs: Sequence[ItemJob]) -> None:
+    def count_bytes(self, size: int) -> None:
+        """Count the bytes of jobs as outstanding, until their results are written."""
+        self._flow_control.add(0, size)
+
+    def submit(self, batch: DeliveryBatch, jobs: Sequence[ItemJob], size: int) -> None:
         """Queue jobs of a batch. Those of one workspace keep their order.
 
         After an exception, the batch has recorded the workspace of each job that is queued.
+
+        Args:
+            batch: the batch.
+            jobs: its jobs.
+            size: the bytes of all of them, which are counted.
         """
-        # First: the size of a job is removed when its result is written, whatever becomes of it.
-        size = size_of(jobs)
-        self._flow_control.add(0, size)
         runs = by_workspace(jobs)
         for key, run in runs.items():
             self._submit_to_workspace(batch, key, run, size if len(runs) == 1 else size_of(run))
