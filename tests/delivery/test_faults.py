@@ -12,7 +12,7 @@ from ciosidecar import v1
 from grpc import aio
 
 from tests.conftest import HANGS_AFTER_S
-from tests.fake_customerio import FakeCustomerio, fake_customerio
+from tests.fake_customerio import HOLD, OK, FakeCustomerio, fake_customerio
 from tests.processes import Server, server
 from tests.telemetry.support import metrics_of
 
@@ -20,6 +20,7 @@ SECRET = "the secret"
 # Each program raises an exception in a server, at jobs of the person "cursed" where it sees jobs.
 _BEGIN = f"""
 from ciosidecar_server.delivery.ordering import OrderingGraph
+from ciosidecar_server.delivery.settlement import Settlement
 from ciosidecar_server.delivery.workspace_queue import WorkspaceQueue
 from ciosidecar_server.rpc import delivery_worker
 from ciosidecar_server.rpc.counting import EventCounts
@@ -242,3 +243,28 @@ async def test_a_fault_shows_no_credentials(
     assert set(results.statuses) == {500}
     assert len(results.requests) == 2
     assert all("Authorization" not in template.headers for template in results.templates)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "before(Settlement, '_answer', lambda self, jobs, *_: any_cursed(self, jobs))",
+        "after(Settlement, 'drop', any_cursed)",
+        "before(WorkspaceQueue, 'expire', any_cursed)",
+    ],
+)
+async def test_an_item_whose_settlement_fails_is_answered_at_the_deadline(
+    tmp_path: Path, customerio: FakeCustomerio, program: str
+) -> None:
+    """Once, as INTERNAL, and the stream goes on. Customer.io may have the event."""
+    customerio.rule = lambda request: HOLD if "expire" in program and "1." in request.name else OK
+    with faulty(tmp_path, program, customerio) as running:
+        async with stream(running) as call:
+            bad = batch(1, ("cursed", "u1"))
+            bad.timeout.FromMilliseconds(1_000)
+            (found,) = await results(call, bad)
+            assert found[0] is not None
+            assert found[0].error.code == INTERNAL
+            (even,) = await results(call, batch(2, ("u5", "u6")))
+            assert set(even.values()) == {None}
+    assert customerio.names.count("1.0") <= 1

@@ -98,7 +98,14 @@ class DeliveryBatch:
 
     def _expire(self) -> None:
         for workspace, jobs in self._jobs.items():
-            workspace.expire(jobs)
+            try:
+                workspace.expire(jobs)
+            except Exception as fault:  # noqa: BLE001 - the other workspaces' jobs are answered
+                self._queue.note_fault(fault)
+        # A fault while a job was settled leaves its item without a result.
+        left = [job for jobs in self._jobs.values() for job in jobs if job.delivery is None]
+        if left:
+            self._fail(left)
 
     def abandon(self) -> None:
         """Forget all jobs: the caller is gone."""
