@@ -136,7 +136,18 @@ def test_a_line_that_is_not_utf_8_is_refused_and_the_others_go_on(
 
 @pytest.mark.parametrize("command", ["transform", "deliver", "backfill"])
 @pytest.mark.parametrize(
-    "content", ["", "# Read me", "[]", "null", "{", "{} {}", '{"siteID": "a",}']
+    "content",
+    [
+        "",
+        "# Read me",
+        "[]",
+        "null",
+        "{",
+        "{} {}",
+        '{"a": NaN}',
+        "\ufeff\ufeff{}",
+        '{"siteID": "a",}',
+    ],
 )
 def test_a_config_that_is_no_object_is_told_before_any_event(
     command: str, content: str, tmp_path: Path

@@ -130,6 +130,7 @@ def test_a_checked_server_does_not_start() -> None:
         ("TLS_KEYS", ": did you mean CIOSIDECAR_TLS_KEY?"),
         ("GRACES", ": did you mean CIOSIDECAR_GRACE_S?"),
         ("NO_DELIVERY", ": did you mean CIOSIDECAR_DELIVERY?"),
+        ("WORKER", ": did you mean CIOSIDECAR_WORKERS?"),
         ("CHECK", ""),
         ("QQQ", ""),
     ],

@@ -1,6 +1,7 @@
 """The choice of an implementation: CIOSIDECAR_NATIVE, and compiled packages that do not fit."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -138,6 +139,19 @@ def test_a_file_that_is_not_as_it_was_installed(installed: Path) -> None:
     assert required.stderr.decode().startswith(
         f"ciosidecar: CIOSIDECAR_NATIVE is require, but {reason}, or set CIOSIDECAR_NATIVE=auto"
     )
+
+
+def test_what_is_left_of_an_older_installation_changes_nothing(installed: Path) -> None:
+    """Its record has another hash of the same file, and comes first or last; or is no folder at all."""
+    folder = installed.parent.parent
+    (record,) = folder.glob("*.dist-info")
+    for version in ("0.0.1", "9.9.9"):
+        older = folder / f"ciosidecar_native-{version}.dist-info"
+        older.mkdir()
+        text = record.joinpath("RECORD").read_text()
+        older.joinpath("RECORD").write_text(re.sub("(?<=sha256=).{8}", "AAAAAAAA", text))
+    folder.joinpath("ciosidecar_native-0.0.2.dist-info").touch()
+    assert say(environment("auto", folder)).stdout == "compiled \n"
 
 
 def test_a_stray_file_that_is_never_loaded_changes_nothing(installed: Path) -> None:

@@ -154,7 +154,7 @@ def test_what_a_worker_prints_beside_its_ready_line_is_ignored(tmp_path: Path) -
     """A module that Python imports at its start may print, also a line that is longer than asyncio reads."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os\n"
-        "if 'CIOSIDECAR_WORKER' in os.environ:\n"
+        "if '_CIOSIDECAR_WORKER' in os.environ:\n"
         "    print('hello', flush=True)\n"
         "    print('x' * 200_000, flush=True)\n"
     )

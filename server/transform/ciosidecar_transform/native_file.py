@@ -34,15 +34,16 @@ def damage(name: str) -> tuple[str, str] | None:
         return None
     file = Path(spec.origin)
     root = file.parents[spec.name.count(".")]
-    recorded = dict(_recorded(root, name))
+    recorded = list(_recorded(root, name))
     if not recorded:
         return (f"the file of {_DISTRIBUTION} is cut off", _INSTALL) if _is_cut_off(file) else None
-    sha256 = recorded.get(file.relative_to(root).as_posix())
-    if sha256 is None:
+    # An installation that failed half-way can leave the record of an older one beside its own.
+    of_file = {sha256 for path, sha256 in recorded if path == file.relative_to(root).as_posix()}
+    if not of_file:
         return f"{file.name} is no file of the {_DISTRIBUTION} that is installed", "remove it"
     with file.open("rb") as opened:
         found = urlsafe_b64encode(file_digest(opened, "sha256").digest())
-    if found.rstrip(b"=") == sha256:
+    if found.rstrip(b"=") in of_file:
         return None
     return f"the file of {_DISTRIBUTION} differs from the one that was installed", _INSTALL
 
@@ -66,11 +67,11 @@ def _recorded(root: Path, name: str) -> Iterator[tuple[str, bytes]]:
             continue
         try:
             lines = folder.joinpath("RECORD").read_text("utf-8", "replace").splitlines()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         for path, _, digest in (line.rpartition(",")[0].partition(",sha256=") for line in lines):
             if digest:
-                yield path, digest.encode()
+                yield path, digest.rstrip("=").encode()
 
 
 def _is_cut_off(file: Path) -> bool:

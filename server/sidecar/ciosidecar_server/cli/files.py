@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, NoReturn
 
 from cyclopts import Parameter
 
@@ -49,11 +49,20 @@ def read_config(path: Path | None) -> bytes | None:
 def _is_object(text: bytes) -> bool:
     """Return whether a text is a JSON object, as Python reads it: it takes every number and every escape."""
     try:
-        return isinstance(json.loads(text, parse_int=str, parse_float=str), dict)
+        # Not the bytes: those may be UTF-16.
+        found = json.loads(
+            text.decode(), parse_int=str, parse_float=str, parse_constant=_refuse_constant
+        )
     except ValueError:
         return False
     except RecursionError:
         return text.lstrip().startswith(b"{")
+    return isinstance(found, dict)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Raise ValueError for NaN and Infinity, which are no JSON."""
+    raise ValueError(name)
 
 
 def check_one_input(file: str, *, standard_input: bool) -> None:

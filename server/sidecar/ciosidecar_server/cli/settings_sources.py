@@ -14,10 +14,10 @@ from cyclopts.argument import Argument, ArgumentCollection
 
 PREFIX = "CIOSIDECAR_"
 FILE_FLAG = "--settings"
-# The sandbox's own settings, the address that the examples of the clients read, the number of a worker, and
-# the choice of an implementation, which the transform reads.
+# The sandbox's own settings, the address that the examples of the clients read, and the choice of an implementation,
+# which the transform reads.
 _OTHER_NAMES = {"CIOSIDECAR_ADDRESS", "CIOSIDECAR_NATIVE"}
-_OTHERS = re.compile(r"CIOSIDECAR_(SANDBOX_\w+|ADDRESS|WORKER|NATIVE)")
+_OTHERS = re.compile(r"CIOSIDECAR_(SANDBOX_\w+|ADDRESS|NATIVE)")
 # Kubernetes puts the addresses of a Service named ciosidecar into the environment of every pod.
 _KUBERNETES = re.compile(
     r"CIOSIDECAR_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"

@@ -5,8 +5,8 @@ import signal
 import threading
 import time
 
-NUMBER = "CIOSIDECAR_WORKER"
-"""Environment variable with the number of a worker, counted from 1."""
+NUMBER = "_CIOSIDECAR_WORKER"
+"""Environment variable with the number of a worker, counted from 1. The parent sets it: no setting begins with _."""
 
 _OVERDUE_S = 5.0
 
