@@ -2,13 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from types import FrameType, TracebackType
+from typing import Any, Self
 
 # Read before this process is placed on a core: its children inherit that.
 _CORES = sorted(os.sched_getaffinity(0))
@@ -21,6 +22,26 @@ _CPU_CLOCK_OF_PROCESS = 2
 def take_load_core() -> None:
     """Place this process on the core of the load: another one than the servers', if there are two."""
     os.sched_setaffinity(0, {LOAD_CORE})
+
+
+def started(command: Sequence[str], **options: Any) -> "subprocess.Popen[bytes]":
+    """Start a process. If Ctrl-C comes before it can be ended, it is ended before KeyboardInterrupt is raised."""
+    interrupted = False
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        process = subprocess.Popen(command, **options)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupted:
+        process.kill()
+        process.communicate()
+        raise KeyboardInterrupt
+    return process
 
 
 class ServerProcess:
@@ -41,9 +62,9 @@ class ServerProcess:
         python: str | Path = sys.executable,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        started = time.perf_counter()
+        began = time.perf_counter()
         # In a process group of its own: Ctrl-C at the terminal reaches the bench alone, which ends its servers.
-        self._process = subprocess.Popen(
+        self._process = started(
             [str(python), *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -56,7 +77,7 @@ class ServerProcess:
         except BaseException:
             self.stop()
             raise
-        self.ready_s = time.perf_counter() - started
+        self.ready_s = time.perf_counter() - began
         """Seconds from the start of the process to its ready line."""
 
     def _read_address(self) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Self
 from ciosidecar import AsyncClient, AsyncStream, StreamOptions
 
 from .events import CONFIG, events
+from .server_process import started
 from .tables import Table
 
 STREAMS = 8
@@ -34,7 +35,7 @@ class Group:
         mine = os.sched_getaffinity(0)
         os.sched_setaffinity(0, range(os.cpu_count() or 1))  # inherited by all that start here
         command = [sys.executable, *_SERVE, "--admin-listen", "127.0.0.1:0"]
-        self._process = subprocess.Popen(
+        self._process = started(
             [*command, "--workers", str(workers)],
             stdout=subprocess.PIPE,
             process_group=0,  # Ctrl-C at the terminal reaches the bench alone
