@@ -87,8 +87,8 @@ EXPIRED = DeliveryOutcome(
     ),
 )
 """Of a job whose time was over before it was sent."""
-NOT_SUBMITTED = DeliveryOutcome(500, INTERNAL)
-"""Of a job that is not sent, because of a fault of the sidecar's own."""
+INTERNAL_FAULT = DeliveryOutcome(500, INTERNAL)
+"""Of a job that met a fault of the sidecar's own, usually before it was sent. After that, Customer.io may have it."""
 _OTHER_REGION = ": the workspace is in another region; set the destination's datacenter"
 _TROUBLES = {
     ErrorCode.THROTTLED: "Customer.io asks to slow down",

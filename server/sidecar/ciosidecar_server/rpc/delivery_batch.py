@@ -12,7 +12,7 @@ from ciosidecar_transform.pipeline import internal_error
 from ..delivery.dispatcher import Dispatcher
 from ..delivery.job import Job
 from ..delivery.observer import MessageTrace
-from ..delivery.outcomes import NOT_SUBMITTED, DeliveryOutcome, ItemRef
+from ..delivery.outcomes import INTERNAL_FAULT, DeliveryOutcome, ItemRef
 from ..delivery.workspace_queue import WorkspaceQueue
 from .answers import Answers, Written, encoded
 from .batch_faults import BatchFaults
@@ -204,7 +204,7 @@ class DeliveryBatch:
             self._queue.note_fault(fault)
         for job in jobs:
             job.forgotten = True  # by a workspace that has a job after all
-        self.settled(jobs, NOT_SUBMITTED)
+        self.settled(jobs, INTERNAL_FAULT)
 
     async def pause(self) -> None:
         """Submit the jobs of a turn. The worker writes results beside."""

@@ -237,7 +237,7 @@ class DeliveryWorker:
                 job.submitted_at = job.submitted_at or self._loop.time()
                 # The batch answers each job that the workspace does not have, or fails to answer.
                 with suppress(Exception):
-                    workspace.send_back((job,), outcomes.NOT_SUBMITTED)
+                    workspace.send_back((job,), outcomes.INTERNAL_FAULT)
             raise
         batch.submitted_to(workspace, jobs)
 
